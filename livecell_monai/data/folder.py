@@ -1,0 +1,146 @@
+"""What a data folder or a datalist holds: lists of samples, matched by stem and refused where they do not match.
+
+A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels`. A
+datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}], "test": [...]}` with
+paths relative to the JSON file.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.formats import is_image, stem_of
+from livecell_monai.errors import DataError
+from livecell_monai.sample import BORDER, IMAGE, LABEL, Sample
+
+ROLES = {"train": "training", "test": "test"}  # folder name -> key of a datalist
+
+
+def list_samples(data: str | Path, role: str) -> list[Sample]:
+    """The samples of one role, sorted by name.
+
+    Args:
+        data: a data folder, or a datalist ending in `.json`.
+        role: `train` or `test`.
+
+    Raises:
+        DataError: where the folder is missing or an image, label or border has no counterpart.
+    """
+    root = Path(data)
+    if root.suffix.lower() == ".json":
+        return _samples_of_datalist(root, role)
+    if not root.is_dir():
+        raise DataError(f"{root}: the data folder must exist, found none; give a folder with train/images in it")
+    images = _by_stem(root / role / "images", needed=True)
+    labels = _by_stem(root / role / "labels", needed=role == "train")
+    borders = _by_stem(root / role / "borders", needed=False)
+    if labels:
+        _refuse_unmatched(images, labels, "label")
+    if borders:
+        _refuse_unmatched(images, borders, "border")
+    return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+
+
+def list_images(inputs: Iterable[str | Path]) -> list[Path]:
+    """The image files that files, folders and globs stand for, in the order given, each once.
+
+    Raises:
+        DataError: where an input stands for nothing.
+    """
+    found: dict[Path, None] = {}
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if is_image(p))
+        else:
+            inside = [path] if path.exists() else [Path(name) for name in sorted(glob(str(given)))]
+        if not inside:
+            what = "the folder holds no image" if path.is_dir() else "no such file or folder"
+            raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
+    """The stem that each image's outputs bear.
+
+    Raises:
+        DataError: where two inputs would write the same output name.
+    """
+    names: dict[str, Path] = {}
+    for path in images:
+        # compared without case: a file system may not tell `A.tif` from `a.tif`
+        other = names.setdefault(stem_of(path).lower(), path)
+        if other is not path:
+            raise DataError(
+                f"{path}: each input must have an output name of its own, {other} has the same ({stem_of(path)}); "
+                "rename one or predict them into two folders"
+            )
+    return {path: stem_of(path) for path in names.values()}
+
+
+def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
+    """The image files of a folder by stem, sorted; hidden files and other kinds are passed over."""
+    if not folder.is_dir():
+        if needed:
+            raise DataError(f"{folder}: the folder must exist, found none; make it and put the images in")
+        return {}
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if is_image(p) and not p.name.startswith(".")):
+        other = found.setdefault(stem_of(path), path)
+        if other is not path:
+            raise DataError(f"{path}: a stem must stand for one file, {other.name} has the same; remove one of the two")
+    if needed and not found:
+        raise DataError(f"{folder}: the folder must hold at least one image, got none; put TIFF, PNG, JPEG or NIfTI in")
+    return found
+
+
+def _refuse_unmatched(images: dict[str, Path], others: dict[str, Path], what: str) -> None:
+    for stem, path in images.items():
+        if stem not in others:
+            folder = next(iter(others.values())).parent
+            raise DataError(f"{path}: an image must have a {what} of the same stem, found none in {folder}; add it")
+    for stem, path in others.items():
+        if stem not in images:
+            folder = next(iter(images.values())).parent
+            raise DataError(f"{path}: a {what} must have an image of the same stem, found none in {folder}; add it")
+
+
+def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))[ROLES[role]]
+    except OSError as error:
+        raise DataError(f"{path}: the datalist must be readable, got {error.strerror}; correct the path") from error
+    except (ValueError, KeyError, TypeError) as error:
+        rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
+        raise DataError(f"{path}: {rule}, got {type(error).__name__}: {error}; correct it") from error
+    samples = [_sample_of_entry(path, entry, role) for entry in entries]
+    names = [sample.name for sample in samples]
+    if len(set(names)) < len(names):  # the same stem in two folders is common in a datalist: tell them apart by it
+        samples = [replace(sample, name=f"{sample.image.parent.name}_{sample.name}") for sample in samples]
+    if not samples:
+        raise DataError(f'{path}: the list "{ROLES[role]}" must not be empty, got no entry; add images')
+    return sorted(samples, key=lambda sample: sample.name)
+
+
+def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
+    fields = {IMAGE: entry} if isinstance(entry, str) else entry
+    if not isinstance(fields, dict) or not isinstance(fields.get(IMAGE), str):
+        raise DataError(f'{datalist}: an entry must be a path or have an "image", got {entry!r}; correct it')
+    if role == "train" and LABEL not in fields:
+        raise DataError(f'{datalist}: {fields[IMAGE]}: a training image must have a "label", got none; add it')
+    paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
+    for path in paths.values():
+        if not path.is_file():
+            raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
+    group = fields.get("group")
+    return Sample(
+        name=stem_of(paths[IMAGE]),
+        image=paths[IMAGE],
+        label=paths.get(LABEL),
+        border=paths.get(BORDER),
+        group=None if group is None else str(group),
+    )

@@ -1,0 +1,178 @@
+"""Image files into checked arrays: one grey plane (Y, X) per TIFF, PNG, JPEG or NIfTI file.
+
+`read_plane` reads values as the file holds them; `read_image`, `read_label` and `read_border` add what each of
+them must be. All of them refuse what they cannot interpret with a DataError of one line, and return arrays that are
+C-contiguous, writable and of native byte order.
+"""
+
+import gzip
+import io
+import warnings
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from PIL import Image
+
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
+from livecell_monai.data.tiff import read_tiff
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels, Plane
+
+#: endings of the image files that can be read, in lower case
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
+
+_DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz")
+_IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float64")
+_PNG_END = b"IEND\xaeB`\x82"  # type and checksum of the empty chunk that closes every PNG
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that it is an image; hidden files (".DS_Store", "._cell.tif") are not."""
+    return not path.name.startswith(".") and path.name.lower().endswith(SUFFIXES)
+
+
+def stem_of(path: Path) -> str:
+    """The file's name without its ending, of which ".ome.tif", ".ome.tiff" and ".nii.gz" are one."""
+    double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), None)
+    return path.name[: -len(double)] if double else path.stem
+
+
+def read_plane(path: Path) -> Plane:
+    """Read one grey plane (Y, X), with its pixel size in µm where the file tells it.
+
+    Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are turned round.
+
+    Raises:
+        DataError: no such file, not a known format, damaged, in colour, or more than one plane.
+    """
+    with reading(path, "an image"):  # a folder that may not be entered raises here
+        _require_file(path)
+    match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
+        case ".tif" | ".tiff":
+            kind, read = "TIFF", read_tiff
+        case ".png" | ".jpg" | ".jpeg":
+            kind, read = "PNG or JPEG", _read_picture
+        case ".nii" | ".nii.gz":
+            kind, read = "NIfTI", _read_nifti
+        case _:
+            known = " ".join(SUFFIXES)
+            raise DataError(f"{path}: an image's name must end in one of {known}; save it as TIFF")
+    with reading(path, kind):
+        plane = read(path)
+        pixels = np.require(plane.pixels, plane.pixels.dtype.newbyteorder("="), ["C", "W"])
+    return Plane(pixels, plane.pixel_size_um)
+
+
+def read_image(path: Path) -> Plane:
+    """Read one grey image (Y, X) to be segmented: 8 to 32 bit integers or floats, every value finite, not all equal.
+
+    Raises:
+        DataError: as `read_plane`, or the type or the values are not as said.
+    """
+    plane = read_plane(path)
+    pixels = plane.pixels
+    if pixels.dtype.name not in _IMAGE_TYPES:
+        raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {pixels.dtype}; save it as 16 bit")
+    _require_finite(path, "an image", pixels)
+    if pixels.min() == pixels.max():
+        raise DataError(
+            f"{path}: an image must not be constant, got {pixels.flat[0]} in every pixel; leave it out or save it anew"
+        )
+    return plane
+
+
+def read_label(path: Path) -> Pixels:
+    """Read a label (Y, X): integers, 0 background, > 0 foreground.
+
+    Raises:
+        DataError: as `read_plane`, or the values are not integers, or some are negative.
+    """
+    pixels = read_plane(path).pixels
+    if pixels.dtype.kind not in "ui":
+        raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
+    _require_not_negative(path, "a label", pixels)
+    return pixels
+
+
+def read_border(path: Path) -> Pixels:
+    """Read a weight per pixel (Y, X) as float32, every value finite and >= 0.
+
+    Raises:
+        DataError: as `read_plane`, or the values are not as said.
+    """
+    pixels = read_plane(path).pixels
+    if pixels.dtype.kind not in "uif":
+        raise DataError(f"{path}: a border weight must be a real number, got {pixels.dtype}; save it as 32 bit float")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+        weights = pixels.astype(np.float32)
+    _require_finite(path, "a border weight", weights)
+    _require_not_negative(path, "a border weight", weights)
+    return weights
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise DataError(f"{path}: an image must be a file, this {what}; check the path")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
+
+
+def _require_finite(path: Path, what: str, pixels: Pixels) -> None:
+    bad = ~np.isfinite(pixels)
+    if bad.any():
+        row, column = np.unravel_index(int(bad.argmax()), bad.shape)
+        raise DataError(
+            f"{path}: {what} must be finite in every pixel, got {bad.sum()} NaN or infinite,"
+            f" the first at row {row}, column {column}; replace them"
+        )
+
+
+def _require_not_negative(path: Path, what: str, pixels: Pixels) -> None:
+    if pixels.min() < 0:
+        raise DataError(
+            f"{path}: {what} must be >= 0, got {(pixels < 0).sum()} pixels down to {pixels.min()};"
+            " give them the value 0 or a positive one"
+        )
+
+
+def _read_picture(path: Path) -> Plane:
+    """Read a PNG or JPEG as stored: a rotation that its EXIF asks for would part it from its label."""
+    data = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            frames = getattr(picture, "n_frames", 1)
+            require_plane(path, "TYX", (frames, picture.height, picture.width))
+            if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):
+                colour = "RGB" if picture.mode in ("RGB", "RGBA") else "not grey"
+                refuse_colour(path, f"{colour} (mode {picture.mode})")
+            if picture.format == "PNG" and _PNG_END not in data:  # Pillow is content with whole pixels
+                raise ValueError("the file is cut off: its last chunk is missing")
+            pixels = np.asarray(picture)
+    if picture.mode == "1":
+        pixels = pixels.astype(np.uint8)
+    elif picture.mode == "I":  # a PNG has 16 bits at most; older Pillow hands them out as int32
+        if pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max:
+            raise ValueError("values beyond 16 bits")
+        pixels = pixels.astype(np.uint16)
+    return Plane(pixels)
+
+
+def _read_nifti(path: Path) -> Plane:
+    """Read a NIfTI-1 or NIfTI-2 file, whose arrays are (X, Y, Z, ...), as (Y, X)."""
+    data = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        data = gzip.decompress(data)  # to the end, with checksum, which nibabel would not reach
+    is_second = nibabel.Nifti2Header.may_contain_header(data)
+    image = (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(data)
+    if image.get_data_dtype().names:
+        refuse_colour(path, f"RGB (data type {', '.join(image.get_data_dtype().names)})")
+    axes = "XYZTUVW"[: len(image.shape)]
+    # disk order is X first: name the axes slowest first, as everywhere else
+    size = require_plane(path, axes[::-1], image.shape[::-1])
+    pixels = np.asanyarray(image.dataobj).T.reshape(size)
+    unit = image.header.get_xyzt_units()[0]
+    x, y = image.header.get_zooms()[:2]
+    return Plane(pixels, pixel_size([float(y), float(x)], [unit, unit]))

@@ -1,0 +1,29 @@
+"""What data a result rests on: SHA-256 of every file and one digest of the whole."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from livecell_monai.sample import Sample
+
+
+def hash_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
+    """SHA-256 of every file of the samples by `role/file name`, sorted; the same whatever folder they lie in."""
+    hashes = {}
+    for sample in samples:
+        for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
+            if path is not None:
+                hashes[f"{role}/{sample.name}{''.join(path.suffixes[-1:])}"] = hash_file(path)
+    return dict(sorted(hashes.items()))
+
+
+def digest_of(hashes: dict[str, str]) -> str:
+    """One SHA-256 for a set of files: of their names and hashes, in sorted order."""
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""From records to the dictionaries that MONAI's transforms take, and the lists that the bundle's YAML asks for."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.checks import check_samples
+from livecell_monai.data.folder import list_images, list_samples, name_outputs
+from livecell_monai.data.split import Split, split_samples
+from livecell_monai.errors import DataError
+from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
+
+Item = dict[str, Any]
+
+
+def to_items(samples: Iterable[Sample]) -> list[Item]:
+    """One dictionary a sample: paths under `image`, `label` and `border`, its name, and its region where it has one."""
+    items = []
+    for sample in samples:
+        item: Item = {NAME: sample.name, IMAGE: str(sample.image)}
+        if sample.label is not None:
+            item[LABEL] = str(sample.label)
+        if sample.border is not None:
+            item[BORDER] = str(sample.border)
+        if sample.region is not None:
+            region = sample.region
+            item[REGION] = [region.top, region.left, region.bottom, region.right]
+        items.append(item)
+    return items
+
+
+def partition(
+    dataset_dir: str | Path,
+    split: str = "auto",
+    validation_fraction: float = 0.15,
+    guard: int = 16,
+    seed: int = 0,
+    with_borders: bool = True,
+) -> Split:
+    """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
+
+    Raises:
+        DataError: at the first sample that breaks a rule.
+        SettingError: where a value is out of range.
+    """
+    samples = list_samples(dataset_dir, "train")
+    check_samples(samples, "train")
+    if not with_borders:
+        samples = [Sample(s.name, s.image, s.label, None, s.group) for s in samples]
+    return split_samples(samples, split, validation_fraction, guard, seed)
+
+
+def list_test_items(dataset_dir: str | Path) -> list[Item]:
+    """The labelled test images of a data folder or datalist, each checked.
+
+    Raises:
+        DataError: where there is no label, or a sample breaks a rule.
+    """
+    samples = list_samples(dataset_dir, "test")
+    without = next((sample for sample in samples if sample.label is None), None)
+    if without is not None:
+        raise DataError(f"{without.image}: an image to score must have a label, found none in test/labels; add it")
+    check_samples(samples, "test")
+    return to_items(samples)
+
+
+def list_prediction_items(images: str | Path | Sequence[str | Path]) -> list[Item]:
+    """One dictionary for each image that files, folders and globs stand for; its name is that of its outputs.
+
+    Raises:
+        DataError: where an input stands for nothing, or two images would write the same output.
+    """
+    given = [images] if isinstance(images, str | Path) else images
+    return [{NAME: name, IMAGE: str(path)} for path, name in name_outputs(list_images(given)).items()]

@@ -1,0 +1,122 @@
+"""What every file format is held to: one grey plane (Y, X), a pixel size in µm, and refusals of one line.
+
+The readers of single formats call these as soon as the header is known, so that a stack of many gigabytes is refused
+before any of it is decoded.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from livecell_monai.errors import DataError
+
+#: One unit of length in µm, by the names that OME-XML, ImageJ and NIfTI give it, in lower case; µ has two code points.
+UNITS_UM = {
+    **dict.fromkeys(("\u00b5m", "\u03bcm", "\\u00b5m", "um", "micron", "microns", "micrometer"), 1.0),
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    **dict.fromkeys(("m", "meter"), 1e6),
+}
+
+
+class _Ears(threading.local):
+    """Keeps what a library logs while this thread reads, instead of printing it; a logging filter.
+
+    Attributes:
+        heard: the messages of level ERROR so far, None while no file is being read and logging goes its usual way.
+    """
+
+    heard: list[str] | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may be printed."""
+        if self.heard is None:
+            return True
+        if record.levelno >= logging.ERROR:
+            self.heard.append(record.getMessage())
+        return False
+
+
+_EARS = _Ears()
+for _name in ("tifffile", "nibabel.global"):
+    logging.getLogger(_name).addFilter(_EARS)
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises, or logs as an error, while it reads a file into one DataError.
+
+    Args:
+        path: the file.
+        kind: the format's name, as the message is to give it.
+
+    Raises:
+        DataError: the library failed, or went on over damage that it only logged.
+    """
+    heard: list[str] = []
+    _EARS.heard = heard
+    try:
+        yield
+        if heard:  # tifffile logs a cut or broken tag and reads on without it
+            raise ValueError(heard[0])
+    except Exception as error:
+        if isinstance(error, DataError) and not heard:
+            raise
+        # what was logged came first: a stack of no axes may be no more than the sequel of a broken tag
+        words = " ".join((heard[0] if heard else str(error)).split())[:200] or type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read as {kind} ({words}); check that the file is whole, or save it again as TIFF"
+        ) from error
+    finally:
+        _EARS.heard = None
+
+
+def require_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int]:
+    """The size (Y, X) of an array whose other axes are all of length 1.
+
+    Args:
+        path: the file, for the message.
+        axes: one letter per axis.
+        shape: one length per axis.
+
+    Raises:
+        DataError: another axis is longer than 1, Y or X is missing or empty, or X stands before Y.
+    """
+    kept = [(axis, length) for axis, length in zip(axes, shape, strict=True) if length != 1 or axis in "YX"]
+    lengths = [length for _, length in kept]
+    if [axis for axis, _ in kept] == ["Y", "X"] and min(lengths) > 0:
+        return lengths[0], lengths[1]
+    got = ", ".join(f"{axis} {length}" for axis, length in kept)
+    raise DataError(
+        f"{path}: an image must be one grey plane, got {'a stack with ' if len(kept) > 2 else ''}axes {got};"
+        " save the plane to use as its own file"
+    )
+
+
+def refuse_colour(path: Path, what: str) -> NoReturn:
+    """Refuse an image in colour.
+
+    Args:
+        path: the file.
+        what: the kind of colour, such as "RGB (mode RGBA)".
+
+    Raises:
+        DataError: always.
+    """
+    raise DataError(f"{path}: an image must be one grey plane, this is {what}; convert it to one grey channel first")
+
+
+def pixel_size(sizes: Sequence[float], units: Sequence[str]) -> tuple[float, float] | None:
+    """The size (Y, X) of a pixel in µm, None where a unit is unknown or a size is not a positive number.
+
+    Args:
+        sizes: (Y, X), each in its unit.
+        units: (Y, X), each a name of a unit of length.
+    """
+    y, x = (size * UNITS_UM.get(unit.strip().lower(), math.nan) for size, unit in zip(sizes, units, strict=True))
+    return (y, x) if 0 < y < math.inf and 0 < x < math.inf else None

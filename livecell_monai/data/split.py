@@ -1,0 +1,128 @@
+"""Splits that do not leak: what the network learns from and what judges it share no pixel.
+
+- `auto`: `region` with fewer than seven images (or groups), `images` with seven or more.
+- `images`: whole images are held out, all images of a group together.
+- `region`: a strip along one side of every image is held out, and between it and the rest a guard band is left unused.
+- `original`: the report's split. Augmented copies of the same images stand on both sides: it leaks, and is here to show by
+  how much its score is too good.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from livecell_monai.data.formats import read_label
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.sample import Pixels, Region, Sample
+
+MODES = ("auto", "images", "region", "original")
+ENOUGH_IMAGES = 7  # below this, 15 % of whole images is one image, and the score hangs on which
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two sides of a split.
+
+    Attributes:
+        mode: `images`, `region` or `original`.
+        train: what the network learns from.
+        validation: what judges it after each epoch.
+    """
+
+    mode: str
+    train: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+
+    @property
+    def leaks(self) -> bool:
+        """Whether training sees what validation scores."""
+        return self.mode == "original"
+
+
+def split_samples(
+    samples: Sequence[Sample], mode: str = "auto", fraction: float = 0.15, guard: int = 16, seed: int = 0
+) -> Split:
+    """Split samples into training and validation.
+
+    Args:
+        samples: what there is, each with a label.
+        mode: one of `MODES`.
+        fraction: share to validate on, of the images or of each image's rows or columns, above 0 and at most 0.5.
+        guard: width in pixels of the band between training and validation region that neither side sees.
+        seed: what the choice of images depends on.
+
+    Raises:
+        SettingError: where a value is out of range.
+        DataError: where there are too few images or an image is too small.
+    """
+    if mode not in MODES:
+        raise SettingError(f"setting split must be one of {', '.join(MODES)}, got {mode!r}; correct it")
+    if not 0 < fraction <= 0.5:
+        raise SettingError(f"setting validation_fraction must be above 0 and at most 0.5, got {fraction}; correct it")
+    if guard < 0:
+        raise SettingError(f"setting guard must be 0 pixels or more, got {guard}; correct it")
+    groups = sorted({_group_of(sample) for sample in samples})
+    if mode == "auto":
+        mode = "region" if len(groups) < ENOUGH_IMAGES else "images"
+    if mode == "original":
+        return Split(mode, tuple(samples), tuple(samples))
+    if mode == "region":
+        sides = [_split_region(sample, fraction, guard) for sample in samples]
+        return Split(mode, tuple(train for train, _ in sides), tuple(held for _, held in sides))
+    if len(groups) < 2:
+        raise DataError(f"a split by images must have 2 images or groups or more, got {len(groups)}; set split to region")
+    shuffled = random.Random(seed).sample(groups, len(groups))
+    held = set(shuffled[: max(1, round(fraction * len(groups)))])
+    return Split(
+        mode,
+        tuple(sample for sample in samples if _group_of(sample) not in held),
+        tuple(sample for sample in samples if _group_of(sample) in held),
+    )
+
+
+def _group_of(sample: Sample) -> str:
+    # an image without a group is a group of its own, and never the same as a named one
+    return f"image {sample.name}" if sample.group is None else f"group {sample.group}"
+
+
+def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, Sample]:
+    """The training and the validation part of one image.
+
+    Of the four sides, the strip is taken whose share of foreground is nearest to the image's own, among those that leave
+    both classes on both sides: an empty strip could not tell a good network from a bad one.
+    """
+    if sample.label is None:
+        raise DataError(f"{sample.image}: a sample to split must have a label, got none; add it")
+    foreground = read_label(sample.label) > 0
+    share = foreground.mean()
+    sides = [
+        (train, held)
+        for train, held in _strips(foreground.shape[0], foreground.shape[1], fraction, guard)
+        if all(_has_both_classes(part.crop(foreground)) for part in (train, held))
+    ]
+    if not sides:
+        raise DataError(
+            f"{sample.image}: a strip of {fraction:.0%} along one side must leave foreground and background on both its "
+            f"sides, got {foreground.shape[0]} x {foreground.shape[1]} pixels where none does; set split to images, or "
+            "validation_fraction higher"
+        )
+    train, held = min(sides, key=lambda side: abs(float(side[1].crop(foreground).mean() - share)))
+    return replace(sample, region=train), replace(sample, region=held)
+
+
+def _strips(height: int, width: int, fraction: float, guard: int) -> list[tuple[Region, Region]]:
+    """(training, validation) for a strip at the top, bottom, left and right."""
+    rows, columns = max(1, round(fraction * height)), max(1, round(fraction * width))
+    sides = [
+        (Region(rows + guard, 0, height, width), Region(0, 0, rows, width)),
+        (Region(0, 0, height - rows - guard, width), Region(height - rows, 0, height, width)),
+        (Region(0, columns + guard, height, width), Region(0, 0, height, columns)),
+        (Region(0, 0, height, width - columns - guard), Region(0, width - columns, height, width)),
+    ]
+    return [side for side in sides if side[0].bottom > side[0].top and side[0].right > side[0].left]
+
+
+def _has_both_classes(mask: Pixels) -> bool:
+    return bool(mask.size and np.any(mask) and not np.all(mask))

@@ -1,0 +1,126 @@
+"""TIFF into planes: pages, axes and pixel sizes as the file tells them, never guessed.
+
+tifffile would rather read on than stop: it takes two pages of fitting sizes for a pyramid, returns the first of many
+pages, and fills what is missing with zeros. What follows stops where it would guess.
+"""
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from livecell_monai.data.planes import pixel_size, refuse_colour, require_plane
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels, Plane
+
+_GREY = {"MINISWHITE", "MINISBLACK", "MASK"}  # photometric interpretations of one value per pixel
+_CENTIMETER = 3  # of the tag ResolutionUnit; inches (2) tell how large to print, not how large a cell is
+
+
+def read_tiff(path: Path) -> Plane:
+    """Read the one plane (Y, X) of a TIFF file, of a pyramid its full size.
+
+    Raises:
+        DataError: several images, a stack or colours. Any other exception means that the file is damaged or no TIFF.
+    """
+    # one file holds one image, wherever its OME-XML says that its sister planes are
+    with tifffile.TiffFile(path, _multifile=False) as tif:
+        series = _only_series(path, tif)
+        size = _require_grey_plane(path, tif, series)
+        _require_whole(tif, series)
+        pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # one thread: what it logs is heard in this one
+        return Plane(_stored_to_grey(pixels, tif, series.keyframe), _pixel_size(tif, series.keyframe))
+
+
+def _only_series(path: Path, tif: Any) -> Any:
+    """The one series of a file; levels of a pyramid count only where they are marked as such."""
+    if not tif.series:
+        raise ValueError("it holds no image")
+    images = [
+        level
+        for series in tif.series
+        for number, level in enumerate(series.levels)
+        if number == 0 or not (level.keyframe.is_reduced or level.keyframe.is_subifd)
+    ]
+    if len(images) != 1:
+        sizes = " and ".join(f"{image.axes} {' x '.join(map(str, image.shape))}" for image in images[:3])
+        raise DataError(
+            f"{path}: an image must be one grey plane, got {len(images)} images ({sizes});"
+            " save the one to use as its own file"
+        )
+    return tif.series[0]
+
+
+def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
+    """The size (Y, X) of a series that is one grey plane."""
+    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
+    name = getattr(photometric, "name", str(photometric))
+    if dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4):
+        refuse_colour(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
+    size = require_plane(path, series.axes, series.shape)
+    if name not in _GREY:
+        refuse_colour(path, f"not grey (photometric {name})")
+    pages = 1 + sum(not level.keyframe.is_subifd for level in series.levels[1:])
+    if len(tif.pages) != pages:  # metadata such as OME-XML that tell of fewer planes than there are
+        require_plane(path, "IYX", (len(tif.pages), *size))
+    return size
+
+
+def _require_whole(tif: Any, series: Any) -> None:
+    """Refuse a file that ends before the tags or pixels of a page do, which not every decoder notices."""
+    size = tif.filehandle.size
+    if len(series.keyframe.subifds or ()) != sum(level.keyframe.is_subifd for level in series.levels):
+        raise ValueError("a level of its pyramid is missing")
+    for page in (level.keyframe for level in series.levels):
+        tags = page.offset + tif.tiff.tagnosize + len(page.tags) * tif.tiff.tagsize + tif.tiff.offsetsize
+        # a strip or tile that was left out on purpose has offset 0 and 0 bytes, and is all zero
+        segments = [
+            (start, count) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True) if start or count
+        ]
+        if not all(start and count for start, count in segments):
+            raise ValueError("a strip or tile is missing")
+        end = max([tags, *(start + count for start, count in segments)])
+        if end > size:
+            raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
+
+
+def _stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
+    """Values (Y, X) that rise with brightness; of bilevel images 0 and 1 as uint8, as stored."""
+    if tif.is_imagej:  # marks an inverting look-up table so, which changes the display and not the values
+        return pixels
+    if pixels.dtype == bool:  # tifffile itself writes True as "black": no turning round here
+        return pixels.astype(np.uint8)
+    if page.tags.valueof(262) == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
+        turned: Pixels = pixels.dtype.type(2**page.bitspersample - 1) - pixels
+        return turned
+    return pixels
+
+
+def _pixel_size(tif: Any, page: Any) -> tuple[float, float] | None:
+    """The size (Y, X) of a pixel in µm, from the most telling source that the file has."""
+    return _ome_size(tif) or _resolution_size(tif, page)
+
+
+def _ome_size(tif: Any) -> tuple[float, float] | None:
+    """PhysicalSizeY and PhysicalSizeX of the OME-XML."""
+    pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
+    if pixels is None:
+        return None
+    sizes = [float(pixels.get(f"PhysicalSize{axis}", "nan")) for axis in "YX"]
+    return pixel_size(sizes, [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"])
+
+
+def _resolution_size(tif: Any, page: Any) -> tuple[float, float] | None:
+    """The inverse of the resolution, in ImageJ's unit or in centimetres."""
+    rationals = [page.tags.valueof(tag) for tag in (283, 282)]  # YResolution, XResolution: pixels per unit
+    if not all(rational and all(rational) for rational in rationals):
+        return None
+    sizes = [denominator / numerator for numerator, denominator in rationals]
+    imagej = tif.imagej_metadata or {}
+    unit = str(imagej.get("unit", ""))
+    size = pixel_size(sizes, [str(imagej.get("yunit", unit)), unit])
+    if size is None and page.tags.valueof(296) == _CENTIMETER:
+        size = pixel_size(sizes, ["cm", "cm"])
+    return size

@@ -1,0 +1,147 @@
+"""Planes onto disk, each file whole or not at all.
+
+Every writer goes through `atomic_path`, so that a crash, a full disk or a second process never leaves half a file under
+a name that someone trusts.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import DTypeLike
+
+from livecell_monai.data.formats import stem_of
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels
+
+_UM_PER_CM = 1e4
+_FLOATING_POINT = 3  # TIFF's predictor for floats: sorts their bytes so that they compress
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, in the same folder and with the same ending, which takes the final name at the end.
+
+    Until then a file that has the name already stays as it is; on any failure the temporary one is removed.
+
+    Args:
+        path: the final name.
+
+    Raises:
+        DataError: the system refuses: disk full, no right to write, no such folder.
+    """
+    # hidden, so that a listing of images never takes it up; short, whatever the length of the name
+    temporary = path.with_name(f".writing-{uuid.uuid4().hex}{path.name[len(stem_of(path)) :]}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = " ".join(str(error.strerror or error).split())
+        raise DataError(
+            f"{path}: cannot be written ({reason}); make room, or choose a folder that exists and may be written to"
+        ) from error
+    finally:
+        with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
+            temporary.unlink()
+
+
+def write_mask(path: Path, mask: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
+    """Write a foreground mask as 8 bit TIFF, 0 and 255.
+
+    Args:
+        path: ends in .tif.
+        mask: (Y, X) bool.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _require_plane_of(mask, np.bool_)
+    _write(path, mask.astype(np.uint8) * np.uint8(255), pixel_size_um)
+
+
+def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
+    """Write a probability of foreground as 32 bit float TIFF.
+
+    Args:
+        path: ends in .tif.
+        probability: (Y, X) float32 in [0, 1].
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _require_plane_of(probability, np.float32)
+    _write(path, probability, pixel_size_um)
+
+
+def write_label(path: Path, ids: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
+    """Write a label as 16 bit TIFF.
+
+    Args:
+        path: ends in .tif.
+        ids: (Y, X) uint16, 0 background, > 0 foreground.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _require_plane_of(ids, np.uint16)
+    _write(path, ids, pixel_size_um)
+
+
+def write_image(path: Path, image: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
+    """Write a grey image as 16 bit TIFF.
+
+    Args:
+        path: ends in .tif.
+        image: (Y, X) uint16.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _require_plane_of(image, np.uint16)
+    _write(path, image, pixel_size_um)
+
+
+def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
+    """Write a weight per pixel as 32 bit float TIFF.
+
+    Args:
+        path: ends in .tif.
+        weights: (Y, X) float32, finite and >= 0.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _require_plane_of(weights, np.float32)
+    _write(path, weights, pixel_size_um)
+
+
+def _require_plane_of(pixels: Pixels, dtype: DTypeLike) -> None:
+    """Refuse what a cast would change in silence (ids above 65535, fractions); the caller's fault, hence ValueError."""
+    if pixels.ndim != 2 or pixels.dtype != dtype:
+        raise ValueError(f"must be (Y, X) {np.dtype(dtype)}, got {pixels.shape} {pixels.dtype}")
+
+
+def _write(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
+    """Write one plane (Y, X) as deflated TIFF, the pixel size as resolution in pixels per centimetre."""
+    resolution = {}
+    if pixel_size_um is not None:
+        y, x = pixel_size_um
+        resolution = {"resolution": (_UM_PER_CM / x, _UM_PER_CM / y), "resolutionunit": "CENTIMETER"}
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            pixels,
+            photometric="minisblack",
+            compression="zlib",
+            predictor=_FLOATING_POINT if pixels.dtype.kind == "f" else None,
+            metadata=None,  # the tags tell all; and a name in .ome.tif does not make an OME-TIFF of it
+            **resolution,
+        )

@@ -1,0 +1,160 @@
+"""A run in MLflow: settings, data, metrics by epoch, the bundle; ended as it ended."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from livecell_monai import __version__
+from livecell_monai.data.identity import digest_of
+from livecell_monai.experiments.store import choose_uri, find_experiment, open_store
+
+
+class RunTracker:
+    """Opens a run by id and ends it as FINISHED, FAILED or KILLED, so that no later run writes into it.
+
+    Args:
+        uri: tracking URI, or `auto` for `MLFLOW_TRACKING_URI` or else SQLite in the working folder.
+        experiment: name of the experiment.
+        run_name: name of the run, or `auto` for one that no other has.
+        enabled: whether to track at all.
+    """
+
+    def __init__(
+        self, uri: str = "auto", experiment: str = "livecell", run_name: str = "auto", enabled: bool = True
+    ) -> None:
+        self.uri = choose_uri(uri)
+        self.experiment = experiment
+        self.run_name = run_name
+        self.enabled = enabled
+
+    @contextmanager
+    def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> Iterator["TrackedRun"]:
+        """Open a run for the time of the block.
+
+        Args:
+            settings: what is logged as parameters.
+            data: SHA-256 of each file, logged as the run's data set.
+            name: of the data.
+
+        Raises:
+            SettingError: where the store cannot be reached.
+        """
+        if not self.enabled:
+            yield TrackedRun(None, "")
+            return
+        client = open_store(self.uri)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            experiment = find_experiment(client, self.uri, self.experiment)
+            run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
+            opened = client.create_run(experiment, run_name=run_name, tags=_tags())
+        run = TrackedRun(client, opened.info.run_id)
+        with _ended_by_its_end(run):
+            run.log_start(settings, data, name)
+            yield run
+
+
+class TrackedRun:
+    """An open run, or none: then every call does nothing.
+
+    Args:
+        client: MLflow client, or None.
+        run_id: id of the run.
+    """
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+
+    def log_start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> None:
+        """Note settings, versions and the data set."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+        packages = ("monai", "torch", "pytorch-ignite", "numpy", "mlflow")
+        versions = {f"version_{package}": version(package) for package in packages}
+        values = {**settings, **versions, "version_livecell-monai": __version__, "data_sha256": digest_of(dict(data))}
+        self.client.log_batch(self.run_id, params=[Param(key, str(value)) for key, value in values.items()])
+        entry = Dataset(
+            name=name,
+            digest=digest_of(dict(data))[:36],
+            source_type="local",
+            source=name,
+            profile=f'{{"files": {len(data)}}}',
+        )
+        self.client.log_inputs(self.run_id, datasets=[DatasetInput(entry, [InputTag("mlflow.data.context", "training")])])
+
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Note the metrics of one epoch."""
+        self._log_metrics(metrics, epoch)
+
+    def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
+        """Note the best scores as `best_...` and keep the bundle: configs, weights, card and figures."""
+        if self.client is None:
+            return
+        self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
+        for part in ("configs", "docs"):
+            self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
+        self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
+        self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
+
+    def end(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.run_id, status)
+
+    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        if self.client is None:
+            return
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.run_id, metrics=[Metric(name, float(value), now, step) for name, value in metrics.items()]
+        )
+
+
+@contextmanager
+def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
+    """End the run as the block ends; a polite kill counts as an interruption."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _interrupt) if main else None
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        run.end("KILLED")
+        raise
+    except BaseException:
+        run.end("FAILED")
+        raise
+    else:
+        run.end("FINISHED")
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _unique_name(data: str) -> str:
+    return f"{data}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def _tags() -> dict[str, str]:
+    tags = {"mlflow.source.name": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv[:2]))}
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        pass  # no git, or no repository: there is no commit to note
+    return tags

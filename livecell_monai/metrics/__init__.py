@@ -1,0 +1,9 @@
+"""Scores of one mask and of a set of masks, with their intervals. Masks are (Y, X) bool, scores lie in [0, 1].
+
+The rule for empty masks: where truth and prediction are both empty, every score is 1; where a ratio has no denominator
+otherwise (false positives on an empty image, nothing found where cells are), it is 0.
+"""
+
+from livecell_monai.metrics.scores import Scores, score_mask, summarise_scores
+
+__all__ = ["Scores", "score_mask", "summarise_scores"]

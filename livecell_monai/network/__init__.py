@@ -1,0 +1,11 @@
+"""The network and its losses: the only room that knows the architecture.
+
+`UNet` takes images (B, 1, Y, X) float32 and gives logits (B, 1, Y, X); Y and X must be multiples of `UNet.multiple`.
+`SegmentationLoss` takes logits (B, 1, Y, X) and targets (B, 1 or 2, Y, X): the label as 0 and 1 and, where there is a
+second channel, a weight per pixel.
+"""
+
+from livecell_monai.network.losses import SegmentationLoss
+from livecell_monai.network.unet import UNet
+
+__all__ = ["SegmentationLoss", "UNet"]

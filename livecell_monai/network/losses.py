@@ -1,0 +1,52 @@
+"""The losses: weighted binary cross-entropy, with Dice, or focal."""
+
+import torch
+from monai.losses import DiceLoss, FocalLoss
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from livecell_monai.errors import SettingError
+
+KINDS = ("bce", "dice_bce", "focal")
+
+
+class SegmentationLoss(nn.Module):
+    """Loss of logits against a label, with a weight for the positive class and, where given, one per pixel.
+
+    Args:
+        kind: `bce`, binary cross-entropy; `dice_bce`, the sum of it and the Dice loss of the batch; `focal`, the
+            focal loss with gamma 2.
+        pos_weight: factor on the loss of foreground pixels, > 0; 1 leaves the classes as they are.
+
+    Raises:
+        SettingError: where the kind is unknown or the weight not positive.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
+    """
+
+    def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise SettingError(f"setting loss must be one of {', '.join(KINDS)}, got {kind!r}; correct it")
+        if not pos_weight > 0:
+            raise SettingError(f"setting pos_weight must be above 0 or auto, got {pos_weight!r}; correct it")
+        self.kind = kind
+        self.pos_weight = float(pos_weight)
+        self.dice = DiceLoss(sigmoid=True, batch=True) if kind == "dice_bce" else None
+        self.focal = FocalLoss(gamma=2.0, reduction="none") if kind == "focal" else None
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The mean loss, a scalar.
+
+        Args:
+            logits: (B, 1, Y, X).
+            target: (B, 1, Y, X) label of 0 and 1, or (B, 2, Y, X) with a weight per pixel behind it.
+        """
+        logits, label = logits.float(), target[:, :1].float()
+        weight = target[:, 1:2].float() if target.shape[1] > 1 else torch.ones_like(label)
+        if self.focal is not None:
+            per_pixel = self.focal(logits, label) * (1 + (self.pos_weight - 1) * label)
+            return (per_pixel * weight).mean()
+        factor = torch.tensor(self.pos_weight, device=logits.device)
+        loss = binary_cross_entropy_with_logits(logits, label, weight=weight, pos_weight=factor)
+        return loss if self.dice is None else loss + self.dice(logits, label)

@@ -1,0 +1,108 @@
+"""One prediction drawn over its image: outline and tint, in three colours where the truth is known."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from livecell_monai.data.writing import atomic_path
+from livecell_monai.report.legend import AGREED, COMPARED, INVENTED, MISSED, PREDICTED, RGB, draw_legend, stack
+from livecell_monai.sample import Pixels
+
+TINT_ALONE = 0.15  #: share of colour inside a mask; light, so that the cell remains to be judged
+TINT_AGREED = 0.2
+TINT_WRONG = 0.5  #: where prediction and truth differ the place matters more than the cell
+
+
+def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, outline_px: int = 2) -> NDArray[np.uint8]:
+    """Draws a mask over its image, pixel for pixel.
+
+    Args:
+        image: (Y, X) of any real dtype; shown in grey from its 0.5th to its 99.5th percentile.
+        mask: (Y, X) predicted foreground, `> 0`.
+        truth: (Y, X) annotated foreground, `> 0`; None where there is no annotation.
+        outline_px: width of the outlines in px, drawn inside the regions.
+
+    Returns:
+        (Y, X, 3) uint8. Without truth the mask is outlined and lightly tinted; with truth agreement, missed and
+        invented pixels have the colours of `legend.COMPARED`.
+
+    Raises:
+        ValueError: image, mask and truth are not of one shape (Y, X).
+    """
+    _check_shapes(image, mask, truth)
+    canvas = np.repeat(_stretch(image)[..., None], 3, axis=2)
+    found = np.asarray(mask) > 0
+    if truth is None:
+        _paint(canvas, found, PREDICTED, TINT_ALONE, outline_px)
+        return canvas
+    real = np.asarray(truth) > 0
+    _paint(canvas, found & real, AGREED, TINT_AGREED, outline_px)
+    _paint(canvas, real & ~found, MISSED, TINT_WRONG, outline_px)
+    _paint(canvas, found & ~real, INVENTED, TINT_WRONG, outline_px)
+    return canvas
+
+
+def write_overlay(path: Path, image: Pixels, mask: Pixels, truth: Pixels | None = None) -> None:
+    """Writes the overlay as PNG, with a legend below it where the truth is known.
+
+    Args:
+        path: file to write, ending in .png; replaced where it exists.
+        image: (Y, X) of any real dtype.
+        mask: (Y, X) predicted foreground, `> 0`.
+        truth: (Y, X) annotated foreground, `> 0`, or None.
+
+    Raises:
+        ValueError: image, mask and truth are not of one shape (Y, X).
+    """
+    picture = draw_overlay(image, mask, truth)
+    if truth is not None:
+        picture = stack([picture, draw_legend(picture.shape[1], COMPARED)])
+    with atomic_path(path) as partial:
+        # Level 1: camera noise compresses badly at any level, and the higher ones take several times as long.
+        Image.fromarray(picture).save(partial, format="PNG", compress_level=1)
+
+
+def _check_shapes(image: Pixels, mask: Pixels, truth: Pixels | None) -> None:
+    shapes = {"image": np.shape(image), "mask": np.shape(mask)}
+    if truth is not None:
+        shapes["truth"] = np.shape(truth)
+    if len(set(shapes.values())) > 1 or len(shapes["image"]) != 2:
+        given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"an overlay needs arrays of one shape (Y, X); got {given}")
+
+
+def _stretch(image: Pixels) -> NDArray[np.uint8]:
+    """Grey values (Y, X) uint8 of an image; a constant image is mid-grey, a pixel that is no number black."""
+    pixels = np.asarray(image, dtype=np.float64)
+    finite = np.isfinite(pixels)
+    if not finite.any():
+        return np.zeros(pixels.shape, np.uint8)
+    low, high = np.percentile(pixels[finite], (0.5, 99.5))
+    if high <= low:  # nearly all pixels are alike: the percentiles meet although the image may hold a spot
+        low, high = pixels[finite].min(), pixels[finite].max()
+    if high <= low:
+        return np.where(finite, np.uint8(128), np.uint8(0))
+    grey: NDArray[np.float64] = np.clip((np.where(finite, pixels, low) - low) * (255.0 / (high - low)), 0, 255)
+    return np.rint(grey).astype(np.uint8)
+
+
+def _paint(canvas: NDArray[np.uint8], region: NDArray[np.bool_], colour: RGB, tint: float, outline_px: int) -> None:
+    """Tints a region (Y, X) of the canvas (Y, X, 3) in place and draws its outline in the full colour."""
+    ink = np.array(colour, np.float32)
+    canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink * np.float32(tint)).astype(np.uint8)
+    canvas[_outline(region, outline_px)] = colour
+
+
+def _outline(region: NDArray[np.bool_], width_px: int) -> NDArray[np.bool_]:
+    """The outermost pixels (Y, X) of a region; at the edge of the image the cell goes on, so there is no outline."""
+    core = region
+    for _ in range(width_px):  # erosion by shifted views: ten times faster than scipy's on a 1024 x 1024 mask
+        inner = core.copy()
+        inner[1:] &= core[:-1]
+        inner[:-1] &= core[1:]
+        inner[:, 1:] &= core[:, :-1]
+        inner[:, :-1] &= core[:, 1:]
+        core = inner
+    return region & ~core

@@ -1,0 +1,69 @@
+"""The vocabulary of the package: dictionary keys, axis order and the records that stages hand on.
+
+Arrays of one image plane are (Y, X); with a channel axis (C, Y, X); in a batch (B, C, Y, X). Sizes, regions and spacings
+are always given in the order (Y, X). A foreground pixel is one whose label is `> 0`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGE = "image"  #: key of the grey image
+LABEL = "label"  #: key of the label: 0 background, > 0 foreground
+BORDER = "border"  #: key of the optional weight per pixel, high between close cells
+PRED = "pred"  #: key of the network's output
+REGION = "region"  #: key of the part of the image that a sample stands for
+NAME = "name"  #: key of the sample's name, the stem of its image file
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of an image, half-open: rows [top, bottom), columns [left, right), in pixels of the original grid."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def crop(self, plane: Pixels) -> Pixels:
+        """The view (..., bottom - top, right - left) of an array whose last two axes are (Y, X)."""
+        return plane[..., self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One grey plane as read from disk.
+
+    Attributes:
+        pixels: (Y, X), in the file's own type and values.
+        pixel_size_um: (Y, X) size of a pixel in µm, or None where the file does not tell.
+    """
+
+    pixels: NDArray[np.generic]
+    pixel_size_um: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image on disk with what belongs to it.
+
+    Attributes:
+        name: stem of the image file; label and border bear the same.
+        image: path of the grey image.
+        label: path of the label, None for an image to be predicted only.
+        border: path of the weight per pixel, None where there is none.
+        group: images of one group (a dish, a day) stay on one side of a split; None stands for the image itself.
+        region: the part of the image this sample stands for, None for the whole.
+    """
+
+    name: str
+    image: Path
+    label: Path | None = None
+    border: Path | None = None
+    group: str | None = None
+    region: Region | None = None

@@ -1,0 +1,95 @@
+"""From the image's own grid to the size that the network works at, and back."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Resize
+from torch.nn.functional import interpolate
+
+from livecell_monai.errors import SettingError
+from livecell_monai.sample import IMAGE
+
+GRID = "grid"  #: key of the (Y, X) that an image had before it was resized
+
+
+def working_shape(shape: Sequence[int], whole: Sequence[int], working_size: float | Sequence[int]) -> tuple[int, int]:
+    """(Y, X) at which the network sees an image, or the part of one.
+
+    Args:
+        shape: (Y, X) of the array at hand.
+        whole: (Y, X) of the whole image that it is part of.
+        working_size: a factor on the image's own size, or the (Y, X) that a whole image is brought to.
+
+    Raises:
+        SettingError: where the working size is not positive.
+    """
+    sizes = list(working_size) if isinstance(working_size, Sequence) else [working_size]
+    if len(sizes) not in (1, 2) or not all(isinstance(size, int | float) and size > 0 for size in sizes):
+        raise SettingError(
+            f"setting working_size must be a factor above 0 or two sizes [Y, X] in pixels, got {working_size!r}; correct it"
+        )
+    factors = [sizes[0], sizes[0]] if len(sizes) == 1 else [size / edge for size, edge in zip(sizes, whole, strict=True)]
+    height, width = (max(1, round(edge * factor)) for edge, factor in zip(shape, factors, strict=True))
+    return height, width
+
+
+class ResizeToWorkingd(MapTransform):  # type: ignore[misc]
+    """MONAI's `Resize` to a size that follows from the image: images differ in size, and a region is a part of one.
+
+    The image is interpolated, with anti-aliasing where it shrinks; modes for labels and borders are given by key. The
+    image's (Y, X) before the change are left under `grid` for `RestoreGridd`.
+
+    Args:
+        keys: what to resize, (C, Y, X); the first one gives the grid.
+        working_size: a factor on the image's own size, or the [Y, X] that a whole image is brought to.
+        mode: interpolation for each key, `bilinear`, `area` or `nearest`.
+        allow_missing_keys: pass over a key that a sample lacks.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        working_size: float | Sequence[int] = 1.0,
+        mode: Sequence[str] | str = "bilinear",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.working_size = working_size
+        self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
+        working_shape((1, 1), (1, 1), working_size)  # refuse a bad value before any image is read
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The sample at the working size."""
+        sample = dict(data)
+        for key, mode in self.key_iterator(sample, self.modes):
+            plane = sample[key]
+            grid = tuple(plane.shape[-2:])
+            whole = tuple(int(edge) for edge in plane.meta["spatial_shape"])
+            target = working_shape(grid, whole, self.working_size)
+            if key == self.keys[0]:
+                sample[GRID] = torch.tensor(grid)
+            if target != grid:
+                sample[key] = Resize(target, mode=mode, anti_aliasing=mode == "bilinear")(plane)
+        return sample
+
+
+class RestoreGridd(MapTransform):  # type: ignore[misc]
+    """Bring predictions (C, Y, X) back from the working size to the grid that the image had, bilinearly.
+
+    Args:
+        keys: what to bring back; logits, so that the threshold is applied on the original grid.
+    """
+
+    def __init__(self, keys: KeysCollection = IMAGE) -> None:
+        super().__init__(keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The sample with its keys on the original grid."""
+        sample = dict(data)
+        height, width = (int(edge) for edge in sample[GRID])
+        for key in self.key_iterator(sample):
+            if tuple(sample[key].shape[-2:]) != (height, width):
+                sample[key] = interpolate(sample[key][None].float(), (height, width), mode="bilinear")[0]
+        return sample

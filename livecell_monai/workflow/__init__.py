@@ -1,0 +1,26 @@
+"""Opens the bundle and runs it: the engines' parts that MONAI does not bring, named by the bundle's YAML."""
+
+from livecell_monai.workflow.accelerator import Accelerator
+from livecell_monai.workflow.batches import prepare_batch
+from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
+from livecell_monai.workflow.export import refuse_occupied
+from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
+from livecell_monai.workflow.progress import ProgressBar
+from livecell_monai.workflow.session import TrainingSession
+from livecell_monai.workflow.weights import load_weights
+from livecell_monai.workflow.writers import PredictionWriter, ScoreWriter
+
+__all__ = [
+    "Accelerator",
+    "PatchInferer",
+    "PredictionWriter",
+    "ProgressBar",
+    "ReadableDataset",
+    "ScoreWriter",
+    "TrainingSession",
+    "WindowInferer",
+    "build_validation_dataset",
+    "load_weights",
+    "prepare_batch",
+    "refuse_occupied",
+]

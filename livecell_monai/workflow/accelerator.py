@@ -1,0 +1,67 @@
+"""Where the network runs and in which arithmetic: one setting for processor, CUDA and Apple GPUs."""
+
+import re
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+from livecell_monai.errors import SettingError
+
+PATTERN = re.compile(r"(auto|cpu|cuda(:\d+)?|mps)(-fp32)?")
+
+
+class Accelerator:
+    """The device, bf16 where it gains, and channels_last.
+
+    bf16 is chosen by what the hardware says of itself, never by a timing: a timing would choose differently from run to
+    run, and the same seed would no longer give the same weights. A processor with AVX512-bf16 or AMX gains by it, and so
+    does a CUDA GPU from Ampere on; others stay with float32.
+
+    Args:
+        spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; with `-fp32` behind it, bf16 is left out.
+
+    Raises:
+        SettingError: where the spec is unknown or its device is not there.
+    """
+
+    def __init__(self, spec: str = "auto") -> None:
+        match = PATTERN.fullmatch(str(spec))
+        if match is None:
+            raise SettingError(
+                f"setting accelerator must be auto, cpu, cuda, cuda:N or mps, -fp32 behind it or not, got {spec!r}; correct it"
+            )
+        self.device = _device(match[1])
+        self.bf16 = match[3] is None and _gains_by_bf16(self.device)
+
+    def __str__(self) -> str:
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}, {torch.get_num_threads()} threads"
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network, moved to the device in channels_last order, in place."""
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context that forward passes run in."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+
+def _device(name: str) -> torch.device:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, found in there.items() if found)
+    kind, _, number = name.partition(":")
+    if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
+        found = ", ".join(kind for kind, found in there.items() if found)
+        raise SettingError(f"setting accelerator must name a device that is there ({found}), got {name!r}; correct it")
+    return torch.device(name)
+
+
+def _gains_by_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # torch's own names for these flags, public since 2.12, came and went before: ask the private ones defensively
+        flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, flag, lambda: False)() for flag in flags)
+    return False

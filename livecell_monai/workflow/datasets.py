@@ -1,0 +1,83 @@
+"""The data sets that MONAI has none for: images of which one may fail, and the report's leaking validation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import CacheDataset, Dataset, MetaTensor
+from torch.utils.data import IterableDataset
+
+from livecell_monai.data.items import Item, to_items
+from livecell_monai.data.split import Split
+from livecell_monai.errors import DataError
+from livecell_monai.sample import IMAGE
+
+Transform = Callable[[Item], Any]
+
+
+class ReadableDataset(IterableDataset[Any]):
+    """Images one after the other; one that cannot be read is noted and passed over, so that it does not stop the others.
+
+    Args:
+        data: one dictionary an image.
+        transform: what reads and prepares it.
+
+    Attributes:
+        failures: the message for each image that could not be read, by its path.
+    """
+
+    def __init__(self, data: Sequence[Item], transform: Transform) -> None:
+        self.data = data
+        self.transform = transform
+        self.failures: dict[Path, str] = {}
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.data:
+            try:
+                yield self.transform(dict(item))
+            except Exception as error:
+                # MONAI wraps what a transform raises
+                failure = find_data_error(error)
+                if failure is None:
+                    raise
+                self.failures[Path(item[IMAGE])] = str(failure)
+
+
+def find_data_error(error: BaseException) -> DataError | None:
+    """The DataError that another exception was raised from, or itself; None where there is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, DataError):
+        cause = cause.__cause__
+    return cause
+
+
+def build_validation_dataset(
+    split: Split, transform: Transform, augmented: Transform, samples_per_epoch: int, seed: int = 0
+) -> Dataset:
+    """What the network is judged on after each epoch.
+
+    The samples that were held out, once each; but for the report's leaking split 15 % of the number of samples in an
+    epoch, drawn once from the very augmentation of the very images that are trained on.
+
+    Args:
+        split: the two sides.
+        transform: reads and prepares a sample without chance.
+        augmented: the whole preprocessing of training, chance included.
+        samples_per_epoch: number of samples in an epoch of training.
+        seed: of the augmented draws.
+    """
+    items = to_items(split.validation)
+    if not split.leaks:
+        return CacheDataset(items, transform, num_workers=None, progress=False)
+    augmented.set_random_state(seed)  # type: ignore[attr-defined]
+    draws = max(1, round(0.15 * samples_per_epoch))
+    source = CacheDataset(items, augmented, num_workers=None, progress=False)
+    return Dataset([_plain(source[i % len(items)]) for i in range(draws)])
+
+
+def _plain(sample: Item) -> Item:
+    """A sample whose grid is that of its augmented patch: there is no original one to go back to."""
+    image = sample[IMAGE]
+    plain = {key: MetaTensor(value.as_tensor().clone()) for key, value in sample.items() if isinstance(value, MetaTensor)}
+    return {**plain, "grid": torch.tensor(image.shape[-2:])}

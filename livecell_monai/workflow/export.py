@@ -1,0 +1,94 @@
+"""From a training run to a complete bundle: configs with the resolved settings, metadata with scores and hashes."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from livecell_monai import __version__
+from livecell_monai.data.writing import atomic_path
+from livecell_monai.errors import BundleError, SettingError
+
+CONFIGS = ("inference.yaml", "train.yaml", "evaluate.yaml")
+WEIGHTS = "model.pt"
+
+
+def refuse_occupied(output_dir: str | Path) -> Path:
+    """The folder that a run may fill: one that is empty or not there yet.
+
+    Raises:
+        SettingError: where there is something in it.
+    """
+    folder = Path(output_dir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
+    return folder
+
+
+def write_bundle(template: Path, folder: Path, settings: Mapping[str, Any], training: Mapping[str, Any], card: str) -> None:
+    """Make the folder that holds the weights a complete bundle.
+
+    Args:
+        template: the bundle that the run was started from.
+        folder: what the run has written to; `models/` is there already.
+        settings: resolved values by setting; they take the place of the template's, whose comments stay.
+        training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
+        card: the model card, Markdown.
+    """
+    for name in ("configs", "docs", "models"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name in CONFIGS:
+        _write_resolved(template / "configs" / name, folder / "configs" / name, settings)
+    for name in ("configs/logging.conf", "LICENSE"):
+        shutil.copyfile(template / name, folder / name)
+    metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    metadata["required_packages_version"] = package_versions()
+    metadata["training"] = dict(training)
+    with atomic_path(folder / "configs" / "metadata.json") as temporary:
+        temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    with atomic_path(folder / "docs" / "README.md") as temporary:
+        temporary.write_text(card, encoding="utf-8")
+
+
+def read_training(bundle: Path) -> dict[str, Any]:
+    """What the metadata of a trained bundle says of its training; empty for one that was not trained.
+
+    Raises:
+        BundleError: where there is no readable metadata.
+    """
+    path = bundle / "configs" / "metadata.json"
+    try:
+        training: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("training", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path}: a bundle must have metadata in JSON, got: {error}; copy the bundle again") from error
+    return training
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of what a bundle's results hang on, by package name."""
+    names = ("monai", "torch", "pytorch-ignite", "numpy", "scipy", "tifffile", "nibabel", "pillow", "mlflow")
+    return {"livecell-monai": __version__, **{name: version(name) for name in names}}
+
+
+def _on_one_line(values: list[Any]) -> CommentedSeq:
+    sequence = CommentedSeq(values)
+    sequence.fa.set_flow_style()
+    return sequence
+
+
+def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> None:
+    yaml = YAML()
+    yaml.width = 120
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    config = yaml.load(source.read_text(encoding="utf-8"))
+    for name, value in settings.items():
+        if name in config and config[name] != value:
+            config[name] = _on_one_line(value) if isinstance(value, list) else value
+    with atomic_path(target) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        yaml.dump(config, stream)

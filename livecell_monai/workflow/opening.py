@@ -1,0 +1,140 @@
+"""A bundle opened: its configs, overlays and settings, the same files that `monai.bundle run` reads."""
+
+import difflib
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser, ConfigWorkflow
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from livecell_monai.errors import BundleError, SettingError
+
+PATHS = ("bundle_root",)  # set by whoever opens the bundle, not by the user
+
+
+def find_template() -> Path:
+    """The folder of the bundle that training starts from: in the installed package, or at the top of the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_bundle", package.parent / "bundle"):
+        if (folder / "configs" / "inference.yaml").is_file():
+            return folder
+    raise BundleError(f"{package}: the package must come with its bundle, found none; install livecell-monai again")
+
+
+def open_bundle(
+    bundle: str | Path,
+    configs: Sequence[str],
+    settings: Mapping[str, Any] | None = None,
+    paths: Mapping[str, str | list[str]] | None = None,
+    run_id: str = "run",
+    workflow_type: str = "infer",
+) -> ConfigWorkflow:
+    """Open a bundle, ready to `initialize` and `run`.
+
+    Args:
+        bundle: the folder.
+        configs: files of its `configs/`, later ones over earlier ones; `.yaml` may be left out; a path with a folder in it
+            is taken as it is.
+        settings: values over those of the files, by name of the setting.
+        paths: where to read and write; not settings of the method.
+        run_id: what `run` runs.
+        workflow_type: `train` or `infer`.
+
+    Raises:
+        BundleError: where the folder is no bundle.
+        SettingError: where a setting is unknown or of another kind.
+    """
+    root = Path(bundle).resolve()
+    files = [_config_file(root, name) for name in configs]
+    known = read_settings(files)
+    for name, value in (settings or {}).items():
+        _refuse_bad_setting(name, value, known)
+    with warnings.catch_warnings():
+        # the command line's own bundle, or one that the user names: that its configs run code is said in the README
+        warnings.simplefilter("ignore")
+        logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
+        return ConfigWorkflow(
+            config_file=[str(file) for file in files],
+            meta_file=str(root / "configs" / "metadata.json"),
+            logging_file=False,
+            run_id=run_id,
+            workflow_type=workflow_type,
+            bundle_root=str(root),
+            **dict(settings or {}),
+            **dict(paths or {}),
+        )
+
+
+def read_settings(files: Sequence[Path]) -> dict[str, Any]:
+    """The settings of config files, merged: what stands at the top level as a plain value.
+
+    Raises:
+        BundleError: where a file is not YAML.
+    """
+    try:
+        merged = ConfigParser.load_config_files([str(file) for file in files])
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise BundleError(f"{files[0].parent}: a bundle's configs must be YAML, got: {reason}; mend them") from error
+    return {name: value for name, value in merged.items() if name not in PATHS and _is_plain(value)}
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """A setting as the command line gives it, `key=value`, the value in YAML.
+
+    Raises:
+        SettingError: where there is no `=` or the value is not YAML.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise SettingError(f"--set must be given as key=value, got {text!r}; for example --set lr=0.0005")
+    try:
+        return name.strip(), YAML(typ="safe", pure=True).load(value)
+    except YAMLError as error:
+        raise SettingError(f"--set {name.strip()} must have a value in YAML, got {value!r}; correct it") from error
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(part) for part in value)
+    if isinstance(value, str):
+        return not value.startswith(("$", "@", "%"))
+    return value is None or isinstance(value, bool | int | float)
+
+
+def _config_file(root: Path, name: str) -> Path:
+    if not (root / "configs").is_dir():
+        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; name the folder that training left")
+    path = Path(name) if Path(name).parent != Path() else root / "configs" / name
+    if not path.suffix:
+        path = path.with_suffix(".yaml")
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise BundleError(f"{path}: a config must be a YAML file, found none; there are: {there}")
+    return path.resolve()
+
+
+def _refuse_bad_setting(name: str, value: Any, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise SettingError(
+            f"--set {name}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
+        )
+    if known[name] is not None and value != "auto" and not _is_alike(value, known[name]):
+        raise SettingError(
+            f"--set {name}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
+        )
+
+
+def _is_alike(value: Any, own: Any) -> bool:
+    if own == "auto" or (isinstance(own, float) and isinstance(value, list)):
+        return True  # its reader knows which values it takes
+    if isinstance(own, bool) or isinstance(value, bool):
+        return isinstance(own, bool) and isinstance(value, bool)
+    if isinstance(own, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(own)) or (isinstance(own, list) and isinstance(value, float))  # working_size is either

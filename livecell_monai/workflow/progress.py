@@ -1,0 +1,45 @@
+"""What a person sees while it trains or predicts: a bar with the time left."""
+
+import sys
+from typing import Any
+
+from ignite.engine import Engine, Events
+from tqdm import tqdm
+
+
+class ProgressBar:
+    """One bar over all iterations of all epochs, so that the time left is that of the whole run.
+
+    Ignite's own bar starts anew each epoch and knows the time left of that epoch only.
+
+    Args:
+        description: word ahead of the bar.
+        total: number of iterations, where the engine cannot know it.
+        enabled: whether to show it.
+    """
+
+    def __init__(self, description: str = "training", total: int | None = None, enabled: bool = True) -> None:
+        self.description = description
+        self.total = total
+        self.enabled = enabled
+        self.bar: Any = None
+
+    def attach(self, engine: Engine) -> None:
+        """Follow an engine's events."""
+        if not self.enabled:
+            return
+        engine.add_event_handler(Events.STARTED, self._open)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self.bar.update())
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._tell)
+        engine.add_event_handler(Events.COMPLETED, lambda _: self.bar.close())
+
+    def _open(self, engine: Engine) -> None:
+        state = engine.state
+        length = self.total or (state.epoch_length or 0) * (state.max_epochs or 1) or None
+        # a file or a pipe gets a line a minute, not ten a second
+        interval = 0.5 if sys.stderr.isatty() else 60.0
+        self.bar = tqdm(total=length, desc=self.description, unit="batch", mininterval=interval, dynamic_ncols=True)
+
+    def _tell(self, engine: Engine) -> None:
+        shown = {name: f"{value:.3f}" for name, value in engine.state.metrics.items() if isinstance(value, float)}
+        self.bar.set_postfix({"epoch": engine.state.epoch, **shown}, refresh=False)

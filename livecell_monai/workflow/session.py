@@ -1,0 +1,192 @@
+"""One training, from the first epoch to a complete bundle, under whatever tracks it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
+from torch import nn
+
+from livecell_monai import __version__
+from livecell_monai.data.checks import Finding, look_at
+from livecell_monai.data.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.split import Split
+from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Sample
+from livecell_monai.workflow.accelerator import Accelerator
+from livecell_monai.workflow.export import WEIGHTS, package_versions, write_bundle
+from livecell_monai.workflow.history import History, Row
+from livecell_monai.workflow.weights import load_weights
+
+Panel = tuple[str, Any, Any, Any]
+PANELS = 6  # validation images drawn as overlays; more would not be looked at
+
+
+class Run(Protocol):
+    """A run as the tracker has opened it."""
+
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Note the metrics of one epoch."""
+
+    def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
+        """Note the best scores and keep the files of a folder."""
+
+
+class Tracker(Protocol):
+    """What opens a run and ends it by how the block inside ended."""
+
+    def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> AbstractContextManager[Run]:
+        """Open a run with settings and the hashes of its data."""
+
+
+class TrainingSession:
+    """Everything around the trainer's loop.
+
+    Args:
+        trainer: runs the epochs.
+        evaluator: validates after each; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
+        network: what is trained.
+        accelerator: where it runs.
+        split: what is trained and validated on.
+        settings: resolved value of every setting, for the record and for the bundle's configs.
+        dataset_dir: the data folder or datalist; its name is kept, its path is not.
+        bundle_root: the bundle that the run was started from.
+        output_dir: the folder that becomes the trained bundle; `models/model.pt` is written there by the handlers.
+        tracker: notes the run.
+        illustrate: called with the folder, the rows of the history and the panels to draw; writes the figures.
+        describe: called with the facts of the run; gives the model card as Markdown.
+    """
+
+    def __init__(
+        self,
+        trainer: SupervisedTrainer,
+        evaluator: SupervisedEvaluator,
+        network: nn.Module,
+        accelerator: Accelerator,
+        split: Split,
+        settings: Mapping[str, Any],
+        dataset_dir: str,
+        bundle_root: str,
+        output_dir: str,
+        tracker: Tracker,
+        illustrate: Callable[[Path, Sequence[Row], Sequence[Panel]], None],
+        describe: Callable[..., str],
+    ) -> None:
+        self.trainer = trainer
+        self.evaluator = evaluator
+        self.network = network
+        self.accelerator = accelerator
+        self.split = split
+        self.settings = settings
+        self.data_name = Path(dataset_dir).resolve().name
+        self.template = Path(bundle_root)
+        self.folder = Path(output_dir)
+        self.tracker = tracker
+        self.illustrate = illustrate
+        self.describe = describe
+
+    def run(self) -> dict[str, Any]:
+        """Train, and leave a complete bundle.
+
+        Returns:
+            What the bundle's metadata says of the training.
+        """
+        hashes = hash_samples(self._samples())
+        started = time.monotonic()
+        with self.tracker.start(self._parameters(), hashes, self.data_name) as run:
+            history = History(self.evaluator, run.log_epoch)
+            history.attach(self.trainer)
+            self.trainer.run()
+            training = self._facts(history, hashes, time.monotonic() - started)
+            load_weights(self.network, self.folder / "models" / WEIGHTS)
+            self._write(history, training)
+            run.log_result(self.folder, training["validation"])
+        return training
+
+    def _samples(self) -> list[Sample]:
+        """Every image of the split once, whole, by name."""
+        both = {sample.name: sample for sample in (*self.split.train, *self.split.validation)}
+        return [both[name] for name in sorted(both)]
+
+    def _parameters(self) -> dict[str, Any]:
+        return {**self.settings, "split_used": self.split.mode, "computed_on": str(self.accelerator)}
+
+    def _facts(self, history: History, hashes: Mapping[str, str], seconds: float) -> dict[str, Any]:
+        best = history.best()
+        return {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": self.data_name,
+            "data_sha256": digest_of(dict(hashes)),
+            "files_sha256": dict(hashes),
+            "weights_sha256": hash_file(self.folder / "models" / WEIGHTS),
+            "split": self.split.mode,
+            "leaks": self.split.leaks,
+            "epochs_run": len(history.rows),
+            "best_epoch": int(best["epoch"]),
+            "seconds": round(seconds, 1),
+            "seed": self.settings["seed"],
+            "computed_on": str(self.accelerator),
+            "validation": {name: best[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
+            "validated_on": "the held-out part of the training images, on their original grid",
+        }
+
+    def _write(self, history: History, training: Mapping[str, Any]) -> None:
+        figures = self.folder / "docs"
+        figures.mkdir(parents=True, exist_ok=True)
+        history.write(figures / "history.csv")
+        self.illustrate(figures, history.rows, self._panels())
+        findings = [look_at(sample, "train") for sample in self._samples()]
+        card = self.describe(**self._card(training, findings))
+        write_bundle(self.template, self.folder, self.settings, training, card)
+
+    def _card(self, training: Mapping[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:
+        hashes = training["files_sha256"]
+        return {
+            "name": f"livecell U-Net trained on {training['data']}",
+            "version": __version__,
+            "created": training["created"],
+            "images": [
+                (
+                    found.name,
+                    next(digest for file, digest in hashes.items() if file.startswith(f"image/{found.name}.")),
+                    *(found.size or (0, 0)),
+                    found.cells,
+                    found.foreground or 0.0,
+                )
+                for found in findings
+            ],
+            "split": SPLITS[training["split"]],
+            "leaking": training["leaks"],
+            "device": training["computed_on"],
+            "settings": dict(self.settings),
+            "versions": package_versions(),
+            **{key: training[key] for key in ("epochs_run", "best_epoch", "seconds", "seed", "weights_sha256")},
+            "validation": training["validation"],
+        }
+
+    def _panels(self) -> list[Panel]:
+        """Image, prediction and truth of the first validation samples, by the best weights."""
+        panels: list[Panel] = []
+
+        def keep() -> None:
+            for batch, output in zip(self.evaluator.state.batch, self.evaluator.state.output, strict=True):
+                mask, truth = (np.asarray(output[key][0].cpu()) > 0 for key in (PRED, LABEL))
+                image = torch.nn.functional.interpolate(output[IMAGE][None].float().cpu(), mask.shape, mode="bilinear")
+                if len(panels) < PANELS:
+                    panels.append((str(batch.get(NAME, "validation")), np.asarray(image[0, 0]), mask, truth))
+
+        with self.evaluator.add_event_handler(Events.ITERATION_COMPLETED, keep):
+            self.evaluator.run()
+        return panels
+
+
+SPLITS = {
+    "images": "whole images were held out; no pixel of them was trained on",
+    "region": "a strip along one side of each training image was held out, behind a guard band that neither side sees",
+    "original": "augmented copies of the training images themselves, as in the report",
+}

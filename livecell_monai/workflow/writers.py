@@ -1,0 +1,134 @@
+"""Handlers that write what an engine predicts or scores, file by file, as it comes."""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine, Events
+from scipy import ndimage
+
+from livecell_monai.data.formats import read_image
+from livecell_monai.data.writing import atomic_path, write_mask, write_probability
+from livecell_monai.metrics.scores import NAMES, Scores, score_mask, summarise_scores
+from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
+
+PROBABILITY = "probability"  #: key of the network's output before the threshold
+SUMMARY = ("image", "foreground_fraction", "components", "seconds")
+
+
+class _TableWriter:
+    """What both writers share: a folder, rows as they come, a CSV file at the end.
+
+    Args:
+        output_dir: folder to write to; made when the first result is there.
+        table: name of the CSV file.
+    """
+
+    def __init__(self, output_dir: str | Path, table: str) -> None:
+        self.folder = Path(output_dir)
+        self.table = table
+        self.rows: list[dict[str, Any]] = []
+        self.clock = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Follow an evaluator that decollates its batches."""
+        engine.add_event_handler(Events.STARTED, self._restart)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
+
+    def finish(self) -> None:
+        """Write the table."""
+        if not self.rows:
+            return
+        with (
+            atomic_path(self.folder / self.table) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as out,
+        ):
+            table = csv.DictWriter(out, list(self.rows[0]))
+            table.writeheader()
+            table.writerows(self.rows)
+
+    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
+        """Write what belongs to one image and give its row of the table."""
+        raise NotImplementedError
+
+    def _restart(self) -> None:
+        self.clock = time.monotonic()
+
+    def _write_batch(self, engine: Engine) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            row = self.write_one(item, output)
+            now = time.monotonic()
+            if "seconds" in row:
+                row["seconds"] = round(now - self.clock, 3)
+            self.clock = now
+            self.rows.append(row)
+
+
+class PredictionWriter(_TableWriter):
+    """For each image a mask TIFF, on request its probability map and an overlay; `summary.csv` for all.
+
+    Args:
+        output_dir: folder to write to.
+        with_probability: whether to write `NAME_probability.tif`, float32 in [0, 1].
+        draw: called with (path, image, mask) to write `NAME_overlay.png`; None for no overlay.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        with_probability: bool = False,
+        draw: Callable[[Path, Pixels, Pixels], None] | None = None,
+    ) -> None:
+        super().__init__(output_dir, "summary.csv")
+        self.with_probability = with_probability
+        self.draw = draw
+
+    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the files of one image; seconds are those since the one before."""
+        name, mask = str(item[NAME]), _plane(output[PRED]) > 0
+        size = np.asarray(item[IMAGE].meta["pixel_size_um"], dtype=float)
+        pixel_size = None if np.isnan(size).any() else (float(size[0]), float(size[1]))
+        if self.with_probability:
+            write_probability(self.folder / f"{name}_probability.tif", _plane(output[PROBABILITY]), pixel_size)
+        if self.draw is not None:
+            source = Path(item[IMAGE].meta["filename_or_obj"])
+            self.draw(self.folder / f"{name}_overlay.png", read_image(source).pixels, mask)
+        write_mask(self.folder / f"{name}.tif", mask, pixel_size)
+        components = int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
+        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), components, 0.0), strict=True))
+
+
+class ScoreWriter(_TableWriter):
+    """Scores on the original grid: `scores.csv` by image, `scores.json` for the set.
+
+    Args:
+        output_dir: folder to write to.
+    """
+
+    def __init__(self, output_dir: str) -> None:
+        super().__init__(output_dir, "scores.csv")
+        self.scores: list[Scores] = []
+
+    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
+        """Score one image."""
+        scores = score_mask(_plane(output[PRED]), _plane(output[LABEL]))
+        self.scores.append(scores)
+        return {"image": str(item[NAME]), **{name: getattr(scores, name) for name in NAMES}, **asdict(scores)}
+
+    def finish(self) -> None:
+        """Write the table and the summary of the set."""
+        super().finish()
+        with atomic_path(self.folder / "scores.json") as temporary:
+            temporary.write_text(json.dumps(summarise_scores(self.scores), indent=2) + "\n", encoding="utf-8")
+
+
+def _plane(tensor: Any) -> Pixels:
+    """(Y, X) of a tensor (1, Y, X)."""
+    return np.asarray(tensor[0].cpu())

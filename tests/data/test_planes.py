@@ -1,0 +1,92 @@
+"""The rules that all formats share: what counts as one plane, units of length, and errors of one line."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
+from livecell_monai.errors import DataError
+
+FILE = Path("/d/a.tif")
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "YXS", "TZCYXS"])
+def test_axes_of_length_one_are_dropped(axes):
+    shape = [{"Y": 5, "X": 1}.get(axis, 1) for axis in axes]
+    assert require_plane(FILE, axes, shape) == (5, 1)
+
+
+def test_a_stack_is_refused_with_its_axes():
+    with pytest.raises(DataError) as caught:
+        require_plane(FILE, "TZYX", (3, 1, 64, 32))
+    assert str(caught.value) == (
+        "/d/a.tif: an image must be one grey plane, got a stack with axes T 3, Y 64, X 32;"
+        " save the plane to use as its own file"
+    )
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("XY", (4, 5)), ("X", (5,)), ("YX", (0, 5))])
+def test_what_is_no_plane_is_refused(axes, shape):
+    with pytest.raises(DataError, match=r"got axes [XY] "):
+        require_plane(FILE, axes, shape)
+
+
+def test_colour_is_refused_with_what_to_do():
+    with pytest.raises(DataError, match=r"this is RGB \(mode RGB\); convert it to one grey channel first"):
+        refuse_colour(FILE, "RGB (mode RGB)")
+
+
+@pytest.mark.parametrize(
+    ("unit", "um"),
+    [
+        ("\u00b5m", 1),
+        ("\u03bcm", 1),
+        ("\\u00B5m", 1),
+        ("um", 1),
+        ("micron", 1),
+        (" nm ", 1e-3),
+        ("mm", 1e3),
+        ("cm", 1e4),
+    ],
+)
+def test_units_become_micrometres(unit, um):
+    assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_size_that_is_no_size_is_unknown(size):
+    assert pixel_size([size, 1.0], ["um", "um"]) is None
+    assert pixel_size([1.0, size], ["um", "um"]) is None
+
+
+@pytest.mark.parametrize("unit", ["", "pixel", "inch", "unknown"])
+def test_an_unknown_unit_gives_no_size(unit):
+    assert pixel_size([1.0, 1.0], ["um", unit]) is None
+
+
+def test_a_librarys_failure_becomes_one_line():
+    with (
+        pytest.raises(DataError, match=r"^/d/a.tif: cannot be read as TIFF \(bad thing\); [^\n]*$") as caught,
+        reading(FILE, "TIFF"),
+    ):
+        raise RuntimeError("bad\n  thing")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_failure_without_words_is_named():
+    with pytest.raises(DataError, match=r"\(MemoryError\)"), reading(FILE, "TIFF"):
+        raise MemoryError
+
+
+def test_errors_that_a_library_only_logs_count_and_are_not_printed(caplog):
+    with pytest.raises(DataError, match="tag is broken"), reading(FILE, "TIFF"):
+        logging.getLogger("tifffile").error("tag is broken")
+    assert not caplog.records
+
+
+def test_logging_goes_its_usual_way_afterwards(caplog):
+    with reading(FILE, "TIFF"):
+        logging.getLogger("tifffile").warning("odd, but harmless")
+    logging.getLogger("tifffile").error("heard")
+    assert [record.getMessage() for record in caplog.records] == ["heard"]

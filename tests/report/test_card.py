@@ -1,0 +1,134 @@
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from markdown_it import MarkdownIt
+
+from livecell_monai.report.card import CardFacts, escape, render_card
+
+FACTS = CardFacts(
+    name="livecell",
+    version="0.1.0",
+    created="2025-06-01",
+    images=[("set05", "ab" * 32, 1022, 1024, 45, 0.083), ("set15", "cd" * 32, 1022, 1024, None, 0.1)],
+    split="one region of each image is kept for validation",
+    leaking=False,
+    epochs_run=60,
+    best_epoch=48,
+    seconds=725.4,
+    device="cpu",
+    validation={"IoU": 0.8123, "accuracy": 0.953, "loss": float("nan")},
+    settings={"batch_size": 16, "patch": [256, 256], "device": "$torch.device('cpu')"},
+    weights_sha256="ef" * 32,
+    versions={"livecell-monai": "0.1.0", "torch": "2.10.0+cpu"},
+    seed=7,
+)
+NASTY = [
+    "a|b",
+    "<script>alert(1)</script>",
+    "`code`",
+    "line\nbreak | cell",
+    "line\r\n\r\n# heading",
+    "[a](http://b)",
+    "![a](b)",
+    "_a_",
+    "__a__",
+    "*a*",
+    "&lt;b&gt;",
+    "\\|",
+    "~~a~~",
+    "$x$",
+    "line\u2028break",
+]
+
+
+def read(card):
+    """Tags and visible text of a card as a reader of GitHub's Markdown shows them; code font counts as no tag."""
+    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(card)
+    html = re.sub("</?code>", "", html)
+    return re.findall("<[^>]*>", html), unescape(re.sub("<[^>]*>", "", html))
+
+
+@pytest.mark.parametrize("leaking", [True, False])
+def test_warns_exactly_where_the_split_leaks(leaking):
+    card = render_card(replace(FACTS, leaking=leaking))
+    assert ("**WARNING" in card) is leaking
+    assert ("`split: original`" in card) is leaking
+
+
+def test_warning_stands_before_the_scores():
+    card = render_card(replace(FACTS, leaking=True))
+    assert card.index("WARNING") < card.index("0.8123")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "# livecell 0.1.0",
+        "2025-06-01",
+        "| `set05` | 1022 x 1024 | 45 | 8.3 % |",
+        "| `set15` | 1022 x 1024 | not counted | 10.0 % |",
+        "60 epochs in 12 min 5 s on cpu",
+        "epoch 48",
+        FACTS.split,
+        "| IoU | 0.8123 |",
+        "| loss | undefined |",
+        "| `batch_size` | `16` |",
+        "| `patch` | `[256, 256]` |",
+        "ab" * 32,
+        "ef" * 32,
+        "| torch | `2.10.0+cpu` |",
+        "Seed: 7.",
+        "livecell predict . IMAGES --output DIR",
+        "python -m monai.bundle run inferring --config_file configs/inference.yaml",
+        "livecell evaluate",
+        "Apache License 2.0",
+        "not for\ndiagnostic use",
+    ],
+)
+def test_card_states(part):
+    assert part in render_card(FACTS)
+
+
+def test_sections_come_in_their_order():
+    headings = re.findall(r"^#+ (.+)$", render_card(FACTS), flags=re.MULTILINE)
+    assert headings == [
+        "livecell 0.1.0",
+        "What it was trained on",
+        "How it was validated",
+        "Scores",
+        "What the numbers do not say",
+        "How to use",
+        "Settings",
+        "Provenance",
+        "Licence and intended use",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(48.2, "48 s"), (59.7, "1 min 0 s"), (7500, "2 h 5 min")])
+def test_duration_in_words(seconds, words):
+    assert f"epochs in {words} on" in render_card(replace(FACTS, seconds=seconds))
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_markup_in_a_name_stays_text(text):
+    nasty = replace(
+        FACTS,
+        name=text,
+        split=text,
+        device=text,
+        images=[(text, text, 10, 10, 1, 0.5), *FACTS.images[1:]],
+        settings={text: text, "patch": [256, 256], "device": "cpu"},
+        validation={text: 0.5, "accuracy": 0.9, "loss": 1.0},
+        versions={text: text, "torch": "2"},
+        weights_sha256=text,
+    )
+    tags, shown = read(render_card(nasty))
+    assert tags == read(render_card(FACTS))[0]
+    assert shown.count(" ".join(text.split())) == 12  # each place that was given the text above
+
+
+@pytest.mark.parametrize("text", ["set_05 (a-b).tif", "T98G", "10.5 µm"])
+def test_harmless_text_is_left_readable(text):
+    assert escape(text) == text

@@ -1,0 +1,94 @@
+from math import exp, inf, nan
+
+import pytest
+from PIL import Image
+
+from livecell_monai.report.curves import draw_curves, find_best, write_curves
+
+
+def run(epochs, best):
+    """A history whose validation IoU rises to 0.8 at one epoch and falls after it."""
+    return [
+        {
+            "epoch": epoch,
+            "train_loss": exp(-epoch / 9),
+            "val_loss": exp(-epoch / 9) + 0.1,
+            "train_iou": 0.9,
+            "val_iou": 0.8 - 0.001 * abs(epoch - best),
+            "train_accuracy": 0.95,
+            "val_accuracy": 0.9 + 0.0001 * epoch,
+            "lr": 1e-3,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def line(axes, name):
+    return next(line for line in axes.lines if line.get_label() == name)
+
+
+def test_titles_give_the_values_of_the_best_epoch():
+    loss, iou, accuracy = draw_curves(run(60, best=40)).axes
+    assert loss.get_title() == f"Loss: validation {exp(-40 / 9) + 0.1:.3f} at epoch 40"
+    assert iou.get_title() == "Mean IoU: validation 0.800 at epoch 40"
+    assert accuracy.get_title() == "Pixel accuracy: validation 0.904 at epoch 40"
+
+
+def test_every_panel_marks_the_best_epoch():
+    for axes in draw_curves(run(60, best=40)).axes:
+        assert list(line(axes, "best validation IoU (epoch 40)").get_xdata()) == [40, 40]
+
+
+def test_training_is_dashed_and_validation_solid():
+    for axes in draw_curves(run(60, best=40)).axes:
+        assert line(axes, "training").get_linestyle() == "--"
+        assert line(axes, "validation").get_linestyle() == "-"
+
+
+def test_values_that_are_missing_or_not_finite_are_left_out():
+    history = run(6, best=6)
+    del history[1]["val_loss"]
+    history[2]["val_loss"] = nan
+    history[3]["val_loss"] = inf
+    assert list(line(draw_curves(history).axes[0], "validation").get_xdata()) == [1, 5, 6]
+
+
+def test_epochs_are_counted_from_one_where_they_are_not_given():
+    history = [{"train_loss": 2.0}, {"train_loss": 1.0, "epoch": nan}]
+    assert list(line(draw_curves(history).axes[0], "training").get_xdata()) == [1, 2]
+
+
+def test_first_of_equally_good_epochs_is_the_best():
+    assert find_best([{"epoch": 5, "val_iou": nan}, {"epoch": 6, "val_iou": 0.5}, {"epoch": 7, "val_iou": 0.5}]) == 6
+
+
+def test_no_epoch_is_best_without_validation():
+    history = [{"epoch": 1, "train_loss": 0.5}]
+    assert find_best(history) is None
+    assert [axes.get_title() for axes in draw_curves(history).axes] == ["Loss", "Mean IoU", "Pixel accuracy"]
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(1, "o"), (200, "None")])
+def test_few_points_have_markers(epochs, marker):
+    axes = draw_curves(run(epochs, best=1)).axes[1]
+    assert line(axes, "validation").get_marker() == marker
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 200])
+def test_epoch_ticks_are_whole_numbers(epochs):
+    for axes in draw_curves(run(epochs, best=1)).axes:
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+@pytest.mark.parametrize("history", [run(1, best=1), run(200, best=150), [{}]])
+def test_file_is_a_png_of_the_stated_size(tmp_path, history):
+    write_curves(tmp_path / "curves.png", history)
+    with Image.open(tmp_path / "curves.png") as png:
+        png.load()
+        assert (png.format, png.size) == ("PNG", (1430, 440))
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_empty_history_is_refused():
+    with pytest.raises(ValueError, match="at least one epoch"):
+        draw_curves([])

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from livecell_monai.report.gallery import MAX_ROWS, SIDE_PX, draw_gallery, write_gallery
+from livecell_monai.report.legend import INVENTED, MISSED, PREDICTED
+
+
+def panel(side=60, truth=True, title="cells: IoU 0.812"):
+    rows, columns = np.mgrid[:side, :side]
+    mask = (rows - side // 2) ** 2 + (columns - side // 2) ** 2 < (side // 3) ** 2
+    image = np.random.default_rng(side).normal(500, 15, (side, side)) + 200 * mask
+    shifted = np.roll(mask, side // 10, axis=1)
+    return title, image.astype(np.uint16), mask, shifted if truth else None
+
+
+def holds(picture, colour):
+    return bool((picture == colour).all(axis=2).any())
+
+
+def test_file_can_be_read_and_three_large_rows_stay_modest(tmp_path):
+    write_gallery(tmp_path / "gallery.png", [panel(1024)] * 3)
+    with Image.open(tmp_path / "gallery.png") as png:
+        assert png.format == "PNG"
+        assert 2 * SIDE_PX <= png.width <= 2 * SIDE_PX + 100
+        assert 3 * SIDE_PX <= png.height <= 3 * SIDE_PX + 200
+    assert (tmp_path / "gallery.png").stat().st_size < 900_000
+
+
+def test_file_keeps_the_colours_of_the_picture(tmp_path):
+    write_gallery(tmp_path / "gallery.png", [panel()])
+    with Image.open(tmp_path / "gallery.png") as png:
+        written = np.asarray(png.convert("RGB")).astype(int)
+    assert np.abs(written - draw_gallery([panel()])).max() <= 8
+    assert holds(written, MISSED)
+
+
+def test_long_side_is_shrunk_whatever_the_shape():
+    image = np.random.default_rng(0).random((300, 1200))
+    picture = draw_gallery([("wide", image, image > 2, None)])
+    assert 2 * SIDE_PX <= picture.shape[1] <= 2 * SIDE_PX + 100
+    assert picture.shape[0] < SIDE_PX
+
+
+def test_colours_tell_whether_there_is_a_truth():
+    compared, alone = draw_gallery([panel()]), draw_gallery([panel(truth=False)])
+    assert holds(compared, MISSED)
+    assert holds(compared, INVENTED)
+    assert holds(alone, PREDICTED)
+    assert not holds(alone, MISSED)
+
+
+def test_legend_explains_the_truth_where_only_one_row_has_it():
+    mixed, compared = draw_gallery([panel(truth=False), panel()]), draw_gallery([panel(), panel()])
+    assert np.array_equal(mixed[-30:], compared[-30:])
+
+
+def test_rows_after_the_sixth_are_left_out():
+    assert draw_gallery([panel()] * 5).shape[0] < draw_gallery([panel()] * MAX_ROWS).shape[0]
+    assert draw_gallery([panel()] * 9).shape == draw_gallery([panel()] * MAX_ROWS).shape
+
+
+@pytest.mark.parametrize("title", ["", "x" * 500, "two\nlines", "$a_b$ µm é 細胞"])
+def test_a_title_never_moves_the_picture(title):
+    plain, other = draw_gallery([panel(title="cells")]), draw_gallery([panel(title=title)])
+    assert other.shape == plain.shape
+    assert np.array_equal(other[40:], plain[40:])
+
+
+def test_title_is_drawn():
+    assert not np.array_equal(draw_gallery([panel(title="a")]), draw_gallery([panel(title="b")]))
+
+
+def test_empty_gallery_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least one panel"):
+        write_gallery(tmp_path / "gallery.png", [])
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,155 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from livecell_monai.report.legend import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.report.overlay import draw_overlay, write_overlay
+
+DTYPES = [bool, np.uint8, np.uint16, np.int32, np.int64, np.float16, np.float32, np.float64]
+
+
+def square(top, left, side=12, shape=(40, 50)):
+    mask = np.zeros(shape, bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(8000, 60000, (40, 50)).astype(np.uint16)
+
+
+def nearest(pixel):
+    """Which of the three colours a tinted pixel over grey has: the one of the closest direction from grey."""
+    hues = {"agreed": AGREED, "missed": MISSED, "invented": INVENTED}
+    tint = np.array(pixel, float) - np.mean(pixel)
+    scores = {}
+    for name, colour in hues.items():
+        chroma = np.array(colour, float) - np.mean(colour)
+        scores[name] = float(tint @ chroma / np.linalg.norm(tint) / np.linalg.norm(chroma))
+    return max(scores, key=lambda name: scores[name])
+
+
+def test_three_kinds_of_pixel_have_their_own_hue(image):
+    found = square(4, 4) | square(20, 4)
+    truth = square(4, 4) | square(20, 30)
+    picture = draw_overlay(image, found, truth)
+    assert picture.shape == (40, 50, 3)
+    assert picture.dtype == np.uint8
+    assert nearest(picture[10, 10]) == "agreed"
+    assert nearest(picture[26, 10]) == "invented"
+    assert nearest(picture[26, 36]) == "missed"
+
+
+def test_a_single_missed_pixel_is_seen(image):
+    truth = square(4, 4)
+    found = truth.copy()
+    found[10, 10] = False
+    assert tuple(draw_overlay(image, found, truth)[10, 10]) == MISSED
+
+
+def test_background_stays_grey(image):
+    picture = draw_overlay(image, square(4, 4), square(6, 6))
+    outside = picture[~(square(4, 4) | square(6, 6))]
+    assert (outside == outside[:, :1]).all()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_outline_is_drawn_inside_the_mask_and_is_as_wide_as_asked(image, width):
+    mask = square(10, 10)
+    full = (draw_overlay(image, mask, outline_px=width) == PREDICTED).all(axis=2)
+    assert full[16, 10 : 10 + width].all()
+    assert not full[16, 10 + width]
+    assert not full[~mask].any()
+
+
+def test_a_mask_cut_by_the_edge_has_no_outline_along_the_edge(image):
+    full = (draw_overlay(image, square(0, 10)) == PREDICTED).all(axis=2)
+    assert not full[0, 16]
+    assert full[11, 16]
+
+
+def test_inside_of_a_mask_keeps_the_image(image):
+    inside = draw_overlay(image, square(10, 10))[12:20, 12:20]
+    assert len(np.unique(inside[..., 0])) > 10
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_grey_spans_the_range_for_any_type(dtype):
+    ramp = np.linspace(0, 1 if dtype is bool else 100, 2000).reshape(40, 50).astype(dtype)
+    picture = draw_overlay(ramp, np.zeros((40, 50), bool))
+    assert picture.min() == 0
+    assert picture.max() == 255
+
+
+@pytest.mark.parametrize("value", [0, 7, 65535])
+def test_constant_image_is_mid_grey(value):
+    picture = draw_overlay(np.full((40, 50), value, np.uint16), np.zeros((40, 50), bool))
+    assert (picture == 128).all()
+
+
+def test_one_bright_spot_on_a_constant_ground_is_seen():
+    image = np.zeros((40, 50), np.uint16)
+    image[5, 5] = 9
+    picture = draw_overlay(image, np.zeros((40, 50), bool))
+    assert picture[5, 5, 0] == 255
+    assert picture[6, 6, 0] == 0
+
+
+def test_pixels_that_are_no_number_are_black(image):
+    holed = image.astype(np.float32)
+    holed[0, 0], holed[0, 1] = np.nan, np.inf
+    picture = draw_overlay(holed, np.zeros((40, 50), bool))
+    assert not picture[0, :2].any()
+    assert not draw_overlay(np.full((4, 4), np.nan), np.zeros((4, 4), bool)).any()
+
+
+def test_label_numbers_count_as_foreground(image):
+    labels = square(4, 4).astype(np.uint16) * 300
+    assert np.array_equal(draw_overlay(image, labels), draw_overlay(image, square(4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "mask_shape", "truth_shape"),
+    [((4, 5), (5, 4), None), ((4, 5), (4, 5), (4, 6)), ((1, 4, 5), (1, 4, 5), None)],
+)
+def test_shapes_that_disagree_are_refused(image_shape, mask_shape, truth_shape):
+    truth = None if truth_shape is None else np.zeros(truth_shape)
+    with pytest.raises(ValueError, match=r"one shape \(Y, X\); got image"):
+        draw_overlay(np.zeros(image_shape), np.zeros(mask_shape), truth)
+
+
+def test_arguments_are_left_as_they_were(image):
+    mask, truth, before = square(4, 4), square(6, 6), image.copy()
+    draw_overlay(image, mask, truth)
+    assert np.array_equal(image, before)
+    assert np.array_equal(mask, square(4, 4))
+    assert np.array_equal(truth, square(6, 6))
+
+
+def test_file_without_truth_is_the_overlay_itself(tmp_path, image):
+    write_overlay(tmp_path / "a.png", image, square(4, 4))
+    with Image.open(tmp_path / "a.png") as png:
+        assert png.format == "PNG"
+        assert np.array_equal(np.asarray(png), draw_overlay(image, square(4, 4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_file_with_truth_has_the_overlay_and_a_legend_below(tmp_path, image):
+    write_overlay(tmp_path / "a.png", image, square(4, 4), square(6, 6))
+    with Image.open(tmp_path / "a.png") as png:
+        pixels = np.asarray(png)
+    assert np.array_equal(pixels[:40, :50], draw_overlay(image, square(4, 4), square(6, 6)))
+    for colour in (AGREED, MISSED, INVENTED):
+        assert (pixels[40:] == colour).all(axis=2).any()
+
+
+def test_importing_the_room_loads_no_heavy_library():
+    heavy = "{'torch', 'monai', 'ignite', 'matplotlib', 'mlflow'}"
+    rooms = ", ".join(f"livecell_monai.report.{name}" for name in ("overlay", "gallery", "curves", "card", "legend"))
+    code = f"import sys, {rooms}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
