@@ -24,3 +24,14 @@ class SettingError(LiveCellError):
 
 class BundleError(LiveCellError):
     """A bundle folder lacks something or does not fit its weights."""
+
+
+def find_user_error(error: BaseException) -> LiveCellError | None:
+    """The error that the user can mend behind another exception, or itself; None where there is none.
+
+    MONAI wraps what a transform or an expression of a config raises, the cause stays attached.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LiveCellError):
+        cause = cause.__cause__
+    return cause

@@ -40,7 +40,7 @@ class Finding:
 
 
 def check_data(data: str | Path) -> list[Finding]:
-    """Look at every sample of a data folder or datalist; a problem stands in its finding, the others are looked at all the same.
+    """Look at every sample of a data folder or datalist; a problem stands in its finding and does not stop the others.
 
     Raises:
         DataError: where the folder itself cannot be listed.

@@ -53,7 +53,7 @@ def open_store(uri: str) -> Any:
         except (MlflowException, OSError) as error:
             reason = " ".join(str(error).split())[:160]
             raise SettingError(
-                f"setting tracking_uri must be a store that answers, got {uri!r}: {reason}; start it, or set tracking=false"
+                f"setting tracking_uri must be a store that answers, got {uri!r}: {reason}; start it, or set track=false"
             ) from error
 
 

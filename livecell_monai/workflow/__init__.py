@@ -3,8 +3,8 @@
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.batches import prepare_batch
 from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
-from livecell_monai.workflow.export import refuse_occupied
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
+from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
 from livecell_monai.workflow.session import TrainingSession
 from livecell_monai.workflow.weights import load_weights
@@ -23,4 +23,5 @@ __all__ = [
     "load_weights",
     "prepare_batch",
     "refuse_occupied",
+    "refuse_overwriting",
 ]

@@ -29,7 +29,8 @@ class Accelerator:
         match = PATTERN.fullmatch(str(spec))
         if match is None:
             raise SettingError(
-                f"setting accelerator must be auto, cpu, cuda, cuda:N or mps, -fp32 behind it or not, got {spec!r}; correct it"
+                "setting accelerator must be auto, cpu, cuda, cuda:N or mps, with or without -fp32 behind it, "
+                f"got {spec!r}; correct it"
             )
         self.device = _device(match[1])
         self.bf16 = match[3] is None and _gains_by_bf16(self.device)

@@ -10,7 +10,7 @@ from torch.utils.data import IterableDataset
 
 from livecell_monai.data.items import Item, to_items
 from livecell_monai.data.split import Split
-from livecell_monai.errors import DataError
+from livecell_monai.errors import find_user_error
 from livecell_monai.sample import IMAGE
 
 Transform = Callable[[Item], Any]
@@ -37,19 +37,10 @@ class ReadableDataset(IterableDataset[Any]):
             try:
                 yield self.transform(dict(item))
             except Exception as error:
-                # MONAI wraps what a transform raises
-                failure = find_data_error(error)
+                failure = find_user_error(error)
                 if failure is None:
                     raise
                 self.failures[Path(item[IMAGE])] = str(failure)
-
-
-def find_data_error(error: BaseException) -> DataError | None:
-    """The DataError that another exception was raised from, or itself; None where there is none."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, DataError):
-        cause = cause.__cause__
-    return cause
 
 
 def build_validation_dataset(

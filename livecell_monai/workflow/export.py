@@ -12,22 +12,10 @@ from ruamel.yaml.comments import CommentedSeq
 
 from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path
-from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.errors import BundleError
 
 CONFIGS = ("inference.yaml", "train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
-
-
-def refuse_occupied(output_dir: str | Path) -> Path:
-    """The folder that a run may fill: one that is empty or not there yet.
-
-    Raises:
-        SettingError: where there is something in it.
-    """
-    folder = Path(output_dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
-    return folder
 
 
 def write_bundle(template: Path, folder: Path, settings: Mapping[str, Any], training: Mapping[str, Any], card: str) -> None:

@@ -41,6 +41,10 @@ class _TableWriter:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
+    def files(self) -> list[str]:
+        """The files to be written, `{name}` standing for the name of an image."""
+        return [self.table]
+
     def finish(self) -> None:
         """Write the table."""
         if not self.rows:
@@ -90,6 +94,12 @@ class PredictionWriter(_TableWriter):
         self.with_probability = with_probability
         self.draw = draw
 
+    def files(self) -> list[str]:
+        """Mask, and probability and overlay where they are asked for, of each image; the table of all."""
+        probability = ["{name}_probability.tif"] if self.with_probability else []
+        overlay = [] if self.draw is None else ["{name}_overlay.png"]
+        return ["{name}.tif", *probability, *overlay, self.table]
+
     def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
         """Write the files of one image; seconds are those since the one before."""
         name, mask = str(item[NAME]), _plane(output[PRED]) > 0
@@ -115,6 +125,7 @@ class ScoreWriter(_TableWriter):
     def __init__(self, output_dir: str) -> None:
         super().__init__(output_dir, "scores.csv")
         self.scores: list[Scores] = []
+        self.summary: dict[str, Any] = {}
 
     def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
         """Score one image."""
@@ -122,11 +133,16 @@ class ScoreWriter(_TableWriter):
         self.scores.append(scores)
         return {"image": str(item[NAME]), **{name: getattr(scores, name) for name in NAMES}, **asdict(scores)}
 
+    def files(self) -> list[str]:
+        """Both tables."""
+        return [self.table, "scores.json"]
+
     def finish(self) -> None:
         """Write the table and the summary of the set."""
         super().finish()
+        self.summary = summarise_scores(self.scores)
         with atomic_path(self.folder / "scores.json") as temporary:
-            temporary.write_text(json.dumps(summarise_scores(self.scores), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _plane(tensor: Any) -> Pixels:

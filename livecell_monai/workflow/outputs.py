@@ -1,0 +1,47 @@
+"""Nothing is lost: where results may be written, asked before any work is done."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from livecell_monai.data.items import Item
+from livecell_monai.errors import SettingError
+from livecell_monai.sample import IMAGE, NAME
+
+
+def refuse_occupied(output_dir: str | Path) -> Path:
+    """The folder that a run may fill: one that is empty or not there yet.
+
+    Raises:
+        SettingError: where there is something in it.
+    """
+    folder = Path(output_dir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
+    return folder
+
+
+def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequence[Item], overwrite: bool) -> None:
+    """Refuse to write where something would be lost.
+
+    Args:
+        output_dir: folder of the results.
+        names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
+        items: the images, none of which may be written over.
+        overwrite: whether results of an earlier run may be.
+
+    Raises:
+        SettingError: the first file that would be lost.
+    """
+    folder = Path(output_dir)
+    inputs = {Path(item[IMAGE]).resolve() for item in items}
+    written: dict[Path, str] = {}
+    for item in items:
+        for pattern in names:
+            path = folder / pattern.format(name=item[NAME])
+            if path.resolve() in inputs:
+                raise SettingError(f"{path}: a result must not be written over an input; name another output folder")
+            other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
+            if other != item[NAME]:
+                raise SettingError(f"{path}: each result must have a name of its own, {other} has the same; rename one")
+            if path.exists() and not overwrite:
+                raise SettingError(f"{path}: a result must not be there yet, it is; name another folder or --overwrite")
