@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from livecell_monai.data.folder import list_samples
+from livecell_monai.data.folder import list_samples, names_role
 from livecell_monai.data.formats import read_border, read_image, read_label
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Sample
@@ -17,7 +17,7 @@ class Finding:
     """What was found in one sample.
 
     Attributes:
-        role: `train` or `test`.
+        role: `train`, `validation` or `test`.
         name: the sample's name.
         size: (Y, X) pixels of the image.
         dtype: type of the image's values.
@@ -46,14 +46,14 @@ def check_data(data: str | Path) -> list[Finding]:
         DataError: where the folder itself cannot be listed.
     """
     findings = [look_at(sample, "train") for sample in list_samples(data, "train")]
-    try:
-        tests = list_samples(data, "test")
-    except DataError as error:
-        # a data folder to train on needs no test images; one that has some must have them in order
-        if isinstance(data, str | Path) and _has_tests(Path(data)):
-            findings.append(Finding("test", "", problem=str(error)))
-        return findings
-    return findings + [look_at(sample, "test") for sample in tests]
+    for role in ("validation", "test"):
+        if not names_role(data, role):  # neither is needed; what is there must be in order
+            continue
+        try:
+            findings += [look_at(sample, role) for sample in list_samples(data, role)]
+        except DataError as error:
+            findings.append(Finding(role, "", problem=str(error)))
+    return findings
 
 
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:
@@ -90,7 +90,7 @@ def look_at(sample: Sample, role: str) -> Finding:
         label = read_label(sample.label)
         _refuse_other_size(sample.label, label, image)
         foreground = float((label > 0).mean())
-        if role == "train" and foreground in (0.0, 1.0):
+        if role != "test" and foreground in (0.0, 1.0):
             got = "background" if foreground == 0 else "foreground"
             raise DataError(f"{sample.label}: a training label must have both classes, got {got} only; mend or remove it")
     except DataError as error:
@@ -113,7 +113,3 @@ def _refuse_other_size(path: Path, plane: Pixels, image: Pixels) -> None:
             f"{path}: label and border must have their image's size, got {plane.shape[0]} x {plane.shape[1]} for an "
             f"image of {image.shape[0]} x {image.shape[1]}; export it again on the image's own grid"
         )
-
-
-def _has_tests(data: Path) -> bool:
-    return data.suffix.lower() == ".json" or (data / "test").exists()

@@ -2,7 +2,7 @@
 
 A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels`. A
 datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}], "test": [...]}` with
-paths relative to the JSON file.
+paths relative to the JSON file, and a list "validation" where the user has split already.
 """
 
 import json
@@ -16,7 +16,7 @@ from livecell_monai.data.formats import is_image, stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, Sample
 
-ROLES = {"train": "training", "test": "test"}  # folder name -> key of a datalist
+ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
 
 def list_samples(data: str | Path, role: str) -> list[Sample]:
@@ -24,7 +24,7 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
 
     Args:
         data: a data folder, or a datalist ending in `.json`.
-        role: `train` or `test`.
+        role: `train` or `test`, of a datalist also `validation`.
 
     Raises:
         DataError: where the folder is missing or an image, label or border has no counterpart.
@@ -42,6 +42,17 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     if borders:
         _refuse_unmatched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+
+
+def names_role(data: str | Path, role: str) -> bool:
+    """Whether a datalist has a list for a role, or a data folder a folder; False where neither can be read."""
+    root = Path(data)
+    if root.suffix.lower() != ".json":
+        return (root / role).exists()
+    try:
+        return ROLES[role] in json.loads(root.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
@@ -112,6 +123,8 @@ def _refuse_unmatched(images: dict[str, Path], others: dict[str, Path], what: st
 def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))[ROLES[role]]
+        if not isinstance(entries, list):
+            raise TypeError(f"{type(entries).__name__} in place of the list")
     except OSError as error:
         raise DataError(f"{path}: the datalist must be readable, got {error.strerror}; correct the path") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -121,6 +134,12 @@ def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
     names = [sample.name for sample in samples]
     if len(set(names)) < len(names):  # the same stem in two folders is common in a datalist: tell them apart by it
         samples = [replace(sample, name=f"{sample.image.parent.name}_{sample.name}") for sample in samples]
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        other = first.setdefault(sample.name, sample)
+        if other is not sample:
+            rule = "each image must have a name of its own, with its folder's"
+            raise DataError(f"{path}: {rule}, got {other.image} and {sample.image}; remove or rename one")
     if not samples:
         raise DataError(f'{path}: the list "{ROLES[role]}" must not be empty, got no entry; add images')
     return sorted(samples, key=lambda sample: sample.name)
@@ -130,8 +149,11 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     fields = {IMAGE: entry} if isinstance(entry, str) else entry
     if not isinstance(fields, dict) or not isinstance(fields.get(IMAGE), str):
         raise DataError(f'{datalist}: an entry must be a path or have an "image", got {entry!r}; correct it')
-    if role == "train" and LABEL not in fields:
-        raise DataError(f'{datalist}: {fields[IMAGE]}: a training image must have a "label", got none; add it')
+    if role != "test" and not fields.get(LABEL):
+        raise DataError(f'{datalist}: {fields[IMAGE]}: a {ROLES[role]} image must have a "label", got none; add it')
+    for key in (LABEL, BORDER):
+        if not isinstance(fields.get(key, ""), str | None):
+            raise DataError(f"{datalist}: {fields[IMAGE]}: a {key} must be a path, got {fields[key]!r}; correct it")
     paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
         if not path.is_file():

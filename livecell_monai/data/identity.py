@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from livecell_monai.data.formats import stem_of
 from livecell_monai.sample import Sample
 
 
@@ -19,7 +20,7 @@ def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
     for sample in samples:
         for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
             if path is not None:
-                hashes[f"{role}/{sample.name}{''.join(path.suffixes[-1:])}"] = hash_file(path)
+                hashes[f"{role}/{sample.name}{path.name[len(stem_of(path)) :]}"] = hash_file(path)
     return dict(sorted(hashes.items()))
 
 

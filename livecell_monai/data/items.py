@@ -1,12 +1,13 @@
 """From records to the dictionaries that MONAI's transforms take, and the lists that the bundle's YAML asks for."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.checks import check_samples
-from livecell_monai.data.folder import list_images, list_samples, name_outputs
-from livecell_monai.data.split import Split, split_samples
+from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
+from livecell_monai.data.split import Split, given_split, split_samples
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
 
@@ -39,15 +40,22 @@ def partition(
 ) -> Split:
     """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
 
+    With `auto`, a datalist that names validation images is split already.
+
     Raises:
         DataError: at the first sample that breaks a rule.
         SettingError: where a value is out of range.
     """
-    samples = list_samples(dataset_dir, "train")
-    check_samples(samples, "train")
-    if not with_borders:
-        samples = [Sample(s.name, s.image, s.label, None, s.group) for s in samples]
+    samples = _training_samples(dataset_dir, "train", with_borders)
+    if split == "auto" and Path(dataset_dir).suffix == ".json" and names_role(dataset_dir, "validation"):
+        return given_split(samples, _training_samples(dataset_dir, "validation", with_borders))
     return split_samples(samples, split, validation_fraction, guard, seed)
+
+
+def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) -> list[Sample]:
+    samples = list_samples(dataset_dir, role)
+    check_samples(samples, role)
+    return samples if with_borders else [replace(sample, border=None) for sample in samples]
 
 
 def list_test_items(dataset_dir: str | Path) -> list[Item]:

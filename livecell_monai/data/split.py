@@ -26,7 +26,7 @@ class Split:
     """The two sides of a split.
 
     Attributes:
-        mode: `images`, `region` or `original`.
+        mode: `images`, `region`, `original`, or `given` where a datalist has split already.
         train: what the network learns from.
         validation: what judges it after each epoch.
     """
@@ -59,10 +59,10 @@ def split_samples(
     """
     if mode not in MODES:
         raise SettingError(f"setting split must be one of {', '.join(MODES)}, got {mode!r}; correct it")
-    if not 0 < fraction <= 0.5:
-        raise SettingError(f"setting validation_fraction must be above 0 and at most 0.5, got {fraction}; correct it")
-    if guard < 0:
-        raise SettingError(f"setting guard must be 0 pixels or more, got {guard}; correct it")
+    if not isinstance(fraction, int | float) or not 0 < fraction <= 0.5:
+        raise SettingError(f"setting validation_fraction must be above 0 and at most 0.5, got {fraction!r}; correct it")
+    if not isinstance(guard, int) or guard < 0:
+        raise SettingError(f"setting guard must be 0 pixels or more, a whole number, got {guard!r}; correct it")
     groups = sorted({_group_of(sample) for sample in samples})
     if mode == "auto":
         mode = "region" if len(groups) < ENOUGH_IMAGES else "images"
@@ -80,6 +80,19 @@ def split_samples(
         tuple(sample for sample in samples if _group_of(sample) not in held),
         tuple(sample for sample in samples if _group_of(sample) in held),
     )
+
+
+def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
+    """The split that a datalist names.
+
+    Raises:
+        DataError: where an image stands on both sides.
+    """
+    trained = {sample.image.resolve() for sample in train}
+    for sample in validation:
+        if sample.image.resolve() in trained:
+            raise DataError(f"{sample.image}: an image must be for training or for validation, it is in both lists; choose")
+    return Split("given", tuple(train), tuple(validation))
 
 
 def _group_of(sample: Sample) -> str:

@@ -45,7 +45,7 @@ class SegmentationLoss(nn.Module):
         logits, label = logits.float(), target[:, :1].float()
         weight = target[:, 1:2].float() if target.shape[1] > 1 else torch.ones_like(label)
         if self.focal is not None:
-            per_pixel = self.focal(logits, label) * (1 + (self.pos_weight - 1) * label)
+            per_pixel: torch.Tensor = self.focal(logits, label) * (1 + (self.pos_weight - 1) * label)
             return (per_pixel * weight).mean()
         factor = torch.tensor(self.pos_weight, device=logits.device)
         loss = binary_cross_entropy_with_logits(logits, label, weight=weight, pos_weight=factor)

@@ -89,7 +89,8 @@ def _level(before: int, after: int, convolutions: int, residual: bool, stride: i
     """The convolutions of one level: conv, batch norm, dropout, ReLU; dropout takes whole channels, cheap on a CPU."""
     rest = {"act": "RELU", "norm": "BATCH", "dropout": dropout or None, "dropout_dim": 2, "bias": False}
     if residual:
-        return ResidualUnit(2, before, after, strides=stride, subunits=convolutions, **rest)
+        unit: nn.Module = ResidualUnit(2, before, after, strides=stride, subunits=convolutions, **rest)
+        return unit
     return nn.Sequential(
         *(
             Convolution(2, before if i == 0 else after, after, strides=stride if i == 0 else 1, **rest)
@@ -100,9 +101,10 @@ def _level(before: int, after: int, convolutions: int, residual: bool, stride: i
 
 def _doubled(before: int, after: int) -> nn.Module:
     """A transposed convolution that doubles Y and X."""
-    return Convolution(
+    up: nn.Module = Convolution(
         2, before, after, strides=2, kernel_size=2, padding=0, output_padding=0, is_transposed=True, conv_only=True
     )
+    return up
 
 
 def _refuse_bad_settings(filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int) -> None:

@@ -15,7 +15,7 @@ def choose_lr_step(lr_step: int | str, epochs: int) -> int:
         raise SettingError(f"setting epochs must be a whole number of 1 or more, got {epochs!r}; correct it")
     if lr_step == "auto":
         return max(1, round(0.4 * epochs))
-    if not isinstance(lr_step, int) or lr_step < 1:
+    if not isinstance(lr_step, int) or isinstance(lr_step, bool) or lr_step < 1:
         raise SettingError(f"setting lr_step must be a whole number of 1 or more, or auto, got {lr_step!r}; correct it")
     if lr_step >= epochs:
         raise SettingError(

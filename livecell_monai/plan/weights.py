@@ -1,5 +1,6 @@
 """How much more a foreground pixel weighs than one of the background."""
 
+import math
 from collections.abc import Iterable
 
 from livecell_monai.data.formats import read_label
@@ -8,28 +9,34 @@ from livecell_monai.sample import Sample
 
 
 def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> float:
-    """Factor on the loss of foreground pixels.
+    """Factor on the loss of foreground pixels, a number or a word that says how to find it.
 
-    `auto` is the number of background pixels over that of foreground pixels, counted over the samples' regions alone, so
-    that both classes weigh the same in sum.
+    `balanced` is the number of background pixels over that of foreground pixels, so that both classes weigh the same in
+    sum; masks come out too large by it. `auto` is its square root, half way between that and no weight at all.
 
     Args:
-        pos_weight: a number above 0, or `auto`.
-        samples: what is trained on, each with a label.
+        pos_weight: a number above 0, `auto` or `balanced`.
+        samples: what is trained on, each with a label; pixels outside of a sample's region are not counted.
 
     Raises:
         SettingError: where it is neither.
     """
+    if pos_weight == "balanced":
+        return _background_over_foreground(samples)
     if pos_weight == "auto":
-        foreground = pixels = 0
-        for sample in samples:
-            if sample.label is None:
-                continue
-            label = read_label(sample.label)
-            part = label if sample.region is None else sample.region.crop(label)
-            foreground += int((part > 0).sum())
-            pixels += part.size
-        return (pixels - foreground) / max(foreground, 1)
-    if isinstance(pos_weight, str) or not pos_weight > 0:
-        raise SettingError(f"setting pos_weight must be a number above 0 or auto, got {pos_weight!r}; correct it")
+        return math.sqrt(_background_over_foreground(samples))
+    if isinstance(pos_weight, bool) or not isinstance(pos_weight, int | float) or not 0 < pos_weight < math.inf:
+        raise SettingError(f"setting pos_weight must be a number above 0, auto or balanced, got {pos_weight!r}; correct it")
     return float(pos_weight)
+
+
+def _background_over_foreground(samples: Iterable[Sample]) -> float:
+    foreground = pixels = 0
+    for sample in samples:
+        if sample.label is None:
+            continue
+        label = read_label(sample.label)
+        part = label if sample.region is None else sample.region.crop(label)
+        foreground += int((part > 0).sum())
+        pixels += part.size
+    return (pixels - foreground) / max(foreground, 1)

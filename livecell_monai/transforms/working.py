@@ -71,8 +71,20 @@ class ResizeToWorkingd(MapTransform):  # type: ignore[misc]
             if key == self.keys[0]:
                 sample[GRID] = torch.tensor(grid)
             if target != grid:
-                sample[key] = Resize(target, mode=mode, anti_aliasing=mode == "bilinear")(plane)
+                sample[key] = _resize(plane, target, mode)
         return sample
+
+
+def _resize(plane: torch.Tensor, target: tuple[int, int], mode: str) -> torch.Tensor:
+    """MONAI's `Resize` (C, Y, X), with anti-aliasing that is even to the rim and a nearest pixel that is the nearest."""
+    # torch's plain "nearest" takes the first pixel of those that one stands for: labels would lie up to half a pixel off
+    mode = "nearest-exact" if mode == "nearest" else mode
+    resize = Resize(target, mode=mode, anti_aliasing=mode == "bilinear")
+    resized: torch.Tensor = resize(plane)
+    if mode == "bilinear" and any(edge < old for edge, old in zip(target, plane.shape[-2:], strict=True)):
+        # its Gaussian takes zeros for what lies beyond the rim, which would darken edges by a tenth and corners by a fifth
+        resized = resized / resize(torch.ones_like(plane[:1]))
+    return resized
 
 
 class RestoreGridd(MapTransform):  # type: ignore[misc]

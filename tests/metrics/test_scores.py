@@ -1,0 +1,128 @@
+"""Scores against scikit-learn, the rules for empty masks, and what a set of images says."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from livecell_monai.metrics import Scores, score_mask, summarise_scores
+from livecell_monai.metrics.scores import NAMES
+
+SLOW_AND_SURE = {
+    "iou": metrics.jaccard_score,
+    "dice": metrics.f1_score,
+    "accuracy": metrics.accuracy_score,
+    "precision": metrics.precision_score,
+    "recall": metrics.recall_score,
+}
+EMPTY = np.zeros((5, 7), bool)
+FULL = ~EMPTY
+HALF = np.arange(35).reshape(5, 7) < 15
+OTHER = np.arange(35).reshape(5, 7) >= 15
+
+
+def scores_of(*ious):
+    """Scores of images with these IoUs, of 100 foreground pixels each."""
+    return [Scores(tp=round(100 * iou), fp=0, fn=100 - round(100 * iou), tn=50) for iou in ious]
+
+
+class TestOneMask:
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.02, 0.3), (0.9, 0.1), (0.99, 0.99)])
+    def test_against_scikit_learn(self, name, shares):
+        generator = np.random.default_rng(hash(shares) % 1000)
+        mask, truth = (generator.random((23, 31)) < share for share in shares)
+        expected = SLOW_AND_SURE[name](truth.ravel(), mask.ravel())
+        assert getattr(score_mask(mask, truth), name) == pytest.approx(expected, abs=1e-12)
+
+    def test_counts(self):
+        mask, truth = np.array([[1, 1, 1, 0, 0, 0]]), np.array([[1, 0, 0, 1, 1, 1]])
+        assert score_mask(mask, truth) == Scores(tp=1, fp=2, fn=3, tn=0)
+        assert score_mask(truth, mask) == Scores(tp=1, fp=3, fn=2, tn=0)
+
+    def test_foreground_is_above_zero(self):
+        assert score_mask(np.array([[0, 255]], np.uint8), np.array([[0, 7]], np.uint16)) == Scores(1, 0, 0, 1)
+        assert score_mask(np.array([[-2.0, 0.1]]), np.array([[0, 7]])) == Scores(1, 0, 0, 1)
+
+    @pytest.mark.parametrize(
+        ("mask", "truth", "expected"),
+        [
+            (EMPTY, EMPTY, (1.0, 1.0, 1.0, 1.0, 1.0)),
+            (FULL, EMPTY, (0.0, 0.0, 0.0, 0.0, 0.0)),  # false positives on an empty image
+            (HALF, EMPTY, (0.0, 0.0, 20 / 35, 0.0, 0.0)),
+            (EMPTY, FULL, (0.0, 0.0, 0.0, 0.0, 0.0)),
+            (EMPTY, HALF, (0.0, 0.0, 20 / 35, 0.0, 0.0)),  # nothing found where cells are
+            (OTHER, HALF, (0.0, 0.0, 0.0, 0.0, 0.0)),
+            (HALF, HALF, (1.0, 1.0, 1.0, 1.0, 1.0)),
+            (FULL, FULL, (1.0, 1.0, 1.0, 1.0, 1.0)),
+        ],
+    )
+    def test_edges(self, mask, truth, expected):
+        scores = score_mask(mask, truth)
+        assert tuple(getattr(scores, name) for name in NAMES) == expected
+
+    def test_a_large_image_does_not_overflow(self):
+        pixels = 70_000**2
+        assert Scores(pixels, 0, pixels, 0).dice == pytest.approx(2 / 3)
+
+    def test_shapes_must_agree(self):
+        with pytest.raises(ValueError, match=r"must have one shape, got \(5, 7\) and \(7, 5\)"):
+            score_mask(HALF, HALF.T)
+
+
+class TestSet:
+    def test_by_hand(self):
+        summary = summarise_scores(scores_of(0.5, 0.9, 0.7, 0.8))
+        assert summary["images"] == 4
+        assert summary["iou"]["mean"] == pytest.approx(0.725)
+        assert summary["iou"]["median"] == pytest.approx(0.75)
+        assert summary["iou"]["worst"] == 0.5
+        assert set(summary) == {"images", "pooled_iou", *NAMES}
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_interval_holds_the_mean(self, name):
+        generator = np.random.default_rng(0)
+        scores = [Scores(*(int(count) for count in generator.integers(1, 100, 4))) for _ in range(12)]
+        part = summarise_scores(scores)[name]
+        low, high = part["interval_95"]
+        assert part["worst"] <= low < part["mean"] < high <= 1
+
+    def test_interval_is_as_wide_as_theory_says(self):
+        values = np.random.default_rng(0).normal(0.7, 0.05, 60)
+        scores = [Scores(tp=round(10_000 * value), fp=0, fn=10_000 - round(10_000 * value), tn=0) for value in values]
+        low, high = summarise_scores(scores)["iou"]["interval_95"]
+        # normal theory; at 60 images the percentile method is narrower by a hundredth, its own noise is of that size
+        assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(60), rel=0.05)
+
+    @pytest.mark.parametrize(("images", "known"), [(1, False), (2, False), (3, True)])
+    def test_no_interval_below_three_images(self, images, known):
+        assert (summarise_scores(scores_of(*[0.5, 0.6, 0.9][:images]))["iou"]["interval_95"] is not None) is known
+
+    def test_images_that_agree_have_no_width(self):
+        assert summarise_scores(scores_of(0.5, 0.5, 0.5))["iou"]["interval_95"] == [0.5, 0.5]
+
+    def test_pooled_weighs_by_pixels(self):
+        small, large = Scores(10, 0, 0, 0), Scores(0, 500, 490, 0)
+        summary = summarise_scores([small, large])
+        assert summary["pooled_iou"] == pytest.approx(10 / 1000)
+        assert summary["iou"]["mean"] == pytest.approx(0.5)
+
+    def test_pooled_against_one_large_mask(self):
+        generator = np.random.default_rng(1)
+        pairs = [(generator.random((9, 9)) < 0.4, generator.random((9, 9)) < 0.4) for _ in range(5)]
+        joined = score_mask(*(np.concatenate(masks) for masks in zip(*pairs, strict=True)))
+        assert summarise_scores([score_mask(*pair) for pair in pairs])["pooled_iou"] == joined.iou
+
+    def test_an_empty_image_counts(self):
+        images = [score_mask(HALF, HALF), score_mask(FULL, EMPTY)]
+        assert summarise_scores(images)["iou"]["mean"] == 0.5
+        assert summarise_scores([score_mask(EMPTY, EMPTY)])["pooled_iou"] == 1.0
+
+    def test_seed(self):
+        scores = scores_of(0.5, 0.9, 0.7)
+        first, second, other = (summarise_scores(scores, resamples=50, seed=seed) for seed in (0, 0, 1))
+        assert first == second
+        assert first != other
+
+    def test_no_image(self):
+        with pytest.raises(ValueError, match="a set must have at least one image, got none"):
+            summarise_scores([])

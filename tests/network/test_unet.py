@@ -1,0 +1,147 @@
+"""Sizes, skips and dropout of every U-Net that the settings can ask for."""
+
+from itertools import product
+
+import pytest
+import torch
+from monai.networks.layers import SkipConnection
+from torch import nn
+
+from livecell_monai.errors import SettingError
+from livecell_monai.network import UNet
+
+WORLDS = [
+    {"filters": filters, "down": down, "residual": residual, "stem_stride": stem_stride, "convolutions": convolutions}
+    for filters, down, residual, stem_stride, convolutions in product(
+        ([4, 8], [4, 6, 8], [2, 4, 6, 8]), ("max", "strided"), (False, True), (1, 2), (1, 2, 3)
+    )
+]
+every_network = pytest.mark.parametrize("world", WORLDS, ids=lambda world: "-".join(map(str, world.values())))
+
+
+def blocks(network):
+    """(encoders, decoders) of every level, found by the skip connection between them."""
+    encoders, decoders = [], []
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[1], SkipConnection):
+            encoders.append(module[0])
+            decoders.append(module[2])
+    return encoders, decoders
+
+
+def dropouts(module):
+    return [part for part in module.modules() if isinstance(part, nn.modules.dropout._DropoutNd)]
+
+
+@every_network
+def test_logits_have_the_size_of_the_image(world):
+    network = UNet(**world).eval()
+    assert network.multiple == world["stem_stride"] * 2 ** (len(world["filters"]) - 1)
+    for rows, columns in ((2, 3), (5, 2)):
+        image = torch.rand(2, 1, rows * network.multiple, columns * network.multiple)
+        with torch.no_grad():
+            assert network(image).shape == image.shape
+
+
+@every_network
+def test_every_parameter_learns(world):
+    network = UNet(**world)
+    network(torch.rand(2, 1, 4 * network.multiple, 3 * network.multiple)).square().mean().backward()
+    without = [name for name, value in network.named_parameters() if value.grad is None]
+    assert without == []
+
+
+def test_multiple_is_the_least_that_works():
+    network = UNet([4, 8, 8], stem_stride=2).eval()
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        network(torch.rand(1, 1, network.multiple // 2 * 3, network.multiple))
+
+
+@every_network
+def test_dropout_is_in_every_decoder_and_nowhere_else(world):
+    network = UNet(**world, dropout=0.25)
+    _, decoders = blocks(network)
+    assert len(decoders) == len(world["filters"]) - 1
+    inside = [part for decoder in decoders for part in dropouts(decoder)]
+    assert len(inside) == world["convolutions"] * len(decoders)
+    assert {part.p for part in inside} == {0.25}
+    assert set(map(id, dropouts(network))) == set(map(id, inside))
+    assert dropouts(UNet(**world, dropout=0.0)) == []
+
+
+def test_dropout_changes_what_the_decoder_gives_but_not_the_encoder():
+    torch.manual_seed(0)
+    network = UNet([16, 8], dropout=0.5)
+    encoders, decoders = blocks(network)
+    seen = {"encoder": [], "decoder": []}
+    for name, module in (("encoder", encoders[0]), ("decoder", decoders[0])):
+        module.register_forward_hook(lambda _, __, output, name=name: seen[name].append(output.detach()))
+    image = torch.rand(1, 1, 16, 24)
+    for _ in range(2):
+        network(image)
+    assert torch.equal(*seen["encoder"])
+    assert not torch.equal(*seen["decoder"])
+
+
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_fine_detail_goes_by_the_skips(stem_stride):
+    """With everything below the finest skip cut off, single pixels still reach the output."""
+    torch.manual_seed(0)
+    network = UNet([4, 8, 8], stem_stride=stem_stride).eval()
+    finest = next(module for module in network.modules() if isinstance(module, SkipConnection))
+    image = torch.rand(1, 1, 32, 48)
+    speck = image.clone()
+    speck[0, 0, 9, 21] += 1
+
+    with torch.no_grad():
+        whole = network(image)
+        finest.submodule.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
+        by_skip, with_speck = network(image), network(speck)
+    assert not torch.equal(whole, by_skip)  # the coarse path had a say
+    changed = (with_speck - by_skip).abs()[0, 0] > 1e-7
+    assert changed[9, 21]
+    assert changed.sum() < 100  # and what is left sees the neighbourhood only
+
+
+def test_coarse_path_sees_far():
+    network = UNet([4, 8, 8, 8]).eval()
+    image = torch.rand(1, 1, 32, 48, requires_grad=True)
+    network(image)[0, 0, 16, 24].backward()
+    rows, columns = torch.nonzero(image.grad[0, 0], as_tuple=True)
+    assert rows.max() - rows.min() > 20
+    assert columns.max() - columns.min() > 20
+
+
+def test_network_of_the_report():
+    # Ronneberger's own has 31.03 million parameters; bias-free convolutions with batch norm give as many
+    with torch.device("meta"):
+        network = UNet([64, 128, 256, 512, 1024], residual=False, dropout=0.3)
+    assert sum(value.numel() for value in network.parameters()) == pytest.approx(31.04e6, rel=1e-3)
+    assert network.multiple == 16
+
+
+@pytest.mark.parametrize("world", [WORLDS[0], WORLDS[-1]], ids=["plain", "residual"])
+def test_scripts_to_the_same_function(world):
+    network = UNet(**world).eval()
+    image = torch.rand(1, 1, 2 * network.multiple, 3 * network.multiple)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("filters", [4], "two or more positive numbers"),
+        ("filters", [], "two or more positive numbers"),
+        ("filters", [4, 0], "two or more positive numbers"),
+        ("convolutions", 0, "1 or more"),
+        ("down", "avg", "max or strided"),
+        ("dropout", 1.0, "at least 0 and below 1"),
+        ("dropout", -0.1, "at least 0 and below 1"),
+        ("stem_stride", 3, "1 or 2"),
+    ],
+)
+def test_refuses_what_makes_no_network(setting, value, rule):
+    with pytest.raises(SettingError, match=f"setting {setting} must be {rule}, got ") as refusal:
+        UNet(**{setting: value})
+    assert repr(value) in str(refusal.value)

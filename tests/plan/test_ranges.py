@@ -1,0 +1,75 @@
+"""Every setting with a rule: what it takes and what it refuses."""
+
+import math
+import re
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.plan.ranges import RULES, SIZES, refuse_out_of_range
+
+GOOD = {
+    "window_batch": [1, 8],
+    "overlap": [0, 0.25, 0.99],
+    "threshold": [0.01, 0.5],
+    "seed": [0, 7],
+    "samples_per_epoch": [1, 1773],
+    "batch_size": [1, 16],
+    "workers": [0, 4],
+    "patience": [1, 10],
+    "rotation": [0, 3.14],
+    "zoom": [[0.8, 1.25], [1, 1], (0.5, 2.0)],
+    "shear": [0.0, 0.1],
+    "flip_probability": [0, 0.5, 1],
+    "contrast_probability": [0, 1],
+    "contrast_gamma": [[0.7, 1.4]],
+    "brightness_probability": [0, 1.0],
+    "brightness_scale": [0, 0.15],
+    "brightness_shift": [0, 0.1],
+    "lr": [1, 1e-9],
+    "lr_gamma": [1, 0.1],
+    "window": [[32, 64], (16, 16)],
+    "patch_size": [[16, 48]],
+}
+BAD = {
+    **{name: [0, -1, 2.5, True] for name in ("window_batch", "samples_per_epoch", "batch_size", "patience")},
+    **{name: [-1, 0.5, True] for name in ("seed", "workers")},
+    **{name: [-0.1, 1.1] for name in ("flip_probability", "contrast_probability", "brightness_probability")},
+    **{name: [-0.1] for name in ("rotation", "shear", "brightness_shift")},
+    **{name: [[0, 1], [1.2, 0.8], [1], [1, 2, 3], 1.0, ["a", "b"]] for name in ("zoom", "contrast_gamma")},
+    **{name: [-0.1, 1] for name in ("overlap", "brightness_scale")},
+    "threshold": [0, 1, -0.5],
+    "lr": [0, -1e-3],
+    "lr_gamma": [0, 1.5],
+    **{name: [[16], [16, 0], [16, 24], [16.0, 16], [16, 16, 16], 16, [-16, 16]] for name in SIZES},
+}
+NEVER = [None, "auto", "1", [None], math.nan]
+
+
+def pairs(worlds):
+    return [(name, value) for name, values in worlds.items() for value in values]
+
+
+def test_every_rule_is_tested():
+    assert set(GOOD) == set(BAD) == {*RULES, *SIZES}
+
+
+@pytest.mark.parametrize(("name", "value"), pairs(GOOD))
+def test_takes(name, value):
+    refuse_out_of_range({name: value}, multiple=16)
+
+
+@pytest.mark.parametrize(("name", "value"), [*pairs(BAD), *((name, value) for name in GOOD for value in NEVER)])
+def test_refuses(name, value):
+    with pytest.raises(SettingError, match=rf"^setting {name} must be .+, got {re.escape(repr(value))}; correct it$"):
+        refuse_out_of_range({"loss": "bce", name: value}, multiple=16)
+
+
+def test_sizes_are_multiples_of_what_the_network_takes():
+    refuse_out_of_range({"window": [24, 8]}, multiple=8)
+    with pytest.raises(SettingError, match=r"window must be \[Y, X\] in pixels, multiples of 16 = stem_stride"):
+        refuse_out_of_range({"window": [24, 8]}, multiple=16)
+
+
+def test_a_name_without_a_rule_is_left_to_whoever_uses_it():
+    refuse_out_of_range({"loss": None, "filters": "x"}, multiple=16)

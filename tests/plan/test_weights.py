@@ -1,0 +1,79 @@
+"""How much more a foreground pixel weighs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.data.split import split_samples
+from livecell_monai.errors import SettingError
+from livecell_monai.plan import choose_pos_weight
+from livecell_monai.sample import Region, Sample
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """A label of 4 x 6 whose first two columns are foreground, by instance ids."""
+    label = np.zeros((4, 6), np.uint16)
+    label[:, 0], label[:, 1] = 1, 300
+    tifffile.imwrite(tmp_path / "a.tif", label)
+    return Sample("a", tmp_path / "a.tif", tmp_path / "a.tif")
+
+
+def test_balanced_is_background_over_foreground(sample):
+    assert choose_pos_weight("balanced", [sample]) == 16 / 8
+
+
+def test_balanced_counts_all_pixels_together(sample, tmp_path):
+    tifffile.imwrite(tmp_path / "b.tif", np.eye(10, dtype=np.uint8))
+    other = Sample("b", tmp_path / "b.tif", tmp_path / "b.tif")
+    assert choose_pos_weight("balanced", [sample, other]) == (16 + 90) / (8 + 10)
+
+
+@pytest.mark.parametrize(
+    ("region", "weight"), [(Region(0, 1, 4, 6), 4.0), (Region(0, 0, 2, 2), 0.0), (Region(1, 0, 3, 4), 1.0)]
+)
+def test_balanced_looks_at_the_region_alone(sample, region, weight):
+    assert choose_pos_weight("balanced", [replace(sample, region=region)]) == weight
+
+
+def test_balanced_without_foreground(sample):
+    assert choose_pos_weight("balanced", [replace(sample, region=Region(0, 2, 4, 6))]) == 16.0
+
+
+def test_balanced_passes_over_what_has_no_label(sample):
+    assert choose_pos_weight("balanced", [sample, replace(sample, label=None)]) == 2.0
+
+
+def test_what_is_held_out_does_not_count(sample, tmp_path):
+    label = np.zeros((10, 20), np.uint8)
+    label[::2] = 1
+    tifffile.imwrite(tmp_path / "b.tif", label)
+    before = split_samples([Sample("b", tmp_path / "b.tif", tmp_path / "b.tif")], "region", guard=2)
+    weight = choose_pos_weight("balanced", before.train)
+    before.validation[0].region.crop(label)[:] = 1
+    tifffile.imwrite(tmp_path / "b.tif", label)
+    assert choose_pos_weight("balanced", before.train) == weight
+    assert choose_pos_weight("balanced", [replace(before.train[0], region=None)]) != weight
+
+
+@pytest.mark.parametrize("weight", [0.5, 1, 20])
+def test_a_number_is_kept(weight):
+    kept = choose_pos_weight(weight, [])
+    assert kept == weight
+    assert isinstance(kept, float)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, float("nan"), float("inf"), "much", None, [1.0, 2.0]])
+def test_refused(weight):
+    with pytest.raises(
+        SettingError, match=r"setting pos_weight must be a number above 0, auto or balanced, got .*; correct it"
+    ):
+        choose_pos_weight(weight, [])
+
+
+def test_auto_is_half_way_between_balanced_and_no_weight(sample):
+    auto = choose_pos_weight("auto", [sample])
+    assert auto**2 == pytest.approx(choose_pos_weight("balanced", [sample]))
+    assert auto / 1 == pytest.approx(2.0 / auto)
