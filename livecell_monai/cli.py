@@ -12,6 +12,7 @@ from livecell_monai import __version__
 from livecell_monai.errors import find_user_error
 
 PARTLY = 3  # exit code where some images could not be read
+INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +22,9 @@ app = typer.Typer(
 )
 Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
 Bundle = Annotated[Path, typer.Argument(help="Bundle folder that `livecell train` left.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the bundle; repeatable.")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of configs/*.yaml of the bundle; repeatable.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the results of an earlier run.")]
 
 
@@ -31,9 +34,10 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer makes this of Ctrl-C, without a word
+            print("interrupted", file=sys.stderr)
+        raise
     except Exception as error:
         known = find_user_error(error)
         if known is None:
@@ -50,7 +54,9 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options ahead of a command."""
 
@@ -120,12 +126,14 @@ def train(
 
     shorts = {"epochs": epochs, "seed": seed}
     settings = _settings(set_) | {name: value for name, value in shorts.items() if value is not None}
+    print(f"{data}: reading and checking the images, then training")
     result = run(data, output, config, settings)
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
     print(f"best epoch {result['best_epoch']} of {result['epochs_run']}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {output}, card: {output / 'docs' / 'README.md'}, curves: {output / 'docs' / 'curves.png'}")
+    print(f"next: livecell predict {output} IMAGES --output MASKS; livecell compare")
 
 
 @app.command()
@@ -173,11 +181,13 @@ def predict(
 
     settings = _settings(set_) | {"write_probability": probability, "write_overlay": overlay}
     result = run(bundle, images, output, settings, overwrite)
-    print(f"{output}: {len(result.rows)} masks and summary.csv")
+    if result.rows:
+        print(f"{output}: {len(result.rows)} masks and summary.csv")
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if result.failures:
-        print(f"{len(result.failures)} images could not be read", file=sys.stderr)
+        total = len(result.rows) + len(result.failures)
+        print(f"{len(result.failures)} of {total} images could not be read", file=sys.stderr)
         raise typer.Exit(PARTLY)
 
 
@@ -202,7 +212,7 @@ def compare(
             *(f"{run.scores[name]:.3f}" if name in run.scores else "" for name in SCORES),
             "" if run.seconds is None else f"{run.seconds:.0f}",
             run.data,
-            *(run.settings.get(name, "") for name in differing),
+            *(_short(run.settings.get(name, "")) for name in differing),
         ]
         for run in runs
     ]
@@ -219,6 +229,14 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
     from livecell_monai.workflow.opening import parse_setting
 
     return dict(parse_setting(text) for text in given)
+
+
+def _short(value: str) -> str:
+    """A setting as a table shows it: numbers with four digits."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -40,7 +40,7 @@ def list_runs(uri: str = "auto", experiment: str = "livecell", limit: int = 20) 
     Raises:
         SettingError: where the store cannot be reached or has no such experiment.
     """
-    client = open_store(choose_uri(uri))
+    client = open_store(choose_uri(uri), create=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = client.get_experiment_by_name(experiment)
@@ -65,5 +65,6 @@ def list_runs(uri: str = "auto", experiment: str = "livecell", limit: int = 20) 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
     """The settings in which the runs differ, sorted."""
-    names = {name for run in runs for name in run.settings if not name.startswith(UNINTERESTING)}
+    # `split` may be auto: `split_used` says what came of it
+    names = {name for run in runs for name in run.settings if not name.startswith(UNINTERESTING) and name != "split"}
     return sorted(name for name in names if len({run.settings.get(name, "") for run in runs}) > 1)

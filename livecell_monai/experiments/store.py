@@ -2,7 +2,10 @@
 
 import logging
 import os
+import sqlite3
+import textwrap
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,12 @@ def choose_uri(uri: str = "auto") -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / DATABASE}"
 
 
-def open_store(uri: str) -> Any:
+def open_store(uri: str, create: bool = True) -> Any:
     """An MLflow client.
+
+    Args:
+        uri: of a database or a server.
+        create: whether a SQLite database that is not there yet is made.
 
     Raises:
         SettingError: where the store cannot be reached.
@@ -32,41 +39,90 @@ def open_store(uri: str) -> Any:
             f"setting tracking_uri must be a database or a server, MLflow keeps no runs in folders any more, got {uri!r}; "
             "use sqlite:///PATH/mlflow.db or http://HOST:PORT"
         )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    path = _database(uri)
+    if path is not None and not create and not path.exists():
+        raise SettingError(f"{path}: the store of runs must be there, found none; train first, or name another by --uri")
+    for name in ("alembic", "mlflow.store.db.utils"):  # tell of every table that they make
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            path = _database(uri)
-            if path is None:
-                client = MlflowClient(uri)
-                client.search_experiments(max_results=1)
-                return client
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # two processes that create the tables at once break each other
-            with FileLock(path.with_name(f".{path.name}.lock")):
-                client = MlflowClient(uri)
-                client.search_experiments(max_results=1)
-                return client
-        except (MlflowException, OSError) as error:
-            reason = " ".join(str(error).split())[:160]
+            return _ask_server(uri) if path is None else _open_database(uri, path)
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             raise SettingError(
-                f"setting tracking_uri must be a store that answers, got {uri!r}: {reason}; start it, or set track=false"
+                f"setting tracking_uri must be a store that answers, got {uri!r}: {_reason(error)}; start or correct it, "
+                "or train with track=false"
             ) from error
 
 
 def find_experiment(client: Any, uri: str, name: str) -> str:
-    """The id of an experiment, made where there is none; its artifacts lie beside a SQLite database."""
+    """The id of an experiment, made where there is none; its artifacts lie beside a SQLite database.
+
+    Raises:
+        SettingError: where the experiment is deleted or the store takes no such name.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from mlflow.exceptions import MlflowException
+
         path = _database(uri)
         location = None if path is None else (path.parent / ARTIFACTS).resolve().as_uri()
         found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(client.create_experiment(name, artifact_location=location))
+        if found is None:
+            try:
+                return str(client.create_experiment(name, artifact_location=location))
+            except MlflowException as error:
+                found = client.get_experiment_by_name(name)  # another process may have been faster
+                if found is None:
+                    raise SettingError(
+                        f"setting experiment must be a name that the store takes, got {name!r}: {_reason(error)}; correct it"
+                    ) from error
+    if found.lifecycle_stage != "active":
+        raise SettingError(
+            f"setting experiment must be one that is not deleted, got {name!r}; choose another name, or restore it: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return str(found.experiment_id)
+
+
+def _ask_server(uri: str) -> Any:
+    # by itself MLflow asks a server that is not there for minutes
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    added = {name: value for name, value in patience.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        return _client(uri)
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+def _open_database(uri: str, path: Path) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # two processes that create the tables at once break each other
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        # MLflow tries for minutes to open a file that is no database
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+        return _client(uri)
+
+
+def _client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _reason(error: BaseException) -> str:
+    """What lies at the bottom of an error, on one line."""
+    while (below := error.__cause__ or error.__context__) is not None and not isinstance(below, LookupError):
+        error = below
+    return textwrap.shorten(str(error) or type(error).__name__, 240, placeholder=" ...")
 
 
 def _database(uri: str) -> Path | None:

@@ -37,6 +37,15 @@ class RunTracker:
         self.run_name = run_name
         self.enabled = enabled
 
+    def check(self) -> None:
+        """Refuse a store that cannot be reached, before any work is done.
+
+        Raises:
+            SettingError: where it cannot.
+        """
+        if self.enabled:
+            open_store(self.uri)
+
     @contextmanager
     def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> Iterator["TrackedRun"]:
         """Open a run for the time of the block.

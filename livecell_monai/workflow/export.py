@@ -16,9 +16,12 @@ from livecell_monai.errors import BundleError
 
 CONFIGS = ("inference.yaml", "train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
+FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
 
 
-def write_bundle(template: Path, folder: Path, settings: Mapping[str, Any], training: Mapping[str, Any], card: str) -> None:
+def write_bundle(
+    template: Path, folder: Path, settings: Mapping[str, Any], training: Mapping[str, Any], card: str, multiple: int
+) -> None:
     """Make the folder that holds the weights a complete bundle.
 
     Args:
@@ -27,6 +30,7 @@ def write_bundle(template: Path, folder: Path, settings: Mapping[str, Any], trai
         settings: resolved values by setting; they take the place of the template's, whose comments stay.
         training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
         card: the model card, Markdown.
+        multiple: what Y and X of the network's input must be multiples of.
     """
     for name in ("configs", "docs", "models"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -35,7 +39,12 @@ def write_bundle(template: Path, folder: Path, settings: Mapping[str, Any], trai
     for name in ("configs/logging.conf", "LICENSE"):
         shutil.copyfile(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    metadata["required_packages_version"] = package_versions()
+    versions = package_versions()
+    metadata["required_packages_version"] = versions
+    metadata |= {f"{key}_version": versions[name] for key, name in FRAMEWORK.items()}
+    data_format = metadata["network_data_format"]
+    for plane in (data_format["inputs"]["image"], data_format["outputs"]["pred"]):
+        plane["spatial_shape"] = [f"{multiple}*n"] * 2
     metadata["training"] = dict(training)
     with atomic_path(folder / "configs" / "metadata.json") as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ class History:
 
     def attach(self, trainer: Engine) -> None:
         """Follow a trainer; to be attached last, behind the handler that validates."""
-        self.optimizer = trainer.optimizer  # type: ignore[attr-defined]
+        self.optimizer = trainer.optimizer
         trainer.add_event_handler(Events.EPOCH_STARTED, self._note_lr)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._add)
 

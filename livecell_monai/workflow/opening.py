@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from livecell_monai.errors import BundleError, SettingError
 
 PATHS = ("bundle_root",)  # set by whoever opens the bundle, not by the user
+EITHER = ("working_size", "pos_weight", "lr_step")  # of more than one kind; their readers know which values they take
 
 
 def find_template() -> Path:
@@ -124,17 +125,15 @@ def _refuse_bad_setting(name: str, value: Any, known: Mapping[str, Any]) -> None
         raise SettingError(
             f"--set {name}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
         )
-    if known[name] is not None and value != "auto" and not _is_alike(value, known[name]):
+    if name not in EITHER and known[name] is not None and not _is_alike(value, known[name]):
         raise SettingError(
             f"--set {name}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
         )
 
 
 def _is_alike(value: Any, own: Any) -> bool:
-    if own == "auto" or (isinstance(own, float) and isinstance(value, list)):
-        return True  # its reader knows which values it takes
     if isinstance(own, bool) or isinstance(value, bool):
         return isinstance(own, bool) and isinstance(value, bool)
     if isinstance(own, float):
         return isinstance(value, int | float)
-    return isinstance(value, type(own)) or (isinstance(own, list) and isinstance(value, float))  # working_size is either
+    return isinstance(value, type(own))

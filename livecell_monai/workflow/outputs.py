@@ -14,8 +14,8 @@ def refuse_occupied(output_dir: str | Path) -> Path:
     Raises:
         SettingError: where there is something in it.
     """
-    folder = Path(output_dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    folder = _refuse_file(Path(output_dir))
+    if folder.exists() and any(folder.iterdir()):
         raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
     return folder
 
@@ -32,7 +32,7 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
     Raises:
         SettingError: the first file that would be lost.
     """
-    folder = Path(output_dir)
+    folder = _refuse_file(Path(output_dir))
     inputs = {Path(item[IMAGE]).resolve() for item in items}
     written: dict[Path, str] = {}
     for item in items:
@@ -45,3 +45,10 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
                 raise SettingError(f"{path}: each result must have a name of its own, {other} has the same; rename one")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: a result must not be there yet, it is; name another folder or --overwrite")
+
+
+def _refuse_file(folder: Path) -> Path:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise SettingError(f"{folder}: the output must be a folder, {there} is a file; name another")
+    return folder

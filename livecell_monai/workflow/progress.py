@@ -14,12 +14,16 @@ class ProgressBar:
 
     Args:
         description: word ahead of the bar.
+        unit: what one iteration is.
         total: number of iterations, where the engine cannot know it.
         enabled: whether to show it.
     """
 
-    def __init__(self, description: str = "training", total: int | None = None, enabled: bool = True) -> None:
+    def __init__(
+        self, description: str = "training", unit: str = "batch", total: int | None = None, enabled: bool = True
+    ) -> None:
         self.description = description
+        self.unit = unit
         self.total = total
         self.enabled = enabled
         self.bar: Any = None
@@ -38,8 +42,9 @@ class ProgressBar:
         length = self.total or (state.epoch_length or 0) * (state.max_epochs or 1) or None
         # a file or a pipe gets a line a minute, not ten a second
         interval = 0.5 if sys.stderr.isatty() else 60.0
-        self.bar = tqdm(total=length, desc=self.description, unit="batch", mininterval=interval, dynamic_ncols=True)
+        self.bar = tqdm(total=length, desc=self.description, unit=self.unit, mininterval=interval, dynamic_ncols=True)
 
     def _tell(self, engine: Engine) -> None:
         shown = {name: f"{value:.3f}" for name, value in engine.state.metrics.items() if isinstance(value, float)}
-        self.bar.set_postfix({"epoch": engine.state.epoch, **shown}, refresh=False)
+        epoch = {"epoch": engine.state.epoch} if engine.state.max_epochs > 1 else {}
+        self.bar.set_postfix({**epoch, **shown}, refresh=False)

@@ -107,8 +107,8 @@ def predict(
 
 
 def _run(workflow: Any) -> Any:
-    # the engines tell of every epoch at INFO; the progress bar says it better
-    logging.getLogger("ignite").setLevel(logging.WARNING)
+    # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
+    logging.getLogger("ignite").setLevel(logging.CRITICAL)
     workflow.initialize()
     result = workflow.run()
     workflow.finalize()

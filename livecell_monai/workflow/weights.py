@@ -25,7 +25,7 @@ def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = " ".join(str(error).split())[:120] or "nothing"
         raise BundleError(f"{path}: the weights must be readable, got: {reason}; copy them again") from error
     try:
         network.load_state_dict(state)

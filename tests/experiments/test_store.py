@@ -1,0 +1,152 @@
+"""Where runs are kept: refused in one line and at once where it cannot be, made once where it is not there yet."""
+
+import multiprocessing
+import os
+import socket
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
+
+
+def uri_of(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def make_store_and_experiment(uri, barrier, answers):
+    """What each of two processes does at the same moment."""
+    import mlflow  # noqa: F401  # its import takes long and unevenly: not part of the race
+
+    barrier.wait(60)
+    answers.put(find_experiment(open_store(uri), uri, "livecell"))
+
+
+class TestChoice:
+    def test_what_is_given_comes_first(self, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+        assert choose_uri("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
+
+    def test_the_environment_comes_second(self, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+        assert choose_uri() == "http://127.0.0.1:5000"
+
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_the_working_folder_comes_last(self, tmp_path, monkeypatch, empty):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        if empty is not None:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", empty)
+        monkeypatch.chdir(tmp_path)
+        assert choose_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+class TestRefusal:
+    """Each in one line that names the value, and within seconds: MLflow alone would try for minutes."""
+
+    def refused(self, uri, match, **options):
+        started = time.monotonic()
+        with pytest.raises(SettingError, match=match) as caught:
+            open_store(uri, **options)
+        assert "\n" not in str(caught.value)
+        assert time.monotonic() - started < 8
+        return str(caught.value)
+
+    @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "/tmp/mlruns", "file:mlruns"])
+    def test_of_a_file_store(self, uri):
+        message = self.refused(uri, r"^setting tracking_uri must be a database or a server.*; use sqlite:///PATH/mlflow.db")
+        assert repr(uri) in message
+
+    def test_of_a_server_that_is_not_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.refused(f"http://127.0.0.1:{port}", rf"must be a store that answers, got 'http://127.0.0.1:{port}': .*refused")
+
+    def test_of_a_server_that_does_not_answer(self, monkeypatch):
+        """The user's own patience counts; 10 seconds without it."""
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            self.refused(f"http://127.0.0.1:{deaf.getsockname()[1]}", "must be a store that answers.*timed out")
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
+        assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+    def test_of_a_file_that_is_no_database(self, tmp_path):
+        path = tmp_path / "notes.txt"
+        path.write_text("not a database, but a text of some length")
+        self.refused(uri_of(path), "must be a store that answers.*file is not a database; start or correct it")
+        assert path.read_text().startswith("not a database")
+
+    def test_of_a_folder(self, tmp_path):
+        self.refused(uri_of(tmp_path), "must be a store that answers.*unable to open database file")
+
+    def test_of_a_path_through_a_file(self, tmp_path):
+        (tmp_path / "notes").write_text("")
+        self.refused(uri_of(tmp_path / "notes" / "mlflow.db"), "must be a store that answers.*notes")
+
+    @pytest.mark.parametrize("uri", ["mysql://127.0.0.1:1/runs", "carrier-pigeon://loft"])
+    def test_of_a_scheme_without_a_driver(self, uri):
+        assert repr(uri) in self.refused(uri, "must be a store that answers")
+
+    def test_of_a_database_of_another_mlflow(self, store):
+        path = Path(store.removeprefix("sqlite:///"))
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE alembic_version SET version_num = 'abcdef'")
+        self.refused(store, "must be a store that answers.*abcdef")
+
+    def test_of_a_database_that_is_not_there_where_none_is_to_be_made(self, tmp_path):
+        path = tmp_path / "mlflow.db"
+        message = self.refused(uri_of(path), "the store of runs must be there, found none; train first", create=False)
+        assert message.startswith(str(path))
+        assert not list(tmp_path.iterdir())
+
+    def test_of_a_name_that_mlflow_does_not_take(self, store):
+        with pytest.raises(SettingError, match=r"^setting experiment must be a name that the store takes, got '': [^\n]+$"):
+            find_experiment(open_store(store), store, "")
+
+
+class TestDatabase:
+    def test_is_made_with_its_folder_and_keeps_artifacts_beside_it(self, tmp_path):
+        uri = uri_of(tmp_path / "new" / "runs.db")
+        client = open_store(uri)
+        experiment = client.get_experiment(find_experiment(client, uri, "livecell"))
+        assert (tmp_path / "new" / "runs.db").is_file()
+        assert experiment.artifact_location == (tmp_path / "new" / ARTIFACTS).as_uri()
+
+    def test_an_experiment_is_made_once(self, store):
+        client = open_store(store)
+        first = find_experiment(client, store, "livecell")
+        assert find_experiment(open_store(store), store, "livecell") == first
+        assert find_experiment(client, store, "other") != first
+
+    def test_a_deleted_experiment_is_refused_with_the_way_back(self, store):
+        client = open_store(store)
+        number = find_experiment(client, store, "livecell")
+        client.delete_experiment(number)
+        with pytest.raises(SettingError, match=rf"not deleted, got 'livecell'; .*restore --experiment-id {number}$"):
+            find_experiment(client, store, "livecell")
+        client.restore_experiment(number)
+        assert find_experiment(client, store, "livecell") == number
+
+    def test_an_experiment_that_another_process_has_just_made_is_taken(self, store, monkeypatch):
+        client = open_store(store)
+        number = find_experiment(client, store, "livecell")
+        look = client.get_experiment_by_name
+        answers = iter([None])  # what this process saw before the other one was done
+        monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(answers, look(name)))
+        assert find_experiment(client, store, "livecell") == number
+
+    def test_two_processes_may_make_it_at_once(self, tmp_path):
+        spawn = multiprocessing.get_context("spawn")
+        answers = spawn.Queue()
+        uri = uri_of(tmp_path / "mlflow.db")
+        barrier = spawn.Barrier(2)
+        both = [spawn.Process(target=make_store_and_experiment, args=(uri, barrier, answers)) for _ in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join(60)
+        assert [process.exitcode for process in both] == [0, 0]
+        assert answers.get(timeout=5) == answers.get(timeout=5)

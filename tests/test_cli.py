@@ -1,0 +1,417 @@
+"""The command line from the user's side: what it prints, where, and with which exit code."""
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from small_training import SMALL
+from worlds import write_folder
+
+from livecell_monai import __version__, cli
+
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare")
+HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
+IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
+SHAPE = (96, 112)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+def livecell(*arguments: object) -> Outcome:
+    """One call of the command line in this process: starting one anew costs seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def small(**settings: object) -> list[str]:
+    """The options of a training of seconds."""
+    chosen = {**SMALL, **settings}
+    return [part for name, value in chosen.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Exit code 2 and one line on stderr that has these words."""
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: ")
+    for word in words:
+        assert word in line
+    assert len(line) < 500
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A folder with `cells`, `model`, `scores`, `masks` and `mlflow.db`, and what each command said."""
+
+    root: Path
+    said: dict[str, Outcome]
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory):
+    """Every command in turn, as the README has them; made once and only to be read."""
+    root = tmp_path_factory.mktemp("journey")
+    said = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        said["sample"] = livecell("sample", "cells", "--size", 128, "--test", 2)
+        said["check"] = livecell("check", "cells")
+        said["train"] = livecell("train", "cells", "-o", "model", *small(track=True))
+        for number, status in enumerate(("model_2", "model_3")):
+            options = small(track=True, split="original", dropout=0.2 + number / 10)
+            said[status] = livecell("train", "cells", "-o", status, *options)
+        quiet = ("--set", "show_progress=false")
+        said["evaluate"] = livecell("evaluate", "model", "cells", "-o", "scores", *quiet)
+        said["predict"] = livecell(
+            "predict", "model", "cells/test/images", "-o", "masks", "--overlay", "--probability", *quiet
+        )
+        said["compare"] = livecell("compare")
+    return Journey(root, said)
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_of_a_command_shows_an_example(self, command):
+        outcome = livecell(command, "--help")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert f"Example: livecell {command}" in outcome.out
+
+    def test_names_every_command(self):
+        outcome = livecell("--help")
+        assert outcome.code == 0
+        assert all(f" {command} " in outcome.out for command in COMMANDS)
+
+    def test_imports_nothing_heavy(self):
+        code = (
+            "import sys, contextlib; sys.argv = ['livecell', '--help']\n"
+            "from livecell_monai import cli\n"
+            "with contextlib.suppress(SystemExit): cli.main()\n"
+            f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout.splitlines()[-1] == "heavy: []"
+
+    def test_the_installed_command_tells_its_version(self):
+        command = [sys.executable, "-m", "livecell_monai.cli", "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert (done.stdout, done.stderr) == (f"livecell-monai {__version__}\n", "")
+
+
+class TestJourney:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_succeeds_without_a_complaint(self, journey, command):
+        assert (journey.said[command].code, journey.said[command].err) == (0, "")
+
+    def test_sample(self, journey):
+        assert journey.said["sample"].out == "cells: 3 training and 2 test images of 128 x 128 pixels\n"
+
+    def test_check(self, journey):
+        header, *rows = journey.said["check"].out.splitlines()
+        assert header.split() == ["set", "image", "Y", "x", "X", "type", "values", "foreground", "cells"]
+        assert [row.split()[:2] for row in rows] == [
+            *(["train", f"cells_0{number}"] for number in (1, 2, 3)),
+            *(["test", f"field_0{number}"] for number in (1, 2)),
+        ]
+        assert all("128 x 128  uint16" in row and row.rstrip().endswith("ok") for row in rows)
+
+    def test_train(self, journey):
+        scores, best, places = journey.said["train"].out.splitlines()
+        assert scores.startswith("validation IoU 0.")
+        assert "leaks" not in scores
+        assert best.startswith("best epoch ")
+        assert " of 2, " in best
+        assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
+        assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/curves.png"))
+
+    def test_train_on_a_split_that_leaks_says_so(self, journey):
+        assert journey.said["model_2"].out.splitlines()[0].endswith("(of a split that leaks: too good)")
+
+    def test_evaluate(self, journey):
+        header, *rows, last = journey.said["evaluate"].out.splitlines()
+        assert header.split() == ["2", "images", "mean", "95", "%", "interval", "median", "worst"]
+        scores = json.loads((journey.root / "scores" / "scores.json").read_text())
+        (iou,) = [row.split() for row in rows if row.startswith("iou ")]
+        assert iou[1] == f"{scores['iou']['mean']:.3f}"
+        assert last == f"IoU pooled over all pixels {scores['pooled_iou']:.3f}; by image: scores/scores.csv"
+        assert (journey.root / "scores" / "scores.csv").is_file()
+
+    def test_predict(self, journey):
+        assert journey.said["predict"].out == "masks: 2 masks and summary.csv\n"
+        names = {path.name for path in (journey.root / "masks").iterdir()}
+        endings = (".tif", "_overlay.png", "_probability.tif")
+        assert names == {"summary.csv", *(f"field_0{n}{end}" for n in (1, 2) for end in endings)}
+        mask = tifffile.imread(journey.root / "masks" / "field_01.tif")
+        assert (mask.shape, mask.dtype) == ((128, 128), np.uint8)
+        assert set(np.unique(mask)) <= {0, 255}
+
+    def test_compare(self, journey):
+        header, *rows = journey.said["compare"].out.splitlines()
+        rows, note = rows[:-1], rows[-1]
+        assert header.split()[:7] == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data"]
+        assert {"dropout", "split"} <= set(header.split())
+        assert {"seed", "lr", "epochs"}.isdisjoint(header.split())
+        assert len(rows) == 3
+        assert all(row.startswith("cells-") and " FINISHED " in row for row in rows)
+        scores = [float(row.split()[2]) for row in rows]
+        assert scores == sorted(scores, reverse=True)
+        assert note == "the scores of split=original are of a split that leaks: not to be compared with the others"
+
+
+def without(name):
+    return lambda root: (root / name).unlink()
+
+
+def holding(name, plane, **options):
+    return lambda root: tifffile.imwrite(root / name, plane, **options)
+
+
+def cut_off(root):
+    data = (root / IMAGE).read_bytes()
+    (root / IMAGE).write_bytes(data[: len(data) // 2])
+
+
+GREY = np.arange(SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE)
+HOLED = np.where(GREY == 500, np.nan, GREY)
+BAD_DATA = {
+    "missing folder": (shutil.rmtree, ["data: the data folder must exist"]),
+    "image without label": (without(LABEL), ["train_01.tif: an image must have a label of the same stem"]),
+    "label without image": (without(IMAGE), ["train_01.tif: a label must have an image of the same stem"]),
+    "sizes that differ": (holding(LABEL, np.eye(96, dtype=np.uint8)), [LABEL, "got 96 x 96 for an image of 96 x 112"]),
+    "RGB": (holding(IMAGE, np.zeros((*SHAPE, 3), np.uint8), photometric="rgb"), [IMAGE, "RGB", "one grey channel"]),
+    "stack": (holding(IMAGE, np.zeros((5, *SHAPE), np.uint8), photometric="minisblack"), [IMAGE, "got a stack", " 5,"]),
+    "truncated": (cut_off, [IMAGE, "the file is cut off: it needs "]),
+    "constant": (holding(IMAGE, np.full(SHAPE, 7, np.uint8)), [IMAGE, "must not be constant, got 7"]),
+    "NaN": (holding(IMAGE, HOLED), [IMAGE, "must be finite in every pixel, got 1 NaN", "row 4, column 52"]),
+    "one class": (holding(LABEL, np.zeros(SHAPE, np.uint8)), [LABEL, "must have both classes, got background only"]),
+    "float label": (holding(LABEL, GREY), [LABEL, "must hold integers, got float32"]),
+}
+
+
+class TestBadData:
+    @pytest.mark.parametrize("case", BAD_DATA)
+    def test_is_refused_before_training_in_one_line(self, folder, tmp_path, case):
+        spoil, words = BAD_DATA[case]
+        spoil(folder)
+        refused(livecell("train", folder, "-o", tmp_path / "model", *small()), *words)
+        assert not (tmp_path / "model").exists()
+
+    @pytest.mark.parametrize("case", BAD_DATA)
+    def test_is_what_check_finds(self, folder, case):
+        spoil, words = BAD_DATA[case]
+        spoil(folder)
+        outcome = livecell("check", folder)
+        refused(Outcome(outcome.code, "", outcome.err), *words)
+        assert outcome.out == "" or ("PROBLEM" in outcome.out and " ok" in outcome.out)
+
+    def test_check_names_every_problem(self, folder):
+        cut_off(folder)
+        holding("test/labels/test_00.tif", GREY)(folder)
+        outcome = livecell("check", folder)
+        assert outcome.code == 2
+        assert [line.split(": ")[0] for line in outcome.err.splitlines()] == ["error", "error"]
+        assert "train_01.tif" in outcome.err
+        assert "test_00.tif" in outcome.err
+        assert outcome.out.count("PROBLEM") == 2
+
+
+class TestBadSettings:
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            ("drpout=0.1", ["--set drpout", "did you mean dropout?"]),
+            ("bundle_root=.", ["--set bundle_root", "did you mean "]),
+            ("lr", ["--set must be given as key=value, got 'lr'"]),
+            ("=1", ["--set must be given as key=value, got '=1'"]),
+            ("lr=[1", ["--set lr must have a value in YAML, got '[1'"]),
+            ("lr=fast", ["--set lr", "(0.001), got 'fast'"]),
+            ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
+            ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
+            ("split=random", ["setting split must be one of auto, images, region, original, got 'random'"]),
+            ("window=[50,50]", ["setting window", "got [50, 50]"]),
+            ("tracking_uri=mlruns", ["setting tracking_uri must be a database or a server", "'mlruns'"]),
+        ],
+    )
+    def test_are_refused_before_training_in_one_line(self, folder, tmp_path, setting, words):
+        outcome = livecell("train", folder, "-o", tmp_path / "model", *small(track=True), "--set", setting)
+        refused(outcome, *words)
+        assert not (tmp_path / "model").exists()
+
+    def test_an_overlay_that_is_not_there_is_refused_with_those_there_are(self, folder, tmp_path):
+        outcome = livecell("train", folder, "-o", tmp_path / "model", "--config", "nope")
+        refused(outcome, "nope.yaml", "original, smoke")
+
+    def test_shorts_stand_for_settings(self, folder, tmp_path):
+        outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)
+        refused(outcome, "setting epochs must be a whole number of 1 or more, got 0")
+        outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--seed", -1)
+        refused(outcome, "setting seed", "got -1")
+        assert not (tmp_path / "model").exists()
+
+
+class TestBadFolders:
+    def test_a_model_is_not_written_over(self, journey, folder):
+        kept = (journey.root / "model" / "models" / "model.pt").read_bytes()
+        refused(livecell("train", folder, "-o", journey.root / "model", *small()), "model: the output folder must be empty")
+        assert (journey.root / "model" / "models" / "model.pt").read_bytes() == kept
+
+    def test_a_sample_set_is_not_written_over(self, journey):
+        refused(livecell("sample", journey.root / "cells"), "cells: a sample set is written to a new or empty folder only")
+
+    @pytest.mark.parametrize(("command", "folder_name"), [("predict", "masks"), ("evaluate", "scores")])
+    def test_results_are_written_over_on_request_only(self, journey, tmp_path, command, folder_name):
+        output = tmp_path / "results"
+        shutil.copytree(journey.root / folder_name, output)
+        given = journey.root / "cells" / ("test/images" if command == "predict" else "")
+        before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
+        call = (command, journey.root / "model", given, "-o", output, "--set", "show_progress=false")
+        refused(livecell(*call), "a result must not be there yet", "--overwrite")
+        assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
+        assert livecell(*call, "--overwrite").code == 0
+        assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} != before
+
+    def test_inputs_are_never_written_over(self, journey, tmp_path):
+        images = tmp_path / "images"
+        shutil.copytree(journey.root / "cells/test/images", images)
+        before = {path.name: path.read_bytes() for path in images.iterdir()}
+        for extra in ((), ("--overwrite",)):
+            outcome = livecell("predict", journey.root / "model", images, "-o", images, *extra)
+            refused(outcome, "field_01.tif: a result must not be written over an input")
+        assert {path.name: path.read_bytes() for path in images.iterdir()} == before
+
+    def test_two_inputs_of_one_name_are_refused(self, journey, tmp_path):
+        shutil.copytree(journey.root / "cells/test/images", tmp_path / "monday")
+        shutil.copytree(journey.root / "cells/test/images", tmp_path / "tuesday")
+        outcome = livecell(
+            "predict", journey.root / "model", tmp_path / "monday", tmp_path / "tuesday", "-o", tmp_path / "masks"
+        )
+        refused(outcome, "tuesday/field_01.tif: each input must have an output name of its own", "monday/field_01.tif")
+        assert not (tmp_path / "masks").exists()
+
+    @pytest.mark.parametrize("command", ["predict", "evaluate"])
+    def test_a_bundle_without_weights_is_refused(self, journey, tmp_path, command):
+        bundle = tmp_path / "model"
+        shutil.copytree(journey.root / "model", bundle)
+        (bundle / "models" / "model.pt").unlink()
+        given = journey.root / "cells" / ("test/images" if command == "predict" else "")
+        outcome = livecell(command, bundle, given, "-o", tmp_path / "results")
+        refused(outcome, "model.pt: a bundle must have weights, found none; train first")
+        assert not (tmp_path / "results").exists()
+
+    def test_a_folder_that_is_no_bundle_is_refused(self, journey, tmp_path):
+        outcome = livecell("predict", journey.root / "cells", journey.root / "cells/test/images", "-o", tmp_path / "masks")
+        refused(outcome, "cells: a bundle must have a folder configs/, found none")
+
+    def test_images_that_are_not_there_are_refused(self, journey, tmp_path):
+        outcome = livecell("predict", journey.root / "model", tmp_path / "nowhere", "-o", tmp_path / "masks")
+        refused(outcome, "nowhere: an input must be an image, a folder or a glob of images, no such file or folder")
+        assert not (tmp_path / "masks").exists()
+
+    def test_test_images_without_labels_cannot_be_scored(self, journey, folder, tmp_path):
+        shutil.rmtree(folder / "test" / "labels")
+        outcome = livecell("evaluate", journey.root / "model", folder, "-o", tmp_path / "scores")
+        refused(outcome, "test_00.tif: an image to score must have a label")
+        assert not (tmp_path / "scores").exists()
+
+
+class TestUnreadableImages:
+    def predict(self, journey, images, output):
+        return livecell("predict", journey.root / "model", images, "-o", output, "--set", "show_progress=false")
+
+    def test_one_of_several_does_not_stop_the_others(self, journey, tmp_path):
+        folder = write_folder(tmp_path / "data", train=1, test=3)
+        path = folder / "test/images/test_01.tif"
+        path.write_bytes(path.read_bytes()[:500])
+        outcome = self.predict(journey, folder / "test/images", tmp_path / "masks")
+        assert outcome.code == 3
+        assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
+        named, count = outcome.err.splitlines()
+        assert named.startswith(f"error: {path}: ")
+        assert count == "1 of 3 images could not be read"
+        assert {file.name for file in (tmp_path / "masks").iterdir()} == {"test_00.tif", "test_02.tif", "summary.csv"}
+
+    def test_where_none_can_be_read_nothing_is_claimed(self, journey, tmp_path):
+        folder = write_folder(tmp_path / "data", train=1, test=1)
+        (folder / "test/images/test_00.tif").write_bytes(b"no image")
+        outcome = self.predict(journey, folder / "test/images", tmp_path / "masks")
+        assert (outcome.code, outcome.out) == (3, "")
+        assert outcome.err.splitlines()[-1] == "1 of 1 images could not be read"
+        assert not (tmp_path / "masks").exists()
+
+
+class TestCompare:
+    def test_a_store_that_is_not_there_is_refused_and_not_made(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        refused(livecell("compare"), "mlflow.db: the store of runs must be there, found none; train first")
+        assert not list(tmp_path.iterdir())
+
+    def test_an_experiment_that_is_not_there_is_refused(self, journey):
+        outcome = livecell("compare", "--uri", f"sqlite:///{journey.root}/mlflow.db", "--experiment", "other")
+        refused(outcome, "--experiment must be one of the store's", "livecell", "got 'other'")
+
+    def test_limit(self, journey):
+        outcome = livecell("compare", "--uri", f"sqlite:///{journey.root}/mlflow.db", "--limit", 1)
+        assert sum(line.startswith("cells-") for line in outcome.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("nonsense",), "No such command 'nonsense'"),
+        (("train", "cells"), "Missing option '--output'"),
+        (("sample", "cells", "--size", "8"), "Invalid value for '--size'"),
+        (("predict", "model", "-o", "masks"), "Missing argument"),
+    ],
+)
+def test_usage_errors_exit_2_and_say_where_help_is(arguments, word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = livecell(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert word in outcome.err
+    assert "--help" in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interruption_is_one_line_and_130(folder, monkeypatch):
+    def interrupt(data):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("livecell_monai.data.checks.check_data", interrupt)
+    assert livecell("check", folder) == Outcome(130, "", "interrupted\n")
+
+
+def test_a_fault_of_ours_keeps_its_traceback(folder, monkeypatch):
+    def fail(data):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("livecell_monai.data.checks.check_data", fail)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        livecell("check", folder)
