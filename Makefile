@@ -1,0 +1,52 @@
+# `make help` lists the targets. PYTHON may name another interpreter, 3.11 or later.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+DEMO := demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow test-real lint benchmark clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(READY)  ## make .venv and install the package with its development tools
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 minutes
+	@rm -rf $(DEMO)
+	@mkdir -p $(DEMO)
+	$(BIN)/livecell sample $(DEMO)/cells
+	$(BIN)/livecell check $(DEMO)/cells
+	cd $(DEMO) && ../$(BIN)/livecell train cells --output model --epochs 4 --set samples_per_epoch=640
+	$(BIN)/livecell evaluate $(DEMO)/model $(DEMO)/cells --output $(DEMO)/scores
+	$(BIN)/livecell predict $(DEMO)/model $(DEMO)/cells/test/images --output $(DEMO)/masks --overlay
+	@echo "Everything lies in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
+	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
+
+test: $(READY)  ## the test suite; at most 8 minutes on two cores
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-real: $(READY)  ## the tests on real data, in the folder that LIVECELL_DATA names
+	$(BIN)/python -m pytest -m real -rs
+
+lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(READY)  ## what the README's figures on speed come from
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/augmentation.py
+
+clean:  ## remove what the targets made, .venv too
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

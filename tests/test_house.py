@@ -1,0 +1,54 @@
+"""The house keeps its promises: short files, short functions, no clutter."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "livecell_monai").rglob("*.py"))
+LONGEST_FILE = 260
+LONGEST_FUNCTION = 45  # lines of code: docstrings, which state shapes and units, do not count
+CLUTTER = {"utils", "helpers", "common", "misc"}
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    has_docstring = ast.get_docstring(function, clean=False) is not None
+    body = function.body[1:] if has_docstring else function.body
+    if not body:
+        return 0
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_holds_one_idea(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert path.stem not in CLUTTER
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert code_lines(node) <= LONGEST_FUNCTION, node.name
+
+
+def test_every_source_file_has_its_test() -> None:
+    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    renamed = {"weights": "test_weights_loading", "training": "test_training_figures"}
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.stem != "__init__" and {f"test_{path.stem}", renamed.get(path.stem, "")}.isdisjoint(tests)
+    ]
+    assert missing in ([], ["livecell_monai/sample.py"])
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, livecell_monai; print([m for m in ('torch', 'monai', 'numpy', 'mlflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_one_place_reaches_for_the_bundle_by_its_own_path() -> None:
+    users = [path.name for path in SOURCES if "__file__" in path.read_text(encoding="utf-8")]
+    assert users == ["opening.py"]
