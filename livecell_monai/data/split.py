@@ -92,7 +92,9 @@ def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
     for sample in validation:
         if sample.image.resolve() in trained:
             raise DataError(f"{sample.image}: an image must be for training or for validation, it is in both lists; choose")
-    return Split("given", tuple(train), tuple(validation))
+    names = {sample.name for sample in train}  # hashes, card and panels tell samples apart by name
+    apart = (replace(sample, name=f"validation_{sample.name}") if sample.name in names else sample for sample in validation)
+    return Split("given", tuple(train), tuple(apart))
 
 
 def _group_of(sample: Sample) -> str:

@@ -25,12 +25,13 @@ def working_shape(shape: Sequence[int], whole: Sequence[int], working_size: floa
     Raises:
         SettingError: where the working size is not positive.
     """
-    sizes = list(working_size) if isinstance(working_size, Sequence) else [working_size]
-    if len(sizes) not in (1, 2) or not all(isinstance(size, int | float) and size > 0 for size in sizes):
+    sizes = list(working_size) if isinstance(working_size, Sequence) else [working_size, working_size]
+    if len(sizes) != 2 or not all(isinstance(size, int | float) and size > 0 for size in sizes):
         raise SettingError(
             f"setting working_size must be a factor above 0 or two sizes [Y, X] in pixels, got {working_size!r}; correct it"
         )
-    factors = [sizes[0], sizes[0]] if len(sizes) == 1 else [size / edge for size, edge in zip(sizes, whole, strict=True)]
+    is_size = isinstance(working_size, Sequence)
+    factors = [size / edge for size, edge in zip(sizes, whole, strict=True)] if is_size else sizes
     height, width = (max(1, round(edge * factor)) for edge, factor in zip(shape, factors, strict=True))
     return height, width
 

@@ -38,7 +38,9 @@ class TestWorkingShape:
     def test_shapes(self, shape, whole, size, expected):
         assert working_shape(shape, whole, size) == expected
 
-    @pytest.mark.parametrize("size", [0, -1, float("nan"), [0, 5], [1, 2, 3], [], "256", None, ["a", "b"], [256, -256]])
+    @pytest.mark.parametrize(
+        "size", [[64], 0, -1, float("nan"), [0, 5], [1, 2, 3], [], "256", None, ["a", "b"], [256, -256]]
+    )
     def test_refused(self, size):
         with pytest.raises(
             SettingError, match=r"setting working_size must be a factor above 0 or two sizes \[Y, X\].*; corr"

@@ -1,0 +1,174 @@
+"""Bundles opened with overlays and settings, and what is refused."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.workflow import opening
+from livecell_monai.workflow.opening import find_template, open_bundle, parse_setting, read_settings
+
+CONFIGS = find_template() / "configs"
+
+
+class TestFindTemplate:
+    def test_is_a_bundle(self):
+        assert {"inference.yaml", "train.yaml", "evaluate.yaml", "metadata.json"} <= {p.name for p in CONFIGS.iterdir()}
+
+    @pytest.mark.parametrize("place", ["livecell_monai/_bundle", "bundle"], ids=["installed", "checkout"])
+    def test_of_an_installed_package_and_of_a_checkout(self, tmp_path, monkeypatch, place):
+        (tmp_path / place / "configs").mkdir(parents=True)
+        (tmp_path / place / "configs" / "inference.yaml").touch()
+        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "workflow" / "opening.py"))
+        assert find_template() == tmp_path / place
+
+    def test_says_so_where_there_is_none(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "workflow" / "opening.py"))
+        with pytest.raises(BundleError, match="must come with its bundle, found none; install livecell-monai again"):
+            find_template()
+
+
+class TestParseSetting:
+    @pytest.mark.parametrize(
+        ("text", "name", "value"),
+        [
+            ("lr=0.01", "lr", 0.01),
+            ("lr=1e-3", "lr", 0.001),
+            ("lr=5.0e-04", "lr", 0.0005),
+            ("epochs=7", "epochs", 7),
+            ("track=false", "track", False),
+            ("track=true", "track", True),
+            ("filters=[4, 8]", "filters", [4, 8]),
+            ("working_size=[64,64]", "working_size", [64, 64]),
+            ("run_name=a=b", "run_name", "a=b"),
+            (" split = region", "split", "region"),
+            ("pos_weight=", "pos_weight", None),
+        ],
+    )
+    def test_values_are_yaml(self, text, name, value):
+        parsed = parse_setting(text)
+        assert parsed == (name, value)
+        assert type(parsed[1]) is type(value)
+
+    @pytest.mark.parametrize("text", ["lr", "", "=3", "  =3"])
+    def test_refuses_what_has_no_name_or_value(self, text):
+        with pytest.raises(SettingError, match=f"--set must be given as key=value, got {re.escape(repr(text))}"):
+            parse_setting(text)
+
+    @pytest.mark.parametrize("text", ["filters=[4, 8", "filters={", "lr=a: b: c"])
+    def test_refuses_what_is_no_yaml(self, text):
+        with pytest.raises(SettingError, match="must have a value in YAML, got") as refusal:
+            parse_setting(text)
+        assert "\n" not in str(refusal.value)
+
+
+class TestReadSettings:
+    def test_are_the_plain_values_of_all_files(self):
+        settings = read_settings([CONFIGS / "inference.yaml", CONFIGS / "train.yaml"])
+        assert isinstance(settings["filters"], list)
+        assert isinstance(settings["lr"], float)
+        assert {"bundle_root", "dataset_dir", "output_dir", "checkpoint", "network_def", "val_interval"}.isdisjoint(settings)
+
+    def test_later_files_are_over_earlier_ones(self):
+        files = [CONFIGS / f"{name}.yaml" for name in ("inference", "train", "original")]
+        assert read_settings(files[:2])["working_size"] != read_settings(files)["working_size"] == [256, 256]
+
+    def test_refuses_what_is_no_yaml(self, tmp_path):
+        (tmp_path / "inference.yaml").write_text("a: [1, 2")
+        with pytest.raises(BundleError, match=r"a bundle's configs must be YAML, got: .*; mend them") as refusal:
+            read_settings([tmp_path / "inference.yaml"])
+        assert "\n" not in str(refusal.value)
+
+
+class TestOpenBundle:
+    def open(self, configs=("inference", "train"), **settings):
+        return open_bundle(find_template(), configs, settings, workflow_type="train").parser
+
+    def test_settings_take_the_place_of_the_files(self):
+        parser = self.open(lr=0.5, filters=[4, 8], epochs=3)
+        assert (parser["lr"], parser["filters"], parser["epochs"]) == (0.5, [4, 8], 3)
+        assert parser["batch_size"] == self.open()["batch_size"]
+
+    def test_settings_are_over_overlays(self):
+        assert self.open(["inference", "train", "smoke"])["epochs"] == 2
+        assert self.open(["inference", "train", "smoke"], epochs=5)["epochs"] == 5
+
+    def test_an_overlay_by_its_path(self, tmp_path):
+        (tmp_path / "mine.yaml").write_text("lr: 0.25\n")
+        for name in ("mine.yaml", "mine"):
+            assert self.open(["inference", "train", str(tmp_path / name)])["lr"] == 0.25
+
+    def test_root_is_absolute_and_paths_are_put_in(self, tmp_path):
+        paths = {"dataset_dir": str(tmp_path), "output_dir": "out"}
+        parser = open_bundle(find_template(), ["inference"], paths=paths).parser
+        assert Path(parser["bundle_root"]) == find_template()
+        assert (parser["dataset_dir"], parser["output_dir"]) == (str(tmp_path), "out")
+
+    @pytest.mark.parametrize(
+        ("name", "near"), [("learning_rate", "lr_gamma|brightness|rotation|.*"), ("epoch", "epochs"), ("filter", "filters")]
+    )
+    def test_refuses_an_unknown_setting_with_the_nearest_name(self, name, near):
+        with pytest.raises(SettingError, match=rf"--set {name}: .* did you mean ({near})\?$"):
+            self.open(**{name: 1})
+
+    @pytest.mark.parametrize("name", ["bundle_root", "network_def", "dataset_dir", "val_interval", "initialize"])
+    def test_refuses_what_is_no_setting(self, name):
+        with pytest.raises(SettingError, match=f"--set {name}: the setting must be one of the bundle's"):
+            self.open(**{name: "x"})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("epochs", "three"),
+            ("seed", "auto"),
+            ("tracking_uri", 3),
+            ("epochs", 2.5),
+            ("epochs", True),
+            ("epochs", None),
+            ("track", 1),
+            ("track", "yes"),
+            ("filters", 8),
+            ("window", 0.5),
+            ("dropout", [0.1]),
+            ("lr", "fast"),
+            ("lr", False),
+            ("loss", 3),
+        ],
+    )
+    def test_refuses_another_kind(self, name, value):
+        with pytest.raises(
+            SettingError, match=f"--set {name}: .* of the kind of the bundle's own .* got {re.escape(repr(value))}; correct"
+        ):
+            self.open(**{name: value})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("lr", 1),
+            ("working_size", [64, 64]),
+            ("working_size", 2),
+            ("pos_weight", 3),
+            ("lr_step", 2),
+            ("lr_step", "auto"),
+            ("split", "region"),
+        ],
+    )
+    def test_takes_what_is_alike(self, name, value):
+        assert self.open(**{name: value})[name] == value
+
+    def test_refuses_a_folder_that_is_no_bundle(self, tmp_path):
+        with pytest.raises(BundleError, match="a bundle must have a folder configs/, found none; name the folder"):
+            open_bundle(tmp_path, ["inference"])
+
+    def test_a_missing_config_is_told_with_those_that_there_are(self, tmp_path):
+        shutil.copytree(CONFIGS, tmp_path / "configs")
+        with pytest.raises(
+            BundleError, match=r"smok.yaml: a config .* there are: evaluate, inference, original, smoke, train$"
+        ):
+            open_bundle(tmp_path, ["inference", "smok"])
+
+    def test_a_missing_overlay_by_path(self, tmp_path):
+        with pytest.raises(BundleError, match=r"mine.yaml: a config must be a YAML file, found none; there are: none"):
+            self.open(["inference", "train", str(tmp_path / "mine")])

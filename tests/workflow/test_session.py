@@ -1,0 +1,144 @@
+"""What a training tells its tracker, and what it leaves when it does not come to its end."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from small_training import SMALL, train_small
+
+from livecell_monai import experiments
+from livecell_monai.data.identity import hash_file
+from livecell_monai.metrics import score_mask
+from livecell_monai.network import SegmentationLoss
+from livecell_monai.report import training as report
+from livecell_monai.workflow.session import SPLITS, TrainingSession
+
+
+class Notebook:
+    """A tracker that writes down what it is told, in order."""
+
+    told: list
+    end: str
+
+    def __init__(self, **options):
+        Notebook.options = options
+
+    def check(self):
+        self.told.append(("check",))
+
+    @contextmanager
+    def start(self, settings, data, name):
+        self.told.append(("start", dict(settings), dict(data), name))
+        try:
+            yield self
+        except BaseException as error:
+            Notebook.end = type(error).__name__
+            raise
+        Notebook.end = "finished"
+
+    def log_epoch(self, epoch, metrics):
+        self.told.append(("epoch", epoch, dict(metrics)))
+
+    def log_result(self, folder, scores):
+        files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        self.told.append(("result", files, dict(scores)))
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    monkeypatch.setattr(experiments, "RunTracker", Notebook)
+    Notebook.told, Notebook.end = [], ""
+    return Notebook
+
+
+@contextmanager
+def failing(monkeypatch, error, after):
+    """The loss fails after a number of batches."""
+    whole, calls = SegmentationLoss.forward, []
+
+    def forward(self, *planes):
+        calls.append(planes)
+        if len(calls) > after:
+            raise error
+        return whole(self, *planes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationLoss, "forward", forward)
+        yield
+
+
+class TestTracker:
+    def test_is_told_everything_in_order(self, notebook, folder, tmp_path):
+        result = train_small(folder, tmp_path / "model", seed=4)
+        assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch", "epoch", "result"]
+        assert notebook.end == "finished"
+        assert notebook.options == {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False}
+
+        _, settings, data, name = notebook.told[1]
+        unsaid = {"track", "show_progress"}
+        expected = {key: value for key, value in SMALL.items() if key not in unsaid} | {"seed": 4, "split_used": "region"}
+        assert expected.items() <= settings.items()
+        assert isinstance(settings["pos_weight"], float)
+        assert name == folder.name
+        assert data["label/train_01.tif"] == hash_file(folder / "train" / "labels" / "train_01.tif")
+
+        names = {f"{side}_{score}" for side in ("train", "val") for score in ("loss", "iou", "accuracy")} | {"lr"}
+        assert [(epoch, set(metrics)) for _, epoch, metrics in notebook.told[2:4]] == [(1, names), (2, names)]
+        best = notebook.told[1 + result["best_epoch"]][2]
+        assert notebook.told[4][2] == {score: best[f"val_{score}"] for score in ("loss", "iou", "accuracy")}
+
+    def test_gets_the_bundle_when_it_is_complete(self, notebook, folder, tmp_path):
+        train_small(folder, tmp_path / "model")
+        files = {str(path.relative_to(tmp_path / "model")) for path in (tmp_path / "model").rglob("*") if path.is_file()}
+        assert notebook.told[-1][1] == files
+
+    def test_nothing_is_told_of_a_run_that_is_refused(self, notebook, folder, tmp_path):
+        with pytest.raises(RuntimeError):
+            train_small(folder, tmp_path / "model", batch_size=0)
+        assert notebook.told == []
+
+
+# MONAI's checkpoint handler and ignite tell of the error they pass on
+@pytest.mark.parametrize("after", [0, 3], ids=["first epoch", "second epoch"])
+class TestAnEndBeforeTheEnd:
+    def test_interrupted(self, notebook, folder, tmp_path, monkeypatch, after):
+        with failing(monkeypatch, KeyboardInterrupt(), after), pytest.raises(KeyboardInterrupt):
+            train_small(folder, tmp_path / "model")
+        assert notebook.end == "KeyboardInterrupt"
+        assert not (tmp_path / "model" / "configs").exists()
+        assert not (tmp_path / "model" / "docs").exists()
+
+    def test_a_fault_keeps_its_cause(self, notebook, folder, tmp_path, monkeypatch, after):
+        fault = ZeroDivisionError("a fault of ours")
+        with failing(monkeypatch, fault, after), pytest.raises(RuntimeError) as caught:
+            train_small(folder, tmp_path / "model")
+        assert caught.value.__cause__ is fault
+        assert notebook.end == "ZeroDivisionError"
+        assert not (tmp_path / "model" / "configs").exists()
+
+
+def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
+    drawn, look_back = [], TrainingSession._facts
+
+    def forget(session, *given):
+        with torch.no_grad():
+            session.network.output.weight.zero_()  # as if the last epoch had lost all that the best had learned
+        return look_back(session, *given)
+
+    monkeypatch.setattr(TrainingSession, "_facts", forget)
+    monkeypatch.setattr(report, "write_figures", lambda *given: drawn.append(given))
+    result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
+    ((_, _, panels),) = drawn
+    assert [name for name, *_ in panels] == ["train_00", "train_01", "train_02"]
+    ious = [score_mask(mask, truth).iou for _, _, mask, truth in panels]
+    assert np.mean(ious) == pytest.approx(result["validation"]["iou"], rel=1e-5)
+    assert np.mean(ious) > 0.05
+    for _, image, mask, truth in panels:
+        assert image.shape == mask.shape == truth.shape
+
+
+def test_every_split_has_its_words():
+    from livecell_monai.data.split import MODES
+
+    assert set(SPLITS) == {*MODES, "given"} - {"auto"}
