@@ -126,7 +126,6 @@ def train(
 
     shorts = {"epochs": epochs, "seed": seed}
     settings = _settings(set_) | {name: value for name, value in shorts.items() if value is not None}
-    print(f"{data}: reading and checking the images, then training")
     result = run(data, output, config, settings)
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
@@ -179,7 +178,8 @@ def predict(
     """
     from livecell_monai.workflow.tasks import predict as run
 
-    settings = _settings(set_) | {"write_probability": probability, "write_overlay": overlay}
+    asked = {"write_probability": probability, "write_overlay": overlay}
+    settings = _settings(set_) | {name: True for name, is_asked in asked.items() if is_asked}
     result = run(bundle, images, output, settings, overwrite)
     if result.rows:
         print(f"{output}: {len(result.rows)} masks and summary.csv")

@@ -143,12 +143,13 @@ class TestJourney:
         assert all("128 x 128  uint16" in row and row.rstrip().endswith("ok") for row in rows)
 
     def test_train(self, journey):
-        scores, best, places = journey.said["train"].out.splitlines()
+        scores, best, places, following = journey.said["train"].out.splitlines()
         assert scores.startswith("validation IoU 0.")
         assert "leaks" not in scores
         assert best.startswith("best epoch ")
         assert " of 2, " in best
         assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
+        assert following == "next: livecell predict model IMAGES --output MASKS; livecell compare"
         assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/curves.png"))
 
     def test_train_on_a_split_that_leaks_says_so(self, journey):
@@ -176,7 +177,7 @@ class TestJourney:
         header, *rows = journey.said["compare"].out.splitlines()
         rows, note = rows[:-1], rows[-1]
         assert header.split()[:7] == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data"]
-        assert {"dropout", "split"} <= set(header.split())
+        assert {"dropout", "split_used"} <= set(header.split())
         assert {"seed", "lr", "epochs"}.isdisjoint(header.split())
         assert len(rows) == 3
         assert all(row.startswith("cells-") and " FINISHED " in row for row in rows)

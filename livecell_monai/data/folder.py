@@ -48,10 +48,10 @@ def names_role(data: str | Path, role: str) -> bool:
     """Whether a datalist has a list for a role, or a data folder a folder; False where neither can be read."""
     root = Path(data)
     if root.suffix.lower() != ".json":
-        return (root / role).exists()
+        return role != "validation" and (root / role).exists()  # a data folder has no place for it
     try:
-        return ROLES[role] in json.loads(root.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
+    except (OSError, ValueError, AttributeError):
         return False
 
 
@@ -64,10 +64,8 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if is_image(p))
-        else:
-            inside = [path] if path.exists() else [Path(name) for name in sorted(glob(str(given)))]
+        matches = [path] if path.exists() else [Path(name) for name in sorted(glob(str(given), recursive=True))]
+        inside = [image for match in matches for image in (_list_folder(match) if match.is_dir() else [match])]
         if not inside:
             what = "the folder holds no image" if path.is_dir() else "no such file or folder"
             raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
@@ -93,6 +91,14 @@ def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
     return {path: stem_of(path) for path in names.values()}
 
 
+def _list_folder(folder: Path) -> list[Path]:
+    """The images of a folder, sorted; hidden files and other kinds are passed over."""
+    try:
+        return sorted(path for path in folder.iterdir() if is_image(path))
+    except OSError as error:
+        raise DataError(f"{folder}: the folder must be readable, got {error.strerror}; correct its rights") from error
+
+
 def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
     """The image files of a folder by stem, sorted; hidden files and other kinds are passed over."""
     if not folder.is_dir():
@@ -100,7 +106,7 @@ def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
             raise DataError(f"{folder}: the folder must exist, found none; make it and put the images in")
         return {}
     found: dict[str, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if is_image(p) and not p.name.startswith(".")):
+    for path in _list_folder(folder):
         other = found.setdefault(stem_of(path), path)
         if other is not path:
             raise DataError(f"{path}: a stem must stand for one file, {other.name} has the same; remove one of the two")

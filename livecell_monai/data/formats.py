@@ -65,7 +65,7 @@ def read_plane(path: Path) -> Plane:
 
 
 def read_image(path: Path) -> Plane:
-    """Read one grey image (Y, X) to be segmented: 8 to 32 bit integers or floats, every value finite, not all equal.
+    """Read one grey image (Y, X) to be segmented: integers or floats that as float32 are finite and not all equal.
 
     Raises:
         DataError: as `read_plane`, or the type or the values are not as said.
@@ -75,7 +75,12 @@ def read_image(path: Path) -> Plane:
     if pixels.dtype.name not in _IMAGE_TYPES:
         raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {pixels.dtype}; save it as 16 bit")
     _require_finite(path, "an image", pixels)
-    if pixels.min() == pixels.max():
+    with np.errstate(over="ignore"):  # the network computes in float32: what does not fit there is found here
+        low, high = np.float32(pixels.min()), np.float32(pixels.max())
+        reach = high - low
+    if not np.isfinite(reach):
+        raise DataError(f"{path}: an image must have values that float32 holds, got {low:g} to {high:g}; scale it down")
+    if low == high:
         raise DataError(
             f"{path}: an image must not be constant, got {pixels.flat[0]} in every pixel; leave it out or save it anew"
         )

@@ -20,8 +20,13 @@ def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
     for sample in samples:
         for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
             if path is not None:
-                hashes[f"{role}/{sample.name}{path.name[len(stem_of(path)) :]}"] = hash_file(path)
+                hashes[name_file(role, sample, path)] = hash_file(path)
     return dict(sorted(hashes.items()))
+
+
+def name_file(role: str, sample: Sample, path: Path) -> str:
+    """The name that a sample's file has among the hashes: `image/a.tif`."""
+    return f"{role}/{sample.name}{path.name[len(stem_of(path)) :]}"
 
 
 def digest_of(hashes: dict[str, str]) -> str:

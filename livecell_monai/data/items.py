@@ -47,7 +47,7 @@ def partition(
         SettingError: where a value is out of range.
     """
     samples = _training_samples(dataset_dir, "train", with_borders)
-    if split == "auto" and Path(dataset_dir).suffix == ".json" and names_role(dataset_dir, "validation"):
+    if split == "auto" and names_role(dataset_dir, "validation"):
         return given_split(samples, _training_samples(dataset_dir, "validation", with_borders))
     return split_samples(samples, split, validation_fraction, guard, seed)
 

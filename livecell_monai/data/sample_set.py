@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.synthetic import Field, draw_field
-from livecell_monai.data.writing import write_border, write_image, write_label
+from livecell_monai.data.writing import make_folder, write_border, write_image, write_label
 from livecell_monai.errors import DataError, SettingError
 
 PIXEL_SIZE_UM = (0.65, 0.65)  #: (Y, X) pixel size that the files state, that of a 10x objective on a 6.5 µm camera
@@ -44,7 +44,7 @@ def write_sample_set(
         if value < least:
             raise SettingError(f"{name}: must be at least {least} for a sample set, got {value}; give a larger number")
     _refuse_occupied(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".sample-set-", dir=folder.parent) as workshop:
         draft = Path(workshop)
         _write_parts(draft, train, test, shape, seed)

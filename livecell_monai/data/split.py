@@ -1,6 +1,6 @@
 """Splits that do not leak: what the network learns from and what judges it share no pixel.
 
-- `auto`: `region` with fewer than seven images (or groups), `images` with seven or more.
+- `auto`: `region` with fewer than seven images or with one group only, otherwise `images`.
 - `images`: whole images are held out, all images of a group together.
 - `region`: a strip along one side of every image is held out, and between it and the rest a guard band is left unused.
 - `original`: the report's split. Augmented copies of the same images stand on both sides: it leaks, and is here to show by
@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from livecell_monai.data.formats import read_label
+from livecell_monai.data.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region, Sample
 
 MODES = ("auto", "images", "region", "original")
-ENOUGH_IMAGES = 7  # below this, 15 % of whole images is one image, and the score hangs on which
+ENOUGH_IMAGES = 7  # with fewer, holding out whole images costs the training too much
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def split_samples(
         raise SettingError(f"setting guard must be 0 pixels or more, a whole number, got {guard!r}; correct it")
     groups = sorted({_group_of(sample) for sample in samples})
     if mode == "auto":
-        mode = "region" if len(groups) < ENOUGH_IMAGES else "images"
+        mode = "images" if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else "region"
     if mode == "original":
         return Split(mode, tuple(samples), tuple(samples))
     if mode == "region":
@@ -88,10 +89,13 @@ def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
     Raises:
         DataError: where an image stands on both sides.
     """
-    trained = {sample.image.resolve() for sample in train}
+    trained = {hash_file(sample.image) for sample in train}
+    groups = {sample.group for sample in train if sample.group is not None}
     for sample in validation:
-        if sample.image.resolve() in trained:
+        if hash_file(sample.image) in trained:
             raise DataError(f"{sample.image}: an image must be for training or for validation, it is in both lists; choose")
+        if sample.group in groups:
+            raise DataError(f"{sample.image}: a group must be on one side, {sample.group!r} is in both lists; choose")
     names = {sample.name for sample in train}  # hashes, card and panels tell samples apart by name
     apart = (replace(sample, name=f"validation_{sample.name}") if sample.name in names else sample for sample in validation)
     return Split("given", tuple(train), tuple(apart))
@@ -120,8 +124,8 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     if not sides:
         raise DataError(
             f"{sample.image}: a strip of {fraction:.0%} along one side must leave foreground and background on both its "
-            f"sides, got {foreground.shape[0]} x {foreground.shape[1]} pixels where none does; set split to images, or "
-            "validation_fraction higher"
+            f"sides, got {foreground.shape[0]} x {foreground.shape[1]} pixels and a guard of {guard} where none does; set "
+            "guard lower or validation_fraction higher, or with several images split to images"
         )
     train, held = min(sides, key=lambda side: abs(float(side[1].crop(foreground).mean() - share)))
     return replace(sample, region=train), replace(sample, region=held)

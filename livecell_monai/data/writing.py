@@ -48,6 +48,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def make_folder(folder: Path) -> Path:
+    """Make a folder and those above it, where they are not there yet.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        DataError: the system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made ({error.strerror}); choose a folder that may be written to") from error
+    return folder
+
+
 def write_mask(path: Path, mask: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
     """Write a foreground mask as 8 bit TIFF, 0 and 255.
 

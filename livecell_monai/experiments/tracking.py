@@ -1,5 +1,6 @@
 """A run in MLflow: settings, data, metrics by epoch, the bundle; ended as it ended."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
 from livecell_monai.experiments.store import choose_uri, find_experiment, open_store
+
+LOGGER = logging.getLogger(__name__)
 
 
 class RunTracker:
@@ -38,13 +41,13 @@ class RunTracker:
         self.enabled = enabled
 
     def check(self) -> None:
-        """Refuse a store that cannot be reached, before any work is done.
+        """Refuse a store that cannot be reached or has no place for the experiment, before any work is done.
 
         Raises:
             SettingError: where it cannot.
         """
         if self.enabled:
-            open_store(self.uri)
+            find_experiment(open_store(self.uri), self.uri, self.experiment)
 
     @contextmanager
     def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> Iterator["TrackedRun"]:
@@ -84,6 +87,7 @@ class TrackedRun:
     def __init__(self, client: Any, run_id: str) -> None:
         self.client = client
         self.run_id = run_id
+        self.failed = False
 
     def log_start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> None:
         """Note settings, versions and the data set."""
@@ -104,21 +108,37 @@ class TrackedRun:
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Note the metrics of one epoch."""
-        self._log_metrics(metrics, epoch)
+        with self._forgiving():
+            self._log_metrics(metrics, epoch)
 
     def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
         """Note the best scores as `best_...` and keep the bundle: configs, weights, card and figures."""
         if self.client is None:
             return
-        self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
-        for part in ("configs", "docs"):
-            self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
-        self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
-        self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
+        with self._forgiving():
+            self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
+            for part in ("configs", "docs"):
+                self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
+            self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
+            self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
 
     def end(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
-        self.client.set_terminated(self.run_id, status)
+        with self._forgiving():
+            self.client.set_terminated(self.run_id, status)
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """A store that fails in the middle of a training does not throw the training away: it is said once."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            if not self.failed:
+                reason = " ".join(str(error).split())[:200]
+                LOGGER.warning("MLflow does not answer, the run there stays incomplete, training goes on: %s", reason)
+            self.failed = True
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         if self.client is None:

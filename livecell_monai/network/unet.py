@@ -29,7 +29,7 @@ class UNet(nn.Module):
         dropout: probability in [0, 1) that a channel of the decoder is dropped; the encoder has no dropout.
         residual: whether each level adds its input to its output.
         stem_stride: 1, or 2 to run every level at half the resolution: a strided convolution ahead of the first level
-            and a transposed one behind the last, with the image itself as the skip. Three to four times as fast.
+            and a transposed one behind the last, with the image itself as the skip. Three times as fast.
 
     Raises:
         SettingError: where a value cannot make a network.
@@ -109,7 +109,12 @@ def _doubled(before: int, after: int) -> nn.Module:
 
 def _refuse_bad_settings(filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int) -> None:
     rules = [
-        (len(filters) >= 2 and min(filters) >= 1, "filters", "two or more positive numbers", list(filters)),
+        (
+            len(filters) >= 2 and all(type(width) is int and width >= 1 for width in filters),
+            "filters",
+            "two or more whole numbers above 0",
+            list(filters),
+        ),
         (convolutions >= 1, "convolutions", "1 or more", convolutions),
         (down in DOWN, "down", " or ".join(DOWN), down),
         (0 <= dropout < 1, "dropout", "at least 0 and below 1", dropout),

@@ -1,5 +1,6 @@
 """Which values a setting may have: asked before any work is done, for those that no part of ours asks about itself."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ Rule = tuple[str, Callable[[Any], bool]]
 
 
 def _is_number(value: Any, whole: bool = False) -> bool:
-    return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    return isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _whole(least: int) -> Rule:

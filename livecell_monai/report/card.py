@@ -22,8 +22,7 @@ LIMITS = """\
 - They come from few images. Another draw of the same cells would move them.
 - They come from one set of cells, one microscope and one way to annotate. Another cell line, contrast, magnification or
   hand that draws is untested.
-- The validation regions are parts of the images that the network was trained on. They share its illumination, focus and
-  density, so a new image is likely to score lower.
+- {limit}
 - The epoch was chosen by the validation score, which makes that score slightly optimistic in itself.
 - They count pixels, not cells: two cells merged into one cost few pixels.
 
@@ -66,11 +65,13 @@ class CardFacts:
             label does not tell cells apart, foreground as share of the pixels in [0, 1]) each.
         split: how training and validation were parted, in words.
         leaking: whether the split puts copies of one image on both sides.
+        measured_on: what was scored, and on which grid.
+        limit: what the split leaves the score unable to say.
         epochs_run: epochs trained.
         best_epoch: epoch of the weights, counted from 1.
         seconds: duration of the training in s.
         device: what it ran on, such as "cpu" or the name of the GPU.
-        validation: scores on the original grid of pixels by name, such as IoU, accuracy and loss.
+        validation: scores by name, such as IoU, accuracy and loss.
         settings: the resolved settings of the bundle by name.
         weights_sha256: hash of the file of weights.
         versions: versions of the software by package.
@@ -83,6 +84,8 @@ class CardFacts:
     images: Sequence[ImageRow]
     split: str
     leaking: bool
+    measured_on: str
+    limit: str
     epochs_run: int
     best_epoch: int
     seconds: float
@@ -100,7 +103,8 @@ def render_card(facts: CardFacts) -> str:
     Args:
         facts: what the run knows of itself; every text in it is shown as text, whatever markup it holds.
     """
-    sections = (_render_head(facts), _render_images(facts), _render_validation(facts), LIMITS, USAGE)
+    limits = LIMITS.format(limit=escape(facts.limit))
+    sections = (_render_head(facts), _render_images(facts), _render_validation(facts), limits, USAGE)
     tail = (_render_settings(facts), _render_provenance(facts), LICENCE)
     return "\n\n".join(sections + tail) + "\n"
 
@@ -172,7 +176,7 @@ Split: {escape(facts.split)}
 
 {warning}## Scores
 
-On the validation part, at epoch {facts.best_epoch}, measured on the original grid of pixels.
+At epoch {facts.best_epoch}, measured on {escape(facts.measured_on)}.
 
 {_table(("score", "value"), rows, numbers_from=1)}"""
 

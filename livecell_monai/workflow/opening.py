@@ -31,6 +31,7 @@ def open_bundle(
     configs: Sequence[str],
     settings: Mapping[str, Any] | None = None,
     paths: Mapping[str, str | list[str]] | None = None,
+    overlays: Sequence[str] = (),
     run_id: str = "run",
     workflow_type: str = "infer",
 ) -> ConfigWorkflow:
@@ -38,10 +39,10 @@ def open_bundle(
 
     Args:
         bundle: the folder.
-        configs: files of its `configs/`, later ones over earlier ones; `.yaml` may be left out; a path with a folder in it
-            is taken as it is.
+        configs: files of its `configs/`, later ones over earlier ones; `.yaml` may be left out.
         settings: values over those of the files, by name of the setting.
         paths: where to read and write; not settings of the method.
+        overlays: files with settings over those of the configs, of `configs/` or by a path; later ones over earlier ones.
         run_id: what `run` runs.
         workflow_type: `train` or `infer`.
 
@@ -53,13 +54,18 @@ def open_bundle(
     files = [_config_file(root, name) for name in configs]
     known = read_settings(files)
     for name, value in (settings or {}).items():
-        _refuse_bad_setting(name, value, known)
+        _refuse_bad_setting(f"--set {name}", name, value, known)
+    for overlay in overlays:
+        files.append(_config_file(root, overlay))
+        # what is no setting would not be found again in the bundle that training leaves
+        for name, value in _load([files[-1]]).items():
+            _refuse_bad_setting(f"{files[-1]}: {name}", name, value, known)
     with warnings.catch_warnings():
-        # the command line's own bundle, or one that the user names: that its configs run code is said in the README
+        # MONAI warns on every run that configs are code; SECURITY.md says so once
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
         return ConfigWorkflow(
-            config_file=[str(file) for file in files],
+            config_file=[str(file) for file in dict.fromkeys(files)],
             meta_file=str(root / "configs" / "metadata.json"),
             logging_file=False,
             run_id=run_id,
@@ -76,12 +82,7 @@ def read_settings(files: Sequence[Path]) -> dict[str, Any]:
     Raises:
         BundleError: where a file is not YAML.
     """
-    try:
-        merged = ConfigParser.load_config_files([str(file) for file in files])
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BundleError(f"{files[0].parent}: a bundle's configs must be YAML, got: {reason}; mend them") from error
-    return {name: value for name, value in merged.items() if name not in PATHS and _is_plain(value)}
+    return {name: value for name, value in _load(files).items() if name not in PATHS and _is_plain(value)}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -95,8 +96,17 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise SettingError(f"--set must be given as key=value, got {text!r}; for example --set lr=0.0005")
     try:
         return name.strip(), YAML(typ="safe", pure=True).load(value)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         raise SettingError(f"--set {name.strip()} must have a value in YAML, got {value!r}; correct it") from error
+
+
+def _load(files: Sequence[Path]) -> dict[str, Any]:
+    try:
+        merged: dict[str, Any] = ConfigParser.load_config_files([str(file) for file in files])
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise BundleError(f"{files[-1]}: a config must be a mapping in YAML, got: {reason}; mend it") from error
+    return merged
 
 
 def _is_plain(value: Any) -> bool:
@@ -110,24 +120,26 @@ def _is_plain(value: Any) -> bool:
 def _config_file(root: Path, name: str) -> Path:
     if not (root / "configs").is_dir():
         raise BundleError(f"{root}: a bundle must have a folder configs/, found none; name the folder that training left")
-    path = Path(name) if Path(name).parent != Path() else root / "configs" / name
-    if not path.suffix:
-        path = path.with_suffix(".yaml")
+    given = Path(name if Path(name).suffix else f"{name}.yaml")
+    own = root / "configs" / given.name
+    path = own if given.name == str(given) and (own.is_file() or not given.is_file()) else given
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        there = ", ".join(sorted(file.stem for file in own.parent.glob("*.yaml")))
         raise BundleError(f"{path}: a config must be a YAML file, found none; there are: {there}")
     return path.resolve()
 
 
-def _refuse_bad_setting(name: str, value: Any, known: Mapping[str, Any]) -> None:
+def _refuse_bad_setting(where: str, name: str, value: Any, known: Mapping[str, Any]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise SettingError(
-            f"--set {name}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
+            f"{where}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
         )
+    if not _is_plain(value):  # MONAI would run it
+        raise SettingError(f"{where}: the value must not begin with $, @ or %, got {value!r}; correct it")
     if name not in EITHER and known[name] is not None and not _is_alike(value, known[name]):
         raise SettingError(
-            f"--set {name}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
+            f"{where}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
         )
 
 

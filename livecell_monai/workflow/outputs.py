@@ -1,5 +1,6 @@
 """Nothing is lost: where results may be written, asked before any work is done."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,12 +34,13 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
         SettingError: the first file that would be lost.
     """
     folder = _refuse_file(Path(output_dir))
-    inputs = {Path(item[IMAGE]).resolve() for item in items}
+    inputs = [Path(item[IMAGE]) for item in items if Path(item[IMAGE]).exists()]
     written: dict[Path, str] = {}
     for item in items:
         for pattern in names:
             path = folder / pattern.format(name=item[NAME])
-            if path.resolve() in inputs:
+            # asked of the file system, which may not tell `A.tif` from `a.tif`
+            if path.exists() and any(path.samefile(source) for source in inputs):
                 raise SettingError(f"{path}: a result must not be written over an input; name another output folder")
             other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
             if other != item[NAME]:
@@ -51,4 +53,6 @@ def _refuse_file(folder: Path) -> Path:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise SettingError(f"{folder}: the output must be a folder, {there} is a file; name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SettingError(f"{folder}: the output must lie where you may write, {there} is not; name another")
     return folder

@@ -2,9 +2,18 @@
 
 import sys
 from typing import Any
+from weakref import WeakSet
 
 from ignite.engine import Engine, Events
 from tqdm import tqdm
+
+_OPEN: "WeakSet[ProgressBar]" = WeakSet()
+
+
+def close_bars() -> None:
+    """Close every bar that an error has left open, so that what is printed next has a line of its own."""
+    for bar in list(_OPEN):
+        bar.close()
 
 
 class ProgressBar:
@@ -35,13 +44,19 @@ class ProgressBar:
         engine.add_event_handler(Events.STARTED, self._open)
         engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self.bar.update())
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._tell)
-        engine.add_event_handler(Events.COMPLETED, lambda _: self.bar.close())
+        engine.add_event_handler(Events.COMPLETED, self.close)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        _OPEN.discard(self)
+        self.bar.close()
 
     def _open(self, engine: Engine) -> None:
         state = engine.state
         length = self.total or (state.epoch_length or 0) * (state.max_epochs or 1) or None
         # a file or a pipe gets a line a minute, not ten a second
         interval = 0.5 if sys.stderr.isatty() else 60.0
+        _OPEN.add(self)
         self.bar = tqdm(total=length, desc=self.description, unit=self.unit, mininterval=interval, dynamic_ncols=True)
 
     def _tell(self, engine: Engine) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
-from livecell_monai.data.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
 from livecell_monai.data.split import Split
 from livecell_monai.network import UNet
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Sample
@@ -134,7 +135,7 @@ class TrainingSession:
             "seed": self.settings["seed"],
             "computed_on": str(self.accelerator),
             "validation": {name: best[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
-            "validated_on": "the held-out part of the training images, on their original grid",
+            "validated_on": SPLITS[self.split.mode].measured_on,
         }
 
     def _write(self, history: History, training: Mapping[str, Any]) -> None:
@@ -155,14 +156,14 @@ class TrainingSession:
             "images": [
                 (
                     found.name,
-                    next(digest for file, digest in hashes.items() if file.startswith(f"image/{found.name}.")),
+                    hashes[name_file("image", sample, sample.image)],
                     *(found.size or (0, 0)),
                     found.cells,
                     found.foreground or 0.0,
                 )
-                for found in findings
+                for sample, found in zip(self._samples(), findings, strict=True)
             ],
-            "split": SPLITS[training["split"]],
+            **asdict(SPLITS[training["split"]]),
             "leaking": training["leaks"],
             "device": training["computed_on"],
             "settings": dict(self.settings),
@@ -187,9 +188,33 @@ class TrainingSession:
         return panels
 
 
+@dataclass(frozen=True)
+class SplitWords:
+    """What is to be said of a split: what it did, what was scored, what the score cannot say."""
+
+    split: str
+    measured_on: str
+    limit: str
+
+
+_NEW_IMAGES = SplitWords(
+    "whole images were held out; no pixel of them was trained on",
+    "whole images that were held out, on their original grid",
+    "The images that were held out are few and of the same experiment as the others; those of another are likely to score "
+    "lower.",
+)
 SPLITS = {
-    "images": "whole images were held out; no pixel of them was trained on",
-    "region": "a strip along one side of each training image was held out, behind a guard band that neither side sees",
-    "given": "the validation images that the datalist names; no pixel of them was trained on",
-    "original": "augmented copies of the training images themselves, as in the report",
+    "images": _NEW_IMAGES,
+    "given": replace(_NEW_IMAGES, split="the validation images that the datalist names; no pixel of them was trained on"),
+    "region": SplitWords(
+        "a strip along one side of each training image was held out, behind a guard band that neither side sees",
+        "the strips that were held out, on the original grid of the images",
+        "The strips are parts of the images that the network was trained on. They share illumination, focus and density "
+        "with the rest, so a new image is likely to score lower.",
+    ),
+    "original": SplitWords(
+        "augmented copies of the training images themselves, as in the report",
+        "augmented patches of the training images, at the working size",
+        "The network has seen what it was scored on.",
+    ),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.workflow.opening import find_template, open_bundle
+from livecell_monai.workflow.progress import close_bars
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def train(
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
-    configs = ["inference", "train", *overlays]
-    workflow = open_bundle(find_template(), configs, settings, paths, run_id="training", workflow_type="train")
+    workflow = open_bundle(
+        find_template(), ["inference", "train"], settings, paths, overlays, run_id="training", workflow_type="train"
+    )
     return _run(workflow)  # type: ignore[no-any-return]
 
 
@@ -68,7 +70,7 @@ def evaluate(
         LiveCellError: where the bundle, the data or a setting breaks a rule; nothing is written then.
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
-    all_settings = {**(settings or {}), "overwrite": overwrite}
+    all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
     workflow = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
     _run(workflow)
     summary: dict[str, Any] = workflow.parser.get_parsed_content("writer").summary
@@ -99,7 +101,7 @@ def predict(
         "dataset_dir": [str(Path(image).absolute()) for image in images],
         "output_dir": str(Path(output).resolve()),
     }
-    all_settings = {**(settings or {}), "overwrite": overwrite}
+    all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
     workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
     _run(workflow)
     parser = workflow.parser
@@ -109,7 +111,10 @@ def predict(
 def _run(workflow: Any) -> Any:
     # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
-    workflow.initialize()
-    result = workflow.run()
-    workflow.finalize()
+    try:
+        workflow.initialize()
+        result = workflow.run()
+        workflow.finalize()
+    finally:
+        close_bars()
     return result[0]

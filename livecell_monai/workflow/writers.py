@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
-from livecell_monai.data.writing import atomic_path, write_mask, write_probability
+from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability
 from livecell_monai.metrics.scores import NAMES, Scores, score_mask, summarise_scores
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
 
@@ -65,7 +65,7 @@ class _TableWriter:
         self.clock = time.monotonic()
 
     def _write_batch(self, engine: Engine) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
             row = self.write_one(item, output)
             now = time.monotonic()

@@ -105,7 +105,7 @@ class TestRegion:
             split_samples([sample_of(place, label, "dot")], "region")
 
     def test_a_guard_wider_than_the_image(self, ten):
-        with pytest.raises(DataError, match="set split to images, or validation_fraction higher"):
+        with pytest.raises(DataError, match="a guard of 200 where none does; set guard lower or validation_fraction higher"):
             split_samples(ten, "region", guard=200)
 
     def test_needs_a_label(self, ten):
@@ -158,9 +158,10 @@ class TestMode:
     def test_auto(self, ten, images, mode):
         assert split_samples(ten[:images]).mode == mode
 
-    def test_auto_counts_groups(self, ten):
-        few = [replace(sample, group=f"{index % 6}") for index, sample in enumerate(ten)]
-        assert split_samples(few).mode == "region"
+    @pytest.mark.parametrize(("groups", "mode"), [(1, "region"), (2, "images"), (6, "images")])
+    def test_auto_holds_groups_out_where_there_are_several(self, ten, groups, mode):
+        grouped = [replace(sample, group=f"{index % groups}") for index, sample in enumerate(ten)]
+        assert split_samples(grouped).mode == mode
 
     @pytest.mark.parametrize(("mode", "leaks"), [("auto", False), ("images", False), ("region", False), ("original", True)])
     def test_only_the_original_leaks_and_says_so(self, ten, mode, leaks):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 from small_training import train_small
 
 from livecell_monai import __version__
@@ -18,6 +19,7 @@ from livecell_monai.data.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments.store import open_store
+from livecell_monai.experiments.tracking import TrackedRun
 
 SETTINGS = {"lr": 0.001, "filters": [4, 8], "seed": 3, "split": "auto"}
 DATA = {"image/a.tif": "0" * 64, "label/a.tif": "1" * 64}
@@ -301,3 +303,25 @@ def test_a_server_receives_a_run_with_its_files(store, tmp_path):
         assert "bundle/models/model.pt" in artifacts_of(uri, found)
     kept = [path.read_text() for path in (tmp_path / "kept").rglob("model.pt")]
     assert kept == ["models/model.pt"]
+
+
+class DyingClient:
+    """A store that answers until the training is under way."""
+
+    def __getattr__(self, name):
+        def fail(*args, **kwargs):
+            raise MlflowException("connection lost\nin the middle")
+
+        return fail
+
+
+def test_a_store_that_dies_in_the_middle_does_not_throw_the_training_away(tmp_path, caplog):
+    run = TrackedRun(DyingClient(), "abc")
+    run.log_epoch(1, {"val_iou": 0.5})
+    run.log_epoch(2, {"val_iou": 0.6})
+    run.log_result(tmp_path, {"iou": 0.6})
+    run.end("FINISHED")
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("livecell_monai")]
+    assert messages == [
+        "MLflow does not answer, the run there stays incomplete, training goes on: connection lost in the middle"
+    ]

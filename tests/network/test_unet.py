@@ -131,9 +131,9 @@ def test_scripts_to_the_same_function(world):
 @pytest.mark.parametrize(
     ("setting", "value", "rule"),
     [
-        ("filters", [4], "two or more positive numbers"),
-        ("filters", [], "two or more positive numbers"),
-        ("filters", [4, 0], "two or more positive numbers"),
+        ("filters", [4], "two or more whole numbers above 0"),
+        ("filters", [], "two or more whole numbers above 0"),
+        ("filters", [4, 0], "two or more whole numbers above 0"),
         ("convolutions", 0, "1 or more"),
         ("down", "avg", "max or strided"),
         ("dropout", 1.0, "at least 0 and below 1"),

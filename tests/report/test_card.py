@@ -14,6 +14,8 @@ FACTS = CardFacts(
     images=[("set05", "ab" * 32, 1022, 1024, 45, 0.083), ("set15", "cd" * 32, 1022, 1024, None, 0.1)],
     split="one region of each image is kept for validation",
     leaking=False,
+    measured_on="the regions, on their original grid",
+    limit="The regions are parts of the *training* images.",
     epochs_run=60,
     best_epoch=48,
     seconds=725.4,
@@ -132,3 +134,9 @@ def test_markup_in_a_name_stays_text(text):
 @pytest.mark.parametrize("text", ["set_05 (a-b).tif", "T98G", "10.5 µm"])
 def test_harmless_text_is_left_readable(text):
     assert escape(text) == text
+
+
+def test_says_what_was_scored_and_what_its_split_cannot_say():
+    _, text = read(render_card(FACTS))
+    assert "measured on the regions, on their original grid." in text
+    assert "The regions are parts of the *training* images." in text

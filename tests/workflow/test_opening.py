@@ -77,7 +77,9 @@ class TestReadSettings:
 
     def test_refuses_what_is_no_yaml(self, tmp_path):
         (tmp_path / "inference.yaml").write_text("a: [1, 2")
-        with pytest.raises(BundleError, match=r"a bundle's configs must be YAML, got: .*; mend them") as refusal:
+        with pytest.raises(
+            BundleError, match=r"inference.yaml: a config must be a mapping in YAML, got: .*; mend it"
+        ) as refusal:
             read_settings([tmp_path / "inference.yaml"])
         assert "\n" not in str(refusal.value)
 
@@ -170,5 +172,5 @@ class TestOpenBundle:
             open_bundle(tmp_path, ["inference", "smok"])
 
     def test_a_missing_overlay_by_path(self, tmp_path):
-        with pytest.raises(BundleError, match=r"mine.yaml: a config must be a YAML file, found none; there are: none"):
+        with pytest.raises(BundleError, match=r"mine.yaml: a config must be a YAML file, found none; there are: evaluate, "):
             self.open(["inference", "train", str(tmp_path / "mine")])
