@@ -286,6 +286,30 @@ class TestBadFolders:
     def test_a_sample_set_is_not_written_over(self, journey):
         refused(livecell("sample", journey.root / "cells"), "cells: a sample set is written to a new or empty folder only")
 
+    def test_what_is_set_counts_without_its_flag(self, journey, tmp_path):
+        image = journey.root / "cells" / "test" / "images" / "field_01.tif"
+        given = ("predict", journey.root / "model", image, "-o", tmp_path / "masks", "--set", "show_progress=false")
+        assert livecell(*given, "--set", "write_overlay=true").code == 0
+        assert (tmp_path / "masks" / "field_01_overlay.png").is_file()
+        assert livecell(*given, "--set", "overwrite=true").code == 0
+
+    @pytest.mark.parametrize("experiment", ['""', "$1/0"])
+    def test_an_experiment_that_cannot_be_leaves_no_folder(self, folder, tmp_path, experiment):
+        store = f"tracking_uri=sqlite:///{tmp_path}/mlflow.db"
+        outcome = livecell(
+            "train",
+            folder,
+            "-o",
+            tmp_path / "model",
+            *small(track=True),
+            "--set",
+            store,
+            "--set",
+            f"experiment={experiment}",
+        )
+        refused(outcome, "experiment")
+        assert not (tmp_path / "model").exists()
+
     @pytest.mark.parametrize(("command", "folder_name"), [("predict", "masks"), ("evaluate", "scores")])
     def test_results_are_written_over_on_request_only(self, journey, tmp_path, command, folder_name):
         output = tmp_path / "results"

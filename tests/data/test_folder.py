@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from worlds import write_folder
 
-from livecell_monai.data.folder import list_images, list_samples, name_outputs
+from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
 from livecell_monai.errors import DataError
 
 
@@ -247,3 +247,22 @@ class TestOutputNames:
         assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
         with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have an output name.*one/a\.tif has the"):
             name_outputs(map(Path, ["one/a.tif", other]))
+
+
+def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
+    root = write_folder(tmp_path / "data")
+    below = [path.name for path in list_images([f"{root}/**/images/*.tif"])]
+    assert sorted(below) == sorted(path.name for path in root.glob("*/images/*.tif"))
+    assert len(below) == 5
+    assert [path.name for path in list_images([f"{root}/tes*/images"])] == sorted(
+        path.name for path in (root / "test" / "images").iterdir()
+    )
+
+
+def test_validation_is_a_list_of_datalists_alone(tmp_path):
+    root = write_folder(tmp_path / "data")
+    (root / "validation" / "images").mkdir(parents=True)
+    assert not names_role(root, "validation")
+    (root / "list.JSON").write_text(json.dumps({"validation": ["a.tif"], "test": []}))
+    assert names_role(root / "list.JSON", "validation")
+    assert not names_role(root / "list.JSON", "test")

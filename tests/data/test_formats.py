@@ -362,3 +362,13 @@ def test_a_path_that_the_system_refuses_to_look_at(tmp_path):
     name = "a" * (os.pathconf(tmp_path, "PC_NAME_MAX") + 1) + ".tif"
     with pytest.raises(DataError):
         read_plane(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [([0.0, 1e39], "values that float32 holds"), ([-3e38, 3e38], "values that float32 holds"), ([1e9, 1e9 + 1], "constant")],
+)
+def test_an_image_must_survive_float32(tmp_path, values, words):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([values, values], np.float64))
+    with pytest.raises(DataError, match=words):
+        read_image(tmp_path / "a.tif")

@@ -136,3 +136,11 @@ class TestSplitOfADatalist:
     def test_an_image_on_both_sides_is_refused(self, datalist):
         with pytest.raises(DataError, match="must be for training or for validation, it is in both lists"):
             partition(datalist([0, 1], [1]))
+
+    def test_a_group_on_both_sides_is_refused(self, datalist):
+        path = datalist([0, 1], [2])
+        lists = json.loads(path.read_text())
+        lists["training"][0]["group"] = lists["validation"][0]["group"] = "dish 4"
+        path.write_text(json.dumps(lists))
+        with pytest.raises(DataError, match="a group must be on one side, 'dish 4' is in both lists"):
+            partition(path)

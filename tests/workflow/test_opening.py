@@ -174,3 +174,44 @@ class TestOpenBundle:
     def test_a_missing_overlay_by_path(self, tmp_path):
         with pytest.raises(BundleError, match=r"mine.yaml: a config must be a YAML file, found none; there are: evaluate, "):
             self.open(["inference", "train", str(tmp_path / "mine")])
+
+
+class TestOverlays:
+    def open(self, *overlays):
+        return open_bundle(find_template(), ["inference", "train"], overlays=overlays, workflow_type="train").parser
+
+    @pytest.mark.parametrize("name", ["mine", "mine.yaml", "./mine.yaml"])
+    def test_from_the_working_folder(self, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "mine.yaml").write_text("lr: 0.25\n")
+        assert self.open(name)["lr"] == 0.25
+
+    def test_the_bundles_own_goes_first(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "smoke.yaml").write_text("lr: 0.25\n")
+        assert self.open("smoke")["lr"] != 0.25
+
+    def test_later_ones_go_over_earlier_ones(self, tmp_path):
+        for name, rate in (("a", 0.25), ("b", 0.5)):
+            (tmp_path / f"{name}.yaml").write_text(f"lr: {rate}\n")
+        assert self.open(str(tmp_path / "a"), str(tmp_path / "b"))["lr"] == 0.5
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("epoch: 3", "mine.yaml: epoch: the setting must be one of the bundle's, .* did you mean epochs"),
+            ("lr: fast", "mine.yaml: lr: the value must be of the kind of the bundle's own"),
+            ("network_def: {_target_: torch.nn.Identity}", "mine.yaml: network_def: the setting must be one of"),
+            ("experiment: $1/0", r"mine.yaml: experiment: the value must not begin with \$, @ or %"),
+        ],
+    )
+    def test_what_training_could_not_record_is_refused(self, tmp_path, text, words):
+        (tmp_path / "mine.yaml").write_text(text + "\n")
+        with pytest.raises(SettingError, match=words):
+            self.open(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y"])
+def test_a_setting_is_no_expression(value):
+    with pytest.raises(SettingError, match=r"--set experiment: the value must not begin with \$, @ or %"):
+        open_bundle(find_template(), ["inference", "train"], {"experiment": value}, workflow_type="train")
