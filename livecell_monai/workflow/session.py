@@ -22,6 +22,7 @@ from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Sample
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.export import WEIGHTS, package_versions, write_bundle
 from livecell_monai.workflow.history import History, Row
+from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.weights import load_weights
 
 Panel = tuple[str, Any, Any, Any]
@@ -146,6 +147,10 @@ class TrainingSession:
         findings = [look_at(sample, "train") for sample in self._samples()]
         card = self.describe(**self._card(training, findings))
         write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple)
+        # a config laid over the network itself is no setting, and would not be found in what was just written
+        parser = open_bundle(self.folder, ["inference"]).parser
+        parser.parse(True)
+        load_weights(parser.get_parsed_content("network_def"), self.folder / "models" / WEIGHTS)
 
     def _card(self, training: Mapping[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:
         hashes = training["files_sha256"]

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from small_training import SMALL, train_small
+from worlds import write_folder
 
 from livecell_monai import experiments
 from livecell_monai.data.identity import hash_file
+from livecell_monai.errors import find_user_error
 from livecell_monai.metrics import score_mask
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.report import training as report
+from livecell_monai.workflow.opening import find_template, open_bundle
 from livecell_monai.workflow.session import SPLITS, TrainingSession
 
 
@@ -142,3 +145,14 @@ def test_every_split_has_its_words():
     from livecell_monai.data.split import MODES
 
     assert set(SPLITS) == {*MODES, "given"} - {"auto"}
+
+
+def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_complete(tmp_path):
+    """As `monai.bundle run` with a config over the network itself, which is no setting and so is not carried over."""
+    paths = {"dataset_dir": str(write_folder(tmp_path / "data")), "output_dir": str(tmp_path / "model")}
+    workflow = open_bundle(find_template(), ["inference", "train"], SMALL, paths, run_id="training", workflow_type="train")
+    workflow.parser["network_def#convolutions"] = 3
+    workflow.initialize()
+    with pytest.raises(RuntimeError) as failure:
+        workflow.run()
+    assert "the weights must fit the network of configs/inference.yaml" in str(find_user_error(failure.value))
