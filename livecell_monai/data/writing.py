@@ -4,10 +4,12 @@ Every writer goes through `atomic_path`, so that a crash, a full disk or a secon
 a name that someone trusts.
 """
 
+import csv
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -46,6 +48,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
             temporary.unlink()
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, a column for each name that any row has, in the order they come up.
+
+    Args:
+        path: ends in .csv.
+        rows: values by name; a name that a row lacks is left empty.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, names)
+        table.writeheader()
+        table.writerows(rows)
 
 
 def make_folder(folder: Path) -> Path:

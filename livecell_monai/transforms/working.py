@@ -9,7 +9,6 @@ from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
 from livecell_monai.errors import SettingError
-from livecell_monai.sample import IMAGE
 
 GRID = "grid"  #: key of the (Y, X) that an image had before it was resized
 
@@ -94,9 +93,6 @@ class RestoreGridd(MapTransform):  # type: ignore[misc]
     Args:
         keys: what to bring back; logits, so that the threshold is applied on the original grid.
     """
-
-    def __init__(self, keys: KeysCollection = IMAGE) -> None:
-        super().__init__(keys)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample with its keys on the original grid."""

@@ -12,7 +12,6 @@ from ruamel.yaml.comments import CommentedSeq
 
 from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path
-from livecell_monai.errors import BundleError
 
 CONFIGS = ("inference.yaml", "train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
@@ -50,20 +49,6 @@ def write_bundle(
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     with atomic_path(folder / "docs" / "README.md") as temporary:
         temporary.write_text(card, encoding="utf-8")
-
-
-def read_training(bundle: Path) -> dict[str, Any]:
-    """What the metadata of a trained bundle says of its training; empty for one that was not trained.
-
-    Raises:
-        BundleError: where there is no readable metadata.
-    """
-    path = bundle / "configs" / "metadata.json"
-    try:
-        training: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("training", {})
-    except (OSError, ValueError, AttributeError) as error:
-        raise BundleError(f"{path}: a bundle must have metadata in JSON, got: {error}; copy the bundle again") from error
-    return training
 
 
 def package_versions() -> dict[str, str]:

@@ -1,13 +1,12 @@
 """The course of a training: one row an epoch, handed on as it comes and kept for curves and tables."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from ignite.engine import Engine, Events
 
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import write_table
 
 Row = dict[str, float]
 
@@ -51,8 +50,4 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-            table = csv.DictWriter(stream, names)
-            table.writeheader()
-            table.writerows(self.rows)
+        write_table(path, self.rows)

@@ -34,19 +34,24 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
         SettingError: the first file that would be lost.
     """
     folder = _refuse_file(Path(output_dir))
-    inputs = [Path(item[IMAGE]) for item in items if Path(item[IMAGE]).exists()]
+    inputs = {_identity(Path(item[IMAGE])) for item in items if Path(item[IMAGE]).exists()}
     written: dict[Path, str] = {}
     for item in items:
         for pattern in names:
             path = folder / pattern.format(name=item[NAME])
             # asked of the file system, which may not tell `A.tif` from `a.tif`
-            if path.exists() and any(path.samefile(source) for source in inputs):
+            if path.exists() and _identity(path) in inputs:
                 raise SettingError(f"{path}: a result must not be written over an input; name another output folder")
             other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
             if other != item[NAME]:
                 raise SettingError(f"{path}: each result must have a name of its own, {other} has the same; rename one")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: a result must not be there yet, it is; name another folder or --overwrite")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _refuse_file(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Handlers that write what an engine predicts or scores, file by file, as it comes."""
 
-import csv
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from ignite.engine import Engine, Events
 from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
-from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability
+from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability, write_table
 from livecell_monai.metrics.scores import NAMES, Scores, score_mask, summarise_scores
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
 
@@ -47,15 +46,8 @@ class _TableWriter:
 
     def finish(self) -> None:
         """Write the table."""
-        if not self.rows:
-            return
-        with (
-            atomic_path(self.folder / self.table) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as out,
-        ):
-            table = csv.DictWriter(out, list(self.rows[0]))
-            table.writeheader()
-            table.writerows(self.rows)
+        if self.rows:
+            write_table(self.folder / self.table, self.rows)
 
     def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
         """Write what belongs to one image and give its row of the table."""

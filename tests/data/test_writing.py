@@ -17,6 +17,7 @@ from livecell_monai.data.writing import (
     write_label,
     write_mask,
     write_probability,
+    write_table,
 )
 from livecell_monai.errors import DataError
 
@@ -159,3 +160,8 @@ def fail_midway(path, failure):
     with atomic_path(path) as temporary:
         temporary.write_text("half")
         raise failure
+
+
+def test_a_table_has_a_column_for_every_name(tmp_path):
+    write_table(tmp_path / "a.csv", [{"a": 1}, {"b": "x, y", "a": 2}])
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["a,b", "1,", '2,"x, y"']

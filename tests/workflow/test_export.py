@@ -9,8 +9,7 @@ from ruamel.yaml import YAML
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of, hash_file
-from livecell_monai.errors import BundleError
-from livecell_monai.workflow.export import package_versions, read_training, write_bundle
+from livecell_monai.workflow.export import package_versions, write_bundle
 from livecell_monai.workflow.opening import find_template
 
 FILES = {
@@ -32,6 +31,10 @@ def load(path):
 
 def comments(path):
     return re.findall(r"(?:^|(?<=\s))# .*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def read_training(bundle):
+    return json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["training"]
 
 
 class TestTrainedBundle:
@@ -142,22 +145,6 @@ class TestWriteBundle:
     def test_a_setting_that_no_file_has_is_not_added(self, tmp_path):
         write_bundle(find_template(), tmp_path, {"made_up": 3}, {}, "", 4)
         assert "made_up" not in "".join(path.read_text() for path in (tmp_path / "configs").iterdir())
-
-
-class TestReadTraining:
-    def test_is_empty_for_the_template(self):
-        assert read_training(find_template()) == {}
-
-    @pytest.mark.parametrize("text", [None, "", "{", "[]", '"text"'], ids=str)
-    def test_refuses_what_is_no_metadata(self, tmp_path, text):
-        if text is not None:
-            (tmp_path / "configs").mkdir()
-            (tmp_path / "configs" / "metadata.json").write_text(text)
-        with pytest.raises(
-            BundleError, match=r"metadata\.json: a bundle must have metadata in JSON, got: .+; copy"
-        ) as refusal:
-            read_training(tmp_path)
-        assert "\n" not in str(refusal.value)
 
 
 def test_versions_are_those_installed():
