@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from small_training import SMALL
-from worlds import write_folder
+from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
@@ -134,7 +134,7 @@ class TestJourney:
         assert journey.said["sample"].out == "cells: 3 training and 2 test images of 128 x 128 pixels\n"
 
     def test_check(self, journey):
-        header, *rows = journey.said["check"].out.splitlines()
+        header, *rows = journey.said["check"].out.partition("\n\n")[0].splitlines()
         assert header.split() == ["set", "image", "Y", "x", "X", "type", "values", "foreground", "cells"]
         assert [row.split()[:2] for row in rows] == [
             *(["train", f"cells_0{number}"] for number in (1, 2, 3)),
@@ -243,6 +243,27 @@ class TestBadData:
         assert outcome.out.count("PROBLEM") == 2
 
 
+class TestCheck:
+    def test_shows_what_the_training_images_are_like(self, tmp_path):
+        rows, columns = np.indices(SHAPE)
+        label = (np.hypot(rows - 48, columns - 50) <= 15.5).astype(np.uint8)
+        write_sample(tmp_path, "a", label)
+        write_sample(tmp_path, "b", np.kron(label[24:72, 24:80], np.ones((2, 2), np.uint8)), role="test")
+        outcome = livecell("check", tmp_path)
+        assert (outcome.code, outcome.err) == (0, "")
+        table, _, fingerprint = outcome.out.partition("\n\n")
+        assert len(table.splitlines()) == 3
+        header, *lines = fingerprint.splitlines()
+        assert header.strip() == "training images"
+        assert " ".join(lines[0].split()) == "images 1, 96 x 112 pixels (Y x X)"
+        assert [line.split()[2:4] for line in lines if line.startswith("cell diameter ")] == [["31", "px,"]]
+
+    def test_shows_no_fingerprint_where_there_is_a_problem(self, folder):
+        assert "cell diameter" in livecell("check", folder).out
+        cut_off(folder)
+        assert "cell diameter" not in livecell("check", folder).out
+
+
 class TestBadSettings:
     @pytest.mark.parametrize(
         ("setting", "words"),
@@ -252,7 +273,7 @@ class TestBadSettings:
             ("lr", ["--set must be given as key=value, got 'lr'"]),
             ("=1", ["--set must be given as key=value, got '=1'"]),
             ("lr=[1", ["--set lr must have a value in YAML, got '[1'"]),
-            ("lr=fast", ["--set lr", "(0.001), got 'fast'"]),
+            ("lr=fast", ["--set lr", "(0.002), got 'fast'"]),
             ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
             ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
             ("split=random", ["setting split must be one of auto, images, region, original, got 'random'"]),

@@ -1,7 +1,27 @@
-"""From the training data to the values of settings that are left on `auto`. No torch here: plain arrays and numbers."""
+"""From the training data to the settings of a training. No torch here: plain arrays and numbers.
 
+A fingerprint measures the annotated images, a plan makes settings of it, and `choose_*` find the values of those that are
+left on `auto`.
+"""
+
+from livecell_monai.plan.fingerprint import Fingerprint, describe_fingerprint, measure_fingerprint
+from livecell_monai.plan.image_print import ImagePrint, measure_image
 from livecell_monai.plan.ranges import refuse_out_of_range
+from livecell_monai.plan.recipe import Choice, format_plan, plan_training, write_plan
 from livecell_monai.plan.schedule import choose_lr_step
 from livecell_monai.plan.weights import choose_pos_weight
 
-__all__ = ["choose_lr_step", "choose_pos_weight", "refuse_out_of_range"]
+__all__ = [
+    "Choice",
+    "Fingerprint",
+    "ImagePrint",
+    "choose_lr_step",
+    "choose_pos_weight",
+    "describe_fingerprint",
+    "format_plan",
+    "measure_fingerprint",
+    "measure_image",
+    "plan_training",
+    "refuse_out_of_range",
+    "write_plan",
+]

@@ -13,8 +13,13 @@ from ruamel.yaml.error import YAMLError
 
 from livecell_monai.errors import BundleError, SettingError
 
-PATHS = ("bundle_root",)  # set by whoever opens the bundle, not by the user
-EITHER = ("working_size", "pos_weight", "lr_step")  # of more than one kind; their readers know which values they take
+PATHS = ("bundle_root", "started", "plan")  # set by whoever opens the bundle, not by the user
+EITHER = (
+    "working_size",
+    "pos_weight",
+    "lr_step",
+    "window",
+)  # of more than one kind; their readers know which values they take
 
 
 def find_template() -> Path:

@@ -1,11 +1,15 @@
 """Train, evaluate and predict: one call each, over the same files that `monai.bundle run` reads."""
 
 import logging
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.errors import SettingError
+from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
 from livecell_monai.workflow.opening import find_template, open_bundle
 from livecell_monai.workflow.progress import close_bars
 
@@ -23,16 +27,26 @@ class Predictions:
     failures: dict[Path, str]
 
 
+RECIPES = ("planned", "original")
+
+
 def train(
-    data: str | Path, output: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+    data: str | Path,
+    output: str | Path,
+    overlays: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    recipe: str = "planned",
+    started: float | None = None,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
     Args:
         data: data folder or datalist.
         output: a folder that is empty or new.
-        overlays: configs over those of training, later ones over earlier ones: `original`, `smoke`, or a path.
+        overlays: configs over those of training, later ones over earlier ones: `smoke`, or a path.
         settings: values over those of the configs.
+        recipe: `planned`, what overlays and settings leave open is planned from the images; `original`, the report's own.
+        started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -40,11 +54,52 @@ def train(
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
-    paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
-    workflow = open_bundle(
+    if recipe not in RECIPES:
+        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
+    if recipe == "original":
+        return _run(_open_training(data, output, ["original", *overlays], settings, started))  # type: ignore[no-any-return]
+    choices, head = plan(data, overlays, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "plan.yaml"
+        write_plan(file, choices, head)
+        # what overlays and settings say stands over the plan
+        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file))
+        return _run(workflow)  # type: ignore[no-any-return]
+
+
+def plan(
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Choice], str]:
+    """What `train` would set for a data folder or datalist, and the fingerprint that it follows from, in words.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule.
+    """
+    parser = _open_training(data, "unused", overlays, settings).parser
+    # of what would be trained on: pixels that are held out have no say
+    fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
+    multiple = parser.get_parsed_content("network_def").multiple
+    head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
+    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple), head
+
+
+def _open_training(
+    data: str | Path,
+    output: str | Path,
+    overlays: Sequence[str],
+    settings: Mapping[str, Any] | None,
+    started: float | None = None,
+    plan: str | None = None,
+) -> Any:
+    paths: dict[str, Any] = {
+        "dataset_dir": str(Path(data).resolve()),
+        "output_dir": str(Path(output).resolve()),
+        "started": time.monotonic() if started is None else started,
+        "plan": plan,
+    }
+    return open_bundle(
         find_template(), ["inference", "train"], settings, paths, overlays, run_id="training", workflow_type="train"
     )
-    return _run(workflow)  # type: ignore[no-any-return]
 
 
 def evaluate(

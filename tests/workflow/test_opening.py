@@ -132,7 +132,7 @@ class TestOpenBundle:
             ("track", 1),
             ("track", "yes"),
             ("filters", 8),
-            ("window", 0.5),
+            ("overlap", 0.5),
             ("dropout", [0.1]),
             ("lr", "fast"),
             ("lr", False),

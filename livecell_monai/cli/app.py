@@ -1,0 +1,72 @@
+"""The command itself: its options, what commands share, and how an error is told."""
+
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from livecell_monai import __version__
+from livecell_monai.errors import find_user_error
+
+STARTED = time.monotonic()  # a budget of minutes holds what is still to be imported
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Segment live cells: three annotated images in, full-resolution masks out.",
+)
+Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
+Bundle = Annotated[Path, typer.Argument(help="Bundle folder that `livecell train` left.")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of configs/*.yaml of the bundle; repeatable.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the results of an earlier run.")]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend becomes one line and exit code 2."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer makes this of Ctrl-C, without a word
+            print("interrupted", file=sys.stderr)
+        raise
+    except Exception as error:
+        known = find_user_error(error)
+        if known is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"livecell-monai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options ahead of a command."""
+
+
+def read_settings(given: Sequence[str], **shorts: Any) -> dict[str, Any]:
+    """Settings by name: those of --set, and over them the options that are short for one, where they are given."""
+    asked = {name: value for name, value in shorts.items() if value is not None}
+    if not given:
+        return asked
+    from livecell_monai.workflow.opening import parse_setting
+
+    return dict(parse_setting(text) for text in given) | asked

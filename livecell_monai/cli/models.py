@@ -1,0 +1,96 @@
+"""Commands about models: train, score, predict."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, app, read_settings
+from livecell_monai.cli.tables import show_table
+
+PARTLY = 3  # exit code where some images could not be read
+
+
+@app.command()
+def train(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that becomes the bundle; empty or new.")],
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for the whole run, from its start; the schedule is made to fit.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    recipe: Annotated[str, typer.Option(help="planned: from the images; original: the report's own.")] = "planned",
+    config: Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")] = [],  # noqa: B006
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Train a U-Net; the output folder is then a complete MONAI Bundle.
+
+    Example: `livecell train cells --output model --minutes 10`
+    """
+    from livecell_monai.workflow.tasks import train as run
+
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    result = run(data, output, config, settings, recipe, STARTED)
+    scores = result["validation"]
+    leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
+    print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
+    print(f"best epoch {result['best_epoch']} of {result['epochs_run']}, {result['seconds']:.0f} s, {result['computed_on']}")
+    print(f"bundle: {output}, card: {output / 'docs' / 'README.md'}, curves: {output / 'docs' / 'curves.png'}")
+    print(f"next: livecell predict {output} IMAGES --output MASKS; livecell compare")
+
+
+@app.command()
+def evaluate(
+    bundle: Bundle,
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for scores.csv and scores.json.")],
+    overwrite: Overwrite = False,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Score a bundle on labelled test images, on their original grid.
+
+    Example: `livecell evaluate model cells --output scores`
+    """
+    from livecell_monai.workflow.tasks import evaluate as run
+
+    summary = run(bundle, data, output, read_settings(set_), overwrite)
+    rows = []
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            interval = value["interval_95"]
+            shown = "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
+            rows.append([name, f"{value['mean']:.3f}", shown, f"{value['median']:.3f}", f"{value['worst']:.3f}"])
+    show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
+    print(f"IoU pooled over all pixels {summary['pooled_iou']:.3f}; by image: {output / 'scores.csv'}")
+
+
+@app.command()
+def predict(
+    bundle: Bundle,
+    images: Annotated[list[Path], typer.Argument(help="Files, folders or globs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks and summary.csv.")],
+    probability: Annotated[bool, typer.Option("--probability", help="Also NAME_probability.tif.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png.")] = False,
+    overwrite: Overwrite = False,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
+
+    An image that cannot be read does not stop the others; the exit code is then 3.
+
+    Example: `livecell predict model cells/test/images --output masks --overlay`
+    """
+    from livecell_monai.workflow.tasks import predict as run
+
+    settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None)
+    result = run(bundle, images, output, settings, overwrite)
+    if result.rows:
+        print(f"{output}: {len(result.rows)} masks and summary.csv")
+    for message in result.failures.values():
+        print(f"error: {message}", file=sys.stderr)
+    if result.failures:
+        total = len(result.rows) + len(result.failures)
+        print(f"{len(result.failures)} of {total} images could not be read", file=sys.stderr)
+        raise typer.Exit(PARTLY)

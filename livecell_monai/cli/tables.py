@@ -1,0 +1,25 @@
+"""Tables in the terminal."""
+
+import sys
+from collections.abc import Sequence
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, its columns as wide as they must be."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*header, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    # a pipe has no width of its own: nothing is to be cut there
+    Console(width=None if sys.stdout.isatty() else 240, soft_wrap=False).print(table)
+
+
+def shorten(value: str) -> str:
+    """A setting as a table shows it: numbers with four digits."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value

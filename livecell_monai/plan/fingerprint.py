@@ -1,0 +1,163 @@
+"""What a set of annotated images is like: the numbers of its images joined, and the same in words."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.data.formats import read_image, read_label
+from livecell_monai.errors import DataError
+from livecell_monai.plan.image_print import ImagePrint, measure_image
+from livecell_monai.sample import Sample
+
+_SAME = 0.01  # pixel sizes that differ by less than this share are one
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What was measured in a set of annotated images, each weighing the same however many cells or pixels it holds.
+
+    Attributes:
+        images: how many.
+        cells: how many in all images.
+        diameter_px: median of the cells' diameters, 0 where no image holds a cell.
+        diameter_range_px: their 10th and 90th percentile, 0 and 0 where no image holds a cell.
+        diameter_by_image: px, median of each image in the order of `prints`, 0 where it holds no cell.
+        foreground: share of foreground pixels in [0, 1], mean over the images.
+        percentiles: grey values at `PERCENTILES`, median over the images of each.
+        saturated: share of pixels in [0, 1] at an end of the range of values, mean over the images.
+        polarity: foreground - background in sigmas of the background, median over the images.
+        polarity_word: `bright`, `dark` or `mixed`, whichever more than half of the images are; else `mixed`.
+        illumination: unevenness over P99 - P1, median over the images.
+        noise: sigma over P99 - P1, median over the images.
+        pixel_size_um: (Y, X) µm, None where a file does not tell or the images differ by more than 1 %.
+        sizes: (Y, X) pixels of the smallest and of the largest image.
+        prints: what was measured in each image.
+    """
+
+    images: int
+    cells: int
+    diameter_px: float
+    diameter_range_px: tuple[float, float]
+    diameter_by_image: tuple[float, ...]
+    foreground: float
+    percentiles: tuple[float, ...]
+    saturated: float
+    polarity: float
+    polarity_word: str
+    illumination: float
+    noise: float
+    pixel_size_um: tuple[float, float] | None
+    sizes: tuple[tuple[int, int], tuple[int, int]]
+    prints: tuple[ImagePrint, ...]
+
+
+def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
+    """Read and measure every sample that has a label; pixels outside of a sample's region are not looked at.
+
+    Raises:
+        DataError: a file cannot be read, a label has not its image's size, or no sample has a label.
+    """
+    prints = tuple(_measure_sample(sample, sample.label) for sample in samples if sample.label is not None)
+    if not prints:
+        raise DataError("a fingerprint must rest on at least one annotated image, got none; give images that have labels")
+    low, middle, high = _diameter_quantiles(prints, (0.1, 0.5, 0.9))
+    word, votes = Counter(one.polarity_word for one in prints).most_common(1)[0]
+    sizes = sorted((one.size for one in prints), key=lambda size: (size[0] * size[1], size))
+    return Fingerprint(
+        images=len(prints),
+        cells=sum(one.cells for one in prints),
+        diameter_px=middle,
+        diameter_range_px=(low, high),
+        diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in prints),
+        foreground=float(np.mean([one.foreground for one in prints])),
+        percentiles=tuple(np.median([one.percentiles for one in prints], axis=0).tolist()),
+        saturated=float(np.mean([one.saturated for one in prints])),
+        polarity=float(np.median([one.polarity for one in prints])),
+        polarity_word=word if 2 * votes > len(prints) else "mixed",
+        illumination=float(np.median([one.illumination for one in prints])),
+        noise=float(np.median([one.noise for one in prints])),
+        pixel_size_um=_one_pixel_size(prints),
+        sizes=(sizes[0], sizes[-1]),
+        prints=prints,
+    )
+
+
+def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
+    """The fingerprint as rows (what, value in words with its unit)."""
+    return [
+        ("images", f"{fingerprint.images}, {_to(*(f'{y} x {x}' for y, x in fingerprint.sizes))} pixels (Y x X)"),
+        ("cells", str(fingerprint.cells)),
+        ("cell diameter", _describe_diameters(fingerprint)),
+        ("foreground", f"{fingerprint.foreground:.1%} of the pixels"),
+        ("grey values", f"{fingerprint.percentiles[1]:.5g} to {fingerprint.percentiles[3]:.5g} (P1 to P99)"),
+        ("saturated", f"{fingerprint.saturated:.2%} of the pixels"),
+        ("cells look", _describe_polarity(fingerprint)),
+        ("illumination", f"uneven by {fingerprint.illumination:.1%} of P99 - P1"),
+        ("noise", f"sigma {fingerprint.noise:.1%} of P99 - P1"),
+        ("pixel size", _describe_pixel_size(fingerprint)),
+    ]
+
+
+def _measure_sample(sample: Sample, label_path: Path) -> ImagePrint:
+    plane, label = read_image(sample.image), read_label(label_path)
+    image = plane.pixels
+    if image.shape != label.shape:
+        rule = f"a label must have its image's size, got {label.shape[0]} x {label.shape[1]}"
+        raise DataError(f"{label_path}: {rule} for {image.shape[0]} x {image.shape[1]}; export it again")
+    if sample.region is not None:
+        image, label = sample.region.crop(image), sample.region.crop(label)
+    return measure_image(image, label, sample.name, plane.pixel_size_um)
+
+
+def _diameter_quantiles(prints: tuple[ImagePrint, ...], shares: tuple[float, ...]) -> list[float]:
+    """Diameters in px below which these shares of the cells lie, where all images have the same say."""
+    told = [one.diameters for one in prints if one.diameters]
+    if not told:
+        return [0.0] * len(shares)
+    # as many diameters of each image, however many cells it has: its percentiles
+    even = np.concatenate([np.percentile(diameters, np.arange(101)) for diameters in told])
+    return [float(diameter) for diameter in np.quantile(even, shares)]
+
+
+def _one_pixel_size(prints: tuple[ImagePrint, ...]) -> tuple[float, float] | None:
+    told = [one.pixel_size_um for one in prints if one.pixel_size_um is not None]
+    if len(told) < len(prints):
+        return None
+    sizes = np.array(told)
+    first: tuple[float, float] = told[0]
+    return first if bool(np.all(np.ptp(sizes, axis=0) <= _SAME * sizes.min(axis=0))) else None
+
+
+def _describe_diameters(fingerprint: Fingerprint) -> str:
+    by_image = [diameter for diameter in fingerprint.diameter_by_image if diameter > 0]
+    if not by_image:
+        return "no cell"
+    low, high = fingerprint.diameter_range_px
+    words = f"{fingerprint.diameter_px:.0f} px, 10 to 90 % {low:.0f} to {high:.0f} px"
+    if len(by_image) > 1:
+        words += f", median by image {_to(f'{min(by_image):.0f}', f'{max(by_image):.0f}')} px"
+    return words
+
+
+def _describe_polarity(fingerprint: Fingerprint) -> str:
+    words = {
+        "bright": "brighter than the background",
+        "dark": "darker than the background",
+        "mixed": "partly brighter, partly darker than the background",
+    }
+    return f"{words[fingerprint.polarity_word]} (median {fingerprint.polarity:+.1f} sigma)"
+
+
+def _describe_pixel_size(fingerprint: Fingerprint) -> str:
+    if fingerprint.pixel_size_um is not None:
+        y, x = fingerprint.pixel_size_um
+        return f"{y:.4g} x {x:.4g} µm (Y x X)"
+    is_told = any(one.pixel_size_um is not None for one in fingerprint.prints)
+    return "not one for all images" if is_told else "not told by the files"
+
+
+def _to(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

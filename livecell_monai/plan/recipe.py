@@ -1,0 +1,119 @@
+"""From a fingerprint and the time that there is to the settings of a training, each with its reason.
+
+The numbers behind the rules were chosen by cross-validation on training images; `docs/benchmarks.md` shows what each brings.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.writing import atomic_path
+from livecell_monai.plan.fingerprint import Fingerprint
+
+DIAMETER_PX = 40.0  # of a cell at the working size: the finest level then sees its outline, the coarsest its surroundings
+AS_IT_IS = (0.7, 1.6)  # factors on the working size that are not worth the blur of a resampling
+WORKING_RANGE = (0.25, 4.0)
+PATCH_PX = 256
+BATCH_PIXELS = 16 * PATCH_PX**2
+SHORT_MINUTES = 1.5  # below, steps are what is scarce
+SLICE_S = 30  # of training between two validations, where minutes are given
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting's value and why it has it."""
+
+    value: Any
+    reason: str
+
+
+def plan_training(fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32) -> dict[str, Choice]:
+    """Settings by name, in the order of the bundle's configs; a setting that is not among them keeps its default.
+
+    Args:
+        fingerprint: of the images that are trained on.
+        minutes: for the whole run; 0 where the number of epochs is given.
+        multiple: what Y and X of the network's input must be multiples of.
+    """
+    working = _choose_working_size(fingerprint, minutes)
+    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
+    if minutes > 0:
+        plan["epochs"] = _choose_epochs(minutes)
+    plan["patch_size"] = _choose_patch_size(fingerprint, working.value, multiple)
+    plan["batch_size"] = _choose_batch_size(plan["patch_size"].value, minutes)
+    plan["zoom"] = _choose_zoom(fingerprint)
+    return plan
+
+
+def write_plan(path: str | Path, plan: Mapping[str, Choice], head: str = "") -> None:
+    """Write a plan as an overlay of the bundle's configs, see `format_plan`."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(format_plan(plan, head), encoding="utf-8")
+
+
+def format_plan(plan: Mapping[str, Choice], head: str = "") -> str:
+    """The plan as YAML, an overlay of the bundle's configs: each value with its reason in a comment.
+
+    Args:
+        plan: settings by name.
+        head: what the plan was made from; becomes comments at the top, a line each.
+    """
+    lines = [
+        f"# {line}".rstrip()
+        for line in ("A training's plan: an overlay on inference.yaml and train.yaml.", *head.splitlines())
+    ]
+    # JSON is YAML, and quotes what must be quoted
+    return "\n".join(
+        [*lines, "", *(f"{name}: {json.dumps(choice.value)}  # {choice.reason}" for name, choice in plan.items()), ""]
+    )
+
+
+def _choose_working_size(fingerprint: Fingerprint, minutes: float) -> Choice:
+    diameter = fingerprint.diameter_px
+    if diameter <= 0:
+        return Choice(1.0, "factor on the image's own size: no cell was measured, so the images are taken as they are")
+    ideal = min(max(DIAMETER_PX / diameter, WORKING_RANGE[0]), WORKING_RANGE[1])
+    found = f"the median cell is {diameter:.0f} px across"
+    factor = 1.0 if AS_IT_IS[0] <= ideal <= AS_IT_IS[1] else max(0.25, round(4 * ideal) / 4)
+    if 0 < minutes < SHORT_MINUTES:
+        return Choice(factor / 2, f"factor on the image's own size: {found}; halved, for there is little time")
+    if factor == 1.0:
+        return Choice(1.0, f"factor on the image's own size: {found}, which suits the network (about {DIAMETER_PX:.0f})")
+    return Choice(factor, f"factor on the image's own size: {found}; this brings it to {factor * diameter:.0f}")
+
+
+def _choose_percentiles(fingerprint: Fingerprint) -> Choice:
+    # a plateau of saturated pixels must not set the scale: the percentiles stay inside of it
+    rim = min(2.0, max(0.1, round(100 * fingerprint.saturated, 1)))
+    return Choice([rim, 100 - rim], f"in %; {fingerprint.saturated:.2%} of the pixels lie at the end of the range of values")
+
+
+def _choose_epochs(minutes: float) -> Choice:
+    epochs = min(40, max(4, round(60 * minutes / SLICE_S)))
+    return Choice(epochs, f"slices of {minutes:g} minutes, with a validation after each")
+
+
+def _choose_patch_size(fingerprint: Fingerprint, working: float, multiple: int) -> Choice:
+    smallest, largest = fingerprint.sizes
+    edge = min(PATCH_PX, max(multiple, math.ceil(max(largest) * working / multiple) * multiple))
+    across = edge / (fingerprint.diameter_px * working) if fingerprint.diameter_px > 0 else 0.0
+    cells = f"{across:.0f} cells across" if across else "no cell was measured"
+    return Choice([edge, edge], f"pixels at the working size: {cells}; images are {smallest[0]} x {smallest[1]} or larger")
+
+
+def _choose_batch_size(patch: list[int], minutes: float) -> Choice:
+    size = min(64, max(4, BATCH_PIXELS // (patch[0] * patch[1])))
+    if 0 < minutes < SHORT_MINUTES:
+        return Choice(max(4, size // 2), "half of the usual: little time is better spent on more steps")
+    return Choice(size, f"as many pixels as in {BATCH_PIXELS // PATCH_PX**2} patches of {PATCH_PX} x {PATCH_PX}")
+
+
+def _choose_zoom(fingerprint: Fingerprint) -> Choice:
+    found = [diameter for diameter in fingerprint.diameter_by_image if diameter > 0]
+    ratio = max(found) / min(found) if found else 1.0
+    reach = round(min(2.0, 1.3 * math.sqrt(ratio)), 2)
+    reason = f"the images' median cells differ by a factor of {ratio:.2f}: covered, and a third more for images to come"
+    return Choice([round(1 / reach, 2), reach], reason)

@@ -1,0 +1,222 @@
+"""From a fingerprint to settings: every rule at its borders, and a plan that the bundle takes."""
+
+import re
+from dataclasses import fields, replace
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from monai.bundle import ConfigParser
+
+from livecell_monai.plan import Fingerprint, format_plan, plan_training, refuse_out_of_range, write_plan
+from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
+
+TRAINING = ("inference", "train")
+MEASURED = {"diameter_px": 40.0, "diameter_by_image": (40.0,), "saturated": 0.0, "sizes": ((1000, 1200), (1000, 1200))}
+#: a set that nothing needs to be changed for; what a plan does not go by is None
+USUAL = Fingerprint(**{field.name: MEASURED.get(field.name) for field in fields(Fingerprint)})
+
+
+def planned(minutes=0.0, multiple=32, **changes):
+    """Values by name of the plan for the usual set, changed."""
+    return {name: choice.value for name, choice in plan_training(replace(USUAL, **changes), minutes, multiple).items()}
+
+
+class TestWorkingSize:
+    @pytest.mark.parametrize(
+        ("diameter", "factor"),
+        [
+            (0, 1.0),  # no cells
+            (40, 1.0),
+            (25, 1.0),  # 1.6 is not worth a resampling
+            (24.9, 1.5),
+            (57.1, 1.0),  # nor is 0.7
+            (57.2, 0.75),
+            (20, 2.0),
+            (16, 2.5),
+            (80, 0.5),
+            (160, 0.25),
+            (5000, 0.25),  # the least
+            (10, 4.0),
+            (3, 4.0),  # the greatest
+        ],
+    )
+    def test_brings_a_cell_to_about_40_pixels(self, diameter, factor):
+        assert planned(diameter_px=float(diameter))["working_size"] == factor
+
+    @pytest.mark.parametrize(("minutes", "share"), [(0, 1), (0.01, 0.5), (1, 0.5), (1.49, 0.5), (1.5, 1), (5, 1)])
+    @pytest.mark.parametrize("diameter", [20.0, 40.0, 200.0])
+    def test_little_time_halves_it(self, minutes, share, diameter):
+        assert (
+            planned(minutes, diameter_px=diameter)["working_size"] == share * planned(diameter_px=diameter)["working_size"]
+        )
+
+    def test_without_a_cell_the_image_is_taken_as_it_is_even_in_little_time(self):
+        assert planned(1.0, diameter_px=0.0)["working_size"] == 1.0
+
+    @given(diameter=st.floats(10, 160))
+    @settings(deadline=None, max_examples=60, database=None)
+    def test_a_cell_comes_out_at_a_size_that_suits_the_network(self, diameter):
+        assert 40 / 1.65 <= diameter * planned(diameter_px=diameter)["working_size"] <= 40 * 1.65
+
+    @pytest.mark.parametrize(
+        ("diameter", "minutes", "words"),
+        [
+            (0, 0, "no cell was measured"),
+            (38, 0, "is 38 px across, which suits the network"),
+            (20, 0, "is 20 px across; this brings it to 40"),
+            (20, 1, "is 20 px across; halved, for there is little time"),
+        ],
+    )
+    def test_says_why(self, diameter, minutes, words):
+        assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["working_size"].reason
+
+
+class TestPercentiles:
+    @pytest.mark.parametrize(
+        ("saturated", "low", "high"),
+        [
+            (0.0, 0.1, 99.9),
+            (0.001, 0.1, 99.9),
+            (0.002, 0.2, 99.8),
+            (0.013, 1.3, 98.7),
+            (0.02, 2, 98),
+            (0.3, 2, 98),
+            (1.0, 2, 98),
+        ],
+    )
+    def test_stay_inside_of_what_is_saturated(self, saturated, low, high):
+        assert planned(saturated=saturated)["percentiles"] == pytest.approx([low, high])
+
+    def test_says_how_much_is_saturated(self):
+        assert "1.25% of the pixels" in plan_training(replace(USUAL, saturated=0.0125))["percentiles"].reason
+
+
+class TestEpochs:
+    @pytest.mark.parametrize(
+        ("minutes", "epochs"), [(0.1, 4), (2, 4), (2.2, 4), (2.5, 5), (5, 10), (10, 20), (20, 40), (500, 40)]
+    )
+    def test_are_slices_of_half_a_minute(self, minutes, epochs):
+        assert planned(minutes)["epochs"] == epochs
+
+    def test_are_left_to_the_bundle_without_minutes(self):
+        assert "epochs" not in planned(0)
+
+
+class TestPatches:
+    @pytest.mark.parametrize(
+        ("size", "working", "multiple", "edge"),
+        [
+            ((1000, 1200), 1, 32, 256),
+            ((256, 200), 1, 32, 256),
+            ((100, 225), 1, 32, 256),
+            ((100, 224), 1, 32, 224),
+            ((224, 100), 1, 32, 224),
+            ((100, 225), 1, 16, 240),
+            ((100, 224), 2, 32, 256),
+            ((10, 10), 1, 32, 32),
+            ((400, 400), 0.5, 32, 224),
+        ],
+    )
+    def test_are_no_larger_than_the_largest_image(self, size, working, multiple, edge):
+        plan = planned(multiple=multiple, sizes=((5, 5), size), diameter_px=40 / working)
+        assert plan["working_size"] == working
+        assert plan["patch_size"] == [edge, edge]
+
+    @pytest.mark.parametrize(("edge", "batch"), [(256, 16), (224, 20), (192, 28), (160, 40), (128, 64), (32, 64)])
+    def test_a_batch_has_as_many_pixels_as_16_large_patches(self, edge, batch):
+        plan = planned(sizes=((edge, edge), (edge, edge)))
+        assert plan["patch_size"] == [edge, edge]
+        assert plan["batch_size"] == batch
+
+    @pytest.mark.parametrize(("minutes", "batch"), [(0, 16), (1, 8), (1.49, 8), (1.5, 16), (30, 16)])
+    def test_little_time_halves_the_batch(self, minutes, batch):
+        assert planned(minutes)["batch_size"] == batch
+
+    def test_says_how_many_cells_a_patch_shows(self):
+        plan = plan_training(replace(USUAL, diameter_px=20.0))
+        assert "6 cells across" in plan["patch_size"].reason  # 256 pixels at twice the size
+        assert "no cell was measured" in plan_training(replace(USUAL, diameter_px=0.0))["patch_size"].reason
+
+
+class TestZoom:
+    @pytest.mark.parametrize(
+        ("diameters", "reach"),
+        [
+            ((40,), 1.3),
+            ((40, 40, 40), 1.3),
+            ((0, 40), 1.3),
+            ((0, 0), 1.3),
+            ((40, 48.4), 1.43),
+            ((20, 40), 1.84),
+            ((10, 90), 2.0),
+        ],
+    )
+    def test_covers_how_the_images_differ_and_a_third_more(self, diameters, reach):
+        low, high = planned(diameter_by_image=tuple(map(float, diameters)))["zoom"]
+        assert high == pytest.approx(reach)
+        assert low == pytest.approx(1 / reach, abs=0.006)
+
+    def test_the_order_of_the_images_does_not_matter(self):
+        first, second = (planned(diameter_by_image=sizes)["zoom"] for sizes in ((20.0, 30.0, 0.0), (0.0, 30.0, 20.0)))
+        assert first == second != planned()["zoom"]
+
+
+class TestPlan:
+    EXTREMES = (
+        {},
+        {"diameter_px": 0.0, "diameter_by_image": (0.0,)},
+        {"diameter_px": 3.0, "sizes": ((1, 1), (1, 1)), "saturated": 1.0},
+        {"diameter_px": 900.0, "sizes": ((9, 9), (5000, 20)), "diameter_by_image": (2.0, 900.0)},
+    )
+    every_plan = pytest.mark.parametrize("changes", EXTREMES, ids=range(len(EXTREMES)))
+    all_minutes = pytest.mark.parametrize("minutes", [0.0, 0.05, 5.0, 10_000.0])
+
+    @every_plan
+    @all_minutes
+    def test_as_yaml_it_is_what_was_planned(self, changes, minutes, tmp_path):
+        plan = plan_training(replace(USUAL, **changes), minutes)
+        write_plan(tmp_path / "plan.yaml", plan, "made of 3 images:\n  100 cells\n")
+        read = ConfigParser.load_config_files([str(tmp_path / "plan.yaml")])
+        assert read == {name: choice.value for name, choice in plan.items()}
+        assert list(read) == list(plan)
+        assert (tmp_path / "plan.yaml").read_text() == format_plan(plan, "made of 3 images:\n  100 cells\n")
+
+    @every_plan
+    @all_minutes
+    def test_every_line_has_a_reason(self, changes, minutes):
+        plan = plan_training(replace(USUAL, **changes), minutes)
+        lines = format_plan(plan).splitlines()
+        assert all(line.startswith("#") for line in lines[: lines.index("")])
+        for name, line in zip(plan, lines[lines.index("") + 1 :], strict=True):
+            assert re.fullmatch(rf"{name}: \S.*  # .{{20,}}", line)
+            assert "nan" not in line
+            assert "inf " not in line
+
+    def test_the_head_stands_above_it_as_comments(self):
+        text = format_plan(plan_training(USUAL), "3 images\n\n100 cells")
+        assert text.splitlines()[1:5] == ["# 3 images", "#", "# 100 cells", ""]
+        assert text.endswith("]  # " + plan_training(USUAL)["zoom"].reason + "\n")
+
+    @every_plan
+    @all_minutes
+    @pytest.mark.parametrize("multiple", [8, 32, 64])
+    def test_every_value_is_one_that_the_bundle_takes(self, changes, minutes, multiple):
+        known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in TRAINING])
+        plan = planned(minutes, multiple, **changes)
+        assert set(plan) <= set(known)
+        for name, value in plan.items():
+            assert type(value) is type(known[name])
+            refuse_out_of_range({name: value}, multiple)
+
+    def test_stands_in_the_order_of_the_configs(self):
+        known = list(read_settings([find_template() / "configs" / f"{name}.yaml" for name in TRAINING]))
+        names = [known.index(name) for name in planned(5.0)]
+        assert names == sorted(names)
+
+    def test_the_bundle_opens_with_it(self, tmp_path):
+        write_plan(tmp_path / "plan.yaml", plan_training(replace(USUAL, diameter_px=20.0), 5.0))
+        opened = open_bundle(find_template(), TRAINING, overlays=[str(tmp_path / "plan.yaml")], workflow_type="train").parser
+        assert [opened["working_size"], opened["epochs"], opened["zoom"]] == [2.0, 10, [0.77, 1.3]]
+        plain = open_bundle(find_template(), TRAINING, workflow_type="train").parser
+        assert [plain["working_size"], plain["epochs"], plain["zoom"]] != [2.0, 10, [0.77, 1.3]]
