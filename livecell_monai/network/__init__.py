@@ -5,7 +5,8 @@
 second channel, a weight per pixel.
 """
 
+from livecell_monai.network.folding import fold_batch_norms
 from livecell_monai.network.losses import SegmentationLoss
 from livecell_monai.network.unet import UNet
 
-__all__ = ["SegmentationLoss", "UNet"]
+__all__ = ["SegmentationLoss", "UNet", "fold_batch_norms"]

@@ -13,7 +13,7 @@ from livecell_monai.network import UNet
 WORLDS = [
     {"filters": filters, "down": down, "residual": residual, "stem_stride": stem_stride, "convolutions": convolutions}
     for filters, down, residual, stem_stride, convolutions in product(
-        ([4, 8], [4, 6, 8], [2, 4, 6, 8]), ("max", "strided"), (False, True), (1, 2), (1, 2, 3)
+        ([4, 8], [4, 6, 8], [2, 4, 6, 8]), ("max", "strided"), (False, True), (1, 2, 4), (1, 2, 3)
     )
 ]
 every_network = pytest.mark.parametrize("world", WORLDS, ids=lambda world: "-".join(map(str, world.values())))
@@ -83,13 +83,13 @@ def test_dropout_changes_what_the_decoder_gives_but_not_the_encoder():
     assert not torch.equal(*seen["decoder"])
 
 
-@pytest.mark.parametrize("stem_stride", [1, 2])
+@pytest.mark.parametrize("stem_stride", [1, 2, 4])
 def test_fine_detail_goes_by_the_skips(stem_stride):
     """With everything below the finest skip cut off, single pixels still reach the output."""
     torch.manual_seed(0)
     network = UNet([4, 8, 8], stem_stride=stem_stride).eval()
     finest = next(module for module in network.modules() if isinstance(module, SkipConnection))
-    image = torch.rand(1, 1, 32, 48)
+    image = torch.rand(1, 1, 64, 96)
     speck = image.clone()
     speck[0, 0, 9, 21] += 1
 
@@ -100,7 +100,7 @@ def test_fine_detail_goes_by_the_skips(stem_stride):
     assert not torch.equal(whole, by_skip)  # the coarse path had a say
     changed = (with_speck - by_skip).abs()[0, 0] > 1e-7
     assert changed[9, 21]
-    assert changed.sum() < 100  # and what is left sees the neighbourhood only
+    assert changed.sum() < 100 * stem_stride**2  # and what is left sees the neighbourhood only
 
 
 def test_coarse_path_sees_far():
@@ -138,7 +138,7 @@ def test_scripts_to_the_same_function(world):
         ("down", "avg", "max or strided"),
         ("dropout", 1.0, "at least 0 and below 1"),
         ("dropout", -0.1, "at least 0 and below 1"),
-        ("stem_stride", 3, "1 or 2"),
+        ("stem_stride", 3, "1, 2 or 4"),
     ],
 )
 def test_refuses_what_makes_no_network(setting, value, rule):
