@@ -46,7 +46,7 @@ lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 
 benchmark: $(READY)  ## what the README's figures on speed come from
 	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/augmentation.py
+	$(BIN)/python benchmarks/training_speed.py
 
 clean:  ## remove what the targets made, .venv too
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

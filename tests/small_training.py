@@ -10,7 +10,7 @@ SMALL: dict[str, Any] = {
     "accelerator": "cpu",
     "track": False,
     "show_progress": False,
-    "workers": 0,
+    "working_size": 1.0,
     "epochs": 2,
     "samples_per_epoch": 8,
     "batch_size": 4,
@@ -32,5 +32,6 @@ def write_trained(root: Path) -> tuple[Path, Path]:
     """A data folder with borders and a bundle trained on it for two epochs."""
     data, bundle = write_folder(root / "data", borders=True), root / "model"
     # enough steps that masks are neither empty nor full
-    train_small(data, bundle, epochs=4, samples_per_epoch=64, lr=0.02, lr_gamma=0.1)
+    rate = {"lr": 0.02, "lr_schedule": "step", "lr_gamma": 0.1}
+    train_small(data, bundle, epochs=4, samples_per_epoch=64, pos_weight="auto", **rate)
     return data, bundle

@@ -14,7 +14,7 @@ from livecell_monai import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = {"epochs": "1", "samples_per_epoch": "4", "batch_size": "2", "patch_size": "[64,64]", "workers": "0"}
+SMALL = {"epochs": "1", "samples_per_epoch": "4", "batch_size": "2", "patch_size": "[64,64]"}
 SMALL_WINDOW = {"window": "[64,64]", "show_progress": "False"}
 
 

@@ -26,27 +26,29 @@ def _is_rising_pair(value: Any) -> bool:
 
 
 _AT_LEAST_0 = _number("0 or more", lambda value: value >= 0)
+_AT_LEAST_1 = _number("1 or more", lambda value: value >= 1)
 _PROBABILITY = _number("at least 0 and at most 1", lambda value: 0 <= value <= 1)
 _PAIR: Rule = ("two numbers above 0, the lower one first", _is_rising_pair)
 
 RULES: dict[str, Rule] = {
     "window_batch": _whole(1),
-    "overlap": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
+    "window_memory": _number("above 0", lambda value: value > 0),
     "threshold": _number("above 0 and below 1", lambda value: 0 < value < 1),
     "seed": _whole(0),
     "samples_per_epoch": _whole(1),
     "batch_size": _whole(1),
-    "workers": _whole(0),
     "patience": _whole(1),
     "rotation": _AT_LEAST_0,
     "zoom": _PAIR,
     "shear": _AT_LEAST_0,
     "flip_probability": _PROBABILITY,
-    "contrast_probability": _PROBABILITY,
-    "contrast_gamma": _PAIR,
-    "brightness_probability": _PROBABILITY,
-    "brightness_scale": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
-    "brightness_shift": _AT_LEAST_0,
+    "change_probability": _PROBABILITY,
+    "gamma": _AT_LEAST_1,
+    "brightness": _AT_LEAST_0,
+    "contrast": _AT_LEAST_1,
+    "stretch": _AT_LEAST_1,
+    **dict.fromkeys(("elastic", "illumination", "shading", "blur", "noise", "weight_decay"), _AT_LEAST_0),
+    "ema": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
     "lr": _number("above 0", lambda value: value > 0),
     "lr_gamma": _number("above 0 and at most 1", lambda value: 0 < value <= 1),
 }
@@ -64,7 +66,8 @@ def refuse_out_of_range(settings: Mapping[str, Any], multiple: int) -> None:
         SettingError: the setting, its rule and its value.
     """
     for name, value in settings.items():
-        words, holds = _size_rule(multiple) if name in SIZES else RULES.get(name, ("", lambda _: True))
+        is_size = name in SIZES and not (name == "window" and value == "auto")
+        words, holds = _size_rule(multiple) if is_size else RULES.get(name, ("", lambda _: True))
         if not holds(value):
             raise SettingError(f"setting {name} must be {words}, got {value!r}; correct it")
 

@@ -1,10 +1,24 @@
-"""What MONAI has no transform for: reading one plane, keeping to a region, working at another size and coming back.
+"""What MONAI has no transform for: planes, regions, robust grey values, working sizes, random patches of a whole batch.
 
-Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y, X) to `LoadImaged`.
+Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y, X) to `LoadImaged`; `draw_patches` and
+`Appearance` make and take batches (B, C, Y, X).
 """
 
+from livecell_monai.transforms.appearance import Appearance
+from livecell_monai.transforms.intensity import StandardiseRobust, StandardiseRobustd
+from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
 from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
 
-__all__ = ["CropRegiond", "PlaneReader", "ResizeToWorkingd", "RestoreGridd"]
+__all__ = [
+    "Appearance",
+    "CropRegiond",
+    "PlaneReader",
+    "ResizeToWorkingd",
+    "RestoreGridd",
+    "StandardiseRobust",
+    "StandardiseRobustd",
+    "Warp",
+    "draw_patches",
+]

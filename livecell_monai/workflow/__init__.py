@@ -1,24 +1,32 @@
 """Opens the bundle and runs it: the engines' parts that MONAI does not bring, named by the bundle's YAML."""
 
 from livecell_monai.workflow.accelerator import Accelerator
+from livecell_monai.workflow.averaging import WeightAverage
 from livecell_monai.workflow.batches import prepare_batch
+from livecell_monai.workflow.budget import Budget
 from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
+from livecell_monai.workflow.loader import PatchLoader
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
+from livecell_monai.workflow.schedule import build_lr_scheduler
 from livecell_monai.workflow.session import TrainingSession
 from livecell_monai.workflow.weights import load_weights
 from livecell_monai.workflow.writers import PredictionWriter, ScoreWriter
 
 __all__ = [
     "Accelerator",
+    "Budget",
     "PatchInferer",
+    "PatchLoader",
     "PredictionWriter",
     "ProgressBar",
     "ReadableDataset",
     "ScoreWriter",
     "TrainingSession",
+    "WeightAverage",
     "WindowInferer",
+    "build_lr_scheduler",
     "build_validation_dataset",
     "load_weights",
     "prepare_batch",

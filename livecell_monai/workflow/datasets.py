@@ -1,7 +1,8 @@
 """The data sets that MONAI has none for: images of which one may fail, and the report's leaking validation."""
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class ReadableDataset(IterableDataset[Any]):
 
 
 def build_validation_dataset(
-    split: Split, transform: Transform, augmented: Transform, samples_per_epoch: int, seed: int = 0
+    split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int
 ) -> Dataset:
     """What the network is judged on after each epoch.
 
@@ -56,21 +57,26 @@ def build_validation_dataset(
     Args:
         split: the two sides.
         transform: reads and prepares a sample without chance.
-        augmented: the whole preprocessing of training, chance included.
+        augmented: batches of training.
         samples_per_epoch: number of samples in an epoch of training.
-        seed: of the augmented draws.
     """
-    items = to_items(split.validation)
     if not split.leaks:
-        return CacheDataset(items, transform, num_workers=None, progress=False)
-    augmented.set_random_state(seed)  # type: ignore[attr-defined]
+        return CacheDataset(to_items(split.validation), transform, num_workers=None, progress=False)
     draws = max(1, round(0.15 * samples_per_epoch))
-    source = CacheDataset(items, augmented, num_workers=None, progress=False)
-    return Dataset([_plain(source[i % len(items)]) for i in range(draws)])
+    samples = (_plain(batch, i) for batch in _endless(augmented) for i in range(len(batch[IMAGE])))
+    return Dataset(list(itertools.islice(samples, draws)))
 
 
-def _plain(sample: Item) -> Item:
+def _endless(batches: Iterable[Any]) -> Iterator[Any]:
+    while True:
+        yield from batches
+
+
+def _plain(batch: Mapping[str, Any], index: int) -> Item:
     """A sample whose grid is that of its augmented patch: there is no original one to go back to."""
-    image = sample[IMAGE]
-    plain = {key: MetaTensor(value.as_tensor().clone()) for key, value in sample.items() if isinstance(value, MetaTensor)}
-    return {**plain, "grid": torch.tensor(image.shape[-2:])}
+    planes = {key: value[index] for key, value in batch.items() if isinstance(value, torch.Tensor)}
+    plain = {
+        key: MetaTensor((value.as_tensor() if isinstance(value, MetaTensor) else value).clone())
+        for key, value in planes.items()
+    }
+    return {**plain, "grid": torch.tensor(plain[IMAGE].shape[-2:])}

@@ -19,7 +19,13 @@ FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata
 
 
 def write_bundle(
-    template: Path, folder: Path, settings: Mapping[str, Any], training: Mapping[str, Any], card: str, multiple: int
+    template: Path,
+    folder: Path,
+    settings: Mapping[str, Any],
+    training: Mapping[str, Any],
+    card: str,
+    multiple: int,
+    plan: Path | None = None,
 ) -> None:
     """Make the folder that holds the weights a complete bundle.
 
@@ -30,11 +36,14 @@ def write_bundle(
         training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
         card: the model card, Markdown.
         multiple: what Y and X of the network's input must be multiples of.
+        plan: file of the plan that some settings come from; None where there was none.
     """
     for name in ("configs", "docs", "models"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in CONFIGS:
         _write_resolved(template / "configs" / name, folder / "configs" / name, settings)
+    if plan is not None:
+        shutil.copyfile(plan, folder / "configs" / "plan.yaml")
     for name in ("configs/logging.conf", "LICENSE"):
         shutil.copyfile(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))

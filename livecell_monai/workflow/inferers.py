@@ -5,10 +5,19 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer, SlidingWindowInferer
+from torch.nn import functional
 
+from livecell_monai.errors import SettingError
 from livecell_monai.workflow.accelerator import Accelerator
 
 Forward = Callable[..., torch.Tensor]
+_TURNS = (0, 1, 2, 3)
+VIEWS = {  #: (quarter turns, mirrored ahead of them) by number of views
+    1: [(0, False)],
+    2: [(0, False), (0, True)],
+    4: [(turns, False) for turns in _TURNS],
+    8: [(turns, is_mirrored) for is_mirrored in (False, True) for turns in _TURNS],
+}
 
 
 class PatchInferer(Inferer):  # type: ignore[misc]
@@ -33,28 +42,85 @@ class PatchInferer(Inferer):  # type: ignore[misc]
 class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
     """A window slid over each image (B, 1, Y, X), the overlaps blended by a Gaussian; any size of image will do.
 
+    A U-Net is convolutional: few large windows share fewer borders than many small ones, and are faster. The windows of an
+    image are made equally large, so that time grows with the number of pixels and not in steps.
+
     Args:
         accelerator: what the network was placed on.
-        window: [Y, X] pixels of the window at the working size, multiples of the network's `multiple`.
+        window: [Y, X] pixels of the largest window at the working size, multiples of the network's `multiple`; `auto` for
+            what fits into the memory.
         multiple: what Y and X of the network's input must be multiples of.
         batch: number of windows that go through the network at once.
-        overlap: share of a window that its neighbour sees too, in [0, 1).
+        overlap: pixels that neighbouring windows share, at most half a window.
+        views: 1; 2 with the mirrored image; 4 with its quarter turns; 8 with both; the mean of their logits is given.
+        memory_mb: what a forward pass may take beside the weights, for `auto`.
+        bytes_per_pixel: what the network takes for a pixel in float32, for `auto`.
+
+    Raises:
+        SettingError: where the window, the number of views or the overlap cannot be.
     """
 
     def __init__(
-        self, accelerator: Accelerator, window: Sequence[int], multiple: int, batch: int = 4, overlap: float = 0.25
+        self,
+        accelerator: Accelerator,
+        window: Sequence[int] | str,
+        multiple: int,
+        batch: int = 4,
+        overlap: int = 64,
+        views: int = 1,
+        memory_mb: float = 256,
+        bytes_per_pixel: float = 128,
     ) -> None:
+        if views not in VIEWS:
+            raise SettingError(f"setting views must be one of {', '.join(map(str, VIEWS))}, got {views!r}; correct it")
+        if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
+            raise SettingError(f"setting overlap must be a whole number of pixels, 0 or more, got {overlap!r}; correct it")
+        bytes_here = bytes_per_pixel / (2 if accelerator.bf16 else 1)
+        largest = _auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window
+        self.window: tuple[int, int] = (int(largest[0]), int(largest[1]))
         # replicated edges: reflection, as in training, fails on images smaller than half a window
-        super().__init__(window, batch, overlap, mode="gaussian", padding_mode="replicate")
-        self.window = tuple(window)
+        super().__init__(self.window, batch, 0.0, mode="gaussian", padding_mode="replicate")
         self.multiple = multiple
+        self.shared = overlap
+        self.views = VIEWS[views]
         self.forward = PatchInferer(accelerator)
 
     def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, 1, Y, X) float32 of the same Y and X."""
-        # a small image gets a window of its own size, not one full of padding
-        fitting = (-(-edge // self.multiple) * self.multiple for edge in inputs.shape[-2:])
-        self.roi_size = [min(edge, fit) for edge, fit in zip(self.window, fitting, strict=True)]
         plain = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
-        logits: torch.Tensor = super().__call__(plain, lambda part: self.forward(part, network), *args, **kwargs)
+        total: torch.Tensor | float = 0.0
+        for turns, is_mirrored in self.views:
+            seen = torch.rot90(plain.flip(3) if is_mirrored else plain, turns, (2, 3))
+            logits = torch.rot90(self._slide(seen, network), -turns, (2, 3))
+            total = total + (logits.flip(3) if is_mirrored else logits)
+        assert isinstance(total, torch.Tensor)
+        return total / len(self.views) if len(self.views) > 1 else total
+
+    def _slide(self, image: torch.Tensor, network: Forward) -> torch.Tensor:
+        height, width = image.shape[-2:]
+        sizes = [
+            _window_edge(edge, most, self.shared, self.multiple)
+            for edge, most in zip((height, width), self.window, strict=True)
+        ]
+        if sizes[0] >= height and sizes[1] >= width:  # one window: nothing to blend
+            padded = functional.pad(image, (0, sizes[1] - width, 0, sizes[0] - height), mode="replicate")
+            return self.forward(padded, network)[..., :height, :width]
+        self.roi_size = sizes
+        self.overlap = tuple(min(self.shared, size // 2) / size for size in sizes)
+        logits: torch.Tensor = super().__call__(image, lambda part: self.forward(part, network))
         return logits
+
+
+def _auto_window(pixels: float, multiple: int) -> tuple[int, int]:
+    edge = max(1, int(pixels**0.5) // multiple) * multiple
+    return edge, edge
+
+
+def _window_edge(edge: int, most: int, overlap: int, multiple: int) -> int:
+    """The least edge of equal windows, at most `most`, of which no more are needed than of the largest ones."""
+    if edge <= most:
+        return -(-edge // multiple) * multiple
+    shared = min(overlap, most // 2)
+    count = -(-(edge - shared) // (most - shared))
+    fitting = -(-(edge + (count - 1) * shared) // count)
+    return min(most, -(-fitting // multiple) * multiple)

@@ -7,6 +7,8 @@ from weakref import WeakSet
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
+from livecell_monai.workflow.budget import Budget
+
 _OPEN: "WeakSet[ProgressBar]" = WeakSet()
 
 
@@ -25,15 +27,22 @@ class ProgressBar:
         description: word ahead of the bar.
         unit: what one iteration is.
         total: number of iterations, where the engine cannot know it.
+        budget: what sets the end by the clock; the bar then counts the seconds of training.
         enabled: whether to show it.
     """
 
     def __init__(
-        self, description: str = "training", unit: str = "batch", total: int | None = None, enabled: bool = True
+        self,
+        description: str = "training",
+        unit: str = "batch",
+        total: int | None = None,
+        budget: Budget | None = None,
+        enabled: bool = True,
     ) -> None:
         self.description = description
         self.unit = unit
         self.total = total
+        self.clock = budget if budget is not None and budget.minutes > 0 else None
         self.enabled = enabled
         self.bar: Any = None
 
@@ -42,7 +51,7 @@ class ProgressBar:
         if not self.enabled:
             return
         engine.add_event_handler(Events.STARTED, self._open)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self.bar.update())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._tell)
         engine.add_event_handler(Events.COMPLETED, self.close)
 
@@ -54,10 +63,16 @@ class ProgressBar:
     def _open(self, engine: Engine) -> None:
         state = engine.state
         length = self.total or (state.epoch_length or 0) * (state.max_epochs or 1) or None
+        unit = self.unit
+        if self.clock is not None:
+            length, unit = round(self.clock.seconds), "s"
         # a file or a pipe gets a line a minute, not ten a second
         interval = 0.5 if sys.stderr.isatty() else 60.0
         _OPEN.add(self)
-        self.bar = tqdm(total=length, desc=self.description, unit=self.unit, mininterval=interval, dynamic_ncols=True)
+        self.bar = tqdm(total=length, desc=self.description, unit=unit, mininterval=interval, dynamic_ncols=True)
+
+    def _advance(self) -> None:
+        self.bar.update(1 if self.clock is None else int(self.clock.done * self.clock.seconds) - self.bar.n)
 
     def _tell(self, engine: Engine) -> None:
         shown = {name: f"{value:.3f}" for name, value in engine.state.metrics.items() if isinstance(value, float)}

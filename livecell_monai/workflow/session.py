@@ -52,7 +52,7 @@ class TrainingSession:
     Args:
         trainer: runs the epochs.
         evaluator: validates after each; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
-        network: what is trained.
+        network: what validates and is kept: the trained network's running mean, or the network itself.
         accelerator: where it runs.
         split: what is trained and validated on.
         settings: resolved value of every setting, for the record and for the bundle's configs.
@@ -62,6 +62,7 @@ class TrainingSession:
         tracker: notes the run.
         illustrate: called with the folder, the rows of the history and the panels to draw; writes the figures.
         describe: called with the facts of the run; gives the model card as Markdown.
+        plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class TrainingSession:
         tracker: Tracker,
         illustrate: Callable[[Path, Sequence[Row], Sequence[Panel]], None],
         describe: Callable[..., str],
+        plan: str | None = None,
     ) -> None:
         self.trainer = trainer
         self.evaluator = evaluator
@@ -91,6 +93,7 @@ class TrainingSession:
         self.tracker = tracker
         self.illustrate = illustrate
         self.describe = describe
+        self.plan = None if plan is None else Path(plan)
 
     def run(self) -> dict[str, Any]:
         """Train, and leave a complete bundle.
@@ -104,8 +107,6 @@ class TrainingSession:
             history = History(self.evaluator, run.log_epoch)
             history.attach(self.trainer)
             self.trainer.run()
-            # ends the persistent workers now: left to the garbage collector, each costs it 5 s (torch 2.13)
-            self.trainer.data_loader._iterator = None
             training = self._facts(history, hashes, time.monotonic() - started)
             load_weights(self.network, self.folder / "models" / WEIGHTS)
             self._write(history, training)
@@ -146,7 +147,7 @@ class TrainingSession:
         self.illustrate(figures, history.rows, self._panels())
         findings = [look_at(sample, "train") for sample in self._samples()]
         card = self.describe(**self._card(training, findings))
-        write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple)
+        write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple, self.plan)
         # a config laid over the network itself is no setting, and would not be found in what was just written
         parser = open_bundle(self.folder, ["inference"]).parser
         parser.parse(True)

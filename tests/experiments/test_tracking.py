@@ -28,6 +28,7 @@ BUNDLE = {
     "bundle/LICENSE",
     "bundle/configs/evaluate.yaml",
     "bundle/configs/inference.yaml",
+    "bundle/configs/plan.yaml",
     "bundle/configs/logging.conf",
     "bundle/configs/metadata.json",
     "bundle/configs/train.yaml",

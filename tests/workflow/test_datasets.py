@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from monai.data import MetaTensor, ThreadDataLoader
+from monai.data import DataLoader, Dataset, MetaTensor, ThreadDataLoader
 from monai.transforms import Compose, LoadImaged, RandSpatialCropd
 from worlds import write_folder
 
 from livecell_monai.data.folder import list_samples
-from livecell_monai.data.items import list_prediction_items
+from livecell_monai.data.items import list_prediction_items, to_items
 from livecell_monai.data.split import split_samples
 from livecell_monai.errors import DataError
 from livecell_monai.transforms import PlaneReader, ResizeToWorkingd
@@ -68,14 +68,16 @@ class TestReadableDataset:
 
 
 class TestBuildValidationDataset:
-    def augmented(self):
-        return Compose([*load("image", "label"), RandSpatialCropd(["image", "label"], (32, 48), random_size=False)])
+    def augmented(self, split, seed=0):
+        crop = RandSpatialCropd(["image", "label"], (32, 48), random_size=False).set_random_state(seed)
+        return DataLoader(Dataset(to_items(split.train), Compose([*load("image", "label"), crop])), batch_size=2)
 
     def split(self, tmp_path, mode):
         return split_samples(list_samples(write_folder(tmp_path / "data"), "train"), mode)
 
     def draw(self, split, samples_per_epoch=40, seed=0):
-        data = build_validation_dataset(split, Compose(load("image", "label")), self.augmented(), samples_per_epoch, seed)
+        augmented = self.augmented(split, seed)
+        data = build_validation_dataset(split, Compose(load("image", "label")), augmented, samples_per_epoch)
         return [data[index] for index in range(len(data))]
 
     @pytest.mark.parametrize(("mode", "count"), [("region", 3), ("images", 1)])
@@ -91,7 +93,8 @@ class TestBuildValidationDataset:
         assert {tuple(sample["image"].shape) for sample in samples} == {(1, 32, 48)}
 
     def test_draws_differ_from_each_other_and_are_drawn_once(self, tmp_path):
-        data = build_validation_dataset(self.split(tmp_path, "original"), PLAIN, self.augmented(), 40)
+        split = self.split(tmp_path, "original")
+        data = build_validation_dataset(split, PLAIN, self.augmented(split), 40)
         crops = {data[index]["image"].numpy().tobytes() for index in range(len(data))}
         assert len(crops) == len(data)
         assert torch.equal(data[0]["image"], data[0]["image"])

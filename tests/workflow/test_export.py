@@ -14,7 +14,10 @@ from livecell_monai.workflow.opening import find_template
 
 FILES = {
     "LICENSE",
-    *(f"configs/{name}" for name in ("inference.yaml", "train.yaml", "evaluate.yaml", "metadata.json", "logging.conf")),
+    *(
+        f"configs/{name}"
+        for name in ("inference.yaml", "train.yaml", "evaluate.yaml", "plan.yaml", "metadata.json", "logging.conf")
+    ),
     *(f"docs/{name}" for name in ("README.md", "history.csv", "curves.png", "validation.png")),
     *(f"models/{name}" for name in ("model.pt", "last.pt")),
 }
@@ -70,10 +73,11 @@ class TestTrainedBundle:
                         "epochs",
                         "samples_per_epoch",
                         "batch_size",
-                        "workers",
                         "patch_size",
                         "lr",
                         "lr_gamma",
+                        "lr_schedule",
+                        "zoom",
                         "pos_weight",
                         "lr_step",
                     ),

@@ -1,4 +1,4 @@
-"""Windows that leave no trace: sizes, blending, what the network gets to see."""
+"""Windows that leave no trace: sizes, blending, views, what the network gets to see."""
 
 from itertools import product
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from torch import nn
+from torch.nn import functional
 
+from livecell_monai.errors import SettingError
 from livecell_monai.network import UNet
 from livecell_monai.workflow import Accelerator, PatchInferer, WindowInferer
 
@@ -22,9 +24,24 @@ def local():
     return nn.Sequential(nn.Conv2d(1, 3, 1), nn.Tanh(), nn.Conv2d(3, 1, 1)).eval()
 
 
+class Seen:
+    """A network that gives back what it gets and notes how large it was."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, part):
+        self.sizes += [tuple(part.shape[-2:])] * len(part)
+        return part
+
+    @property
+    def pixels(self):
+        return sum(height * width for height, width in self.sizes)
+
+
 class TestWindowInferer:
     @every_size
-    @pytest.mark.parametrize(("overlap", "batch"), list(product((0.0, 0.25, 0.7), (1, 4))))
+    @pytest.mark.parametrize(("overlap", "batch"), list(product((0, 8, 100), (1, 4))))
     def test_is_the_whole_image_at_once_for_a_local_network(self, local, size, overlap, batch):
         image = torch.rand(1, 1, *size)
         with torch.no_grad():
@@ -32,31 +49,31 @@ class TestWindowInferer:
             torch.testing.assert_close(logits, local(image), atol=1e-5, rtol=1e-5)
 
     @every_size
-    def test_blends_a_constant_into_a_constant(self, size):
-        logits = WindowInferer(FP32, [32, 64], 8)(torch.rand(1, 1, *size), lambda part: torch.full_like(part, -2.5))
+    @pytest.mark.parametrize("overlap", [0, 1, 10, 16, 64])
+    def test_blends_a_constant_into_a_constant(self, size, overlap):
+        inferer = WindowInferer(FP32, [32, 64], 8, overlap=overlap)
+        logits = inferer(torch.rand(1, 1, *size), lambda part: torch.full_like(part, -2.5))
         assert logits.shape == (1, 1, *size)
         torch.testing.assert_close(logits, torch.full_like(logits, -2.5))
 
     @every_size
     def test_every_window_is_one_that_the_network_takes(self, size):
-        seen = set()
-
-        def network(part):
-            seen.add(tuple(part.shape[-2:]))
-            return part
-
-        WindowInferer(FP32, [32, 64], 8)(torch.rand(1, 1, *size), network)
-        (window,) = seen
+        seen = Seen()
+        WindowInferer(FP32, [32, 64], 8)(torch.rand(1, 1, *size), seen)
+        (window,) = set(seen.sizes)
         assert all(edge % 8 == 0 for edge in window)
-        assert window == tuple(min(most, -(-edge // 8) * 8) for most, edge in zip((32, 64), size, strict=True))
+        assert all(edge <= most for edge, most in zip(window, (32, 64), strict=True))
+        assert all(edge >= min(most, whole) for edge, most, whole in zip(window, (24, 48), size, strict=True))
 
     def test_a_small_image_does_not_shrink_the_window_of_the_next(self, local):
         inferer = WindowInferer(FP32, [32, 64], 8)
         with torch.no_grad():
             for size in (SIZES[3], SIZES[0]):
-                image = torch.rand(1, 1, *size)
+                image, seen = torch.rand(1, 1, *size), Seen()
                 torch.testing.assert_close(inferer(image, local), local(image), atol=1e-5, rtol=1e-5)
-        assert inferer.roi_size == [32, 64]
+        inferer(image, seen)
+        assert inferer.window == (32, 64)
+        assert set(seen.sizes) == {(32, 64)}
 
     def test_an_image_within_one_window_is_one_forward_pass(self):
         torch.manual_seed(0)
@@ -64,7 +81,7 @@ class TestWindowInferer:
         with torch.no_grad():
             torch.testing.assert_close(WindowInferer(FP32, [64, 64], 4)(image, network), network(image))
 
-    @pytest.mark.parametrize("stem_stride", [1, 2])
+    @pytest.mark.parametrize("stem_stride", [1, 2, 4])
     def test_takes_every_size_through_a_network(self, stem_stride):
         network = UNet([4, 8, 8], stem_stride=stem_stride).eval()
         inferer = WindowInferer(FP32, [32, 48], network.multiple)
@@ -72,14 +89,174 @@ class TestWindowInferer:
             for size in SIZES:
                 assert inferer(torch.rand(1, 1, *size), network).shape == (1, 1, *size)
 
-    @pytest.mark.parametrize("overlap", [1.0, -0.1])
-    def test_an_overlap_that_cannot_be_is_not_passed_over(self, overlap):
-        with pytest.raises(ValueError, match="overlap must be >= 0 and < 1"):
-            WindowInferer(FP32, [32, 32], 8, overlap=overlap)(torch.rand(1, 1, 64, 64), lambda part: part)
+    @pytest.mark.parametrize("overlap", [-1, 0.25, 1.0, True, None, "64"], ids=repr)
+    def test_an_overlap_that_cannot_be_is_refused(self, overlap):
+        with pytest.raises(
+            SettingError, match="setting overlap must be a whole number of pixels, 0 or more, got "
+        ) as refusal:
+            WindowInferer(FP32, [32, 32], 8, overlap=overlap)
+        assert repr(overlap) in str(refusal.value)
 
     def test_a_window_that_the_network_does_not_take_is_not_passed_over(self):
         with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
             WindowInferer(FP32, [30, 30], 8)(torch.rand(1, 1, 64, 64), UNet([4, 8, 8, 8]).eval())
+
+
+class TestEqualWindows:
+    def look(self, size, window, multiple=32, **settings):
+        seen = Seen()
+        image = torch.rand(1, 1, *size)
+        torch.testing.assert_close(WindowInferer(FP32, window, multiple, **settings)(image, seen), image)
+        assert len(set(seen.sizes)) == 1
+        return seen
+
+    @pytest.mark.parametrize("size", [(1500, 1700), (1100, 2100), (900, 3000), (1025, 1025)], ids=str)
+    @pytest.mark.parametrize("window", [[1024, 1024], "auto"], ids=str)
+    def test_a_large_image_is_looked_at_at_most_one_and_a_third_times(self, size, window):
+        height, width = size
+        seen = self.look(size, window)
+        assert height * width <= seen.pixels <= 1.3 * height * width
+        if window == [1024, 1024]:  # full windows would take more than they must
+            assert set(seen.sizes) != {(1024, 1024)}
+            assert -(-height // 960) * -(-width // 960) * 1024**2 > seen.pixels
+
+    @pytest.mark.parametrize(
+        ("edge", "window", "overlap", "count"),
+        [
+            (64, 64, 16, 1),
+            (65, 64, 16, 2),
+            (112, 64, 16, 2),
+            (113, 64, 16, 3),
+            (128, 64, 0, 2),
+            (129, 64, 0, 3),
+            (96, 64, 32, 2),
+            (97, 64, 32, 3),
+            (97, 64, 99, 3),  # at most half a window is shared
+            (76, 48, 20, 2),
+            (604, 512, 100, 2),
+        ],
+    )
+    def test_no_more_windows_than_of_the_largest(self, edge, window, overlap, count):
+        assert len(self.look((edge, 8), [window, window], 8, overlap=overlap).sizes) == count
+        assert len(self.look((8, edge), [window, window], 8, overlap=overlap).sizes) == count
+
+    @pytest.mark.parametrize("overlap", [0, 8, 16])
+    def test_neighbours_share_the_pixels_set(self, overlap):
+        """Each column bears its number; those that two windows share come up twice."""
+        columns = []
+
+        def network(part):
+            columns.append(part[:, 0, 0].flatten().clone())
+            return part
+
+        image = torch.arange(112.0).expand(1, 1, 32, 112)
+        WindowInferer(FP32, [32, 64], 8, overlap=overlap)(image, network)
+        counts = torch.cat(columns).long().bincount()
+        assert len(counts) == 112
+        assert set(counts.tolist()) <= {1, 2}
+        assert overlap <= int((counts == 2).sum()) < overlap + 16  # windows are multiples of 8
+
+    @pytest.mark.parametrize("edges", [(64, 65), (112, 113), (1000, 1016)])
+    def test_time_grows_with_the_pixels_and_not_in_steps(self, edges):
+        few, many = (self.look((edge, 64), [64, 64], 8, overlap=8).pixels for edge in edges)
+        assert few <= many < 1.3 * few
+
+
+class TestAutoWindow:
+    def window(self, memory_mb=256.0, multiple=32, **settings):
+        seen = Seen()
+        WindowInferer(FP32, "auto", multiple, memory_mb=memory_mb, **settings)(torch.zeros(1, 1, 1024, 1024), seen)
+        return max(seen.sizes)
+
+    def test_takes_fewer_pixels_with_less_memory(self):
+        edges = [WindowInferer(FP32, "auto", 32, memory_mb=memory).window[0] for memory in (16, 64, 256, 1024)]
+        assert edges == sorted(set(edges))
+        assert edges[-1] == pytest.approx(8 * edges[0], abs=8 * 32)
+
+    @pytest.mark.parametrize("settings", [{}, {"memory_mb": 100}, {"batch": 1}, {"batch": 16}, {"bytes_per_pixel": 500.0}])
+    @pytest.mark.parametrize("multiple", [8, 32, 64])
+    def test_fills_the_memory_and_no_more(self, settings, multiple):
+        inferer = WindowInferer(FP32, "auto", multiple, **settings)
+        height, width = inferer.window
+        used = {"memory_mb": 256, "batch": 4, "bytes_per_pixel": 128, **settings}
+
+        def needed(edge):
+            return edge**2 * used["batch"] * used["bytes_per_pixel"] / 2**20
+
+        assert height == width
+        assert height % multiple == 0
+        assert needed(height) <= used["memory_mb"] < needed(height + multiple)
+
+    def test_half_precision_takes_half_the_memory(self):
+        accelerator = Accelerator("cpu-fp32")
+        full = WindowInferer(accelerator, "auto", 1).window[0]
+        accelerator.bf16 = True
+        assert WindowInferer(accelerator, "auto", 1).window[0] == pytest.approx(full * 2**0.5, abs=2)
+
+    @pytest.mark.parametrize("memory", [1e-6, 0.01])
+    def test_is_never_smaller_than_the_network_takes(self, memory):
+        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).window == (32, 32)
+
+    def test_is_what_the_network_gets(self):
+        assert self.window(4.0, bytes_per_pixel=64, batch=1) == (256, 256)
+        assert self.window(1.0, bytes_per_pixel=64, batch=1) == (128, 128)
+
+    def test_the_networks_own_need_tells_a_wide_network_from_a_narrow_one(self):
+        narrow, wide = (
+            WindowInferer(FP32, "auto", 4, bytes_per_pixel=UNet([width, 8], stem_stride=2).bytes_per_pixel).window
+            for width in (4, 64)
+        )
+        assert narrow > wide
+
+
+def dihedral(kernel, views):
+    """The mean of a kernel (1, 1, k, k) and of what the views turn it into: what a convolution gives over all of them."""
+    flipped = kernel.flip(3)
+    turned = {
+        1: [kernel],
+        2: [kernel, flipped],
+        4: [torch.rot90(kernel, turns, (2, 3)) for turns in range(4)],
+        8: [torch.rot90(each, turns, (2, 3)) for each in (kernel, flipped) for turns in range(4)],
+    }
+    return torch.stack(turned[views]).mean(0)
+
+
+class TestViews:
+    @every_size
+    @pytest.mark.parametrize("views", [2, 4, 8])
+    def test_one_view_is_enough_for_a_network_that_does_not_care(self, local, size, views):
+        image = torch.rand(1, 1, *size)
+        with torch.no_grad():
+            one, all_of_them = (WindowInferer(FP32, [32, 64], 8, views=count)(image, local) for count in (1, views))
+        torch.testing.assert_close(all_of_them, one, atol=1e-5, rtol=1e-5)
+
+    @pytest.mark.parametrize("views", [1, 2, 4, 8])
+    def test_is_the_mean_of_the_turned_ones(self, views):
+        generator = torch.Generator().manual_seed(0)
+        image, kernel = torch.rand(2, 1, 48, 64, generator=generator), torch.randn(1, 1, 5, 5, generator=generator)
+
+        def network(part):
+            return functional.conv2d(part, kernel, padding=2)
+
+        logits = WindowInferer(FP32, [64, 64], 8, views=views)(image, network)
+        torch.testing.assert_close(
+            logits, functional.conv2d(image, dihedral(kernel, views), padding=2), atol=1e-5, rtol=1e-5
+        )
+        for other in {1, 2, 4, 8} - {views}:
+            assert (dihedral(kernel, other) - dihedral(kernel, views)).abs().max() > 0.1
+
+    @pytest.mark.parametrize("views", [1, 2, 4, 8])
+    def test_each_is_another_pass_over_another_image(self, views):
+        seen = []
+        WindowInferer(FP32, [64, 64], 8, views=views)(torch.rand(1, 1, 48, 48), lambda part: seen.append(part) or part)
+        assert len(seen) == views
+        assert len({part.numpy().tobytes() for part in seen}) == views
+
+    @pytest.mark.parametrize("views", [0, 3, 16, -1, None, "8"], ids=repr)
+    def test_a_number_of_views_that_is_not_known_is_refused(self, views):
+        with pytest.raises(SettingError, match="setting views must be one of 1, 2, 4, 8, got ") as refusal:
+            WindowInferer(FP32, [64, 64], 8, views=views)
+        assert repr(views) in str(refusal.value)
 
 
 @pytest.mark.parametrize("build", [PatchInferer, lambda accelerator: WindowInferer(accelerator, [32, 32], 4)])
@@ -107,3 +284,13 @@ class TestEveryInferer:
         for accelerator.bf16 in (False, True):
             build(accelerator)(torch.rand(1, 1, 32, 40), network)
         assert seen == {False, True}
+
+    def test_further_arguments_reach_the_network(self, build):
+        seen = []
+
+        def network(part, *args, **kwargs):
+            seen.append((args, kwargs))
+            return part
+
+        build(FP32)(torch.rand(1, 1, 32, 32), network, 7, condition="a")
+        assert seen == [((7,), {"condition": "a"})]

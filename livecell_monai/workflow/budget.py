@@ -1,0 +1,69 @@
+"""How far a training is: by its iterations, or by the clock where minutes are given."""
+
+import time
+
+from ignite.engine import Engine, Events
+
+from livecell_monai.errors import SettingError
+
+FINISH_S = 6.0  # what follows the last epoch: curves, overlays, card, hashes, the run's artifacts
+ENDLESS = 10**6
+MOST_IN_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
+
+
+class Budget:
+    """The part of a training that is done, in [0, 1], and the end of each epoch where the clock sets it.
+
+    With minutes, the epochs are equal slices of the time that is left after reading and checking, less what writing the
+    bundle takes: however fast the machine, the schedule runs to its end and the last epoch ends in time. The number of
+    iterations then hangs on the machine, and two runs are not the same bit by bit.
+
+    Args:
+        minutes: of the whole run, from the call on; 0 leaves it to the number of epochs and samples.
+        epochs: number of epochs, slices of the time where minutes are given.
+        started: `time.monotonic()` at the call; None for now.
+
+    Raises:
+        SettingError: where minutes are negative.
+    """
+
+    def __init__(self, minutes: float, epochs: int, started: float | None = None) -> None:
+        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < float("inf"):
+            raise SettingError(f"setting minutes must be 0 (as many epochs as set) or more, got {minutes!r}; correct it")
+        self.minutes = minutes
+        self.epochs = epochs
+        self.called = time.monotonic() if started is None else started
+        self.from_s = self.called
+        self.done = 0.0
+
+    @property
+    def until_s(self) -> float:
+        """The clock's reading at which the last epoch ends."""
+        seconds = 60 * self.minutes
+        return self.called + seconds - min(FINISH_S, MOST_IN_FINISH * seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Time for the epochs, from the first iteration on."""
+        return max(1e-3, self.until_s - self.from_s)
+
+    def epoch_length(self, batches: int) -> int:
+        """Iterations of an epoch: as many as there are batches, or more than the clock will ever allow."""
+        return batches if self.minutes == 0 else ENDLESS
+
+    def attach(self, trainer: Engine) -> None:
+        """Follow a trainer; to be attached ahead of what asks how far it is."""
+        trainer.add_event_handler(Events.STARTED, self._start)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+
+    def _start(self) -> None:
+        self.from_s = time.monotonic()
+
+    def _advance(self, trainer: Engine) -> None:
+        state = trainer.state
+        if self.minutes == 0:
+            self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
+            return
+        self.done = min(1.0, (time.monotonic() - self.from_s) / self.seconds)
+        if self.done >= state.epoch / state.max_epochs:
+            trainer.terminate_epoch()

@@ -1,0 +1,83 @@
+"""Batches of random patches, cut from stacks that are read once and stay in memory."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+
+from livecell_monai.sample import BORDER, IMAGE, LABEL
+from livecell_monai.transforms import Appearance, Warp, draw_patches
+
+Batch = dict[str, torch.Tensor]
+
+
+class PatchLoader:
+    """What the trainer iterates over: an epoch of batches, each drawn anew.
+
+    Everything random is done on the whole batch by the process that trains: a worker would only take the cores that the
+    network needs, and the seed would give other patches with another number of workers.
+
+    Args:
+        dataset: samples with `image` and `label`, perhaps `border`, each (1, Y, X) at the working size; read at the first
+            batch.
+        warp: how a patch is cut.
+        appearance: how its looks are changed.
+        batch_size: number of patches.
+        samples_per_epoch: number of patches in an epoch.
+        seed: of every draw.
+        device: where the stacks lie and the patches are made.
+
+    Attributes:
+        stacks: (C, Y, X) tensors of image, label and, where any sample has one, weight per pixel.
+        shares: for each stack, the expected share of the patches; None for by area.
+    """
+
+    def __init__(
+        self,
+        dataset: Sequence[Any],
+        warp: Warp,
+        appearance: Appearance,
+        batch_size: int,
+        samples_per_epoch: int,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.dataset = dataset
+        self.warp = warp
+        self.appearance = appearance
+        self.batch_size = batch_size
+        self.batches = -(-samples_per_epoch // batch_size)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
+        self.stacks: list[torch.Tensor] = []
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        if not self.stacks:
+            self.stacks = self._read()
+        for _ in range(self.batches):
+            yield self._draw()
+
+    def _draw(self) -> Batch:
+        patches = draw_patches(self.stacks, self.batch_size, self.warp, self.generator)
+        batch = {IMAGE: self.appearance(patches[:, :1], self.generator), LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
+        if patches.shape[1] > 2:
+            batch[BORDER] = patches[:, 2:3]
+        return batch
+
+    def _read(self) -> list[torch.Tensor]:
+        samples = [self.dataset[index] for index in range(len(self.dataset))]
+        keys = [IMAGE, LABEL, *([BORDER] if any(BORDER in sample for sample in samples) else [])]
+        return [torch.cat([_plane(sample, key) for key in keys]).to(self.device) for sample in samples]
+
+
+def _plane(sample: dict[str, Any], key: str) -> torch.Tensor:
+    """(1, Y, X) float32; a sample without a border weighs 1 everywhere."""
+    value = sample.get(key)
+    if value is None:
+        return torch.ones_like(_plane(sample, IMAGE))
+    plane: torch.Tensor = (value.as_tensor() if isinstance(value, MetaTensor) else value).float()
+    return plane

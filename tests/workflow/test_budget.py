@@ -1,0 +1,128 @@
+"""How far a training is, by its iterations or by a clock that the tests turn."""
+
+import math
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from ignite.engine import Engine, Events
+
+from livecell_monai.errors import SettingError
+from livecell_monai.workflow import Budget, budget
+
+CALLED = 1000.0  # reading of the clock at the call
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is turned by `clock.now += seconds`."""
+    turned = SimpleNamespace(now=CALLED)
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: turned.now))
+    return turned
+
+
+def train(limit, clock, batches=10, takes=0.1, validation=0.0, ahead=0.0):
+    """Run an engine whose iterations take so many seconds, after reading that took `ahead`; the budget's and its readings.
+
+    Returns:
+        (done after each iteration, clock at the end of each epoch, iterations of each epoch)
+    """
+    done, ends, lengths = [], [], []
+    trainer = Engine(lambda *_: setattr(clock, "now", clock.now + takes))
+    limit.attach(trainer)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
+
+    @trainer.on(Events.EPOCH_COMPLETED)
+    def validate():
+        ends.append(clock.now)
+        lengths.append(trainer.state.iteration - sum(lengths))
+        clock.now += validation
+
+    clock.now += ahead
+    trainer.run(range(batches), max_epochs=limit.epochs, epoch_length=limit.epoch_length(batches))
+    return done, ends, lengths
+
+
+class TestByTheClock:
+    @pytest.mark.parametrize(("minutes", "reserve"), [(5, 6.0), (1, 6.0), (0.25, 4.5), (0.05, 0.9)])
+    def test_what_follows_the_last_epoch_has_its_time(self, clock, minutes, reserve):
+        assert Budget(minutes, 4).until_s == pytest.approx(CALLED + 60 * minutes - reserve)
+
+    @pytest.mark.parametrize("epochs", [1, 4, 10])
+    @pytest.mark.parametrize("ahead", [0.0, 20.0])
+    def test_epochs_are_equal_slices_of_what_is_left(self, clock, epochs, ahead):
+        limit = Budget(2, epochs)
+        _, ends, _ = train(limit, clock, ahead=ahead)
+        first, seconds = CALLED + ahead, 120 - 6 - ahead
+        assert limit.seconds == pytest.approx(seconds)
+        # each ends with the first iteration that is past its slice
+        assert ends == pytest.approx([first + seconds * (epoch + 1) / epochs for epoch in range(epochs)], abs=0.11)
+
+    @pytest.mark.parametrize("takes", [0.01, 0.5, 3.0])
+    @pytest.mark.parametrize("validation", [0.0, 2.0])
+    def test_the_last_epoch_ends_in_time_however_fast_the_machine(self, clock, takes, validation):
+        limit = Budget(2, 5)
+        _, ends, lengths = train(limit, clock, takes=takes, validation=validation)
+        assert len(ends) == 5
+        assert limit.until_s - 1e-6 <= ends[-1] < limit.until_s + takes + 1e-6 < CALLED + 120
+        assert sum(lengths) == pytest.approx((114 - 4 * validation) / takes, rel=0.1)
+
+    def test_time_of_validation_is_taken_from_the_slices(self, clock):
+        _, ends, lengths = train(Budget(2, 4), clock, validation=10.0)
+        _, _, lengths_without = train(Budget(2, 4, started=clock.now), clock)
+        assert [end - CALLED for end in ends] == pytest.approx([28.5, 57, 85.5, 114], abs=0.11)
+        assert lengths[0] == pytest.approx(lengths_without[0], abs=1)
+        assert sum(lengths) == pytest.approx(sum(lengths_without) - 300, abs=5)
+
+    @pytest.mark.parametrize(("takes", "validation"), [(40.0, 0.0), (0.5, 40.0)])
+    def test_every_epoch_has_an_iteration_however_slow_the_machine(self, clock, takes, validation):
+        done, ends, lengths = train(Budget(1, 5), clock, takes=takes, validation=validation)
+        assert len(ends) == 5
+        assert min(lengths) == 1
+        assert done[-1] == 1.0
+
+    def test_done_rises_to_1(self, clock):
+        done, _, _ = train(Budget(1, 3), clock, takes=0.25)
+        assert done == sorted(done)
+        assert done[0] == pytest.approx(0.25 / 54)
+        assert done[-1] == 1.0
+        assert all(second - first == pytest.approx(0.25 / 54) for first, second in pairwise(done[:-1]))
+
+    def test_the_clock_runs_from_the_call_on(self, clock):
+        clock.now += 30
+        assert Budget(2, 4, started=CALLED).until_s == CALLED + 114
+        assert Budget(2, 4).until_s == CALLED + 144
+
+    def test_reading_that_took_all_the_time_leaves_a_step_for_each_epoch(self, clock):
+        done, ends, lengths = train(Budget(1, 3), clock, ahead=500.0)
+        assert lengths == [1, 1, 1]
+        assert set(done) == {1.0}
+        assert len(ends) == 3
+
+    def test_few_batches_are_gone_through_again_and_again(self, clock):
+        _, _, lengths = train(Budget(1, 2), clock, batches=3)
+        assert lengths == pytest.approx([270, 270], abs=2)
+
+
+class TestByIterations:
+    def test_the_epochs_are_the_loaders(self, clock):
+        limit = Budget(0, 3)
+        done, _, lengths = train(limit, clock, batches=4, takes=1e6)
+        assert lengths == [4, 4, 4]
+        assert done == pytest.approx([iteration / 12 for iteration in range(1, 13)])
+        assert limit.epoch_length(7) == 7
+
+    def test_done_is_0_ahead_of_the_first(self):
+        assert Budget(0, 3).done == Budget(1, 3).done == 0
+
+
+@pytest.mark.parametrize("minutes", [-1, -1e-9, math.nan, math.inf, True, False, None, "5", [5]], ids=repr)
+def test_minutes_that_cannot_be_are_refused(minutes):
+    with pytest.raises(SettingError, match=r"^setting minutes must be 0 \(as many epochs as set\) or more, got ") as refusal:
+        Budget(minutes, 3)
+    assert repr(minutes) in str(refusal.value)
+
+
+@pytest.mark.parametrize("minutes", [0, 0.0, 1e-3, 5, 600.0])
+def test_minutes_that_can_be_are_taken(minutes):
+    assert Budget(minutes, 3).minutes == minutes

@@ -1,0 +1,141 @@
+"""An epoch of batches from stacks in memory."""
+
+import pytest
+import torch
+from monai.data import MetaTensor
+from worlds import border_of, picture_of, some_cells
+
+from livecell_monai.transforms import Appearance, Warp
+from livecell_monai.workflow import PatchLoader
+
+PLAIN = Appearance(contrast=1.0, brightness=0.0, gamma=1.0)
+LOUD = Appearance(probability=1.0, contrast=1.5, brightness=1.0, gamma=1.0, noise=0.3)
+WARP = Warp((24, 32))
+
+
+def sample_of(seed, shape=(96, 112), border=False, wrap=torch.Tensor):
+    label = some_cells(shape, seed)
+    planes = {"image": picture_of(label, seed) / 65_535, "label": label > 0}
+    if border:
+        planes["border"] = border_of(label)
+    return {key: wrap(torch.from_numpy(plane[None].astype("float32"))) for key, plane in planes.items()}
+
+
+class Counted(list):
+    """A data set that counts how often it is asked."""
+
+    asked = 0
+
+    def __getitem__(self, index):
+        self.asked += 1
+        return super().__getitem__(index)
+
+
+def load(dataset, appearance=PLAIN, batch_size=4, samples_per_epoch=10, **settings):
+    return PatchLoader(dataset, settings.pop("warp", WARP), appearance, batch_size, samples_per_epoch, **settings)
+
+
+def planes(loader):
+    """All planes of an epoch (N, C, Y, X)."""
+    return torch.cat([torch.cat(list(batch.values()), dim=1) for batch in loader])
+
+
+class TestEpoch:
+    @pytest.mark.parametrize(("samples", "batches"), [(1, 1), (4, 1), (5, 2), (8, 2), (1773, 444)])
+    def test_has_as_many_batches_as_its_samples_need(self, samples, batches):
+        assert len(load([], samples_per_epoch=samples)) == batches
+
+    def test_every_batch_is_full(self):
+        batches = list(load([sample_of(0), sample_of(1, (40, 50))]))
+        assert len(batches) == 3
+        for batch in batches:
+            assert {key: tuple(plane.shape) for key, plane in batch.items()} == dict.fromkeys(batch, (4, 1, 24, 32))
+            assert {plane.dtype for plane in batch.values()} == {torch.float32}
+
+    def test_every_patch_of_every_epoch_is_drawn_anew(self):
+        loader = load([sample_of(0), sample_of(1)])
+        patches = torch.cat([planes(loader), planes(loader)])
+        assert len({patch.numpy().tobytes() for patch in patches}) == len(patches) == 24
+
+    def test_all_samples_come_up(self):
+        samples = [{key: torch.full((1, 30, 40), value) for key in ("image", "label")} for value in (0.0, 1.0)]
+        assert set(planes(load(samples, samples_per_epoch=40))[:, 1].unique().tolist()) == {0.0, 1.0}
+
+
+class TestStacks:
+    def test_are_read_once_and_not_before_the_first_batch(self):
+        data = Counted([sample_of(0), sample_of(1), sample_of(2)])
+        loader = load(data)
+        assert (len(loader), data.asked) == (3, 0)
+        for _ in range(3):
+            planes(loader)
+        assert data.asked == 3
+
+    def test_what_is_read_is_not_changed(self):
+        loader = load([sample_of(0, border=True)], LOUD)
+        next(iter(loader))
+        before = [stack.clone() for stack in loader.stacks]
+        planes(loader)
+        assert all(torch.equal(one, two) for one, two in zip(before, loader.stacks, strict=True))
+        assert loader.stacks[0].shape == (3, 96, 112)
+
+    @pytest.mark.parametrize("wrap", [torch.Tensor, MetaTensor])
+    def test_the_network_gets_plain_tensors(self, wrap):
+        (batch, *_) = load([sample_of(0, border=True, wrap=wrap)])
+        assert list(batch) == ["image", "label", "border"]
+        assert {type(plane) for plane in batch.values()} == {torch.Tensor}
+
+    @pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.float64])
+    def test_labels_may_be_of_any_kind(self, kind):
+        plain = sample_of(0)
+        other = {**plain, "label": plain["label"].to(kind)}
+        assert torch.equal(planes(load([plain])), planes(load([other])))
+
+
+class TestBatch:
+    def test_planes_stay_together(self):
+        """The image is made of the label and the border of the image: 0.5 in the image is the label's edge."""
+        sample = sample_of(0)
+        sample |= {"image": 3 * sample["label"] - 1, "border": 1 + sample["label"]}
+        image, label, border = planes(load([sample], samples_per_epoch=40)).unbind(1)
+        assert torch.equal(label > 0, image >= 0.5)
+        torch.testing.assert_close(image, 3 * border - 4, atol=1e-4, rtol=0)
+        assert 0.05 < label.mean() < 0.6
+
+    def test_labels_are_0_and_1_and_borders_are_between(self):
+        _, label, border = planes(load([sample_of(0, border=True)], samples_per_epoch=40)).unbind(1)
+        assert set(label.unique().tolist()) == {0.0, 1.0}
+        assert 1 - 1e-5 <= border.min() < 1.1 < 5 < border.max() <= 6 + 1e-5
+        assert len(border.unique()) > 1000
+
+    def test_appearance_changes_the_image_alone(self):
+        data = [sample_of(0, border=True)]
+        (plain, *_), (loud, *_) = load(data), load(data, LOUD)  # the first batch: later ones have drawn more numbers
+        assert torch.equal(plain["label"], loud["label"])
+        assert torch.equal(plain["border"], loud["border"])
+        assert (plain["image"] - loud["image"]).abs().amax(dim=(1, 2, 3)).min() > 0.05
+
+    def test_a_sample_without_a_border_weighs_1(self):
+        without, bordered = sample_of(0, (40, 50)), sample_of(1, border=True)
+        loader = load([without, bordered], samples_per_epoch=40)
+        assert planes(loader).shape[1] == 3
+        assert (loader.stacks[0][2] == 1).all()
+        assert not (loader.stacks[1][2] == 1).all()
+        assert set(next(iter(load([without])))) == {"image", "label"}
+
+
+class TestChance:
+    def test_a_seed_repeats_the_epochs(self):
+        def epochs(seed):
+            loader = load([sample_of(0), sample_of(1)], LOUD, seed=seed)
+            return torch.cat([planes(loader), planes(loader)])
+
+        assert torch.equal(epochs(3), epochs(3))
+        assert not torch.equal(epochs(3), epochs(4))
+
+    def test_no_number_comes_from_elsewhere(self):
+        loader = load([sample_of(0)], LOUD)
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        planes(loader)
+        assert torch.equal(before, torch.get_rng_state())
