@@ -20,6 +20,9 @@ def train(
         float | None, typer.Option(help="Time for the whole run, from its start; the schedule is made to fit.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    unlabelled: Annotated[
+        list[Path], typer.Option(help="Images without labels to learn from as well: a file, folder or glob; repeatable.")
+    ] = [],  # noqa: B006
     recipe: Annotated[str, typer.Option(help="planned: from the images; original: the report's own.")] = "planned",
     config: Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")] = [],  # noqa: B006
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
@@ -32,7 +35,7 @@ def train(
     from livecell_monai.workflow.tasks import train as run
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    result = run(data, output, config, settings, recipe, STARTED)
+    result = run(data, output, config, settings, recipe, STARTED, unlabelled)
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")

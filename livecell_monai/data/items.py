@@ -7,6 +7,7 @@ from typing import Any
 
 from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
+from livecell_monai.data.identity import hash_file
 from livecell_monai.data.split import Split, given_split, split_samples
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
@@ -70,6 +71,29 @@ def list_test_items(dataset_dir: str | Path) -> list[Item]:
         raise DataError(f"{without.image}: an image to score must have a label, found none in test/labels; add it")
     check_samples(samples, "test")
     return to_items(samples)
+
+
+def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, split: Split) -> list[Item]:
+    """Images to learn from without their labels: those that files, folders and globs stand for, each checked.
+
+    An image that is annotated is left out by its hash: what is held out of it must not come in by another door.
+
+    Args:
+        images: files, folders or globs; None for none.
+        split: the annotated images.
+
+    Raises:
+        DataError: where an input stands for nothing, an image cannot be read, or every one is annotated.
+    """
+    if images is None:
+        return []
+    annotated = {hash_file(sample.image) for sample in (*split.train, *split.validation)}
+    items = [item for item in list_prediction_items(images) if hash_file(item[IMAGE]) not in annotated]
+    if not items:
+        where = ", ".join(map(str, [images] if isinstance(images, str | Path) else images))
+        raise DataError(f"{where}: unlabelled images must be others than the annotated ones, found none; leave it out")
+    check_samples([Sample(item[NAME], Path(item[IMAGE])) for item in items], "unlabelled")
+    return items
 
 
 def list_prediction_items(images: str | Path | Sequence[str | Path]) -> list[Item]:

@@ -14,8 +14,8 @@ class SegmentationLoss(nn.Module):
     """Loss of logits against a label, with a weight for the positive class and, where given, one per pixel.
 
     Args:
-        kind: `bce`, binary cross-entropy; `dice_bce`, the sum of it and the Dice loss of the batch; `focal`, the
-            focal loss with gamma 2.
+        kind: `bce`, binary cross-entropy; `dice_bce`, the sum of it and the Dice loss of the batch, which leaves out the
+            pixels of weight 0; `focal`, the focal loss with gamma 2.
         pos_weight: factor on the loss of foreground pixels, > 0; 1 leaves the classes as they are.
 
     Raises:
@@ -32,7 +32,7 @@ class SegmentationLoss(nn.Module):
             raise SettingError(f"setting pos_weight must be above 0 or auto, got {pos_weight!r}; correct it")
         self.kind = kind
         self.pos_weight = float(pos_weight)
-        self.dice = DiceLoss(sigmoid=True, batch=True) if kind == "dice_bce" else None
+        self.dice = DiceLoss(batch=True) if kind == "dice_bce" else None
         self.focal = FocalLoss(gamma=2.0, reduction="none") if kind == "focal" else None
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -49,4 +49,8 @@ class SegmentationLoss(nn.Module):
             return (per_pixel * weight).mean()
         factor = torch.tensor(self.pos_weight, device=logits.device)
         loss = binary_cross_entropy_with_logits(logits, label, weight=weight, pos_weight=factor)
-        return loss if self.dice is None else loss + self.dice(logits, label)
+        if self.dice is None:
+            return loss
+        counts = (weight > 0).to(label)
+        overlap: torch.Tensor = self.dice(logits.sigmoid() * counts, label * counts)
+        return loss + overlap

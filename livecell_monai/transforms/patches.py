@@ -58,8 +58,14 @@ class Warp:
         return matrices, functional.interpolate(field, (17, 17), mode="bicubic", align_corners=True)
 
 
-def draw_patches(sources: Sequence[torch.Tensor], count: int, warp: Warp, generator: torch.Generator) -> torch.Tensor:
-    """Patches (count, C, Y, X) of stacks that are drawn by their area; centres lie anywhere in a stack.
+def draw_patches(
+    sources: Sequence[torch.Tensor],
+    count: int,
+    warp: Warp,
+    generator: torch.Generator,
+    weights: Sequence[float] | None = None,
+) -> torch.Tensor:
+    """Patches (count, C, Y, X) of stacks; centres lie anywhere in a stack.
 
     What lies beyond a stack's rim is mirrored. All channels are interpolated linearly: a label of 0 and 1 comes back as the
     share of a pixel that is foreground.
@@ -69,9 +75,12 @@ def draw_patches(sources: Sequence[torch.Tensor], count: int, warp: Warp, genera
         count: number of patches.
         warp: how they are cut.
         generator: of every random number.
+        weights: how often each stack is drawn, in relation to the others; None for by its area.
     """
-    areas = torch.tensor([float(source.shape[-2] * source.shape[-1]) for source in sources])
-    chosen = torch.multinomial(areas, count, replacement=True, generator=generator)
+    areas = [float(source.shape[-2] * source.shape[-1]) for source in sources]
+    chosen = torch.multinomial(
+        torch.tensor(areas if weights is None else list(weights)), count, replacement=True, generator=generator
+    )
     places = torch.rand(count, 2, generator=generator)
     grids = _build_grids(count, warp, generator)
     patches = sources[0].new_empty(count, sources[0].shape[0], *warp.patch_size)

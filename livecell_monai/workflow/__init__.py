@@ -11,6 +11,7 @@ from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
 from livecell_monai.workflow.schedule import build_lr_scheduler
 from livecell_monai.workflow.session import TrainingSession
+from livecell_monai.workflow.teacher import Teacher
 from livecell_monai.workflow.weights import load_weights
 from livecell_monai.workflow.writers import PredictionWriter, ScoreWriter
 
@@ -23,6 +24,7 @@ __all__ = [
     "ProgressBar",
     "ReadableDataset",
     "ScoreWriter",
+    "Teacher",
     "TrainingSession",
     "WeightAverage",
     "WindowInferer",

@@ -35,12 +35,14 @@ class Budget:
         self.called = time.monotonic() if started is None else started
         self.from_s = self.called
         self.done = 0.0
+        self.validation_s = 0.0
+        self.validating_from_s = self.called
 
     @property
     def until_s(self) -> float:
-        """The clock's reading at which the last epoch ends."""
+        """The clock's reading at which the last epoch ends: two more validations come after it, and then the writing."""
         seconds = 60 * self.minutes
-        return self.called + seconds - min(FINISH_S, MOST_IN_FINISH * seconds)
+        return self.called + seconds - min(FINISH_S + 2 * self.validation_s, MOST_IN_FINISH * seconds)
 
     @property
     def seconds(self) -> float:
@@ -51,13 +53,23 @@ class Budget:
         """Iterations of an epoch: as many as there are batches, or more than the clock will ever allow."""
         return batches if self.minutes == 0 else ENDLESS
 
-    def attach(self, trainer: Engine) -> None:
-        """Follow a trainer; to be attached ahead of what asks how far it is."""
+    def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
+        """Follow a trainer, and take the time of what validates."""
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+        if evaluator is not None:
+            evaluator.add_event_handler(Events.STARTED, self._start_validation)
+            evaluator.add_event_handler(Events.COMPLETED, self._end_validation)
 
     def _start(self) -> None:
         self.from_s = time.monotonic()
+
+    def _start_validation(self) -> None:
+        self.validating_from_s = time.monotonic()
+
+    def _end_validation(self) -> None:
+        # the first one also reads the files
+        self.validation_s = time.monotonic() - self.validating_from_s
 
     def _advance(self, trainer: Engine) -> None:
         state = trainer.state

@@ -27,10 +27,12 @@ class PatchLoader:
         samples_per_epoch: number of patches in an epoch.
         seed: of every draw.
         device: where the stacks lie and the patches are made.
+        weighted: whether patches have a weight per pixel even where no sample has one.
 
     Attributes:
-        stacks: (C, Y, X) tensors of image, label and, where any sample has one, weight per pixel.
-        shares: for each stack, the expected share of the patches; None for by area.
+        stacks: (C, Y, X) tensors of image, label and perhaps weight per pixel, as annotated.
+        taught: such stacks whose labels a network has made, with a weight.
+        share: of the patches that come from the taught ones, where there are some.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class PatchLoader:
         samples_per_epoch: int,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        weighted: bool = False,
     ) -> None:
         self.dataset = dataset
         self.warp = warp
@@ -50,7 +53,10 @@ class PatchLoader:
         self.batches = -(-samples_per_epoch // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
+        self.weighted = weighted
         self.stacks: list[torch.Tensor] = []
+        self.taught: list[torch.Tensor] = []
+        self.share = 0.5
 
     def __len__(self) -> int:
         return self.batches
@@ -62,15 +68,27 @@ class PatchLoader:
             yield self._draw()
 
     def _draw(self) -> Batch:
-        patches = draw_patches(self.stacks, self.batch_size, self.warp, self.generator)
+        sources = [*self.stacks, *self.taught]
+        patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights())
         batch = {IMAGE: self.appearance(patches[:, :1], self.generator), LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
         if patches.shape[1] > 2:
             batch[BORDER] = patches[:, 2:3]
         return batch
 
+    def _weights(self) -> list[float] | None:
+        """How often each stack is drawn: by its area among those of its kind."""
+        if not self.taught:
+            return None
+        weights = []
+        for stacks, share in ((self.stacks, 1 - self.share), (self.taught, self.share)):
+            areas = [stack[0].numel() for stack in stacks]
+            weights += [share * area / sum(areas) for area in areas]
+        return weights
+
     def _read(self) -> list[torch.Tensor]:
         samples = [self.dataset[index] for index in range(len(self.dataset))]
-        keys = [IMAGE, LABEL, *([BORDER] if any(BORDER in sample for sample in samples) else [])]
+        has_weights = self.weighted or any(BORDER in sample for sample in samples)
+        keys = [IMAGE, LABEL, *([BORDER] if has_weights else [])]
         return [torch.cat([_plane(sample, key) for key in keys]).to(self.device) for sample in samples]
 
 

@@ -63,6 +63,7 @@ class TrainingSession:
         illustrate: called with the folder, the rows of the history and the panels to draw; writes the figures.
         describe: called with the facts of the run; gives the model card as Markdown.
         plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
+        unlabelled_images: number of images that it learned from without their labels.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class TrainingSession:
         illustrate: Callable[[Path, Sequence[Row], Sequence[Panel]], None],
         describe: Callable[..., str],
         plan: str | None = None,
+        unlabelled_images: int = 0,
     ) -> None:
         self.trainer = trainer
         self.evaluator = evaluator
@@ -94,6 +96,7 @@ class TrainingSession:
         self.illustrate = illustrate
         self.describe = describe
         self.plan = None if plan is None else Path(plan)
+        self.unlabelled_images = unlabelled_images
 
     def run(self) -> dict[str, Any]:
         """Train, and leave a complete bundle.
@@ -119,7 +122,8 @@ class TrainingSession:
         return [both[name] for name in sorted(both)]
 
     def _parameters(self) -> dict[str, Any]:
-        return {**self.settings, "split_used": self.split.mode, "computed_on": str(self.accelerator)}
+        used = {"split_used": self.split.mode, "computed_on": str(self.accelerator)}
+        return {**self.settings, **used, "unlabelled_images": self.unlabelled_images}
 
     def _facts(self, history: History, hashes: Mapping[str, str], seconds: float) -> dict[str, Any]:
         best = history.best()
@@ -131,6 +135,7 @@ class TrainingSession:
             "weights_sha256": hash_file(self.folder / "models" / WEIGHTS),
             "split": self.split.mode,
             "leaks": self.split.leaks,
+            "unlabelled_images": self.unlabelled_images,
             "epochs_run": len(history.rows),
             "best_epoch": int(best["epoch"]),
             "seconds": round(seconds, 1),
@@ -172,7 +177,7 @@ class TrainingSession:
             **asdict(SPLITS[training["split"]]),
             "leaking": training["leaks"],
             "device": training["computed_on"],
-            "settings": dict(self.settings),
+            "settings": {**self.settings, "unlabelled_images": self.unlabelled_images},
             "versions": package_versions(),
             **{key: training[key] for key in ("epochs_run", "best_epoch", "seconds", "seed", "weights_sha256")},
             "validation": training["validation"],

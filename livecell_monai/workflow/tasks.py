@@ -37,6 +37,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     recipe: str = "planned",
     started: float | None = None,
+    unlabelled: Sequence[str | Path] = (),
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
@@ -47,6 +48,7 @@ def train(
         settings: values over those of the configs.
         recipe: `planned`, what overlays and settings leave open is planned from the images; `original`, the report's own.
         started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
+        unlabelled: files, folders or globs of images without labels to learn from as well.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -57,13 +59,15 @@ def train(
     if recipe not in RECIPES:
         raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
     if recipe == "original":
+        if unlabelled:
+            raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
         return _run(_open_training(data, output, ["original", *overlays], settings, started))  # type: ignore[no-any-return]
     choices, head = plan(data, overlays, settings)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.yaml"
         write_plan(file, choices, head)
         # what overlays and settings say stands over the plan
-        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file))
+        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file), unlabelled)
         return _run(workflow)  # type: ignore[no-any-return]
 
 
@@ -90,12 +94,14 @@ def _open_training(
     settings: Mapping[str, Any] | None,
     started: float | None = None,
     plan: str | None = None,
+    unlabelled: Sequence[str | Path] = (),
 ) -> Any:
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),
         "output_dir": str(Path(output).resolve()),
         "started": time.monotonic() if started is None else started,
         "plan": plan,
+        "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
     }
     return open_bundle(
         find_template(), ["inference", "train"], settings, paths, overlays, run_id="training", workflow_type="train"

@@ -126,3 +126,11 @@ def test_minutes_that_cannot_be_are_refused(minutes):
 @pytest.mark.parametrize("minutes", [0, 0.0, 1e-3, 5, 600.0])
 def test_minutes_that_can_be_are_taken(minutes):
     assert Budget(minutes, 3).minutes == minutes
+
+
+def test_the_end_leaves_time_for_the_validations_behind_it(clock):
+    limit, evaluator = Budget(2, 4), Engine(lambda *_: setattr(clock, "now", clock.now + 3))
+    limit.attach(Engine(lambda *_: None), evaluator)
+    before = limit.until_s
+    evaluator.run([0])
+    assert limit.until_s == pytest.approx(before - 2 * 3)
