@@ -1,7 +1,7 @@
 """Samples per second of real training against the bare network, and against the plain MONAI pipeline, in one run.
 
-Run: `python benchmarks/training_speed.py [DATA]`; without DATA on a synthetic set of the same size. Three loops take turns, so
-that what else the machine does weighs on all alike:
+Run: `python benchmarks/training_speed.py [DATA]`; without DATA on a synthetic set of the same size. Three loops take turns,
+so that what else the machine does weighs on all alike:
 
 - training: the bundle's own trainer, from the loader to the optimiser's step, metrics and averaged weights included;
 - bare: forward, loss, backward and step of the same network in the same arithmetic on one batch that lies in memory;
@@ -22,6 +22,7 @@ import torch
 from ignite.engine import Events
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
+from page import write_section
 
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.sample import IMAGE, LABEL
@@ -123,11 +124,17 @@ def main() -> None:
                 if index > 0:
                     rates[what].append(STEPS * BATCH / seconds)
     median = {what: statistics.median(found) for what, found in rates.items()}
-    print(", ".join(f"{what} {rate:.1f}" for what, rate in median.items()), "samples per second")
-    print(f"training / bare: {statistics.median(a / b for a, b in zip(rates['training'], rates['bare'], strict=True)):.2f}")
-    print(
-        f"training / plain: {statistics.median(a / b for a, b in zip(rates['training'], rates['plain'], strict=True)):.1f}"
-    )
+    own = rates["training"]
+    ratios = {other: statistics.median(a / b for a, b in zip(own, rates[other], strict=True)) for other in ("bare", "plain")}
+    lines = [
+        "| loop | samples per second |",
+        "| --- | --- |",
+        *(f"| {what} | {rate:.1f} |" for what, rate in median.items()),
+        "",
+        f"Training over bare {ratios['bare']:.2f} (aim 0.85), over plain {ratios['plain']:.1f} (aim 4).",
+    ]
+    print("\n".join(lines))
+    write_section("Speed of training", "python benchmarks/training_speed.py", "\n".join(lines))
 
 
 if __name__ == "__main__":

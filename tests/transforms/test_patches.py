@@ -27,7 +27,7 @@ def seeded(seed=0):
 
 
 def noise(height, width, seed=0):
-    return torch.rand(height, width, generator=seeded(seed))
+    return torch.from_numpy(np.random.default_rng(seed).random((height, width), np.float32))  # `chance` is not asked
 
 
 def with_places(height, width, seed=0):
@@ -201,6 +201,19 @@ class TestSources:
         share = float(draw_patches(sources, 4000, Warp((2, 2)), seeded()).mean())
         # four sigma are 0.027
         assert share == pytest.approx(0.75, abs=0.03)
+
+    @pytest.mark.parametrize("weights", [[3.0, 1.0], [3, 1], (0.3, 0.1)])
+    def test_weights_take_the_place_of_the_areas(self, weights):
+        sources = [torch.zeros(1, 10, 30), torch.ones(1, 30, 30)]
+        share = float(draw_patches(sources, 4000, Warp((2, 2)), seeded(), weights).mean())
+        assert share == pytest.approx(0.25, abs=0.03)
+
+    def test_areas_as_weights_change_nothing_and_0_leaves_a_source_out(self):
+        sources = [torch.zeros(1, 10, 30), torch.ones(1, 30, 30)]
+        plain, same, none = (draw_patches(sources, 50, Warp((2, 2)), seeded(), each) for each in (None, [300, 900], [1, 0]))
+        assert torch.equal(plain, same)
+        assert plain.max() == 1
+        assert none.max() == 0
 
     def test_centres_lie_anywhere_in_a_source(self):
         rows, columns = 100 * draw_patches([with_places(41, 81)[1:]], 2000, Warp((1, 1), **STILL), seeded())[..., 0, 0].T

@@ -1,0 +1,95 @@
+"""What each part of the recipe brings: leave one training image out, train on the others, score the one left out.
+
+Run: `python benchmarks/ablation.py DATA [--samples N] [--only NAME ...]`; the test images of the folder DATA are not read.
+Every row is the default with one thing changed, trained on as many samples; hours for the whole table.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from page import write_section
+
+from livecell_monai.data.folder import list_samples
+from livecell_monai.sample import Sample
+from livecell_monai.workflow.tasks import evaluate, train
+
+TITLE = "What each part brings"
+QUIET = {"track": False, "show_progress": False}
+PLAIN_LIGHT = {"illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
+
+#: by row: settings of training, settings of scoring
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "the default": ({}, {}),
+    "no light fields, blur or noise": (PLAIN_LIGHT, {}),
+    "these twice as strong": ({"illumination": 1.0, "shading": 0.6, "blur": 3.0, "noise": 0.4}, {}),
+    "elastic deformation of 5 pixels": ({"elastic": 5.0}, {}),
+    "zoom of 0.8 to 1.25": ({"zoom": [0.8, 1.25]}, {}),
+    "grey values by minimum and maximum": ({"percentiles": [0.0, 100.0]}, {}),
+    "binary cross-entropy alone": ({"loss": "bce"}, {}),
+    "the same, weighted": ({"loss": "bce", "pos_weight": "auto"}, {}),
+    "focal loss": ({"loss": "focal"}, {}),
+    "no averaged weights": ({"ema": 0.0}, {}),
+    "steps instead of rise and fall": ({"lr_schedule": "step"}, {}),
+    "quarter resolution inside, twice as wide": ({"stem_stride": 4, "filters": [32, 64, 128, 256]}, {}),
+    "8 views in prediction": ({}, {"views": 8}),
+    "threshold 0.4": ({}, {"threshold": 0.4}),
+    "threshold 0.6": ({}, {"threshold": 0.6}),
+}
+
+
+def write_fold(samples: list[Sample], left_out: int, folder: Path) -> Path:
+    """A datalist whose test image is the one left out."""
+
+    def pair(sample: Sample) -> dict[str, str]:
+        return {"image": str(sample.image.resolve()), "label": str(sample.label and sample.label.resolve())}
+
+    datalist = folder / f"fold_{left_out}.json"
+    others = [pair(sample) for i, sample in enumerate(samples) if i != left_out]
+    datalist.write_text(json.dumps({"training": others, "test": [pair(samples[left_out])]}))
+    return datalist
+
+
+def score(change: tuple[dict[str, Any], dict[str, Any]], samples: list[Sample], count: int, folder: Path) -> list[float]:
+    """IoU of each image by the network that has not seen it."""
+    found = []
+    for left_out in range(len(samples)):
+        data, training = (
+            write_fold(samples, left_out, folder),
+            {**QUIET, "samples_per_epoch": count, "epochs": 1, **change[0]},
+        )
+        name = f"{left_out}-{abs(hash(json.dumps(training, sort_keys=True)))}"
+        if not (folder / name).exists():  # rows that differ in prediction only share their networks
+            train(data, folder / name, settings={**training, "epochs": 4, "samples_per_epoch": count // 4})
+        scored = evaluate(folder / name, data, folder / "scores", {"show_progress": False, **change[1]}, overwrite=True)
+        found.append(float(scored["iou"]["mean"]))
+    return found
+
+
+def main() -> None:
+    """Run the rows and write the section after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--only", nargs="*", choices=list(CHANGES))
+    asked = parser.parse_args()
+    logging.disable(logging.WARNING)
+    samples = list_samples(asked.data, "train")
+    names = " | ".join(sample.name for sample in samples)
+    lines = [f"| changed | mean IoU | {names} |", "| --- " * (2 + len(samples)) + "|"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, change in CHANGES.items():
+            if asked.only is None or name in asked.only:
+                found = score(change, samples, asked.samples, Path(folder))
+                lines.append(f"| {name} | {statistics.mean(found):.3f} | {' | '.join(f'{iou:.3f}' for iou in found)} |")
+                print(lines[-1], flush=True)
+                text = f"{asked.samples} samples each, by the network that has not seen the image.\n\n" + "\n".join(lines)
+                write_section(TITLE, f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name}", text)
+
+
+if __name__ == "__main__":
+    main()

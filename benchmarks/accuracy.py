@@ -1,0 +1,104 @@
+"""What the masks are worth after so many minutes of training: test IoU on the original grid, by the command line alone.
+
+Run: `python benchmarks/accuracy.py DATA [--only NAME ...]`, where DATA holds `t98g` and `dsb2018`. The same command for all,
+no option changed but the minutes and, where it says so, the unlabelled images. It takes as long as the minutes say in sum.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from page import write_section
+
+from livecell_monai.data.checks import check_data
+
+TITLE = "Accuracy"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row: what is trained on, for how long, and what it is to reach."""
+
+    name: str
+    folder: str
+    minutes: float
+    goal: float
+    words: str
+    unlabelled: bool = False
+    most_cells: int = 0
+
+
+WORKS = [
+    Work("t98g", "t98g", 10, 0.72, "t98g: 3 training images, 24 test images"),
+    Work("t98g-unlabelled", "t98g", 20, 0.735, "t98g with the unlabelled test images", unlabelled=True),
+    Work("t98g-short", "t98g", 0.5, 0.55, "t98g: 3 training images, 24 test images"),
+    Work("dsb2018", "dsb2018", 10, 0.91, "dsb2018: 60 training images, 40 test images"),
+    Work("dsb2018-three", "dsb2018", 10, 0.87, "dsb2018: the 3 training images with most cells", most_cells=3),
+]
+
+
+def choose_data(work: Work, root: Path, folder: Path) -> Path:
+    """The data folder, or a datalist of the training images with most cells."""
+    data = root / work.folder
+    if not work.most_cells:
+        return data
+    found = [finding for finding in check_data(data) if finding.role == "train"]
+    names = [finding.name for finding in sorted(found, key=lambda finding: -(finding.cells or 0))[: work.most_cells]]
+
+    def pairs(role: str, keep: set[str] | None = None) -> list[dict[str, str]]:
+        images = sorted((data / role / "images").iterdir())
+        return [
+            {"image": str(image.resolve()), "label": str((data / role / "labels" / image.name).resolve())}
+            for image in images
+            if keep is None or image.stem in keep
+        ]
+
+    datalist = folder / f"{work.name}.json"
+    datalist.write_text(json.dumps({"training": pairs("train", set(names)), "test": pairs("test")}))
+    return datalist
+
+
+def run(work: Work, root: Path, folder: Path) -> list[str]:
+    """Train, score, and give the row of the table."""
+    data, model, scores = choose_data(work, root, folder), folder / work.name, folder / f"{work.name}-scores"
+    livecell = [sys.executable, "-m", "livecell_monai.cli"]
+    train = [*livecell, "train", str(data), "--output", str(model), "--minutes", str(work.minutes), "--set", "track=false"]
+    if work.unlabelled:
+        train += ["--unlabelled", str(root / work.folder / "test" / "images")]
+    start = time.perf_counter()
+    subprocess.run(train, check=True)
+    seconds = time.perf_counter() - start
+    subprocess.run([*livecell, "evaluate", str(model), str(data), "--output", str(scores)], check=True)
+    iou = json.loads((scores / "scores.json").read_text())["iou"]
+    low, high = iou["interval_95"]
+    validation = json.loads((model / "configs" / "metadata.json").read_text())["training"]["validation"]["iou"]
+    reached = f"**{iou['mean']:.3f}** ({low:.3f} .. {high:.3f})"
+    return [work.words, f"{work.minutes:g}", f"{seconds:.0f} s", f"{validation:.3f}", reached, f"{work.goal:g}"]
+
+
+def main() -> None:
+    """Run the works and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="*", choices=[work.name for work in WORKS])
+    parser.add_argument("--keep", type=Path, help="folder for the bundles and scores")
+    asked = parser.parse_args()
+    rows = [["work", "minutes", "took", "validation IoU", "test IoU, mean over images (95 %)", "aim"], ["---"] * 6]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for work in WORKS:
+            if asked.only is None or work.name in asked.only:
+                rows.append(run(work, asked.data, folder))
+                table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+                write_section(TITLE, "python benchmarks/accuracy.py $LIVECELL_DATA", table)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""`docs/benchmarks.md`: one section a benchmark, written anew when it has run, beside what it ran on."""
+
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Every figure was measured by the command that stands over it, on the machine that stands under it. `make benchmark` runs
+them all; `LIVECELL_DATA` names the folder of the real data.
+"""
+
+
+def write_section(title: str, command: str, text: str) -> None:
+    """Put a section into the page in place of the one of the same title, or at its end.
+
+    Args:
+        title: heading of the section.
+        command: what repeats it.
+        text: Markdown.
+    """
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else HEAD
+    head, *sections = page.split("\n## ")
+    found = {section.split("\n", 1)[0]: section.rstrip() for section in sections}
+    found[title] = f"{title}\n\n`{command}`\n\n{text.strip()}\n\n{describe_machine()}"
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text("\n\n## ".join([head.rstrip(), *found.values()]) + "\n", encoding="utf-8")
+
+
+def describe_machine() -> str:
+    """One line: date, processor, threads, what a matrix product reaches, versions."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("livecell-monai", "torch", "monai"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    day = datetime.now(UTC).date().isoformat()
+    return f"*{day}; {_processor()}, {cores} cores, {measure_product():.0f} GFLOP/s in a bf16 matrix product; {versions}.*"
+
+
+def measure_product(size: int = 2048, rounds: int = 5) -> float:
+    """GFLOP/s of a large bf16 matrix product."""
+    left, right = torch.randn(2, size, size, dtype=torch.bfloat16)
+    left @ right
+    start = time.perf_counter()
+    for _ in range(rounds):
+        left @ right
+    return rounds * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def _processor() -> str:
+    if platform.system() == "Linux":
+        lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout.splitlines()
+        found = [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model name")]
+        if found:
+            return found[0]
+    return platform.processor() or platform.machine()

@@ -1,0 +1,162 @@
+"""Masks per second from files to files, against plain MONAI in one run; the network's FLOP/s; memory; growth with the image.
+
+Run: `python benchmarks/prediction_speed.py [BUNDLE IMAGES]`; without them on a synthetic set with a bundle of half a minute.
+Plain MONAI is the same network in float32 and torch's own memory format under `SlidingWindowInferer`, windows of 256 with an
+overlap of 0.5, one image at a time, as its tutorials have it.
+"""
+
+import logging
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from monai.inferers import SlidingWindowInferer
+from monai.transforms import Compose
+from page import measure_product, write_section
+from torch.utils.flop_counter import FlopCounterMode
+
+from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.metrics import score_mask
+from livecell_monai.workflow.opening import open_bundle
+from livecell_monai.workflow.tasks import predict, train
+
+ROUNDS = 3
+QUIET = {"show_progress": False}
+EDGES = (512, 1024, 2048, 4096, 8192)
+
+
+def open_inference(bundle: Path, images: Path, **settings: Any) -> Any:
+    """The bundle's parser with its weights loaded."""
+    paths = {"dataset_dir": str(images), "output_dir": str(bundle / "unused")}
+    workflow = open_bundle(bundle, ["inference"], {**QUIET, **settings}, paths, run_id="inferring")
+    workflow.initialize()
+    return workflow.parser
+
+
+def predict_plainly(bundle: Path, images: Path, output: Path) -> None:
+    """Plain MONAI: fp32, small windows, read, predict and write in turn."""
+    parser = open_inference(bundle, images, accelerator="cpu-fp32")
+    read = Compose(parser.get_parsed_content("preprocessing").transforms)
+    after = Compose(parser.get_parsed_content("postprocessing").transforms)
+    network = parser.get_parsed_content("network_def").to(memory_format=torch.contiguous_format).eval()
+    inferer = SlidingWindowInferer((256, 256), sw_batch_size=1, overlap=0.5, mode="gaussian", padding_mode="replicate")
+    output.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad():
+        for item in parser.get_parsed_content("items"):
+            sample = read(dict(item))
+            sample["pred"] = inferer(sample["image"].as_tensor()[None], network)[0]
+            mask = np.asarray(after(sample)["pred"][0]) > 0
+            tifffile.imwrite(output / f"{item['name']}.tif", mask.astype(np.uint8) * 255, compression="zlib")
+
+
+def compare(bundle: Path, images: Path, folder: Path) -> tuple[float, float, float]:
+    """(our images per second, ratio to plain MONAI's, IoU of the two's masks), rounds in turns."""
+    ways = {
+        "ours": lambda output: predict(bundle, [images], output, QUIET, overwrite=True),
+        "plain": lambda output: predict_plainly(bundle, images, output),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(ROUNDS + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way(folder / name)
+            if index > 0:
+                seconds[name].append(time.perf_counter() - start)
+    masks = sorted((folder / "plain").glob("*.tif"))
+    same = [score_mask(tifffile.imread(folder / "ours" / path.name) > 0, tifffile.imread(path)).iou for path in masks]
+    ratio = statistics.median(b / a for a, b in zip(seconds["ours"], seconds["plain"], strict=True))
+    return len(masks) / statistics.median(seconds["ours"]), ratio, statistics.mean(same)
+
+
+def measure_flops(parser: Any) -> float:
+    """Share of a large bf16 matrix product's FLOP/s that the network reaches on 1024 x 1024."""
+    network, inferer = parser.get_parsed_content("network"), parser.get_parsed_content("inferer")
+    image = torch.rand(1, 1, 1024, 1024)
+    counter = FlopCounterMode(display=False)  # type: ignore[no-untyped-call]
+    with torch.no_grad(), counter:
+        inferer(image, network)
+    operations = float(counter.get_total_flops())
+    shares = []
+    for _ in range(ROUNDS):
+        product = measure_product() * 1e9
+        start = time.perf_counter()
+        with torch.no_grad():
+            for _ in range(5):
+                inferer(image, network)
+        shares.append(5 * operations / (time.perf_counter() - start) / product)
+    return statistics.median(shares)
+
+
+def measure_growth(parser: Any) -> list[tuple[float, float]]:
+    """(megapixels, milliseconds per megapixel) of the network over images of growing size."""
+    network, inferer = parser.get_parsed_content("network"), parser.get_parsed_content("inferer")
+    found = []
+    for edge in EDGES:
+        image = torch.rand(1, 1, edge, edge)
+        times = []
+        with torch.no_grad():
+            for _ in range(1 + max(1, 4096 // edge)):
+                start = time.perf_counter()
+                inferer(image, network)
+                times.append(time.perf_counter() - start)
+        found.append((edge**2 / 1e6, 1e9 * min(times[1:] or times) / edge**2))
+    return found
+
+
+def measure_memory(bundle: Path, image: Path, folder: Path) -> float:
+    """MB of resident memory of the command that predicts one image."""
+    command = [
+        sys.executable,
+        "-m",
+        "livecell_monai.cli",
+        "predict",
+        str(bundle),
+        str(image),
+        "--output",
+        str(folder / "one"),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure, print and write the section."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if len(sys.argv) > 2:
+            bundle, images = Path(sys.argv[1]), Path(sys.argv[2])
+        else:
+            data = write_sample_set(folder / "cells", train=3, test=12)
+            bundle, images = folder / "model", data / "test" / "images"
+            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5})
+        memory = measure_memory(bundle, next(images.iterdir()), folder)
+        rate, ratio, same = compare(bundle, images, folder)
+        parser = open_inference(bundle, images)
+        flops, growth = measure_flops(parser), measure_growth(parser)
+    slopes = [cost for _, cost in growth]
+    lines = [
+        "| what | measured | aim |",
+        "| --- | --- | --- |",
+        f"| images per second, files in and masks out | {rate:.1f} | |",
+        f"| over plain MONAI | {ratio:.1f} | 5 |",
+        f"| IoU of the two's masks | {same:.4f} | 0.995 |",
+        f"| FLOP/s over those of a large bf16 matrix product | {flops:.2f} | 0.5 |",
+        f"| resident memory, one image | {memory:.0f} MB | 1000 MB |",
+        *(f"| ms per megapixel at {size:.2f} megapixels | {cost:.0f} | |" for size, cost in growth),
+        f"| largest over least of these | {max(slopes) / min(slopes):.2f} | 1.15 |",
+    ]
+    print("\n".join(lines))
+    write_section("Speed of prediction", "python benchmarks/prediction_speed.py", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
