@@ -23,7 +23,7 @@ demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 m
 	@mkdir -p $(DEMO)
 	$(BIN)/livecell sample $(DEMO)/cells
 	$(BIN)/livecell check $(DEMO)/cells
-	cd $(DEMO) && ../$(BIN)/livecell train cells --output model --epochs 4 --set samples_per_epoch=640
+	cd $(DEMO) && ../$(BIN)/livecell train cells --output model --minutes 2
 	$(BIN)/livecell evaluate $(DEMO)/model $(DEMO)/cells --output $(DEMO)/scores
 	$(BIN)/livecell predict $(DEMO)/model $(DEMO)/cells/test/images --output $(DEMO)/masks --overlay
 	@echo "Everything lies in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
@@ -44,9 +44,13 @@ lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: $(READY)  ## what the README's figures on speed come from
+benchmark: $(READY)  ## what docs/benchmarks.md comes from; hours, with the data in the folder that LIVECELL_DATA names
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/prediction_speed.py
+	$(BIN)/python benchmarks/accuracy.py $(LIVECELL_DATA)
+	$(BIN)/python benchmarks/ablation.py $(LIVECELL_DATA)/t98g
+	$(BIN)/python benchmarks/peers/compare.py $(LIVECELL_DATA)/t98g --minutes 10
 
 clean:  ## remove what the targets made, .venv too
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

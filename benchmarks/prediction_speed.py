@@ -80,7 +80,7 @@ def measure_flops(parser: Any) -> float:
     """Share of a large bf16 matrix product's FLOP/s that the network reaches on 1024 x 1024."""
     network, inferer = parser.get_parsed_content("network"), parser.get_parsed_content("inferer")
     image = torch.rand(1, 1, 1024, 1024)
-    counter = FlopCounterMode(display=False)  # type: ignore[no-untyped-call]
+    counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         inferer(image, network)
     operations = float(counter.get_total_flops())

@@ -11,6 +11,7 @@ SMALL: dict[str, Any] = {
     "track": False,
     "show_progress": False,
     "working_size": 1.0,
+    "keep": "best",
     "epochs": 2,
     "samples_per_epoch": 8,
     "batch_size": 4,

@@ -146,7 +146,7 @@ class TestJourney:
         scores, best, places, following = journey.said["train"].out.splitlines()
         assert scores.startswith("validation IoU 0.")
         assert "leaks" not in scores
-        assert best.startswith("best epoch ")
+        assert best.startswith("weights of epoch ")
         assert " of 2, " in best
         assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
         assert following == "next: livecell predict model IMAGES --output MASKS; livecell compare"

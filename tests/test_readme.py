@@ -31,6 +31,8 @@ def run_livecell(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         given = ["--size", "128", "--test", "2"]
     if words[1] == "train" and not any(word.startswith("filters=") for word in words):
         given += ["--set", "filters=[4,8]"]
+    minutes = {index + 1 for index, word in enumerate(words) if word == "--minutes"}
+    words = ["0.05" if index in minutes else word for index, word in enumerate(words)]
     monkeypatch.setattr(sys, "argv", [*words, *given])
     with pytest.raises(SystemExit) as stopped:
         cli.main()

@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     "contrast": _AT_LEAST_1,
     "stretch": _AT_LEAST_1,
     **dict.fromkeys(("elastic", "illumination", "shading", "blur", "noise", "weight_decay"), _AT_LEAST_0),
+    "keep": ("best or last", lambda value: value in ("best", "last")),
     "ema": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
     "lr": _number("above 0", lambda value: value > 0),
     "lr_gamma": _number("above 0 and at most 1", lambda value: 0 < value <= 1),

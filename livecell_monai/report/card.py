@@ -23,10 +23,11 @@ LIMITS = """\
 - They come from one set of cells, one microscope and one way to annotate. Another cell line, contrast, magnification or
   hand that draws is untested.
 - {limit}
-- The epoch was chosen by the validation score, which makes that score slightly optimistic in itself.
-- They count pixels, not cells: two cells merged into one cost few pixels.
+{chosen}- They count pixels, not cells: two cells merged into one cost few pixels.
 
 Score the bundle on test images that you have annotated yourself, with `livecell evaluate`, before you rely on it."""
+
+CHOSEN = "- The epoch was chosen by the validation score, which makes that score slightly optimistic in itself.\n"
 
 USAGE = """\
 ## How to use
@@ -68,7 +69,8 @@ class CardFacts:
         measured_on: what was scored, and on which grid.
         limit: what the split leaves the score unable to say.
         epochs_run: epochs trained.
-        best_epoch: epoch of the weights, counted from 1.
+        kept_epoch: epoch of the weights, counted from 1.
+        is_chosen: whether that epoch was chosen by its validation score; else it is the last.
         seconds: duration of the training in s.
         device: what it ran on, such as "cpu" or the name of the GPU.
         validation: scores by name, such as IoU, accuracy and loss.
@@ -87,7 +89,8 @@ class CardFacts:
     measured_on: str
     limit: str
     epochs_run: int
-    best_epoch: int
+    kept_epoch: int
+    is_chosen: bool
     seconds: float
     device: str
     validation: Mapping[str, float]
@@ -103,7 +106,7 @@ def render_card(facts: CardFacts) -> str:
     Args:
         facts: what the run knows of itself; every text in it is shown as text, whatever markup it holds.
     """
-    limits = LIMITS.format(limit=escape(facts.limit))
+    limits = LIMITS.format(limit=escape(facts.limit), chosen=CHOSEN if facts.is_chosen else "")
     sections = (_render_head(facts), _render_images(facts), _render_validation(facts), limits, USAGE)
     tail = (_render_settings(facts), _render_provenance(facts), LICENCE)
     return "\n\n".join(sections + tail) + "\n"
@@ -163,7 +166,7 @@ def _render_images(facts: CardFacts) -> str:
 {table}
 
 Trained for {facts.epochs_run} epochs in {_duration(facts.seconds)} on {escape(facts.device)}; the weights are those of
-epoch {facts.best_epoch}, the best by validation."""
+epoch {facts.kept_epoch}, {"the best by validation" if facts.is_chosen else "the last"}."""
 
 
 def _render_validation(facts: CardFacts) -> str:
@@ -176,7 +179,7 @@ Split: {escape(facts.split)}
 
 {warning}## Scores
 
-At epoch {facts.best_epoch}, measured on {escape(facts.measured_on)}.
+At epoch {facts.kept_epoch}, measured on {escape(facts.measured_on)}.
 
 {_table(("score", "value"), rows, numbers_from=1)}"""
 

@@ -17,6 +17,7 @@ from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
 from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
 from livecell_monai.data.split import Split
+from livecell_monai.data.writing import atomic_path
 from livecell_monai.network import UNet
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Sample
 from livecell_monai.workflow.accelerator import Accelerator
@@ -36,7 +37,7 @@ class Run(Protocol):
         """Note the metrics of one epoch."""
 
     def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Note the best scores and keep the files of a folder."""
+        """Note the scores of the weights that are kept, and keep the files of a folder."""
 
 
 class Tracker(Protocol):
@@ -110,6 +111,9 @@ class TrainingSession:
             history = History(self.evaluator, run.log_epoch)
             history.attach(self.trainer)
             self.trainer.run()
+            if self.settings["keep"] == "last":
+                with atomic_path(self.folder / "models" / WEIGHTS) as temporary:
+                    torch.save(self.network.state_dict(), temporary)
             training = self._facts(history, hashes, time.monotonic() - started)
             load_weights(self.network, self.folder / "models" / WEIGHTS)
             self._write(history, training)
@@ -126,7 +130,7 @@ class TrainingSession:
         return {**self.settings, **used, "unlabelled_images": self.unlabelled_images}
 
     def _facts(self, history: History, hashes: Mapping[str, str], seconds: float) -> dict[str, Any]:
-        best = history.best()
+        kept = history.rows[-1] if self.settings["keep"] == "last" else history.best()
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "data": self.data_name,
@@ -137,11 +141,11 @@ class TrainingSession:
             "leaks": self.split.leaks,
             "unlabelled_images": self.unlabelled_images,
             "epochs_run": len(history.rows),
-            "best_epoch": int(best["epoch"]),
+            "kept_epoch": int(kept["epoch"]),
             "seconds": round(seconds, 1),
             "seed": self.settings["seed"],
             "computed_on": str(self.accelerator),
-            "validation": {name: best[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
+            "validation": {name: kept[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
             "validated_on": SPLITS[self.split.mode].measured_on,
         }
 
@@ -179,12 +183,13 @@ class TrainingSession:
             "device": training["computed_on"],
             "settings": {**self.settings, "unlabelled_images": self.unlabelled_images},
             "versions": package_versions(),
-            **{key: training[key] for key in ("epochs_run", "best_epoch", "seconds", "seed", "weights_sha256")},
+            "is_chosen": self.settings["keep"] == "best",
+            **{key: training[key] for key in ("epochs_run", "kept_epoch", "seconds", "seed", "weights_sha256")},
             "validation": training["validation"],
         }
 
     def _panels(self) -> list[Panel]:
-        """Image, prediction and truth of the first validation samples, by the best weights."""
+        """Image, prediction and truth of the first validation samples, by the weights that are kept."""
         panels: list[Panel] = []
 
         def keep() -> None:

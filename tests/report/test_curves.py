@@ -27,14 +27,14 @@ def line(axes, name):
     return next(line for line in axes.lines if line.get_label() == name)
 
 
-def test_titles_give_the_values_of_the_best_epoch():
+def test_titles_give_the_values_of_the_kept_epoch():
     loss, iou, accuracy = draw_curves(run(60, best=40)).axes
     assert loss.get_title() == f"Loss: validation {exp(-40 / 9) + 0.1:.3f} at epoch 40"
     assert iou.get_title() == "Mean IoU: validation 0.800 at epoch 40"
     assert accuracy.get_title() == "Pixel accuracy: validation 0.904 at epoch 40"
 
 
-def test_every_panel_marks_the_best_epoch():
+def test_every_panel_marks_the_kept_epoch():
     for axes in draw_curves(run(60, best=40)).axes:
         assert list(line(axes, "best validation IoU (epoch 40)").get_xdata()) == [40, 40]
 

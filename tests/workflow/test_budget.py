@@ -21,24 +21,31 @@ def clock(monkeypatch):
     return turned
 
 
-def train(limit, clock, batches=10, takes=0.1, validation=0.0, ahead=0.0):
+def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_measured=False):
     """Run an engine whose iterations take so many seconds, after reading that took `ahead`; the budget's and its readings.
 
+    Each epoch is followed by a validation that takes as long as the next of `validation`, the last one again and again.
+
     Returns:
-        (done after each iteration, clock at the end of each epoch, iterations of each epoch)
+        (done after each iteration, clock at the end of each epoch ahead of its validation, iterations of each epoch)
     """
-    done, ends, lengths = [], [], []
-    trainer = Engine(lambda *_: setattr(clock, "now", clock.now + takes))
-    limit.attach(trainer)
+    done, ends, lengths, left = [], [], [], list(validation)
+
+    def spend(seconds):
+        clock.now += seconds
+
+    trainer = Engine(lambda *_: spend(takes))
+    evaluator = Engine(lambda *_: spend(left.pop(0) if len(left) > 1 else left[0]))
+    limit.attach(trainer, evaluator if is_measured else None)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
 
     @trainer.on(Events.EPOCH_COMPLETED)
     def validate():
         ends.append(clock.now)
         lengths.append(trainer.state.iteration - sum(lengths))
-        clock.now += validation
+        evaluator.run([0])
 
-    clock.now += ahead
+    spend(ahead)
     trainer.run(range(batches), max_epochs=limit.epochs, epoch_length=limit.epoch_length(batches))
     return done, ends, lengths
 
@@ -62,13 +69,13 @@ class TestByTheClock:
     @pytest.mark.parametrize("validation", [0.0, 2.0])
     def test_the_last_epoch_ends_in_time_however_fast_the_machine(self, clock, takes, validation):
         limit = Budget(2, 5)
-        _, ends, lengths = train(limit, clock, takes=takes, validation=validation)
+        _, ends, lengths = train(limit, clock, takes=takes, validation=[validation])
         assert len(ends) == 5
         assert limit.until_s - 1e-6 <= ends[-1] < limit.until_s + takes + 1e-6 < CALLED + 120
         assert sum(lengths) == pytest.approx((114 - 4 * validation) / takes, rel=0.1)
 
     def test_time_of_validation_is_taken_from_the_slices(self, clock):
-        _, ends, lengths = train(Budget(2, 4), clock, validation=10.0)
+        _, ends, lengths = train(Budget(2, 4), clock, validation=[10.0])
         _, _, lengths_without = train(Budget(2, 4, started=clock.now), clock)
         assert [end - CALLED for end in ends] == pytest.approx([28.5, 57, 85.5, 114], abs=0.11)
         assert lengths[0] == pytest.approx(lengths_without[0], abs=1)
@@ -76,7 +83,7 @@ class TestByTheClock:
 
     @pytest.mark.parametrize(("takes", "validation"), [(40.0, 0.0), (0.5, 40.0)])
     def test_every_epoch_has_an_iteration_however_slow_the_machine(self, clock, takes, validation):
-        done, ends, lengths = train(Budget(1, 5), clock, takes=takes, validation=validation)
+        done, ends, lengths = train(Budget(1, 5), clock, takes=takes, validation=[validation])
         assert len(ends) == 5
         assert min(lengths) == 1
         assert done[-1] == 1.0
@@ -102,6 +109,35 @@ class TestByTheClock:
     def test_few_batches_are_gone_through_again_and_again(self, clock):
         _, _, lengths = train(Budget(1, 2), clock, batches=3)
         assert lengths == pytest.approx([270, 270], abs=2)
+
+
+class TestValidation:
+    @pytest.mark.parametrize("validation", [0.0, 0.5, 3.0, 8.0])
+    def test_two_of_them_and_the_writing_fit_behind_the_last_epoch(self, clock, validation):
+        _, ends, _ = train(Budget(2, 5), clock, validation=[validation], is_measured=True)
+        assert CALLED + 119 - 1e-6 < ends[-1] + 2 * validation + budget.FINISH_S < CALLED + 120 + 0.2
+
+    def test_that_is_not_measured_would_make_it_late(self, clock):
+        _, ends, _ = train(Budget(2, 5), clock, validation=[8.0])
+        assert ends[-1] + 2 * 8 + budget.FINISH_S > CALLED + 130
+
+    def test_the_latest_one_counts(self, clock):
+        limit = Budget(2, 3)
+        train(limit, clock, validation=[9.0, 2.0, 1.0], is_measured=True)
+        assert limit.until_s == pytest.approx(CALLED + 120 - 6 - 2 * 1)
+
+    def test_never_takes_more_than_its_part(self, clock):
+        limit = Budget(1, 3)
+        _, ends, _ = train(limit, clock, validation=[100.0], is_measured=True)
+        assert limit.until_s == pytest.approx(CALLED + 0.7 * 60)
+        assert len(ends) == 3
+
+    @pytest.mark.parametrize("validation", [(1.0, 9.0, 9.0), (9.0, 1.0, 1.0)], ids=["slower", "faster"])
+    def test_done_never_falls(self, clock, validation):
+        """The first validation reads the files, so the later ones are shorter."""
+        done, _, _ = train(Budget(1, 6), clock, validation=validation, is_measured=True)
+        assert done == sorted(done)
+        assert done[-1] == 1.0
 
 
 class TestByIterations:

@@ -110,7 +110,7 @@ class TestTrainedBundle:
         assert (training["split"], training["leaks"], training["seed"]) == ("region", False, 0)
         assert training["epochs_run"] == 4
         rows = (bundle / "docs" / "history.csv").read_text().splitlines()
-        best = dict(zip(rows[0].split(","), map(float, rows[training["best_epoch"]].split(",")), strict=True))
+        best = dict(zip(rows[0].split(","), map(float, rows[training["kept_epoch"]].split(",")), strict=True))
         assert training["validation"] == {name: best[f"val_{name}"] for name in ("iou", "accuracy", "loss")}
         assert best["val_iou"] == max(float(row.split(",")[rows[0].split(",").index("val_iou")]) for row in rows[1:])
 

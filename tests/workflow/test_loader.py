@@ -8,8 +8,9 @@ from worlds import border_of, picture_of, some_cells
 from livecell_monai.transforms import Appearance, Warp
 from livecell_monai.workflow import PatchLoader
 
-PLAIN = Appearance(contrast=1.0, brightness=0.0, gamma=1.0)
-LOUD = Appearance(probability=1.0, contrast=1.5, brightness=1.0, gamma=1.0, noise=0.3)
+OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
+PLAIN = Appearance(**OFF)
+LOUD = Appearance(1.0, **{**OFF, "contrast": 1.5, "brightness": 1.0, "noise": 0.3})
 WARP = Warp((24, 32))
 
 
@@ -122,6 +123,46 @@ class TestBatch:
         assert (loader.stacks[0][2] == 1).all()
         assert not (loader.stacks[1][2] == 1).all()
         assert set(next(iter(load([without])))) == {"image", "label"}
+
+
+class TestTaught:
+    """Stacks whose labels a network has made, beside those that were annotated."""
+
+    def loader(self, areas, share=None, count=2000):
+        """Annotated samples of value 0 and taught stacks of value 1 to 2, of these areas in pixels."""
+        annotated = [{key: torch.zeros(1, 10, area // 10) for key in ("image", "label")} for area in areas[0]]
+        loader = load(annotated, batch_size=count, samples_per_epoch=count, weighted=True, warp=Warp((1, 1)))
+        assert planes(loader)[:, 0].max() == 0
+        loader.taught = [torch.full((3, 10, area // 10), 1.0 + index) for index, area in enumerate(areas[1])]
+        loader.share = loader.share if share is None else share
+        return loader
+
+    @pytest.mark.parametrize("share", [None, 0.1, 0.8])
+    @pytest.mark.parametrize("areas", [((400,), (400,)), ((400, 400), (100,)), ((100,), (900, 900, 900))], ids=str)
+    def test_have_their_share_however_many_pixels_they_hold(self, share, areas):
+        drawn = planes(self.loader(areas, share))[:, 0]
+        # four sigma of a share of 2000 patches are 0.045
+        assert float((drawn > 0.5).float().mean()) == pytest.approx(0.5 if share is None else share, abs=0.045)
+
+    def test_are_drawn_by_area_among_themselves(self):
+        drawn = planes(self.loader(((500,), (300, 900))))[:, 0].round()
+        assert float((drawn == 2).sum() / (drawn >= 1).sum()) == pytest.approx(0.75, abs=0.06)
+
+    def test_leave_the_weight_of_each_pixel_as_it_is(self):
+        loader = self.loader(((400,), (400,)), count=200)
+        image, _, weight = planes(loader).unbind(1)
+        assert torch.equal(weight, torch.ones_like(weight))
+        loader.taught = [torch.cat([torch.ones(1, 10, 40), torch.zeros(2, 10, 40)])]
+        image, _, weight = planes(loader).unbind(1)
+        assert torch.equal(weight.round(), 1 - image.round())
+        assert 50 < float(image.sum()) < 150
+
+    def test_weights_are_there_where_they_are_asked_for(self):
+        assert "border" not in next(iter(load([sample_of(0)])))
+        (batch, *_) = load([sample_of(0)], weighted=True)
+        assert torch.allclose(batch["border"], torch.ones(1))
+        (bordered, *_) = load([sample_of(0, border=True)], weighted=True)
+        assert bordered["border"].max() > 2
 
 
 class TestChance:

@@ -88,7 +88,7 @@ class TestTracker:
 
         names = {f"{side}_{score}" for side in ("train", "val") for score in ("loss", "iou", "accuracy")} | {"lr"}
         assert [(epoch, set(metrics)) for _, epoch, metrics in notebook.told[2:4]] == [(1, names), (2, names)]
-        best = notebook.told[1 + result["best_epoch"]][2]
+        best = notebook.told[1 + result["kept_epoch"]][2]
         assert notebook.told[4][2] == {score: best[f"val_{score}"] for score in ("loss", "iou", "accuracy")}
 
     def test_gets_the_bundle_when_it_is_complete(self, notebook, folder, tmp_path):

@@ -60,7 +60,7 @@ class TestTrain:
             [0.02, 0.02, 0.002, 0.002]
         )
 
-    def test_model_is_that_of_the_best_epoch_and_last_that_of_the_last(self, trained, tmp_path):
+    def test_model_is_that_of_the_kept_epoch_and_last_that_of_the_last(self, trained, tmp_path):
         # the rate is 0 but for rounding after the first epoch, so that batch norm alone moves on
         train_small(trained[0], tmp_path / "model", lr=1e-30, lr_gamma=1.0)
         assert weights(tmp_path / "model", "last.pt")["model"].keys() == weights(tmp_path / "model").keys()
@@ -78,6 +78,18 @@ class TestTrain:
         first, again, other = (weights(tmp_path / name) for name in "abc")
         assert all(torch.equal(value, again[name]) for name, value in first.items())
         assert not all(torch.equal(value, other[name]) for name, value in first.items())
+
+    def test_keeps_the_last_epoch_where_that_is_asked(self, folder, tmp_path):
+        # at this rate the epochs go up and down, and the last is not the best
+        result = train_small(folder, tmp_path / "model", epochs=4, lr=0.3, ema=0.0, lr_schedule="step", keep="last")
+        rows = read_table(tmp_path / "model" / "docs" / "history.csv")
+        assert result["kept_epoch"] == 4
+        assert result["validation"]["iou"] == pytest.approx(float(rows[-1]["val_iou"]))
+        last, kept = weights(tmp_path / "model", "last.pt")["model"], weights(tmp_path / "model")
+        assert all(torch.equal(value, kept[name]) for name, value in last.items())
+        card = (tmp_path / "model" / "docs" / "README.md").read_text()
+        assert "epoch 4, the last." in card
+        assert "was chosen by the validation score" not in card
 
     def test_stops_early(self, folder, tmp_path):
         result = train_small(folder, tmp_path / "model", epochs=20, patience=1, lr=1e-30, ema=0.0)
