@@ -34,6 +34,14 @@ def write_section(title: str, command: str, text: str) -> None:
     PAGE.write_text("\n\n## ".join([head.rstrip(), *found.values()]) + "\n", encoding="utf-8")
 
 
+def read_rows(title: str) -> list[list[str]]:
+    """Cells of the rows of a section's table, without its head; none where there is no such section."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    section = next((part for part in page.split("\n## ") if part.split("\n", 1)[0] == title), "")
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return rows[2:]
+
+
 def describe_machine() -> str:
     """One line: date, processor, threads, what a matrix product reaches, versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("livecell-monai", "torch", "monai"))

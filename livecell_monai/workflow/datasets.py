@@ -47,7 +47,7 @@ class ReadableDataset(IterableDataset[Any]):
 
 
 def build_validation_dataset(
-    split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int
+    split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int, most: int | None = None
 ) -> Dataset:
     """What the network is judged on after each epoch.
 
@@ -59,10 +59,12 @@ def build_validation_dataset(
         transform: reads and prepares a sample without chance.
         augmented: batches of training.
         samples_per_epoch: number of samples in an epoch of training.
+        most: number of draws that is not to be passed, where time is short; None for no limit.
     """
     if not split.leaks:
         return CacheDataset(to_items(split.validation), transform, num_workers=None, progress=False)
     draws = max(1, round(0.15 * samples_per_epoch))
+    draws = draws if most is None else min(draws, most)
     samples = (_plain(batch, i) for batch in _endless(augmented) for i in range(len(batch[IMAGE])))
     return Dataset(list(itertools.islice(samples, draws)))
 

@@ -92,6 +92,10 @@ class TestBuildValidationDataset:
         assert len(samples) == count
         assert {tuple(sample["image"].shape) for sample in samples} == {(1, 32, 48)}
 
+    def test_there_may_be_a_limit_to_the_draws(self, tmp_path):
+        split = self.split(tmp_path, "original")
+        assert len(build_validation_dataset(split, PLAIN, self.augmented(split), 1773, most=5)) == 5
+
     def test_draws_differ_from_each_other_and_are_drawn_once(self, tmp_path):
         split = self.split(tmp_path, "original")
         data = build_validation_dataset(split, PLAIN, self.augmented(split), 40)

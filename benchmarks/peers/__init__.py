@@ -1,0 +1,1 @@
+"""The tools that users compare us with, each behind the one interface of `interface.py`; `compare.py` runs them all."""
