@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def predict_plainly(bundle: Path, images: Path, output: Path) -> None:
 
 def compare(bundle: Path, images: Path, folder: Path) -> tuple[float, float, float]:
     """(our images per second, ratio to plain MONAI's, IoU of the two's masks), rounds in turns."""
-    ways = {
+    ways: dict[str, Callable[[Path], Any]] = {
         "ours": lambda output: predict(bundle, [images], output, QUIET, overwrite=True),
         "plain": lambda output: predict_plainly(bundle, images, output),
     }

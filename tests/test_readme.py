@@ -90,4 +90,4 @@ def test_the_readme_shows_a_picture_that_is_there():
 
 def test_the_figures_are_filled_in():
     assert not re.search(r"FIGURES|TODO|TBD|XXX", README)
-    assert re.search(r"\| the default \| 0\.\d+ \|", README)
+    assert re.search(r"\| \*\*0\.\d+\*\* \(0\.\d+ \.\. 0\.\d+\) \|", README)

@@ -39,8 +39,8 @@ def train(
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
-    epochs = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
-    print(f"{epochs}, {result['seconds']:.0f} s, {result['computed_on']}")
+    which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
+    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {output}, card: {output / 'docs' / 'README.md'}, curves: {output / 'docs' / 'curves.png'}")
     print(f"next: livecell predict {output} IMAGES --output MASKS; livecell compare")
 

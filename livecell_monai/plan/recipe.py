@@ -42,8 +42,9 @@ def plan_training(fingerprint: Fingerprint, minutes: float = 0.0, multiple: int 
     plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
     if minutes > 0:
         plan["epochs"] = _choose_epochs(minutes)
-    plan["patch_size"] = _choose_patch_size(fingerprint, working.value, multiple)
-    plan["batch_size"] = _choose_batch_size(plan["patch_size"].value, minutes)
+    patch = _choose_patch_size(fingerprint, working.value, multiple)
+    plan["batch_size"] = _choose_batch_size(patch.value, minutes)
+    plan["patch_size"] = patch
     plan["zoom"] = _choose_zoom(fingerprint)
     return plan
 

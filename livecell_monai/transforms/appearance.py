@@ -58,11 +58,12 @@ class Appearance:
         return (chance < self.probability).to(images)
 
     def _bend(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        exponent = self.gamma ** (_signed(images, generator) * self._on(images, generator))
+        exponent, on = self.gamma ** _signed(images, generator), self._on(images, generator) > 0
         low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
         span = (high - low).clamp(min=1e-6)
         # the hundredth keeps clear of powers of 0, whose cost on a CPU is many times that of others
-        return ((images - low) / span + 0.01).pow(exponent) * span + low
+        bent = (((images - low) / span + 0.01) / 1.01).pow(exponent) * 1.01 - 0.01
+        return torch.where(on, bent * span + low, images)
 
     def _field(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A smooth field (B, 1, Y, X) in about [-1, 1], 0 where the change does not happen."""

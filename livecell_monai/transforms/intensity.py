@@ -28,6 +28,7 @@ class StandardiseRobust(Transform):  # type: ignore[misc]
 
     def __init__(self, percentiles: Sequence[float] = (0.1, 99.9)) -> None:
         are_two = isinstance(percentiles, Sequence) and len(percentiles) == 2
+        are_two = are_two and all(isinstance(share, int | float) for share in percentiles)
         if not are_two or not 0 <= percentiles[0] < percentiles[1] <= 100:
             raise SettingError(
                 f"setting percentiles must be two rising numbers in [0, 100], got {percentiles!r}; correct it"

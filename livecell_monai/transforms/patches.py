@@ -79,7 +79,10 @@ def draw_patches(
     """
     areas = [float(source.shape[-2] * source.shape[-1]) for source in sources]
     chosen = torch.multinomial(
-        torch.tensor(areas if weights is None else list(weights)), count, replacement=True, generator=generator
+        torch.tensor(areas if weights is None else list(weights), dtype=torch.float32),
+        count,
+        replacement=True,
+        generator=generator,
     )
     places = torch.rand(count, 2, generator=generator)
     grids = _build_grids(count, warp, generator)

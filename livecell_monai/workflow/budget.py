@@ -76,6 +76,7 @@ class Budget:
         if self.minutes == 0:
             self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
             return
-        self.done = min(1.0, (time.monotonic() - self.from_s) / self.seconds)
+        # a validation that was faster than the one before leaves more time: what is done stays done
+        self.done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
         if self.done >= state.epoch / state.max_epochs:
             trainer.terminate_epoch()

@@ -89,14 +89,18 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         """Logits (B, 1, Y, X) float32 of the same Y and X."""
         plain = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         total: torch.Tensor | float = 0.0
+
+        def part(window: torch.Tensor) -> torch.Tensor:
+            return self.forward(window, network, *args, **kwargs)
+
         for turns, is_mirrored in self.views:
             seen = torch.rot90(plain.flip(3) if is_mirrored else plain, turns, (2, 3))
-            logits = torch.rot90(self._slide(seen, network), -turns, (2, 3))
+            logits = torch.rot90(self._slide(seen, part), -turns, (2, 3))
             total = total + (logits.flip(3) if is_mirrored else logits)
         assert isinstance(total, torch.Tensor)
         return total / len(self.views) if len(self.views) > 1 else total
 
-    def _slide(self, image: torch.Tensor, network: Forward) -> torch.Tensor:
+    def _slide(self, image: torch.Tensor, forward: Forward) -> torch.Tensor:
         height, width = image.shape[-2:]
         sizes = [
             _window_edge(edge, most, self.shared, self.multiple)
@@ -104,10 +108,11 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         ]
         if sizes[0] >= height and sizes[1] >= width:  # one window: nothing to blend
             padded = functional.pad(image, (0, sizes[1] - width, 0, sizes[0] - height), mode="replicate")
-            return self.forward(padded, network)[..., :height, :width]
+            return forward(padded)[..., :height, :width]
         self.roi_size = sizes
-        self.overlap = tuple(min(self.shared, size // 2) / size for size in sizes)
-        logits: torch.Tensor = super().__call__(image, lambda part: self.forward(part, network))
+        # a hair less, or rounding the distance between windows down would make one more of them
+        self.overlap = tuple(max(0.0, min(self.shared, size // 2) - 0.01) / size for size in sizes)
+        logits: torch.Tensor = super().__call__(image, forward)
         return logits
 
 

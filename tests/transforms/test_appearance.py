@@ -120,6 +120,10 @@ class TestAmounts:
         assert shares.max() > 0.9
         assert (shares < 1 + 1e-6).all()
 
+    def test_blur_leaves_a_constant_as_it_is_up_to_the_rim(self):
+        images = torch.full((20, 1, 30, 40), 5.0)
+        torch.testing.assert_close(change(images, "blur"), images)
+
     def test_blur_is_an_even_gaussian(self):
         point = torch.zeros(50, 1, 31, 31)
         point[:, 0, 15, 15] = 1

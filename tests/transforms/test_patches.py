@@ -210,7 +210,9 @@ class TestSources:
 
     def test_areas_as_weights_change_nothing_and_0_leaves_a_source_out(self):
         sources = [torch.zeros(1, 10, 30), torch.ones(1, 30, 30)]
-        plain, same, none = (draw_patches(sources, 50, Warp((2, 2)), seeded(), each) for each in (None, [300, 900], [1, 0]))
+        plain, same, none = (
+            draw_patches(sources, 50, Warp((2, 2)), seeded(), each) for each in (None, [300.0, 900.0], [1.0, 0.0])
+        )
         assert torch.equal(plain, same)
         assert plain.max() == 1
         assert none.max() == 0

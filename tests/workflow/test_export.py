@@ -77,6 +77,7 @@ class TestTrainedBundle:
                         "lr",
                         "lr_gamma",
                         "lr_schedule",
+                        "keep",
                         "zoom",
                         "pos_weight",
                         "lr_step",

@@ -156,6 +156,21 @@ class TestEqualWindows:
         assert set(counts.tolist()) <= {1, 2}
         assert overlap <= int((counts == 2).sum()) < overlap + 16  # windows are multiples of 8
 
+    def test_one_window_goes_over_into_the_next_without_a_step(self):
+        """The first window says 0 and the second 1: a plain mean would say a half all over what they share."""
+        called = []
+
+        def network(part):
+            called.append(part)
+            return torch.full_like(part, len(called) - 1.0)
+
+        seam = WindowInferer(FP32, [32, 64], 8, batch=1, overlap=32)(torch.rand(1, 1, 32, 96), network)[0, 0, 16]
+        assert len(called) == 2
+        assert (seam[0], seam[-1]) == (0, 1)
+        steps = seam.diff()
+        assert (steps >= 0).all()
+        assert steps.max() < 0.15
+
     @pytest.mark.parametrize("edges", [(64, 65), (112, 113), (1000, 1016)])
     def test_time_grows_with_the_pixels_and_not_in_steps(self, edges):
         few, many = (self.look((edge, 64), [64, 64], 8, overlap=8).pixels for edge in edges)
