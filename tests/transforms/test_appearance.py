@@ -98,8 +98,9 @@ class TestAmounts:
         assert 0.5**1.5 - 0.02 <= middle.min() < 0.4
         assert 0.6 < middle.max() <= 0.5 ** (1 / 1.5) + 0.02
         assert (bent.diff(dim=3) > 0).all()  # what was brighter stays brighter
-        torch.testing.assert_close(bent.amax(dim=(1, 2, 3)), torch.full((300,), 2.0), atol=0.06, rtol=0)
-        assert (bent.amin(dim=(1, 2, 3)) + 1).abs().max() < 0.2
+        torch.testing.assert_close(bent.amax(dim=(1, 2, 3)), torch.full((300,), 2.0), atol=1e-4, rtol=0)
+        # what keeps clear of powers of 0 lifts the least value by up to 4 % of the span
+        assert (bent.amin(dim=(1, 2, 3)) + 1).abs().max() < 0.04 * 3
 
     def test_illumination_adds_a_smooth_field_and_shading_multiplies_by_one(self):
         light = change(torch.zeros(300, 1, 40, 48), "illumination")
