@@ -99,7 +99,8 @@ def _choose_epochs(minutes: float) -> Choice:
 
 def _choose_patch_size(fingerprint: Fingerprint, working: float, multiple: int) -> Choice:
     smallest, largest = fingerprint.sizes
-    edge = min(PATCH_PX, max(multiple, math.ceil(max(largest) * working / multiple) * multiple))
+    most = max(multiple, PATCH_PX // multiple * multiple)
+    edge = min(most, max(multiple, math.ceil(max(largest) * working / multiple) * multiple))
     across = edge / (fingerprint.diameter_px * working) if fingerprint.diameter_px > 0 else 0.0
     cells = f"{across:.0f} cells across" if across else "no cell was measured"
     return Choice([edge, edge], f"pixels at the working size: {cells}; images are {smallest[0]} x {smallest[1]} or larger")

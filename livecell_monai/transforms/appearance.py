@@ -76,7 +76,7 @@ class Appearance:
         chosen = torch.nonzero(self._on(images, generator).flatten().cpu()).flatten()
         if len(chosen) == 0:
             return images
-        reach = max(1, round(2.5 * self.blur))
+        reach = min(max(1, round(2.5 * self.blur)), min(images.shape[-2:]) - 1)  # a rim mirrors no more than that
         steps = torch.arange(-reach, reach + 1.0)
         kernel = torch.exp(-0.5 * (steps / sigma[chosen].clamp(min=0.1)[:, None]) ** 2)
         kernel = (kernel / kernel.sum(dim=1, keepdim=True)).to(images)

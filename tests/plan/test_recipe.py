@@ -220,3 +220,8 @@ class TestPlan:
         assert [opened["working_size"], opened["epochs"], opened["zoom"]] == [2.0, 10, [0.77, 1.3]]
         plain = open_bundle(find_template(), TRAINING, workflow_type="train").parser
         assert [plain["working_size"], plain["epochs"], plain["zoom"]] != [2.0, 10, [0.77, 1.3]]
+
+
+@pytest.mark.parametrize(("multiple", "edge"), [(512, 512), (96, 192), (32, 256)])
+def test_a_patch_is_one_that_a_deep_network_takes(multiple, edge):
+    assert plan_training(USUAL, multiple=multiple)["patch_size"].value == [edge, edge]

@@ -201,3 +201,11 @@ class TestBatch:
         before = torch.get_rng_state()
         change(noise(), *ON)
         assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_blur_wider_than_a_patch_is_cut_off_at_its_size():
+    blur = Appearance(probability=1, contrast=1, brightness=0, gamma=1, illumination=0, shading=0, blur=200, noise=0)
+    images = torch.rand(4, 1, 16, 24, generator=torch.Generator().manual_seed(0))
+    blurred = blur(images, torch.Generator().manual_seed(1))
+    assert blurred.shape == images.shape
+    assert (blurred.std(dim=(2, 3)) < 0.3 * images.std(dim=(2, 3))).all()
