@@ -66,9 +66,9 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         window: Sequence[int] | str,
         multiple: int,
         batch: int = 4,
-        overlap: int = 64,
+        overlap: int = 32,
         views: int = 1,
-        memory_mb: float = 256,
+        memory_mb: float = 100,
         bytes_per_pixel: float = 128,
     ) -> None:
         if views not in VIEWS:

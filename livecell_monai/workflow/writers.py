@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ SUMMARY = ("image", "foreground_fraction", "components", "seconds")
 class _TableWriter:
     """What both writers share: a folder, rows as they come, a CSV file at the end.
 
+    An image is written while the network works on the next one; what went wrong in writing it is raised then.
+
     Args:
         output_dir: folder to write to; made when the first result is there.
         table: name of the CSV file.
@@ -33,6 +36,8 @@ class _TableWriter:
         self.table = table
         self.rows: list[dict[str, Any]] = []
         self.clock = 0.0
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.writing: Future[dict[str, Any]] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Follow an evaluator that decollates its batches."""
@@ -45,7 +50,8 @@ class _TableWriter:
         return [self.table]
 
     def finish(self) -> None:
-        """Write the table."""
+        """Wait for the last image and write the table."""
+        self._await_row()
         if self.rows:
             write_table(self.folder / self.table, self.rows)
 
@@ -59,12 +65,20 @@ class _TableWriter:
     def _write_batch(self, engine: Engine) -> None:
         make_folder(self.folder)
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
-            row = self.write_one(item, output)
-            now = time.monotonic()
-            if "seconds" in row:
-                row["seconds"] = round(now - self.clock, 3)
-            self.clock = now
-            self.rows.append(row)
+            self._await_row()
+            self.writing = self.thread.submit(self.write_one, item, output)
+
+    def _await_row(self) -> None:
+        """Take the row of the image that is being written, if there is one."""
+        if self.writing is None:
+            return
+        writing, self.writing = self.writing, None
+        row = writing.result()
+        now = time.monotonic()
+        if "seconds" in row:
+            row["seconds"] = round(now - self.clock, 3)
+        self.clock = now
+        self.rows.append(row)
 
 
 class PredictionWriter(_TableWriter):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,37 @@ class TestPredictionWriter:
         expected = {name.format(name=f"cell_{index}") for index in range(3) for name in writer.files()}
         assert len(expected) == 3 * (1 + probability + overlay) + 1
         assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+
+    def test_an_image_is_written_while_the_next_one_is_worked_on(self, tmp_path):
+        next_one_is_there, items = threading.Event(), [item(index, tmp_path) for index in range(2)]
+
+        def draw(path, image, mask):
+            if path.name.startswith("cell_0"):
+                assert next_one_is_there.wait(timeout=30)
+
+        def step(engine, index):
+            if index == 1:
+                next_one_is_there.set()
+            engine.state.batch = [items[index]]
+            return [output(MASKS[index])]
+
+        for index in range(2):
+            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index]))
+        writer, engine = PredictionWriter(str(tmp_path / "out"), draw=draw), Engine(step)
+        writer.attach(engine)
+        engine.run(range(2), max_epochs=1)
+        assert [row["image"] for row in writer.rows] == ["cell_0", "cell_1"]
+
+    @pytest.mark.parametrize("which", [0, 2], ids=["the first", "the last"])
+    def test_what_goes_wrong_in_writing_ends_the_run(self, tmp_path, which):
+        def draw(path, image, mask):
+            if path.name.startswith(f"cell_{which}"):
+                raise OSError("no space left")
+
+        for index in range(3):
+            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index]))
+        with pytest.raises(OSError, match="no space left"):
+            self.predict(tmp_path, draw=draw)
 
     def test_no_folder_where_there_is_no_result(self, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"))
