@@ -10,7 +10,9 @@ so that what else the machine does weighs on all alike:
 """
 
 import logging
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -108,8 +110,16 @@ def plain(parser: Any) -> Callable[[], float]:
     return timed(steps)
 
 
+def measure_memory(data: Path, output: Path) -> float:
+    """MB of resident memory of the command that trains, for one minute."""
+    asked = ["--output", str(output), "--minutes", "1", "--set", "track=false"]
+    command = [sys.executable, "-m", "livecell_monai.cli", "train", str(data), *asked]
+    subprocess.run(command, check=True, capture_output=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
 def main() -> None:
-    """Print samples per second and the two ratios."""
+    """Print samples per second and the two ratios and the memory."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -117,6 +127,7 @@ def main() -> None:
         ours = open_training(data, folder / "a", samples_per_epoch=STEPS * BATCH)
         theirs = open_training(data, folder / "b", accelerator="cpu-fp32", standardise=False, working_size=[256, 256])
         rounds = {"training": real(ours), "bare": bare(ours), "plain": plain(theirs)}
+        memory = measure_memory(data, folder / "c")
         rates: dict[str, list[float]] = {what: [] for what in rounds}
         for index in range(ROUNDS + 1):  # the first one warms up
             for what, run in rounds.items():
@@ -132,6 +143,7 @@ def main() -> None:
         *(f"| {what} | {rate:.1f} |" for what, rate in median.items()),
         "",
         f"Training over bare {ratios['bare']:.2f} (aim 0.85), over plain {ratios['plain']:.1f} (aim 4).",
+        f"Resident memory of `livecell train`: {memory:.0f} MB (aim: at most 3000).",
     ]
     print("\n".join(lines))
     write_section("Speed of training", "python benchmarks/training_speed.py", "\n".join(lines))

@@ -21,7 +21,7 @@ class Warp:
         zoom: (low, high) factor at which the patch shows the cells, drawn evenly on a logarithmic axis.
         stretch: greatest factor of one axis against the other, 1 or more.
         shear: tangent of the angle, from -shear to +shear.
-        elastic: root mean square of a smooth displacement, in pixels; 0 for none.
+        elastic: root mean square of the length of a smooth displacement, in pixels; 0 for none.
         flip_probability: of mirroring, on each axis.
     """
 
@@ -34,6 +34,7 @@ class Warp:
     flip_probability: float = 0.5
 
     ELASTIC_NODES = 5  # of the displacement's coarse grid, on each axis of a patch
+    ELASTIC_GAIN = 1.12  # length of the displacement between nodes over the size at the nodes, root mean squares
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Matrices (count, 2, 2) from a patch's offsets to the source's in pixels (x, y), and coarse displacements.
@@ -53,7 +54,7 @@ class Warp:
         matrices = turn @ skew @ size
         if self.elastic == 0:
             return matrices, torch.empty(0)
-        nodes = torch.randn(count, 2, self.ELASTIC_NODES**2, generator=generator) * self.elastic
+        nodes = torch.randn(count, 2, self.ELASTIC_NODES**2, generator=generator) * (self.elastic / self.ELASTIC_GAIN)
         field = (matrices @ nodes).reshape(count, 2, self.ELASTIC_NODES, self.ELASTIC_NODES)
         return matrices, functional.interpolate(field, (17, 17), mode="bicubic", align_corners=True)
 

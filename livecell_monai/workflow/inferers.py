@@ -71,7 +71,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         memory_mb: float = 100,
         bytes_per_pixel: float = 128,
     ) -> None:
-        if views not in VIEWS:
+        if isinstance(views, bool) or not isinstance(views, int) or views not in VIEWS:
             raise SettingError(f"setting views must be one of {', '.join(map(str, VIEWS))}, got {views!r}; correct it")
         if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
             raise SettingError(f"setting overlap must be a whole number of pixels, 0 or more, got {overlap!r}; correct it")

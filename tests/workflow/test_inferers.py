@@ -267,7 +267,7 @@ class TestViews:
         assert len(seen) == views
         assert len({part.numpy().tobytes() for part in seen}) == views
 
-    @pytest.mark.parametrize("views", [0, 3, 16, -1, None, "8"], ids=repr)
+    @pytest.mark.parametrize("views", [0, 3, 16, -1, None, "8", True, [1]], ids=repr)
     def test_a_number_of_views_that_is_not_known_is_refused(self, views):
         with pytest.raises(SettingError, match="setting views must be one of 1, 2, 4, 8, got ") as refusal:
             WindowInferer(FP32, [64, 64], 8, views=views)
