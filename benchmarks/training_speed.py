@@ -125,7 +125,7 @@ def main() -> None:
         folder = Path(name)
         data = Path(sys.argv[1]) if len(sys.argv) > 1 else write_sample_set(folder / "cells", train=3, test=0)
         ours = open_training(data, folder / "a", samples_per_epoch=STEPS * BATCH)
-        theirs = open_training(data, folder / "b", accelerator="cpu-fp32", standardise=False, working_size=[256, 256])
+        theirs = open_training(data, folder / "b", accelerator="cpu-fp32", normalise=False, working_size=[256, 256])
         rounds = {"training": real(ours), "bare": bare(ours), "plain": plain(theirs)}
         memory = measure_memory(data, folder / "c")
         rates: dict[str, list[float]] = {what: [] for what in rounds}

@@ -20,6 +20,11 @@ PATCH_PX = 256
 BATCH_PIXELS = 16 * PATCH_PX**2
 SHORT_MINUTES = 1.5  # below, steps are what is scarce
 SLICE_S = 30  # of training between two validations, where minutes are given
+FILTERS = (16, 32, 64, 128, 256)  # channels by level
+LARGE_CELL_PX = 80.0  # at the working size; above, the coarsest of five levels sees less than a cell
+LEARNING_RATE = 0.002
+LIGHT, GRAIN = 0.5, 0.2  # least changes of light and noise that are trained against, as grey values are normalised
+SPREAD = 4.5  # P99 - P1 of a normalised image, about
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,19 @@ def plan_training(fingerprint: Fingerprint, minutes: float = 0.0, multiple: int 
         multiple: what Y and X of the network's input must be multiples of.
     """
     working = _choose_working_size(fingerprint, minutes)
-    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
+    filters = _choose_filters(fingerprint.diameter_px * working.value, max(fingerprint.sizes[1]) * working.value)
+    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint), "filters": filters}
     if minutes > 0:
         plan["epochs"] = _choose_epochs(minutes)
-    patch = _choose_patch_size(fingerprint, working.value, multiple)
+    deeper = 2 ** (len(filters.value) - len(FILTERS))
+    patch = _choose_patch_size(fingerprint, working.value, multiple * deeper)
     plan["batch_size"] = _choose_batch_size(patch.value, minutes)
     plan["patch_size"] = patch
     plan["zoom"] = _choose_zoom(fingerprint)
+    plan["illumination"] = _choose_illumination(fingerprint)
+    plan["noise"] = _choose_noise(fingerprint)
+    plan["pos_weight"] = Choice(1.0, f"{fingerprint.foreground:.1%} is foreground; the Dice half of the loss evens that out")
+    plan["lr"] = Choice(LEARNING_RATE, "AdamW's, with a short rise and a fall to 0; suits batches of this size")
     return plan
 
 
@@ -88,8 +99,16 @@ def _choose_working_size(fingerprint: Fingerprint, minutes: float) -> Choice:
 
 def _choose_percentiles(fingerprint: Fingerprint) -> Choice:
     # a plateau of saturated pixels must not set the scale: the percentiles stay inside of it
-    rim = min(2.0, max(0.1, round(100 * fingerprint.saturated, 1)))
+    rim = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
     return Choice([rim, 100 - rim], f"in %; {fingerprint.saturated:.2%} of the pixels lie at the end of the range of values")
+
+
+def _choose_filters(diameter: float, largest: float) -> Choice:
+    """By the cells' diameter and the images' longest edge, both in pixels at the working size."""
+    width = "16 channels at the finest level: wider ones learn more slowly than they gain in minutes"
+    if diameter > LARGE_CELL_PX and largest >= 256:
+        return Choice([*FILTERS, FILTERS[-1]], f"{width}; a sixth level, for cells are still {diameter:.0f} px across")
+    return Choice(list(FILTERS), f"{width}; five levels, the coarsest with pixels as large as a cell")
 
 
 def _choose_epochs(minutes: float) -> Choice:
@@ -119,3 +138,15 @@ def _choose_zoom(fingerprint: Fingerprint) -> Choice:
     reach = round(min(2.0, 1.3 * math.sqrt(ratio)), 2)
     reason = f"the images' median cells differ by a factor of {ratio:.2f}: covered, and a third more for images to come"
     return Choice([round(1 / reach, 2), reach], reason)
+
+
+def _choose_illumination(fingerprint: Fingerprint) -> Choice:
+    found = SPREAD * fingerprint.illumination
+    value = round(min(1.5, max(LIGHT, 2 * found)), 2)
+    return Choice(value, f"grey values, normalised: the images' own light is uneven by {found:.2f}")
+
+
+def _choose_noise(fingerprint: Fingerprint) -> Choice:
+    found = SPREAD * fingerprint.noise
+    value = round(min(0.6, max(GRAIN, found)), 2)
+    return Choice(value, f"grey values, normalised: the images' own noise is {found:.2f}")

@@ -5,7 +5,7 @@ Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y,
 """
 
 from livecell_monai.transforms.appearance import Appearance
-from livecell_monai.transforms.intensity import StandardiseRobust, StandardiseRobustd
+from livecell_monai.transforms.intensity import NormaliseContrast, NormaliseContrastd
 from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
@@ -14,11 +14,11 @@ from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
 __all__ = [
     "Appearance",
     "CropRegiond",
+    "NormaliseContrast",
+    "NormaliseContrastd",
     "PlaneReader",
     "ResizeToWorkingd",
     "RestoreGridd",
-    "StandardiseRobust",
-    "StandardiseRobustd",
     "Warp",
     "draw_patches",
 ]

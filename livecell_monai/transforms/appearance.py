@@ -8,7 +8,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Appearance:
-    """What is drawn anew for every patch; an image's background lies near 0, its spread is near 1.
+    """What is drawn anew for every patch; an image's background lies near 0, its cells about 3 from it.
 
     Attributes:
         probability: of each change by itself.

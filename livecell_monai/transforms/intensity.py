@@ -1,4 +1,4 @@
-"""Grey values that mean the same in every image, whatever a few saturated or hot pixels say."""
+"""Grey values that mean the same in every image: however crowded it is, whatever a few saturated or hot pixels say."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -11,13 +11,18 @@ from monai.transforms import MapTransform, Transform
 
 from livecell_monai.errors import SettingError
 
-MOST_PIXELS = 2**16  # looked at for the percentiles, on a regular grid: the cost does not grow with the image
+MOST_PIXELS = 2**16  # looked at to find the scale, on a regular grid: the cost does not grow with the image
+CONTRAST = 3.0  #: what an image's contrast is brought to; its standard deviation is then about 1
 
 
-class StandardiseRobust(Transform):  # type: ignore[misc]
-    """Clip to two percentiles, then bring the mean to 0 and the standard deviation to 1.
+class NormaliseContrast(Transform):  # type: ignore[misc]
+    """Bring the median to 0 and the contrast, by how much what is seen in an image differs from the median, to 3.
 
-    A pixel beyond the percentiles counts as much as one on them, however bright it is. An image of one value becomes 0.
+    The contrast is the distance from the median that halves the image's energy: pixels that lie farther from it hold half
+    of the sum of all squared distances. Where the median is the background, that is the distance of the cells, be there
+    three of them or three hundred; a mean and a standard deviation hang on their number. Values are clipped to two
+    percentiles first: a pixel beyond counts as much as one on them. An image of one value becomes 0; where so few pixels
+    differ from the others that nothing is left between the percentiles, nothing is clipped.
 
     Args:
         percentiles: lower and upper one, in [0, 100]; `[0, 100]` clips nothing.
@@ -33,21 +38,34 @@ class StandardiseRobust(Transform):  # type: ignore[misc]
             raise SettingError(
                 f"setting percentiles must be two rising numbers in [0, 100], got {percentiles!r}; correct it"
             )
-        self.shares = torch.tensor([float(share) / 100 for share in percentiles], dtype=torch.float32)
+        self.shares = torch.tensor([percentiles[0] / 100, 0.5, percentiles[1] / 100], dtype=torch.float32)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """The image (C, Y, X) as float32 of mean 0 and standard deviation 1."""
+        """The image (C, Y, X) as float32 of median 0 and contrast 3."""
         plain: torch.Tensor = (image.as_tensor() if isinstance(image, MetaTensor) else image).float()
         step = max(1, math.ceil((plain.numel() / MOST_PIXELS) ** 0.5))
-        low, high = torch.quantile(plain[..., ::step, ::step].flatten(), self.shares.to(plain.device))
-        clipped = plain.clamp(low, high)
-        deviation, mean = torch.std_mean(clipped, correction=0)
-        standard = (clipped - mean).div_(deviation) if deviation > 1e-7 * (1 + mean.abs()) else torch.zeros_like(clipped)
-        return MetaTensor(standard, meta=image.meta) if isinstance(image, MetaTensor) else standard
+        some = plain[..., ::step, ::step].flatten().cpu()
+        low, middle, high = torch.quantile(some, self.shares).tolist()
+        if not low < high:
+            some = plain.flatten().cpu()
+            low, high = float(some.min()), float(some.max())
+        contrast = _measure_contrast(some.clamp(low, high) - middle)
+        if contrast > 1e-7 * abs(middle):
+            normal = plain.clamp(low, high).sub_(middle).mul_(CONTRAST / contrast)
+        else:
+            normal = torch.zeros_like(plain)
+        return MetaTensor(normal, meta=image.meta) if isinstance(image, MetaTensor) else normal
 
 
-class StandardiseRobustd(MapTransform):  # type: ignore[misc]
-    """`StandardiseRobust` for the keys (C, Y, X) of a sample.
+def _measure_contrast(differences: torch.Tensor) -> float:
+    """The size, of differences (N,), beyond which lies half of the sum of their squares."""
+    sizes = differences.abs().double().sort().values
+    energy = sizes.square().cumsum(0)
+    return float(sizes[int(torch.searchsorted(energy, energy[-1] / 2))])
+
+
+class NormaliseContrastd(MapTransform):  # type: ignore[misc]
+    """`NormaliseContrast` for the keys (C, Y, X) of a sample.
 
     Args:
         keys: what to change.
@@ -57,13 +75,13 @@ class StandardiseRobustd(MapTransform):  # type: ignore[misc]
 
     def __init__(self, keys: KeysCollection, percentiles: Sequence[float] = (0.1, 99.9), enabled: bool = True) -> None:
         super().__init__(keys)
-        self.standardise = StandardiseRobust(percentiles)
+        self.normalise = NormaliseContrast(percentiles)
         self.enabled = enabled
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """The sample with its keys standardised."""
+        """The sample with its keys normalised."""
         sample = dict(data)
         if self.enabled:
             for key in self.key_iterator(sample):
-                sample[key] = self.standardise(sample[key])
+                sample[key] = self.normalise(sample[key])
         return sample

@@ -76,11 +76,10 @@ def draw_patches(
         count: number of patches.
         warp: how they are cut.
         generator: of every random number.
-        weights: how often each stack is drawn, in relation to the others; None for by its area.
+        weights: how often each stack is drawn, in relation to the others; None for all alike, as scores weigh images.
     """
-    areas = [float(source.shape[-2] * source.shape[-1]) for source in sources]
     chosen = torch.multinomial(
-        torch.tensor(areas if weights is None else list(weights), dtype=torch.float32),
+        torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
         count,
         replacement=True,
         generator=generator,

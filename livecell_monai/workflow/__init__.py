@@ -4,6 +4,7 @@ from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.averaging import WeightAverage
 from livecell_monai.workflow.batches import prepare_batch
 from livecell_monai.workflow.budget import Budget
+from livecell_monai.workflow.compiling import compile_network
 from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
 from livecell_monai.workflow.loader import PatchLoader
@@ -30,6 +31,7 @@ __all__ = [
     "WindowInferer",
     "build_lr_scheduler",
     "build_validation_dataset",
+    "compile_network",
     "load_weights",
     "prepare_batch",
     "refuse_occupied",

@@ -21,6 +21,11 @@ class Accelerator:
     Args:
         spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; with `-fp32` behind it, bf16 is left out.
 
+    Attributes:
+        device: where tensors lie.
+        bf16: whether forward passes run in it.
+        compiled: whether the network was compiled for it.
+
     Raises:
         SettingError: where the spec is unknown or its device is not there.
     """
@@ -34,9 +39,11 @@ class Accelerator:
             )
         self.device = _device(match[1])
         self.bf16 = match[3] is None and _gains_by_bf16(self.device)
+        self.compiled = False
 
     def __str__(self) -> str:
-        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}, {torch.get_num_threads()} threads"
+        compiled = ", compiled" if self.compiled else ""
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{compiled}, {torch.get_num_threads()} threads"
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network, moved to the device in channels_last order, in place."""

@@ -76,14 +76,11 @@ class PatchLoader:
         return batch
 
     def _weights(self) -> list[float] | None:
-        """How often each stack is drawn: by its area among those of its kind."""
+        """How often each stack is drawn: all of its kind alike."""
         if not self.taught:
             return None
-        weights = []
-        for stacks, share in ((self.stacks, 1 - self.share), (self.taught, self.share)):
-            areas = [stack[0].numel() for stack in stacks]
-            weights += [share * area / sum(areas) for area in areas]
-        return weights
+        kinds = ((self.stacks, 1 - self.share), (self.taught, self.share))
+        return [share / len(stacks) for stacks, share in kinds for _ in stacks]
 
     def _read(self) -> list[torch.Tensor]:
         samples = [self.dataset[index] for index in range(len(self.dataset))]

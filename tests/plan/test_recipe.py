@@ -12,7 +12,15 @@ from livecell_monai.plan import Fingerprint, format_plan, plan_training, refuse_
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 
 TRAINING = ("inference", "train")
-MEASURED = {"diameter_px": 40.0, "diameter_by_image": (40.0,), "saturated": 0.0, "sizes": ((1000, 1200), (1000, 1200))}
+MEASURED = {
+    "diameter_px": 40.0,
+    "diameter_by_image": (40.0,),
+    "saturated": 0.0,
+    "sizes": ((1000, 1200), (1000, 1200)),
+    "foreground": 0.137,
+    "illumination": 0.02,
+    "noise": 0.01,
+}
 #: a set that nothing needs to be changed for; what a plan does not go by is None
 USUAL = Fingerprint(**{field.name: MEASURED.get(field.name) for field in fields(Fingerprint)})
 
@@ -80,6 +88,8 @@ class TestPercentiles:
             (0.001, 0.1, 99.9),
             (0.002, 0.2, 99.8),
             (0.013, 1.3, 98.7),
+            (0.0131, 1.4, 98.6),
+            (0.00201, 0.3, 99.7),
             (0.02, 2, 98),
             (0.3, 2, 98),
             (1.0, 2, 98),
@@ -162,12 +172,42 @@ class TestZoom:
         assert first == second != planned()["zoom"]
 
 
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("diameter", "edge", "levels"),
+        [(40, 1000, 5), (0, 1000, 5), (320, 5000, 5), (321, 5000, 6), (900, 1024, 6), (900, 1000, 5), (3, 20, 5)],
+    )
+    def test_a_sixth_level_where_cells_stay_large_and_there_is_room(self, diameter, edge, levels):
+        plan = planned(diameter_px=float(diameter), sizes=((9, 9), (20, edge)))
+        assert len(plan["filters"]) == levels
+        assert plan["patch_size"][0] % (2 * 2 ** (levels - 1)) == 0
+
+    def test_says_how_large_cells_still_are(self):
+        assert "225 px" in plan_training(replace(USUAL, diameter_px=900.0, sizes=((9, 9), (9000, 9000))))["filters"].reason
+
+
+class TestLight:
+    @pytest.mark.parametrize(("found", "value"), [(0.0, 0.5), (0.055, 0.5), (0.1, 0.9), (0.2, 1.5), (5.0, 1.5)])
+    def test_covers_twice_the_unevenness_that_is_there(self, found, value):
+        assert planned(illumination=found)["illumination"] == value
+
+    @pytest.mark.parametrize(("found", "value"), [(0.0, 0.2), (0.04, 0.2), (0.1, 0.45), (0.5, 0.6)])
+    def test_covers_the_noise_that_is_there(self, found, value):
+        assert planned(noise=found)["noise"] == value
+
+    def test_says_what_is_there(self):
+        plan = plan_training(replace(USUAL, illumination=0.1, noise=0.02))
+        assert "uneven by 0.45" in plan["illumination"].reason
+        assert "is 0.09" in plan["noise"].reason
+
+
 class TestPlan:
     EXTREMES = (
         {},
         {"diameter_px": 0.0, "diameter_by_image": (0.0,)},
         {"diameter_px": 3.0, "sizes": ((1, 1), (1, 1)), "saturated": 1.0},
         {"diameter_px": 900.0, "sizes": ((9, 9), (5000, 20)), "diameter_by_image": (2.0, 900.0)},
+        {"illumination": 9.0, "noise": 9.0, "foreground": 1.0},
     )
     every_plan = pytest.mark.parametrize("changes", EXTREMES, ids=range(len(EXTREMES)))
     all_minutes = pytest.mark.parametrize("minutes", [0.0, 0.05, 5.0, 10_000.0])
@@ -196,7 +236,7 @@ class TestPlan:
     def test_the_head_stands_above_it_as_comments(self):
         text = format_plan(plan_training(USUAL), "3 images\n\n100 cells")
         assert text.splitlines()[1:5] == ["# 3 images", "#", "# 100 cells", ""]
-        assert text.endswith("]  # " + plan_training(USUAL)["zoom"].reason + "\n")
+        assert text.endswith("  # " + plan_training(USUAL)["lr"].reason + "\n")
 
     @every_plan
     @all_minutes
@@ -208,6 +248,7 @@ class TestPlan:
         for name, value in plan.items():
             assert type(value) is type(known[name])
             refuse_out_of_range({name: value}, multiple)
+        assert {"filters", "illumination", "noise", "pos_weight", "lr"} <= set(plan)
 
     def test_stands_in_the_order_of_the_configs(self):
         known = list(read_settings([find_template() / "configs" / f"{name}.yaml" for name in TRAINING]))

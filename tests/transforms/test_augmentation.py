@@ -33,7 +33,7 @@ SMALL = {
     "guard": 6,
     "working_size": 1.0,
     # grey values stay in [0, 1], so that a planted one is told by its value
-    "standardise": False,
+    "normalise": False,
     "change_probability": 1.0,
     "brightness": 0.1,
     **dict.fromkeys(("illumination", "shading", "blur", "noise"), 0.0),

@@ -1,0 +1,19 @@
+"""The command about the machine that all others run on."""
+
+from livecell_monai.cli.app import Set, app, read_settings
+from livecell_monai.cli.tables import show_table
+
+
+@app.command()
+def probe(set_: Set = []) -> None:  # noqa: B006
+    """Time a training step as it is and compiled; from then on `train` compiles where that gains. Takes about a minute.
+
+    Example: `livecell probe`
+    """
+    from livecell_monai.workflow.compiling import GAIN, LEAST_MINUTES
+    from livecell_monai.workflow.tasks import probe_machine
+
+    timings = probe_machine(read_settings(set_))
+    rows = [[timing.way, f"{timing.samples_per_s:.1f}", f"{timing.first_s:.1f}"] for timing in timings]
+    show_table(["way", "samples per second", "first step, s"], rows)
+    print(f"noted: trainings of {LEAST_MINUTES:g} minutes or more compile where that is {GAIN:g} times as fast")
