@@ -4,10 +4,12 @@ Pytest puts the folder of this file on the import path, so that any test may say
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
 
 import pytest
 from worlds import write_folder

@@ -18,7 +18,7 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare")
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
@@ -94,6 +94,8 @@ def journey(tmp_path_factory):
             "predict", "model", "cells/test/images", "-o", "masks", "--overlay", "--probability", *quiet
         )
         said["compare"] = livecell("compare")
+        patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
+        said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")
     return Journey(root, said)
 
 
@@ -129,6 +131,12 @@ class TestJourney:
     @pytest.mark.parametrize("command", COMMANDS)
     def test_every_command_succeeds_without_a_complaint(self, journey, command):
         assert (journey.said[command].code, journey.said[command].err) == (0, "")
+
+    def test_probe(self, journey):
+        header, first, second, *rest = journey.said["probe"].out.splitlines()
+        assert header.split() == ["way", "samples", "per", "second", "first", "step,", "s"]
+        assert [first.split()[0], second.split()[:3]] == ["float32", ["as", "it", "is"]]
+        assert rest[0].startswith("torch.compile does not work here")
 
     def test_sample(self, journey):
         assert journey.said["sample"].out == "cells: 3 training and 2 test images of 128 x 128 pixels\n"

@@ -16,4 +16,8 @@ def probe(set_: Set = []) -> None:  # noqa: B006
     timings = probe_machine(read_settings(set_))
     rows = [[timing.way, f"{timing.samples_per_s:.1f}", f"{timing.first_s:.1f}"] for timing in timings]
     show_table(["way", "samples per second", "first step, s"], rows)
-    print(f"noted: trainings of {LEAST_MINUTES:g} minutes or more compile where that is {GAIN:g} times as fast")
+    if timings[-1].way != "compiled":
+        print("torch.compile does not work here: it needs a C++ compiler (g++), or a GPU with Triton")
+    print(
+        f"noted: trainings of {LEAST_MINUTES:g} minutes or more, or by epochs, compile where that is {GAIN:g} times as fast"
+    )

@@ -1,6 +1,6 @@
 """From a fingerprint and the time that there is to the settings of a training, each with its reason.
 
-The numbers behind the rules were chosen by cross-validation on training images; `docs/benchmarks.md` shows what each brings.
+The numbers behind the rules were chosen by cross-validation on training images.
 """
 
 import json
@@ -21,7 +21,7 @@ BATCH_PIXELS = 16 * PATCH_PX**2
 SHORT_MINUTES = 1.5  # below, steps are what is scarce
 SLICE_S = 30  # of training between two validations, where minutes are given
 FILTERS = (16, 32, 64, 128, 256)  # channels by level
-LARGE_CELL_PX = 80.0  # at the working size; above, the coarsest of five levels sees less than a cell
+LARGE_CELL_PX = 80.0  # at the working size; from there on a pixel of the fifth level is a small part of a cell
 LEARNING_RATE = 0.002
 LIGHT, GRAIN = 0.5, 0.2  # least changes of light and noise that are trained against, as grey values are normalised
 SPREAD = 4.5  # P99 - P1 of a normalised image, about
@@ -35,17 +35,21 @@ class Choice:
     reason: str
 
 
-def plan_training(fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32) -> dict[str, Choice]:
+def plan_training(
+    fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32, may_deepen: bool = True
+) -> dict[str, Choice]:
     """Settings by name, in the order of the bundle's configs; a setting that is not among them keeps its default.
 
     Args:
         fingerprint: of the images that are trained on.
         minutes: for the whole run; 0 where the number of epochs is given.
-        multiple: what Y and X of the network's input must be multiples of.
+        multiple: what Y and X of the network's input must be multiples of, as it is configured.
+        may_deepen: whether the network may get another level, which doubles the multiple; False where the user has set
+            its levels, or sizes that hang on them.
     """
     working = _choose_working_size(fingerprint, minutes)
-    filters = _choose_filters(fingerprint.diameter_px * working.value, max(fingerprint.sizes[1]) * working.value)
-    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint), "filters": filters}
+    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
+    plan["filters"] = filters = _choose_filters(fingerprint, working.value, may_deepen)
     if minutes > 0:
         plan["epochs"] = _choose_epochs(minutes)
     deeper = 2 ** (len(filters.value) - len(FILTERS))
@@ -55,7 +59,9 @@ def plan_training(fingerprint: Fingerprint, minutes: float = 0.0, multiple: int 
     plan["zoom"] = _choose_zoom(fingerprint)
     plan["illumination"] = _choose_illumination(fingerprint)
     plan["noise"] = _choose_noise(fingerprint)
-    plan["pos_weight"] = Choice(1.0, f"{fingerprint.foreground:.1%} is foreground; the Dice half of the loss evens that out")
+    plan["pos_weight"] = Choice(
+        1.0, f"{fingerprint.foreground:.1%} is foreground, which the Dice part of the usual loss evens out"
+    )
     plan["lr"] = Choice(LEARNING_RATE, "AdamW's, with a short rise and a fall to 0; suits batches of this size")
     return plan
 
@@ -103,12 +109,12 @@ def _choose_percentiles(fingerprint: Fingerprint) -> Choice:
     return Choice([rim, 100 - rim], f"in %; {fingerprint.saturated:.2%} of the pixels lie at the end of the range of values")
 
 
-def _choose_filters(diameter: float, largest: float) -> Choice:
-    """By the cells' diameter and the images' longest edge, both in pixels at the working size."""
+def _choose_filters(fingerprint: Fingerprint, working: float, may_deepen: bool) -> Choice:
+    diameter, largest = fingerprint.diameter_px * working, max(fingerprint.sizes[1]) * working
     width = "16 channels at the finest level: wider ones learn more slowly than they gain in minutes"
-    if diameter > LARGE_CELL_PX and largest >= 256:
+    if may_deepen and diameter > LARGE_CELL_PX and largest >= PATCH_PX:
         return Choice([*FILTERS, FILTERS[-1]], f"{width}; a sixth level, for cells are still {diameter:.0f} px across")
-    return Choice(list(FILTERS), f"{width}; five levels, the coarsest with pixels as large as a cell")
+    return Choice(list(FILTERS), f"{width}; five levels, for cells up to about {LARGE_CELL_PX:.0f} px across")
 
 
 def _choose_epochs(minutes: float) -> Choice:

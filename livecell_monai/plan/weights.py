@@ -11,8 +11,8 @@ from livecell_monai.sample import Sample
 def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> float:
     """Factor on the loss of foreground pixels, a number or a word that says how to find it.
 
-    `balanced` is the number of background pixels over that of foreground pixels, so that both classes weigh the same in
-    sum; masks come out too large by it. `auto` is its square root, half way between that and no weight at all.
+    `balanced` is the share of background pixels over that of foreground pixels, means over images, so that both classes
+    weigh the same in sum; masks come out too large by it. `auto` is its square root, half way between that and no weight.
 
     Args:
         pos_weight: a number above 0, `auto` or `balanced`.
@@ -31,12 +31,11 @@ def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> flo
 
 
 def _background_over_foreground(samples: Iterable[Sample]) -> float:
-    foreground = pixels = 0
+    shares = []
     for sample in samples:
         if sample.label is None:
             continue
         label = read_label(sample.label)
         part = label if sample.region is None else sample.region.crop(label)
-        foreground += int((part > 0).sum())
-        pixels += part.size
-    return (pixels - foreground) / max(foreground, 1)
+        shares.append(max(1, int((part > 0).sum())) / part.size)
+    return len(shares) / sum(shares) - 1 if shares else 0.0

@@ -1,4 +1,4 @@
-"""Grey values that mean the same in every image: however crowded it is, whatever a few saturated or hot pixels say."""
+"""Grey values that mean the same in images with few and with many cells, whatever a few saturated or hot pixels say."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -20,7 +20,8 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
 
     The contrast is the distance from the median that halves the image's energy: pixels that lie farther from it hold half
     of the sum of all squared distances. Where the median is the background, that is the distance of the cells, be there
-    three of them or three hundred; a mean and a standard deviation hang on their number. Values are clipped to two
+    three of them or three hundred; a mean and a standard deviation hang on their number. (Where cells cover more than half
+    of an image, the median is theirs.) Values are clipped to two
     percentiles first: a pixel beyond counts as much as one on them. An image of one value becomes 0; where so few pixels
     differ from the others that nothing is left between the percentiles, nothing is clipped.
 
@@ -47,8 +48,8 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
         some = plain[..., ::step, ::step].flatten().cpu()
         low, middle, high = torch.quantile(some, self.shares).tolist()
         if not low < high:
-            some = plain.flatten().cpu()
-            low, high = float(some.min()), float(some.max())
+            some = plain[plain != middle].cpu()  # the few that differ: the others add nothing to the energy
+            low, high = float(plain.min()), float(plain.max())
         contrast = _measure_contrast(some.clamp(low, high) - middle)
         if contrast > 1e-7 * abs(middle):
             normal = plain.clamp(low, high).sub_(middle).mul_(CONTRAST / contrast)
@@ -58,7 +59,9 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
 
 
 def _measure_contrast(differences: torch.Tensor) -> float:
-    """The size, of differences (N,), beyond which lies half of the sum of their squares."""
+    """The size, of differences (N,), beyond which lies half of the sum of their squares; 0 for none."""
+    if differences.numel() == 0:
+        return 0.0
     sizes = differences.abs().double().sort().values
     energy = sizes.square().cumsum(0)
     return float(sizes[int(torch.searchsorted(energy, energy[-1] / 2))])

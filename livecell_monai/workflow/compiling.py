@@ -9,6 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.workflow.accelerator import Accelerator
@@ -25,7 +26,7 @@ from livecell_monai.workflow.inferers import PatchInferer
 GAIN = 1.1  # of the compiled step over the other, for `auto` to compile
 LEAST_MINUTES = 5.0  # of a budget, for `auto` to compile: that takes up to a minute itself
 BATCH = (16, 1, 256, 256)
-SECONDS = 4.0  # of timing each way
+SECONDS = 3.0  # of timing each way
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Timing:
     """One way of doing a training step.
 
     Attributes:
-        way: in words.
+        way: `float32`, `as it is` or `compiled`.
         samples_per_s: patches of 256 x 256 in batches of 16.
         first_s: seconds of the first step, compiling included.
     """
@@ -55,18 +56,15 @@ def compile_network(
         minutes: of the budget; 0 for none.
 
     Raises:
-        SettingError: where the setting is none of these, or true on a processor without a C++ compiler.
+        SettingError: where the setting is none of these, or true where torch.compile does not work.
     """
     if not isinstance(setting, bool) and setting != "auto":
         raise SettingError(f"setting compile must be true, false or auto, got {setting!r}; correct it")
     if setting == "auto":
-        known = recall(accelerator)
         is_worth_it = minutes == 0 or minutes >= LEAST_MINUTES
-        setting = is_worth_it and known is not None and can_compile(accelerator) and _gain(known) >= GAIN
-    elif setting and not can_compile(accelerator):
-        raise SettingError(
-            "setting compile must be false or auto where there is no C++ compiler (g++), got true; correct it"
-        )
+        setting = is_worth_it and can_compile(accelerator) and _gain(recall(network, accelerator)) >= GAIN
+    elif setting:
+        _try_compiling(accelerator)
     if setting:
         network.compile()
         accelerator.compiled = True
@@ -74,68 +72,109 @@ def compile_network(
 
 
 def can_compile(accelerator: Accelerator) -> bool:
-    """Whether what torch.compile needs is there: on a processor, a C++ compiler."""
-    return accelerator.device.type != "cpu" or shutil.which(os.environ.get("CXX", "g++")) is not None
+    """Whether torch.compile may work here: on a CUDA GPU, and on a processor where there is a C++ compiler."""
+    kind = accelerator.device.type
+    return kind == "cuda" or (kind == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is not None)
 
 
-def probe(make_network: Callable[[], nn.Module], seconds: float = SECONDS) -> list[Timing]:
-    """Time a training step as it is without bf16, as it is, and compiled, and keep the result for this machine.
+def probe(make_network: Callable[[], nn.Module], spec: str = "auto", seconds: float = SECONDS) -> list[Timing]:
+    """Time a training step in float32, as it is, and compiled, and keep the result for this machine and network.
 
     Args:
         make_network: gives a new network.
+        spec: of the accelerator.
         seconds: of timing each way, after the first step.
+
+    Returns:
+        Each way; without the compiled one where torch.compile does not work.
+
+    Raises:
+        DataError: where the cache folder cannot be written to.
     """
-    ways = [("float32", "auto-fp32", False), ("as it is", "auto", False), ("compiled", "auto", True)]
-    timings = []
-    for way, spec, is_compiled in ways:
-        accelerator = Accelerator(spec)
-        if is_compiled and not can_compile(accelerator):
-            continue
-        network = accelerator.place(make_network())
-        if is_compiled:
-            network.compile()
-        first_s, samples_per_s = _time_steps(network, accelerator, seconds)
-        timings.append(Timing(f"{way} ({accelerator})", samples_per_s, first_s))
-    everything = _read_records()
-    everything[_name_machine(Accelerator())] = [asdict(timing) for timing in timings]
-    path = record_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
+    make_folder(record_path().parent)
+    plain = spec.removesuffix("-fp32")
+    timings = [
+        _time_way("float32", make_network, Accelerator(f"{plain}-fp32"), seconds),
+        _time_way("as it is", make_network, Accelerator(spec), seconds),
+    ]
+    with suppress(SettingError):
+        _try_compiling(Accelerator(spec))
+        timings.append(_time_way("compiled", make_network, Accelerator(spec), seconds))
+    found = [asdict(timing) for timing in timings]
+    with atomic_path(record_path()) as temporary:
+        records = {**_read_records(), _name_record(make_network(), Accelerator(spec)): found}
+        temporary.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
     return timings
 
 
-def recall(accelerator: Accelerator) -> list[Timing] | None:
-    """What a probe of this machine, with this torch and as many threads, has found; None where there was none."""
-    found = _read_records().get(_name_machine(accelerator))
-    return None if found is None else [Timing(**timing) for timing in found]
+def recall(network: nn.Module, accelerator: Accelerator) -> list[Timing]:
+    """What a probe of this network on this machine, with this torch and as many threads, has found; [] without one."""
+    found = _read_records().get(_name_record(network, accelerator), [])
+    try:
+        return [Timing(str(one["way"]), float(one["samples_per_s"]), float(one["first_s"])) for one in found]
+    except (TypeError, KeyError, ValueError):
+        return []
 
 
 def record_path() -> Path:
-    """Where probes are kept: `livecell-monai/probe.json` in the user's cache folder."""
+    """Where probes are kept: `probe.json` in the folder LIVECELL_CACHE, or else in livecell-monai in the user's cache."""
+    if given := os.environ.get("LIVECELL_CACHE"):
+        return Path(given) / "probe.json"
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "livecell-monai" / "probe.json"
+    return (Path(cache) if cache else Path("~/.cache").expanduser()) / "livecell-monai" / "probe.json"
 
 
 def _gain(timings: list[Timing]) -> float:
-    rates = {timing.way.split(" (")[0]: timing.samples_per_s for timing in timings}
-    return rates.get("compiled", 0.0) / rates["as it is"]
+    """Of the compiled step over the other; 0 where that is not known."""
+    rates = {timing.way: timing.samples_per_s for timing in timings}
+    return rates.get("compiled", 0.0) / rates["as it is"] if rates.get("as it is") else 0.0
 
 
-def _read_records() -> dict[str, list[dict[str, Any]]]:
+def _read_records() -> dict[str, Any]:
     try:
         read = json.loads(record_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last where nobody knows a home folder
         return {}
     return read if isinstance(read, dict) else {}
 
 
-def _name_machine(accelerator: Accelerator) -> str:
+def _name_record(network: nn.Module, accelerator: Accelerator) -> str:
     if accelerator.device.type == "cuda":
         processor = torch.cuda.get_device_name(accelerator.device)
     else:
         processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {os.cpu_count()}"
-    return f"{platform.node()}, {processor}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    plain = f"{accelerator.device.type} {'bf16' if accelerator.bf16 else 'float32'} {torch.get_num_threads()} threads"
+    return f"{platform.node()}, {processor}, {plain}, torch {torch.__version__}, {parameters} parameters"
+
+
+def _try_compiling(accelerator: Accelerator) -> None:
+    """Compile something small: what torch.compile lacks is told ahead of a training, not by its first step.
+
+    Raises:
+        SettingError: where it cannot work, or fails.
+    """
+    if not can_compile(accelerator):
+        raise SettingError(
+            "setting compile must be false or auto where there is no C++ compiler (g++), got true; correct it"
+        )
+    small = nn.Linear(2, 2).to(accelerator.device)
+    small.compile()
+    try:
+        small(torch.ones(1, 2, device=accelerator.device)).sum().backward()
+    except Exception as error:  # of many kinds: no headers, no Triton, a compiler that is too old
+        reason = " ".join(str(error).split())[:120]
+        raise SettingError(
+            f"setting compile must be false where torch.compile does not work ({reason}), got true"
+        ) from error
+
+
+def _time_way(way: str, make_network: Callable[[], nn.Module], accelerator: Accelerator, seconds: float) -> Timing:
+    network = accelerator.place(make_network())
+    if way == "compiled":
+        network.compile()
+    first_s, samples_per_s = _time_steps(network, accelerator, seconds)
+    return Timing(way, samples_per_s, first_s)
 
 
 def _time_steps(network: nn.Module, accelerator: Accelerator, seconds: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ EITHER = (
     "pos_weight",
     "lr_step",
     "window",
+    "compile",
 )  # of more than one kind; their readers know which values they take
 
 

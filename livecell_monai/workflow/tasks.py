@@ -13,7 +13,7 @@ import torch
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
 from livecell_monai.workflow.compiling import Timing, probe
-from livecell_monai.workflow.opening import find_template, open_bundle
+from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 from livecell_monai.workflow.progress import close_bars
 
 
@@ -90,7 +90,7 @@ def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
         network: torch.nn.Module = parser.get_parsed_content("network_def")
         return network
 
-    return probe(make_network)
+    return probe(make_network, str((settings or {}).get("accelerator", "auto")))
 
 
 def plan(
@@ -105,8 +105,10 @@ def plan(
     # of what would be trained on: pixels that are held out have no say
     fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
     multiple = parser.get_parsed_content("network_def").multiple
+    template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple), head
+    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free), head
 
 
 def _open_training(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from livecell_monai.metrics.scores import NAMES, Scores, score_mask, summarise_s
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
 
 PROBABILITY = "probability"  #: key of the network's output before the threshold
+Row = dict[str, Any]
 SUMMARY = ("image", "foreground_fraction", "components", "seconds")
 
 
@@ -34,10 +36,10 @@ class _TableWriter:
     def __init__(self, output_dir: str | Path, table: str) -> None:
         self.folder = Path(output_dir)
         self.table = table
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
         self.clock = 0.0
         self.thread = ThreadPoolExecutor(max_workers=1)
-        self.writing: Future[dict[str, Any]] | None = None
+        self.writing: Future[Row] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Follow an evaluator that decollates its batches."""
@@ -55,8 +57,14 @@ class _TableWriter:
         if self.rows:
             write_table(self.folder / self.table, self.rows)
 
-    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
-        """Write what belongs to one image and give its row of the table."""
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
+        """What writes one image and gives its row of the table; it holds no more of the engine's tensors than it needs.
+
+        Args:
+            item: what the loader gave.
+            output: what the engine made of it.
+            seconds: since the image before.
+        """
         raise NotImplementedError
 
     def _restart(self) -> None:
@@ -65,20 +73,17 @@ class _TableWriter:
     def _write_batch(self, engine: Engine) -> None:
         make_folder(self.folder)
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            now = time.monotonic()
+            write, self.clock = self.take(item, output, now - self.clock), now
             self._await_row()
-            self.writing = self.thread.submit(self.write_one, item, output)
+            self.writing = self.thread.submit(write)
 
     def _await_row(self) -> None:
         """Take the row of the image that is being written, if there is one."""
         if self.writing is None:
             return
         writing, self.writing = self.writing, None
-        row = writing.result()
-        now = time.monotonic()
-        if "seconds" in row:
-            row["seconds"] = round(now - self.clock, 3)
-        self.clock = now
-        self.rows.append(row)
+        self.rows.append(writing.result())
 
 
 class PredictionWriter(_TableWriter):
@@ -106,19 +111,36 @@ class PredictionWriter(_TableWriter):
         overlay = [] if self.draw is None else ["{name}_overlay.png"]
         return ["{name}.tif", *probability, *overlay, self.table]
 
-    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the files of one image; seconds are those since the one before."""
-        name, mask = str(item[NAME]), _plane(output[PRED]) > 0
-        size = np.asarray(item[IMAGE].meta["pixel_size_um"], dtype=float)
-        pixel_size = None if np.isnan(size).any() else (float(size[0]), float(size[1]))
-        if self.with_probability:
-            write_probability(self.folder / f"{name}_probability.tif", _plane(output[PROBABILITY]), pixel_size)
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
+        """What writes the files of one image."""
+        meta = item[IMAGE].meta
+        size = np.asarray(meta["pixel_size_um"], dtype=float)
+        return partial(
+            self._write,
+            str(item[NAME]),
+            Path(meta["filename_or_obj"]),
+            None if np.isnan(size).any() else (float(size[0]), float(size[1])),
+            _plane(output[PRED]) > 0,
+            _plane(output[PROBABILITY]) if self.with_probability else None,
+            round(seconds, 3),
+        )
+
+    def _write(
+        self,
+        name: str,
+        source: Path,
+        pixel_size: tuple[float, float] | None,
+        mask: Pixels,
+        probability: Pixels | None,
+        seconds: float,
+    ) -> Row:
+        if probability is not None:
+            write_probability(self.folder / f"{name}_probability.tif", probability, pixel_size)
         if self.draw is not None:
-            source = Path(item[IMAGE].meta["filename_or_obj"])
             self.draw(self.folder / f"{name}_overlay.png", read_image(source).pixels, mask)
         write_mask(self.folder / f"{name}.tif", mask, pixel_size)
         components = int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
-        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), components, 0.0), strict=True))
+        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), components, seconds), strict=True))
 
 
 class ScoreWriter(_TableWriter):
@@ -133,11 +155,14 @@ class ScoreWriter(_TableWriter):
         self.scores: list[Scores] = []
         self.summary: dict[str, Any] = {}
 
-    def write_one(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
-        """Score one image."""
-        scores = score_mask(_plane(output[PRED]), _plane(output[LABEL]))
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
+        """What scores one image."""
+        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0)
+
+    def _score(self, name: str, mask: Pixels, truth: Pixels) -> Row:
+        scores = score_mask(mask, truth)
         self.scores.append(scores)
-        return {"image": str(item[NAME]), **{name: getattr(scores, name) for name in NAMES}, **asdict(scores)}
+        return {"image": name, **{score: getattr(scores, score) for score in NAMES}, **asdict(scores)}
 
     def files(self) -> list[str]:
         """Both tables."""

@@ -182,6 +182,12 @@ class TestFilters:
         assert len(plan["filters"]) == levels
         assert plan["patch_size"][0] % (2 * 2 ** (levels - 1)) == 0
 
+    def test_none_where_the_users_own_sizes_or_levels_forbid_it(self):
+        large = replace(USUAL, diameter_px=900.0, sizes=((9, 9), (5000, 5000)))
+        assert len(plan_training(large, may_deepen=False)["filters"].value) == 5
+        assert plan_training(large, multiple=96, may_deepen=False)["patch_size"].value == [192, 192]
+        assert plan_training(large, multiple=96)["patch_size"].value == [192, 192]
+
     def test_says_how_large_cells_still_are(self):
         assert "225 px" in plan_training(replace(USUAL, diameter_px=900.0, sizes=((9, 9), (9000, 9000))))["filters"].reason
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,23 @@ class TestPredictionWriter:
         writer.attach(engine)
         engine.run(range(2), max_epochs=1)
         assert [row["image"] for row in writer.rows] == ["cell_0", "cell_1"]
+
+    def test_each_image_has_its_own_seconds(self, tmp_path):
+        """Those that the engine took for it, whatever its writing took."""
+        takes = [0.3, 0.0, 0.15]
+
+        def step(engine, index):
+            time.sleep(takes[index])
+            engine.state.batch = [item(index, tmp_path)]
+            return [output(MASKS[index])]
+
+        writer, engine = PredictionWriter(str(tmp_path / "out")), Engine(step)
+        writer.attach(engine)
+        engine.run(range(3), max_epochs=1)
+        first, second, third = (row["seconds"] for row in writer.rows)
+        assert first >= 0.3
+        assert third >= 0.15
+        assert second < min(first, third)
 
     @pytest.mark.parametrize("which", [0, 2], ids=["the first", "the last"])
     def test_what_goes_wrong_in_writing_ends_the_run(self, tmp_path, which):
