@@ -73,10 +73,8 @@ class Budget:
 
     def _advance(self, trainer: Engine) -> None:
         state = trainer.state
-        if (
-            state.iteration == 1 and time.monotonic() < self.until_s
-        ):  # which reads the files, and compiles the network where that is asked for
-            self._start()
+        if state.iteration == 1 and time.monotonic() < self.until_s:
+            self._start()  # it has read the files, and compiled the network where that is asked for
         if self.minutes == 0:
             self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
             return
