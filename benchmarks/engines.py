@@ -1,0 +1,98 @@
+"""The network on 1024 x 1024 by PyTorch as it is used, by OpenVINO and by ONNX Runtime, in turns and in one run.
+
+Run: `python benchmarks/engines.py [BUNDLE IMAGE]`, where `openvino`, `onnx` and `onnxruntime` are installed; without a
+bundle on a synthetic image, with a bundle of half a minute. An engine is worth an option of its own from 1.3 times on.
+"""
+
+import io
+import logging
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import openvino
+import torch
+from page import write_section
+
+from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.metrics import score_mask
+from livecell_monai.sample import Pixels
+from livecell_monai.workflow.opening import open_bundle
+from livecell_monai.workflow.tasks import train
+
+ROUNDS, PASSES = 7, 6
+QUIET = {"show_progress": False}
+
+
+def export(bundle: Path, image: torch.Tensor) -> bytes:
+    """The network with its weights as ONNX, in float32."""
+    parser = open_bundle(bundle, ["inference"], {**QUIET, "accelerator": "cpu-fp32"}, run_id="inferring").parser
+    network = parser.get_parsed_content("fold").to(memory_format=torch.contiguous_format)
+    with io.BytesIO() as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (image,), stream, dynamo=False)
+        return stream.getvalue()
+
+
+def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
+    """By name, what gives the logits of the image."""
+    parser = open_bundle(bundle, ["inference"], QUIET, run_id="inferring").parser
+    network, inferer = parser.get_parsed_content("fold"), parser.get_parsed_content("inferer")
+    exported, array = export(bundle, image), image.numpy()
+    threads = torch.get_num_threads()
+    precision = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": threads}
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(exported), "CPU", precision).create_infer_request()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(exported, options)
+    name = session.get_inputs()[0].name
+    return {
+        "PyTorch, as it is used": lambda: np.asarray(inferer(image, network)),
+        "OpenVINO, bf16": lambda: np.array(compiled.infer({0: array})[0]),
+        "ONNX Runtime, float32": lambda: np.asarray(session.run(None, {name: array})[0]),
+    }
+
+
+def main() -> None:
+    """Measure, print and write the section."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as temporary, torch.no_grad():
+        folder = Path(temporary)
+        if len(sys.argv) > 2:
+            bundle, images = Path(sys.argv[1]), Path(sys.argv[2])
+        else:
+            data = write_sample_set(folder / "cells", train=3, test=1)
+            bundle, images = folder / "model", data / "test" / "images"
+            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "working_size": 1.0})
+        paths = {"dataset_dir": str(images), "output_dir": str(folder / "unused")}
+        parser = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring").parser
+        item = parser.get_parsed_content("preprocessing")(parser.get_parsed_content("items")[0])
+        image = item["image"].as_tensor()[None, :, :1024, :1024].contiguous()
+        engines = build(bundle, image)
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    masks = {name: run() > 0 for name, run in engines.items()}
+    for _ in range(ROUNDS):
+        for name, run in engines.items():
+            start = time.perf_counter()
+            for _ in range(PASSES):
+                run()
+            seconds[name].append((time.perf_counter() - start) / PASSES)
+    own = next(iter(engines))
+    lines = ["| engine | ms | times as fast | IoU of its mask with ours |", "| --- | --- | --- | --- |"]
+    for name, found in seconds.items():
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(seconds[own], found, strict=True))
+        same = score_mask(masks[name], masks[own]).iou
+        lines.append(f"| {name} | {1000 * statistics.median(found):.0f} | {ratio:.2f} | {same:.4f} |")
+    print("\n".join(lines))
+    write_section("Engines", "python benchmarks/engines.py", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
