@@ -29,7 +29,8 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "these twice as strong": ({"illumination": 1.0, "shading": 0.6, "blur": 3.0, "noise": 0.4}, {}),
     "elastic deformation of 5 pixels": ({"elastic": 5.0}, {}),
     "zoom of 0.8 to 1.25": ({"zoom": [0.8, 1.25]}, {}),
-    "grey values by minimum and maximum": ({"percentiles": [0.0, 100.0]}, {}),
+    "grey values from 0 to 1 instead of by contrast": ({"normalise": False}, {}),
+    "no grey value clipped": ({"percentiles": [0.0, 100.0]}, {}),
     "binary cross-entropy alone": ({"loss": "bce"}, {}),
     "the same, weighted": ({"loss": "bce", "pos_weight": "auto"}, {}),
     "focal loss": ({"loss": "focal"}, {}),
@@ -88,7 +89,8 @@ def main() -> None:
                 lines.append(f"| {name} | {statistics.mean(found):.3f} | {' | '.join(f'{iou:.3f}' for iou in found)} |")
                 print(lines[-1], flush=True)
                 text = f"{asked.samples} samples each, by the network that has not seen the image.\n\n" + "\n".join(lines)
-                write_section(TITLE, f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name}", text)
+                command = f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name} --samples {asked.samples}"
+                write_section(TITLE, command, text)
 
 
 if __name__ == "__main__":
