@@ -4,7 +4,6 @@ Run: `python benchmarks/engines.py [BUNDLE IMAGE]`, where `openvino`, `onnx` and
 bundle on a synthetic image, with a bundle of half a minute. An engine is worth an option of its own from 1.3 times on.
 """
 
-import io
 import logging
 import statistics
 import sys
@@ -30,14 +29,14 @@ ROUNDS, PASSES = 7, 6
 QUIET = {"show_progress": False}
 
 
-def export(bundle: Path, image: torch.Tensor) -> bytes:
-    """The network with its weights as ONNX, in float32."""
+def export(bundle: Path, image: torch.Tensor) -> Path:
+    """Write the network with its weights as ONNX, in float32, beside the bundle."""
     parser = open_bundle(bundle, ["inference"], {**QUIET, "accelerator": "cpu-fp32"}, run_id="inferring").parser
     network = parser.get_parsed_content("fold").to(memory_format=torch.contiguous_format)
-    with io.BytesIO() as stream, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(network, (image,), stream, dynamo=False)
-        return stream.getvalue()
+        torch.onnx.export(network, (image,), bundle / "network.onnx", dynamo=False)
+    return bundle / "network.onnx"
 
 
 def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
@@ -63,7 +62,7 @@ def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
 def main() -> None:
     """Measure, print and write the section."""
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryDirectory() as temporary, torch.no_grad():
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if len(sys.argv) > 2:
             bundle, images = Path(sys.argv[1]), Path(sys.argv[2])
@@ -76,6 +75,7 @@ def main() -> None:
         item = parser.get_parsed_content("preprocessing")(parser.get_parsed_content("items")[0])
         image = item["image"].as_tensor()[None, :, :1024, :1024].contiguous()
         engines = build(bundle, image)
+    torch.set_grad_enabled(False)
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     masks = {name: run() > 0 for name, run in engines.items()}
     for _ in range(ROUNDS):

@@ -88,17 +88,19 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
     def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, 1, Y, X) float32 of the same Y and X."""
         plain = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
-        total: torch.Tensor | float = 0.0
 
         def part(window: torch.Tensor) -> torch.Tensor:
             return self.forward(window, network, *args, **kwargs)
 
+        if len(self.views) == 1:  # turned by nothing, a large image would be copied three times
+            return self._slide(plain, part)
+        total: torch.Tensor | float = 0.0
         for turns, is_mirrored in self.views:
             seen = torch.rot90(plain.flip(3) if is_mirrored else plain, turns, (2, 3))
             logits = torch.rot90(self._slide(seen, part), -turns, (2, 3))
             total = total + (logits.flip(3) if is_mirrored else logits)
         assert isinstance(total, torch.Tensor)
-        return total / len(self.views) if len(self.views) > 1 else total
+        return total / len(self.views)
 
     def _slide(self, image: torch.Tensor, forward: Forward) -> torch.Tensor:
         height, width = image.shape[-2:]
