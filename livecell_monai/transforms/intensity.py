@@ -21,9 +21,9 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     The contrast is the distance from the median that halves the image's energy: pixels that lie farther from it hold half
     of the sum of all squared distances. Where the median is the background, that is the distance of the cells, be there
     three of them or three hundred; a mean and a standard deviation hang on their number. (Where cells cover more than half
-    of an image, the median is theirs.) Values are clipped to two
-    percentiles first: a pixel beyond counts as much as one on them. An image of one value becomes 0; where so few pixels
-    differ from the others that nothing is left between the percentiles, nothing is clipped.
+    of an image, the median is theirs.) Values are clipped to two percentiles first: a pixel beyond counts as much as one on
+    them. An image of one value becomes 0; where so few pixels differ from the others that nothing is left between the
+    percentiles, nothing is clipped.
 
     Args:
         percentiles: lower and upper one, in [0, 100]; `[0, 100]` clips nothing.

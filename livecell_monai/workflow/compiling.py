@@ -89,20 +89,19 @@ def probe(make_network: Callable[[], nn.Module], spec: str = "auto", seconds: fl
         Each way; without the compiled one where torch.compile does not work.
 
     Raises:
+        SettingError: where there is no such accelerator.
         DataError: where the cache folder cannot be written to.
     """
+    accelerator = Accelerator(spec)
     make_folder(record_path().parent)
-    plain = spec.removesuffix("-fp32")
-    timings = [
-        _time_way("float32", make_network, Accelerator(f"{plain}-fp32"), seconds),
-        _time_way("as it is", make_network, Accelerator(spec), seconds),
-    ]
+    full = Accelerator(spec.removesuffix("-fp32") + "-fp32")
+    timings = [_time_way("float32", make_network, full, seconds), _time_way("as it is", make_network, accelerator, seconds)]
     with suppress(SettingError):
-        _try_compiling(Accelerator(spec))
-        timings.append(_time_way("compiled", make_network, Accelerator(spec), seconds))
+        _try_compiling(accelerator)
+        timings.append(_time_way("compiled", make_network, accelerator, seconds))
     found = [asdict(timing) for timing in timings]
     with atomic_path(record_path()) as temporary:
-        records = {**_read_records(), _name_record(make_network(), Accelerator(spec)): found}
+        records = {**_read_records(), _name_record(make_network(), accelerator): found}
         temporary.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
     return timings
 
