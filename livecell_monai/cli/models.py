@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, app, read_settings
-from livecell_monai.cli.tables import show_table
+from livecell_monai.cli.tables import show_summary
 
 PARTLY = 3  # exit code where some images could not be read
 
@@ -60,13 +60,7 @@ def evaluate(
     from livecell_monai.workflow.tasks import evaluate as run
 
     summary = run(bundle, data, output, read_settings(set_), overwrite)
-    rows = []
-    for name, value in summary.items():
-        if isinstance(value, dict):
-            interval = value["interval_95"]
-            shown = "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
-            rows.append([name, f"{value['mean']:.3f}", shown, f"{value['median']:.3f}", f"{value['worst']:.3f}"])
-    show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
+    show_summary(summary)
     print(f"IoU pooled over all pixels {summary['pooled_iou']:.3f}; by image: {output / 'scores.csv'}")
 
 

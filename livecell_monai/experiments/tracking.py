@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -30,15 +30,22 @@ class RunTracker:
         experiment: name of the experiment.
         run_name: name of the run, or `auto` for one that no other has.
         enabled: whether to track at all.
+        parent: id of the run that this one is nested under; None for none.
     """
 
     def __init__(
-        self, uri: str = "auto", experiment: str = "livecell", run_name: str = "auto", enabled: bool = True
+        self,
+        uri: str = "auto",
+        experiment: str = "livecell",
+        run_name: str = "auto",
+        enabled: bool = True,
+        parent: str | None = None,
     ) -> None:
         self.uri = choose_uri(uri)
         self.experiment = experiment
         self.run_name = run_name
         self.enabled = enabled
+        self.parent = parent
 
     def check(self) -> None:
         """Refuse a store that cannot be reached or has no place for the experiment, before any work is done.
@@ -68,8 +75,9 @@ class RunTracker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             experiment = find_experiment(client, self.uri, self.experiment)
+            nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
             run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
-            opened = client.create_run(experiment, run_name=run_name, tags=_tags())
+            opened = client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested})
         run = TrackedRun(client, opened.info.run_id)
         with _ended_by_its_end(run):
             run.log_start(settings, data, name)
@@ -121,6 +129,15 @@ class TrackedRun:
                 self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
             self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
             self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
+
+    def log_scores(self, scores: Mapping[str, float], folder: Path, names: Sequence[str]) -> None:
+        """Note scores of several trainings together, and keep files of a folder."""
+        if self.client is None:
+            return
+        with self._forgiving():
+            self._log_metrics(scores, 0)
+            for name in names:
+                self.client.log_artifact(self.run_id, str(folder / name))
 
     def end(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from livecell_monai.errors import BundleError, SettingError
 
-PATHS = ("bundle_root", "started", "plan", "unlabelled")  # set by whoever opens the bundle, not by the user
+PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run")  # set by whoever opens the bundle, not by the user
 EITHER = (
     "working_size",
     "pos_weight",

@@ -41,6 +41,7 @@ def train(
     recipe: str = "planned",
     started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
+    parent_run: str | None = None,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
@@ -52,6 +53,7 @@ def train(
         recipe: `planned`, what overlays and settings leave open is planned from the images; `original`, the report's own.
         started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
         unlabelled: files, folders or globs of images without labels to learn from as well.
+        parent_run: id of the MLflow run that this one is nested under; None for none.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -64,13 +66,13 @@ def train(
     if recipe == "original":
         if unlabelled:
             raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-        return _run(_open_training(data, output, ["original", *overlays], settings, started))  # type: ignore[no-any-return]
+        return _run(_open_training(data, output, ["original", *overlays], settings, started, parent_run=parent_run))  # type: ignore[no-any-return]
     choices, head = plan(data, overlays, settings)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.yaml"
         write_plan(file, choices, head)
         # what overlays and settings say stands over the plan
-        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file), unlabelled)
+        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file), unlabelled, parent_run)
         return _run(workflow)  # type: ignore[no-any-return]
 
 
@@ -119,12 +121,14 @@ def _open_training(
     started: float | None = None,
     plan: str | None = None,
     unlabelled: Sequence[str | Path] = (),
+    parent_run: str | None = None,
 ) -> Any:
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),
         "output_dir": str(Path(output).resolve()),
         "started": time.monotonic() if started is None else started,
         "plan": plan,
+        "parent_run": parent_run,
         "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
     }
     return open_bundle(

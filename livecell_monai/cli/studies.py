@@ -1,0 +1,41 @@
+"""Commands that train more than once to learn something about the data or the settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livecell_monai.cli.app import Data, Set, app, read_settings
+from livecell_monai.cli.tables import show_summary, show_table
+
+
+@app.command()
+def crossval(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the folds; goes on where it was stopped.")],
+    minutes: Annotated[float | None, typer.Option(help="Time for each fold.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each fold.")] = None,
+    folds: Annotated[int, typer.Option(help="0: one by image below seven images, else 5.")] = 0,
+    group_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression that gives an image's group (a dish, a day) from its name.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="As for train.")] = "planned",
+    config: Annotated[list[str], typer.Option(help="As for train; repeatable.")] = [],  # noqa: B006
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Score every annotated image by a network that has not seen it, one training for each fold.
+
+    Example: `livecell crossval cells --output folds --minutes 10`
+    """
+    from livecell_monai.experiments.crossval import cross_validate
+
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    result = cross_validate(data, output, config, settings, recipe, folds, group_pattern)
+    shown = ("iou", "dice", "precision", "recall")
+    rows = [[row["fold"], row["image"], *(f"{float(row[name]):.3f}" for name in shown)] for row in result.rows]
+    show_table(["fold", "image", *shown], rows)
+    show_summary(result.summary)
+    found = result.summary
+    print(f"each image by a network that has not seen it: {found['images']} images, {found['cells']} cells")
+    print(f"worst: {result.summary['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
