@@ -1,0 +1,90 @@
+"""Folds: every image held out once, groups together, whatever the names."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.data.folds import make_folds, write_fold
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.sample import Sample
+
+
+def samples(*names, groups=()):
+    found = dict(zip(names, groups, strict=False))
+    return [Sample(name, Path(f"/{name}.tif"), Path(f"/labels/{name}.tif"), group=found.get(name)) for name in names]
+
+
+def held(folds):
+    return [sorted(sample.name for sample in fold.held) for fold in folds]
+
+
+MANY = [f"d{day}_{well}" for day in range(3) for well in range(4)]
+
+
+class TestMakeFolds:
+    def test_below_seven_images_each_is_left_out_once(self):
+        folds = make_folds(samples("a", "b", "c"))
+        assert [fold.name for fold in folds] == ["fold_1", "fold_2", "fold_3"]
+        assert held(folds) == [["a"], ["b"], ["c"]]
+        for fold in folds:
+            assert {sample.name for sample in fold.train} == {"a", "b", "c"} - {fold.held[0].name}
+
+    def test_from_seven_on_there_are_five(self):
+        folds = make_folds(samples(*MANY))
+        assert len(folds) == 5
+        assert sorted(sum(held(folds), [])) == sorted(MANY)
+
+    @pytest.mark.parametrize("count", [2, 3, 12])
+    def test_as_many_as_asked_for(self, count):
+        folds = make_folds(samples(*MANY), count)
+        assert len(folds) == count
+        assert sorted(sum(held(folds), [])) == sorted(MANY)
+        assert all(not {s.name for s in fold.train} & {s.name for s in fold.held} for fold in folds)
+
+    def test_images_of_a_group_are_held_out_together(self):
+        folds = make_folds(samples("a", "b", "c", "d", groups=["x", "y", "x", "y"]))
+        assert held(folds) == [["a", "c"], ["b", "d"]]
+
+    @pytest.mark.parametrize("pattern", [r"d\d", r"(d\d)_", r"^(d.)"])
+    def test_groups_come_from_the_names_where_a_pattern_is_given(self, pattern):
+        folds = make_folds(samples(*MANY), pattern=pattern)
+        assert held(folds) == [sorted(MANY[first : first + 4]) for first in (0, 4, 8)]
+        assert {sample.group for sample in folds[0].held} == {"d0"}
+
+    def test_the_pattern_takes_the_place_of_the_groups(self):
+        folds = make_folds(samples("a1", "b1", "a2", groups=["x", "x", "y"]), pattern=r"\d")
+        assert held(folds) == [["a1", "b1"], ["a2"]]
+
+    def test_a_group_with_the_name_of_an_image_is_another(self):
+        assert held(make_folds(samples("a", "b", "c", groups=["c", "c"]))) == [["a", "b"], ["c"]]
+
+    def test_the_seed_shuffles(self):
+        first, again, other = (held(make_folds(samples(*MANY), 4, seed=seed)) for seed in (0, 0, 1))
+        assert first == again != other
+
+    @pytest.mark.parametrize("count", [1, -1, 13, True, 2.0], ids=repr)
+    def test_a_number_that_cannot_be_is_refused(self, count):
+        with pytest.raises(SettingError, match="--folds must be 2 or more and at most the number of images or groups"):
+            make_folds(samples(*MANY), count)
+
+    @pytest.mark.parametrize("groups", [(), ("x", "x")])
+    def test_one_group_alone_is_refused(self, groups):
+        with pytest.raises(DataError, match="must have 2 images or groups or more, got 1"):
+            make_folds(samples(*("a", "b")[: max(1, len(groups))], groups=groups))
+
+    def test_a_name_that_does_not_match_is_refused(self):
+        with pytest.raises(DataError, match=r"/c\.tif: the name must match --group-pattern"):
+            make_folds(samples("a1", "b2", "c"), pattern=r"\d")
+
+    def test_a_pattern_that_is_none_is_refused(self):
+        with pytest.raises(SettingError, match="--group-pattern must be a regular expression, got '\\('"):
+            make_folds(samples("a1", "b2"), pattern="(")
+
+
+def test_a_fold_is_a_datalist_whose_held_out_images_validate_and_are_scored(tmp_path):
+    fold = make_folds(samples("a", "b", "c", groups=["x"]))[1]
+    read = json.loads(write_fold(tmp_path / "fold.json", fold).read_text())
+    assert [entry["image"] for entry in read["training"]] == ["/a.tif", "/c.tif"]
+    assert read["training"][0]["group"] == "x"
+    assert read["validation"] == read["test"] == [{"image": "/b.tif", "label": "/labels/b.tif"}]
