@@ -1,0 +1,53 @@
+"""Several networks as one: the mean of their probabilities."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from livecell_monai.errors import SettingError
+from livecell_monai.network.unet import UNet
+
+
+class Ensemble(nn.Module):
+    """Networks of one kind whose probabilities are averaged; the members run one after the other.
+
+    Args:
+        members: at least two.
+    """
+
+    def __init__(self, members: list[UNet]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.multiple = members[0].multiple
+        """Y and X of an image must be multiples of this."""
+        self.bytes_per_pixel = members[0].bytes_per_pixel
+        """Memory of a forward pass by pixel of the image, that of one member."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 1, Y, X) float32 of images (B, 1, Y, X): those of the members' mean probability."""
+        total = torch.zeros((), device=image.device)
+        for member in self.members:
+            total = total + torch.sigmoid(member(image).float())
+        return torch.logit(total / len(self.members), eps=1e-6)
+
+
+def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
+    """A U-Net, or an ensemble of several.
+
+    Args:
+        members: how many; 1 for the network itself.
+        settings: of each, as `UNet` takes them.
+
+    Raises:
+        SettingError: where a value cannot make a network.
+    """
+    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+        raise SettingError(f"setting members must be a whole number of 1 or more, got {members!r}; correct it")
+    return UNet(**settings) if members == 1 else Ensemble([UNet(**settings) for _ in range(members)])
+
+
+def join_weights(states: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The state dictionary of an ensemble from those of its members, in their order."""
+    return {f"members.{index}.{name}": value for index, state in enumerate(states) for name, value in state.items()}
