@@ -61,7 +61,7 @@ def evaluate(
 
     summary = run(bundle, data, output, read_settings(set_), overwrite)
     show_summary(summary)
-    print(f"IoU pooled over all pixels {summary['pooled_iou']:.3f}; by image: {output / 'scores.csv'}")
+    print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
 
 @app.command()

@@ -8,16 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAMES = ("iou", "dice", "accuracy", "precision", "recall")
+SURFACE = "surface_dice"
+EMPTY_RULE = "all but accuracy: 1 where neither mask nor truth has foreground, 0 where one of them has none"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The pixels of one image by what was said of them: true and false, positive and negative."""
+    """The pixels of one image by what was said of them: true and false, positive and negative.
+
+    Attributes:
+        surface_dice: normalised surface Dice, which the counts do not tell; None where it was not measured.
+    """
 
     tp: int
     fp: int
     fn: int
     tn: int
+    surface_dice: float | None = None
 
     @property
     def iou(self) -> float:
@@ -74,24 +81,38 @@ def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: in
         seed: of the bootstrap.
 
     Returns:
-        By score: its mean over images, the 95 % interval of the mean, median and worst; `pooled_iou` over all pixels;
-        `images`, how many. The interval is None below 3 images, where it would say nothing.
+        By score: its mean over images, the 95 % interval of the mean, median and worst; `pooled_iou` over all pixels with
+        `pooled_iou_interval_95`; `images`, how many; `empty_rule`. `surface_dice` is there where every image has it. The
+        intervals are None below 3 images, where they would say nothing.
 
     Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979 (percentile method).
     """
     if not scores:
         raise ValueError("a set must have at least one image, got none")
-    summary: dict[str, Any] = {"images": len(scores)}
+    summary: dict[str, Any] = {"images": len(scores), "empty_rule": EMPTY_RULE}
     draws = np.random.default_rng(seed).integers(len(scores), size=(resamples, len(scores)))
-    for name in NAMES:
-        values = np.array([getattr(score, name) for score in scores])
-        low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    names = NAMES if any(score.surface_dice is None for score in scores) else (*NAMES, SURFACE)
+    for name in names:
+        values = np.array([getattr(score, name) for score in scores], dtype=float)
         summary[name] = {
             "mean": float(values.mean()),
-            "interval_95": [float(low), float(high)] if len(values) >= 3 else None,
+            "interval_95": _interval(values[draws].mean(axis=1), len(scores)),
             "median": float(np.median(values)),
             "worst": float(values.min()),
         }
-    pooled = Scores(*(sum(getattr(score, part) for score in scores) for part in ("tp", "fp", "fn", "tn")))
-    summary["pooled_iou"] = pooled.iou
+    counts = np.array([(score.tp, score.fp + score.fn) for score in scores])
+    summary["pooled_iou"] = _pool(counts.sum(axis=0))
+    pooled = np.array([_pool(total) for total in counts[draws].sum(axis=1)])
+    summary["pooled_iou_interval_95"] = _interval(pooled, len(scores))
     return summary
+
+
+def _interval(resampled: NDArray[np.float64], images: int) -> list[float] | None:
+    """The middle 95 % of a score's bootstrap values."""
+    return None if images < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
+
+
+def _pool(counts: NDArray[np.int64]) -> float:
+    """IoU of (true positives, all that is wrong)."""
+    right, wrong = (int(count) for count in counts)
+    return Scores(right, wrong, 0, 0).iou

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
 from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability, write_table
-from livecell_monai.metrics.scores import NAMES, Scores, score_mask, summarise_scores
+from livecell_monai.metrics import NAMES, SURFACE, Scores, measure_surface_dice, score_mask, summarise_scores
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
 
 PROBABILITY = "probability"  #: key of the network's output before the threshold
@@ -148,10 +148,12 @@ class ScoreWriter(_TableWriter):
 
     Args:
         output_dir: folder to write to.
+        tolerance_px: distance up to which an outline counts as right in the surface Dice.
     """
 
-    def __init__(self, output_dir: str) -> None:
+    def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
         super().__init__(output_dir, "scores.csv")
+        self.tolerance_px = tolerance_px
         self.scores: list[Scores] = []
         self.summary: dict[str, Any] = {}
 
@@ -160,9 +162,10 @@ class ScoreWriter(_TableWriter):
         return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0)
 
     def _score(self, name: str, mask: Pixels, truth: Pixels) -> Row:
-        scores = score_mask(mask, truth)
+        surface = measure_surface_dice(mask, truth, self.tolerance_px)
+        scores = replace(score_mask(mask, truth), surface_dice=surface)
         self.scores.append(scores)
-        return {"image": name, **{score: getattr(scores, score) for score in NAMES}, **asdict(scores)}
+        return {"image": name, **{score: getattr(scores, score) for score in (*NAMES, SURFACE)}, **asdict(scores)}
 
     def files(self) -> list[str]:
         """Both tables."""
@@ -171,7 +174,7 @@ class ScoreWriter(_TableWriter):
     def finish(self) -> None:
         """Write the table and the summary of the set."""
         super().finish()
-        self.summary = summarise_scores(self.scores)
+        self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
         with atomic_path(self.folder / "scores.json") as temporary:
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from livecell_monai.metrics import Scores, score_mask, summarise_scores
-from livecell_monai.metrics.scores import NAMES
+from livecell_monai.metrics.scores import NAMES, SURFACE
 
 SLOW_AND_SURE = {
     "iou": metrics.jaccard_score,
@@ -76,7 +76,14 @@ class TestSet:
         assert summary["iou"]["mean"] == pytest.approx(0.725)
         assert summary["iou"]["median"] == pytest.approx(0.75)
         assert summary["iou"]["worst"] == 0.5
-        assert set(summary) == {"images", "pooled_iou", *NAMES}
+        assert set(summary) == {"images", "empty_rule", "pooled_iou", "pooled_iou_interval_95", *NAMES}
+
+    def test_the_surface_dice_is_summarised_where_every_image_has_it(self):
+        known = [Scores(1, 1, 1, 1, surface_dice=value) for value in (0.2, 0.4, 0.9)]
+        part = summarise_scores(known)[SURFACE]
+        assert (part["mean"], part["median"], part["worst"]) == (pytest.approx(0.5), 0.4, 0.2)
+        assert part["interval_95"][0] < 0.5 < part["interval_95"][1]
+        assert SURFACE not in summarise_scores([*known, Scores(1, 1, 1, 1)])
 
     @pytest.mark.parametrize("name", NAMES)
     def test_interval_holds_the_mean(self, name):
@@ -111,6 +118,15 @@ class TestSet:
         pairs = [(generator.random((9, 9)) < 0.4, generator.random((9, 9)) < 0.4) for _ in range(5)]
         joined = score_mask(*(np.concatenate(masks) for masks in zip(*pairs, strict=True)))
         assert summarise_scores([score_mask(*pair) for pair in pairs])["pooled_iou"] == joined.iou
+
+    def test_the_pooled_interval_is_that_of_the_pooled_value(self):
+        # one large image: whether it is drawn decides, so the pooled IoU swings where the mean over images hardly does
+        scores = [*scores_of(0.8, 0.8, 0.8), Scores(1000, 0, 9000, 0)]
+        summary = summarise_scores(scores)
+        low, high = summary["pooled_iou_interval_95"]
+        assert low == pytest.approx(0.1, abs=0.01)
+        assert high == pytest.approx(0.8)
+        assert summarise_scores(scores[:2])["pooled_iou_interval_95"] is None
 
     def test_an_empty_image_counts(self):
         images = [score_mask(HALF, HALF), score_mask(FULL, EMPTY)]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from monai.data import MetaTensor
 from worlds import picture_of, some_cells
 
 from livecell_monai.data.formats import read_plane
-from livecell_monai.metrics import score_mask, summarise_scores
+from livecell_monai.metrics import measure_surface_dice, score_mask, summarise_scores
 from livecell_monai.workflow import PredictionWriter, ScoreWriter
 
 MASKS = [some_cells(seed=seed) > 0 for seed in range(3)]
@@ -175,19 +176,29 @@ class TestScoreWriter:
         outputs = [output(mask, self.TRUTH) for mask in MASKS]
         return run(ScoreWriter(str(folder)), [item(index, folder) for index in range(3)], outputs)
 
+    def of(self, mask, tolerance=2.0):
+        return replace(score_mask(mask, self.TRUTH), surface_dice=measure_surface_dice(mask, self.TRUTH, tolerance))
+
+    def test_the_tolerance_of_the_outline_is_that_asked_for(self, tmp_path):
+        outputs = [output(mask, self.TRUTH) for mask in MASKS]
+        writer = run(ScoreWriter(str(tmp_path), tolerance_px=5.0), [item(index, tmp_path) for index in range(3)], outputs)
+        assert writer.scores == [self.of(mask, 5.0) for mask in MASKS]
+        assert writer.scores != [self.of(mask) for mask in MASKS]
+        assert writer.summary["surface_tolerance_px"] == 5.0
+
     def test_rows_are_the_scores_of_each_mask(self, tmp_path):
         self.score(tmp_path)
         rows = read_table(tmp_path / "scores.csv")
-        names = ["image", "iou", "dice", "accuracy", "precision", "recall", "tp", "fp", "fn", "tn"]
+        names = ["image", "iou", "dice", "accuracy", "precision", "recall", "surface_dice", "tp", "fp", "fn", "tn"]
         assert list(rows[0]) == names
         for index, (row, mask) in enumerate(zip(rows, MASKS, strict=True)):
-            scores = score_mask(mask, self.TRUTH)
+            scores = self.of(mask)
             assert row["image"] == f"cell_{index}"
             assert {name: float(row[name]) for name in names[1:]} == {name: getattr(scores, name) for name in names[1:]}
 
     def test_summary_is_that_of_the_set(self, tmp_path):
         writer = self.score(tmp_path)
-        assert writer.summary == summarise_scores([score_mask(mask, self.TRUTH) for mask in MASKS])
+        assert writer.summary == {**summarise_scores([self.of(mask) for mask in MASKS]), "surface_tolerance_px": 2.0}
         assert json.loads((tmp_path / "scores.json").read_text()) == writer.summary
 
     def test_writes_the_files_that_it_names_and_no_others(self, tmp_path):

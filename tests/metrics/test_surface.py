@@ -1,0 +1,57 @@
+"""The surface Dice: outlines by hand, the tolerance, and the rule for empty masks."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from worlds import one_cell
+
+from livecell_monai.metrics import measure_surface_dice
+
+CELL = one_cell() > 0
+EMPTY = np.zeros_like(CELL)
+
+
+def square(top, left, side=20, shape=(60, 70)):
+    plane = np.zeros(shape, bool)
+    plane[top : top + side, left : left + side] = True
+    return plane
+
+
+def by_distance_maps(mask, truth, tolerance):
+    """The definition, by the distance of every edge pixel to the other edge."""
+    edges = [plane & ~ndimage.binary_erosion(plane) for plane in (mask, truth)]
+    far = [ndimage.distance_transform_edt(~edge) for edge in edges]
+    right = (far[1][edges[0]] <= tolerance).sum() + (far[0][edges[1]] <= tolerance).sum()
+    return right / (edges[0].sum() + edges[1].sum())
+
+
+@pytest.mark.parametrize("tolerance", [0, 1, 2, 3.5])
+@pytest.mark.parametrize("shift", [(0, 1), (2, 0), (3, 4)])
+def test_against_the_definition(tolerance, shift):
+    moved = np.roll(CELL, shift, axis=(0, 1))
+    assert measure_surface_dice(moved, CELL, tolerance) == pytest.approx(by_distance_maps(moved, CELL, tolerance))
+
+
+def test_a_shift_within_the_tolerance_is_right_and_one_beyond_is_not():
+    truth, near, far = square(10, 10), square(12, 10), square(10, 14)
+    assert measure_surface_dice(near, truth, 2.0) == 1.0
+    assert 0.3 < measure_surface_dice(far, truth, 2.0) < 0.7  # the two sides along the shift still lie on each other
+    assert measure_surface_dice(far, truth, 4.0) == 1.0
+
+
+@pytest.mark.parametrize(("mask", "truth", "expected"), [(EMPTY, EMPTY, 1.0), (CELL, EMPTY, 0.0), (EMPTY, CELL, 0.0)])
+def test_empty_masks(mask, truth, expected):
+    assert measure_surface_dice(mask, truth) == expected
+
+
+def test_a_full_mask():
+    assert measure_surface_dice(~EMPTY, ~EMPTY) == 1.0
+
+
+def test_foreground_is_above_zero():
+    assert measure_surface_dice(255 * CELL.astype(np.uint8), CELL.astype(np.uint16) * 7) == 1.0
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"must have one shape, got \(96, 112\) and \(112, 96\)"):
+        measure_surface_dice(CELL, CELL.T)
