@@ -193,7 +193,7 @@ class TestJourney:
         assert all(row.startswith("cells-") and " FINISHED " in row for row in rows)
         scores = [float(row.split()[2]) for row in rows]
         assert scores == sorted(scores, reverse=True)
-        assert note == "the scores of split=original are of a split that leaks: not to be compared with the others"
+        assert note == "split original and none score what was trained on: not to be compared with the others"
 
 
 def without(name):

@@ -35,6 +35,6 @@ def compare(
     ]
     show_table(["run", "status", "IoU", "accuracy", "loss", "seconds", "data", *differing], rows)
     if any(run.leaks for run in runs):
-        print("the scores of split=original are of a split that leaks: not to be compared with the others")
+        print("split original and none score what was trained on: not to be compared with the others")
     if len({run.data for run in runs}) > 1:
         print("the runs were trained on different data (column data): their scores are of different images")

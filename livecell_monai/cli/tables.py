@@ -27,7 +27,9 @@ def show_summary(summary: Mapping[str, Any]) -> None:
             shown = "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
             rows.append([name, f"{value['mean']:.3f}", shown, f"{value['median']:.3f}", f"{value['worst']:.3f}"])
     pooled, interval = summary["pooled_iou"], summary["pooled_iou_interval_95"]
-    rows.append(["iou, pooled", f"{pooled:.3f}", "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}", "", ""])
+    rows.append(
+        ["iou, pooled", f"{pooled:.3f}", "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}", "", ""]
+    )
     show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
 
 

@@ -5,6 +5,8 @@
 - `region`: a strip along one side of every image is held out, and between it and the rest a guard band is left unused.
 - `original`: the report's split. Augmented copies of the same images stand on both sides: it leaks, and is here to show by
   how much its score is too good.
+- `none`: nothing is held out, everything is trained on, and scored too: for a last training, after a cross-validation has
+  told what to expect.
 """
 
 import random
@@ -18,7 +20,7 @@ from livecell_monai.data.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region, Sample
 
-MODES = ("auto", "images", "region", "original")
+MODES = ("auto", "images", "region", "original", "none")
 ENOUGH_IMAGES = 7  # with fewer, holding out whole images costs the training too much
 
 
@@ -27,7 +29,7 @@ class Split:
     """The two sides of a split.
 
     Attributes:
-        mode: `images`, `region`, `original`, or `given` where a datalist has split already.
+        mode: `images`, `region`, `original`, `none`, or `given` where a datalist has split already.
         train: what the network learns from.
         validation: what judges it after each epoch.
     """
@@ -39,7 +41,7 @@ class Split:
     @property
     def leaks(self) -> bool:
         """Whether training sees what validation scores."""
-        return self.mode == "original"
+        return self.mode in ("original", "none")
 
 
 def split_samples(
@@ -67,7 +69,7 @@ def split_samples(
     groups = sorted({_group_of(sample) for sample in samples})
     if mode == "auto":
         mode = "images" if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else "region"
-    if mode == "original":
+    if mode in ("original", "none"):
         return Split(mode, tuple(samples), tuple(samples))
     if mode == "region":
         sides = [_split_region(sample, fraction, guard) for sample in samples]

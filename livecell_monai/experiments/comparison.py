@@ -54,7 +54,7 @@ def list_runs(uri: str = "auto", experiment: str = "livecell", limit: int = 20) 
             status=run.info.status,
             scores={name: run.data.metrics[name] for name in SCORES if name in run.data.metrics},
             seconds=(run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None,
-            leaks=run.data.params.get("split_used") == "original",
+            leaks=run.data.params.get("split_used") in ("original", "none"),
             data=run.data.params.get("data_sha256", "")[:8],
             settings=dict(run.data.params),
         )

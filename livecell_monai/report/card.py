@@ -12,9 +12,8 @@ _MARKUP = re.compile(r"[\\`*\[\]|<>&~#$]|(?<![^\W_])_|_(?![^\W_])")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=/()+@ \[\]'\"-]+")
 
 LEAK_WARNING = """\
-> **WARNING: the validation leaks, and the scores below are too good.** `split: original` augments the images before it
-> splits them, so altered copies of one image stand on both sides and the network was validated on what it has seen.
-> Take no decision by these scores; train with a split by region or by image, or score on test images of your own."""
+> **WARNING: validation is on what the network was trained on, and the scores below are too good.** Take no decision by these
+> scores; train with a split by region or by image, run a cross-validation, or score on test images of your own."""
 
 LIMITS = """\
 ## What the numbers do not say

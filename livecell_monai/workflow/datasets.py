@@ -51,7 +51,7 @@ def build_validation_dataset(
 ) -> Dataset:
     """What the network is judged on after each epoch.
 
-    The samples that were held out, once each; but for the report's leaking split 15 % of the number of samples in an
+    The validation samples, once each; but for the report's leaking split 15 % of the number of samples in an
     epoch, drawn once from the very augmentation of the very images that are trained on.
 
     Args:
@@ -61,7 +61,7 @@ def build_validation_dataset(
         samples_per_epoch: number of samples in an epoch of training.
         most: number of draws that is not to be passed, where time is short; None for no limit.
     """
-    if not split.leaks:
+    if split.mode != "original":
         return CacheDataset(to_items(split.validation), transform, num_workers=None, progress=False)
     draws = max(1, round(0.15 * samples_per_epoch))
     draws = draws if most is None else min(draws, most)

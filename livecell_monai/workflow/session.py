@@ -233,4 +233,9 @@ SPLITS = {
         "augmented patches of the training images, at the working size",
         "The network has seen what it was scored on.",
     ),
+    "none": SplitWords(
+        "nothing was held out; every annotated pixel was trained on",
+        "the training images themselves, on their original grid",
+        "The network has seen what it was scored on; a cross-validation tells what to expect of a new image.",
+    ),
 }

@@ -163,14 +163,17 @@ class TestMode:
         grouped = [replace(sample, group=f"{index % groups}") for index, sample in enumerate(ten)]
         assert split_samples(grouped).mode == mode
 
-    @pytest.mark.parametrize(("mode", "leaks"), [("auto", False), ("images", False), ("region", False), ("original", True)])
-    def test_only_the_original_leaks_and_says_so(self, ten, mode, leaks):
+    @pytest.mark.parametrize(
+        ("mode", "leaks"), [("auto", False), ("images", False), ("region", False), ("original", True), ("none", True)]
+    )
+    def test_a_split_that_leaks_says_so(self, ten, mode, leaks):
         split = split_samples(ten, mode)
         assert split.leaks is leaks
         assert share_pixels(split, (96, 112)) is leaks
 
-    def test_original_has_all_on_both_sides(self, ten):
-        assert split_samples(ten, "original") == Split("original", tuple(ten), tuple(ten))
+    @pytest.mark.parametrize("mode", ["original", "none"])
+    def test_all_on_both_sides(self, ten, mode):
+        assert split_samples(ten, mode) == Split(mode, tuple(ten), tuple(ten))
 
     def test_reproducible_from_disk(self, folder):
         first, second = (split_samples(list_samples(folder, "train")) for _ in range(2))
@@ -179,7 +182,7 @@ class TestMode:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"mode": "random"}, "split must be one of auto, images, region, original, got 'random'; correct it"),
+            ({"mode": "random"}, "split must be one of auto, images, region, original, none, got 'random'; correct it"),
             ({"fraction": 0}, "validation_fraction must be above 0 and at most 0.5, got 0"),
             ({"fraction": 0.51}, "at most 0.5, got 0.51"),
             ({"fraction": float("nan")}, "at most 0.5, got nan"),

@@ -98,14 +98,21 @@ class TestTrain:
 
     @pytest.mark.parametrize(
         ("loss", "split"),
-        [("bce", "images"), ("dice_bce", "region"), ("focal", "region"), ("bce", "original"), ("focal", "original")],
+        [
+            ("bce", "images"),
+            ("dice_bce", "region"),
+            ("focal", "region"),
+            ("bce", "original"),
+            ("focal", "original"),
+            ("bce", "none"),
+        ],
     )
     def test_every_loss_and_split(self, folder, tmp_path, loss, split):
         result = train_small(folder, tmp_path / "model", loss=loss, split=split, epochs=1)
-        assert (result["split"], result["leaks"]) == (split, split == "original")
+        assert (result["split"], result["leaks"]) == (split, split in ("original", "none"))
         assert all(np.isfinite(value) for value in result["validation"].values())
         card = (tmp_path / "model" / "docs" / "README.md").read_text(encoding="utf-8")
-        assert ("WARNING" in card) is (split == "original")
+        assert ("WARNING" in card) is (split in ("original", "none"))
 
     def test_a_datalist_that_has_split_already(self, folder, tmp_path):
         """Both sides may have images of one name, in two folders: each is hashed and described on its own."""

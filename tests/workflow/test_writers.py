@@ -2,9 +2,9 @@
 
 import csv
 import json
-from dataclasses import replace
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
