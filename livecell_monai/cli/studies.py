@@ -19,6 +19,10 @@ def crossval(
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression that gives an image's group (a dish, a day) from its name.")
     ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Also a bundle that averages the folds' probabilities.")
+    ] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Also a bundle of everything, as long as the folds say.")] = False,
     recipe: Annotated[str, typer.Option(help="As for train.")] = "planned",
     config: Annotated[list[str], typer.Option(help="As for train; repeatable.")] = [],  # noqa: B006
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
@@ -28,14 +32,20 @@ def crossval(
 
     Example: `livecell crossval cells --output folds --minutes 10`
     """
-    from livecell_monai.experiments.crossval import cross_validate
+    from livecell_monai.experiments.crossval import CrossValidation, cross_validate
+    from livecell_monai.report.study_card import render_study
+
+    def describe(kind: str, found: CrossValidation) -> str:
+        return render_study(kind, found.data, found.summary)
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    result = cross_validate(data, output, config, settings, recipe, folds, group_pattern)
-    shown = ("iou", "dice", "precision", "recall")
+    result = cross_validate(data, output, config, settings, recipe, folds, group_pattern, describe, ensemble, refit)
+    shown = ("iou", "dice", "precision", "recall", "surface_dice")
     rows = [[row["fold"], row["image"], *(f"{float(row[name]):.3f}" for name in shown)] for row in result.rows]
     show_table(["fold", "image", *shown], rows)
     show_summary(result.summary)
     found = result.summary
     print(f"each image by a network that has not seen it: {found['images']} images, {found['cells']} cells")
-    print(f"worst: {result.summary['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
+    print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
+    for kind, bundle in result.bundles.items():
+        print(f"{kind}: {bundle}")

@@ -1,29 +1,32 @@
 """Cross-validation: every image scored by a network that has not seen it, one nested run for each fold."""
 
 import csv
-import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_samples
-from livecell_monai.data.folds import Fold, make_folds, write_fold
+from livecell_monai.data.folds import Fold, make_folds
 from livecell_monai.data.identity import digest_of, hash_samples
-from livecell_monai.data.writing import atomic_path, make_folder, write_table
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.data.writing import write_table
+from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores
+from livecell_monai.experiments.study_folder import lock_folder, open_folder, read_record, write_record
 from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
-from livecell_monai.workflow.tasks import evaluate, train
+from livecell_monai.metrics import summarise_scores
+from livecell_monai.plan import write_plan
+from livecell_monai.workflow.joining import join_bundles, note_study
+from livecell_monai.workflow.opening import find_template, read_settings
+from livecell_monai.workflow.tasks import plan, train
 
 RECORD = "crossval.json"
-COUNTS = ("tp", "fp", "fn", "tn")
-#: what a fold must not choose by, for it is what the fold is scored on: the last epoch is kept, and none ends early
-HELD = {"keep": "last", "split": "auto", "patience": 10**6}
+SCORES = "scores.csv"
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,19 @@ class CrossValidation:
     """What a cross-validation found.
 
     Attributes:
+        data: name of the data.
         rows: of `scores.csv`, one for each image: its fold, its name, its scores.
-        summary: what the scores say of the set, and on how many images and cells they rest.
+        summary: what the scores say of the set, and on how many images, cells and folds they rest.
+        bundles: those that were asked for beyond the folds' own, `ensemble` and `refit`, by name.
     """
 
+    data: str
     rows: list[dict[str, Any]]
     summary: dict[str, Any]
+    bundles: dict[str, Path]
+
+
+Describe = Callable[[str, CrossValidation], str]
 
 
 def cross_validate(
@@ -47,6 +57,9 @@ def cross_validate(
     recipe: str = "planned",
     folds: int = 0,
     group_pattern: str | None = None,
+    describe: Describe | None = None,
+    ensemble: bool = False,
+    refit: bool = False,
 ) -> CrossValidation:
     """Train and score each fold; those that an earlier call has finished in the same folder are taken over.
 
@@ -58,96 +71,108 @@ def cross_validate(
         recipe: as for `train`.
         folds: number of folds; 0 for one by image or group below seven images, else 5.
         group_pattern: regular expression that gives an image's group from its name.
+        describe: gives the card of `ensemble` and what is added to that of `refit`, Markdown, by what was found.
+        ensemble: whether to leave a bundle that averages the folds' probabilities. What prediction hangs on (working size,
+            percentiles, depth) is then planned once, from all images, since one bundle predicts for all folds.
+        refit: whether to train on everything, for the number of epochs whose mean validation IoU over the folds is best.
 
     Raises:
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
-    given = dict(settings or {})
-    _refuse_choosing(given)
+    training = Training(overlays, dict(settings or {}), recipe)
+    training.refuse_choosing()
     samples = list_samples(data, "train")
     cells = sum(finding.cells or 0 for finding in check_samples(samples, "train"))
-    parts = make_folds(samples, folds, group_pattern, int(given.get("seed", 0)))
+    parts = make_folds(samples, folds, group_pattern, int(training.settings.get("seed", 0)))
     hashes = hash_samples(samples)
-    asked = {
-        "data_sha256": digest_of(hashes),
-        "folds": {fold.name: [sample.name for sample in fold.held] for fold in parts},
-        "recipe": recipe,
-        "overlays": [str(overlay) for overlay in overlays],
-        "settings": {name: value for name, value in given.items() if name not in ("show_progress", "track")},
-    }
-    root = _open_folder(Path(output), asked)
-    names = ("tracking_uri", "experiment", "run_name")
-    where = {key.removeprefix("tracking_"): given.get(key, "livecell" if key == "experiment" else "auto") for key in names}
-    tracker = RunTracker(**where, enabled=bool(given.get("track", True)))
+    held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
+    asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}
+    tracker = RunTracker.of(training.settings)
     tracker.check()
-    fold_settings = {**given, **HELD, "run_name": "auto"}
-    with tracker.start({"recipe": recipe, "number_of_folds": len(parts), **given}, hashes, Path(data).stem) as run:
+    root = open_folder(Path(output), RECORD, asked)
+    noted = {"recipe": recipe, "number_of_folds": len(parts), **training.settings}
+    with lock_folder(root), tracker.start(noted, hashes, Path(data).stem, read_record(root / RECORD).get("run_id")) as run:
+        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
+        if ensemble:
+            training = _share_plan(data, root, training)
         for fold in parts:
-            _run_fold(fold, root, overlays, fold_settings, recipe, run.run_id or None)
-        result = _collect(root, parts, cells)
-        write_table(root / "scores.csv", result.rows)
-        _write_record(root, {"asked": asked, "summary": result.summary})
-        means = {f"crossval_{name}": result.summary[name]["mean"] for name in NAMES}
-        run.log_scores(means, root, (RECORD, "scores.csv"))
+            run_part(fold, root, training, run.run_id or None)
+        result = _collect(Path(data).stem, root, parts, cells, ensemble, refit)
+        write_table(root / SCORES, result.rows)
+        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "summary": result.summary})
+        run.log_scores(result.summary, root, (RECORD, SCORES))
+        if ensemble and not (root / "ensemble").is_dir():
+            card = describe("ensemble", result) if describe else ""
+            join_bundles([root / fold.name for fold in parts], root / "ensemble", _facts(result, asked), card)
+        if refit:
+            section = describe("refit", result) if describe else ""
+            _refit(data, root, parts, training, run.run_id or None, _facts(result, asked), section)
     return result
 
 
-def _refuse_choosing(settings: Mapping[str, Any]) -> None:
-    for name, value in HELD.items():
-        if name in settings and settings[name] != value:
-            raise SettingError(
-                f"setting {name} must be left as it is in a cross-validation, got {settings[name]!r}: what a fold is scored "
-                "on would choose; leave it out"
-            )
+def _share_plan(data: str | Path, root: Path, training: Training) -> Training:
+    """The training with what prediction hangs on planned once, as the lowest of its overlays."""
+    if training.recipe != "planned":
+        return training
+    names = read_settings([find_template() / "configs" / "inference.yaml"])
+    choices, head = plan(data, training.overlays, training.settings)
+    file = root / "shared.yaml"
+    write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)
+    return Training([str(file), *training.overlays], training.settings, training.recipe)
 
 
-def _open_folder(root: Path, asked: Mapping[str, Any]) -> Path:
-    """The folder with what was asked noted in it, so that another call cannot mix its folds with these."""
-    record = root / RECORD
-    if record.is_file():
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))["asked"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{record}: must be the record of a cross-validation, it is not; name another folder") from error
-        differing = [name for name in asked if before.get(name) != asked[name]]
-        if differing:
-            raise DataError(
-                f"{root}: a cross-validation goes on only as it began, {', '.join(differing)} differ; name another folder"
-            )
-        return root
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: the output folder must be empty or new, it is not; name another or remove it")
-    make_folder(root)
-    _write_record(root, {"asked": asked})
-    return root
-
-
-def _write_record(root: Path, record: Mapping[str, Any]) -> None:
-    with atomic_path(root / RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _run_fold(
-    fold: Fold, root: Path, overlays: Sequence[str], settings: Mapping[str, Any], recipe: str, parent: str | None
-) -> None:
-    """Train and score a fold; its folder takes its name when both are done."""
-    if (root / fold.name).is_dir():
-        logging.getLogger(__name__).info("%s is there already", fold.name)
-        return
-    partial = root / f"{fold.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    datalist = write_fold(root / f"{fold.name}.json", fold)
-    train(datalist, partial, overlays, settings, recipe, time.monotonic(), parent_run=parent)
-    evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
-    partial.rename(root / fold.name)
-
-
-def _collect(root: Path, folds: Sequence[Fold], cells: int) -> CrossValidation:
-    rows: list[dict[str, Any]] = []
-    for fold in folds:
-        with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
-            rows += [{"fold": fold.name, **row} for row in csv.DictReader(stream)]
-    scores = [Scores(*(int(row[name]) for name in COUNTS)) for row in rows]
+def _collect(name: str, root: Path, folds: Sequence[Fold], cells: int, ensemble: bool, refit: bool) -> CrossValidation:
+    rows = read_rows(root, folds)
+    scores = to_scores(rows)
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]
-    summary = {**summarise_scores(scores), "cells": cells, "folds": len(folds), "worst_image": worst}
-    return CrossValidation(rows, summary)
+    tolerance = read_record(root / folds[0].name / "evaluation" / "scores.json")["surface_tolerance_px"]
+    rests_on = {"cells": cells, "folds": len(folds), "worst_image": worst, "surface_tolerance_px": tolerance}
+    summary = {**summarise_scores(scores), **rests_on}
+    wanted = {"ensemble": ensemble, "refit": refit}
+    return CrossValidation(name, rows, summary, {kind: root / kind for kind, is_wanted in wanted.items() if is_wanted})
+
+
+def _facts(result: CrossValidation, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle's metadata say of the cross-validation that it comes from."""
+    return {"data": result.data, "data_sha256": asked["data_sha256"], "crossval": result.summary}
+
+
+def choose_epochs(histories: Sequence[Sequence[float]]) -> int:
+    """The number of epochs whose mean validation IoU over the folds is best, the first of equals.
+
+    Args:
+        histories: by fold, the validation IoU after each epoch.
+    """
+    shortest = min(len(history) for history in histories)
+    means = np.mean([history[:shortest] for history in histories], axis=0)
+    return int(np.argmax(means)) + 1
+
+
+def _refit(
+    data: str | Path,
+    root: Path,
+    folds: Sequence[Fold],
+    training: Training,
+    parent: str | None,
+    facts: Mapping[str, Any],
+    section: str,
+) -> None:
+    """Train on everything for as long as the folds say."""
+    if (root / "refit").is_dir():
+        return
+    histories = [_read_history(root / fold.name) for fold in folds]
+    epochs, of = choose_epochs(histories), len(histories[0])
+    logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, of)
+    settings = {**training.settings, **HELD, "split": "none", "epochs": epochs, "run_name": "refit"}
+    if minutes := settings.get("minutes"):
+        settings["minutes"] = minutes * epochs / of
+    partial = root / "refit.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    train(data, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=parent)
+    note_study(partial, {"crossval": facts["crossval"], "refit_epochs": [epochs, of]}, section)
+    partial.rename(root / "refit")
+
+
+def _read_history(bundle: Path) -> list[float]:
+    with open(bundle / "docs" / "history.csv", encoding="utf-8", newline="") as stream:
+        return [float(row["val_iou"]) for row in csv.DictReader(stream)]

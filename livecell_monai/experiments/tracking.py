@@ -47,6 +47,16 @@ class RunTracker:
         self.enabled = enabled
         self.parent = parent
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "RunTracker":
+        """The tracker that settings of a training ask for, by the names that they have in the bundle."""
+        return cls(
+            uri=settings.get("tracking_uri", "auto"),
+            experiment=settings.get("experiment", "livecell"),
+            run_name=settings.get("run_name", "auto"),
+            enabled=bool(settings.get("track", True)),
+        )
+
     def check(self) -> None:
         """Refuse a store that cannot be reached or has no place for the experiment, before any work is done.
 
@@ -57,13 +67,16 @@ class RunTracker:
             find_experiment(open_store(self.uri), self.uri, self.experiment)
 
     @contextmanager
-    def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> Iterator["TrackedRun"]:
+    def start(
+        self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, run_id: str | None = None
+    ) -> Iterator["TrackedRun"]:
         """Open a run for the time of the block.
 
         Args:
             settings: what is logged as parameters.
             data: SHA-256 of each file, logged as the run's data set.
             name: of the data.
+            run_id: of a run that was stopped and now goes on; None, or one that the store does not know, for a new one.
 
         Raises:
             SettingError: where the store cannot be reached.
@@ -72,6 +85,11 @@ class RunTracker:
             yield TrackedRun(None, "")
             return
         client = open_store(self.uri)
+        if run_id and _reopen(client, run_id):
+            run = TrackedRun(client, run_id)
+            with _ended_by_its_end(run):
+                yield run
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             experiment = find_experiment(client, self.uri, self.experiment)
@@ -130,12 +148,13 @@ class TrackedRun:
             self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
             self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
 
-    def log_scores(self, scores: Mapping[str, float], folder: Path, names: Sequence[str]) -> None:
-        """Note scores of several trainings together, and keep files of a folder."""
+    def log_scores(self, summary: Mapping[str, Any], folder: Path, names: Sequence[str]) -> None:
+        """Note what `summarise_scores` says of several trainings together, as `crossval_...`, and keep files of a folder."""
         if self.client is None:
             return
+        means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
         with self._forgiving():
-            self._log_metrics(scores, 0)
+            self._log_metrics({**means, "crossval_pooled_iou": summary["pooled_iou"]}, 0)
             for name in names:
                 self.client.log_artifact(self.run_id, str(folder / name))
 
@@ -166,6 +185,24 @@ class TrackedRun:
         self.client.log_batch(
             self.run_id, metrics=[Metric(name, float(value), now, step) for name, value in metrics.items()]
         )
+
+
+def _reopen(client: Any, run_id: str) -> bool:
+    """Take a run up again where the store has it; what lies under it and was killed without a word is ended."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = client.get_run(run_id)
+        except MlflowException:
+            return False
+        client.update_run(run_id, status="RUNNING")
+        nested = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    for part in nested:
+        if part.info.status == "RUNNING":
+            client.set_terminated(part.info.run_id, "KILLED")
+    return True
 
 
 @contextmanager

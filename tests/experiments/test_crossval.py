@@ -3,17 +3,22 @@
 import csv
 import json
 
+import numpy as np
 import pytest
-from small_training import SMALL
+import tifffile
+from small_training import QUIET, SMALL
+from worlds import write_folder
 
+from livecell_monai.data.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.experiments import crossval
-from livecell_monai.experiments.crossval import cross_validate
+from livecell_monai.experiments import crossval, parts
+from livecell_monai.experiments.crossval import choose_epochs, cross_validate
 from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
+from livecell_monai.workflow.tasks import predict
 
 TINY = {name: value for name, value in SMALL.items() if name != "keep"} | {"epochs": 1, "samples_per_epoch": 4}
-NAMES_OF = ["train_01", "train_02", "train_03"]
+NAMES_OF = ["train_00", "train_01", "train_02"]
 
 
 def read_rows(path):
@@ -24,8 +29,6 @@ def read_rows(path):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A finished cross-validation of three images with its store, made once and only to be read."""
-    from worlds import write_folder
-
     root = tmp_path_factory.mktemp("crossval")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     result = cross_validate(
@@ -54,7 +57,10 @@ class TestResult:
 
     def test_the_summary_is_that_of_the_scores_and_says_what_it_rests_on(self, done):
         root, _, result = done
-        scores = [Scores(*(int(row[name]) for name in ("tp", "fp", "fn", "tn"))) for row in result.rows]
+        scores = [
+            Scores(*(int(row[name]) for name in ("tp", "fp", "fn", "tn")), surface_dice=float(row["surface_dice"]))
+            for row in result.rows
+        ]
         assert {name: result.summary[name] for name in summarise_scores(scores)} == summarise_scores(scores)
         assert (result.summary["images"], result.summary["cells"], result.summary["folds"]) == (3, 15, 3)
         lowest = min(result.rows, key=lambda row: float(row["iou"]))["image"]
@@ -69,14 +75,15 @@ class TestResult:
         nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
         assert len(nested) == 3 == len(runs) - 1
         assert all(run.info.status == "FINISHED" for run in runs)
-        expected = {f"crossval_{name}": pytest.approx(result.summary[name]["mean"]) for name in NAMES}
-        assert parent.data.metrics == expected
+        means = {f"crossval_{name}": result.summary[name]["mean"] for name in (*NAMES, "surface_dice")}
+        assert parent.data.metrics == pytest.approx({**means, "crossval_pooled_iou": result.summary["pooled_iou"]})
+        assert {run.info.run_name for run in nested} == {"fold_1", "fold_2", "fold_3"}
         assert {entry.path for entry in client.list_artifacts(parent.info.run_id)} == {"crossval.json", "scores.csv"}
 
 
 class TestGoingOn:
     def test_a_fold_that_is_there_is_not_trained_again(self, folder, tmp_path, monkeypatch):
-        trained, real = [], crossval.train
+        trained, real = [], parts.train
 
         def stopping(data, *args, **kwargs):
             trained.append(data.stem)
@@ -84,7 +91,7 @@ class TestGoingOn:
                 raise KeyboardInterrupt
             return real(data, *args, **kwargs)
 
-        monkeypatch.setattr(crossval, "train", stopping)
+        monkeypatch.setattr(parts, "train", stopping)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(folder, tmp_path / "out", settings=TINY)
         assert (tmp_path / "out" / "fold_1").is_dir()
@@ -104,7 +111,7 @@ class TestGoingOn:
         [({"settings": {**TINY, "lr": 0.1}}, "settings"), ({"folds": 2}, "folds"), ({"recipe": "original"}, "recipe")],
     )
     def test_another_one_in_the_same_folder_is_refused(self, folder, tmp_path, change, word, monkeypatch):
-        monkeypatch.setattr(crossval, "train", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(parts, "train", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             cross_validate(folder, tmp_path / "out", settings=TINY)
         with pytest.raises(DataError, match=f"goes on only as it began, .*{word}.* differ"):
@@ -114,7 +121,7 @@ class TestGoingOn:
     def test_a_record_that_is_none_is_refused(self, folder, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match="must be the record of a cross-validation, it is not"):
+        with pytest.raises(DataError, match="must be the record of such a study, it is not"):
             cross_validate(folder, tmp_path / "out", settings=TINY)
 
     def test_a_folder_with_something_else_in_it_is_refused_and_left(self, folder, tmp_path):
@@ -125,8 +132,97 @@ class TestGoingOn:
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A cross-validation of three epochs that leaves an ensemble and a refit."""
+    root = tmp_path_factory.mktemp("bundles")
+    data = write_folder(root / "data")
+    settings = {**TINY, "epochs": 3, "track": True, "tracking_uri": f"sqlite:///{root / 'mlflow.db'}"}
+    told = []
+
+    def describe(kind, result):
+        told.append((kind, result.summary["images"]))
+        return f"about the {kind}\n"
+
+    result = cross_validate(data, root / "out", settings=settings, describe=describe, ensemble=True, refit=True)
+    assert told == [("ensemble", 3), ("refit", 3)]
+    return root, data, result
+
+
+class TestBundles:
+    def test_the_ensemble_is_the_mean_of_the_folds(self, both):
+        root, data, result = both
+        images = [data / "test" / "images"]
+        asked = {**QUIET, "write_probability": True}
+        bundles = {name: root / "out" / name for name in ("fold_1", "fold_2", "fold_3", "ensemble")}
+        maps = {}
+        for name, bundle in bundles.items():
+            predict(bundle, images, root / "masks" / name, asked)
+            maps[name] = tifffile.imread(root / "masks" / name / "test_00_probability.tif")
+        folds = [maps[f"fold_{i}"] for i in (1, 2, 3)]
+        assert np.abs(folds[0] - folds[1]).max() > 1e-3
+        np.testing.assert_allclose(maps["ensemble"], np.mean(folds, axis=0), atol=1e-4)
+        assert result.bundles == {kind: root / "out" / kind for kind in ("ensemble", "refit")}
+
+    def test_the_ensemble_is_a_bundle_that_says_where_it_comes_from(self, both):
+        root, _, result = both
+        bundle = root / "out" / "ensemble"
+        facts = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
+        assert facts["crossval"] == result.summary
+        assert facts["members"] == 3
+        assert facts["weights_sha256"] == hash_file(bundle / "models" / "model.pt")
+        assert (bundle / "docs" / "README.md").read_text() == "about the ensemble\n"
+        assert "members: 3" in (bundle / "configs" / "inference.yaml").read_text()
+        assert [part.name for part in (root / "out").glob("*.partial")] == []
+
+    def test_the_refit_is_of_everything_for_the_epochs_that_the_folds_chose(self, both):
+        root, _, result = both
+        histories = [
+            [float(row["val_iou"]) for row in read_rows(root / "out" / f"fold_{i}" / "docs" / "history.csv")]
+            for i in (1, 2, 3)
+        ]
+        expected = int(np.argmax(np.mean(histories, axis=0))) + 1
+        facts = json.loads((root / "out" / "refit" / "configs" / "metadata.json").read_text())["training"]
+        assert facts["epochs_run"] == facts["kept_epoch"] == expected
+        assert facts["refit_epochs"] == [expected, 3]
+        assert (facts["split"], facts["leaks"]) == ("none", True)
+        assert facts["crossval"] == result.summary
+        assert len(facts["files_sha256"]) == 6
+        card = (root / "out" / "refit" / "docs" / "README.md").read_text()
+        assert card.endswith("about the refit\n")
+        assert "WARNING" in card
+
+    def test_neither_is_made_again(self, both, monkeypatch):
+        root, data, result = both
+        settings = {**TINY, "epochs": 3, "track": False}
+        for module, name in ((parts, "train"), (crossval, "train"), (crossval, "join_bundles")):
+            monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("made again"))
+        again = cross_validate(data, root / "out", settings=settings, ensemble=True, refit=True)
+        assert again == result
+
+    def test_a_bundle_may_be_asked_for_later(self, folder, tmp_path):
+        cross_validate(folder, tmp_path / "out", settings=TINY)
+        result = cross_validate(folder, tmp_path / "out", settings=TINY, refit=True)
+        assert (result.bundles["refit"] / "models" / "model.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("histories", "epochs"),
+    [
+        ([[0.1, 0.5, 0.4]], 2),
+        ([[0.1, 0.5, 0.4], [0.1, 0.2, 0.9]], 3),
+        ([[0.3, 0.3]], 1),
+        ([[0.1, 0.2, 0.9], [0.2, 0.1]], 1),  # of the epochs that all have
+    ],
+)
+def test_epochs_are_those_whose_mean_is_best(histories, epochs):
+    assert choose_epochs(histories) == epochs
+
+
 @pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("patience", 3)])
 def test_nothing_may_be_chosen_by_what_is_scored(folder, tmp_path, name, value):
-    with pytest.raises(SettingError, match=f"setting {name} must be left as it is in a cross-validation, got {value!r}"):
+    with pytest.raises(
+        SettingError, match=f"setting {name} must be left as it is where images are held out to be scored, got {value!r}"
+    ):
         cross_validate(folder, tmp_path / "out", settings={**TINY, name: value})
     assert not (tmp_path / "out").exists()

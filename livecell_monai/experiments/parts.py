@@ -1,0 +1,92 @@
+"""One part of a study: a network trained on some samples and scored on others, done once and kept."""
+
+import csv
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.folds import Fold, write_fold
+from livecell_monai.errors import SettingError
+from livecell_monai.metrics import SURFACE, Scores
+from livecell_monai.workflow.tasks import evaluate, train
+
+COUNTS = ("tp", "fp", "fn", "tn")
+#: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
+HELD = {"keep": "last", "split": "auto", "patience": 10**6}
+QUIET = ("show_progress", "track", "tracking_uri", "experiment", "run_name")  # settings that change no result
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every part of a study is trained.
+
+    Attributes:
+        overlays: configs over those of training.
+        settings: values over those of the configs.
+        recipe: `planned` or `original`, as for `train`.
+    """
+
+    overlays: Sequence[str]
+    settings: Mapping[str, Any]
+    recipe: str
+
+    def asked(self) -> dict[str, Any]:
+        """What the results hang on, for the record of the study."""
+        kept = {name: value for name, value in self.settings.items() if name not in QUIET}
+        return {"recipe": self.recipe, "overlays": [str(overlay) for overlay in self.overlays], "settings": kept}
+
+    def refuse_choosing(self) -> None:
+        """Refuse settings by which what a part is scored on would choose.
+
+        Raises:
+            SettingError: the first such setting.
+        """
+        for name, value in HELD.items():
+            if name in self.settings and self.settings[name] != value:
+                raise SettingError(
+                    f"setting {name} must be left as it is where images are held out to be scored, got "
+                    f"{self.settings[name]!r}: they would choose; leave it out"
+                )
+
+
+def run_part(fold: Fold, root: Path, training: Training, parent: str | None) -> bool:
+    """Train and score a part; its folder takes its name when both are done.
+
+    Args:
+        fold: what it learns from and what it is scored on.
+        root: folder of the study.
+        training: how.
+        parent: id of the MLflow run that the part's own is nested under.
+
+    Returns:
+        Whether it was trained: False where an earlier call has done it.
+    """
+    if (root / fold.name).is_dir():
+        logging.getLogger(__name__).info("%s is there already", fold.name)
+        return False
+    partial = root / f"{fold.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    datalist = write_fold(root / f"{fold.name}.json", fold)
+    settings = {**training.settings, **HELD, "run_name": fold.name}
+    train(datalist, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=parent)
+    evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
+    partial.rename(root / fold.name)
+    return True
+
+
+def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
+    """The scores of every part's images: rows of its `scores.csv` with the part's name as `fold`."""
+    rows: list[dict[str, Any]] = []
+    for fold in folds:
+        with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
+            rows += [{"fold": fold.name, **row} for row in csv.DictReader(stream)]
+    return rows
+
+
+def to_scores(rows: Iterable[Mapping[str, Any]]) -> list[Scores]:
+    """The scores that rows of `scores.csv` stand for."""
+    return [Scores(**{name: int(row[name]) for name in COUNTS}, surface_dice=float(row[SURFACE])) for row in rows]

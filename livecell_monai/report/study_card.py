@@ -1,0 +1,71 @@
+"""What a cross-validation says of the bundles that it leaves: a card for the ensemble, a section for the refit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from livecell_monai.report.card import LICENCE, USAGE, escape
+
+HEAD = """\
+# Ensemble of {folds} U-Nets trained on {data}
+
+Marks the pixels of live cells in grey microscopy images: each pixel is foreground (cell) or background. The probabilities
+of {folds} networks are averaged, each trained on another part of the annotated images. It is a MONAI Bundle: this folder
+holds the weights of all, their configuration and this card."""
+
+SCORED = """\
+## Scores by cross-validation
+
+Every annotated image was scored once, on its original grid, by a network that had not seen it: {images} images,
+{cells} cells, {folds} folds.
+
+{table}
+
+Outlines within {tolerance:g} pixels count as right in the surface Dice. Images without foreground: {empty_rule}.
+
+{of_what} {few}"""
+
+OF_WHAT = {
+    "ensemble": "The scores are those of the single networks; their average has none, for it has seen every image.",
+    "refit": "The scores are those of the folds' networks; this one has seen every image, and so has none of its own.",
+}
+FEW = (
+    "The interval is the middle 95 % of a bootstrap over images. It tells how much the mean hangs on which images were "
+    "drawn; with few images it is too narrow, and of other cells, microscopes or annotators it says nothing."
+)
+
+
+def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:
+    """The card of an ensemble, or the section of a refit's card, in Markdown, ending in a line break.
+
+    Args:
+        kind: `ensemble` or `refit`.
+        data: name of the data.
+        summary: what the cross-validation found, as in `crossval.json`.
+    """
+    scored = SCORED.format(
+        images=summary["images"],
+        cells=summary["cells"],
+        folds=summary["folds"],
+        table=_table(summary),
+        tolerance=summary["surface_tolerance_px"],
+        empty_rule=escape(summary["empty_rule"]),
+        of_what=OF_WHAT[kind],
+        few=FEW,
+    )
+    if kind == "refit":
+        return f"{scored}\n"
+    return "\n\n".join((HEAD.format(folds=summary["folds"], data=escape(data)), scored, USAGE, LICENCE)) + "\n"
+
+
+def _table(summary: Mapping[str, Any]) -> str:
+    rows: list[Sequence[str]] = [("score", "mean", "95 % interval", "median", "worst"), ("---", *["---:"] * 4)]
+    for name, part in summary.items():
+        if isinstance(part, Mapping):
+            numbers = (f"{part[key]:.3f}" for key in ("median", "worst"))
+            rows.append((escape(name), f"{part['mean']:.3f}", _interval(part["interval_95"]), *numbers))
+    rows.append(("iou, pooled", f"{summary['pooled_iou']:.3f}", _interval(summary["pooled_iou_interval_95"]), "", ""))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3f} .. {ends[1]:.3f}"

@@ -1,0 +1,64 @@
+"""One part of a study: what it may not choose by, what it hangs on, and how its scores are read back."""
+
+import pytest
+
+from livecell_monai.data.folder import list_samples
+from livecell_monai.data.folds import make_folds
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments import parts
+from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
+from livecell_monai.metrics import NAMES, SURFACE
+
+
+@pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("split", "none"), ("patience", 3)])
+def test_nothing_may_be_chosen_by_what_is_scored(name, value):
+    with pytest.raises(SettingError, match=f"setting {name} must be left as it is where images are held out.*got {value!r}"):
+        Training((), {name: value}, "planned").refuse_choosing()
+    Training((), {"keep": "last", "split": "auto", "lr": 1.0}, "planned").refuse_choosing()
+
+
+def test_what_the_results_hang_on():
+    settings = {"lr": 0.1, "show_progress": False, "track": False, "tracking_uri": "x", "experiment": "y", "run_name": "z"}
+    assert Training(["smoke"], settings, "planned").asked() == {
+        "recipe": "planned",
+        "overlays": ["smoke"],
+        "settings": {"lr": 0.1},
+    }
+
+
+class TestPart:
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """Stand-ins for training and scoring, which tests of the studies run in earnest."""
+        made = []
+
+        def train(data, output, overlays, settings, recipe, started, parent_run):
+            made.append(("train", data.name, settings["run_name"], settings["keep"], parent_run))
+            (output / "half").mkdir(parents=True)
+
+        def evaluate(bundle, data, output, settings):
+            made.append(("evaluate", data.name))
+            if len(made) == 2:
+                raise KeyboardInterrupt
+            output.mkdir()
+            rows = "image,iou,dice,accuracy,precision,recall,surface_dice,tp,fp,fn,tn\na,0.5,0,0,0,0,0.25,5,2,3,10\n"
+            (output / "scores.csv").write_text(rows)
+
+        monkeypatch.setattr(parts, "train", train)
+        monkeypatch.setattr(parts, "evaluate", evaluate)
+        return made
+
+    def test_is_done_once_and_only_whole(self, folder, tmp_path, calls):
+        (first, *_) = folds = make_folds(list_samples(folder, "train"))
+        training = Training((), {}, "planned")
+        with pytest.raises(KeyboardInterrupt):
+            run_part(first, tmp_path, training, "parent")
+        assert not (tmp_path / "fold_1").exists()
+        assert run_part(first, tmp_path, training, "parent") is True
+        assert run_part(first, tmp_path, training, "parent") is False
+        assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
+        (row,) = read_rows(tmp_path, folds[:1])
+        assert (row["fold"], row["image"]) == ("fold_1", "a")
+        (scores,) = to_scores([row])
+        assert (scores.tp, scores.fp, scores.fn, scores.tn, scores.surface_dice) == (5, 2, 3, 10, 0.25)
+        assert {*NAMES, SURFACE} < set(row)
