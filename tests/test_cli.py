@@ -18,7 +18,7 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe", "crossval")
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe", "crossval", "learning-curve")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)

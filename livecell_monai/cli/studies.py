@@ -49,3 +49,40 @@ def crossval(
     print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
     for kind, bundle in result.bundles.items():
         print(f"{kind}: {bundle}")
+
+
+@app.command("learning-curve")
+def learning_curve(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the parts; goes on where it was stopped.")],
+    by: Annotated[str, typer.Option(help="images, area (of each), or auto: area below seven images.")] = "auto",
+    draws: Annotated[int, typer.Option(help="How often each amount is drawn anew for each fold.")] = 2,
+    minutes: Annotated[float | None, typer.Option(help="Time for each training.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
+    folds: Annotated[int, typer.Option(help="As for crossval.")] = 0,
+    group_pattern: Annotated[str | None, typer.Option(help="As for crossval.")] = None,
+    recipe: Annotated[str, typer.Option(help="As for train.")] = "planned",
+    config: Annotated[list[str], typer.Option(help="As for train; repeatable.")] = [],  # noqa: B006
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Show how the score grows with what is annotated, and whether another image is likely to help.
+
+    Example: `livecell learning-curve cells --output curve --minutes 3`
+    """
+    from livecell_monai.experiments.learning_curve import learn_curve
+    from livecell_monai.report.learning import write_learning_curve
+
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    curve = learn_curve(data, output, config, settings, recipe, by, draws, folds, group_pattern)
+    write_learning_curve(output / "curve.png", curve.points)
+    rows = []
+    for point in curve.points:
+        amount = (
+            f"{point['share_of_area']:.1%} of the area" if "share_of_area" in point else f"{point['training_images']} images"
+        )
+        interval = "" if point["low_95"] is None else f"{point['low_95']:.3f} .. {point['high_95']:.3f}"
+        rows.append([amount, str(point["scored_images"]), f"{point['iou']:.3f}", interval])
+    show_table(["trained on", "scored images", "IoU", "95 % interval"], rows)
+    print(curve.words)
+    print(f"by image: {output / 'scores.csv'}; picture: {output / 'curve.png'}")

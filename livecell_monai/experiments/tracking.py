@@ -155,6 +155,13 @@ class TrackedRun:
         means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
         with self._forgiving():
             self._log_metrics({**means, "crossval_pooled_iou": summary["pooled_iou"]}, 0)
+        self.log_files(folder, names)
+
+    def log_files(self, folder: Path, names: Sequence[str]) -> None:
+        """Keep files of a folder."""
+        if self.client is None:
+            return
+        with self._forgiving():
             for name in names:
                 self.client.log_artifact(self.run_id, str(folder / name))
 

@@ -107,6 +107,19 @@ def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: in
     return summary
 
 
+def measure_mean(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> tuple[float, list[float] | None]:
+    """The mean of one value for each image, and its 95 % interval by a bootstrap over images, None below 3 images.
+
+    Args:
+        values: at least one.
+        resamples: number of bootstrap samples.
+        seed: of the bootstrap.
+    """
+    given = np.asarray(values, dtype=float)
+    draws = np.random.default_rng(seed).integers(len(given), size=(resamples, len(given)))
+    return float(given.mean()), _interval(given[draws].mean(axis=1), len(given))
+
+
 def _interval(resampled: NDArray[np.float64], images: int) -> list[float] | None:
     """The middle 95 % of a score's bootstrap values."""
     return None if images < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]

@@ -1,0 +1,131 @@
+"""The learning curve: growing parts, scored on what none of them saw, and what it says in words."""
+
+import csv
+import json
+
+import pytest
+import tifffile
+from small_training import SMALL
+from worlds import write_folder
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments import parts
+from livecell_monai.experiments.learning_curve import SHARES, Amount, learn_curve, list_amounts, tell_of
+from livecell_monai.experiments.store import open_store
+
+TINY = {name: value for name, value in SMALL.items() if name != "keep"} | {"epochs": 1, "samples_per_epoch": 4}
+ALL, HALF = Amount(None, 1.0), Amount(None, 0.5)
+
+
+@pytest.fixture(scope="module")
+def by_images(tmp_path_factory):
+    root = tmp_path_factory.mktemp("curve")
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    settings = {**TINY, "track": True, "tracking_uri": uri}
+    curve = learn_curve(write_folder(root / "data"), root / "out", settings=settings, by="images")
+    return root, uri, curve
+
+
+class TestByImages:
+    def test_amounts_and_draws(self, by_images):
+        root, _, curve = by_images
+        assert [point["training_images"] for point in curve.points] == [1, 2]
+        names = {path.name for path in (root / "out").iterdir() if path.is_dir()}
+        ones = {f"images_1_fold_{fold}_{draw}" for fold in (1, 2, 3) for draw in (1, 2)}
+        assert names == {*ones, *(f"images_2_fold_{fold}_1" for fold in (1, 2, 3))}
+        for name in names:
+            lists = json.loads((root / "out" / f"{name}.json").read_text())
+            trained, held = ({entry["image"] for entry in lists[role]} for role in ("training", "test"))
+            assert len(trained) == int(name.split("_")[1])
+            assert len(held) == 1
+            assert not trained & held
+
+    def test_points_are_means_over_images_of_means_over_draws(self, by_images):
+        root, _, curve = by_images
+        with open(root / "out" / "scores.csv", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        ones = {}
+        for row in rows:
+            if row["amount"] == "images_1":
+                ones.setdefault(row["image"], []).append(float(row["iou"]))
+        assert sorted(map(len, ones.values())) == [2, 2, 2]
+        means = [sum(values) / 2 for values in ones.values()]
+        assert curve.points[0]["iou"] == pytest.approx(sum(means) / 3)
+        assert curve.points[0]["low_95"] <= curve.points[0]["iou"] <= curve.points[0]["high_95"]
+        assert curve.points[0]["scored_images"] == 3
+        assert curve.gain[0] == pytest.approx(curve.points[1]["iou"] - curve.points[0]["iou"])
+
+    def test_a_run_for_each_part_lies_under_one(self, by_images):
+        _, uri, _ = by_images
+        client = open_store(uri)
+        runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
+        (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+        assert len(runs) == 10
+        files = {entry.path for entry in client.list_artifacts(parent.info.run_id)}
+        assert files == {"curve.csv", "learning_curve.json", "scores.csv"}
+
+
+def test_by_area_and_going_on(folder, tmp_path, monkeypatch):
+    trained, real = [], parts.train
+
+    def stopping(data, *args, **kwargs):
+        trained.append(data.stem)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return real(data, *args, **kwargs)
+
+    monkeypatch.setattr(parts, "train", stopping)
+    settings = {**TINY, "split": "auto"}
+    with pytest.raises(KeyboardInterrupt):
+        learn_curve(folder, tmp_path / "out", settings=settings, draws=1)
+    curve = learn_curve(folder, tmp_path / "out", settings=settings, draws=1)
+    assert len(trained) == 4 * 3 + 1
+    assert trained[2] == trained[3]
+    assert [point["share_of_area"] for point in curve.points] == list(SHARES)
+    for share in SHARES[:-1]:
+        entry = json.loads((tmp_path / "out" / f"area_{share:g}_fold_1_1.json").read_text())["training"][0]
+        assert tifffile.imread(entry["image"]).size / (96 * 112) == pytest.approx(share, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("by", "most", "expected"),
+    [("images", 2, [1, 2]), ("images", 3, [1, 2, 3]), ("images", 8, [1, 2, 4, 8]), ("images", 11, [1, 2, 4, 8, 11])],
+)
+def test_amounts_double(by, most, expected):
+    assert [amount.images for amount in list_amounts(by, most)] == expected
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        ((0.03, [0.01, 0.05]), "another annotated image is likely to help"),
+        ((0.001, [-0.004, 0.006]), "another image of the same kind is not likely to help much"),
+        ((-0.02, [-0.03, -0.01]), "another image of the same kind is not likely to help much"),
+        ((0.03, [-0.01, 0.05]), "the images do not tell whether another one is likely to help"),
+        ((0.03, None), "two held-out images do not tell"),
+    ],
+)
+def test_words(gain, words):
+    said = tell_of(gain, [HALF, ALL])
+    assert words in said
+    assert said.startswith("from 50% to 100% of the annotated area the IoU changed by ")
+    assert f"{gain[0]:+.3f}" in said
+    assert tell_of(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [({"by": "cells"}, "--by must be one of auto, area, images, got 'cells'"), ({"draws": 0}, "--draws must be .* got 0")],
+)
+def test_refused(folder, tmp_path, asked, message):
+    with pytest.raises(SettingError, match=message):
+        learn_curve(folder, tmp_path / "out", settings=TINY, **asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_images(tmp_path):
+    with pytest.raises(DataError, match="must have 2 images or groups or more, got 1; annotate another image"):
+        learn_curve(write_folder(tmp_path / "one", train=1), tmp_path / "out", settings=TINY)
+    with pytest.raises(SettingError, match="--by must be area where one image is left to train on"):
+        learn_curve(write_folder(tmp_path / "two", train=2), tmp_path / "out", settings=TINY, by="images")
+    assert not (tmp_path / "out").exists()
