@@ -2,6 +2,10 @@
 
 import csv
 import json
+import subprocess
+import sys
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -105,6 +109,34 @@ class TestGoingOn:
         trained.clear()
         assert cross_validate(folder, tmp_path / "out", settings=TINY).summary == result.summary
         assert trained == []
+
+    def test_killed_without_a_word_it_goes_on_and_trains_nothing_twice(self, folder, tmp_path):
+        """SIGKILL once the first fold is done: the same call then ends in the same parent run."""
+        uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+        settings = {**TINY, "track": True, "tracking_uri": uri}
+        given = [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+        out = tmp_path / "out"
+        command = [sys.executable, "-m", "livecell_monai.cli", "crossval", str(folder), "--output", str(out), *given]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 120
+        while not (out / "fold_2.partial").is_dir() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        assert (out / "fold_1").is_dir()
+        assert not (out / "scores.csv").exists()
+        before = (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns
+        cross_validate(folder, out, settings=settings)
+        assert (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns == before
+        client = open_store(uri)
+        runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
+        (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+        assert parent.info.status == "FINISHED"
+        ended = Counter((run.info.run_name, run.info.status) for run in runs if run is not parent)
+        assert {key: ended[key] for key in ended if key[1] == "FINISHED"} == {
+            (f"fold_{i}", "FINISHED"): 1 for i in (1, 2, 3)
+        }
+        assert set(ended) - {(f"fold_{i}", "FINISHED") for i in (1, 2, 3)} <= {("fold_2", "KILLED")}
 
     @pytest.mark.parametrize(
         ("change", "word"),
