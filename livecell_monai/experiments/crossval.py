@@ -80,7 +80,7 @@ def cross_validate(
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
     training = Training(overlays, dict(settings or {}), recipe)
-    training.refuse_choosing()
+    training.check(data)
     samples = list_samples(data, "train")
     cells = sum(finding.cells or 0 for finding in check_samples(samples, "train"))
     parts = make_folds(samples, folds, group_pattern, int(training.settings.get("seed", 0)))

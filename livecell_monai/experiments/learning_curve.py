@@ -87,7 +87,7 @@ def learn_curve(
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
     training = Training(overlays, dict(settings or {}), recipe)
-    training.refuse_choosing()
+    training.check(data)
     if by not in KINDS:
         raise SettingError(f"--by must be one of {', '.join(KINDS)}, got {by!r}; correct it")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:

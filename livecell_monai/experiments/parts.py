@@ -12,7 +12,7 @@ from typing import Any
 from livecell_monai.data.folds import Fold, write_fold
 from livecell_monai.errors import SettingError
 from livecell_monai.metrics import SURFACE, Scores
-from livecell_monai.workflow.tasks import evaluate, train
+from livecell_monai.workflow.tasks import check_training, evaluate, train
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
@@ -39,11 +39,14 @@ class Training:
         kept = {name: value for name, value in self.settings.items() if name not in QUIET}
         return {"recipe": self.recipe, "overlays": [str(overlay) for overlay in self.overlays], "settings": kept}
 
-    def refuse_choosing(self) -> None:
-        """Refuse settings by which what a part is scored on would choose.
+    def check(self, data: str | Path) -> None:
+        """Refuse, before anything is written, what `train` would refuse, and settings by which what is scored would choose.
+
+        Args:
+            data: data folder or datalist.
 
         Raises:
-            SettingError: the first such setting.
+            LiveCellError: the first that breaks a rule.
         """
         for name, value in HELD.items():
             if name in self.settings and self.settings[name] != value:
@@ -51,6 +54,8 @@ class Training:
                     f"setting {name} must be left as it is where images are held out to be scored, got "
                     f"{self.settings[name]!r}: they would choose; leave it out"
                 )
+        # a fold holds out whole images: that none can be cut into strips is no reason to refuse
+        check_training(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 
 
 def run_part(fold: Fold, root: Path, training: Training, parent: str | None) -> bool:

@@ -61,8 +61,7 @@ def train(
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
-    if recipe not in RECIPES:
-        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
+    _refuse_recipe(recipe)
     if recipe == "original":
         if unlabelled:
             raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
@@ -74,6 +73,24 @@ def train(
         # what overlays and settings say stands over the plan
         workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file), unlabelled, parent_run)
         return _run(workflow)  # type: ignore[no-any-return]
+
+
+def check_training(
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
+) -> None:
+    """Refuse what `train` would refuse of its configs and settings, without writing anything.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule.
+    """
+    _refuse_recipe(recipe)
+    own = ["original"] if recipe == "original" else []
+    _open_training(data, "unused", [*own, *overlays], settings).parser.get_parsed_content("settings_hold")
+
+
+def _refuse_recipe(recipe: str) -> None:
+    if recipe not in RECIPES:
+        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
 
 
 def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:

@@ -1,20 +1,38 @@
 """One part of a study: what it may not choose by, what it hangs on, and how its scores are read back."""
 
+import re
+
 import pytest
 
 from livecell_monai.data.folder import list_samples
 from livecell_monai.data.folds import make_folds
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
 from livecell_monai.metrics import NAMES, SURFACE
 
 
 @pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("split", "none"), ("patience", 3)])
-def test_nothing_may_be_chosen_by_what_is_scored(name, value):
+def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
     with pytest.raises(SettingError, match=f"setting {name} must be left as it is where images are held out.*got {value!r}"):
-        Training((), {name: value}, "planned").refuse_choosing()
-    Training((), {"keep": "last", "split": "auto", "lr": 1.0}, "planned").refuse_choosing()
+        Training((), {name: value}, "planned").check(folder)
+    Training((), {"keep": "last", "split": "auto", "lr": 1.0}, "planned").check(folder)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (Training((), {"lr": -1.0}, "planned"), "setting lr must be above 0, got -1.0"),
+        (Training((), {"learning_rate": 1.0}, "planned"), "learning_rate.*did you mean"),
+        (Training(("nowhere",), {}, "planned"), "nowhere.yaml: a config must be a YAML file, found none"),
+        (Training((), {}, "best"), "the recipe must be one of planned, original, got 'best'"),
+        (Training((), {"filters": [4]}, "original"), "setting filters must be two or more"),
+    ],
+)
+def test_what_training_would_refuse_is_refused_first(folder, training, message):
+    with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
+        training.check(folder)
+    assert re.search(message, str(find_user_error(refused.value)))
 
 
 def test_what_the_results_hang_on():
