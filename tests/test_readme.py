@@ -2,50 +2,14 @@
 
 import json
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from livecell_monai import cli
+from commands import list_commands, run_livecell, run_monai
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = {"epochs": "1", "samples_per_epoch": "4", "batch_size": "2", "patch_size": "[64,64]"}
-SMALL_WINDOW = {"window": "[64,64]", "show_progress": "False"}
-
-
-def readme_commands() -> list[list[str]]:
-    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
-
-
-def run_livecell(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"train": SMALL | SMALL_WINDOW, "predict": SMALL_WINDOW, "evaluate": SMALL_WINDOW}.get(words[1], {})
-    given = [option for name, value in small.items() for option in ("--set", f"{name}={value}")]
-    if words[1] == "sample":
-        given = ["--size", "128", "--test", "2"]
-    if words[1] == "train" and not any(word.startswith("filters=") for word in words):
-        given += ["--set", "filters=[4,8]"]
-    minutes = {index + 1 for index, word in enumerate(words) if word == "--minutes"}
-    words = ["0.05" if index in minutes else word for index, word in enumerate(words)]
-    monkeypatch.setattr(sys, "argv", [*words, *given])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 0, words
-
-
-def run_monai(words: list[str], folder: Path) -> None:
-    given: list[str] = []
-    if words[3] == "run":
-        settings = SMALL | SMALL_WINDOW | {"filters": "[4,8]"} if words[4] == "training" else SMALL_WINDOW
-        given = [option for name, value in settings.items() for option in (f"--{name}", value)]
-    done = subprocess.run([sys.executable, *words[1:], *given], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def test_every_command_of_the_readme_works_as_printed(tmp_path, monkeypatch, capsys):
@@ -55,7 +19,7 @@ def test_every_command_of_the_readme_works_as_printed(tmp_path, monkeypatch, cap
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     folder = tmp_path
     ran = []
-    for words in readme_commands():
+    for words in list_commands(README):
         match words:
             case ["make", target]:
                 assert target in targets
