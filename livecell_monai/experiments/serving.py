@@ -4,13 +4,13 @@
 
     {"dataframe_records": [{"image": "SUkqAA..."}, {"image": [[7, 9, 8], [6, 9, 9]]}]}
 
-An `image` is a whole TIFF, PNG or JPEG file in base64, or the rows of an array (Y, X). Each row is answered by a `mask` of the
-image's height and width, 0 and 255, in kind: a TIFF file in base64, or rows.
+An `image` is a whole TIFF, PNG or JPEG file in base64, or the rows of an array (Y, X). Each is answered by a `mask` of its
+height and width, 0 and 255, in kind: a TIFF file in base64, or rows.
 
     {"predictions": [{"mask": "SUkqAA..."}, {"mask": [[0, 255, 255], [0, 255, 255]]}]}
 
-An image that cannot be segmented makes the whole answer a 400 with one line that says why. `most_pixels` bounds the size of an
-image; the environment variable MLFLOW_PYFUNC_INFERENCE_CONFIG sets it for a server: '{"most_pixels": 4000000}'.
+An image that cannot be segmented makes the whole answer a 400 with one line that says why. `most_pixels` bounds the size of
+an image; the environment variable MLFLOW_PYFUNC_INFERENCE_CONFIG sets it for a server: '{"most_pixels": 4000000}'.
 """
 
 import base64

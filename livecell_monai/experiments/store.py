@@ -5,7 +5,8 @@ import os
 import sqlite3
 import textwrap
 import warnings
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,29 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
     return str(found.experiment_id)
 
 
-def _ask_server(uri: str) -> Any:
-    # by itself MLflow asks a server that is not there for minutes
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    added = {name: value for name, value in patience.items() if name not in os.environ}
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep MLflow from drawing a bar for every file that it copies."""
+    with _told(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+        yield
+
+
+@contextmanager
+def _told(**variables: str) -> Iterator[None]:
+    """Set environment variables, where the user has not, for the time of the block."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        return _client(uri)
+        yield
     finally:
         for name in added:
-            del os.environ[name]
+            os.environ.pop(name, None)
+
+
+def _ask_server(uri: str) -> Any:
+    # by itself MLflow asks a server that is not there for minutes
+    with _told(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+        return _client(uri)
 
 
 def _open_database(uri: str, path: Path) -> Any:
