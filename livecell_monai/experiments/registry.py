@@ -24,7 +24,7 @@ from livecell_monai.data.identity import hash_file
 from livecell_monai.data.synthetic import draw_field
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle, open_store_for
-from livecell_monai.experiments.store import choose_uri, find_experiment, open_store, without_bars
+from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
 from livecell_monai.workflow.export import package_versions
 
 PARTS = ("configs", "docs", "models", "LICENSE")  # of a folder, in which results may lie as well
@@ -75,7 +75,7 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
         _refuse_unusable(bundle)
         place = find_experiment(client, where, experiment) if found is None else found.info.experiment_id
         tags = {"weights_sha256": hash_file(bundle / "models" / "model.pt")}
-        with without_bars(), _whole_or_nothing(client, name) as undo:
+        with without_bars(), as_default(where), _whole_or_nothing(client, name) as undo:
             model = client.create_logged_model(place, name, None if found is None else found.info.run_id, tags)
             undo.append(lambda: client.delete_logged_model(model.model_id))
             _save(Path(folder) / "model", bundle, model.model_id)

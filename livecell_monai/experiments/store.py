@@ -92,25 +92,35 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
 @contextmanager
 def without_bars() -> Iterator[None]:
     """Keep MLflow from drawing a bar for every file that it copies."""
-    with _told(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+    with _environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
         yield
 
 
 @contextmanager
-def _told(**variables: str) -> Iterator[None]:
-    """Set environment variables, where the user has not, for the time of the block."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
+def as_default(uri: str) -> Iterator[None]:
+    """Make a store the one of the process: the registry in a database asks that for models, whatever client it serves."""
+    with _environment(MLFLOW_TRACKING_URI=uri):
+        yield
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Environment variables for the time of the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name in added:
+        for name, value in before.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _ask_server(uri: str) -> Any:
     # by itself MLflow asks a server that is not there for minutes
-    with _told(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    with _environment(**{name: os.environ.get(name, value) for name, value in patience.items()}):
         return _client(uri)
 
 
