@@ -22,7 +22,9 @@ app = typer.Typer(
     help="Segment live cells: three annotated images in, full-resolution masks out.",
 )
 Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
-Bundle = Annotated[Path, typer.Argument(help="Bundle folder that `livecell train` left.")]
+Bundle = Annotated[
+    str, typer.Argument(help="Bundle folder that `livecell train` left, run, or registered model: models:/NAME/VERSION.")
+]
 Set = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of configs/*.yaml of the bundle; repeatable.")
 ]

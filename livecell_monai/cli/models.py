@@ -57,9 +57,11 @@ def evaluate(
 
     Example: `livecell evaluate model cells --output scores`
     """
+    from livecell_monai.experiments.locate import located
     from livecell_monai.workflow.tasks import evaluate as run
 
-    summary = run(bundle, data, output, read_settings(set_), overwrite)
+    with located(bundle) as folder:
+        summary = run(folder, data, output, read_settings(set_), overwrite)
     show_summary(summary)
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
@@ -80,10 +82,12 @@ def predict(
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
+    from livecell_monai.experiments.locate import located
     from livecell_monai.workflow.tasks import predict as run
 
     settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None)
-    result = run(bundle, images, output, settings, overwrite)
+    with located(bundle) as folder:
+        result = run(folder, images, output, settings, overwrite)
     if result.rows:
         print(f"{output}: {len(result.rows)} masks and summary.csv")
     for message in result.failures.values():

@@ -5,7 +5,8 @@ import os
 import sqlite3
 import textwrap
 import warnings
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,39 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
     return str(found.experiment_id)
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep MLflow from drawing a bar for every file that it copies."""
+    with _environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+        yield
+
+
+@contextmanager
+def as_default(uri: str) -> Iterator[None]:
+    """Make a store the one of the process: the registry in a database asks that for models, whatever client it serves."""
+    with _environment(MLFLOW_TRACKING_URI=uri):
+        yield
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Environment variables for the time of the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
 def _ask_server(uri: str) -> Any:
     # by itself MLflow asks a server that is not there for minutes
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    added = {name: value for name, value in patience.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
+    with _environment(**{name: os.environ.get(name, value) for name, value in patience.items()}):
         return _client(uri)
-    finally:
-        for name in added:
-            del os.environ[name]
 
 
 def _open_database(uri: str, path: Path) -> Any:

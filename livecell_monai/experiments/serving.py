@@ -1,0 +1,122 @@
+"""A bundle as MLflow serves it: images in, masks out.
+
+`mlflow models serve` asks this module to load the model, and posts to `/invocations` come in as rows:
+
+    {"dataframe_records": [{"image": "SUkqAA..."}, {"image": [[7, 9, 8], [6, 9, 9]]}]}
+
+An `image` is a whole TIFF, PNG or JPEG file in base64, or the rows of an array (Y, X). Each is answered by a `mask` of its
+height and width, 0 and 255, in kind: a TIFF file in base64, or rows.
+
+    {"predictions": [{"mask": "SUkqAA..."}, {"mask": [[0, 255, 255], [0, 255, 255]]}]}
+
+An image that cannot be segmented makes the whole answer a 400 with one line that says why. `most_pixels` bounds the size of
+an image; the environment variable MLFLOW_PYFUNC_INFERENCE_CONFIG sets it for a server: '{"most_pixels": 4000000}'.
+"""
+
+import base64
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+from livecell_monai.data.messages import MOST_PIXELS, write_message
+from livecell_monai.data.writing import write_mask
+from livecell_monai.errors import LiveCellError, SettingError
+from livecell_monai.sample import Pixels
+from livecell_monai.workflow.single import Segmenter
+
+IMAGE_COLUMN = "image"
+MASK_COLUMN = "mask"
+CONFIG = {"most_pixels": MOST_PIXELS}  #: what a server may be told, with what holds otherwise
+
+
+class RefusedRequest(MlflowException):  # type: ignore[misc]
+    """A request that is answered by 400 and one line.
+
+    Args:
+        reason: the line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, error_code=INVALID_PARAMETER_VALUE)
+        self.reason = reason
+
+    def serialize_as_json(self) -> str:
+        """The body of the answer, without the posted images, which the server puts into the message."""
+        self.message = self.reason
+        return str(super().serialize_as_json())
+
+
+class ServedBundle:
+    """A bundle behind MLflow's `predict`; requests that come at once wait for each other.
+
+    Args:
+        bundle: the folder.
+        most_pixels: an image of more is refused.
+
+    Raises:
+        LiveCellError: where the bundle cannot be opened or the bound is no number of pixels.
+    """
+
+    def __init__(self, bundle: str | Path, most_pixels: int = MOST_PIXELS) -> None:
+        if isinstance(most_pixels, bool) or not isinstance(most_pixels, int) or most_pixels < 1:
+            raise SettingError(f"most_pixels must be a whole number of 1 or more, got {most_pixels!r}; correct it")
+        self.segmenter = Segmenter(bundle)
+        self.most_pixels = most_pixels
+        self.lock = threading.Lock()
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, str | Pixels]]:
+        """One `mask` for each row of a pandas data frame with the column `image`.
+
+        Args:
+            model_input: the rows.
+            params: none are read.
+
+        Raises:
+            RefusedRequest: for the first image that cannot be segmented.
+        """
+        if IMAGE_COLUMN not in model_input:
+            given = ", ".join(map(str, model_input)) or "none"
+            example = f'{{"dataframe_records": [{{"{IMAGE_COLUMN}": ...}}]}}'
+            raise RefusedRequest(f"each row must have the column {IMAGE_COLUMN}, got columns: {given[:100]}; post {example}")
+        images = model_input[IMAGE_COLUMN].tolist()
+        with tempfile.TemporaryDirectory() as folder, self.lock:
+            try:
+                return [{MASK_COLUMN: self._answer(image, Path(folder), row)} for row, image in enumerate(images, start=1)]
+            except LiveCellError as error:
+                line = str(error).replace(f"{folder}{os.sep}", "")  # the sender knows no files here
+                raise RefusedRequest(line) from error
+
+    def _answer(self, image: object, folder: Path, row: int) -> str | Pixels:
+        """The mask of an image, in kind."""
+        path = write_message(image, folder, f"image_{row}", self.most_pixels)
+        mask = self.segmenter.segment(path)
+        path.unlink()
+        if not isinstance(image, str):
+            return np.where(mask.pixels, np.uint8(255), np.uint8(0))
+        answer = folder / f"mask_{row}.tif"
+        write_mask(answer, mask.pixels, mask.pixel_size_um)
+        return base64.b64encode(answer.read_bytes()).decode("ascii")
+
+
+def _load_pyfunc(data_path: str, model_config: Mapping[str, Any] | None = None) -> ServedBundle:
+    """What MLflow calls to load a model, by this name.
+
+    Args:
+        data_path: the bundle in the model's folder.
+        model_config: as `CONFIG`.
+
+    Raises:
+        LiveCellError: where the bundle cannot be opened.
+    """
+    config = {**CONFIG, **(model_config or {})}
+    unknown = sorted(set(config) - set(CONFIG))
+    if unknown:
+        raise SettingError(f"the model's config must have no other keys than {', '.join(CONFIG)}, got {unknown}; correct it")
+    return ServedBundle(data_path, **config)

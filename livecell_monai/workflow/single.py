@@ -1,0 +1,55 @@
+"""One image at a time, by a network that stays in memory: for whoever asks again and again."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from livecell_monai.errors import LiveCellError, find_user_error
+from livecell_monai.sample import IMAGE, NAME, PRED, Plane
+from livecell_monai.workflow.opening import open_bundle
+
+
+class Segmenter:
+    """The network of a bundle, ready: it finds in an image what `predict` finds, pixel for pixel. For one thread at a time.
+
+    Args:
+        bundle: the folder that training left.
+
+    Raises:
+        LiveCellError: where the folder is no bundle, or its weights do not fit.
+    """
+
+    def __init__(self, bundle: str | Path) -> None:
+        parser = open_bundle(bundle, ["inference"], {"show_progress": False}).parser
+        try:
+            parser.get_parsed_content("settings_hold")
+            self.network = parser.get_parsed_content("fold")
+            self.device = parser.get_parsed_content("device")
+            self.preprocessing = parser.get_parsed_content("preprocessing")
+            self.inferer = parser.get_parsed_content("inferer")
+            self.postprocessing = parser.get_parsed_content("postprocessing")
+        except Exception as error:
+            raise _known(error) from error
+
+    def segment(self, path: Path) -> Plane:
+        """The mask (Y, X) bool of an image file, with its pixel size.
+
+        Raises:
+            DataError: where the file is not one grey plane.
+        """
+        try:
+            item = self.preprocessing({NAME: path.stem, IMAGE: str(path)})
+        except Exception as error:
+            raise _known(error) from error
+        with torch.no_grad():
+            logits = self.inferer(item[IMAGE][None].to(self.device), self.network)
+            found = self.postprocessing({**item, PRED: logits[0]})[PRED]
+        size = np.asarray(item[IMAGE].meta["pixel_size_um"], dtype=float)
+        pixel_size = None if np.isnan(size).any() else (float(size[0]), float(size[1]))
+        return Plane(np.asarray(found[0].cpu()) > 0, pixel_size)
+
+
+def _known(error: Exception) -> LiveCellError | Exception:
+    """What the user can mend behind an error that MONAI has wrapped, or the error itself."""
+    return find_user_error(error) or error

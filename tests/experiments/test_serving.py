@@ -1,0 +1,245 @@
+"""A registered bundle behind `mlflow models serve`, asked over HTTP, and the same in this process."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from small_training import QUIET
+
+from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.experiments.registry import register
+from livecell_monai.experiments.serving import _load_pyfunc
+from livecell_monai.workflow.tasks import predict
+
+MOST_PIXELS = 200_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server, an image on disk and the mask that `predict` writes for it."""
+
+    url: str
+    image: Path
+    mask: Path
+
+    def post(self, body):
+        """Status and body of the answer to a JSON value, or to text as it stands."""
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        request = urllib.request.Request(f"{self.url}/invocations", data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def masks(self, *images):
+        """The masks of a post that succeeds."""
+        status, body = self.post({"dataframe_records": [{"image": image} for image in images]})
+        assert status == 200, body
+        return [row["mask"] for row in body["predictions"]]
+
+    def refused(self, body, *words):
+        """A 400 of one line that has these words, after which the server still answers."""
+        status, answer = self.post(body)
+        assert status == 400, answer
+        line = answer["message"]
+        assert "\n" not in line
+        assert len(line) < 400
+        assert not any(word in json.dumps(answer) for word in ("Traceback", "stack_trace", "/tmp"))
+        for word in words:
+            assert word in line
+        (again,) = self.masks(encode(self.image.read_bytes()))
+        assert base64.b64decode(again) == self.mask.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(trained, empty_store, tmp_path_factory):
+    root = tmp_path_factory.mktemp("serving")
+    data, bundle = trained
+    image = data / "test" / "images" / "test_00.tif"
+    predict(bundle, [image], root / "masks", QUIET)
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    store = f"sqlite:///{root / 'mlflow.db'}"
+    assert register(bundle, "cells", store).version == 1
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    told = {"MLFLOW_TRACKING_URI": store, "MLFLOW_PYFUNC_INFERENCE_CONFIG": json.dumps({"most_pixels": MOST_PIXELS})}
+    place = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/cells/1", *place],
+            cwd=root,
+            env={**os.environ, **told, "PATH": path},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        await_ping(f"http://127.0.0.1:{port}", process, root / "log")
+        yield Server(f"http://127.0.0.1:{port}", image, root / "masks" / image.name)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def await_ping(url, process, log):
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/ping", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server does not come up:\n{log.read_text()[-3000:]}")
+
+
+def encode(data):
+    return base64.b64encode(data).decode()
+
+
+def tiff_of(pixels, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, **options)
+    return buffer.getvalue()
+
+
+def png_of(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def with_value(value):
+    pixels = np.arange(40 * 36, dtype=np.float32).reshape(40, 36)
+    pixels[3, 7] = value
+    return pixels
+
+
+def one(image):
+    return {"dataframe_records": [{"image": image}]}
+
+
+class TestServer:
+    def test_a_tiff_gives_the_file_that_predict_writes(self, server):
+        (mask,) = server.masks(encode(server.image.read_bytes()))
+        assert base64.b64decode(mask) == server.mask.read_bytes()
+        truth = tifffile.imread(server.mask)
+        assert set(np.unique(truth)) == {0, 255}
+
+    def test_a_png_of_the_same_pixels_gives_the_same_mask(self, server):
+        (mask,) = server.masks(encode(png_of(tifffile.imread(server.image))))
+        np.testing.assert_array_equal(tifffile.imread(io.BytesIO(base64.b64decode(mask))), tifffile.imread(server.mask))
+
+    def test_an_array_gives_an_array(self, server):
+        (mask,) = server.masks(tifffile.imread(server.image).tolist())
+        np.testing.assert_array_equal(mask, tifffile.imread(server.mask))
+
+    def test_several_rows_of_each_kind_are_answered_in_order(self, server):
+        pixels = tifffile.imread(server.image)
+        turned, as_file, flipped = server.masks(pixels.T.tolist(), encode(tiff_of(pixels)), encode(png_of(pixels[::-1])))
+        assert np.shape(turned) == pixels.T.shape
+        assert base64.b64decode(as_file) == server.mask.read_bytes()
+        assert tifffile.imread(io.BytesIO(base64.b64decode(flipped))).shape == pixels.shape
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            lambda image: {"dataframe_split": {"columns": ["image"], "data": [[image]]}},
+            lambda image: {"inputs": [{"image": image}]},
+        ],
+        ids=["split", "inputs"],
+    )
+    def test_the_other_forms_of_mlflow(self, server, body):
+        status, answer = server.post(body(encode(server.image.read_bytes())))
+        assert status == 200
+        assert base64.b64decode(answer["predictions"][0]["mask"]) == server.mask.read_bytes()
+
+    def test_requests_at_once(self, server):
+        image, found = encode(server.image.read_bytes()), []
+        threads = [threading.Thread(target=lambda: found.extend(server.masks(image))) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [base64.b64decode(mask) for mask in found] == [server.mask.read_bytes()] * 6
+
+    @pytest.mark.parametrize(
+        ("image", "words"),
+        [
+            (encode(tiff_of(with_value(0))[:-900]), "image_1.tif: cannot be read as TIFF"),
+            (encode(png_of(with_value(0).astype(np.uint8))[:-30]), "image_1.png: cannot be read as PNG"),
+            (encode(tiff_of(np.zeros((40, 36, 3), np.uint8), photometric="rgb")), "must be one grey plane, this is RGB"),
+            (encode(png_of(np.zeros((40, 36, 3), np.uint8))), "must be one grey plane, this is RGB"),
+            (encode(tiff_of(np.zeros((5, 40, 36), np.uint8), photometric="minisblack")), "must be one grey plane, got"),
+            (encode(tiff_of(with_value(np.nan))), "finite in every pixel, got 1 NaN or infinite"),
+            (encode(tiff_of(with_value(np.inf))), "finite in every pixel, got 1 NaN or infinite"),
+            (with_value(np.nan).tolist(), "finite in every pixel, got 1 NaN or infinite, the first at row 3, column 7"),
+            (encode(tiff_of(with_value(0).astype(np.complex64))), "must be one of uint8"),
+            (encode(tiff_of(np.full((40, 36), 7, np.uint8))), "must not be constant, got 7"),
+            ([[7]], "must not be constant"),
+            (encode(b"an essay"), "must be a TIFF, PNG or JPEG, got 8 bytes"),
+            ("C:/cell.tif", "text must be a file in base64"),
+            ("", "got nothing"),
+            ([[1, 2], [3]], "rows that differ in length"),
+            ([[1, "a"]], "got 2 axes of text"),
+            ([[[1, 2]]], "got 3 axes"),
+            ([1, 2], "got 1 axes"),
+            ([], "got 1 axes"),
+            (None, "image_1: an image must be a file in base64, or numbers"),
+            (3, "image_1: an image must be a file in base64, or numbers"),
+            (encode(tiff_of(np.zeros((500, 500), np.uint8), compression="zlib")), "at most 200000 pixels, got 250000"),
+        ],
+    )
+    def test_an_image_that_is_none_is_refused(self, server, image, words):
+        server.refused(one(image), words)
+
+    def test_the_row_is_named(self, server):
+        body = {"dataframe_records": [{"image": encode(server.image.read_bytes())}, {"image": "###"}]}
+        server.refused(body, "image_2: text must be a file in base64")
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"dataframe_records": [{"picture": "abc"}]}, 'got columns: none; post {"dataframe_records": [{"image": ...}]}'),
+            ({"dataframe_records": []}, "each row must have the column image"),
+            ({"dataframe_records": "abc"}, "must be a list of records"),
+            ({"image": "abc"}, "exactly one of the input fields"),
+        ],
+    )
+    def test_a_body_without_images_is_refused(self, server, body, words):
+        status, answer = server.post(body)
+        assert status == 400
+        assert words in answer["message"]
+
+
+class TestServedBundle:
+    def test_a_bound_that_is_none_is_refused(self, trained):
+        for wrong in (0, -1, True, 1.5, "many"):
+            with pytest.raises(SettingError, match="most_pixels must be a whole number of 1 or more"):
+                _load_pyfunc(str(trained[1]), {"most_pixels": wrong})
+
+    def test_a_key_that_is_none_is_refused(self, trained):
+        with pytest.raises(SettingError, match=r"no other keys than most_pixels, got \['pixels'\]"):
+            _load_pyfunc(str(trained[1]), {"pixels": 5})
+
+    def test_a_folder_that_is_no_bundle(self, tmp_path):
+        with pytest.raises(BundleError):
+            _load_pyfunc(str(tmp_path))
