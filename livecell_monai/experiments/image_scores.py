@@ -50,11 +50,13 @@ def _read_row(row: Mapping[str, str | None], called: str) -> Scores:
             "there; write it anew by livecell evaluate"
         )
     try:
-        counts = [int(row[column] or "") for column in COUNTS]
+        tp, fp, fn, tn = (int(row[column] or "") for column in COUNTS)
         surface = float(row[SURFACE] or "") if row.get(SURFACE) else None
     except ValueError as error:
-        raise DataError(f"{called}: {row['image']} must have pixels in whole numbers, got: {error}; write it anew") from error
-    if min(counts) < 0 or not sum(counts) or not (surface is None or 0 <= surface <= 1):
+        raise DataError(
+            f"{called}: {row['image']} must have pixels in whole numbers, got: {error}; write it anew"
+        ) from error
+    if min(tp, fp, fn, tn) < 0 or not tp + fp + fn + tn or not (surface is None or 0 <= surface <= 1):
         values = ", ".join(f"{column} {row.get(column)}" for column in (*COUNTS, SURFACE) if row.get(column))
         raise DataError(f"{called}: {row['image']} must have scores that can be, got {values}; write it anew")
-    return Scores(*counts, surface)
+    return Scores(tp, fp, fn, tn, surface)
