@@ -69,7 +69,7 @@ class ComparedRun:
     def scored_on(self) -> str:
         """The images and the parts of them that its scores are of, as far as its settings tell; empty for unknown."""
         share = self.settings.get("validation_fraction", "")
-        more = {"region": f" of {share}", "images": f" {share} by seed {self.settings.get('seed', '')}"}
+        more = {"region": f", {share} of each image", "images": f", {share} of them by seed {self.settings.get('seed', '')}"}
         return self.split + (more.get(self.split, "") if share else "")
 
     def score_images(self, metric: str) -> dict[str, float]:

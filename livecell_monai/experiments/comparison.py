@@ -116,7 +116,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
         differences.append(difference)
         notes += said
     intervals = [_find_interval(run, metric) for run in ranked]
-    mismatches = [*find_mismatches(runs), *notes]
+    mismatches = [*find_mismatches(runs), *dict.fromkeys(notes)]
     return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches)
 
 
@@ -205,10 +205,7 @@ def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDi
     """The difference on the images that both have scored, and what is to be said of them."""
     before, after = first.score_images(metric), other.score_images(metric)
     if not (before and after):
-        without = [run.name for run, values in ((first, before), (other, after)) if not values]
-        return None, [
-            f"no difference of {other.name} to {first.name}: {metric} by image is not there for {', '.join(without)}"
-        ]
+        return None, [f"no difference to {first.name}: {other.name if before else first.name} has no {metric} by image"]
     same, changed = find_common(first, other)
     said = []
     if changed:

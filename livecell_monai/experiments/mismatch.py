@@ -45,13 +45,13 @@ def _tell_data(runs: Sequence[ComparedRun]) -> str:
 
 
 def _tell_images(runs: Sequence[ComparedRun]) -> str:
-    key: Callable[[ComparedRun], Hashable] = _judged if all(run.images for run in runs) else _told
-    groups = _group(runs, key)
+    # a run without scores by image is taken to be scored on what the first one of its kind is
+    known: dict[str, Hashable] = {}
+    for run in runs:
+        if run.images:
+            known.setdefault(run.scored_on, _judged(run))
+    groups = _group(runs, lambda run: _judged(run) if run.images else known.get(run.scored_on, run.scored_on))
     return f"scored on different images: {_list(groups, _name_images)}" if len(groups) > 1 else ""
-
-
-def _told(run: ComparedRun) -> Hashable:
-    return run.scored_on
 
 
 def _judged(run: ComparedRun) -> Hashable:
