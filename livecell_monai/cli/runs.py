@@ -1,40 +1,50 @@
 """Commands about runs that MLflow has noted."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import app
-from livecell_monai.cli.tables import shorten, show_table
+from livecell_monai.cli.app import Overwrite, app
+from livecell_monai.cli.tables import show_table
 
 
 @app.command()
 def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids or names of runs, folders with scores.csv, bundles; none: all runs."),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="Score to rank and to pair by: iou, dice, precision, loss ...")] = "iou",
+    csv: Annotated[Path | None, typer.Option(help="Table to write, a row for each run.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write, for a browser.")] = None,
+    overwrite: Overwrite = False,
+    all_: Annotated[bool, typer.Option("--all", help="List folds and trials too, not their number alone.")] = False,
     uri: Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")] = "auto",
-    experiment: Annotated[str, typer.Option(help="Name of the experiment.")] = "livecell",
-    limit: Annotated[int, typer.Option(min=1, help="Number of runs to show.")] = 20,
+    experiment: Annotated[str, typer.Option(help="Name of the experiment to list.")] = "livecell",
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
 ) -> None:
-    """Show the runs that MLflow has noted side by side, best validation IoU first.
+    """Show runs side by side: all that MLflow has noted, or some with their differences to the first one by image.
 
-    Example: `livecell compare`
+    Example: `livecell compare scores_a scores_b --html comparison.html`
     """
-    from livecell_monai.experiments.comparison import SCORES, find_differences, list_runs
+    from livecell_monai.experiments.comparison import compare_runs, list_runs
+    from livecell_monai.report.comparison_page import refuse_lost, write_comparison
+    from livecell_monai.report.comparison_tables import build_notes, build_tables
 
-    runs = list_runs(uri, experiment, limit)
-    differing = find_differences(runs)
-    rows = [
-        [
-            run.name,
-            run.status,
-            *(f"{run.scores[name]:.3f}" if name in run.scores else "" for name in SCORES),
-            "" if run.seconds is None else f"{run.seconds:.0f}",
-            run.data,
-            *(shorten(run.settings.get(name, "")) for name in differing),
-        ]
-        for run in runs
-    ]
-    show_table(["run", "status", "IoU", "accuracy", "loss", "seconds", "data", *differing], rows)
-    if any(run.leaks for run in runs):
-        print("split original and none score what was trained on: not to be compared with the others")
-    if len({run.data for run in runs}) > 1:
-        print("the runs were trained on different data (column data): their scores are of different images")
+    refuse_lost([path for path in (csv, html) if path is not None], overwrite)
+    found = compare_runs(runs, uri, metric) if runs else list_runs(uri, experiment, limit, metric, all_)
+    write_comparison(found, csv, html)
+    for table in build_tables(found):
+        if table.title:
+            print(f"{table.title}\n")
+        show_table(table.header, table.rows)
+        if table.title:
+            print()
+    for line in build_notes(found):
+        print(line)
+    for line in found.warnings:
+        print(f"WARNING: {line}")
+    for path in (csv, html):
+        if path is not None:
+            print(f"written: {path}")

@@ -31,11 +31,3 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         ["iou, pooled", f"{pooled:.3f}", "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}", "", ""]
     )
     show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
-
-
-def shorten(value: str) -> str:
-    """A setting as a table shows it: numbers with four digits."""
-    try:
-        return f"{float(value):.4g}"
-    except ValueError:
-        return value

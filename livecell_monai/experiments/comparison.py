@@ -1,70 +1,228 @@
-"""Runs side by side."""
+"""Runs side by side: what they were set to, what they scored, and by how much on the same images."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments.compared_folder import read_folder
+from livecell_monai.experiments.compared_run import (
+    LOSS,
+    METRICS,
+    ComparedRun,
+    find_best,
+    find_image_scores,
+    read_run,
+    refuse_unfinished,
+)
+from livecell_monai.experiments.locate import find_run
+from livecell_monai.experiments.mismatch import find_common, find_mismatches
 from livecell_monai.experiments.store import choose_uri, open_store
+from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
+from livecell_monai.metrics.scores import summarise_scores
 
-SCORES = ("best_val_iou", "best_val_accuracy", "best_val_loss")
 UNINTERESTING = ("version_", "computed_on", "data_sha256")
+PAGE = 1000  # runs that MLflow is asked for at once
 
 
 @dataclass(frozen=True)
-class ComparedRun:
-    """One run as the table shows it.
+class Comparison:
+    """Runs with what was found between them.
 
     Attributes:
-        name: the run's name.
-        status: FINISHED, FAILED, KILLED or RUNNING.
-        scores: best validation scores by name, in `SCORES`.
-        seconds: how long it took, None while it runs.
-        leaks: whether its validation score is of a split that leaks.
-        data: digest of the data it was trained on.
-        settings: its parameters.
+        runs: best first by the metric; those without it last.
+        metric: what they are ranked and paired by.
+        first: the run that the others are set against; None for a list of all runs.
+        intervals: the 95 % interval over images of each run's mean of the metric, None where there is none; as `runs`.
+        differences: of each run to the first on the same images, None where there is none; as `runs`.
+        differing: the settings in which the runs differ, sorted.
+        warnings: why some scores are not to be set against each other, a line each.
     """
 
-    name: str
-    status: str
-    scores: dict[str, float]
-    seconds: float | None
-    leaks: bool
-    data: str
-    settings: dict[str, str] = field(repr=False)
+    runs: Sequence[ComparedRun]
+    metric: str
+    first: ComparedRun | None
+    intervals: Sequence[tuple[float, float] | None]
+    differences: Sequence[PairedDifference | None]
+    differing: Sequence[str]
+    warnings: Sequence[str]
 
 
-def list_runs(uri: str = "auto", experiment: str = "livecell", limit: int = 20) -> list[ComparedRun]:
-    """The runs of an experiment, best validation IoU first; those without a score come last.
+def list_runs(
+    uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", nested: bool = False
+) -> Comparison:
+    """The runs of an experiment, best first; those without a score come last.
+
+    Args:
+        uri: tracking URI, as for `choose_uri`.
+        experiment: its name.
+        limit: greatest number of runs.
+        metric: what they are ranked by, one of `METRICS`.
+        nested: whether runs under another one, such as folds, are listed too; else their number stands beside it.
 
     Raises:
-        SettingError: where the store cannot be reached or has no such experiment.
+        SettingError: where the store cannot be reached or has no such experiment, or no run has the metric.
     """
-    client = open_store(choose_uri(uri), create=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    _refuse_unknown(metric)
+    uri = choose_uri(uri)
+    client = open_store(uri, create=False)
+    with _answering(uri):
         found = client.get_experiment_by_name(experiment)
         if found is None:
             names = ", ".join(entry.name for entry in client.search_experiments()) or "none"
             raise SettingError(f"--experiment must be one of the store's ({names}), got {experiment!r}; correct it")
-        runs = client.search_runs([found.experiment_id], max_results=1000)
-    compared = [
-        ComparedRun(
-            name=run.info.run_name,
-            status=run.info.status,
-            scores={name: run.data.metrics[name] for name in SCORES if name in run.data.metrics},
-            seconds=(run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None,
-            leaks=run.data.params.get("split_used") in ("original", "none"),
-            data=run.data.params.get("data_sha256", "")[:8],
-            settings=dict(run.data.params),
+        runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
+    under = Counter(run.parent for run in runs)
+    runs = [replace(run, nested=under[run.id]) for run in runs]
+    # a run whose parent is gone would otherwise be seen nowhere
+    shown = runs if nested else [run for run in runs if run.parent not in {other.id for other in runs}]
+    if all(run.score(metric) is None for run in shown) and any(run.kept for run in shown):
+        raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
+    ranked = _rank(_tell_apart(shown), metric)[:limit]
+    scored = [run for run in ranked if run.score(metric) is not None]
+    nothing = [None] * len(ranked)
+    return Comparison(ranked, metric, None, nothing, nothing, find_differences(ranked), find_mismatches(scored))
+
+
+def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
+    """Some runs side by side, the others set against the first one on the images that both have scored.
+
+    Args:
+        names: ids or names of runs, folders that hold scores.csv, or trained bundles.
+        uri: tracking URI, as for `choose_uri`; not asked where all are folders.
+        metric: what they are ranked and paired by, one of `METRICS`.
+
+    Raises:
+        LiveCellError: where there is no such run, it has not ended or has no such metric, or the store does not answer.
+    """
+    _refuse_unknown(metric)
+    runs = _tell_apart(_read_all(names, uri))
+    without = next((run for run in runs if run.score(metric) is None), None)
+    if without is not None:
+        has = ", ".join(name for name in METRICS if without.score(name) is not None) or "none"
+        raise SettingError(
+            f"run {without.name}: must have the metric {metric}, it has: {has}; choose by --metric, or leave it"
         )
-        for run in runs
-    ]
-    return sorted(compared, key=lambda run: -run.scores.get(SCORES[0], -1.0))[:limit]
+    first, ranked = runs[0], _rank(runs, metric)
+    differences, notes = [], []
+    for run in ranked:
+        difference, said = (None, []) if run is first else _pair(first, run, metric)
+        differences.append(difference)
+        notes += said
+    intervals = [_find_interval(run, metric) for run in ranked]
+    mismatches = [*find_mismatches(runs), *dict.fromkeys(notes)]
+    return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches)
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """The settings in which the runs differ, sorted."""
+    """The settings in which the runs differ, sorted; a folder that tells of no settings has no say."""
+    told = [run.settings for run in runs if run.settings]
     # `split` may be auto: `split_used` says what came of it
-    names = {name for run in runs for name in run.settings if not name.startswith(UNINTERESTING) and name != "split"}
-    return sorted(name for name in names if len({run.settings.get(name, "") for run in runs}) > 1)
+    names = {name for settings in told for name in settings if not name.startswith(UNINTERESTING) and name != "split"}
+    return sorted(name for name in names if len({settings.get(name, "") for settings in told}) > 1)
+
+
+def _refuse_unknown(metric: str) -> None:
+    if metric not in METRICS:
+        raise SettingError(f"--metric must be one of {', '.join(METRICS)}, got {metric!r}; correct it")
+
+
+def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
+    opened: Any = None
+    runs: list[ComparedRun] = []
+    for name in names:
+        if Path(name).is_dir():
+            run = read_folder(Path(name))
+        else:
+            opened = opened or _open(name, uri)
+            with _answering(choose_uri(uri)):
+                run = _read_one(opened, name)
+        if any((other.id or other.name) == (run.id or run.name) for other in runs):
+            raise SettingError(f"run {name}: each run must be named once, it is named twice; leave one out")
+        runs.append(run)
+    return runs
+
+
+def _open(name: str, uri: str) -> Any:
+    try:
+        return open_store(choose_uri(uri), create=False)
+    except SettingError as error:
+        raise SettingError(f"run {name}: there is no such folder, and no such run: {error}") from error
+
+
+def _read_one(client: Any, name: str) -> ComparedRun:
+    found = find_run(client, name)
+    refuse_unfinished(found)
+    run = read_run(found)
+    return replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
+
+
+def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """A store that stops to answer in between is one that cannot be reached."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, ConnectionError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise SettingError(f"--uri must be a store that answers, got {uri!r}: {reason}; start or correct it") from error
+
+
+def _rank(runs: Sequence[ComparedRun], metric: str) -> list[ComparedRun]:
+    def place(run: ComparedRun) -> tuple[bool, float]:
+        score = run.score(metric)
+        return score is None, 0.0 if score is None else score if metric == LOSS else -score
+
+    return sorted(runs, key=place)
+
+
+def _tell_apart(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """The runs, those of one name with the start of their id behind it."""
+    often = Counter(run.name for run in runs)
+    return [replace(run, name=f"{run.name} ({run.id[:8]})") if often[run.name] > 1 and run.id else run for run in runs]
+
+
+def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDifference | None, list[str]]:
+    """The difference on the images that both have scored, and what is to be said of them."""
+    before, after = first.score_images(metric), other.score_images(metric)
+    if not (before and after):
+        return None, [f"no difference to {first.name}: {other.name if before else first.name} has no {metric} by image"]
+    same, changed = find_common(first, other)
+    said = []
+    if changed:
+        said.append(
+            f"left out of the difference of {other.name} to {first.name}, the truth is another: {', '.join(changed[:5])}"
+        )
+    if not same:
+        return None, [*said, f"no difference of {other.name} to {first.name}: no image in common"]
+    if first.data and other.data and first.data != other.data:
+        said.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
+    return measure_paired_difference(
+        np.array([before[name] for name in same]), np.array([after[name] for name in same])
+    ), said
+
+
+def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:
+    if not run.score_images(metric):
+        return None
+    low_high = summarise_scores(list((run.images or {}).values()))[metric]["interval_95"]
+    return None if low_high is None else (low_high[0], low_high[1])

@@ -4,7 +4,18 @@ The rule for empty masks: where truth and prediction are both empty, every score
 otherwise (false positives on an empty image, nothing found where cells are), it is 0.
 """
 
+from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
 from livecell_monai.metrics.scores import NAMES, SURFACE, Scores, measure_mean, score_mask, summarise_scores
 from livecell_monai.metrics.surface import measure_surface_dice
 
-__all__ = ["NAMES", "SURFACE", "Scores", "measure_mean", "measure_surface_dice", "score_mask", "summarise_scores"]
+__all__ = [
+    "NAMES",
+    "SURFACE",
+    "PairedDifference",
+    "Scores",
+    "measure_mean",
+    "measure_paired_difference",
+    "measure_surface_dice",
+    "score_mask",
+    "summarise_scores",
+]

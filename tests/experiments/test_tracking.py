@@ -4,15 +4,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
 from small_training import train_small
+from tracking_server import serving
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
@@ -262,34 +260,6 @@ class TestTraining:
             train_small(folder, tmp_path / "model", track=True, tracking_uri=f"http://127.0.0.1:{port}")
         assert "setting tracking_uri must be a store that answers" in str(find_user_error(caught.value))
         assert not (tmp_path / "model").exists()
-
-
-@contextmanager
-def serving(folder, store):
-    """A real server for the time of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store, "--artifacts-destination", str(folder / "kept")]
-    with open(folder / "server.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
-    try:
-        wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-def wait_for(uri, server, log):
-    for _ in range(240):
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail(log.read_text())
 
 
 def test_a_server_receives_a_run_with_its_files(store, tmp_path):

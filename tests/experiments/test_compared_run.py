@@ -1,0 +1,137 @@
+"""What a comparison reads of a run in MLflow."""
+
+import math
+import os
+
+import pytest
+from logged_runs import DATA, log_run, some_scores
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments.compared_run import (
+    ComparedRun,
+    find_best,
+    find_image_scores,
+    read_run,
+    refuse_unfinished,
+)
+from livecell_monai.experiments.store import find_experiment, open_store
+
+KEPT = {"iou": 0.7, "accuracy": 0.9, "loss": 0.3}
+EPOCHS = ({"iou": 0.6, "loss": 0.2}, {"iou": 0.8, "loss": math.nan}, {"iou": 0.7, "loss": 0.3})
+
+
+@pytest.fixture
+def client(store):
+    return open_store(store)
+
+
+@pytest.fixture
+def experiment(client, store):
+    return find_experiment(client, store, "livecell")
+
+
+class TestReadRun:
+    def test_a_training(self, client, experiment):
+        settings = {"split_used": "region", "validation_fraction": 0.15, "lr": 0.01}
+        run_id = log_run(client, experiment, "one", kept=KEPT, epochs=EPOCHS, **settings)
+        run = read_run(client.get_run(run_id), nested=2)
+        assert (run.name, run.id, run.status, run.data) == ("one", run_id, "FINISHED", DATA)
+        assert (run.kept, run.last) == (KEPT, {"iou": 0.7, "loss": 0.3})
+        assert (run.crossval, run.images, run.best) == ({}, None, {})
+        assert (run.split, run.leaks, run.nested, run.parent) == ("region", False, 2, "")
+        assert run.settings["lr"] == "0.01"
+        assert run.seconds >= 0
+
+    def test_a_cross_validation_and_its_fold(self, client, experiment):
+        parent = log_run(client, experiment, "all", kept={"iou": 0.6, "dice": 0.7}, number_of_folds=3)
+        fold = log_run(client, experiment, "fold", kept=KEPT, parent=parent, split_used="given")
+        run = read_run(client.get_run(parent))
+        assert (run.crossval, run.split, run.score("dice")) == ({"iou": 0.6, "dice": 0.7}, "cross-validation", 0.7)
+        assert read_run(client.get_run(fold)).parent == parent
+
+    def test_one_that_runs_and_one_without_anything(self, client, experiment):
+        run = read_run(client.get_run(log_run(client, experiment, "now", "RUNNING")))
+        assert (run.status, run.seconds, run.split, run.score("iou")) == ("RUNNING", None, "", None)
+
+    def test_a_loss_that_diverged_is_none(self, client, experiment):
+        run_id = log_run(client, experiment, "gone", kept={"iou": 0.1, "loss": math.nan})
+        assert read_run(client.get_run(run_id)).kept == {"iou": 0.1}
+
+
+class TestScore:
+    def test_that_of_its_images_stands_before_what_it_noted(self):
+        run = ComparedRun("a", kept={"iou": 0.9, "loss": 0.2}, last={"iou": 0.1, "accuracy": 0.5}, images=some_scores(0.4, 0.6))
+        assert run.score("iou") == pytest.approx(0.5)
+        assert run.score_images("iou") == {"a": 0.4, "b": 0.6}
+        assert (run.score("loss"), run.score_images("loss")) == (0.2, {})
+
+    def test_kept_stands_before_last(self):
+        run = ComparedRun("a", kept={"iou": 0.9}, last={"iou": 0.1, "accuracy": 0.5})
+        assert (run.score("iou"), run.score("accuracy"), run.score("dice")) == (0.9, 0.5, None)
+
+    def test_a_metric_that_one_image_lacks_is_not_there(self):
+        run = ComparedRun("a", images=some_scores(0.4, 0.6))
+        assert (run.score("surface_dice"), run.score_images("surface_dice")) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("split", "settings", "words"),
+    [
+        ("region", {"validation_fraction": "0.15", "seed": "3"}, "region, 0.15 of each image"),
+        ("images", {"validation_fraction": "0.15", "seed": "3"}, "images, 0.15 of them by seed 3"),
+        ("region", {}, "region"),
+        ("given", {"validation_fraction": "0.15"}, "given"),
+        ("", {}, ""),
+    ],
+)
+def test_what_it_was_scored_on(split, settings, words):
+    assert ComparedRun("a", split=split, settings=settings).scored_on == words
+
+
+@pytest.mark.parametrize(("split", "leaks"), [("original", True), ("none", True), ("region", False), ("", False)])
+def test_a_split_that_leaks(split, leaks):
+    assert ComparedRun("a", split=split).leaks is leaks
+
+
+def test_the_best_epoch_is_that_of_each_metric(client, experiment):
+    run_id = log_run(client, experiment, "one", epochs=EPOCHS)
+    assert find_best(client, run_id) == {"iou": 0.8, "loss": 0.2}
+
+
+class TestFindImageScores:
+    @pytest.mark.parametrize("folder", ["", "bundle/docs/"])
+    def test_where_they_may_lie(self, client, experiment, folder, capfd, monkeypatch):
+        monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "true")
+        images = some_scores(0.5, 0.7)
+        run = read_run(client.get_run(log_run(client, experiment, "one", images=images, folder=folder)))
+        assert find_image_scores(client, run) == images
+        assert "Downloading" not in capfd.readouterr().err
+        assert os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] == "true"
+
+    def test_an_old_run_has_none(self, client, experiment):
+        run_id = log_run(client, experiment, "old")
+        client.log_text(run_id, "epoch", "bundle/docs/history.csv")
+        assert find_image_scores(client, read_run(client.get_run(run_id))) is None
+
+    def test_a_table_that_is_none_is_refused_by_the_run(self, client, experiment):
+        run_id = log_run(client, experiment, "torn")
+        client.log_text(run_id, "image,iou\na,0.5\n", "bundle/docs/scores.csv")
+        with pytest.raises(DataError, match=r"^run torn, bundle/docs/scores\.csv: a table of scores must have"):
+            find_image_scores(client, read_run(client.get_run(run_id)))
+
+
+class TestRefuseUnfinished:
+    def test_one_that_runs_is_refused_with_the_way_out(self, client, experiment):
+        run_id = log_run(client, experiment, "now", "RUNNING")
+        with pytest.raises(SettingError, match=rf"^run now: must have ended, it is RUNNING; .*set_terminated\('{run_id}'"):
+            refuse_unfinished(client.get_run(run_id))
+
+    def test_one_that_is_deleted_is_refused(self, client, experiment):
+        run_id = log_run(client, experiment, "gone")
+        client.delete_run(run_id)
+        with pytest.raises(SettingError, match=rf"^run gone: must not be deleted, it is; .*--run-id {run_id}"):
+            refuse_unfinished(client.get_run(run_id))
+
+    @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+    def test_one_that_has_ended_passes(self, client, experiment, status):
+        refuse_unfinished(client.get_run(log_run(client, experiment, "a", status)))
