@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST = 3  # images; below, an interval over images would say nothing
+from livecell_monai.metrics.scores import measure_mean
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,7 @@ def measure_paired_difference(
         raise ValueError(f"must be two scores of each image, of one or more, got {before.shape} and {after.shape}")
     gains = after - before
     gains[np.isclose(gains, 0.0, rtol=0.0, atol=1e-12)] = 0.0  # the last bit of a ratio is no difference
-    interval = None
-    if gains.size >= FEWEST:
-        draws = np.random.default_rng(seed).integers(gains.size, size=(resamples, gains.size))
-        low, high = np.percentile(gains[draws].mean(axis=1), [2.5, 97.5])
-        interval = (float(low), float(high))
+    mean, interval = measure_mean(gains, resamples, seed)
     better, worse = int(np.count_nonzero(gains > 0)), int(np.count_nonzero(gains < 0))
-    return PairedDifference(gains.size, float(gains.mean()), interval, better, worse, gains.size - better - worse)
+    low_high = None if interval is None else (interval[0], interval[1])
+    return PairedDifference(gains.size, mean, low_high, better, worse, gains.size - better - worse)

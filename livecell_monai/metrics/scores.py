@@ -107,7 +107,9 @@ def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: in
     return summary
 
 
-def measure_mean(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> tuple[float, list[float] | None]:
+def measure_mean(
+    values: Sequence[float] | NDArray[Any], resamples: int = 10_000, seed: int = 0
+) -> tuple[float, list[float] | None]:
     """The mean of one value for each image, and its 95 % interval by a bootstrap over images, None below 3 images.
 
     Args:
