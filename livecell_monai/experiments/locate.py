@@ -79,8 +79,9 @@ def find_run(client: Any, name: str) -> Any:
             return client.get_run(name)
         except MlflowException:
             ids = [entry.experiment_id for entry in client.search_experiments()]
-            text = name.replace("\\", "\\\\").replace("'", "\\'")
-            found = client.search_runs(ids, f"attributes.run_name = '{text}'", max_results=2) if ids else []
+            quote = '"' if "'" in name else "'"  # the query knows no way to escape either
+            query = f"attributes.run_name = {quote}{name}{quote}"
+            found = client.search_runs(ids, query, max_results=2) if ids and quote not in name else []
     if len(found) > 1:
         raise SettingError(f"run {name}: the name must be that of one run, there are several; give its id")
     if not found:

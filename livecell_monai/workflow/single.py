@@ -1,11 +1,13 @@
 """One image at a time, by a network that stays in memory: for whoever asks again and again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from livecell_monai.errors import LiveCellError, find_user_error
+from livecell_monai.errors import find_user_error
 from livecell_monai.sample import IMAGE, NAME, PRED, Plane
 from livecell_monai.workflow.opening import open_bundle
 
@@ -22,15 +24,13 @@ class Segmenter:
 
     def __init__(self, bundle: str | Path) -> None:
         parser = open_bundle(bundle, ["inference"], {"show_progress": False}).parser
-        try:
+        with _plainly():
             parser.get_parsed_content("settings_hold")
             self.network = parser.get_parsed_content("fold")
             self.device = parser.get_parsed_content("device")
             self.preprocessing = parser.get_parsed_content("preprocessing")
             self.inferer = parser.get_parsed_content("inferer")
             self.postprocessing = parser.get_parsed_content("postprocessing")
-        except Exception as error:
-            raise _known(error) from error
 
     def segment(self, path: Path) -> Plane:
         """The mask (Y, X) bool of an image file, with its pixel size.
@@ -38,10 +38,8 @@ class Segmenter:
         Raises:
             DataError: where the file is not one grey plane.
         """
-        try:
+        with _plainly():
             item = self.preprocessing({NAME: path.stem, IMAGE: str(path)})
-        except Exception as error:
-            raise _known(error) from error
         with torch.no_grad():
             logits = self.inferer(item[IMAGE][None].to(self.device), self.network)
             found = self.postprocessing({**item, PRED: logits[0]})[PRED]
@@ -50,6 +48,13 @@ class Segmenter:
         return Plane(np.asarray(found[0].cpu()) > 0, pixel_size)
 
 
-def _known(error: Exception) -> LiveCellError | Exception:
-    """What the user can mend behind an error that MONAI has wrapped, or the error itself."""
-    return find_user_error(error) or error
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Raise what the user can mend as itself, where MONAI has wrapped it."""
+    try:
+        yield
+    except Exception as error:
+        known = find_user_error(error)
+        if known is None:
+            raise
+        raise known from None

@@ -24,7 +24,7 @@ def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:
         raise BundleError(f"{path}: a bundle must have weights, found none; train first (livecell train DATA --output DIR)")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:120] or "nothing"
         raise BundleError(f"{path}: the weights must be readable, got: {reason}; copy them again") from error
     try:

@@ -1,0 +1,105 @@
+"""A bundle by every name that it goes by."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.locate import locate_bundle, located
+from livecell_monai.experiments.registry import register
+from livecell_monai.experiments.store import find_experiment, open_store
+
+
+@pytest.fixture(scope="module")
+def filled(trained, empty_store, tmp_path_factory):
+    """A store with a run of a bundle, two of one name, one without a bundle, and the bundle as version 1 of `cells`."""
+    path = tmp_path_factory.mktemp("filled") / "mlflow.db"
+    shutil.copyfile(empty_store, path)
+    uri = f"sqlite:///{path}"
+    client = open_store(uri)
+    place = find_experiment(client, uri, "livecell")
+    for name in ("it's a run", "twin", "twin", "bare"):
+        run = client.create_run(place, run_name=name).info.run_id
+        if name != "bare":
+            client.log_artifacts(run, str(trained[1]), "bundle")
+        client.set_terminated(run, "FINISHED")
+    register("it's a run", "cells", uri)
+    client.set_registered_model_alias("cells", "best", "1")
+    client.create_registered_model("foreign")
+    (path.parent / "other").mkdir()
+    client.create_model_version("foreign", (path.parent / "other").as_uri())
+    return uri
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_folder_is_itself_and_no_store_is_asked(trained, tmp_path):
+    assert locate_bundle(trained[1], tmp_path, "http://127.0.0.1:9") == trained[1]
+
+
+@pytest.mark.parametrize("name", ["it's a run", "models:/cells/1", "models:/cells@best"])
+def test_what_lies_in_mlflow_is_fetched(filled, trained, tmp_path, name, capfd):
+    (into := tmp_path / "into").mkdir()
+    found = locate_bundle(name, into, filled)
+    assert found.is_relative_to(into)
+    for part in ("models/model.pt", "configs/inference.yaml", "configs/metadata.json"):
+        assert (found / part).read_bytes() == (trained[1] / part).read_bytes()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_id_of_a_run(filled, tmp_path):
+    client = open_store(filled)
+    run = client.search_runs([find_experiment(client, filled, "livecell")], "attributes.run_name = 'twin'")[0].info.run_id
+    assert (locate_bundle(run, tmp_path, filled) / "models" / "model.pt").is_file()
+
+
+def test_the_environment_names_the_store(filled, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", filled)
+    with located("models:/cells/1") as folder:
+        assert (folder / "models" / "model.pt").is_file()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("twin", "the name must be that of one run, there are several; give its id"),
+        ("bare", "must have a bundle among its artifacts, found none"),
+        ("nobody", "must be a folder, or the id or name of a run, there is none"),
+        ("""both ' and \"""", "there is none"),
+        ("no/folder", "must be a bundle folder, there is none"),
+        ("models:/cells/2", "must be a model of the registry, it is not: "),
+        ("models:/cells@worst", "must be a model of the registry, it is not: "),
+        ("models:/nobody/1", "must be a model of the registry, it is not: "),
+        ("models:/foreign/1", "it has no data/bundle; name another"),
+        ("models:/cells", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
+        ("models:/cells/", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
+        ("models:/cells/1/x", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
+        ("models:/cells/one", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
+        ("models:/@best", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(filled, tmp_path, name, words):
+    with pytest.raises(SettingError) as refusal:
+        locate_bundle(name, tmp_path, filled)
+    assert name in str(refusal.value)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_name_where_there_is_no_store(tmp_path):
+    with pytest.raises(SettingError, match=r"^modell: there is no such folder, and no run of this name: .*mlflow.db"):
+        locate_bundle("modell", tmp_path)
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    for name in ("nobody", "models:/cells/1"):
+        with pytest.raises(SettingError, match=r"must be a store that answers, got 'http://127.0.0.1:9'"):
+            locate_bundle(name, tmp_path, "http://127.0.0.1:9")
