@@ -4,7 +4,17 @@ The rule for empty masks: where truth and prediction are both empty, every score
 otherwise (false positives on an empty image, nothing found where cells are), it is 0.
 """
 
-from livecell_monai.metrics.scores import NAMES, SURFACE, Scores, score_mask, summarise_scores
+from livecell_monai.metrics.baseline import segment_by_otsu
+from livecell_monai.metrics.scores import NAMES, SURFACE, Scores, score_mask, summarise_scores, tabulate_scores
 from livecell_monai.metrics.surface import measure_surface_dice
 
-__all__ = ["NAMES", "SURFACE", "Scores", "measure_surface_dice", "score_mask", "summarise_scores"]
+__all__ = [
+    "NAMES",
+    "SURFACE",
+    "Scores",
+    "measure_surface_dice",
+    "score_mask",
+    "segment_by_otsu",
+    "summarise_scores",
+    "tabulate_scores",
+]
