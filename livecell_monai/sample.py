@@ -67,3 +67,43 @@ class Sample:
     border: Path | None = None
     group: str | None = None
     region: Region | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One image as the network judged it.
+
+    Attributes:
+        name: name of the sample.
+        role: `validation` or `test`.
+        image: (Y, X) float32 grey values as the network sees them.
+        probability: (Y, X) float32 in [0, 1], of foreground.
+        mask: (Y, X) bool, the foreground that is predicted.
+        truth: (Y, X) bool, the annotated foreground; None where there is no annotation, or it was not looked at.
+    """
+
+    name: str
+    role: str
+    image: Pixels
+    probability: Pixels
+    mask: Pixels
+    truth: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One annotated image and the parts of it that a split has given to training and to validation.
+
+    Attributes:
+        name: name of the sample.
+        image: (Y, X) grey values.
+        truth: (Y, X) bool, the annotated foreground.
+        training: the part that is trained on, None where nothing is.
+        validation: the part that is validated on, None where nothing is.
+    """
+
+    name: str
+    image: Pixels
+    truth: Pixels
+    training: Region | None
+    validation: Region | None

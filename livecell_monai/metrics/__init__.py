@@ -4,8 +4,9 @@ The rule for empty masks: where truth and prediction are both empty, every score
 otherwise (false positives on an empty image, nothing found where cells are), it is 0.
 """
 
+from livecell_monai.metrics.baseline import segment_by_otsu
 from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
-from livecell_monai.metrics.scores import NAMES, SURFACE, Scores, measure_mean, score_mask, summarise_scores
+from livecell_monai.metrics.scores import NAMES, SURFACE, Scores, measure_mean, score_mask, summarise_scores, tabulate_scores
 from livecell_monai.metrics.surface import measure_surface_dice
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "measure_paired_difference",
     "measure_surface_dice",
     "score_mask",
+    "segment_by_otsu",
     "summarise_scores",
+    "tabulate_scores",
 ]

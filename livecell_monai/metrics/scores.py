@@ -72,6 +72,18 @@ def score_mask(mask: NDArray[Any], truth: NDArray[Any]) -> Scores:
     return Scores(tp, fp, fn, mask.size - tp - fp - fn)
 
 
+def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:
+    """The row that an image has in `scores.csv`.
+
+    Args:
+        name: of the image.
+        scores: its scores; the surface Dice is left out where it was not measured.
+    """
+    ratios = NAMES if scores.surface_dice is None else (*NAMES, SURFACE)
+    counts = {count: getattr(scores, count) for count in ("tp", "fp", "fn", "tn")}
+    return {"image": name, **{ratio: getattr(scores, ratio) for ratio in ratios}, **counts}
+
+
 def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: int = 0) -> dict[str, Any]:
     """What the scores of several images say of the set.
 

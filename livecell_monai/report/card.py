@@ -15,18 +15,14 @@ LEAK_WARNING = """\
 > **WARNING: validation is on what the network was trained on, and the scores below are too good.** Take no decision by these
 > scores; train with a split by region or by image, run a cross-validation, or score on test images of your own."""
 
-LIMITS = """\
-## What the numbers do not say
-
-- They come from few images. Another draw of the same cells would move them.
-- They come from one set of cells, one microscope and one way to annotate. Another cell line, contrast, magnification or
-  hand that draws is untested.
-- {limit}
-{chosen}- They count pixels, not cells: two cells merged into one cost few pixels.
-
+FEW = "They come from few images. Another draw of the same cells would move them."
+ALIKE = """\
+They come from one set of cells, one microscope and one way to annotate. Another cell line, contrast, magnification or
+  hand that draws is untested."""
+CHOSEN = "The epoch was chosen by the validation score, which makes that score slightly optimistic in itself."
+PIXELS = "They count pixels, not cells: two cells merged into one cost few pixels."
+ADVICE = """\
 Score the bundle on test images that you have annotated yourself, with `livecell evaluate`, before you rely on it."""
-
-CHOSEN = "- The epoch was chosen by the validation score, which makes that score slightly optimistic in itself.\n"
 
 USAGE = """\
 ## How to use
@@ -105,10 +101,21 @@ def render_card(facts: CardFacts) -> str:
     Args:
         facts: what the run knows of itself; every text in it is shown as text, whatever markup it holds.
     """
-    limits = LIMITS.format(limit=escape(facts.limit), chosen=CHOSEN if facts.is_chosen else "")
-    sections = (_render_head(facts), _render_images(facts), _render_validation(facts), limits, USAGE)
+    limits = "\n".join(f"- {limit}" for limit in list_limits(escape(facts.limit), facts.is_chosen))
+    unsaid = f"## What the numbers do not say\n\n{limits}\n\n{ADVICE}"
+    sections = (_render_head(facts), _render_images(facts), _render_validation(facts), unsaid, USAGE)
     tail = (_render_settings(facts), _render_provenance(facts), LICENCE)
     return "\n\n".join(sections + tail) + "\n"
+
+
+def list_limits(limit: str, is_chosen: bool) -> list[str]:
+    """What the scores of a training cannot say, a sentence or two each.
+
+    Args:
+        limit: what the split leaves them unable to say.
+        is_chosen: whether the epoch was chosen by its validation score.
+    """
+    return [FEW, ALIKE, limit, *([CHOSEN] if is_chosen else []), PIXELS]
 
 
 def escape(text: object) -> str:

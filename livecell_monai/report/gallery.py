@@ -64,9 +64,9 @@ def draw_gallery(panels: Sequence[Panel]) -> NDArray[np.uint8]:
 
 def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None) -> NDArray[np.uint8]:
     """Image and overlay side by side, (Y, 2 X + gap, 3) uint8, shrunk first so that outlines keep their width."""
-    small = _shrink(np.asarray(image, dtype=np.float32))
-    found = _shrink_mask(mask)
-    real = None if truth is None else _shrink_mask(truth)
+    small = shrink(np.asarray(image, dtype=np.float32))
+    found = shrink_mask(mask)
+    real = None if truth is None else shrink_mask(truth)
     left = draw_overlay(small, np.zeros_like(found))
     # A thin line: at this scale a small cell would be all outline.
     right = draw_overlay(small, found, real, outline_px=1)
@@ -74,17 +74,27 @@ def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None) -> NDArray[np.
     return np.concatenate([left, gap, right], axis=1)
 
 
-def _shrink_mask(mask: Pixels) -> NDArray[np.bool_]:
-    """Foreground (Y, X) where at least half of what a pixel stands for is foreground."""
-    return _shrink((np.asarray(mask) > 0).astype(np.float32)) >= 0.5
+def shrink_mask(mask: Pixels, longest: int = SIDE_PX) -> NDArray[np.bool_]:
+    """Foreground where at least half of what a pixel stands for is foreground.
+
+    Args:
+        mask: (Y, X), foreground `> 0`.
+        longest: longest side of the result in px; a smaller mask stays as it is.
+    """
+    return shrink((np.asarray(mask) > 0).astype(np.float32), longest) >= 0.5
 
 
-def _shrink(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A plane (Y, X) with its longest side at most SIDE_PX, each pixel the mean of those it stands for."""
-    longest = max(plane.shape)
-    if longest <= SIDE_PX:
+def shrink(plane: NDArray[np.float32], longest: int = SIDE_PX) -> NDArray[np.float32]:
+    """A plane made smaller, each pixel the mean of those it stands for.
+
+    Args:
+        plane: (Y, X) float32.
+        longest: longest side of the result in px; a smaller plane stays as it is.
+    """
+    factor = longest / max(plane.shape)
+    if factor >= 1:
         return plane
-    height, width = (max(1, round(side * SIDE_PX / longest)) for side in plane.shape)
+    height, width = (max(1, round(side * factor)) for side in plane.shape)
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
 
 

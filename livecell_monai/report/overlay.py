@@ -32,7 +32,7 @@ def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, ou
         ValueError: image, mask and truth are not of one shape (Y, X).
     """
     _check_shapes(image, mask, truth)
-    canvas = np.repeat(_stretch(image)[..., None], 3, axis=2)
+    canvas = np.repeat(stretch(image)[..., None], 3, axis=2)
     found = np.asarray(mask) > 0
     if truth is None:
         _paint(canvas, found, PREDICTED, TINT_ALONE, outline_px)
@@ -73,8 +73,15 @@ def _check_shapes(image: Pixels, mask: Pixels, truth: Pixels | None) -> None:
         raise ValueError(f"an overlay needs arrays of one shape (Y, X); got {given}")
 
 
-def _stretch(image: Pixels) -> NDArray[np.uint8]:
-    """Grey values (Y, X) uint8 of an image; a constant image is mid-grey, a pixel that is no number black."""
+def stretch(image: Pixels) -> NDArray[np.uint8]:
+    """Grey values of an image from its 0.5th to its 99.5th percentile.
+
+    Args:
+        image: (Y, X) of any real dtype.
+
+    Returns:
+        (Y, X) uint8; a constant image is mid-grey, a pixel that is no number black.
+    """
     pixels = np.asarray(image, dtype=np.float64)
     finite = np.isfinite(pixels)
     if not finite.any():
@@ -92,11 +99,16 @@ def _paint(canvas: NDArray[np.uint8], region: NDArray[np.bool_], colour: RGB, ti
     """Tints a region (Y, X) of the canvas (Y, X, 3) in place and draws its outline in the full colour."""
     ink = np.array(colour, np.float32)
     canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink * np.float32(tint)).astype(np.uint8)
-    canvas[_outline(region, outline_px)] = colour
+    canvas[outline(region, outline_px)] = colour
 
 
-def _outline(region: NDArray[np.bool_], width_px: int) -> NDArray[np.bool_]:
-    """The outermost pixels (Y, X) of a region; at the edge of the image the cell goes on, so there is no outline."""
+def outline(region: NDArray[np.bool_], width_px: int) -> NDArray[np.bool_]:
+    """The outermost pixels of a region; at the edge of the image the cell goes on, so there is no outline.
+
+    Args:
+        region: (Y, X) bool.
+        width_px: width of the outline in px, drawn inside the region.
+    """
     core = region
     for _ in range(width_px):  # erosion by shifted views: ten times faster than scipy's on a 1024 x 1024 mask
         inner = core.copy()

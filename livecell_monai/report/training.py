@@ -1,31 +1,43 @@
 """The figures and the card that a training leaves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.metrics.scores import score_mask
+from livecell_monai.data.writing import write_table
+from livecell_monai.metrics import score_mask, tabulate_scores
 from livecell_monai.report.card import CardFacts, render_card
 from livecell_monai.report.curves import write_curves
-from livecell_monai.report.gallery import write_gallery
-from livecell_monai.sample import Pixels
+from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
+from livecell_monai.report.page import PageFacts, write_page
+from livecell_monai.sample import Judged
 
 
-def write_figures(
-    folder: Path, history: Sequence[Mapping[str, float]], panels: Sequence[tuple[str, Pixels, Pixels, Pixels]]
-) -> None:
-    """Write `curves.png` and `validation.png`.
+def write_figures(folder: Path, judged: Iterable[Judged], **facts: Any) -> None:
+    """Write `curves.png`, `validation.png`, `scores.csv` and the page `report.html`.
 
     Args:
         folder: where to.
-        history: one row an epoch.
-        panels: name, image, predicted mask and truth, each (Y, X), of validation samples.
+        judged: images as the network judges them, those of validation first; looked at once, one after the other.
+        facts: the further facts that `PageFacts` names.
     """
-    write_curves(folder / "curves.png", history)
-    titled = [(f"{name}: IoU {score_mask(mask, truth).iou:.3f}", image, mask, truth) for name, image, mask, truth in panels]
-    write_gallery(folder / "validation.png", titled)
+    panels: list[Panel] = []
+    page = PageFacts(judged=_keep_first(judged, panels), **facts)
+    write_curves(folder / "curves.png", page.history)
+    cases = write_page(folder / "report.html", page)
+    scored = sorted((case for case in cases if case.scores), key=lambda case: case.name)
+    write_table(folder / "scores.csv", [tabulate_scores(case.name, case.scores) for case in scored if case.scores])
+    write_gallery(folder / "validation.png", panels)
 
 
 def describe_run(**facts: Any) -> str:
     """The model card, Markdown, of the facts that `CardFacts` names."""
     return render_card(CardFacts(**facts))
+
+
+def _keep_first(judged: Iterable[Judged], panels: list[Panel]) -> Iterator[Judged]:
+    """Hand on all images; of the first that have a truth, note what the gallery shows."""
+    for one in judged:
+        if one.truth is not None and len(panels) < MAX_ROWS:
+            panels.append((f"{one.name}: IoU {score_mask(one.mask, one.truth).iou:.3f}", one.image, one.mask, one.truth))
+        yield one

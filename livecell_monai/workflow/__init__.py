@@ -7,6 +7,7 @@ from livecell_monai.workflow.budget import Budget
 from livecell_monai.workflow.compiling import compile_network
 from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
+from livecell_monai.workflow.judging import Judge
 from livecell_monai.workflow.loader import PatchLoader
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
@@ -19,6 +20,7 @@ from livecell_monai.workflow.writers import PredictionWriter, ScoreWriter
 __all__ = [
     "Accelerator",
     "Budget",
+    "Judge",
     "PatchInferer",
     "PatchLoader",
     "PredictionWriter",

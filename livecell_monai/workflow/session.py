@@ -1,5 +1,6 @@
 """One training, from the first epoch to a complete bundle, under whatever tracks it."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,26 +9,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from ignite.engine import Events
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
 from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
+from livecell_monai.data.items import to_items
 from livecell_monai.data.split import Split
 from livecell_monai.data.writing import atomic_path
 from livecell_monai.network import UNet
-from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Sample
+from livecell_monai.plan import measure_fingerprint
+from livecell_monai.sample import Sample
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.export import WEIGHTS, package_versions, write_bundle
-from livecell_monai.workflow.history import History, Row
+from livecell_monai.workflow.history import History
+from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.weights import load_weights
 
-Panel = tuple[str, Any, Any, Any]
-PANELS = 6  # validation images drawn as overlays; more would not be looked at
+UNSEEN = 6  # test images that are predicted for the figures
+UNSEEN_IN_HASTE = 2  # and where there are less than MINUTES for the whole run
+MINUTES = 2.0
 
 
 class Run(Protocol):
@@ -61,7 +64,8 @@ class TrainingSession:
         bundle_root: the bundle that the run was started from.
         output_dir: the folder that becomes the trained bundle; `models/model.pt` is written there by the handlers.
         tracker: notes the run.
-        illustrate: called with the folder, the rows of the history and the panels to draw; writes the figures.
+        judge: predicts validation and test images for the figures, by the same network.
+        illustrate: called with the folder and the facts of the run; writes the figures and `scores.csv`.
         describe: called with the facts of the run; gives the model card as Markdown.
         plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
         unlabelled_images: number of images that it learned from without their labels.
@@ -79,7 +83,8 @@ class TrainingSession:
         bundle_root: str,
         output_dir: str,
         tracker: Tracker,
-        illustrate: Callable[[Path, Sequence[Row], Sequence[Panel]], None],
+        judge: Judge,
+        illustrate: Callable[..., None],
         describe: Callable[..., str],
         plan: str | None = None,
         unlabelled_images: int = 0,
@@ -90,10 +95,12 @@ class TrainingSession:
         self.accelerator = accelerator
         self.split = split
         self.settings = settings
+        self.dataset_dir = dataset_dir
         self.data_name = Path(dataset_dir).resolve().name
         self.template = Path(bundle_root)
         self.folder = Path(output_dir)
         self.tracker = tracker
+        self.judge = judge
         self.illustrate = illustrate
         self.describe = describe
         self.plan = None if plan is None else Path(plan)
@@ -153,7 +160,7 @@ class TrainingSession:
         figures = self.folder / "docs"
         figures.mkdir(parents=True, exist_ok=True)
         history.write(figures / "history.csv")
-        self.illustrate(figures, history.rows, self._panels())
+        self.illustrate(figures, **self._picture(history, training))
         findings = [look_at(sample, "train") for sample in self._samples()]
         card = self.describe(**self._card(training, findings))
         write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple, self.plan)
@@ -188,20 +195,29 @@ class TrainingSession:
             "validation": training["validation"],
         }
 
-    def _panels(self) -> list[Panel]:
-        """Image, prediction and truth of the first validation samples, by the weights that are kept."""
-        panels: list[Panel] = []
-
-        def keep() -> None:
-            for batch, output in zip(self.evaluator.state.batch, self.evaluator.state.output, strict=True):
-                mask, truth = (np.asarray(output[key][0].cpu()) > 0 for key in (PRED, LABEL))
-                image = torch.nn.functional.interpolate(output[IMAGE][None].float().cpu(), mask.shape, mode="bilinear")
-                if len(panels) < PANELS:
-                    panels.append((str(batch.get(NAME, "validation")), np.asarray(image[0, 0]), mask, truth))
-
-        with self.evaluator.add_event_handler(Events.ITERATION_COMPLETED, keep):
-            self.evaluator.run()
-        return panels
+    def _picture(self, history: History, training: Mapping[str, Any]) -> dict[str, Any]:
+        """What the figures show, by the weights that are kept; images are judged as they are asked for."""
+        is_hasty = 0 < self.settings["minutes"] < MINUTES
+        unseen = pick_unseen(self.dataset_dir, UNSEEN_IN_HASTE if is_hasty else UNSEEN, self.settings["seed"])
+        held = self.evaluator.data_loader.dataset
+        judged = (self.judge.judge(held, "validation"), self.judge.predict(to_items(unseen), "test"))
+        words = SPLITS[self.split.mode]
+        return {
+            "title": f"livecell U-Net trained on {self.data_name}",
+            "training": training,
+            "settings": {**self.settings, "unlabelled_images": self.unlabelled_images},
+            "versions": package_versions(),
+            "history": history.rows,
+            "threshold": self.settings["threshold"],
+            "split": words.split,
+            "limit": words.limit,
+            "plan": "" if self.plan is None else self.plan.read_text(encoding="utf-8"),
+            "sides": show_split(self.split),
+            "samples": draw_samples(self.trainer.data_loader),
+            "judged": itertools.chain(*judged),
+            "expected": len(held) + len(unseen),
+            "diameter_px": measure_fingerprint(self.split.train).diameter_px,
+        }
 
 
 @dataclass(frozen=True)

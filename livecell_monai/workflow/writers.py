@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
 from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability, write_table
-from livecell_monai.metrics import NAMES, SURFACE, Scores, measure_surface_dice, score_mask, summarise_scores
+from livecell_monai.metrics import Scores, measure_surface_dice, score_mask, summarise_scores, tabulate_scores
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
 
 PROBABILITY = "probability"  #: key of the network's output before the threshold
@@ -165,7 +165,7 @@ class ScoreWriter(_TableWriter):
         surface = measure_surface_dice(mask, truth, self.tolerance_px)
         scores = replace(score_mask(mask, truth), surface_dice=surface)
         self.scores.append(scores)
-        return {"image": name, **{score: getattr(scores, score) for score in (*NAMES, SURFACE)}, **asdict(scores)}
+        return tabulate_scores(name, scores)
 
     def files(self) -> list[str]:
         """Both tables."""

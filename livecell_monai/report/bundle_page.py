@@ -1,0 +1,131 @@
+"""The page about a bundle that was trained before: of what it holds, and of data that are laid beside it."""
+
+import csv
+import json
+from collections.abc import Mapping
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.report.page import PageFacts, write_page
+
+NO_DATA = "Made of what the bundle holds alone: pictures of images ask for the data (livecell report RUN --data DATA)."
+
+
+def write_bundle_page(bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False) -> None:
+    """Write the page of a trained bundle.
+
+    Args:
+        bundle: the folder that training left.
+        output: file to write, ending in .html.
+        data: data folder or datalist whose images are to be judged; None for a page without them.
+        overwrite: whether a file that is there may be written over.
+
+    Raises:
+        SettingError: where the output cannot be.
+        LiveCellError: where the bundle or the data breaks a rule; nothing is written then.
+    """
+    refuse_output(output, overwrite)
+    facts = read_bundle_facts(bundle)
+    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"])
+    write_page(output, PageFacts(**facts))
+
+
+def refuse_output(output: Path, overwrite: bool) -> None:
+    """Refuse a file that cannot or must not be written, before any work is done.
+
+    Raises:
+        SettingError: where it is there already, is no page, or has no folder to lie in.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{output}: the report must be a file ending in .html, it is not; name it so")
+    if not output.parent.is_dir():
+        raise SettingError(f"{output}: the report must go into a folder that is there, it is not; make it or name another")
+    if output.is_dir() or (output.exists() and not overwrite):
+        raise SettingError(f"{output}: the report must not be there yet, it is; name another file or --overwrite")
+
+
+def read_bundle_facts(bundle: Path) -> dict[str, Any]:
+    """What a bundle tells of its own training, as `PageFacts` names it.
+
+    Raises:
+        BundleError: where it is no bundle that was trained.
+    """
+    from livecell_monai.workflow.opening import read_settings
+    from livecell_monai.workflow.session import SPLITS
+
+    configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
+    for path in (*configs, bundle / "configs" / "metadata.json"):
+        if not path.is_file():
+            raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
+    metadata = _read_json(bundle / "configs" / "metadata.json")
+    training = metadata.get("training")
+    if not isinstance(training, dict) or training.get("split") not in SPLITS:
+        raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")
+    settings = read_settings(configs) | {"unlabelled_images": training.get("unlabelled_images", 0)}
+    words, plan = SPLITS[training["split"]], bundle / "configs" / "plan.yaml"
+    return {
+        "title": f"livecell U-Net trained on {training['data']}",
+        "training": training,
+        "settings": settings,
+        "versions": metadata["required_packages_version"],
+        "history": [_numbers(row) for row in _read_table(bundle / "docs" / "history.csv")],
+        "threshold": settings["threshold"],
+        "split": words.split,
+        "limit": words.limit,
+        "plan": plan.read_text(encoding="utf-8") if plan.is_file() else "",
+        "rows": _read_table(bundle / "docs" / "scores.csv"),
+    }
+
+
+def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+    from livecell_monai.workflow.showing import open_showing
+
+    shown = open_showing(bundle, data)
+    warnings, notes = [], []
+    if shown.data_sha256 is None:
+        notes.append(f"{data.name} holds no training images: neither split nor validation are drawn.")
+    elif shown.data_sha256 != training["data_sha256"]:
+        warnings.append(
+            f"These are not the data that the bundle was trained on: their SHA-256 is {shown.data_sha256[:12]}..., that of "
+            f"the training's is {training['data_sha256'][:12]}.... Split and validation below are of other images."
+        )
+    if shown.left_out:
+        notes.append(f"{shown.left_out} further test images, left out by chance, are not on this page.")
+    if training["split"] == "original":
+        notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
+    return {
+        "warnings": warnings,
+        "notes": notes,
+        **{name: getattr(shown, name) for name in ("sides", "samples", "judged", "expected", "diameter_px")},
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: the metadata must be JSON, got: {' '.join(str(error).split())}; restore it") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path}: the metadata must be a JSON object, got {type(content).__name__}; restore it")
+    return content
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, none where there is no file: older bundles have no scores."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float]:
+    """A row of numbers, one that is empty or no number as NaN."""
+    numbers = {}
+    for name, value in row.items():
+        try:
+            numbers[name] = float(value)
+        except ValueError:
+            numbers[name] = nan
+    return numbers
