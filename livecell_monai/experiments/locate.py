@@ -62,7 +62,7 @@ def open_store_for(name: str | Path, uri: str) -> Any:
     try:
         return open_store(choose_uri(uri), create=False)
     except SettingError as error:
-        raise SettingError(f"{name}: there is no such folder, and no run of this name: {error}") from error
+        raise SettingError(f"{name}: is no folder here, and no run can be looked up: {error}") from error
 
 
 def find_run(client: Any, name: str) -> Any:

@@ -94,7 +94,7 @@ def test_what_is_not_there_is_refused_in_one_line(filled, tmp_path, name, words)
 
 
 def test_a_name_where_there_is_no_store(tmp_path):
-    with pytest.raises(SettingError, match=r"^modell: there is no such folder, and no run of this name: .*mlflow.db"):
+    with pytest.raises(SettingError, match=r"^modell: is no folder here, and no run can be looked up: .*mlflow.db"):
         locate_bundle("modell", tmp_path)
     assert list(Path.cwd().iterdir()) == []
 
