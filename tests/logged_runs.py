@@ -27,7 +27,17 @@ def write_scores(path, images):
 
 
 def log_run(
-    client, experiment, name, status="FINISHED", kept=None, epochs=(), data=DATA, images=None, folder="", parent=None, **settings
+    client,
+    experiment,
+    name,
+    status="FINISHED",
+    kept=None,
+    epochs=(),
+    data=DATA,
+    images=None,
+    folder="",
+    parent=None,
+    **settings,
 ):
     """A run; `kept` are its scores, `epochs` rows of metrics, `images` its scores by image, noted under `folder`."""
     tags = {} if parent is None else {"mlflow.parentRunId": parent}

@@ -90,5 +90,5 @@ class TestBundle:
 
 
 def test_a_folder_with_neither_is_refused(tmp_path):
-    with pytest.raises(DataError, match="must hold scores.csv or be a trained bundle, it is neither"):
+    with pytest.raises(DataError, match=r"must hold scores\.csv or be a trained bundle, it is neither"):
         read_folder(tmp_path)

@@ -60,7 +60,9 @@ class TestReadRun:
 
 class TestScore:
     def test_that_of_its_images_stands_before_what_it_noted(self):
-        run = ComparedRun("a", kept={"iou": 0.9, "loss": 0.2}, last={"iou": 0.1, "accuracy": 0.5}, images=some_scores(0.4, 0.6))
+        run = ComparedRun(
+            "a", kept={"iou": 0.9, "loss": 0.2}, last={"iou": 0.1, "accuracy": 0.5}, images=some_scores(0.4, 0.6)
+        )
         assert run.score("iou") == pytest.approx(0.5)
         assert run.score_images("iou") == {"a": 0.4, "b": 0.6}
         assert (run.score("loss"), run.score_images("loss")) == (0.2, {})
