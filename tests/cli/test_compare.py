@@ -42,7 +42,9 @@ def here(noted, monkeypatch):
 
 def rows_of(text):
     """First cell and the others of each line of a table, by columns that lie two spaces apart."""
-    return {line.split("  ")[0]: [cell.strip() for cell in line.split("  ")[1:] if cell.strip()] for line in text.splitlines()}
+    return {
+        line.split("  ")[0]: [cell.strip() for cell in line.split("  ")[1:] if cell.strip()] for line in text.splitlines()
+    }
 
 
 class TestList:

@@ -222,6 +222,7 @@ class TestRefused:
         [
             (["first", "none"], "iou", "^run none: must be a folder, or the id or name of a run, there is none"),
             (["first", "running"], "iou", "^run running: must have ended, it is RUNNING; wait for it"),
+            (["x" * 300], "iou", "^run x+: must be a folder, or the id or name of a run, there is none"),
             (["first", "twin"], "iou", "^run twin: the name must be that of one run, there are several; give its id"),
             (["first", "broken"], "iou", "^run broken: must have the metric iou, it has: none"),
             (
