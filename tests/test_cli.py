@@ -194,7 +194,8 @@ class TestJourney:
         assert all(row.startswith("cells-") and " FINISHED " in row for row in rows)
         scores = [float(row.split()[2]) for row in rows]
         assert scores == sorted(scores, reverse=True)
-        assert note == "split original and none score what was trained on: not to be compared with the others"
+        said = "WARNING: split original and none score what was trained on, not to be compared with the others: cells-"
+        assert note.startswith(said)
 
 
 def without(name):

@@ -1,5 +1,6 @@
 """Runs side by side: what they were set to, what they scored, and by how much on the same images."""
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
     opened: Any = None
     runs: list[ComparedRun] = []
     for name in names:
-        if Path(name).is_dir():
+        if os.path.isdir(name):  # a name too long for a path is none, where Path would raise
             run = read_folder(Path(name))
         else:
             opened = opened or _open(name, uri)

@@ -24,9 +24,8 @@ def find_common(first: ComparedRun, other: ComparedRun) -> tuple[list[str], list
     The truth is told apart by its size and its foreground, which the counts of pixels give.
     """
     before, after = first.images or {}, other.images or {}
-    both = [name for name in before if name in after]
-    same = [name for name in both if _truth(before[name]) == _truth(after[name])]
-    return same, [name for name in both if name not in same]
+    both = {name: _truth(before[name]) == _truth(after[name]) for name in before if name in after}
+    return [name for name, same in both.items() if same], [name for name, same in both.items() if not same]
 
 
 def _tell_leaks(runs: Sequence[ComparedRun]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 from small_training import train_small
-from tracking_server import serving
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
@@ -262,17 +261,17 @@ class TestTraining:
         assert not (tmp_path / "model").exists()
 
 
-def test_a_server_receives_a_run_with_its_files(store, tmp_path):
-    with serving(tmp_path, store) as uri:
-        with RunTracker(uri).start(SETTINGS, DATA, "cells") as run:
-            run.log_epoch(1, {"val_iou": 0.5})
-            run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5})
-        found = only_run(uri)
-        assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
-        assert found.data.params["seed"] == "3"
-        assert found.data.metrics["best_val_iou"] == 0.5
-        assert "bundle/models/model.pt" in artifacts_of(uri, found)
-    kept = [path.read_text() for path in (tmp_path / "kept").rglob("model.pt")]
+def test_a_server_receives_a_run_with_its_files(server, tmp_path):
+    uri, folder = server
+    with RunTracker(uri).start(SETTINGS, DATA, "cells") as run:
+        run.log_epoch(1, {"val_iou": 0.5})
+        run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5})
+    found = only_run(uri)
+    assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
+    assert found.data.params["seed"] == "3"
+    assert found.data.metrics["best_val_iou"] == 0.5
+    assert "bundle/models/model.pt" in artifacts_of(uri, found)
+    kept = [path.read_text() for path in (folder / "kept").rglob("model.pt")]
     assert kept == ["models/model.pt"]
 
 

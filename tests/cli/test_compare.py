@@ -1,0 +1,140 @@
+"""`livecell compare` from the user's side: tables, files, and what is refused."""
+
+import csv
+import shutil
+import socket
+
+import pytest
+from logged_runs import log_run, some_scores, write_scores
+from test_cli import livecell, refused
+
+from livecell_monai.experiments.store import find_experiment, open_store
+
+FIRST, OTHER = some_scores(0.5, 0.6, 0.7, 0.8), some_scores(0.55, 0.6, 0.6, 0.9)
+REGION = {"split_used": "region", "validation_fraction": 0.15}
+
+
+@pytest.fixture(scope="module")
+def noted(tmp_path_factory):
+    """A folder with a store of runs and the scores of two evaluations, only to be read."""
+    root = tmp_path_factory.mktemp("noted")
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    client = open_store(uri)
+    number = find_experiment(client, uri, "livecell")
+    docs = "bundle/docs/"
+    log_run(client, number, "first", kept={"iou": 0.65}, images=FIRST, folder=docs, lr=0.1, **REGION)
+    log_run(client, number, "other", kept={"iou": 0.66}, images=OTHER, folder=docs, lr=0.2, data="f" * 64, **REGION)
+    parent = log_run(client, number, "folds", kept={"iou": 0.5}, images=some_scores(0.4, 0.5), number_of_folds=2)
+    log_run(client, number, "fold-1", kept={"iou": 0.4}, parent=parent)
+    log_run(client, number, "running", "RUNNING")
+    write_scores(root / "scores_a" / "scores.csv", FIRST)
+    write_scores(root / "scores_b" / "scores.csv", OTHER)
+    return root
+
+
+@pytest.fixture
+def here(noted, monkeypatch):
+    """The folder as the working folder."""
+    monkeypatch.chdir(noted)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return noted
+
+
+def rows_of(text):
+    """First cell and the others of each line of a table, by columns that lie two spaces apart."""
+    return {
+        line.split("  ")[0]: [cell.strip() for cell in line.split("  ")[1:] if cell.strip()] for line in text.splitlines()
+    }
+
+
+class TestList:
+    def test_parents_with_the_number_of_what_lies_under_them(self, here):
+        outcome = livecell("compare")
+        assert (outcome.code, outcome.err) == (0, "")
+        rows = rows_of(outcome.out)
+        assert "fold-1" not in rows
+        assert rows["running"] == ["RUNNING", "01234567"]
+        header = outcome.out.splitlines()[0].split()
+        assert header[:8] == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested"]
+        assert rows["folds"][1] == "0.500"
+        assert "fold-1" in rows_of(livecell("compare", "--all").out)
+
+    def test_other_data_are_said_loudly(self, here):
+        line = next(line for line in livecell("compare").out.splitlines() if "trained on different data" in line)
+        assert line.startswith("WARNING: ")
+        assert "other (ffffffff)" in line
+
+    def test_as_a_file(self, here, tmp_path):
+        outcome = livecell("compare", "--csv", tmp_path / "runs.csv", "--html", tmp_path / "runs.html")
+        assert outcome.out.splitlines()[-2:] == [f"written: {tmp_path / 'runs.csv'}", f"written: {tmp_path / 'runs.html'}"]
+        with open(tmp_path / "runs.csv", encoding="utf-8", newline="") as stream:
+            rows = {row["run"]: row for row in csv.DictReader(stream)}
+        assert rows["folds"]["nested_runs"] == "1"
+        assert "<td>RUNNING</td>" in (tmp_path / "runs.html").read_text(encoding="utf-8")
+
+
+class TestSides:
+    def test_two_runs(self, here):
+        outcome = livecell("compare", "first", "other")
+        assert (outcome.code, outcome.err) == (0, "")
+        rows = rows_of(outcome.out)
+        assert rows["IoU by image, mean"] == ["0.662", "0.650"]
+        assert rows["other"][:2] == ["4", "+0.013"]
+        assert rows["lr"] == ["0.2", "0.1"]
+        assert "WARNING: trained on different data: first (01234567); other (ffffffff)" in outcome.out.splitlines()
+        assert "WARNING: other and first are paired by the names of images, though the data differ" in outcome.out
+
+    def test_two_folders_without_any_store(self, here, tmp_path, monkeypatch):
+        for name in ("scores_a", "scores_b"):
+            shutil.copytree(here / name, tmp_path / name)
+        monkeypatch.chdir(tmp_path)
+        outcome = livecell("compare", "scores_a", "scores_b", "--metric", "dice", "--csv", "c.csv", "--html", "c.html")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "WARNING" not in outcome.out
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "c.html", "scores_a", "scores_b"]
+        with open("c.csv", encoding="utf-8", newline="") as stream:
+            best, first = csv.DictReader(stream)
+        assert (best["run"], best["reference"], best["metric"]) == ("scores_b", "scores_a", "dice")
+        assert float(best["difference"]) == pytest.approx(float(best["score"]) - float(first["score"]))
+        assert float(best["difference_low"]) <= float(best["difference"]) <= float(best["difference_high"])
+        assert "dice less that of scores_a" in (tmp_path / "c.html").read_text(encoding="utf-8")
+
+    def test_files_are_written_over_only_where_it_is_asked_for(self, here, tmp_path):
+        (tmp_path / "c.csv").write_text("mine")
+        command = ("compare", "scores_a", "scores_b", "--csv", tmp_path / "c.csv")
+        refused(livecell(*command), "c.csv: a result must not be there yet, it is; name another file or --overwrite")
+        assert (tmp_path / "c.csv").read_text() == "mine"
+        assert livecell(*command, "--overwrite").code == 0
+        assert (tmp_path / "c.csv").read_text().startswith("run,id,")
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("first", "none"), "run none: must be a folder, or the id or name of a run, there is none"),
+            (("first", "running"), "run running: must have ended, it is RUNNING"),
+            (("first", "folds", "--metric", "loss"), "run first: must have the metric loss, it has: iou"),
+            (("first", "--metric", "auc"), "--metric must be one of iou"),
+            (("--metric", "dice"), "--metric must be one that a run has"),
+            (("first", "first"), "each run must be named once"),
+            (("first", "."), "must hold scores.csv or be a trained bundle"),
+        ],
+    )
+    def test_on_one_line_with_nothing_written(self, here, tmp_path, arguments, words):
+        outcome = livecell("compare", *arguments, "--csv", tmp_path / "c.csv", "--html", tmp_path / "c.html")
+        refused(outcome, words)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("runs", [(), ("first",)])
+    def test_a_server_that_does_not_answer(self, here, tmp_path, runs):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        refused(livecell("compare", *runs, "--uri", uri, "--csv", tmp_path / "c.csv"), "must be a store that answers", uri)
+        assert not list(tmp_path.iterdir())
+
+    def test_a_torn_table(self, here, tmp_path):
+        write_scores(tmp_path / "torn" / "scores.csv", FIRST)
+        table = tmp_path / "torn" / "scores.csv"
+        table.write_text(table.read_text()[:-5])
+        refused(livecell("compare", "scores_a", tmp_path / "torn"), f"{table}: ", "write it anew")

@@ -1,0 +1,138 @@
+"""What the tables of a comparison say, cell by cell."""
+
+from dataclasses import replace
+
+import pytest
+from logged_runs import some_scores
+
+from livecell_monai.experiments.compared_run import ComparedRun
+from livecell_monai.experiments.comparison import Comparison
+from livecell_monai.metrics import PairedDifference
+from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables, shorten
+
+FIRST = ComparedRun(
+    "first",
+    "FINISHED",
+    id="1" * 32,
+    kept={"iou": 0.61234, "loss": 0.5},
+    last={"iou": 0.6},
+    best={"iou": 0.7},
+    images=some_scores(0.5, 0.6, 0.7),
+    seconds=61.4,
+    data="ab" * 32,
+    split="region",
+    settings={"lr": "0.1", "validation_fraction": "0.15"},
+)
+OTHER = replace(
+    FIRST, name="other", id="2" * 32, images=some_scores(0.6, 0.6, 0.9), split="original", settings={"lr": "0.20001"}
+)
+OLD = ComparedRun("old", "FAILED", id="3" * 32, kept={"iou": 0.2})
+GAIN = PairedDifference(3, 0.1, (0.0, 0.2), 2, 0, 1)
+SIDES = Comparison(
+    runs=[OTHER, FIRST, OLD],
+    metric="iou",
+    first=FIRST,
+    intervals=[(0.6, 0.9), (0.5, 0.7), None],
+    differences=[GAIN, None, None],
+    differing=["lr"],
+    warnings=["beware"],
+)
+LISTED = replace(FIRST, images=None, nested=3)
+LIST = Comparison([LISTED, OLD], "iou", None, [None, None], [None, None], ["lr"], [])
+
+
+class TestList:
+    def test_a_row_for_each_run(self):
+        (table,) = build_tables(LIST)
+        assert table.header == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested", "lr"]
+        assert table.rows == [
+            ["first", "FINISHED", "0.612", "", "0.500", "61", "abababab", "3", "0.1"],
+            ["old", "FAILED", "0.200", "", "", "", "", "", ""],
+        ]
+
+    def test_no_column_of_nested_runs_where_there_are_none(self):
+        (table,) = build_tables(replace(LIST, runs=[replace(LISTED, nested=0), OLD]))
+        assert "nested" not in table.header
+
+    def test_another_metric_gets_a_column(self):
+        (table,) = build_tables(replace(LIST, metric="dice", runs=[replace(LISTED, crossval={"dice": 0.75}), OLD]))
+        assert table.header[2:6] == ["IoU", "accuracy", "loss", "dice"]
+        assert table.rows[0][5] == "0.750"
+
+    def test_nothing_needs_to_be_explained(self):
+        assert build_notes(LIST) == []
+
+
+class TestSides:
+    def test_a_column_for_each_run(self):
+        scores = build_tables(SIDES)[0]
+        assert scores.title == "Runs, best IoU first"
+        assert scores.header == ["", "other", "first", "old"]
+        rows = {row[0]: row[1:] for row in scores.rows}
+        assert rows["status"] == ["FINISHED", "FINISHED", "FAILED"]
+        assert rows["trained on data"] == ["abababab", "abababab", "unknown"]
+        assert rows["scored on"] == ["original (leaks)", "region, 0.15 of each image", "unknown"]
+        assert rows["IoU by image, mean"] == ["0.700", "0.600", ""]
+        assert rows["95 % interval"] == ["0.600 .. 0.900", "0.500 .. 0.700", ""]
+        assert rows["images"] == ["3", "3", ""]
+        assert rows["IoU, kept"] == ["0.612", "0.612", "0.200"]
+        assert rows["IoU, last epoch"] == ["0.600", "0.600", ""]
+        assert rows["IoU, best epoch"] == ["0.700", "0.700", ""]
+        assert "accuracy, kept" not in rows
+
+    def test_differences_to_the_first(self):
+        differences = build_tables(SIDES)[1]
+        assert differences.title == "IoU less that of first, on the same images"
+        assert differences.rows == [
+            ["other", "3", "+0.100", "+0.000 .. +0.200", "2", "0", "1"],
+            ["old", "", "none", "", "", "", ""],
+        ]
+
+    def test_too_few_images_for_an_interval(self):
+        few = replace(SIDES, differences=[replace(GAIN, images=2, interval_95=None), None, None])
+        assert build_tables(few)[1].rows[0][1:4] == ["2", "+0.100", ""]
+
+    def test_settings_that_differ(self):
+        settings = build_tables(SIDES)[2]
+        assert (settings.header, settings.rows) == (["setting", "other", "first", "old"], [["lr", "0.2", "0.1", ""]])
+        same = replace(SIDES, differing=[])
+        assert [table.title for table in build_tables(same)] == [table.title for table in build_tables(SIDES)[:2]]
+        assert "the settings are the same" in build_notes(same)
+
+    def test_one_run_has_nothing_to_differ_from(self):
+        alone = Comparison([FIRST], "iou", FIRST, [None], [None], [], [])
+        assert len(build_tables(alone)) == 1
+
+    @pytest.mark.parametrize("comparison", [SIDES, LIST])
+    def test_every_row_is_as_wide_as_its_header(self, comparison):
+        for table in build_tables(comparison):
+            assert {len(row) for row in table.rows} == {len(table.header)}
+
+    def test_what_the_interval_does_not_hold_is_said(self):
+        assert any("another training" in line for line in build_notes(SIDES))
+
+
+class TestRows:
+    def test_one_for_each_run_with_every_column(self):
+        other, first, old = build_rows(SIDES)
+        assert list(other) == list(first) == list(old)
+        assert (other["run"], other["id"], other["status"], other["reference"]) == ("other", "2" * 32, "FINISHED", "first")
+        assert (other["metric"], other["score"], other["score_low"], other["score_high"]) == (
+            "iou",
+            pytest.approx(0.7),
+            0.6,
+            0.9,
+        )
+        assert (other["difference"], other["difference_low"], other["difference_high"]) == (0.1, 0.0, 0.2)
+        assert [other[name] for name in ("difference_images", "better", "worse", "equal", "images")] == [3, 2, 0, 1, 3]
+        assert (other["setting_lr"], other["leaks"], other["data_sha256"]) == ("0.20001", True, "ab" * 32)
+        assert (first["kept_val_iou"], first["last_val_iou"], first["best_val_iou"]) == (0.61234, 0.6, 0.7)
+        assert (first["difference"], old["score_low"], old["kept_val_accuracy"], old["seconds"]) == ("", "", "", None)
+
+    def test_a_list_has_no_differences(self):
+        assert {"difference", "reference"}.isdisjoint(build_rows(LIST)[0])
+
+
+@pytest.mark.parametrize(("value", "shown"), [("0.123456", "0.1235"), ("[4, 8]", "[4, 8]"), ("3", "3"), ("auto", "auto")])
+def test_a_setting_in_a_table(value, shown):
+    assert shorten(value) == shown
