@@ -18,7 +18,7 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe")
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "probe")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
@@ -93,6 +93,7 @@ def journey(tmp_path_factory):
         said["predict"] = livecell(
             "predict", "model", "cells/test/images", "-o", "masks", "--overlay", "--probability", *quiet
         )
+        said["report"] = livecell("report", "model", "--data", "cells")
         said["compare"] = livecell("compare")
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
         said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")

@@ -142,7 +142,7 @@ def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
 
 def test_a_page_of_nothing_but_facts(tmp_path):
     write_page(tmp_path / "report.html", page_facts(judged=(), sides=(), samples=None, history=()))
-    assert [part["id"] for part in read(tmp_path / "report.html").all("section")][0] == "limits"
+    assert read(tmp_path / "report.html").all("section")[0]["id"] == "limits"
 
 
 def test_a_failure_leaves_the_page_that_was_there(tmp_path):
@@ -159,7 +159,7 @@ def test_a_failure_leaves_the_page_that_was_there(tmp_path):
     assert path.read_text() == "earlier"
 
 
-def test_24_test_images_of_1024_keep_below_5_MB(tmp_path):
+def test_24_test_images_of_1024_keep_below_5_megabytes(tmp_path):
     """Of noise in every pixel, which compresses worse than any camera's."""
     kept = judged("a", shape=(1024, 1024))
     noise = np.random.default_rng(0).uniform(size=kept.image.shape)
