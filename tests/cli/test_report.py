@@ -61,8 +61,9 @@ def test_of_a_run(livecell, folder, inside):
     page = (inside / "model" / "docs" / "report.html").read_text(encoding="utf-8")
     assert "test_00" in page  # the training's own has the test images that it may look at
     shutil.rmtree(inside / "model")
-    code, _, err = livecell("report", "mine", "--data", folder)
-    assert (code, err) == (0, "")
+    code, out, err = livecell("report", "mine", "--data", folder)
+    assert (code, "error" in err) == (0, False)
+    assert out.startswith("report.html: ")
     assert 'id="validation"' in (inside / "report.html").read_text(encoding="utf-8")
 
 
