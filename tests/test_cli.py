@@ -18,7 +18,8 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe", "crossval", "learning-curve", "register")
+STUDIES = ("crossval", "learning-curve")
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "probe", *STUDIES)
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
@@ -93,6 +94,7 @@ def journey(tmp_path_factory):
         said["predict"] = livecell(
             "predict", "model", "cells/test/images", "-o", "masks", "--overlay", "--probability", *quiet
         )
+        said["report"] = livecell("report", "model", "--data", "cells")
         said["compare"] = livecell("compare")
         said["register"] = livecell("register", "model", "--name", "cells")
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
@@ -288,7 +290,7 @@ class TestBadSettings:
             ("lr=fast", ["--set lr", "(0.002), got 'fast'"]),
             ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
             ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
-            ("split=random", ["setting split must be one of auto, images, region, original, got 'random'"]),
+            ("split=random", ["setting split must be one of auto, images, region, original, none, got 'random'"]),
             ("window=[50,50]", ["setting window", "got [50, 50]"]),
             ("tracking_uri=mlruns", ["setting tracking_uri must be a database or a server", "'mlruns'"]),
         ],

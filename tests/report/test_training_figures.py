@@ -1,15 +1,34 @@
-import numpy as np
+import csv
+
+import pytest
+from page_facts import judged, page_facts
 from PIL import Image
 
+from livecell_monai.metrics import score_mask
 from livecell_monai.report.training import write_figures
 
 
-def test_a_training_leaves_curves_and_its_validation_images(tmp_path):
-    truth = np.zeros((80, 96), bool)
-    truth[20:50, 30:70] = True
-    image = np.where(truth, 0.3, 0.6) + np.random.default_rng(0).normal(0, 0.02, truth.shape)
-    history = [{"epoch": i, "train_loss": 1 / i, "val_loss": 1.1 / i, "val_iou": 0.1 * i} for i in (1, 2, 3)]
-    write_figures(tmp_path, history, [("cell <b>", image, np.roll(truth, 3, 1), truth)])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "validation.png"]
+def facts(**changes):
+    whole = vars(page_facts(**changes))
+    return {name: value for name, value in whole.items() if name != "judged"}
+
+
+def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
+    images = [judged("b <i>", "validation", 3), judged("a", "validation", 9, seed=1), judged("new", labelled=False)]
+    write_figures(tmp_path, judged=iter(images), **facts())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "report.html", "scores.csv", "validation.png"]
     with Image.open(tmp_path / "validation.png") as picture:
-        assert picture.width > 2 * 96  # image and overlay side by side
+        assert picture.width > 2 * 112  # image and overlay side by side
+        assert picture.height > 2 * 96  # of both images that have a truth
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "b &lt;i&gt;" in page
+    assert "<b>new</b>" in page
+
+    with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = ["image", "iou", "dice", "accuracy", "precision", "recall", "tp", "fp", "fn", "tn"]
+    assert [list(row) for row in rows] == [columns, columns]
+    assert [row["image"] for row in rows] == ["a", "b <i>"]
+    scores = score_mask(images[1].mask, images[1].truth)
+    assert float(rows[0]["iou"]) == pytest.approx(scores.iou)
+    assert [int(rows[0][count]) for count in ("tp", "fp", "fn", "tn")] == [scores.tp, scores.fp, scores.fn, scores.tn]

@@ -1,0 +1,90 @@
+"""`livecell report` from the user's side: a page of a folder or of a run, or one line that says why not."""
+
+import shutil
+import sys
+
+import pytest
+from small_training import train_small
+
+from livecell_monai import cli
+
+
+@pytest.fixture
+def livecell(monkeypatch, capsys):
+    """One call of the command line: exit code, what it printed, what it complained of."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """An empty working folder without a store of runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def refused(outcome, *words):
+    code, out, err = outcome
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert all(word in line for word in words), line
+
+
+def test_of_a_folder(livecell, trained, inside):
+    code, out, err = livecell("report", trained[1])
+    assert (code, err) == (0, "")
+    assert out == "report.html: 0.1 MB, opens in any browser without a network\n"
+    assert [path.name for path in inside.iterdir()] == ["report.html"]
+
+
+def test_with_data(livecell, trained, inside):
+    code, _, err = livecell("report", trained[1], "--data", trained[0], "-o", "page.html")
+    assert (code, err) == (0, "")
+    page = (inside / "page.html").read_text(encoding="utf-8")
+    assert "test_01" in page
+    assert 'id="split"' in page
+
+
+def test_of_a_run(livecell, folder, inside):
+    train_small(folder, inside / "model", track=True, run_name="mine", epochs=1)
+    page = (inside / "model" / "docs" / "report.html").read_text(encoding="utf-8")
+    assert "test_00" in page  # the training's own has the test images that it may look at
+    shutil.rmtree(inside / "model")
+    code, out, err = livecell("report", "mine", "--data", folder)
+    assert (code, "error" in err) == (0, False)
+    assert out.startswith("report.html: ")
+    assert 'id="validation"' in (inside / "report.html").read_text(encoding="utf-8")
+
+
+class TestRefusals:
+    def test_a_page_is_not_written_over(self, livecell, trained, inside):
+        (inside / "report.html").write_text("earlier")
+        refused(livecell("report", trained[1]), "report.html: the report must not be there yet", "--overwrite")
+        assert (inside / "report.html").read_text() == "earlier"
+        assert livecell("report", trained[1], "--overwrite")[0] == 0
+
+    def test_a_folder_that_is_no_bundle(self, livecell, folder, inside):
+        refused(livecell("report", folder), "a trained bundle must have this file")
+        assert not (inside / "report.html").exists()
+
+    def test_a_run_that_is_not_there(self, livecell, inside):
+        refused(livecell("report", "nobody"), "mlflow.db")
+        assert not (inside / "report.html").exists()
+
+    def test_data_that_are_not_there(self, livecell, trained, inside):
+        refused(livecell("report", trained[1], "--data", "nowhere"), "nowhere: the data folder must exist")
+        assert not (inside / "report.html").exists()
+
+    def test_an_output_that_is_no_page(self, livecell, trained, inside):
+        refused(livecell("report", trained[1], "-o", "report.pdf"), "ending in .html")

@@ -1,0 +1,106 @@
+import json
+import shutil
+
+import pytest
+from worlds import some_cells, write_sample
+
+from livecell_monai.errors import BundleError, DataError, SettingError
+from livecell_monai.report.bundle_page import NO_DATA, read_bundle_facts, refuse_output, write_bundle_page
+
+
+@pytest.fixture
+def bundle(trained, tmp_path):
+    return shutil.copytree(trained[1], tmp_path / "model")
+
+
+def test_without_data_it_tells_what_the_bundle_holds(bundle, tmp_path):
+    output = tmp_path / "report.html"
+    write_bundle_page(bundle, output)
+    page = output.read_text(encoding="utf-8")
+    training = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
+    assert training["data_sha256"] in page
+    assert training["weights_sha256"] in page
+    assert NO_DATA in page
+    assert 'id="curves"' in page
+    assert 'id="split"' not in page
+    assert "train_00" in page  # of docs/scores.csv
+
+
+def test_with_its_data_all_is_drawn_and_nothing_is_loud(bundle, trained, tmp_path):
+    output = tmp_path / "report.html"
+    write_bundle_page(bundle, output, trained[0])
+    page = output.read_text(encoding="utf-8")
+    assert all(f'id="{part}"' in page for part in ("scores", "test", "validation", "split", "samples", "threshold"))
+    assert 'class="warning"' not in page
+
+
+def test_other_data_are_said_loudly(bundle, trained, tmp_path):
+    data = shutil.copytree(trained[0], tmp_path / "other")
+    write_sample(data, "train_01", some_cells(seed=77))
+    write_bundle_page(bundle, tmp_path / "report.html", data)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'class="warning"' in page
+    assert "These are not the data that the bundle was trained on" in page
+
+
+def test_facts_are_those_of_the_training(bundle):
+    facts = read_bundle_facts(bundle)
+    assert facts["settings"]["filters"] == [4, 8]
+    assert facts["settings"]["epochs"] == 4
+    assert [row["epoch"] for row in facts["history"]] == [1, 2, 3, 4]
+    assert facts["threshold"] == 0.5
+    assert facts["versions"]["monai"]
+    assert "behind a guard band" in facts["split"]
+    assert "working_size" in facts["plan"]
+    assert [row["image"] for row in facts["rows"]] == ["train_00", "train_01", "train_02"]
+
+
+def test_an_older_bundle_lacks_scores_and_plan(bundle, tmp_path):
+    (bundle / "docs" / "scores.csv").unlink()
+    (bundle / "configs" / "plan.yaml").unlink()
+    write_bundle_page(bundle, tmp_path / "report.html")
+    assert 'id="scores"' not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_empty_field_of_the_history_is_left_out(bundle):
+    path = bundle / "docs" / "history.csv"
+    path.write_text("epoch,val_iou,val_loss\n1,,0.5\n", encoding="utf-8")
+    (row,) = read_bundle_facts(bundle)["history"]
+    assert row["val_iou"] != row["val_iou"]
+    assert (row["epoch"], row["val_loss"]) == (1, 0.5)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("name", ["inference.yaml", "train.yaml", "metadata.json"])
+    def test_a_folder_that_is_no_trained_bundle(self, bundle, tmp_path, name):
+        (bundle / "configs" / name).unlink()
+        with pytest.raises(BundleError, match=f"{name}: a trained bundle must have this file"):
+            write_bundle_page(bundle, tmp_path / "report.html")
+        assert not (tmp_path / "report.html").exists()
+
+    @pytest.mark.parametrize(("text", "words"), [("{", "must be JSON"), ("[]", "got list"), ("{}", "tell of its training")])
+    def test_metadata_that_tell_nothing(self, bundle, tmp_path, text, words):
+        (bundle / "configs" / "metadata.json").write_text(text)
+        with pytest.raises(BundleError, match=words):
+            write_bundle_page(bundle, tmp_path / "report.html")
+
+    def test_a_bad_image_leaves_nothing(self, bundle, trained, tmp_path):
+        data = shutil.copytree(trained[0], tmp_path / "data")
+        (data / "test/images/test_01.tif").write_bytes(b"no image")
+        with pytest.raises(DataError, match=r"test_01\.tif"):
+            write_bundle_page(bundle, tmp_path / "report.html", data)
+        assert not list(tmp_path.glob("*.html"))
+
+    def test_outputs(self, tmp_path):
+        (tmp_path / "there.html").write_text("earlier")
+        (tmp_path / "folder.html").mkdir()
+        for name, words in (
+            ("there.html", "must not be there yet"),
+            ("folder.html", "must not be there yet"),
+            ("page.pdf", "must be a file ending in .html"),
+            ("nowhere/page.html", "must go into a folder that is there"),
+        ):
+            with pytest.raises(SettingError, match=words):
+                refuse_output(tmp_path / name, False)
+        refuse_output(tmp_path / "there.html", True)
+        refuse_output(tmp_path / "new.html", False)

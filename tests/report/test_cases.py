@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from page_facts import judged
+
+from livecell_monai.metrics import score_mask, segment_by_otsu, tabulate_scores
+from livecell_monai.report import cases as module
+from livecell_monai.report.cases import read_cases, summarise_cases, take_cases
+
+
+def test_images_come_worst_first_and_those_without_a_truth_last():
+    images = [judged("b", shift=2), judged("new", labelled=False), judged("c", shift=9), judged("a", shift=2)]
+    cases, spread = take_cases(iter(images), 4, 0.0)
+    assert [case.name for case in cases] == ["c", "a", "b", "new"]
+    assert cases[0].scores == score_mask(images[2].mask, images[2].truth)
+    assert cases[0].baseline == score_mask(segment_by_otsu(images[2].image), images[2].truth)
+    assert (cases[-1].scores, cases[-1].baseline) == (None, None)
+    assert list(spread) == ["test"]
+    assert len(spread["test"].counts) == 3
+
+
+def test_images_are_taken_one_at_a_time():
+    alive = []
+
+    def come():
+        for number in range(3):
+            alive.append(number)
+            yield judged(str(number))
+
+    waiting = come()
+    cases, _ = take_cases(waiting, 3, 0.0)
+    assert (len(cases), alive) == (3, [0, 1, 2])
+    assert not any(isinstance(value, np.ndarray) for case in cases for value in vars(case).values())
+
+
+def test_the_width_of_the_baseline_follows_the_cells():
+    small, large = (take_cases([judged()], 1, diameter)[0][0].baseline for diameter in (10.0, 200.0))
+    assert small.iou > large.iou
+
+
+def test_beyond_the_most_pictures_images_stand_in_the_table_alone(monkeypatch):
+    monkeypatch.setattr(module, "MOST_PICTURES", 2)
+    cases, _ = take_cases([judged(str(number), seed=number) for number in range(4)], 4, 0.0)
+    assert sum(case.layers is not None for case in cases) == 2
+    assert all(case.scores for case in cases)
+
+
+def test_the_table_of_a_training_gives_its_scores_back():
+    image = judged("a, b", shift=5)
+    scores = score_mask(image.mask, image.truth)
+    text = {name: str(value) for name, value in tabulate_scores(image.name, scores).items()}
+    (case,) = read_cases([text])
+    assert (case.name, case.role, case.scores, case.layers) == ("a, b", "validation", scores, None)
+
+
+class TestSummary:
+    def test_has_a_row_for_each_role(self):
+        images = [judged("v", "validation", 2), *(judged(str(n), shift=n, seed=n) for n in range(3))]
+        cases, _ = take_cases([*images, judged("new", labelled=False)], 5, 0.0)
+        test, validation = summarise_cases(cases)
+        assert (test.role, test.images, validation.role, validation.images) == ("test", 3, "validation", 1)
+        ious = [score_mask(image.mask, image.truth).iou for image in images[1:]]
+        mean, (low, high) = test.means["iou"]
+        assert mean == pytest.approx(np.mean(ious))
+        assert low < mean < high
+        assert validation.means["iou"][1] is None
+        assert 0 < test.baseline[0] < 1
+
+    def test_has_no_baseline_where_an_image_has_none(self):
+        image = judged()
+        cases = read_cases([tabulate_scores("a", score_mask(image.mask, image.truth))])
+        assert summarise_cases(cases)[0].baseline is None
+
+    def test_of_nothing_is_nothing(self):
+        assert summarise_cases([]) == []

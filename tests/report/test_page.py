@@ -1,0 +1,175 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from page_facts import HISTORY, NASTY, TRAINING, judged, page_facts, sides
+
+from livecell_monai.errors import DataError
+from livecell_monai.metrics import score_mask, tabulate_scores
+from livecell_monai.report.card import ALIKE, FEW
+from livecell_monai.report.page import write_page
+from livecell_monai.sample import Judged
+
+VOID = {"meta", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes and the visible text of a page; every tag must be closed by its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.texts = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.texts.append(text)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_page(path, page_facts())
+    return read(path)
+
+
+class TestPage:
+    def test_has_every_part(self, page):
+        parts = [section["id"] for section in page.all("section")]
+        images = ["test", "validation", "unlabelled"]
+        assert parts == ["scores", *images, "curves", "threshold", "split", "samples", "limits", "settings", "provenance"]
+        assert [link["href"] for link in page.all("a")] == [f"#{part}" for part in parts]
+
+    def test_asks_for_nothing_outside_of_itself(self, page):
+        (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
+        assert policy.startswith("default-src 'none'; img-src data:;")
+        assert all(image["src"].startswith("data:image/") for image in page.all("img"))
+        assert not page.all("link")
+        assert all("src" not in script for script in page.all("script"))
+
+    def test_every_picture_has_a_text_in_its_place(self, page):
+        pictures = [image for image in page.all("img") if image.get("class") != "overlay"]
+        assert len(pictures) == 4 + 2 + 1 + 2  # images, figures, split, samples
+        assert all(image["alt"] for image in pictures)
+
+    def test_shows_the_worst_image_first(self, page, tmp_path):
+        path = tmp_path / "report.html"
+        names = [case.name for case in write_page(path, page_facts())]
+        assert names == ["bad", "strip", "good", "new"]
+        shown = [box["aria-label"].rpartition(" ")[2] for box in page.all("input") if box.get("class") == "toggle"]
+        assert shown[:4] == ["bad", "good", "strip", "new"]  # by gallery
+
+    def test_tells_scores_as_they_are(self, page):
+        image = judged("bad", shift=9, seed=1)
+        scores = score_mask(image.mask, image.truth)
+        ratios = " ".join(f"{getattr(scores, name):.4f}" for name in ("iou", "dice", "accuracy", "precision", "recall"))
+        assert f"bad test {ratios}" in page.text
+        assert "mean of 2 test" in page.text
+        assert "mean of 1 validation" in page.text
+
+    def test_tells_settings_versions_and_hashes(self, page):
+        for words in ("lr 0.002", "filters [16, 32]", "torch 2.13.0", f"the weights {'c' * 64}", f"image/a.tif {'a' * 64}"):
+            assert words in page.text
+        assert "working_size: 1.0 # because" in page.text
+
+    def test_tells_what_the_numbers_do_not_say(self, page):
+        for words in (FEW, ALIKE, "The strips are parts of the images."):
+            assert " ".join(words.split()) in page.text
+        assert "chosen by the validation score" not in page.text
+
+    def test_is_loud_only_where_there_is_a_reason(self, page, tmp_path):
+        assert "warning" not in [p.get("class") for p in page.all("p")]
+        facts = page_facts(training={**TRAINING, "leaks": True}, warnings=["Other data."])
+        write_page(tmp_path / "report.html", facts)
+        loud = read(tmp_path / "report.html")
+        assert [p.get("role") for p in loud.all("p") if p.get("class") == "warning"] == ["alert", "alert"]
+        assert "The split leaks." in loud.text
+        assert "Other data." in loud.text
+
+    def test_an_epoch_that_was_chosen_is_said(self, tmp_path):
+        write_page(tmp_path / "report.html", page_facts(settings={"keep": "best"}))
+        assert "chosen by the validation score" in read(tmp_path / "report.html").text
+
+
+def test_names_with_markup_stay_text(tmp_path):
+    path = tmp_path / "report.html"
+    training = TRAINING | {"files_sha256": {NASTY: "a" * 64}, "computed_on": NASTY, "validated_on": NASTY}
+    names = {"title": NASTY, "split": NASTY, "limit": NASTY, "plan": NASTY, "warnings": [NASTY], "notes": [NASTY]}
+    tables = {"settings": {NASTY: NASTY}, "versions": {NASTY: NASTY}}
+    images = [judged(NASTY), judged(NASTY, "validation"), judged(NASTY, labelled=False)]
+    write_page(path, page_facts(training=training, sides=[sides(NASTY)], judged=images, **names, **tables))
+    page = read(path)
+    assert all(image["src"].startswith("data:") for image in page.all("img"))
+    assert not any("onerror" in attributes for _, attributes in page.tags)
+    assert page.text.count(" ".join(NASTY.split())) >= 20
+    (title,) = re.findall("<title>(.*)</title>", path.read_text(encoding="utf-8"))
+    assert "<" not in title
+
+
+def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
+    image = judged("strip", shift=4)
+    row = tabulate_scores("strip", score_mask(image.mask, image.truth))
+    facts = page_facts(judged=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
+    assert write_page(tmp_path / "report.html", facts) == []
+    page = read(tmp_path / "report.html")
+    assert [part["id"] for part in page.all("section")] == ["scores", "curves", "limits", "settings", "provenance"]
+    assert f"strip validation {row['iou']:.4f}" in page.text
+    assert "by Otsu" not in page.text
+    assert "No images." in page.text
+
+
+def test_a_page_of_nothing_but_facts(tmp_path):
+    write_page(tmp_path / "report.html", page_facts(judged=(), sides=(), samples=None, history=()))
+    assert read(tmp_path / "report.html").all("section")[0]["id"] == "limits"
+
+
+def test_a_failure_leaves_the_page_that_was_there(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("earlier")
+
+    def fail():
+        yield judged()
+        raise DataError("an image cannot be read")
+
+    with pytest.raises(DataError):
+        write_page(path, page_facts(judged=fail()))
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text() == "earlier"
+
+
+def test_24_test_images_of_1024_keep_below_5_megabytes(tmp_path):
+    """Of noise in every pixel, which compresses worse than any camera's."""
+    kept = judged("a", shape=(1024, 1024))
+    noise = np.random.default_rng(0).uniform(size=kept.image.shape)
+
+    def come():
+        for number in range(24):
+            yield Judged(f"image {number}", "test", noise, kept.probability, kept.mask, kept.truth)
+
+    path = tmp_path / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("livecell_monai.report.cases.segment_by_otsu", lambda image, diameter: image > image.mean())
+        write_page(path, page_facts(judged=come(), expected=24, sides=[sides(str(n)) for n in range(12)], history=HISTORY))
+    assert 500_000 < path.stat().st_size < 5_000_000

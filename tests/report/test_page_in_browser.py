@@ -1,0 +1,180 @@
+"""The page as a reader has it: opened from disk in a browser that is offline."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from page_facts import NASTY, judged, page_facts
+
+from livecell_monai.report.page import write_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH to open the page in")
+ROWS = "table.sortable tbody tr"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    images = [judged("good", shift=1), judged("image 10", shift=6, seed=1), judged("image 9", shift=9, seed=2)]
+    images += [judged(NASTY, shift=4, seed=3), judged("new", labelled=False)]
+    write_page(path, page_facts(judged=images, expected=len(images)))
+    return path
+
+
+@contextmanager
+def opened(browser, file, **options):
+    """The page, and what it has done that it must not: messages, requests, dialogs."""
+    context = browser.new_context(offline=True, **options)
+    page = context.new_page()
+    seen = {"messages": [], "requests": [], "dialogs": []}
+    page.on("console", lambda message: seen["messages"].append(message.text))
+    page.on("pageerror", lambda error: seen["messages"].append(str(error)))
+    page.on("request", lambda request: seen["requests"].append(request.url))
+
+    def dismiss(dialog):
+        seen["dialogs"].append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.goto(file.as_uri())
+    try:
+        yield page, seen
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def page(browser, file):
+    with opened(browser, file) as (page, _):
+        yield page
+
+
+def names(page):
+    return page.locator(f"{ROWS} th").all_inner_texts()
+
+
+def sort_marks(page):
+    return [head.get_attribute("aria-sort") for head in page.locator("table.sortable thead th").all()]
+
+
+def test_opens_without_a_word_and_asks_for_nothing(browser, file):
+    with opened(browser, file) as (page, seen):
+        page.wait_for_load_state("networkidle")
+        assert page.locator("section").count() >= 9
+        broken = page.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
+        assert broken == 0
+        assert seen["messages"] == []
+        assert seen["dialogs"] == []
+        assert seen["requests"][0] == file.as_uri()
+        assert all(url.startswith("data:") for url in seen["requests"][1:])
+
+
+def test_what_is_forbidden_would_be_seen(browser, file, tmp_path):
+    bad = tmp_path / "bad.html"
+    text = file.read_text(encoding="utf-8")
+    bad.write_text(text.replace("</main>", "<img src='https://example.org/a.png'></main>"), encoding="utf-8")
+    with opened(browser, bad) as (page, seen):
+        page.wait_for_load_state("networkidle")
+        assert any("Content Security Policy" in message for message in seen["messages"])
+
+
+def test_a_name_with_markup_stays_text(page):
+    assert NASTY in names(page)
+    assert page.locator("img[onerror], img[src=x]").count() == 0
+
+
+class TestOverlays:
+    def test_one_switch_hides_and_shows_all(self, page):
+        overlays = page.locator(".overlay")
+        assert all(overlay.is_visible() for overlay in overlays.all())
+        page.locator("#all").uncheck()
+        assert not any(overlay.is_visible() for overlay in overlays.all())
+        page.locator("#all").check()
+        assert all(overlay.is_visible() for overlay in overlays.all())
+
+    def test_a_click_on_a_picture_hides_its_own(self, page):
+        pictures = page.locator(".picture")
+        pictures.first.locator("img").first.click(position={"x": 60, "y": 60}, force=True)
+        assert not pictures.first.locator(".overlay").is_visible()
+        assert pictures.nth(1).locator(".overlay").is_visible()
+        assert page.locator("#all").evaluate("box => box.indeterminate")
+        assert pictures.first.locator("img").first.is_visible()
+
+    def test_the_keyboard_does_as_well(self, page):
+        page.locator(".toggle").first.focus()
+        page.keyboard.press("Space")
+        assert not page.locator(".overlay").first.is_visible()
+        page.keyboard.press("Space")
+        assert page.locator(".overlay").first.is_visible()
+
+    def test_the_slider_fades_them(self, page):
+        opacity = "element => Number(getComputedStyle(element).opacity)"
+        assert page.locator(".overlay").first.evaluate(opacity) == 1
+        page.locator("#opacity").fill("30")
+        assert page.locator(".overlay").first.evaluate(opacity) == pytest.approx(0.3)
+        page.locator("#opacity").focus()
+        page.keyboard.press("Home")
+        assert page.locator(".overlay").first.evaluate(opacity) == 0
+
+    def test_an_overlay_lies_on_its_image(self, page):
+        for layers in page.locator(".layers").all():
+            image, overlay = (one.bounding_box() for one in layers.locator("img").all())
+            assert image == pytest.approx(overlay, abs=0.5)
+
+
+class TestTable:
+    def test_is_worst_first_at_the_beginning(self, page):
+        assert names(page) == ["image 9", "image 10", NASTY, "good"]
+        assert sort_marks(page) == ["none", "none", "ascending", *["none"] * 5]
+
+    def test_a_click_sorts_and_another_turns_it_round(self, page):
+        head = page.locator("table.sortable thead button", has_text="recall")
+        head.click()
+        values = [float(text) for text in page.locator(f"{ROWS} td:nth-child(7)").all_inner_texts()]
+        assert values == sorted(values)
+        assert sort_marks(page).index("ascending") == 6
+        head.click()
+        turned = [float(text) for text in page.locator(f"{ROWS} td:nth-child(7)").all_inner_texts()]
+        assert turned == values[::-1]
+        assert sort_marks(page) == [*["none"] * 6, "descending", "none"]
+
+    def test_names_sort_as_numbers_by_the_keyboard(self, page):
+        page.locator("table.sortable thead button").first.focus()
+        page.keyboard.press("Enter")
+        assert sort_marks(page)[0] == "ascending"
+        order = names(page)
+        assert order.index("image 9") < order.index("image 10")
+        page.keyboard.press("Space")
+        assert sort_marks(page)[0] == "descending"
+        assert names(page) == order[::-1]
+
+    def test_the_summary_stays_below(self, page):
+        page.locator("table.sortable thead button").first.click()
+        assert page.locator("table.sortable tfoot tr").count() == 1
+
+
+def test_without_script_everything_is_there(browser, file):
+    with opened(browser, file, java_script_enabled=False) as (page, _):
+        assert all(overlay.is_visible() for overlay in page.locator(".overlay").all())
+        assert page.locator(ROWS).count() == 4
+        assert not page.locator(".controls").is_visible()
+        page.locator(".toggle").first.uncheck()
+        assert not page.locator(".overlay").first.is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_at_the_side(browser, file, width, scheme):
+    with opened(browser, file, viewport={"width": width, "height": 800}, color_scheme=scheme) as (page, _):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
