@@ -140,7 +140,7 @@ def _write_overlay(paints: Sequence[Paint]) -> bytes:
     picture = Image.fromarray(indices)
     picture.putpalette([channel for colour in palette for channel in colour])  # a grey plane becomes one of palette
     stream = io.BytesIO()
-    picture.save(stream, format="PNG", transparency=bytes(opacities), optimize=False, compress_level=9)
+    picture.save(stream, format="PNG", transparency=bytes(opacities), compress_level=6)
     return stream.getvalue()
 
 
