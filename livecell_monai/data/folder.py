@@ -65,7 +65,7 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
     for given in inputs:
         path = Path(given)
         matches = [path] if path.exists() else [Path(name) for name in sorted(glob(str(given), recursive=True))]
-        inside = [image for match in matches for image in (_list_folder(match) if match.is_dir() else [match])]
+        inside = [image for match in matches for image in (_list_folder(match) if match.is_dir() else [_named(match)])]
         if not inside:
             what = "the folder holds no image" if path.is_dir() else "no such file or folder"
             raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
@@ -94,9 +94,19 @@ def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
 def _list_folder(folder: Path) -> list[Path]:
     """The images of a folder, sorted; hidden files and other kinds are passed over."""
     try:
-        return sorted(path for path in folder.iterdir() if is_image(path))
+        return sorted(_named(path) for path in folder.iterdir() if is_image(path))
     except OSError as error:
         raise DataError(f"{folder}: the folder must be readable, got {error.strerror}; correct its rights") from error
+
+
+def _named(path: Path) -> Path:
+    """The path, whose name can be written into a table or a card."""
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise DataError(f"{path.parent}: a file name must be valid UTF-8, got {shown}; rename the file") from error
+    return path
 
 
 def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """What a data folder, a datalist and a list of inputs stand for, and where they do not match."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -266,3 +267,16 @@ def test_validation_is_a_list_of_datalists_alone(tmp_path):
     (root / "list.JSON").write_text(json.dumps({"validation": ["a.tif"], "test": []}))
     assert names_role(root / "list.JSON", "validation")
     assert not names_role(root / "list.JSON", "test")
+
+
+def test_a_name_that_no_table_can_hold_is_refused(folder):
+    """A file system may hold any bytes; cards and tables are UTF-8."""
+    images = folder / "train" / "images"
+    (images / "train_00.tif").rename(images / os.fsdecode(b"caf\xe9.tif"))
+    for listing in (
+        lambda: list_samples(folder, "train"),
+        lambda: list_images([images]),
+        lambda: list_images(images.glob("*")),
+    ):
+        with pytest.raises(DataError, match=r"a file name must be valid UTF-8, got caf\\udce9\.tif; rename the file"):
+            listing()
