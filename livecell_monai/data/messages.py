@@ -66,14 +66,15 @@ def _write_file(text: str, folder: Path, name: str) -> Path:
 
 
 def _count_pixels(path: Path) -> int:
-    """How many pixels a file says that it has, of which none is decoded."""
+    """How many pixels a file says that it takes to decode it, of which none is decoded."""
     with reading(path, "an image"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the caller has a bound of its own
         if path.suffix != ".tif":
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 return picture.width * picture.height
         with tifffile.TiffFile(path, _multifile=False) as tif:
-            return sum(math.prod(series.shape) for series in tif.series)
+            # a tile is decoded whole, however little of it is image
+            return sum(max(math.prod(series.shape), math.prod(series.keyframe.chunks)) for series in tif.series)
 
 
 def _as_plane(image: object, name: str) -> Pixels:

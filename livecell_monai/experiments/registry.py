@@ -27,7 +27,8 @@ from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle,
 from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
 from livecell_monai.workflow.export import package_versions
 
-PARTS = ("configs", "docs", "models", "LICENSE")  # of a folder, in which results may lie as well
+#: of a folder, in which results may lie as well, and what a training needs to go on
+PARTS = ("configs", "docs", "models/model.pt", "LICENSE")
 #: what the package imports beside that of `package_versions` when it serves
 ALSO_NEEDED = ("imagecodecs", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
 EXAMPLE_SHAPE = (96, 128)  # (Y, X) pixels of the input example
@@ -96,8 +97,8 @@ def _finished_run(client: Any, name: str) -> Any:
 
 
 def _copy_parts(source: Path, target: Path) -> Path:
-    target.mkdir()
     for part in PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
         if (source / part).is_dir():
             shutil.copytree(source / part, target / part)
         elif (source / part).is_file():

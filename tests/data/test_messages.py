@@ -96,6 +96,15 @@ def test_a_bomb_is_refused_by_its_header(tmp_path, kind):
         write_message(base64.b64encode(buffer.getvalue()).decode(), tmp_path, "cell")
 
 
+def test_a_tile_counts_whole(tmp_path):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, RAMP, tile=(512, 512), compression="zlib")
+    image = base64.b64encode(buffer.getvalue()).decode()
+    write_message(image, tmp_path, "cell", most_pixels=512 * 512)
+    with pytest.raises(DataError, match="at most 262143 pixels, got 262144"):
+        write_message(image, tmp_path, "cell", most_pixels=512 * 512 - 1)
+
+
 def test_a_header_that_cannot_be_read(tmp_path):
     cut = base64.b64encode(base64.b64decode(encoded("PNG"))[:20]).decode()
     with pytest.raises(DataError, match="cannot be read as an image"):

@@ -66,6 +66,8 @@ class TestFolder:
     def test_the_model_holds_the_bundle_and_what_serves_it(self, model, trained):
         kept = model / "data" / "bundle"
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
+        assert [path.name for path in (kept / "models").iterdir()] == ["model.pt"]
+        assert (trained[1] / "models" / "last.pt").is_file()
         assert hash_file(kept / "models" / "model.pt") == hash_file(trained[1] / "models" / "model.pt")
         assert (model / "code" / "livecell_monai" / "experiments" / "serving.py").is_file()
         wanted = dict(line.split("==") for line in (model / "requirements.txt").read_text().splitlines())
