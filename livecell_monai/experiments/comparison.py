@@ -28,7 +28,15 @@ from livecell_monai.experiments.store import choose_uri, open_store
 from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
 from livecell_monai.metrics.scores import summarise_scores
 
-UNINTERESTING = ("version_", "computed_on", "data_sha256")
+UNINTERESTING = (
+    "version_",
+    "computed_on",
+    "data_sha256",
+    "show_progress",
+    "track",
+    "experiment",
+    "run_name",
+)  # how they begin
 PAGE = 1000  # runs that MLflow is asked for at once
 
 
