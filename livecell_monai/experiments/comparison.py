@@ -89,9 +89,10 @@ def list_runs(
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
     under = Counter(run.parent for run in runs)
     runs = [replace(run, nested=under[run.id]) for run in runs]
+    ids = {run.id for run in runs}
     # a run whose parent is gone would otherwise be seen nowhere
-    shown = runs if nested else [run for run in runs if run.parent not in {other.id for other in runs}]
-    if all(run.score(metric) is None for run in shown) and any(run.kept for run in shown):
+    shown = [run for run in runs if nested or run.parent not in ids]
+    if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
         raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
     ranked = _rank(_tell_apart(shown), metric)[:limit]
     scored = [run for run in ranked if run.score(metric) is not None]
