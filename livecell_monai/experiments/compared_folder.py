@@ -34,7 +34,10 @@ def read_folder(folder: Path) -> ComparedRun:
         if not (folder / RECORD).is_file():
             return ComparedRun(str(folder), images=images, split=EVALUATION)
         asked = _read_json(folder / RECORD, "asked")
-        settings = {name: str(value) for name, value in {"recipe": asked.get("recipe"), **asked.get("settings", {})}.items()}
+        folds, given = (asked.get(name) for name in ("folds", "settings"))
+        told = {"recipe": asked.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
+        told |= given if isinstance(given, dict) else {}
+        settings = {name: str(value) for name, value in told.items()}
         data = str(asked.get("data_sha256", ""))
         return ComparedRun(str(folder), images=images, split=CROSS_VALIDATION, data=data, settings=settings)
     if (folder / METADATA).is_file():
@@ -100,8 +103,9 @@ def _read_json(path: Path, key: str) -> dict[str, Any]:
     return found
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(values[name]) for name in VALIDATED if name in values and math.isfinite(values[name])}
+def _numbers(values: Any) -> dict[str, float]:
+    found = {name: values.get(name) for name in VALIDATED} if isinstance(values, Mapping) else {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
 def _is_reference(value: Any) -> bool:

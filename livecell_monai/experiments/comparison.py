@@ -28,7 +28,15 @@ from livecell_monai.experiments.store import choose_uri, open_store
 from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
 from livecell_monai.metrics.scores import summarise_scores
 
-UNINTERESTING = ("version_", "computed_on", "data_sha256")
+UNINTERESTING = (
+    "version_",
+    "computed_on",
+    "data_sha256",
+    "show_progress",
+    "track",
+    "experiment",
+    "run_name",
+)  # how they begin
 PAGE = 1000  # runs that MLflow is asked for at once
 
 
@@ -81,9 +89,10 @@ def list_runs(
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
     under = Counter(run.parent for run in runs)
     runs = [replace(run, nested=under[run.id]) for run in runs]
+    ids = {run.id for run in runs}
     # a run whose parent is gone would otherwise be seen nowhere
-    shown = runs if nested else [run for run in runs if run.parent not in {other.id for other in runs}]
-    if all(run.score(metric) is None for run in shown) and any(run.kept for run in shown):
+    shown = [run for run in runs if nested or run.parent not in ids]
+    if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
         raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
     ranked = _rank(_tell_apart(shown), metric)[:limit]
     scored = [run for run in ranked if run.score(metric) is not None]

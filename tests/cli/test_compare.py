@@ -15,9 +15,10 @@ REGION = {"split_used": "region", "validation_fraction": 0.15}
 
 
 @pytest.fixture(scope="module")
-def noted(tmp_path_factory):
+def noted(empty_store, tmp_path_factory):
     """A folder with a store of runs and the scores of two evaluations, only to be read."""
     root = tmp_path_factory.mktemp("noted")
+    shutil.copyfile(empty_store, root / "mlflow.db")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     client = open_store(uri)
     number = find_experiment(client, uri, "livecell")
@@ -106,6 +107,26 @@ class TestSides:
         assert (tmp_path / "c.csv").read_text() == "mine"
         assert livecell(*command, "--overwrite").code == 0
         assert (tmp_path / "c.csv").read_text().startswith("run,id,")
+
+
+def test_on_a_server(server, tmp_path):
+    uri, _ = server
+    client = open_store(uri)
+    number = find_experiment(client, uri, "shown")
+    for name, images in (("here", FIRST), ("there", OTHER)):
+        log_run(client, number, name, kept={"iou": 0.6}, images=images, folder="bundle/docs/", **REGION)
+    log_run(client, number, "under way", "RUNNING")
+    outcome = livecell("compare", "here", "there", "--uri", uri, "--html", tmp_path / "c.html")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert rows_of(outcome.out)["there"][:2] == ["4", "+0.013"]
+    assert (tmp_path / "c.html").is_file()
+    assert set(rows_of(livecell("compare", "--uri", uri, "--experiment", "shown").out)) == {
+        "run",
+        "here",
+        "there",
+        "under way",
+    }
+    refused(livecell("compare", "here", "under way", "--uri", uri), "run under way: must have ended, it is RUNNING")
 
 
 class TestRefused:

@@ -23,11 +23,12 @@ def test_an_evaluation(tmp_path):
 class TestCrossValidation:
     def test_says_what_it_was_asked(self, tmp_path):
         write_scores(tmp_path / "scores.csv", IMAGES)
-        asked = {"data_sha256": "ab" * 32, "recipe": "planned", "settings": {"lr": 0.1, "filters": [4, 8]}}
+        folds = {"fold_1": ["a"], "fold_2": ["b"]}
+        asked = {"data_sha256": "ab" * 32, "folds": folds, "recipe": "planned", "settings": {"lr": 0.1, "filters": [4, 8]}}
         (tmp_path / "crossval.json").write_text(json.dumps({"asked": asked}))
         run = read_folder(tmp_path)
         assert (run.images, run.scored_on, run.data) == (IMAGES, "cross-validation", "ab" * 32)
-        assert run.settings == {"recipe": "planned", "lr": "0.1", "filters": "[4, 8]"}
+        assert run.settings == {"recipe": "planned", "number_of_folds": "2", "lr": "0.1", "filters": "[4, 8]"}
 
     @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}', '{"asked": 1}'])
     def test_a_record_that_is_none_is_refused(self, tmp_path, text):
@@ -35,6 +36,12 @@ class TestCrossValidation:
         (tmp_path / "crossval.json").write_text(text)
         with pytest.raises(DataError, match=r"crossval\.json: must be JSON with the entry asked"):
             read_folder(tmp_path)
+
+    def test_a_record_that_tells_less_is_shown_with_less(self, tmp_path):
+        write_scores(tmp_path / "scores.csv", IMAGES)
+        (tmp_path / "crossval.json").write_text('{"asked": {"folds": 3, "settings": null}}')
+        run = read_folder(tmp_path)
+        assert (run.images, run.data, run.scored_on) == (IMAGES, "", "cross-validation")
 
     def test_its_record_has_the_name_that_is_looked_for(self):
         assert crossval.RECORD == RECORD
@@ -60,6 +67,14 @@ class TestBundle:
     def test_its_scores_by_image(self, bundle):
         write_scores(bundle / "docs" / "scores.csv", IMAGES)
         assert read_folder(bundle).images == IMAGES
+
+    @pytest.mark.parametrize("validation", [None, [], {"iou": None, "loss": float("nan")}, {"iou": "high"}], ids=str)
+    def test_one_whose_scores_are_none_is_read_without_them(self, bundle, validation):
+        path = bundle / "configs" / "metadata.json"
+        metadata = json.loads(path.read_text())
+        metadata["training"]["validation"] = validation
+        path.write_text(json.dumps(metadata))
+        assert read_folder(bundle).kept == {}
 
     def test_one_without_a_history(self, bundle):
         (bundle / "docs" / "history.csv").unlink()

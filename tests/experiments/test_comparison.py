@@ -283,8 +283,9 @@ class TestDifferences:
     def test_a_folder_that_tells_of_no_settings_has_no_say(self):
         assert find_differences([self.run_of(seed=0), self.run_of()]) == []
 
-    def test_versions_machine_and_data_are_no_settings(self):
-        runs = [self.run_of(version_torch=n, computed_on=n, data_sha256=n) for n in (1, 2)]
+    def test_versions_machine_data_and_store_are_no_settings(self):
+        names = ("version_torch", "computed_on", "data_sha256", "tracking_uri", "run_name", "show_progress")
+        runs = [self.run_of(**dict.fromkeys(names, n)) for n in (1, 2)]
         assert find_differences(runs) == []
 
     @pytest.mark.parametrize("count", [0, 1])
