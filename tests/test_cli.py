@@ -18,7 +18,7 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe")
+COMMANDS = ("sample", "check", "train", "evaluate", "predict", "compare", "probe", "sweep")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
@@ -94,6 +94,7 @@ def journey(tmp_path_factory):
             "predict", "model", "cells/test/images", "-o", "masks", "--overlay", "--probability", *quiet
         )
         said["compare"] = livecell("compare")
+        said["sweep"] = livecell("sweep", "cells", "-o", "sweep", "--trials", 2, *small(keep="last", epochs=1))
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
         said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")
     return Journey(root, said)

@@ -1,7 +1,6 @@
 """Cross-validation: every image scored by a network that has not seen it, one nested run for each fold."""
 
 import csv
-import json
 import logging
 import shutil
 import time
@@ -14,8 +13,8 @@ from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_samples
 from livecell_monai.data.folds import Fold, make_folds, write_fold
 from livecell_monai.data.identity import digest_of, hash_samples
-from livecell_monai.data.writing import atomic_path, make_folder, write_table
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.data.writing import write_table
+from livecell_monai.experiments.study_folder import ASIDE, open_folder, refuse_choosing, write_record
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
 from livecell_monai.workflow.tasks import evaluate, train
@@ -63,7 +62,7 @@ def cross_validate(
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
     given = dict(settings or {})
-    _refuse_choosing(given)
+    refuse_choosing(given, HELD, "a cross-validation")
     samples = list_samples(data, "train")
     cells = sum(finding.cells or 0 for finding in check_samples(samples, "train"))
     parts = make_folds(samples, folds, group_pattern, int(given.get("seed", 0)))
@@ -73,58 +72,24 @@ def cross_validate(
         "folds": {fold.name: [sample.name for sample in fold.held] for fold in parts},
         "recipe": recipe,
         "overlays": [str(overlay) for overlay in overlays],
-        "settings": {name: value for name, value in given.items() if name not in ("show_progress", "track")},
+        "settings": {name: value for name, value in given.items() if name not in ASIDE},
     }
-    root = _open_folder(Path(output), asked)
     names = ("tracking_uri", "experiment", "run_name")
     where = {key.removeprefix("tracking_"): given.get(key, "livecell" if key == "experiment" else "auto") for key in names}
     tracker = RunTracker(**where, enabled=bool(given.get("track", True)))
     tracker.check()
+    root = Path(output)
+    open_folder(root, RECORD, asked, "a cross-validation")
     fold_settings = {**given, **HELD, "run_name": "auto"}
     with tracker.start({"recipe": recipe, "number_of_folds": len(parts), **given}, hashes, Path(data).stem) as run:
         for fold in parts:
             _run_fold(fold, root, overlays, fold_settings, recipe, run.run_id or None)
         result = _collect(root, parts, cells)
         write_table(root / "scores.csv", result.rows)
-        _write_record(root, {"asked": asked, "summary": result.summary})
+        write_record(root / RECORD, {"asked": asked, "summary": result.summary})
         means = {f"crossval_{name}": result.summary[name]["mean"] for name in NAMES}
         run.log_scores(means, root, (RECORD, "scores.csv"))
     return result
-
-
-def _refuse_choosing(settings: Mapping[str, Any]) -> None:
-    for name, value in HELD.items():
-        if name in settings and settings[name] != value:
-            raise SettingError(
-                f"setting {name} must be left as it is in a cross-validation, got {settings[name]!r}: what a fold is scored "
-                "on would choose; leave it out"
-            )
-
-
-def _open_folder(root: Path, asked: Mapping[str, Any]) -> Path:
-    """The folder with what was asked noted in it, so that another call cannot mix its folds with these."""
-    record = root / RECORD
-    if record.is_file():
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))["asked"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{record}: must be the record of a cross-validation, it is not; name another folder") from error
-        differing = [name for name in asked if before.get(name) != asked[name]]
-        if differing:
-            raise DataError(
-                f"{root}: a cross-validation goes on only as it began, {', '.join(differing)} differ; name another folder"
-            )
-        return root
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: the output folder must be empty or new, it is not; name another or remove it")
-    make_folder(root)
-    _write_record(root, {"asked": asked})
-    return root
-
-
-def _write_record(root: Path, record: Mapping[str, Any]) -> None:
-    with atomic_path(root / RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _run_fold(

@@ -22,6 +22,10 @@ from livecell_monai.experiments.store import choose_uri, find_experiment, open_s
 LOGGER = logging.getLogger(__name__)
 
 
+class PrunedError(Exception):
+    """Raised from `on_epoch` to end a training that is not worth going on with; its run ends as KILLED, tagged `pruned`."""
+
+
 class RunTracker:
     """Opens a run by id and ends it as FINISHED, FAILED or KILLED, so that no later run writes into it.
 
@@ -57,13 +61,16 @@ class RunTracker:
             find_experiment(open_store(self.uri), self.uri, self.experiment)
 
     @contextmanager
-    def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> Iterator["TrackedRun"]:
+    def start(
+        self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
+    ) -> Iterator["TrackedRun"]:
         """Open a run for the time of the block.
 
         Args:
             settings: what is logged as parameters.
             data: SHA-256 of each file, logged as the run's data set.
             name: of the data.
+            again: id of a run to go on with, where the store has it; None for a new one.
 
         Raises:
             SettingError: where the store cannot be reached.
@@ -75,13 +82,17 @@ class RunTracker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             experiment = find_experiment(client, self.uri, self.experiment)
-            nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
-            run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
-            opened = client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested})
-        run = TrackedRun(client, opened.info.run_id)
+            is_old = again is not None and _open_again(client, again)
+            run = TrackedRun(client, str(again) if is_old else self._create(client, experiment, name))
         with _ended_by_its_end(run):
-            run.log_start(settings, data, name)
+            if not is_old:
+                run.log_start(settings, data, name)
             yield run
+
+    def _create(self, client: Any, experiment: str, name: str) -> str:
+        nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
+        run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
+        return str(client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested}).info.run_id)
 
 
 class TrackedRun:
@@ -139,9 +150,21 @@ class TrackedRun:
             for name in names:
                 self.client.log_artifact(self.run_id, str(folder / name))
 
-    def end(self, status: str) -> None:
+    def end_nested(self, name: str) -> None:
+        """End the runs of a name under this one that their process has left open, as KILLED."""
+        if self.client is None:
+            return
+        with self._forgiving():
+            below = f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.run_name = '{name}'"
+            experiment = self.client.get_run(self.run_id).info.experiment_id
+            for run in self.client.search_runs([experiment], f"{below} and attributes.status = 'RUNNING'"):
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def end(self, status: str, pruned: bool = False) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
         with self._forgiving():
+            if pruned:
+                self.client.set_tag(self.run_id, "pruned", "true")
             self.client.set_terminated(self.run_id, status)
 
     @contextmanager
@@ -178,6 +201,9 @@ def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         run.end("KILLED")
         raise
+    except PrunedError:
+        run.end("KILLED", pruned=True)  # on purpose and ahead of its end: neither a fault nor a training to compare
+        raise
     except BaseException:
         run.end("FAILED")
         raise
@@ -186,6 +212,16 @@ def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)
+
+
+def _open_again(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.update_run(run_id, status="RUNNING")
+    except MlflowException:  # deleted since, or noted in another store
+        return False
+    return True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
