@@ -58,7 +58,9 @@ def open_storage(url: str) -> RDBStorage:
         shown = parsed.render_as_string(hide_password=True)
         if not parsed.drivername.startswith("sqlite"):
             return _open_database(url, {"pool_pre_ping": True})
-        path = Path(parsed.database or "")
+        path = Path(parsed.database or ":memory:")
+        if path.name == ":memory:" or not path.parent.is_dir():
+            raise FileNotFoundError("a file in a folder that exists is needed")
         # two processes that make the tables at once break each other; another trial may write for a while
         with FileLock(path.with_name(f".{path.name}.lock")):
             return _open_database(url, {"connect_args": {"timeout": 60}})
