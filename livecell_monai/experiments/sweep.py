@@ -173,6 +173,7 @@ class _Trials:
         self.base = base
         self.parent = run
         self.on_trial = on_trial
+        self.is_taken_over = False
         self.study.pruner = build_pruner(int(base["epochs"]))
 
     def run(self) -> None:
@@ -180,10 +181,19 @@ class _Trials:
         wanted = self.question.trials
         while len(finished := trials_by_state(self.study, *FINISHED)) < wanted:
             if len(finished) + len(trials_by_state(self.study, TrialState.RUNNING)) < wanted:
-                self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[self._tell])
+                self._train_one()
             else:
                 time.sleep(LOOK_S)
                 optuna.storages.fail_stale_trials(self.study)
+
+    def _train_one(self) -> None:
+        try:
+            self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[self._tell])
+        except ValueError:
+            # a machine that slept was taken for dead: its trial is another's now, and Optuna takes no word of it
+            if not self.is_taken_over:
+                raise
+            self.is_taken_over = False
 
     def _tell(self, study: optuna.Study, trial: FrozenTrial) -> None:
         if trial.state in FINISHED:
@@ -199,6 +209,7 @@ class _Trials:
         before = RetryHeartbeatStaleTrialCallback.retry_history(frozen)
         for number in before:
             self.parent.end_nested(_name(number))
+            shutil.rmtree(self.root / f"{_name(number)}.partial", ignore_errors=True)
         # its process may have died between the end of the training and the word of it
         folder = next((self.root / _name(number) for number in before if (self.root / _name(number)).is_dir()), None)
         try:
@@ -219,8 +230,11 @@ class _Trials:
         settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
 
         def follow(epoch: int, row: Mapping[str, float]) -> None:
-            trial.report(row["val_iou"], epoch)
-            if trial.should_prune():
+            try:
+                trial.report(row["val_iou"], epoch)
+            except optuna.exceptions.UpdateFinishedTrialError:
+                self.is_taken_over = True
+            if self.is_taken_over or trial.should_prune():
                 raise PrunedError(f"epoch {epoch}")
 
         try:

@@ -175,14 +175,58 @@ class TestGoingOn:
         assert not list((tmp_path / "out").glob("trial_*"))
 
 
+def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_path, monkeypatch):
+    """As when a machine wakes up, whose trial was taken for dead meanwhile."""
+    real, told = module.train, []
+
+    def sleeping(*args, on_epoch, **kwargs):
+        def follow(epoch, row):
+            if not told:
+                (running,) = (trial for trial in trials_of(tmp_path / "out") if trial.state.name == "RUNNING")
+                storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'out' / 'study.db'}")
+                told.append(storage.set_trial_state_values(running._trial_id, optuna.trial.TrialState.FAIL))
+            on_epoch(epoch, row)
+
+        return real(*args, on_epoch=follow, **kwargs)
+
+    monkeypatch.setattr(module, "train", sleeping)
+    result = sweep(ask(folder, 2), tmp_path / "out")
+    assert told == [True]
+    assert [trial.state.name for trial in trials_of(tmp_path / "out")] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert [row["trial"] for row in sorted(result.rows, key=lambda row: row["trial"])] == [1, 2]
+    assert set(trained(tmp_path / "out")) == {"trial_0001", "trial_0002"}
+
+
+def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path, monkeypatch):
+    """Another process begins the last trial between this one's look at the study and its own beginning."""
+    real, looks = module.trials_by_state, []
+
+    def late(study, *states):
+        found = real(study, *states)
+        looks.append(states)
+        if len(looks) == 2:  # of finished ones, of running ones: there is none of either yet
+            other = optuna.load_study(study_name="livecell", storage=study._storage)
+            other.optimize(lambda trial: 0.5, n_trials=1)
+        return found
+
+    monkeypatch.setattr(module, "trials_by_state", late)
+    trained_by_us = []
+    monkeypatch.setattr(module, "train", lambda *args, **kwargs: trained_by_us.append(args))
+    result = sweep(ask(folder, 1), tmp_path / "out")
+    assert trained_by_us == []
+    assert [row["val_iou"] for row in result.rows] == [0.5]
+    assert [trial.state.name for trial in trials_of(tmp_path / "out")] == ["COMPLETE", "FAIL"]
+    assert result.best is None  # its bundle is not on this machine
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
 from livecell_monai.experiments import study, sweep as module
 from test_sweep import ask
 study.HEARTBEAT_S, study.GRACE_S, module.LOOK_S = 1, 2, 0.1
-data, output, uri, count = sys.argv[1:5]
-module.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri), output)
+data, output, uri, count, epochs = sys.argv[1:6]
+module.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int(epochs)), output)
 """
 
 
@@ -193,8 +237,9 @@ def start(folder, tmp_path, store):
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     ask(folder)  # writes the space
 
-    def run(count):
-        command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), str(tmp_path / "out"), store, str(count)]
+    def run(*counts):
+        given = [folder, tmp_path / "out", store, *counts]
+        command = [sys.executable, "-W", "ignore", "-c", SCRIPT, *map(str, given)]
         environment = {**os.environ, "PYTHONPATH": paths}
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path))
         return started[-1]
@@ -217,10 +262,10 @@ def settings_of(trial):
 
 def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store, start, impatient):
     root = tmp_path / "out"
-    process = start(4)
+    process = start(4, 4)
     until = time.monotonic() + 90
     # in the middle of the second trial, or of a later one
-    while not (len(trained(root)) >= 1 and list(root.glob("*.partial/models"))):
+    while not (len(trained(root)) >= 1 and list(root.glob("*.partial/models/model.pt"))):
         assert time.monotonic() < until
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
@@ -228,7 +273,7 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store
     process.wait()
     before, (killed,) = trained(root), [trial for trial in trials_of(root) if trial.state.name == "RUNNING"]
     assert len(before) < 4
-    result = sweep(ask(folder, 4, track=True, tracking_uri=store), root)
+    result = sweep(ask(folder, 4, track=True, tracking_uri=store, epochs=4), root)
     assert len(result.rows) == 4
     assert before.items() <= trained(root).items()  # what was there was not touched
     assert len(trained(root)) == 4
@@ -242,7 +287,7 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store
 
 
 def test_two_processes_share_one_study(folder, tmp_path, store, start):
-    processes = [start(5), start(5)]
+    processes = [start(5, 1), start(5, 1)]
     for process in processes:
         assert process.wait(120) == 0, process.stderr.read()
     finished = [trial for trial in trials_of(tmp_path / "out") if trial.state.name == "COMPLETE"]
