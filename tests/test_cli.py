@@ -18,7 +18,7 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-STUDIES = ("crossval", "learning-curve")
+STUDIES = ("crossval", "learning-curve", "sweep")
 COMMANDS = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "probe", *STUDIES)
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
@@ -97,6 +97,7 @@ def journey(tmp_path_factory):
         said["report"] = livecell("report", "model", "--data", "cells")
         said["compare"] = livecell("compare")
         said["register"] = livecell("register", "model", "--name", "cells")
+        said["sweep"] = livecell("sweep", "cells", "-o", "sweep", "--trials", 2, *small(keep="last", epochs=1))
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
         said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")
     return Journey(root, said)

@@ -17,8 +17,8 @@ from livecell_monai.data.folds import Fold, make_folds
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.writing import write_table
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores
-from livecell_monai.experiments.study_folder import lock_folder, open_folder, read_record, write_record
-from livecell_monai.experiments.tracking import RunTracker
+from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
+from livecell_monai.experiments.tracking import RunTracker, TrackedRun
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.workflow.joining import join_bundles, note_study
@@ -89,24 +89,26 @@ def cross_validate(
     asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}
     tracker = RunTracker.of(training.settings)
     tracker.check()
-    root = open_folder(Path(output), RECORD, asked)
+    root = Path(output)
+    open_folder(root, RECORD, asked, "a cross-validation")
     noted = {"recipe": recipe, "number_of_folds": len(parts), **training.settings}
-    with lock_folder(root), tracker.start(noted, hashes, Path(data).stem, read_record(root / RECORD).get("run_id")) as run:
+    before = read_record(root / RECORD).get("run_id")
+    with keep_to_one(root), tracker.start(noted, hashes, Path(data).stem, before) as run:
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
         if ensemble:
             training = _share_plan(data, root, training)
         for fold in parts:
-            run_part(fold, root, training, run.run_id or None)
+            run_part(fold, root, training, run)
         result = _collect(Path(data).stem, root, parts, cells, ensemble, refit)
         write_table(root / SCORES, result.rows)
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "summary": result.summary})
-        run.log_scores(result.summary, root, (RECORD, SCORES))
+        run.log_scores(_metrics(result.summary), root, (RECORD, SCORES))
         if ensemble and not (root / "ensemble").is_dir():
             card = describe("ensemble", result) if describe else ""
             join_bundles([root / fold.name for fold in parts], root / "ensemble", _facts(result, asked), card)
         if refit:
             section = describe("refit", result) if describe else ""
-            _refit(data, root, parts, training, run.run_id or None, _facts(result, asked), section)
+            _refit(data, root, parts, training, run, _facts(result, asked), section)
     return result
 
 
@@ -132,6 +134,12 @@ def _collect(name: str, root: Path, folds: Sequence[Fold], cells: int, ensemble:
     return CrossValidation(name, rows, summary, {kind: root / kind for kind, is_wanted in wanted.items() if is_wanted})
 
 
+def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """What the run says of the cross-validation: means over images, by metric."""
+    means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
+    return {**means, "crossval_pooled_iou": summary["pooled_iou"]}
+
+
 def _facts(result: CrossValidation, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a bundle's metadata say of the cross-validation that it comes from."""
     return {"data": result.data, "data_sha256": asked["data_sha256"], "crossval": result.summary}
@@ -153,7 +161,7 @@ def _refit(
     root: Path,
     folds: Sequence[Fold],
     training: Training,
-    parent: str | None,
+    run: TrackedRun,
     facts: Mapping[str, Any],
     section: str,
 ) -> None:
@@ -166,9 +174,10 @@ def _refit(
     settings = {**training.settings, **HELD, "split": "none", "epochs": epochs, "run_name": "refit"}
     if minutes := settings.get("minutes"):
         settings["minutes"] = minutes * epochs / of
+    run.end_nested("refit")
     partial = root / "refit.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    train(data, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=parent)
+    train(data, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=run.run_id or None)
     note_study(partial, {"crossval": facts["crossval"], "refit_epochs": [epochs, of]}, section)
     partial.rename(root / "refit")
 

@@ -16,7 +16,7 @@ from livecell_monai.data.split import ENOUGH_IMAGES
 from livecell_monai.data.writing import write_table
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import Training, read_rows, run_part
-from livecell_monai.experiments.study_folder import lock_folder, open_folder, read_record, write_record
+from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import measure_mean
 
@@ -103,21 +103,24 @@ def learn_curve(
     asked = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.asked()}
     tracker = RunTracker.of(training.settings)
     tracker.check()
-    root = open_folder(Path(output), RECORD, asked)
+    root = Path(output)
+    open_folder(root, RECORD, asked, "a learning curve")
     noted = {"recipe": recipe, "by": by, "draws": draws, "number_of_folds": len(parts), **training.settings}
-    with lock_folder(root), tracker.start(noted, hashes, Path(data).stem, read_record(root / RECORD).get("run_id")) as run:
+    before = read_record(root / RECORD).get("run_id")
+    with keep_to_one(root), tracker.start(noted, hashes, Path(data).stem, before) as run:
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
         rows = []
         for amount in amounts:
             drawn = [part for fold in parts for part in _draw(fold, amount, draws, seed, root)]
             for part in drawn:
-                run_part(part, root, training, run.run_id or None)
+                run_part(part, root, training, run)
             rows += [{"amount": amount.name, **row} for row in read_rows(root, drawn)]
         curve = _summarise(rows, amounts)
         write_table(root / "scores.csv", rows)
         write_table(root / "curve.csv", curve.points)
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "gain": curve.gain, "words": curve.words})
-        run.log_files(root, (RECORD, "scores.csv", "curve.csv"))
+        last = {"learning_curve_iou": curve.points[-1]["iou"], "learning_curve_gain": curve.gain[0]}
+        run.log_scores(last, root, (RECORD, "scores.csv", "curve.csv"))
     return curve
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.folds import Fold, write_fold
-from livecell_monai.errors import SettingError
+from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
+from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.workflow.tasks import check_training, evaluate, train
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
 HELD = {"keep": "last", "split": "auto", "patience": 10**6}
-QUIET = ("show_progress", "track", "tracking_uri", "experiment", "run_name")  # settings that change no result
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Training:
 
     def asked(self) -> dict[str, Any]:
         """What the results hang on, for the record of the study."""
-        kept = {name: value for name, value in self.settings.items() if name not in QUIET}
+        kept = {name: value for name, value in self.settings.items() if name not in ASIDE}
         return {"recipe": self.recipe, "overlays": [str(overlay) for overlay in self.overlays], "settings": kept}
 
     def check(self, data: str | Path) -> None:
@@ -48,24 +48,19 @@ class Training:
         Raises:
             LiveCellError: the first that breaks a rule.
         """
-        for name, value in HELD.items():
-            if name in self.settings and self.settings[name] != value:
-                raise SettingError(
-                    f"setting {name} must be left as it is where images are held out to be scored, got "
-                    f"{self.settings[name]!r}: they would choose; leave it out"
-                )
+        refuse_choosing(self.settings, HELD, "a study by held-out images")
         # a fold holds out whole images: that none can be cut into strips is no reason to refuse
         check_training(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 
 
-def run_part(fold: Fold, root: Path, training: Training, parent: str | None) -> bool:
+def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> bool:
     """Train and score a part; its folder takes its name when both are done.
 
     Args:
         fold: what it learns from and what it is scored on.
         root: folder of the study.
         training: how.
-        parent: id of the MLflow run that the part's own is nested under.
+        run: what the part's own run is nested under.
 
     Returns:
         Whether it was trained: False where an earlier call has done it.
@@ -73,11 +68,12 @@ def run_part(fold: Fold, root: Path, training: Training, parent: str | None) -> 
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s is there already", fold.name)
         return False
+    run.end_nested(fold.name)  # what was killed without a word in an earlier call
     partial = root / f"{fold.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**training.settings, **HELD, "run_name": fold.name}
-    train(datalist, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=parent)
+    train(datalist, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=run.run_id or None)
     evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
     partial.rename(root / fold.name)
     return True

@@ -1,4 +1,4 @@
-"""The folder of a study of several trainings: what was asked is noted in it, so that another call goes on as it began."""
+"""The folder of a study of several trainings: it notes what was asked, so that another call cannot mix with it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,37 +11,50 @@ from filelock import FileLock, Timeout
 from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import DataError, SettingError
 
+#: settings that say how loudly and where a training is noted, not what is trained
+ASIDE = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
+LOCK = ".lock"  # held while several processes agree on what is theirs in common
+AT_WORK = ".at_work"  # held by the one process that works in the folder
 
-def open_folder(root: Path, record: str, asked: Mapping[str, Any]) -> Path:
-    """The folder, new or of the same study before.
+
+def open_folder(root: Path, record: str, asked: Mapping[str, Any], what: str) -> None:
+    """Make a folder with what was asked noted in it, or find that it holds the same study.
 
     Args:
-        root: the folder.
-        record: name of the JSON file in it that says what was asked.
-        asked: what the results hang on, by name; plain values.
+        root: the folder: new, empty, or of the same study.
+        record: name of the file that holds what was asked.
+        asked: what makes this study another than the next; goes through JSON.
+        what: the kind of study, in words, as `a sweep`.
 
     Raises:
-        DataError: where the folder holds something else, or a study of something else.
+        DataError: where the folder holds something else, or a study of another question.
     """
-    path = root / record
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))["asked"]
-            differing = [name for name in {**asked, **before} if before.get(name) != asked.get(name)]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: must be the record of such a study, it is not; name another folder") from error
-        if differing:
-            raise DataError(f"{root}: a study goes on only as it began, {', '.join(differing)} differ; name another folder")
-        return root
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    # hidden files are the lock, a record that is being written, or what a file manager leaves
+    is_ours = not root.exists() or (root / record).is_file()
+    if not is_ours and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
         raise DataError(f"{root}: the output folder must be empty or new, it is not; name another or remove it")
     make_folder(root)
-    write_record(root / record, {"asked": dict(asked)})
-    return root
+    with FileLock(root / LOCK):
+        if (root / record).is_file():
+            refuse_other(str(root), what, _read_asked(root / record, what), asked, "name another folder")
+        else:
+            write_record(root / record, {"asked": asked})
+
+
+def refuse_other(where: str, what: str, before: Mapping[str, Any], asked: Mapping[str, Any], remedy: str) -> None:
+    """Refuse to go on with a study that began with another question.
+
+    Raises:
+        DataError: what differs.
+    """
+    now = json.loads(json.dumps(asked))
+    differing = [name for name in now if before.get(name) != now[name]]
+    if differing:
+        raise DataError(f"{where}: {what} goes on only as it began, {', '.join(differing)} differ; {remedy}")
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record as JSON, whole or not at all."""
+    """Write a record as JSON."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -53,16 +66,42 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def lock_folder(root: Path) -> Iterator[None]:
+def keep_to_one(root: Path) -> Iterator[None]:
     """Keep a folder to one process for the time of the block.
 
     Raises:
         SettingError: where another process is at work in it.
     """
     try:
-        with FileLock(root / ".lock", timeout=0):
+        with FileLock(root / AT_WORK, timeout=0):
             yield
     except Timeout as error:
         raise SettingError(
             f"{root}: one call at a time may work in the folder, another does; wait, or name another"
         ) from error
+
+
+def _read_asked(record: Path, what: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8"))["asked"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{record}: must be the record of {what}, it is not; name another folder") from error
+
+
+def refuse_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: str) -> None:
+    """Refuse settings by which a training would choose on what it is scored on.
+
+    Args:
+        settings: those that were given.
+        held: those that the study holds, with their values.
+        what: the kind of study, in words, as `a sweep`.
+
+    Raises:
+        SettingError: where one is given with another value.
+    """
+    for name, value in held.items():
+        if name in settings and settings[name] != value:
+            raise SettingError(
+                f"setting {name} must be left as it is in {what}, got {settings[name]!r}: what a training is scored on "
+                "would choose; leave it out"
+            )

@@ -22,6 +22,10 @@ from livecell_monai.experiments.store import choose_uri, find_experiment, open_s
 LOGGER = logging.getLogger(__name__)
 
 
+class PrunedError(Exception):
+    """Raised from `on_epoch` to end a training that is not worth going on with; its run ends as KILLED, tagged `pruned`."""
+
+
 class RunTracker:
     """Opens a run by id and ends it as FINISHED, FAILED or KILLED, so that no later run writes into it.
 
@@ -68,7 +72,7 @@ class RunTracker:
 
     @contextmanager
     def start(
-        self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, run_id: str | None = None
+        self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
     ) -> Iterator["TrackedRun"]:
         """Open a run for the time of the block.
 
@@ -76,7 +80,7 @@ class RunTracker:
             settings: what is logged as parameters.
             data: SHA-256 of each file, logged as the run's data set.
             name: of the data.
-            run_id: of a run that was stopped and now goes on; None, or one that the store does not know, for a new one.
+            again: id of a run to go on with, where the store has it; None for a new one.
 
         Raises:
             SettingError: where the store cannot be reached.
@@ -85,21 +89,20 @@ class RunTracker:
             yield TrackedRun(None, "")
             return
         client = open_store(self.uri)
-        if run_id and _reopen(client, run_id):
-            run = TrackedRun(client, run_id)
-            with _ended_by_its_end(run):
-                yield run
-            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             experiment = find_experiment(client, self.uri, self.experiment)
-            nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
-            run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
-            opened = client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested})
-        run = TrackedRun(client, opened.info.run_id)
+            is_old = again is not None and _open_again(client, again)
+            run = TrackedRun(client, str(again) if is_old else self._create(client, experiment, name))
         with _ended_by_its_end(run):
-            run.log_start(settings, data, name)
+            if not is_old:
+                run.log_start(settings, data, name)
             yield run
+
+    def _create(self, client: Any, experiment: str, name: str) -> str:
+        nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
+        run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
+        return str(client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested}).info.run_id)
 
 
 class TrackedRun:
@@ -148,26 +151,30 @@ class TrackedRun:
             self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
             self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
 
-    def log_scores(self, summary: Mapping[str, Any], folder: Path, names: Sequence[str]) -> None:
-        """Note what `summarise_scores` says of several trainings together, as `crossval_...`, and keep files of a folder."""
-        if self.client is None:
-            return
-        means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
-        with self._forgiving():
-            self._log_metrics({**means, "crossval_pooled_iou": summary["pooled_iou"]}, 0)
-        self.log_files(folder, names)
-
-    def log_files(self, folder: Path, names: Sequence[str]) -> None:
-        """Keep files of a folder."""
+    def log_scores(self, scores: Mapping[str, float], folder: Path, names: Sequence[str]) -> None:
+        """Note scores of several trainings together, and keep files of a folder."""
         if self.client is None:
             return
         with self._forgiving():
+            self._log_metrics(scores, 0)
             for name in names:
                 self.client.log_artifact(self.run_id, str(folder / name))
 
-    def end(self, status: str) -> None:
+    def end_nested(self, name: str) -> None:
+        """End the runs of a name under this one that their process has left open, as KILLED."""
+        if self.client is None:
+            return
+        with self._forgiving():
+            below = f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.run_name = '{name}'"
+            experiment = self.client.get_run(self.run_id).info.experiment_id
+            for run in self.client.search_runs([experiment], f"{below} and attributes.status = 'RUNNING'"):
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def end(self, status: str, pruned: bool = False) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
         with self._forgiving():
+            if pruned:
+                self.client.set_tag(self.run_id, "pruned", "true")
             self.client.set_terminated(self.run_id, status)
 
     @contextmanager
@@ -194,24 +201,6 @@ class TrackedRun:
         )
 
 
-def _reopen(client: Any, run_id: str) -> bool:
-    """Take a run up again where the store has it; what lies under it and was killed without a word is ended."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = client.get_run(run_id)
-        except MlflowException:
-            return False
-        client.update_run(run_id, status="RUNNING")
-        nested = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
-    for part in nested:
-        if part.info.status == "RUNNING":
-            client.set_terminated(part.info.run_id, "KILLED")
-    return True
-
-
 @contextmanager
 def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
     """End the run as the block ends; a polite kill counts as an interruption."""
@@ -222,6 +211,9 @@ def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         run.end("KILLED")
         raise
+    except PrunedError:
+        run.end("KILLED", pruned=True)  # on purpose and ahead of its end: neither a fault nor a training to compare
+        raise
     except BaseException:
         run.end("FAILED")
         raise
@@ -230,6 +222,16 @@ def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)
+
+
+def _open_again(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.update_run(run_id, status="RUNNING")
+    except MlflowException:  # deleted since, or noted in another store
+        return False
+    return True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ from ignite.engine import Engine, Events
 from livecell_monai.data.writing import write_table
 
 Row = dict[str, float]
+OnEpoch = Callable[[int, Row], None]
 
 
 class History:
@@ -16,12 +17,12 @@ class History:
 
     Args:
         evaluator: the engine that validates; its metrics join the trainer's in one row.
-        on_row: what to call with each row as soon as it is there.
+        listeners: what to call with each epoch and its row as soon as it is there, in this order.
     """
 
-    def __init__(self, evaluator: Engine, on_row: Callable[[int, Row], None]) -> None:
+    def __init__(self, evaluator: Engine, *listeners: OnEpoch) -> None:
         self.evaluator = evaluator
-        self.on_row = on_row
+        self.listeners = list(listeners)
         self.rows: list[Row] = []
         self.optimizer: torch.optim.Optimizer | None = None
         self.lr = 0.0
@@ -42,7 +43,8 @@ class History:
             row.update({name: float(value) for name, value in metrics.items()})
         epoch = int(trainer.state.epoch)
         self.rows.append({"epoch": epoch, **row})
-        self.on_row(epoch, row)
+        for listener in self.listeners:
+            listener(epoch, row)
 
     def best(self) -> Row:
         """The row of the best epoch by validation IoU, the first of equals."""

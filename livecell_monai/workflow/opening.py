@@ -13,7 +13,8 @@ from ruamel.yaml.error import YAMLError
 
 from livecell_monai.errors import BundleError, SettingError
 
-PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run")  # set by whoever opens the bundle, not by the user
+# set by whoever opens the bundle, not by the user
+PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run", "on_epoch")
 EITHER = (
     "working_size",
     "pos_weight",
@@ -36,7 +37,7 @@ def open_bundle(
     bundle: str | Path,
     configs: Sequence[str],
     settings: Mapping[str, Any] | None = None,
-    paths: Mapping[str, str | list[str]] | None = None,
+    paths: Mapping[str, Any] | None = None,
     overlays: Sequence[str] = (),
     run_id: str = "run",
     workflow_type: str = "infer",
@@ -60,12 +61,12 @@ def open_bundle(
     files = [_config_file(root, name) for name in configs]
     known = read_settings(files)
     for name, value in (settings or {}).items():
-        _refuse_bad_setting(f"--set {name}", name, value, known)
+        refuse_bad_setting(f"--set {name}", name, value, known)
     for overlay in overlays:
         files.append(_config_file(root, overlay))
         # what is no setting would not be found again in the bundle that training leaves
         for name, value in _load([files[-1]]).items():
-            _refuse_bad_setting(f"{files[-1]}: {name}", name, value, known)
+            refuse_bad_setting(f"{files[-1]}: {name}", name, value, known)
     with warnings.catch_warnings():
         # MONAI warns on every run that configs are code; SECURITY.md says so once
         warnings.simplefilter("ignore")
@@ -135,7 +136,18 @@ def _config_file(root: Path, name: str) -> Path:
     return path.resolve()
 
 
-def _refuse_bad_setting(where: str, name: str, value: Any, known: Mapping[str, Any]) -> None:
+def refuse_bad_setting(where: str, name: str, value: Any, known: Mapping[str, Any]) -> None:
+    """Refuse a setting that the bundle does not have, or a value of another kind than the bundle's own.
+
+    Args:
+        where: what the message begins with.
+        name: of the setting.
+        value: of the setting.
+        known: the bundle's own settings with their values.
+
+    Raises:
+        SettingError: where it is so.
+    """
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise SettingError(

@@ -23,7 +23,7 @@ from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Sample
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.export import WEIGHTS, package_versions, write_bundle
-from livecell_monai.workflow.history import History
+from livecell_monai.workflow.history import History, OnEpoch
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.weights import load_weights
@@ -69,6 +69,7 @@ class TrainingSession:
         describe: called with the facts of the run; gives the model card as Markdown.
         plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
         unlabelled_images: number of images that it learned from without their labels.
+        on_epoch: called with each epoch and its metrics, after the tracker; what it raises ends the training.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class TrainingSession:
         describe: Callable[..., str],
         plan: str | None = None,
         unlabelled_images: int = 0,
+        on_epoch: OnEpoch | None = None,
     ) -> None:
         self.trainer = trainer
         self.evaluator = evaluator
@@ -105,6 +107,7 @@ class TrainingSession:
         self.describe = describe
         self.plan = None if plan is None else Path(plan)
         self.unlabelled_images = unlabelled_images
+        self.on_epoch = on_epoch
 
     def run(self) -> dict[str, Any]:
         """Train, and leave a complete bundle.
@@ -116,6 +119,8 @@ class TrainingSession:
         started = time.monotonic()
         with self.tracker.start(self._parameters(), hashes, self.data_name) as run:
             history = History(self.evaluator, run.log_epoch)
+            if self.on_epoch is not None:
+                history.listeners.append(self.on_epoch)
             history.attach(self.trainer)
             self.trainer.run()
             if self.settings["keep"] == "last":

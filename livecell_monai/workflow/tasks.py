@@ -3,7 +3,8 @@
 import logging
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
 from livecell_monai.workflow.compiling import Timing, probe
+from livecell_monai.workflow.history import OnEpoch
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 from livecell_monai.workflow.progress import close_bars
 
@@ -42,6 +44,7 @@ def train(
     started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
     parent_run: str | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
@@ -54,6 +57,7 @@ def train(
         started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
         unlabelled: files, folders or globs of images without labels to learn from as well.
         parent_run: id of the MLflow run that this one is nested under; None for none.
+        on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -61,18 +65,42 @@ def train(
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
-    _refuse_recipe(recipe)
+    if recipe == "original" and unlabelled:
+        raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
+    with _recipe(data, overlays, settings, recipe) as (file, layers):
+        handed = {"plan": file, "parent_run": parent_run, "on_epoch": on_epoch}
+        return _run(_open_training(data, output, layers, settings, started, unlabelled, **handed))  # type: ignore[no-any-return]
+
+
+def resolve_settings(
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
+) -> dict[str, Any]:
+    """Every setting with the value that `train` would take from configs, plan, overlays and settings.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule.
+    """
+    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    with _recipe(data, overlays, settings, recipe) as (_, layers):
+        parser = _open_training(data, "unused", layers, settings).parser
+        return {name: parser[name] for name in known}
+
+
+@contextmanager
+def _recipe(
+    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str
+) -> Iterator[tuple[str | None, list[str]]]:
+    """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them."""
+    if recipe not in RECIPES:
+        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
     if recipe == "original":
-        if unlabelled:
-            raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-        return _run(_open_training(data, output, ["original", *overlays], settings, started, parent_run=parent_run))  # type: ignore[no-any-return]
+        yield None, ["original", *overlays]
+        return
     choices, head = plan(data, overlays, settings)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "plan.yaml"
+        file = str(Path(folder) / "plan.yaml")
         write_plan(file, choices, head)
-        # what overlays and settings say stands over the plan
-        workflow = _open_training(data, output, [str(file), *overlays], settings, started, str(file), unlabelled, parent_run)
-        return _run(workflow)  # type: ignore[no-any-return]
+        yield file, [file, *overlays]  # what overlays and settings say stands over the plan
 
 
 def check_training(
@@ -83,14 +111,8 @@ def check_training(
     Raises:
         LiveCellError: where the data or a setting breaks a rule.
     """
-    _refuse_recipe(recipe)
-    own = ["original"] if recipe == "original" else []
-    _open_training(data, "unused", [*own, *overlays], settings).parser.get_parsed_content("settings_hold")
-
-
-def _refuse_recipe(recipe: str) -> None:
-    if recipe not in RECIPES:
-        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
+    with _recipe(data, overlays, settings, recipe) as (_, layers):
+        _open_training(data, "unused", layers, settings).parser.get_parsed_content("settings_hold")
 
 
 def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
@@ -136,17 +158,15 @@ def _open_training(
     overlays: Sequence[str],
     settings: Mapping[str, Any] | None,
     started: float | None = None,
-    plan: str | None = None,
     unlabelled: Sequence[str | Path] = (),
-    parent_run: str | None = None,
+    **handed: Any,
 ) -> Any:
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),
         "output_dir": str(Path(output).resolve()),
         "started": time.monotonic() if started is None else started,
-        "plan": plan,
-        "parent_run": parent_run,
         "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
+        **handed,
     }
     return open_bundle(
         find_template(), ["inference", "train"], settings, paths, overlays, run_id="training", workflow_type="train"

@@ -153,7 +153,7 @@ class TestGoingOn:
     def test_a_record_that_is_none_is_refused(self, folder, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match="must be the record of such a study, it is not"):
+        with pytest.raises(DataError, match="must be the record of a cross-validation, it is not"):
             cross_validate(folder, tmp_path / "out", settings=TINY)
 
     def test_a_folder_with_something_else_in_it_is_refused_and_left(self, folder, tmp_path):
@@ -254,7 +254,7 @@ def test_epochs_are_those_whose_mean_is_best(histories, epochs):
 @pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("patience", 3)])
 def test_nothing_may_be_chosen_by_what_is_scored(folder, tmp_path, name, value):
     with pytest.raises(
-        SettingError, match=f"setting {name} must be left as it is where images are held out to be scored, got {value!r}"
+        SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
         cross_validate(folder, tmp_path / "out", settings={**TINY, name: value})
     assert not (tmp_path / "out").exists()

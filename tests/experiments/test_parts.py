@@ -9,12 +9,15 @@ from livecell_monai.data.folds import make_folds
 from livecell_monai.errors import LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
+from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import NAMES, SURFACE
 
 
 @pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("split", "none"), ("patience", 3)])
 def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
-    with pytest.raises(SettingError, match=f"setting {name} must be left as it is where images are held out.*got {value!r}"):
+    with pytest.raises(
+        SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
+    ):
         Training((), {name: value}, "planned").check(folder)
     Training((), {"keep": "last", "split": "auto", "lr": 1.0}, "planned").check(folder)
 
@@ -68,12 +71,12 @@ class TestPart:
 
     def test_is_done_once_and_only_whole(self, folder, tmp_path, calls):
         (first, *_) = folds = make_folds(list_samples(folder, "train"))
-        training = Training((), {}, "planned")
+        training, run = Training((), {}, "planned"), TrackedRun(None, "parent")
         with pytest.raises(KeyboardInterrupt):
-            run_part(first, tmp_path, training, "parent")
+            run_part(first, tmp_path, training, run)
         assert not (tmp_path / "fold_1").exists()
-        assert run_part(first, tmp_path, training, "parent") is True
-        assert run_part(first, tmp_path, training, "parent") is False
+        assert run_part(first, tmp_path, training, run) is True
+        assert run_part(first, tmp_path, training, run) is False
         assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
         (row,) = read_rows(tmp_path, folds[:1])
         assert (row["fold"], row["image"]) == ("fold_1", "a")

@@ -76,13 +76,8 @@ class TestTracker:
         result = train_small(folder, tmp_path / "model", seed=4)
         assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch", "epoch", "result"]
         assert notebook.end == "finished"
-        assert notebook.options == {
-            "uri": "auto",
-            "experiment": "livecell",
-            "run_name": "auto",
-            "enabled": False,
-            "parent": None,
-        }
+        own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False, "parent": None}
+        assert notebook.options == own
 
         _, settings, data, name = notebook.told[1]
         unsaid = {"track", "show_progress"}

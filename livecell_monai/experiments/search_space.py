@@ -1,0 +1,209 @@
+"""The search space of a sweep: what each trial may set, read from YAML and checked to its ends before any work is done."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.study_folder import ASIDE
+from livecell_monai.network import SegmentationLoss, UNet
+from livecell_monai.plan import refuse_out_of_range
+from livecell_monai.workflow.opening import find_template, read_settings, refuse_bad_setting
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+WIDTH, STRENGTH = "width", "strength"
+MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # 0 changes nothing
+RAISED = ("gamma", "contrast", "stretch")  # 1 changes nothing. Zoom is left to the plan: it follows from the cells' sizes
+CHANNELS = 4  # numbers of channels are multiples of this
+#: what trials are compared by, or what is none of the method's: with these, scores would be of different things
+COMPARED_BY = ("keep", "patience", "split", "validation_fraction", "guard", "seed", "minutes", "epochs", "samples_per_epoch")
+NOT_THE_METHOD = (*ASIDE, "accelerator", "compile", "overwrite", "write_probability", "write_overlay")
+OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride")
+KEYS = ("low", "high", "step", "log", "choices")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The values of one name: between two ends, or one of several.
+
+    Attributes:
+        low: least value; None where there are choices.
+        high: greatest value; None where there are choices.
+        step: distance between values; None for any.
+        log: whether values are drawn evenly by factors.
+        whole: whether values are whole numbers.
+        choices: what to choose from; empty where there are ends.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def suggest(self, trial: "Trial", name: str) -> Any:
+        """A value for a trial; Optuna keeps a choice that is a list by its JSON."""
+        if self.low is None or self.high is None:
+            label = trial.suggest_categorical(name, [_label(choice) for choice in self.choices])
+            return next(choice for choice in self.choices if _label(choice) == label)
+        if self.whole:
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
+        return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
+
+    def ends(self) -> list[Any]:
+        """The values that must work for all to work."""
+        return list(self.choices) if self.low is None else [self.low, self.high]
+
+    def holds(self, value: Any) -> bool:
+        """Whether a trial may have this value."""
+        if self.low is None or self.high is None:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high and self.step is None
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep may try.
+
+    Attributes:
+        entries: by name of the setting, or `width` and `strength`.
+        fixed: names that were taken out, for they are given.
+    """
+
+    entries: dict[str, Entry]
+    fixed: tuple[str, ...] = ()
+
+    def suggest(self, trial: "Trial") -> dict[str, Any]:
+        """A value for each name."""
+        return {name: entry.suggest(trial, name) for name, entry in self.entries.items()}
+
+    def usual(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """What a training without a sweep would have, as far as the space holds it, as Optuna keeps it."""
+        values = {**base, WIDTH: 1.0, STRENGTH: 1.0}
+        return {name: _label(values[name]) for name, entry in self.entries.items() if entry.holds(values[name])}
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {name: vars(entry) | {"choices": list(entry.choices)} for name, entry in self.entries.items()}
+
+
+def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
+    """Read a search space.
+
+    Args:
+        path: a YAML file; None for the bundle's own.
+        given: settings that are given, and so taken out of the space.
+
+    Raises:
+        SettingError: where the file cannot be read, an entry breaks a rule, or none is left.
+    """
+    file = find_template() / "configs" / "sweep.yaml" if path is None else Path(path)
+    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    entries = {name: _read_entry(f"{file}: {name}", name, entry, known) for name, entry in _load(file).items()}
+    covered = {WIDTH: ("filters",), STRENGTH: (*MULTIPLIED, *RAISED)}
+    for name, parts in covered.items():
+        both = [part for part in parts if part in entries]
+        if name in entries and both:
+            raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; take one of them out")
+    taken = set(given or {})
+    fixed = tuple(name for name in entries if taken.issuperset(covered.get(name, (name,))))
+    left = {name: entry for name, entry in entries.items() if name not in fixed}
+    if not left:
+        raise SettingError(f"{file}: the search space must have an entry that --set does not fix, there is none; add one")
+    return Space(left, fixed)
+
+
+def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse the first end of the space that no training could start with.
+
+    Args:
+        space: the space.
+        base: every setting as a training without a sweep would have it.
+        given: settings that are fixed.
+
+    Raises:
+        SettingError: the setting, its rule and its value.
+    """
+    multiple = UNet(**{name: base[name] for name in OF_NETWORK}).multiple
+    for name, entry in space.entries.items():
+        for value in entry.ends():
+            settings = {**base, **to_settings({name: value}, base, given)}
+            if name in OF_NETWORK:
+                multiple = UNet(**{part: settings[part] for part in OF_NETWORK}).multiple
+            if name == "loss":
+                SegmentationLoss(value)
+            refuse_out_of_range(settings, multiple)
+
+
+def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that values of the space stand for.
+
+    Args:
+        values: by name of the space.
+        base: every setting as a training without a sweep would have it.
+        given: settings that are fixed, and so no factor changes.
+    """
+    settings = dict(values)
+    if (width := settings.pop(WIDTH, None)) is not None:
+        settings["filters"] = [max(CHANNELS, CHANNELS * round(width * count / CHANNELS)) for count in base["filters"]]
+    if (strength := settings.pop(STRENGTH, None)) is not None:
+        settings |= {name: round(strength * base[name], 4) for name in MULTIPLIED if name not in given}
+        settings |= {name: round(base[name] ** strength, 4) for name in RAISED if name not in given}
+    return settings
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:160]
+        raise SettingError(f"{file}: the search space must be a YAML file, it cannot be read: {reason}; mend it") from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; mend it")
+    return content
+
+
+def _read_entry(where: str, name: str, entry: Any, known: Mapping[str, Any]) -> Entry:
+    if name in COMPARED_BY or name in NOT_THE_METHOD:
+        raise SettingError(f"{where}: must not be searched, trials are to be compared by the same; give it by --set instead")
+    own = {**known, WIDTH: 1.0, STRENGTH: 1.0}
+    if not isinstance(entry, dict) or not set(entry) <= set(KEYS) or ("choices" in entry) == ("low" in entry):
+        raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
+    if "choices" in entry:
+        choices = entry["choices"]
+        if set(entry) != {"choices"} or not isinstance(choices, list) or not choices:
+            raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
+        read = Entry(choices=tuple(choices))
+    else:
+        read = _read_range(where, entry, whole=type(own.get(name)) is int)
+    for value in read.ends():
+        refuse_bad_setting(where, name, value, own)
+        if name in (WIDTH, STRENGTH) and not (0 < value < 10 or (name == STRENGTH and value == 0)):
+            raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
+    return read
+
+
+def _read_range(where: str, entry: Mapping[str, Any], whole: bool) -> Entry:
+    low, high, step, log = entry["low"], entry.get("high"), entry.get("step"), entry.get("log", False)
+    numbers = [low, high, *([] if step is None else [step])]
+    kind = int if whole else int | float
+    if not all(isinstance(number, kind) and not isinstance(number, bool) for number in numbers) or not low < high:
+        words = "whole numbers" if whole else "numbers"
+        raise SettingError(f"{where}: low and high must be {words}, the lower one first, got {dict(entry)!r}; correct it")
+    if not isinstance(log, bool) or (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
+        raise SettingError(
+            f"{where}: log must be true or false, for values above 0 without step, got {dict(entry)!r}; correct it"
+        )
+    return Entry(low=low, high=high, step=step, log=log, whole=whole)
+
+
+def _label(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value

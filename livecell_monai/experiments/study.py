@@ -1,0 +1,153 @@
+"""An Optuna study: the storage that processes and machines share, who joins it, how it draws, prunes and weighs settings."""
+
+import logging
+import sqlite3
+import textwrap
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from filelock import FileLock
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.study_folder import refuse_other
+
+HEARTBEAT_S = 10  # seconds between the signs of life of a running trial
+GRACE_S = 60  # seconds without one after which a trial is taken for dead, and trained again
+JOIN_S = 30.0  # seconds that the process that makes a study has to say what it is of
+AT_RANDOM = 4  # trials before the sampler follows what came out, and before any is pruned
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Optuna without its own log, and without its notes that heartbeats are experimental."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    for name in ("alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def open_storage(url: str) -> RDBStorage:
+    """The database of studies, its tables made where there are none.
+
+    Args:
+        url: as SQLAlchemy takes it: sqlite:///PATH, postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.
+
+    Raises:
+        SettingError: where it cannot be opened.
+    """
+    shown = "a URL"
+    try:
+        parsed = make_url(url)
+        shown = parsed.render_as_string(hide_password=True)
+        if not parsed.drivername.startswith("sqlite"):
+            return _open_database(url, {"pool_pre_ping": True})
+        path = Path(parsed.database or ":memory:")
+        if path.name == ":memory:" or not path.parent.is_dir():
+            raise FileNotFoundError("a file in a folder that exists is needed")
+        # two processes that make the tables at once break each other; another trial may write for a while
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            return _open_database(url, {"connect_args": {"timeout": 60}})
+    except (SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error.__cause__ or error) or type(error).__name__, 200, placeholder=" ...")
+        raise SettingError(
+            f"--storage must be a database that answers, got {shown}: {reason}; start or correct it, or leave --storage out"
+        ) from error
+
+
+def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
+    return RDBStorage(
+        url,
+        engine_kwargs=options,
+        heartbeat_interval=HEARTBEAT_S,
+        grace_period=GRACE_S,
+        # a trial whose process has died waits to be trained again, by whoever comes first, with the same settings
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+    )
+
+
+def join_study(
+    storage: RDBStorage, name: str, asked: Mapping[str, Any], first: Mapping[str, Any]
+) -> tuple[optuna.Study, str | None]:
+    """The study of a name, made where there is none.
+
+    Args:
+        storage: the database.
+        name: of the study.
+        asked: what the study is of; another process joins only with the same.
+        first: the values of its first trial.
+
+    Returns:
+        The study, and the id of the run that it is noted under: None where the caller is the one to open that and note it
+        under `parent_run`.
+
+    Raises:
+        LiveCellError: where the study is of something else.
+    """
+    try:
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    except optuna.exceptions.DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=storage)
+        if (parent := _wait_for_parent(study, name)) is not None:
+            refuse_other(f"study {name}", "a sweep", study.user_attrs["asked"], asked, "name another by --study")
+            return study, parent
+    study.set_user_attr("asked", dict(asked))
+    study.enqueue_trial(dict(first), skip_if_exists=True)
+    return study, None
+
+
+def _wait_for_parent(study: optuna.Study, name: str) -> str | None:
+    until = time.monotonic() + JOIN_S
+    while "parent_run" not in study.user_attrs:
+        if "asked" not in study.user_attrs and study.get_trials(deepcopy=False):
+            raise SettingError(f"study {name}: must be that of a sweep, it is not; name another by --study")
+        if time.monotonic() > until:
+            return None  # whoever made it has died on the way
+        time.sleep(0.2)
+    return str(study.user_attrs["parent_run"])
+
+
+def build_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """What draws the settings of a trial: by its number, so that no two processes, and no second start, draw the same."""
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    # one setting at a time: drawn together they would be drawn before the trial has its number
+    return optuna.samplers.TPESampler(seed=own, n_startup_trials=AT_RANDOM, multivariate=False, constant_liar=True)
+
+
+def build_pruner(epochs: int) -> optuna.pruners.BasePruner:
+    """What ends a trial that lies below the median of the others at the same epoch, after a third of its epochs."""
+    return optuna.pruners.MedianPruner(n_startup_trials=AT_RANDOM, n_warmup_steps=max(1, epochs // 3))
+
+
+def trials_by_state(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """The trials in one of these states, by number."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in states]
+
+
+def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
+    """The share of each setting in what makes the complete trials differ, the greatest first; empty where they do not tell.
+
+    Source: fANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014, as Optuna has it.
+    """
+    complete = trials_by_state(study, TrialState.COMPLETE)
+    if len({trial.value for trial in complete}) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in shares.items()}

@@ -1,0 +1,147 @@
+"""The search space: read, checked to its ends, and made settings of a training."""
+
+import re
+
+import optuna
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.search_space import check_space, read_space, to_settings
+from livecell_monai.workflow.opening import find_template, read_settings
+
+CONFIGS = find_template() / "configs"
+
+
+@pytest.fixture(scope="module")
+def base():
+    return read_settings([CONFIGS / f"{name}.yaml" for name in ("inference", "train")])
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a search space and gives its path."""
+
+    def write(text):
+        path = tmp_path / "space.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def drawn(space, count=20):
+    """Values of as many trials."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    return [space.suggest(study.ask()) for _ in range(count)]
+
+
+class TestTheBundlesOwn:
+    def test_holds_what_a_sweep_is_for(self):
+        assert set(read_space().entries) == {"lr", "dropout", "batch_size", "loss", "width", "strength"}
+
+    def test_every_end_of_it_works_with_every_recipe(self, base):
+        original = read_settings([CONFIGS / f"{name}.yaml" for name in ("inference", "train", "original")])
+        check_space(read_space(), base, {})
+        check_space(read_space(), original, {})
+
+    def test_holds_the_settings_of_a_training_without_a_sweep(self, base):
+        usual = read_space().usual(base)
+        assert usual == {name: base[name] for name in ("lr", "dropout", "batch_size", "loss")} | {"width": 1, "strength": 1}
+
+    def test_every_entry_has_a_comment(self):
+        lines = (CONFIGS / "sweep.yaml").read_text(encoding="utf-8").splitlines()
+        assert all("  # " in line for line in lines if line and not line.startswith("#"))
+
+
+class TestValues:
+    def test_lie_between_the_ends_and_are_of_their_kind(self, written):
+        text = "lr: {low: 0.001, high: 0.1, log: true}\nviews: {low: 1, high: 8, step: 7}\npercentiles: "
+        space = read_space(written(text + "{choices: [[0.1, 99.9], [2.0, 98.0]]}"))
+        values = drawn(space)
+        assert all(0.001 <= value["lr"] <= 0.1 for value in values)
+        assert sum(value["lr"] < 0.01 for value in values) > 4  # evenly by factors: nearly none below otherwise
+        assert {value["views"] for value in values} == {1, 8}
+        assert [0.1, 99.9] in [value["percentiles"] for value in values]
+        assert all(isinstance(value["percentiles"], list) for value in values)
+
+    def test_a_whole_number_is_a_float_where_the_setting_is_one(self, written):
+        values = drawn(read_space(written("dropout: {low: 0, high: 1}")))
+        assert any(0 < value["dropout"] < 1 for value in values)
+
+    def test_what_is_given_is_taken_out(self):
+        space = read_space(None, {"lr": 0.01, "filters": [8, 16], "noise": 0.1})
+        assert set(space.entries) == {"dropout", "batch_size", "loss", "strength"}
+        assert space.fixed == ("lr", "width")
+
+    def test_width_is_a_factor_on_the_channels(self, base):
+        assert to_settings({"width": 0.5}, base, {}) == {"filters": [8, 16, 32, 64, 128]}
+        assert to_settings({"width": 0.1}, {"filters": [8, 20]}, {}) == {"filters": [4, 4]}
+
+    def test_strength_of_1_changes_nothing_and_of_0_takes_all_away(self, base):
+        same = to_settings({"strength": 1.0}, base, {})
+        assert same == {name: base[name] for name in same}
+        none = to_settings({"strength": 0.0}, base, {})
+        neutral = {name: 1.0 if base[name] > 1 and name != "blur" else 0.0 for name in none}
+        assert none == neutral
+        assert {"noise", "gamma", "brightness"} <= set(none)
+
+    def test_strength_leaves_what_is_given_alone(self, base):
+        assert "noise" not in to_settings({"strength": 0.5}, base, {"noise": 0.2})
+        assert to_settings({"strength": 0.5}, base, {"noise": 0.2})["brightness"] == pytest.approx(base["brightness"] / 2)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("lr: {low: 0.1, high: 0.001}", "lr: low and high must be numbers, the lower one first"),
+            ("batch_size: {low: 2.5, high: 8}", "batch_size: low and high must be whole numbers"),
+            ("lr: {low: 0, high: 0.1, log: true}", "lr: log must be true or false, for values above 0"),
+            ("lr: {low: 0.1}", "lr: low and high must be numbers"),
+            ("lr: 0.1", "lr: must have low and high"),
+            ("lr: {low: 0.1, high: 0.2, chioces: [1]}", "lr: must have low and high"),
+            ("lr: {low: 0.1, high: 0.2, choices: [0.1]}", "lr: must have low and high"),
+            ("loss: {choices: []}", "loss: choices must be a list of one value or more"),
+            ("loss: {choices: [1]}", "loss: the value must be of the kind of the bundle's own"),
+            ("learning_rate: {low: 0.1, high: 0.2}", "learning_rate: the setting must be one of the bundle's"),
+            ("loss: {choices: ['$1 / 0']}", "loss: the value must not begin with $"),
+            ("split: {choices: [auto, original]}", "split: must not be searched"),
+            ("track: {choices: [true, false]}", "track: must not be searched"),
+            ("width: {low: 0, high: 1}", "width: a factor must be above 0"),
+            (
+                "strength: {low: 0, high: 1}\nnoise: {low: 0.0, high: 0.2}",
+                "strength must stand alone, noise is a part of it",
+            ),
+            ("", "the search space must be a mapping of settings"),
+            ("{}", "the search space must have an entry"),
+            ("lr: [", "the search space must be a YAML file, it cannot be read"),
+        ],
+    )
+    def test_of_a_file(self, written, text, words):
+        with pytest.raises(SettingError, match=re.escape(words)) as caught:
+            read_space(written(text))
+        assert "\n" not in str(caught.value)
+
+    def test_of_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(
+            SettingError, match=r"none\.yaml: the search space must be a YAML file, it cannot be read: No such"
+        ):
+            read_space(tmp_path / "none.yaml")
+
+    def test_of_a_space_with_nothing_left(self, written):
+        with pytest.raises(SettingError, match="must have an entry that --set does not fix, there is none"):
+            read_space(written("lr: {low: 0.1, high: 0.2}"), {"lr": 0.1})
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("dropout: {low: 0.0, high: 1.0}", "dropout"),
+            ("lr: {low: -0.1, high: 0.1}", "setting lr must be above 0"),
+            ("loss: {choices: [dice_bce, dise]}", "setting loss must be one of bce, dice_bce, focal, got 'dise'"),
+            ("batch_size: {low: 0, high: 8}", "setting batch_size must be a whole number of 1 or more, got 0"),
+            ("patch_size: {choices: [[64, 64], [100, 64]]}", "setting patch_size must be [Y, X] in pixels, multiples of"),
+        ],
+    )
+    def test_of_an_end_that_no_training_can_start_with(self, written, base, text, words):
+        with pytest.raises(SettingError, match=re.escape(words)):
+            check_space(read_space(written(text)), base, {})

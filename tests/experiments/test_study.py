@@ -1,0 +1,139 @@
+"""The study: who makes it, who joins it, what a trial draws and when it is pruned."""
+
+import threading
+
+import optuna
+import pytest
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments import study as module
+from livecell_monai.experiments.study import (
+    build_pruner,
+    build_sampler,
+    join_study,
+    measure_importance,
+    open_storage,
+    quiet_optuna,
+)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    with quiet_optuna():
+        yield open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+class TestStorage:
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("study.db", "got a URL: Could not parse"),
+            (
+                "sqlite:////no/such/folder/study.db",
+                r"got sqlite:////no/such/folder/study\.db: a file in a folder that exists is needed",
+            ),
+            ("sqlite://", "got sqlite://: a file in a folder"),
+            ("postgresql+nodriver://ada:secret@127.0.0.1/x", r"ada:\*\*\*@127\.0\.0\.1/x: "),
+        ],
+    )
+    def test_that_does_not_answer_is_one_line_without_the_password(self, url, words):
+        with (
+            quiet_optuna(),
+            pytest.raises(SettingError, match=f"--storage must be a database that answers, .*{words}") as caught,
+        ):
+            open_storage(url)
+        assert "\n" not in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+    def test_that_is_no_database(self, tmp_path):
+        (tmp_path / "study.db").write_text("no database " * 100)
+        with quiet_optuna(), pytest.raises(SettingError, match="file is not a database"):
+            open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+
+    def test_optuna_speaks_again_afterwards(self):
+        before = optuna.logging.get_verbosity()
+        with quiet_optuna():
+            assert optuna.logging.get_verbosity() > before
+        assert optuna.logging.get_verbosity() == before
+
+
+class TestJoining:
+    def test_the_first_makes_it_and_the_second_waits_for_the_run(self, storage):
+        study, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
+        assert parent is None
+        later = threading.Timer(0.5, study.set_user_attr, ("parent_run", "run-1"))
+        later.start()
+        joined, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
+        later.join()
+        assert parent == "run-1"
+        assert len(joined.trials) == 1
+        assert joined.trials[0].system_attrs["fixed_params"] == {"lr": 0.1}
+
+    def test_one_of_another_question_is_refused(self, storage):
+        study, _ = join_study(storage, "one", {"data": "abc"}, {})
+        study.set_user_attr("parent_run", "")
+        with pytest.raises(
+            DataError, match="study one: a sweep goes on only as it began, data differ; name another by --study"
+        ):
+            join_study(storage, "one", {"data": "abd"}, {})
+
+    def test_one_that_is_no_sweep_is_refused(self, storage):
+        optuna.create_study(study_name="theirs", storage=storage).add_trial(optuna.create_trial(value=0.5))
+        with pytest.raises(SettingError, match="study theirs: must be that of a sweep, it is not"):
+            join_study(storage, "theirs", {}, {})
+
+    def test_one_whose_maker_died_is_taken_over(self, storage, monkeypatch):
+        monkeypatch.setattr(module, "JOIN_S", 0.3)
+        join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
+        study, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
+        assert parent is None
+        assert len(study.trials) == 1
+
+
+class TestDrawing:
+    def draw(self, number, seed=0):
+        study = optuna.create_study(sampler=build_sampler(seed, number))
+        return study.ask().suggest_float("lr", 0, 1)
+
+    def test_hangs_on_seed_and_number_alone(self):
+        with quiet_optuna():
+            assert self.draw(3) == self.draw(3)
+            assert len({self.draw(3), self.draw(4), self.draw(3, seed=1)}) == 3
+
+
+class TestPruning:
+    @pytest.mark.parametrize(("epochs", "step", "pruned"), [(9, 3, True), (9, 2, False), (1, 1, True)])
+    def test_after_a_third_of_the_epochs(self, epochs, step, pruned):
+        with quiet_optuna():
+            study = optuna.create_study(direction="maximize", pruner=build_pruner(epochs))
+            for _ in range(4):
+                trial = study.ask()
+                for epoch in (1, 2, 3):
+                    trial.report(0.8, epoch)
+                study.tell(trial, 0.8)
+            bad, good = study.ask(), study.ask()
+            bad.report(0.1, step)
+            good.report(0.9, step)
+            assert (bad.should_prune(), good.should_prune()) == (pruned, False)
+
+
+class TestImportance:
+    def study(self, value):
+        distributions = {name: optuna.distributions.FloatDistribution(0, 1) for name in ("matters", "idle")}
+        study = optuna.create_study()
+        for index in range(12):
+            params = {"matters": index / 12, "idle": (5 * index % 12) / 12}
+            study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value(params)))
+        return study
+
+    def test_finds_what_matters(self):
+        with quiet_optuna():
+            found = measure_importance(self.study(lambda params: params["matters"]), 0)
+        assert next(iter(found)) == "matters"
+        assert found["matters"] > 0.8
+        assert sum(found.values()) == pytest.approx(1)
+
+    def test_is_not_told_where_trials_are_alike_or_missing(self):
+        with quiet_optuna():
+            assert measure_importance(self.study(lambda params: 0.5), 0) == {}
+            assert measure_importance(optuna.create_study(), 0) == {}
