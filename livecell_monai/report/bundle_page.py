@@ -53,7 +53,7 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
         BundleError: where it is no bundle that was trained.
     """
     from livecell_monai.workflow.opening import read_settings
-    from livecell_monai.workflow.session import SPLITS
+    from livecell_monai.workflow.split_words import SPLITS
 
     configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
     for path in (*configs, bundle / "configs" / "metadata.json"):

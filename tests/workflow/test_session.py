@@ -15,7 +15,7 @@ from livecell_monai.metrics import score_mask
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.report import training as report
 from livecell_monai.workflow.opening import find_template, open_bundle
-from livecell_monai.workflow.session import SPLITS, TrainingSession
+from livecell_monai.workflow.session import TrainingSession
 
 
 class Notebook:
@@ -168,12 +168,6 @@ def test_where_minutes_are_few_fewer_test_images_are_predicted(tmp_path, monkeyp
         data = write_folder(tmp_path / f"data_{number}", test=7)
         train_small(data, tmp_path / f"model_{number}", epochs=1, minutes=minutes)
     assert drawn == [3 + 6, 3 + 2]
-
-
-def test_every_split_has_its_words():
-    from livecell_monai.data.split import MODES
-
-    assert set(SPLITS) == {*MODES, "given"} - {"auto"}
 
 
 def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_complete(tmp_path):
