@@ -37,6 +37,7 @@ UNINTERESTING = (
     "experiment",
     "run_name",
 )  # how they begin
+NOTED_BY_TRAININGS = "split_used"
 PAGE = 1000  # runs that MLflow is asked for at once
 
 
@@ -131,11 +132,21 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """The settings in which the runs differ, sorted; a folder that tells of no settings has no say."""
+    """The settings in which the runs differ, sorted.
+
+    A training notes every setting, so that one which it lacks differs; a cross-validation notes what it was given alone, and
+    is set against trainings by that.
+    """
     told = [run.settings for run in runs if run.settings]
+    kinds = [[settings for settings in told if (NOTED_BY_TRAININGS in settings) is is_whole] for is_whole in (True, False)]
+
+    def differs(name: str) -> bool:
+        within = any(len({settings.get(name, "") for settings in kind}) > 1 for kind in kinds)
+        return within or len({settings[name] for settings in told if name in settings}) > 1
+
     # `split` may be auto: `split_used` says what came of it
     names = {name for settings in told for name in settings if not name.startswith(UNINTERESTING) and name != "split"}
-    return sorted(name for name in names if len({settings.get(name, "") for settings in told}) > 1)
+    return sorted(filter(differs, names))
 
 
 def _refuse_unknown(metric: str) -> None:

@@ -280,6 +280,14 @@ class TestDifferences:
     def test_a_setting_that_one_run_lacks_differs(self):
         assert find_differences([self.run_of(seed=0), self.run_of(seed=0, guard=16)]) == ["guard"]
 
+    def test_a_cross_validation_is_set_against_trainings_by_what_it_was_given(self):
+        trainings = [self.run_of(seed=0, lr=1, guard=16, split_used="region") for _ in range(2)]
+        plain, other = self.run_of(number_of_folds=3, lr=1), self.run_of(number_of_folds=3, lr=2)
+        assert find_differences([*trainings, plain]) == []
+        assert find_differences([*trainings, other]) == ["lr"]
+        assert find_differences([*trainings, plain, self.run_of(number_of_folds=3)]) == ["lr"]
+        assert find_differences([*trainings, self.run_of(seed=0, lr=1, split_used="region"), plain]) == ["guard"]
+
     def test_a_folder_that_tells_of_no_settings_has_no_say(self):
         assert find_differences([self.run_of(seed=0), self.run_of()]) == []
 
