@@ -14,6 +14,7 @@ import numpy as np
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.compared_folder import read_folder
 from livecell_monai.experiments.compared_run import (
+    CROSS_VALIDATION,
     LOSS,
     METRICS,
     ComparedRun,
@@ -89,8 +90,11 @@ def list_runs(
             raise SettingError(f"--experiment must be one of the store's ({names}), got {experiment!r}; correct it")
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
     under = Counter(run.parent for run in runs)
-    runs = [replace(run, nested=under[run.id]) for run in runs]
-    ids = {run.id for run in runs}
+    ids, whole = {run.id for run in runs}, {run.id for run in runs if run.split == CROSS_VALIDATION}
+    # each fold is scored on images of its own, whatever its settings say
+    runs = [
+        replace(run, nested=under[run.id], split="fold " + run.name if run.parent in whole else run.split) for run in runs
+    ]
     # a run whose parent is gone would otherwise be seen nowhere
     shown = [run for run in runs if nested or run.parent not in ids]
     if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):

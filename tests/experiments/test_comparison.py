@@ -102,6 +102,15 @@ class TestList:
         assert leak.endswith("not to be compared with the others: leaky")
         assert data == "trained on different data: best (ffffffff); leaky, middle, zero (01234567)"
 
+    def test_folds_are_scored_on_other_images_than_each_other(self, store):
+        client = open_store(store)
+        number = find_experiment(client, store, "livecell")
+        parent = log_run(client, number, "all", number_of_folds=2)
+        for fold in (1, 2):
+            log_run(client, number, f"fold-{fold}", kept={"iou": 0.5}, parent=parent, split_used="given")
+        (line,) = list_runs(store, nested=True).warnings
+        assert line.startswith("scored on different images: fold-")
+
     def test_the_limit_keeps_the_best(self, filled):
         assert names_of(list_runs(filled, limit=2)) == ["best", "leaky"]
 
