@@ -14,6 +14,7 @@ import numpy as np
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.compared_folder import read_folder
 from livecell_monai.experiments.compared_run import (
+    CROSS_VALIDATION,
     LOSS,
     METRICS,
     ComparedRun,
@@ -37,6 +38,7 @@ UNINTERESTING = (
     "experiment",
     "run_name",
 )  # how they begin
+NOTED_BY_TRAININGS = "split_used"
 PAGE = 1000  # runs that MLflow is asked for at once
 
 
@@ -88,8 +90,11 @@ def list_runs(
             raise SettingError(f"--experiment must be one of the store's ({names}), got {experiment!r}; correct it")
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
     under = Counter(run.parent for run in runs)
-    runs = [replace(run, nested=under[run.id]) for run in runs]
-    ids = {run.id for run in runs}
+    ids, whole = {run.id for run in runs}, {run.id for run in runs if run.split == CROSS_VALIDATION}
+    # each fold is scored on images of its own, whatever its settings say
+    runs = [
+        replace(run, nested=under[run.id], split="fold " + run.name if run.parent in whole else run.split) for run in runs
+    ]
     # a run whose parent is gone would otherwise be seen nowhere
     shown = [run for run in runs if nested or run.parent not in ids]
     if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
@@ -131,11 +136,21 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """The settings in which the runs differ, sorted; a folder that tells of no settings has no say."""
+    """The settings in which the runs differ, sorted.
+
+    A training notes every setting, so that one which it lacks differs; a cross-validation notes what it was given alone, and
+    is set against trainings by that.
+    """
     told = [run.settings for run in runs if run.settings]
+    kinds = [[settings for settings in told if (NOTED_BY_TRAININGS in settings) is is_whole] for is_whole in (True, False)]
+
+    def differs(name: str) -> bool:
+        within = any(len({settings.get(name, "") for settings in kind}) > 1 for kind in kinds)
+        return within or len({settings[name] for settings in told if name in settings}) > 1
+
     # `split` may be auto: `split_used` says what came of it
     names = {name for settings in told for name in settings if not name.startswith(UNINTERESTING) and name != "split"}
-    return sorted(name for name in names if len({settings.get(name, "") for settings in told}) > 1)
+    return sorted(filter(differs, names))
 
 
 def _refuse_unknown(metric: str) -> None:

@@ -102,6 +102,15 @@ class TestList:
         assert leak.endswith("not to be compared with the others: leaky")
         assert data == "trained on different data: best (ffffffff); leaky, middle, zero (01234567)"
 
+    def test_folds_are_scored_on_other_images_than_each_other(self, store):
+        client = open_store(store)
+        number = find_experiment(client, store, "livecell")
+        parent = log_run(client, number, "all", number_of_folds=2)
+        for fold in (1, 2):
+            log_run(client, number, f"fold-{fold}", kept={"iou": 0.5}, parent=parent, split_used="given")
+        (line,) = list_runs(store, nested=True).warnings
+        assert line.startswith("scored on different images: fold-")
+
     def test_the_limit_keeps_the_best(self, filled):
         assert names_of(list_runs(filled, limit=2)) == ["best", "leaky"]
 
@@ -279,6 +288,14 @@ class TestDifferences:
 
     def test_a_setting_that_one_run_lacks_differs(self):
         assert find_differences([self.run_of(seed=0), self.run_of(seed=0, guard=16)]) == ["guard"]
+
+    def test_a_cross_validation_is_set_against_trainings_by_what_it_was_given(self):
+        trainings = [self.run_of(seed=0, lr=1, guard=16, split_used="region") for _ in range(2)]
+        plain, other = self.run_of(number_of_folds=3, lr=1), self.run_of(number_of_folds=3, lr=2)
+        assert find_differences([*trainings, plain]) == []
+        assert find_differences([*trainings, other]) == ["lr"]
+        assert find_differences([*trainings, plain, self.run_of(number_of_folds=3)]) == ["lr"]
+        assert find_differences([*trainings, self.run_of(seed=0, lr=1, split_used="region"), plain]) == ["guard"]
 
     def test_a_folder_that_tells_of_no_settings_has_no_say(self):
         assert find_differences([self.run_of(seed=0), self.run_of()]) == []
