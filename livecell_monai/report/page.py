@@ -138,7 +138,7 @@ def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:
     galleries = [
         ("test", "Test images, worst first", [case for case in drawn if case.role == "test" and case.scores]),
         ("validation", "Validation, worst first", [case for case in drawn if case.role == "validation" and case.scores]),
-        ("unlabelled", "Predictions without a truth to compare them with", [case for case in drawn if not case.scores]),
+        ("unlabelled", "Test images, predicted and not scored", [case for case in drawn if not case.scores]),
     ]
     return [gallery for gallery in galleries if gallery[2]]
 

@@ -32,6 +32,8 @@ BUNDLE = {
     "bundle/docs/README.md",
     "bundle/docs/curves.png",
     "bundle/docs/history.csv",
+    "bundle/docs/report.html",
+    "bundle/docs/scores.csv",
     "bundle/docs/validation.png",
     "bundle/models/model.pt",
 }

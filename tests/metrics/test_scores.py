@@ -142,3 +142,12 @@ class TestSet:
     def test_no_image(self):
         with pytest.raises(ValueError, match="a set must have at least one image, got none"):
             summarise_scores([])
+
+
+def test_a_row_of_the_table_has_the_surface_dice_only_where_it_was_measured():
+    from livecell_monai.metrics import tabulate_scores
+
+    row = tabulate_scores("a", Scores(3, 1, 2, 4))
+    assert list(row) == ["image", "iou", "dice", "accuracy", "precision", "recall", "tp", "fp", "fn", "tn"]
+    assert (row["image"], row["iou"], row["tn"]) == ("a", 0.5, 4)
+    assert tabulate_scores("a", Scores(3, 1, 2, 4, 0.25))["surface_dice"] == 0.25

@@ -178,3 +178,5 @@ def test_without_script_everything_is_there(browser, file):
 def test_nothing_sticks_out_at_the_side(browser, file, width, scheme):
     with opened(browser, file, viewport={"width": width, "height": 800}, color_scheme=scheme) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        heights = page.evaluate(f"[...document.querySelectorAll('{ROWS}')].map(row => row.clientHeight)")
+        assert max(heights) < 150  # no word is broken into letters
