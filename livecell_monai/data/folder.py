@@ -14,7 +14,7 @@ from typing import Any
 
 from livecell_monai.data.formats import is_image, stem_of
 from livecell_monai.errors import DataError
-from livecell_monai.sample import BORDER, IMAGE, LABEL, Sample
+from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, Sample
 
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
@@ -53,6 +53,12 @@ def names_role(data: str | Path, role: str) -> bool:
         return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def name_data(data: str | Path) -> str:
+    """What a data folder or datalist is called: its last part, that of a datalist without its ending."""
+    path = Path(data).resolve()
+    return path.stem if path.suffix.lower() == ".json" else path.name
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
@@ -174,9 +180,11 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     for path in paths.values():
         if not path.is_file():
             raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
-    group = fields.get("group")
+    group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be one that a file may bear, got {name!r}; correct it")
     return Sample(
-        name=stem_of(paths[IMAGE]),
+        name=name,
         image=paths[IMAGE],
         label=paths.get(LABEL),
         border=paths.get(BORDER),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from livecell_monai.data.identity import hash_file
 from livecell_monai.data.split import ENOUGH_IMAGES
 from livecell_monai.data.writing import atomic_path
 from livecell_monai.errors import DataError, SettingError
@@ -65,12 +66,26 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
     ]
 
 
+def refuse_twins(samples: Sequence[Sample]) -> None:
+    """Refuse an image that is there twice: one would be trained on, the other held out.
+
+    Raises:
+        DataError: the first such pair.
+    """
+    found: dict[str, Sample] = {}
+    for sample in samples:
+        other = found.setdefault(hash_file(sample.image), sample)
+        if other is not sample:
+            raise DataError(f"{sample.image}: each image must be there once, {other.image} is the same; remove one of them")
+
+
 def write_fold(path: Path, fold: Fold) -> Path:
     """Write a fold as a datalist: what is held out is both what validates and what is scored at the end."""
 
     def entry(sample: Sample) -> dict[str, str]:
         paths = {"image": sample.image, "label": sample.label, "border": sample.border}
-        named = {key: str(file.resolve()) for key, file in paths.items() if file is not None}
+        # by its name in the whole list: in a fold alone its stem may do, and images of two folders would be one
+        named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
         return named if sample.group is None else {**named, "group": sample.group}
 
     held = [entry(sample) for sample in fold.held]
@@ -87,4 +102,9 @@ def _find_group(sample: Sample, pattern: str) -> str:
         raise SettingError(f"--group-pattern must be a regular expression, got {pattern!r}: {error}; correct it") from error
     if match is None:
         raise DataError(f"{sample.image}: the name must match --group-pattern {pattern!r}, it does not; correct one of them")
+    if match.re.groups and match[1] is None:
+        raise DataError(
+            f"{sample.image}: --group-pattern {pattern!r} must find a group in each name, its parenthesis is empty in this "
+            "one; correct one of them"
+        )
     return match[1] if match.re.groups else match[0]

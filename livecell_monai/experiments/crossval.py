@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.data.checks import check_samples
-from livecell_monai.data.folder import list_samples
-from livecell_monai.data.folds import Fold, make_folds
+from livecell_monai.data.folder import list_samples, name_data
+from livecell_monai.data.folds import Fold, make_folds, refuse_twins
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.writing import write_table
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores
@@ -80,26 +80,27 @@ def cross_validate(
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
     training = Training(overlays, dict(settings or {}), recipe)
-    training.check(data)
+    resolved = training.check(data)
     samples = list_samples(data, "train")
     cells = sum(finding.cells or 0 for finding in check_samples(samples, "train"))
-    parts = make_folds(samples, folds, group_pattern, int(training.settings.get("seed", 0)))
+    parts = make_folds(samples, folds, group_pattern, int(resolved["seed"]))
+    refuse_twins(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}
-    tracker = RunTracker.of(training.settings)
+    tracker = RunTracker.of(resolved)
     tracker.check()
     root = Path(output)
     open_folder(root, RECORD, asked, "a cross-validation")
     noted = {"recipe": recipe, "number_of_folds": len(parts), **training.settings}
     before = read_record(root / RECORD).get("run_id")
-    with keep_to_one(root), tracker.start(noted, hashes, Path(data).stem, before) as run:
+    with keep_to_one(root), tracker.start(noted, hashes, name_data(data), before) as run:
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
         if ensemble:
             training = _share_plan(data, root, training)
         for fold in parts:
             run_part(fold, root, training, run)
-        result = _collect(Path(data).stem, root, parts, cells, ensemble, refit)
+        result = _collect(name_data(data), root, parts, cells, ensemble, refit)
         write_table(root / SCORES, result.rows)
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "summary": result.summary})
         run.log_scores(_metrics(result.summary), root, (RECORD, SCORES))
@@ -128,8 +129,19 @@ def _collect(name: str, root: Path, folds: Sequence[Fold], cells: int, ensemble:
     scores = to_scores(rows)
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]
     tolerance = read_record(root / folds[0].name / "evaluation" / "scores.json")["surface_tolerance_px"]
-    rests_on = {"cells": cells, "folds": len(folds), "worst_image": worst, "surface_tolerance_px": tolerance}
-    summary = {**summarise_scores(scores), **rests_on}
+    groups = len({row["group"] for row in rows})
+    rests_on = {
+        "groups": groups,
+        "cells": cells,
+        "folds": len(folds),
+        "worst_image": worst,
+        "surface_tolerance_px": tolerance,
+    }
+    summary = {
+        **summarise_scores(scores, groups=[row["group"] for row in rows]),
+        **rests_on,
+        "surface_tolerance_px": tolerance,
+    }
     wanted = {"ensemble": ensemble, "refit": refit}
     return CrossValidation(name, rows, summary, {kind: root / kind for kind, is_wanted in wanted.items() if is_wanted})
 

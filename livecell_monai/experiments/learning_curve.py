@@ -9,8 +9,8 @@ import numpy as np
 
 from livecell_monai.data.checks import check_samples
 from livecell_monai.data.cropping import crop_sample
-from livecell_monai.data.folder import list_samples
-from livecell_monai.data.folds import Fold, make_folds
+from livecell_monai.data.folder import list_samples, name_data
+from livecell_monai.data.folds import Fold, make_folds, refuse_twins
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.split import ENOUGH_IMAGES
 from livecell_monai.data.writing import write_table
@@ -87,27 +87,28 @@ def learn_curve(
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
     """
     training = Training(overlays, dict(settings or {}), recipe)
-    training.check(data)
+    resolved = training.check(data)
     if by not in KINDS:
         raise SettingError(f"--by must be one of {', '.join(KINDS)}, got {by!r}; correct it")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise SettingError(f"--draws must be a whole number of 1 or more, got {draws!r}; correct it")
     samples = list_samples(data, "train")
     check_samples(samples, "train")
-    seed = int(training.settings.get("seed", 0))
+    seed = int(resolved["seed"])
     parts = make_folds(samples, folds, group_pattern, seed)
     by = ("area" if len(samples) < ENOUGH_IMAGES else "images") if by == "auto" else by
     amounts = list_amounts(by, min(len(fold.train) for fold in parts))
+    refuse_twins(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.asked()}
-    tracker = RunTracker.of(training.settings)
+    tracker = RunTracker.of(resolved)
     tracker.check()
     root = Path(output)
     open_folder(root, RECORD, asked, "a learning curve")
     noted = {"recipe": recipe, "by": by, "draws": draws, "number_of_folds": len(parts), **training.settings}
     before = read_record(root / RECORD).get("run_id")
-    with keep_to_one(root), tracker.start(noted, hashes, Path(data).stem, before) as run:
+    with keep_to_one(root), tracker.start(noted, hashes, name_data(data), before) as run:
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
         rows = []
         for amount in amounts:

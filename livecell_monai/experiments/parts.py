@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.folds import Fold, write_fold
+from livecell_monai.data.identity import hash_file
 from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
-from livecell_monai.workflow.tasks import check_training, evaluate, train
+from livecell_monai.workflow.opening import read_settings
+from livecell_monai.workflow.tasks import evaluate, resolve_settings, train
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
@@ -37,20 +39,28 @@ class Training:
     def asked(self) -> dict[str, Any]:
         """What the results hang on, for the record of the study."""
         kept = {name: value for name, value in self.settings.items() if name not in ASIDE}
-        return {"recipe": self.recipe, "overlays": [str(overlay) for overlay in self.overlays], "settings": kept}
+        # by content where it is a file: it may be edited between two calls
+        overlays = [hash_file(overlay) if Path(overlay).is_file() else str(overlay) for overlay in self.overlays]
+        return {"recipe": self.recipe, "overlays": overlays, "settings": kept}
 
-    def check(self, data: str | Path) -> None:
+    def check(self, data: str | Path) -> dict[str, Any]:
         """Refuse, before anything is written, what `train` would refuse, and settings by which what is scored would choose.
 
         Args:
             data: data folder or datalist.
 
+        Returns:
+            Every setting as it is resolved.
+
         Raises:
             LiveCellError: the first that breaks a rule.
         """
         refuse_choosing(self.settings, HELD, "a study by held-out images")
+        for overlay in self.overlays:
+            if Path(overlay).is_file():
+                refuse_choosing(read_settings([Path(overlay)]), HELD, "a study by held-out images")
         # a fold holds out whole images: that none can be cut into strips is no reason to refuse
-        check_training(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
+        return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 
 
 def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> bool:
@@ -80,11 +90,12 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> boo
 
 
 def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
-    """The scores of every part's images: rows of its `scores.csv` with the part's name as `fold`."""
+    """The scores of every part's images: rows of its `scores.csv` with the part's name as `fold`, and its group."""
     rows: list[dict[str, Any]] = []
     for fold in folds:
+        groups = {sample.name: sample.name if sample.group is None else sample.group for sample in fold.held}
         with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
-            rows += [{"fold": fold.name, **row} for row in csv.DictReader(stream)]
+            rows += [{"fold": fold.name, "group": groups[row["image"]], **row} for row in csv.DictReader(stream)]
     return rows
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
-from livecell_monai.data.folder import list_samples
+from livecell_monai.data.folder import list_samples, name_data
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.writing import write_table
 from livecell_monai.errors import SettingError
@@ -127,7 +127,7 @@ def sweep(
         study, parent = join_study(database, name, asked, question.space.usual(base))
         searched = {f"space_{key}": entry for key, entry in space.items()}
         start = {"recipe": question.recipe, **question.settings, **searched}
-        with tracker.start(start, hashes, Path(question.data).stem, parent) as run:
+        with tracker.start(start, hashes, name_data(question.data), parent) as run:
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
             _Trials(question, root, study, base, run, on_trial).run()

@@ -1,6 +1,6 @@
 """Pixel scores of a mask against the truth, and what they say of a set of images."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,17 @@ def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:
     return {"image": name, **{ratio: getattr(scores, ratio) for ratio in ratios}, **counts}
 
 
-def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: int = 0) -> dict[str, Any]:
+def summarise_scores(
+    scores: Sequence[Scores], resamples: int = 10_000, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> dict[str, Any]:
     """What the scores of several images say of the set.
 
     Args:
         scores: one for each image, at least one.
         resamples: number of bootstrap samples over images.
         seed: of the bootstrap.
+        groups: of each image the group (a dish, a day) that is drawn as a whole, since its images are alike; None where each
+            image stands for itself.
 
     Returns:
         By score: its mean over images, the 95 % interval of the mean, median and worst; `pooled_iou` over all pixels with
@@ -102,20 +106,21 @@ def summarise_scores(scores: Sequence[Scores], resamples: int = 10_000, seed: in
     if not scores:
         raise ValueError("a set must have at least one image, got none")
     summary: dict[str, Any] = {"images": len(scores), "empty_rule": EMPTY_RULE}
-    draws = np.random.default_rng(seed).integers(len(scores), size=(resamples, len(scores)))
+    draw = _Bootstrap(range(len(scores)) if groups is None else groups, resamples, seed)
     names = NAMES if any(score.surface_dice is None for score in scores) else (*NAMES, SURFACE)
+    ones = np.ones(len(scores))
     for name in names:
         values = np.array([getattr(score, name) for score in scores], dtype=float)
         summary[name] = {
             "mean": float(values.mean()),
-            "interval_95": _interval(values[draws].mean(axis=1), len(scores)),
+            "interval_95": draw.interval(draw.total(values) / draw.total(ones)),
             "median": float(np.median(values)),
             "worst": float(values.min()),
         }
-    counts = np.array([(score.tp, score.fp + score.fn) for score in scores])
-    summary["pooled_iou"] = _pool(counts.sum(axis=0))
-    pooled = np.array([_pool(total) for total in counts[draws].sum(axis=1)])
-    summary["pooled_iou_interval_95"] = _interval(pooled, len(scores))
+    right, wrong = (np.array(counts) for counts in zip(*((score.tp, score.fp + score.fn) for score in scores), strict=True))
+    summary["pooled_iou"] = _pool(right.sum(), wrong.sum())
+    pooled = np.array([_pool(*counts) for counts in zip(draw.total(right), draw.total(wrong), strict=True)])
+    summary["pooled_iou_interval_95"] = draw.interval(pooled)
     return summary
 
 
@@ -130,16 +135,29 @@ def measure_mean(
         seed: of the bootstrap.
     """
     given = np.asarray(values, dtype=float)
-    draws = np.random.default_rng(seed).integers(len(given), size=(resamples, len(given)))
-    return float(given.mean()), _interval(given[draws].mean(axis=1), len(given))
+    draw = _Bootstrap(range(len(given)), resamples, seed)
+    return float(given.mean()), draw.interval(draw.total(given) / len(given))
 
 
-def _interval(resampled: NDArray[np.float64], images: int) -> list[float] | None:
-    """The middle 95 % of a score's bootstrap values."""
-    return None if images < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
+class _Bootstrap:
+    """Draws of groups with replacement, each with all its images."""
+
+    def __init__(self, groups: Sequence[Hashable], resamples: int, seed: int) -> None:
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        self.group = np.array([numbers[group] for group in groups])
+        self.groups = len(numbers)
+        self.draws = np.random.default_rng(seed).integers(self.groups, size=(resamples, self.groups))
+
+    def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of a value of each image, (resamples,)."""
+        sums: NDArray[np.float64] = np.bincount(self.group, values, self.groups)[self.draws].sum(axis=1)
+        return sums
+
+    def interval(self, resampled: NDArray[np.float64]) -> list[float] | None:
+        """The middle 95 % of a score's bootstrap values; None below 3 groups."""
+        return None if self.groups < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
 
 
-def _pool(counts: NDArray[np.int64]) -> float:
-    """IoU of (true positives, all that is wrong)."""
-    right, wrong = (int(count) for count in counts)
-    return Scores(right, wrong, 0, 0).iou
+def _pool(right: float, wrong: float) -> float:
+    """IoU of pixels that are right, and of those that are wrong."""
+    return Scores(int(right), int(wrong), 0, 0).iou

@@ -14,6 +14,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
+from livecell_monai.data.folder import name_data
 from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
 from livecell_monai.data.items import to_items
 from livecell_monai.data.split import Split
@@ -99,7 +100,7 @@ class TrainingSession:
         self.split = split
         self.settings = settings
         self.dataset_dir = dataset_dir
-        self.data_name = Path(dataset_dir).resolve().name
+        self.data_name = name_data(dataset_dir)
         self.template = Path(bundle_root)
         self.folder = Path(output_dir)
         self.tracker = tracker

@@ -75,14 +75,15 @@ def train(
 def resolve_settings(
     data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
 ) -> dict[str, Any]:
-    """Every setting with the value that `train` would take from configs, plan, overlays and settings.
+    """Every setting with the value that `train` would take from configs, plan, overlays and settings; nothing is written.
 
     Raises:
-        LiveCellError: where the data or a setting breaks a rule.
+        LiveCellError: where the data or a setting breaks a rule, as `train` would refuse it.
     """
     known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
     with _recipe(data, overlays, settings, recipe) as (_, layers):
         parser = _open_training(data, "unused", layers, settings).parser
+        parser.get_parsed_content("settings_hold")
         return {name: parser[name] for name in known}
 
 
@@ -101,18 +102,6 @@ def _recipe(
         file = str(Path(folder) / "plan.yaml")
         write_plan(file, choices, head)
         yield file, [file, *overlays]  # what overlays and settings say stands over the plan
-
-
-def check_training(
-    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
-) -> None:
-    """Refuse what `train` would refuse of its configs and settings, without writing anything.
-
-    Raises:
-        LiveCellError: where the data or a setting breaks a rule.
-    """
-    with _recipe(data, overlays, settings, recipe) as (_, layers):
-        _open_training(data, "unused", layers, settings).parser.get_parsed_content("settings_hold")
 
 
 def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:

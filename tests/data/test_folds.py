@@ -1,11 +1,13 @@
 """Folds: every image held out once, groups together, whatever the names."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.folds import make_folds, write_fold
+from livecell_monai.data.folder import list_samples
+from livecell_monai.data.folds import make_folds, refuse_twins, write_fold
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Sample
 
@@ -88,3 +90,34 @@ def test_a_fold_is_a_datalist_whose_held_out_images_validate_and_are_scored(tmp_
     assert [entry["image"] for entry in read["training"]] == ["/a.tif", "/c.tif"]
     assert read["training"][0]["group"] == "x"
     assert read["validation"] == read["test"] == [{"image": "/b.tif", "label": "/labels/b.tif"}]
+
+
+def test_an_image_that_is_there_twice_is_refused(folder):
+    images = folder / "train" / "images"
+    shutil.copyfile(images / "train_00.tif", images / "train_02.tif")
+    with pytest.raises(DataError, match=r"train_02.tif: each image must be there once, .*train_00.tif is the same"):
+        refuse_twins(list_samples(folder, "train"))
+
+
+def test_a_parenthesis_that_is_empty_in_a_name_is_no_group(folder):
+    (folder / "train" / "images" / "train_00.tif").rename(folder / "train" / "images" / "d1_train_00.tif")
+    (folder / "train" / "labels" / "train_00.tif").rename(folder / "train" / "labels" / "d1_train_00.tif")
+    with pytest.raises(DataError, match="must find a group in each name, its parenthesis is empty in this one"):
+        make_folds(list_samples(folder, "train"), pattern=r"(d\d)?_?train")
+
+
+def test_names_of_two_folders_stay_apart_in_a_fold(folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(folder / "train", other)
+    entries = [
+        {"image": str(root / "images" / "train_00.tif"), "label": str(root / "labels" / "train_00.tif")}
+        for root in (folder / "train", other)
+    ]
+    entries[0]["image"], entries[0]["name"] = str(folder / "train" / "images" / "train_01.tif"), "first"
+    entries[0]["label"] = str(folder / "train" / "labels" / "train_01.tif")
+    entries[1]["name"] = "second"
+    (tmp_path / "list.json").write_text(json.dumps({"training": entries}))
+    folds = make_folds(list_samples(tmp_path / "list.json", "train"))
+    for fold, name in zip(folds, ("first", "second"), strict=True):
+        (held,) = list_samples(write_fold(tmp_path / f"{fold.name}.json", fold), "test")
+        assert held.name == name

@@ -62,7 +62,7 @@ class TestPart:
             if len(made) == 2:
                 raise KeyboardInterrupt
             output.mkdir()
-            rows = "image,iou,dice,accuracy,precision,recall,surface_dice,tp,fp,fn,tn\na,0.5,0,0,0,0,0.25,5,2,3,10\n"
+            rows = "image,iou,dice,accuracy,precision,recall,surface_dice,tp,fp,fn,tn\ntrain_00,0.5,0,0,0,0,0.25,5,2,3,10\n"
             (output / "scores.csv").write_text(rows)
 
         monkeypatch.setattr(parts, "train", train)
@@ -79,7 +79,7 @@ class TestPart:
         assert run_part(first, tmp_path, training, run) is False
         assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
         (row,) = read_rows(tmp_path, folds[:1])
-        assert (row["fold"], row["image"]) == ("fold_1", "a")
+        assert (row["fold"], row["image"]) == ("fold_1", "train_00")
         (scores,) = to_scores([row])
         assert (scores.tp, scores.fp, scores.fn, scores.tn, scores.surface_dice) == (5, 2, 3, 10, 0.25)
         assert {*NAMES, SURFACE} < set(row)

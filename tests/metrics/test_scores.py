@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from livecell_monai.metrics import Scores, score_mask, summarise_scores
+from livecell_monai.metrics import Scores, measure_mean, score_mask, summarise_scores
 from livecell_monai.metrics.scores import NAMES, SURFACE
 
 SLOW_AND_SURE = {
@@ -127,6 +127,26 @@ class TestSet:
         assert low == pytest.approx(0.1, abs=0.01)
         assert high == pytest.approx(0.8)
         assert summarise_scores(scores[:2])["pooled_iou_interval_95"] is None
+
+    def test_groups_are_drawn_as_a_whole(self):
+        # two images of each dish are alike: four dishes, not eight images
+        values = [0.5, 0.6, 0.8, 0.9]
+        twice = scores_of(*[value for value in values for _ in range(2)])
+        dishes = summarise_scores(twice, groups=[i // 2 for i in range(8)])["iou"]
+        assert dishes["interval_95"] == pytest.approx(summarise_scores(scores_of(*values))["iou"]["interval_95"])
+        alone = summarise_scores(twice)["iou"]["interval_95"]
+        assert dishes["interval_95"][1] - dishes["interval_95"][0] > 1.2 * (alone[1] - alone[0])
+        assert summarise_scores(twice, groups=["a"] * 4 + ["b"] * 4)["iou"]["interval_95"] is None
+
+    @pytest.mark.parametrize(("images", "often"), [(3, 0.745), (10, 0.916), (24, 0.93)])
+    def test_how_often_an_interval_holds_the_mean(self, images, often):
+        """What cards and the command line say of few images: measured on normal values, 0.95 would be right."""
+        generator = np.random.default_rng(0)
+        held = 0
+        for _ in range(1000):
+            low, high = measure_mean(generator.normal(size=images), resamples=500)[1]
+            held += low <= 0 <= high
+        assert held / 1000 == pytest.approx(often, abs=0.04)
 
     def test_an_empty_image_counts(self):
         images = [score_mask(HALF, HALF), score_mask(FULL, EMPTY)]
