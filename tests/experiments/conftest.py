@@ -23,3 +23,13 @@ def store(empty_store: Path, tmp_path: Path) -> str:
     path.parent.mkdir()
     shutil.copyfile(empty_store, path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial counts as dead after two seconds without a sign of life."""
+    from livecell_monai.experiments import study, trials
+
+    monkeypatch.setattr(study, "HEARTBEAT_S", 1)
+    monkeypatch.setattr(study, "GRACE_S", 2)
+    monkeypatch.setattr(trials, "LOOK_S", 0.1)
