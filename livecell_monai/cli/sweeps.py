@@ -36,14 +36,14 @@ def sweep(
     Example: `livecell sweep cells --output sweep --minutes 2`
     """
     from livecell_monai.experiments.search_space import read_space
-    from livecell_monai.experiments.sweep import Question
     from livecell_monai.experiments.sweep import sweep as run
+    from livecell_monai.experiments.trials import Question
     from livecell_monai.report.comparison_tables import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)
     question = Question(data, searched, config, settings, recipe, trials)
-    result = run(question, output, storage, study, _tell)
+    result = run(question, output, storage, study, _tell, _tell_waiting)
     columns = ["trial", "state", "val_iou", "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
     show_table(["trial", "state", "IoU", "seconds", *searched.entries], rows)
@@ -64,3 +64,9 @@ def sweep(
 def _tell(row: Mapping[str, Any]) -> None:
     score = "" if row["val_iou"] is None else f", validation IoU {row['val_iou']:.3f}"
     print(f"trial {row['trial']}: {row['state']}{score}, {row['seconds']:.0f} s", flush=True)
+
+
+def _tell_waiting(trials: int) -> None:
+    from livecell_monai.experiments.study import GRACE_S
+
+    print(f"waiting for {trials} begun elsewhere; what gives no sign of life for {GRACE_S} s is trained again", flush=True)

@@ -130,18 +130,9 @@ def _collect(name: str, root: Path, folds: Sequence[Fold], cells: int, ensemble:
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]
     tolerance = read_record(root / folds[0].name / "evaluation" / "scores.json")["surface_tolerance_px"]
     groups = len({row["group"] for row in rows})
-    rests_on = {
-        "groups": groups,
-        "cells": cells,
-        "folds": len(folds),
-        "worst_image": worst,
-        "surface_tolerance_px": tolerance,
-    }
-    summary = {
-        **summarise_scores(scores, groups=[row["group"] for row in rows]),
-        **rests_on,
-        "surface_tolerance_px": tolerance,
-    }
+    found = summarise_scores(scores, groups=[row["group"] for row in rows])
+    rests_on = {"groups": groups, "cells": cells, "folds": len(folds), "worst_image": worst}
+    summary = {**found, **rests_on, "surface_tolerance_px": tolerance}
     wanted = {"ensemble": ensemble, "refit": refit}
     return CrossValidation(name, rows, summary, {kind: root / kind for kind, is_wanted in wanted.items() if is_wanted})
 

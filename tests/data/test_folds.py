@@ -89,7 +89,7 @@ def test_a_fold_is_a_datalist_whose_held_out_images_validate_and_are_scored(tmp_
     read = json.loads(write_fold(tmp_path / "fold.json", fold).read_text())
     assert [entry["image"] for entry in read["training"]] == ["/a.tif", "/c.tif"]
     assert read["training"][0]["group"] == "x"
-    assert read["validation"] == read["test"] == [{"image": "/b.tif", "label": "/labels/b.tif"}]
+    assert read["validation"] == read["test"] == [{"name": "b", "image": "/b.tif", "label": "/labels/b.tif"}]
 
 
 def test_an_image_that_is_there_twice_is_refused(folder):

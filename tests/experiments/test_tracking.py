@@ -16,7 +16,7 @@ from livecell_monai.data.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments.store import open_store
-from livecell_monai.experiments.tracking import TrackedRun
+from livecell_monai.experiments.tracking import PrunedError, TrackedRun
 
 SETTINGS = {"lr": 0.001, "filters": [4, 8], "seed": 3, "split": "auto"}
 DATA = {"image/a.tif": "0" * 64, "label/a.tif": "1" * 64}
@@ -214,6 +214,39 @@ class TestEnd:
         with pytest.raises(MlflowException), RunTracker(store).start({"no*name": 1}, DATA, "cells"):
             pytest.fail("the block must not be entered")
         assert only_run(store).info.status == "FAILED"
+
+    def test_of_one_that_is_pruned_is_neither_a_fault_nor_a_whole_training(self, store):
+        with pytest.raises(PrunedError), RunTracker(store).start(SETTINGS, DATA, "cells"):
+            raise PrunedError
+        run = only_run(store)
+        assert (run.info.status, run.data.tags["pruned"]) == ("KILLED", "true")
+
+
+class TestGoingOn:
+    def test_with_a_run_of_before_opens_no_other(self, store):
+        with RunTracker(store).start(SETTINGS, DATA, "cells") as first:
+            pass
+        with RunTracker(store).start({"lr": 3}, DATA, "cells", first.run_id) as again:
+            assert again.run_id == first.run_id
+            assert only_run(store).info.status == "RUNNING"
+        run = only_run(store)
+        assert (run.info.status, run.data.params["lr"]) == ("FINISHED", "0.001")
+
+    def test_with_one_that_the_store_does_not_know_opens_a_new_one(self, store):
+        with RunTracker(store).start(SETTINGS, DATA, "cells", "0" * 32) as run:
+            assert run.run_id != "0" * 32
+        assert only_run(store).info.run_id == run.run_id
+
+    def test_ends_what_a_dead_process_has_left_open_below(self, store):
+        client = open_store(store)
+        with RunTracker(store).start(SETTINGS, DATA, "cells") as parent:
+            own = {"mlflow.parentRunId": parent.run_id}
+            experiment = client.get_run(parent.run_id).info.experiment_id
+            dead = client.create_run(experiment, run_name="trial_0001", tags=own).info.run_id
+            alive = client.create_run(experiment, run_name="trial_0002", tags=own).info.run_id
+            theirs = client.create_run(experiment, run_name="trial_0001").info.run_id
+            parent.end_nested("trial_0001")
+        assert [client.get_run(run).info.status for run in (dead, alive, theirs)] == ["KILLED", "RUNNING", "RUNNING"]
 
 
 class TestTraining:

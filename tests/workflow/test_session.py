@@ -16,6 +16,7 @@ from livecell_monai.network import SegmentationLoss
 from livecell_monai.report import training as report
 from livecell_monai.workflow.opening import find_template, open_bundle
 from livecell_monai.workflow.session import TrainingSession
+from livecell_monai.workflow.tasks import train
 
 
 class Notebook:
@@ -119,6 +120,27 @@ class TestAnEndBeforeTheEnd:
             train_small(folder, tmp_path / "model")
         assert caught.value.__cause__ is fault
         assert notebook.end == "ZeroDivisionError"
+        assert not (tmp_path / "model" / "configs").exists()
+
+
+class TestACallerWhoFollows:
+    def test_is_handed_each_epoch_after_the_tracker(self, notebook, folder, tmp_path):
+        train(folder, tmp_path / "model", settings=SMALL, on_epoch=lambda *row: notebook.told.append(("follower", *row)))
+        kinds = [entry[0] for entry in notebook.told]
+        assert kinds == ["check", "start", "epoch", "follower", "epoch", "follower", "result"]
+        assert notebook.told[3][1:] == notebook.told[2][1:]
+
+    def test_ends_the_training_by_raising(self, notebook, folder, tmp_path):
+        enough = ZeroDivisionError("enough")
+
+        def end(epoch, row):
+            raise enough
+
+        with pytest.raises(RuntimeError) as caught:
+            train(folder, tmp_path / "model", settings=SMALL, on_epoch=end)
+        assert caught.value.__cause__ is enough
+        assert notebook.end == "ZeroDivisionError"
+        assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch"]
         assert not (tmp_path / "model" / "configs").exists()
 
 

@@ -1,0 +1,13 @@
+"""What tests of sweeps share."""
+
+import pytest
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial counts as dead after two seconds without a sign of life."""
+    from livecell_monai.experiments import study, trials
+
+    monkeypatch.setattr(study, "HEARTBEAT_S", 1)
+    monkeypatch.setattr(study, "GRACE_S", 2)
+    monkeypatch.setattr(trials, "LOOK_S", 0.1)

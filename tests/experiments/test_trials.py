@@ -1,0 +1,106 @@
+"""What a process does with a trial when others come in between: taken over, done already, one too many, pruned."""
+
+import os
+
+import optuna
+from test_sweep import ask, runs_of, trained, trials_of
+
+from livecell_monai.experiments import trials as module
+from livecell_monai.experiments.store import open_store
+from livecell_monai.experiments.sweep import sweep
+
+
+def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_path, monkeypatch):
+    """As when a machine wakes up, whose trial was taken for dead meanwhile."""
+    real, told = module.train, []
+
+    def sleeping(*args, on_epoch, **kwargs):
+        def follow(epoch, row):
+            if not told:
+                (running,) = (trial for trial in trials_of(tmp_path / "out") if trial.state.name == "RUNNING")
+                storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'out' / 'study.db'}")
+                told.append(storage.set_trial_state_values(running._trial_id, optuna.trial.TrialState.FAIL))
+            on_epoch(epoch, row)
+
+        return real(*args, on_epoch=follow, **kwargs)
+
+    monkeypatch.setattr(module, "train", sleeping)
+    result = sweep(ask(folder, 2), tmp_path / "out")
+    assert told == [True]
+    assert [trial.state.name for trial in trials_of(tmp_path / "out")] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert [row["trial"] for row in sorted(result.rows, key=lambda row: row["trial"])] == [1, 2]
+    assert set(trained(tmp_path / "out")) == {"trial_0001", "trial_0002"}
+
+
+def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path, monkeypatch):
+    """Another process begins the last trial between this one's look at the study and its own beginning."""
+    real, looks = module.trials_by_state, []
+
+    def late(study, *states):
+        found = real(study, *states)
+        looks.append(states)
+        if len(looks) == 2:  # of finished ones, of running ones: there is none of either yet
+            other = optuna.load_study(study_name="livecell", storage=study._storage)
+            other.optimize(lambda trial: 0.5, n_trials=1)
+        return found
+
+    monkeypatch.setattr(module, "trials_by_state", late)
+    trained_by_us = []
+    monkeypatch.setattr(module, "train", lambda *args, **kwargs: trained_by_us.append(args))
+    result = sweep(ask(folder, 1), tmp_path / "out")
+    assert trained_by_us == []
+    assert [row["val_iou"] for row in result.rows] == [0.5]
+    assert [trial.state.name for trial in trials_of(tmp_path / "out")] == ["COMPLETE", "FAIL"]
+    assert result.best is None  # its bundle is not on this machine
+
+
+def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_path, monkeypatch, impatient):
+    """Between the end of a training and the word of it to the study."""
+    trial = module.optuna.Trial
+
+    def dying(self, key, value):
+        os._exit(0)
+
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        monkeypatch.setattr(trial, "set_user_attr", dying)
+        sweep(ask(folder, 1), tmp_path / "out")
+    os.waitpid(child, 0)
+    before = trained(tmp_path / "out")
+    assert set(before) == {"trial_0000"}
+    result = sweep(ask(folder, 1), tmp_path / "out")
+    assert trained(tmp_path / "out") == before
+    assert result.rows[0]["bundle"].endswith("trial_0000")
+
+
+def test_a_trial_that_lags_behind_is_pruned(folder, tmp_path, store, monkeypatch):
+    """One planted value is scored low after each epoch; the median of four others is above it."""
+    from livecell_monai.workflow.history import History
+
+    real = History._add
+
+    def scored(self, trainer):
+        value = 0.1 if trainer.optimizer.param_groups[0]["weight_decay"] > 0.05 else 0.8
+        self.evaluator.state.metrics["val_iou"] = value
+        real(self, trainer)
+
+    monkeypatch.setattr(History, "_add", scored)
+    monkeypatch.setattr(module, "build_sampler", lambda seed, number: Planted())
+    text = "weight_decay: {choices: [0.01, 0.1]}"
+    given = {"batch_size": 4, "epochs": 3, "track": True, "tracking_uri": store}
+    result = sweep(ask(folder, 5, text, **given), tmp_path / "out")
+    assert [row["state"] for row in result.rows] == ["complete"] * 4 + ["pruned"]
+    assert (result.rows[-1]["weight_decay"], result.rows[-1]["val_iou"]) == (0.1, 0.1)
+    assert len(trained(tmp_path / "out")) == 4
+    assert not list((tmp_path / "out").glob("*.partial"))
+    (pruned,) = (run for run in runs_of(store) if run.data.tags.get("pruned") == "true")
+    assert (pruned.info.run_name, pruned.info.status) == ("trial_0004", "KILLED")
+    assert [metric.step for metric in open_store(store).get_metric_history(pruned.info.run_id, "val_iou")] == [1]
+    assert "best_val_iou" not in pruned.data.metrics
+
+
+class Planted(optuna.samplers.RandomSampler):
+    """Gives the bad value to the fifth trial."""
+
+    def sample_independent(self, study, trial, name, distribution):
+        return 0.1 if trial.number == 4 else 0.01
