@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livecell_monai.experiments.compared_run import VALIDATED, ComparedRun
-from livecell_monai.experiments.comparison import Comparison
+from livecell_monai.experiments.comparison import NOTED_BY_TRAININGS, Comparison
 
 TITLES = {"iou": "IoU"}
 INTERVAL = "95 % interval"
@@ -43,7 +43,9 @@ def build_notes(comparison: Comparison) -> list[str]:
     if comparison.first is None:
         return []
     notes = []
-    if sum(bool(run.settings) for run in comparison.runs) > 1 and not comparison.differing:
+    told = [NOTED_BY_TRAININGS in run.settings for run in comparison.runs if run.settings]
+    # a cross-validation notes what it was given alone: nothing that differs is found then, which is not the same
+    if len(told) > 1 and len(set(told)) == 1 and not comparison.differing:
         notes.append("the settings are the same")
     if any(run.best for run in comparison.runs):
         notes.append("kept: the weights that the bundle holds; best: the best epoch of each metric by itself, not to report")

@@ -99,6 +99,14 @@ class TestSides:
         assert [table.title for table in build_tables(same)] == [table.title for table in build_tables(SIDES)[:2]]
         assert "the settings are the same" in build_notes(same)
 
+    def test_a_training_and_a_cross_validation_are_not_said_to_have_the_same_settings(self):
+        training, folds = (
+            replace(FIRST, settings=settings) for settings in ({"split_used": "region", "lr": "0.1"}, {"x": "1"})
+        )
+        both = Comparison([training, folds], "iou", training, [None, None], [None, None], [], [])
+        assert "the settings are the same" not in build_notes(both)
+        assert "the settings are the same" in build_notes(replace(both, runs=[training, training]))
+
     def test_one_run_has_nothing_to_differ_from(self):
         alone = Comparison([FIRST], "iou", FIRST, [None], [None], [], [])
         assert len(build_tables(alone)) == 1
