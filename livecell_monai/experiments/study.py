@@ -23,6 +23,9 @@ from livecell_monai.experiments.study_folder import refuse_other
 
 HEARTBEAT_S = 10  # seconds between the signs of life of a running trial
 GRACE_S = 60  # seconds without one after which a trial is taken for dead, and trained again
+RETRIES = (
+    2  # a trial that takes its process down with it each time, for want of memory say, must not stop the sweep for good
+)
 JOIN_S = 30.0  # seconds that the process that makes a study has to say what it is of
 AT_RANDOM = 4  # trials before the sampler follows what came out, and before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -78,7 +81,7 @@ def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
         heartbeat_interval=HEARTBEAT_S,
         grace_period=GRACE_S,
         # a trial whose process has died waits to be trained again, by whoever comes first, with the same settings
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
     )
 
 

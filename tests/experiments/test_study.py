@@ -50,6 +50,21 @@ class TestStorage:
         with quiet_optuna(), pytest.raises(SettingError, match="file is not a database"):
             open_storage(f"sqlite:///{tmp_path / 'study.db'}")
 
+    def test_a_trial_that_kills_its_process_each_time_is_given_up(self, storage):
+        study = optuna.create_study(storage=storage)
+        study.enqueue_trial({"x": 1})
+        tried = []
+
+        def killed(trial):
+            tried.append(trial.suggest_int("x", 0, 9))
+            raise MemoryError
+
+        while study.get_trials(states=[optuna.trial.TrialState.WAITING]):
+            assert len(tried) < 10
+            study.optimize(killed, n_trials=1, catch=(MemoryError,))
+            storage.get_heartbeat_stale_trial_callback()(study, study.trials[-1])
+        assert tried == [1, 1, 1]
+
     def test_optuna_speaks_again_afterwards(self):
         before = optuna.logging.get_verbosity()
         with quiet_optuna():
