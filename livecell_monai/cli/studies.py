@@ -47,7 +47,8 @@ def crossval(
     show_table(["fold", "image", *shown], rows)
     show_summary(result.summary)
     found = result.summary
-    print(f"each image by a network that has not seen it: {found['images']} images, {found['cells']} cells")
+    cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"
+    print(f"each image by a network that has not seen it: {found['images']} images, {cells}")
     if found["groups"] < FEW:
         print(f"the intervals are too narrow: they rest on {found['groups']} images or groups (at 3 they hold 3 times in 4)")
     print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")

@@ -38,8 +38,8 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
     Args:
         samples: what there is, each with a label.
         count: number of folds; 0 for one by group below seven images, else 5.
-        pattern: regular expression that gives an image's group from its name: its first parenthesis, or else what matches;
-            takes the place of the samples' own groups.
+        pattern: regular expression that gives an image's group from its name: its first parenthesis that holds
+            something, or else what matches; takes the place of the samples' own groups.
         seed: of the shuffle ahead of a grouped k-fold.
 
     Raises:
@@ -102,9 +102,10 @@ def _find_group(sample: Sample, pattern: str) -> str:
         raise SettingError(f"--group-pattern must be a regular expression, got {pattern!r}: {error}; correct it") from error
     if match is None:
         raise DataError(f"{sample.image}: the name must match --group-pattern {pattern!r}, it does not; correct one of them")
-    if match.re.groups and match[1] is None:
+    group = next((part for part in match.groups() if part), None) if match.re.groups else match[0]
+    if not group:
         raise DataError(
-            f"{sample.image}: --group-pattern {pattern!r} must find a group in each name, its parenthesis is empty in this "
-            "one; correct one of them"
+            f"{sample.image}: --group-pattern {pattern!r} must find a group in each name, it finds nothing in this one; "
+            "correct one of them"
         )
-    return match[1] if match.re.groups else match[0]
+    return group

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.checks import check_samples
+from livecell_monai.data.checks import Finding, check_samples
 from livecell_monai.data.folder import list_samples, name_data
 from livecell_monai.data.folds import Fold, make_folds, refuse_twins
 from livecell_monai.data.identity import digest_of, hash_samples
@@ -82,7 +82,7 @@ def cross_validate(
     training = Training(overlays, dict(settings or {}), recipe)
     resolved = training.check(data)
     samples = list_samples(data, "train")
-    cells = sum(finding.cells or 0 for finding in check_samples(samples, "train"))
+    cells = _count_cells(check_samples(samples, "train"))
     parts = make_folds(samples, folds, group_pattern, int(resolved["seed"]))
     refuse_twins(samples)
     hashes = hash_samples(samples)
@@ -113,6 +113,12 @@ def cross_validate(
     return result
 
 
+def _count_cells(findings: Sequence[Finding]) -> int | None:
+    """Cells of all images; None where a label does not tell them apart."""
+    counts = [finding.cells for finding in findings if finding.cells is not None]
+    return sum(counts) if len(counts) == len(findings) else None
+
+
 def _share_plan(data: str | Path, root: Path, training: Training) -> Training:
     """The training with what prediction hangs on planned once, as the lowest of its overlays."""
     if training.recipe != "planned":
@@ -124,7 +130,9 @@ def _share_plan(data: str | Path, root: Path, training: Training) -> Training:
     return Training([str(file), *training.overlays], training.settings, training.recipe)
 
 
-def _collect(name: str, root: Path, folds: Sequence[Fold], cells: int, ensemble: bool, refit: bool) -> CrossValidation:
+def _collect(
+    name: str, root: Path, folds: Sequence[Fold], cells: int | None, ensemble: bool, refit: bool
+) -> CrossValidation:
     rows = read_rows(root, folds)
     scores = to_scores(rows)
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]

@@ -8,8 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
 
+#: what a page says of a training
+NEEDED = (
+    "data",
+    "data_sha256",
+    "files_sha256",
+    "weights_sha256",
+    "created",
+    "validation",
+    "epochs_run",
+    "kept_epoch",
+    "seconds",
+)
 NO_DATA = "Made of what the bundle holds alone: pictures of images ask for the data (livecell report RUN --data DATA)."
 
 
@@ -53,7 +66,6 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
         BundleError: where it is no bundle that was trained.
     """
     from livecell_monai.workflow.opening import read_settings
-    from livecell_monai.workflow.split_words import SPLITS
 
     configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
     for path in (*configs, bundle / "configs" / "metadata.json"):
@@ -61,9 +73,25 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
             raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
     metadata = _read_json(bundle / "configs" / "metadata.json")
     training = metadata.get("training")
-    if not isinstance(training, dict) or training.get("split") not in SPLITS:
+    if not isinstance(training, dict) or "split" not in training:
         raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")
     settings = read_settings(configs) | {"unlabelled_images": training.get("unlabelled_images", 0)}
+    try:
+        return _gather(bundle, metadata, settings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise BundleError(
+            f"{bundle}: metadata and tables must be as training left them, got {reason}; restore them"
+        ) from error
+
+
+def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a bundle; what is missing or no number raises as it comes."""
+    from livecell_monai.workflow.split_words import SPLITS
+
+    training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
+    rows = _read_table(bundle / "docs" / "scores.csv")
+    read_cases(rows)
     words, plan = SPLITS[training["split"]], bundle / "configs" / "plan.yaml"
     return {
         "title": f"livecell U-Net trained on {training['data']}",
@@ -75,7 +103,7 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
         "split": words.split,
         "limit": words.limit,
         "plan": plan.read_text(encoding="utf-8") if plan.is_file() else "",
-        "rows": _read_table(bundle / "docs" / "scores.csv"),
+        "rows": rows,
     }
 
 
@@ -91,6 +119,9 @@ def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict
             f"These are not the data that the bundle was trained on: their SHA-256 is {shown.data_sha256[:12]}..., that of "
             f"the training's is {training['data_sha256'][:12]}.... Split and validation below are of other images."
         )
+    trained = set(training["files_sha256"].values())
+    if seen := [name for name, sha256 in shown.hashes.items() if sha256 in trained]:
+        warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
     if shown.left_out:
         notes.append(f"{shown.left_out} further test images, left out by chance, are not on this page.")
     if training["split"] == "original":

@@ -16,7 +16,7 @@ SCORED = """\
 ## Scores by cross-validation
 
 Every annotated image was scored once, on its original grid, by a network that had not seen it: {images} images,
-{cells} cells, {folds} folds.
+{cells}, {folds} folds.
 
 {table}
 
@@ -25,7 +25,8 @@ Outlines within {tolerance:g} pixels count as right in the surface Dice. Images 
 {of_what} {few}"""
 
 OF_WHAT = {
-    "ensemble": "The scores are those of the single networks; their average has none, for it has seen every image.",
+    "ensemble": "The scores are those of the single networks; their average has none, for it has seen every image. "
+    "What prediction hangs on (working size, percentiles, depth) was planned from all images.",
     "refit": "The scores are those of the folds' networks; this one has seen every image, and so has none of its own.",
 }
 FEW = (
@@ -45,7 +46,7 @@ def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:
     """
     scored = SCORED.format(
         images=summary["images"],
-        cells=summary["cells"],
+        cells="cells not counted" if summary["cells"] is None else f"{summary['cells']} cells",
         folds=summary["folds"],
         table=_table(summary),
         tolerance=summary["surface_tolerance_px"],

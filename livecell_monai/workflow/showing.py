@@ -1,14 +1,14 @@
 """A trained bundle opened beside data: what a report shows of it, image by image."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_samples, names_role
-from livecell_monai.data.identity import digest_of, hash_samples
+from livecell_monai.data.identity import digest_of, hash_file, hash_samples
 from livecell_monai.data.items import to_items
 from livecell_monai.data.split import Split
 from livecell_monai.plan import measure_fingerprint
@@ -29,6 +29,7 @@ class Showing:
         expected: how many these are.
         diameter_px: of a typical annotated cell, 0 where nothing is annotated.
         left_out: number of test images that were left out.
+        hashes: SHA-256 of each test image that is shown, by its name.
     """
 
     data_sha256: str | None
@@ -38,6 +39,7 @@ class Showing:
     expected: int
     diameter_px: float
     left_out: int
+    hashes: Mapping[str, str]
 
 
 def open_showing(bundle: Path, data: str | Path, most_tests: int = 100) -> Showing:
@@ -67,6 +69,7 @@ def open_showing(bundle: Path, data: str | Path, most_tests: int = 100) -> Showi
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,
         left_out=total - len(tests),
+        hashes={sample.name: hash_file(sample.image) for sample in tests},
     )
 
 

@@ -102,7 +102,7 @@ def test_an_image_that_is_there_twice_is_refused(folder):
 def test_a_parenthesis_that_is_empty_in_a_name_is_no_group(folder):
     (folder / "train" / "images" / "train_00.tif").rename(folder / "train" / "images" / "d1_train_00.tif")
     (folder / "train" / "labels" / "train_00.tif").rename(folder / "train" / "labels" / "d1_train_00.tif")
-    with pytest.raises(DataError, match="must find a group in each name, its parenthesis is empty in this one"):
+    with pytest.raises(DataError, match="must find a group in each name, it finds nothing in this one"):
         make_folds(list_samples(folder, "train"), pattern=r"(d\d)?_?train")
 
 
@@ -121,3 +121,8 @@ def test_names_of_two_folders_stay_apart_in_a_fold(folder, tmp_path):
     for fold, name in zip(folds, ("first", "second"), strict=True):
         (held,) = list_samples(write_fold(tmp_path / f"{fold.name}.json", fold), "test")
         assert held.name == name
+
+
+def test_a_pattern_of_alternatives():
+    parts = make_folds(samples("day1_a", "plate2_a", "day1_b", "plate2_b"), pattern=r"(day\d)|(plate\d)")
+    assert [[sample.name for sample in fold.held] for fold in parts] == [["day1_a", "day1_b"], ["plate2_a", "plate2_b"]]

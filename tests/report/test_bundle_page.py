@@ -104,3 +104,36 @@ class TestRefusals:
                 refuse_output(tmp_path / name, False)
         refuse_output(tmp_path / "there.html", True)
         refuse_output(tmp_path / "new.html", False)
+
+
+def test_a_test_image_that_was_trained_on_is_said_loudly(bundle, trained, tmp_path):
+    data = shutil.copytree(trained[0], tmp_path / "other")
+    for kind in ("images", "labels", "borders"):
+        shutil.copyfile(data / "train" / kind / "train_01.tif", data / "test" / kind / "copied.tif")
+    write_bundle_page(bundle, tmp_path / "report.html", data)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The network was trained on these test images, their scores are too good: copied." in page
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("docs/history.csv", lambda text: text[: text.index("\n") + 4]),
+        ("docs/scores.csv", lambda text: text.replace("tp", "pt")),
+        ("docs/scores.csv", lambda text: text.replace(",", ",x")),
+        ("configs/metadata.json", lambda text: text.replace("required_packages_version", "versions")),
+        ("configs/metadata.json", lambda text: text.replace('"data_sha256"', '"digest"')),
+        ("configs/metadata.json", lambda text: text.replace('"region"', '"nowhere"')),
+    ],
+)
+def test_what_was_damaged_since_is_refused_in_one_line(bundle, tmp_path, name, change):
+    path = bundle / name
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+    with pytest.raises(
+        BundleError, match=r"metadata and tables must be as training left them, got .*restore them"
+    ) as refused:
+        write_bundle_page(bundle, tmp_path / "report.html")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "report.html").exists()
