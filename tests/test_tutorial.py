@@ -17,7 +17,7 @@ def test_from_images_to_a_comparison_of_three_trainings(tmp_path, monkeypatch):
     assert [words[1] for words in commands].count("train") == 3
     with open("runs.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert {Path(row["name"]).name for row in rows} == {"plain", "bce", "small"}
+    assert {Path(row["run"]).name for row in rows} == {"plain", "bce", "small"}
     assert "plain" in Path("runs.html").read_text(encoding="utf-8")
     first, second = ((tmp_path / folder / "field_01.tif").read_bytes() for folder in ("masks", "again"))
     assert first == second
