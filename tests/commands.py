@@ -32,7 +32,7 @@ def run_livecell(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if trains and not any(word.startswith("filters=") for word in words):
         given += ["--set", "filters=[4,8]"]
     if words[1] == "learning-curve":
-        given += ["--draws", "1"]
+        given += ["--draws", "1", "--by", "images"]
     minutes = {index for index, word in enumerate(words) if word == "--minutes"}
     if words[1] in STUDIES:  # epochs, as small, take less than the least of minutes
         words = [word for index, word in enumerate(words) if not {index, index - 1} & minutes]

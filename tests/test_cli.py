@@ -18,8 +18,8 @@ from worlds import write_folder, write_sample
 
 from livecell_monai import __version__, cli
 
-STUDIES = ("crossval", "learning-curve", "sweep")
-COMMANDS = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "probe", *STUDIES)
+JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
+COMMANDS = (*JOURNEY, "plan", "crossval", "learning-curve")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
@@ -132,7 +132,7 @@ class TestHelp:
 
 
 class TestJourney:
-    @pytest.mark.parametrize("command", COMMANDS)
+    @pytest.mark.parametrize("command", JOURNEY)
     def test_every_command_succeeds_without_a_complaint(self, journey, command):
         assert (journey.said[command].code, journey.said[command].err) == (0, "")
 

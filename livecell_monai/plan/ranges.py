@@ -35,7 +35,10 @@ RULES: dict[str, Rule] = {
     "window_memory": _number("above 0", lambda value: value > 0),
     "threshold": _number("above 0 and below 1", lambda value: 0 < value < 1),
     "seed": _whole(0),
-    "members": ("1 in a training: an ensemble is joined from trained networks", lambda value: value == 1),
+    "members": (
+        "1 in a training: an ensemble is joined from trained networks",
+        lambda value: type(value) is int and value == 1,
+    ),
     "samples_per_epoch": _whole(1),
     "batch_size": _whole(1),
     "patience": _whole(1),

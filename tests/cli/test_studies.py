@@ -73,7 +73,7 @@ class TestRefused:
             (("--group-pattern", "("), ("--group-pattern", "regular expression")),
             (("--group-pattern", "x"), ("must match --group-pattern",)),
             (("--recipe", "best"), ("recipe", "planned, original", "'best'")),
-            (("--set", "split=none"), ("split", "held out", "'none'")),
+            (("--set", "split=none"), ("split", "held-out", "'none'")),
             (("--set", "track=true", "--set", "tracking_uri=http://127.0.0.1:9"), ("tracking_uri", "http://127.0.0.1:9")),
         ],
     )

@@ -13,6 +13,7 @@ GOOD = {
     "window_memory": [0.5, 256],
     "threshold": [0.01, 0.5],
     "seed": [0, 7],
+    "members": [1],
     "samples_per_epoch": [1, 1773],
     "batch_size": [1, 16],
     "patience": [1, 10],
@@ -33,6 +34,7 @@ GOOD = {
 BAD = {
     **{name: [0, -1, 2.5, True] for name in ("window_batch", "samples_per_epoch", "batch_size", "patience")},
     "seed": [-1, 0.5, True],
+    "members": [0, 3, True, "1"],
     **{name: [-0.1, 1.1] for name in ("flip_probability", "change_probability")},
     **{name: [-0.1] for name in ("rotation", "shear", "brightness", "elastic", "illumination", "shading", "blur", "noise")},
     "weight_decay": [-1e-3],

@@ -18,7 +18,7 @@ FILES = {
         f"configs/{name}"
         for name in ("inference.yaml", "train.yaml", "evaluate.yaml", "plan.yaml", "metadata.json", "logging.conf")
     ),
-    *(f"docs/{name}" for name in ("README.md", "history.csv", "curves.png", "validation.png")),
+    *(f"docs/{name}" for name in ("README.md", "report.html", "history.csv", "scores.csv", "curves.png", "validation.png")),
     *(f"models/{name}" for name in ("model.pt", "last.pt")),
 }
 
