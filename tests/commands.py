@@ -1,18 +1,66 @@
-"""Commands as the documents print them, run with settings behind them that make them small."""
+"""Calls of the command line, and commands as the documents print them with settings behind them that make them small."""
 
+import contextlib
+import io
+import json
 import re
 import shlex
 import subprocess
 import sys
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from small_training import SMALL as SMALL_TRAINING
 
 from livecell_monai import cli
 
 SMALL = {"epochs": "1", "samples_per_epoch": "4", "batch_size": "2", "patch_size": "[64,64]"}
 SMALL_WINDOW = {"window": "[64,64]", "show_progress": "False"}
 STUDIES = ("crossval", "learning-curve", "sweep")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+def livecell(*arguments: object) -> Outcome:
+    """One call of the command line in this process: starting one anew costs seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def small(**settings: object) -> list[str]:
+    """The options of a training of seconds."""
+    chosen = {**SMALL_TRAINING, **settings}
+    return [part for name, value in chosen.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Exit code 2 and one line on stderr that has these words."""
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: ")
+    for word in words:
+        assert word in line
+    assert len(line) < 500
 
 
 def list_commands(text: str) -> list[list[str]]:

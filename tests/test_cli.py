@@ -1,70 +1,25 @@
 """The command line from the user's side: what it prints, where, and with which exit code."""
 
-import contextlib
-import io
 import json
 import shutil
 import subprocess
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from small_training import SMALL
+from commands import Outcome, livecell, refused, small
 from worlds import write_folder, write_sample
 
-from livecell_monai import __version__, cli
+from livecell_monai import __version__
 
 JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
 COMMANDS = (*JOURNEY, "plan", "crossval", "learning-curve")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-def livecell(*arguments: object) -> Outcome:
-    """One call of the command line in this process: starting one anew costs seconds."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-    return Outcome(code, out.getvalue(), err.getvalue())
-
-
-def small(**settings: object) -> list[str]:
-    """The options of a training of seconds."""
-    chosen = {**SMALL, **settings}
-    return [part for name, value in chosen.items() for part in ("--set", f"{name}={json.dumps(value)}")]
-
-
-def refused(outcome: Outcome, *words: str) -> None:
-    """Exit code 2 and one line on stderr that has these words."""
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    (line,) = outcome.err.splitlines()
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
-    assert len(line) < 500
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import shutil
 import socket
 
 import pytest
+from commands import livecell, refused
 from logged_runs import log_run, some_scores, write_scores
-from test_cli import livecell, refused
 
 from livecell_monai.experiments.store import find_experiment, open_store
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 import tifffile
+from commands import livecell, refused
 from small_training import train_small
-from test_cli import livecell, refused
 
 from livecell_monai.experiments.store import find_experiment, open_store
 

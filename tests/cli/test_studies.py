@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from test_cli import livecell, refused, small
+from commands import livecell, refused, small
 from worlds import write_folder
 
 TINY = {"epochs": 1, "samples_per_epoch": 4, "track": False}

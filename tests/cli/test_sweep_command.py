@@ -1,55 +1,24 @@
 """`livecell sweep` from the user's side: a line for each trial, a table, the best bundle; one line for what is wrong."""
 
-import contextlib
-import io
 import json
 import socket
-import sys
-import warnings
 
 import pytest
+from commands import livecell, refused
 from small_training import SMALL
-
-from livecell_monai import cli
 
 OPTIONS = {**SMALL, "keep": "last", "epochs": 1, "samples_per_epoch": 4}
 GIVEN = [part for name, value in OPTIONS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
 
 
-def livecell(*arguments):
-    """(exit code, stdout, stderr) of a call in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-    return code, out.getvalue(), err.getvalue()
-
-
-def refused(outcome, *words):
-    code, out, err = outcome
-    assert (code, out) == (2, ""), outcome
-    (line,) = err.splitlines()
-    assert line.startswith("error: ")
-    assert all(word in line for word in words), line
-
-
 def test_trials_are_told_as_they_come_and_the_best_at_the_end(folder, tmp_path):
-    code, out, err = livecell("sweep", folder, "-o", tmp_path / "out", "--trials", 2, *GIVEN)
-    assert (code, err) == (0, "")
-    lines = out.splitlines()
+    done = livecell("sweep", folder, "-o", tmp_path / "out", "--trials", 2, *GIVEN)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["trial 0", "trial 1"]
     assert "complete, validation IoU 0." in lines[0]
     assert lines[2].split() == ["trial", "state", "IoU", "seconds", "lr", "dropout", "loss", "strength"]
-    assert "importance" in out
+    assert "importance" in done.out
     assert "fixed by --set, not searched: batch_size, width" in lines
     assert lines[-2].startswith("best of 2: trial ")
     assert lines[-1] == f"bundle: {tmp_path / 'out' / 'best'}, table: {tmp_path / 'out' / 'sweep.csv'}"
