@@ -39,6 +39,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no averaged weights": ({"ema": 0.0}, {}),
     "steps instead of rise and fall": ({"lr_schedule": "step"}, {}),
     "quarter resolution inside, twice as wide": ({"stem_stride": 4, "filters": [32, 64, 128, 256]}, {}),
+    "no strip held out: refit on everything": ({"split": "none"}, {}),
     "8 views in prediction": ({}, {"views": 8}),
     "threshold 0.4": ({}, {"threshold": 0.4}),
     "threshold 0.6": ({}, {"threshold": 0.6}),

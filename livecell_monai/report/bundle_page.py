@@ -73,6 +73,10 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
             raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
     metadata = _read_json(bundle / "configs" / "metadata.json")
     training = metadata.get("training")
+    if isinstance(training, dict) and "members" in training:
+        raise BundleError(
+            f"{bundle}: a page must be of one training, this bundle joins {training['members']}; name the bundle of a fold"
+        )
     if not isinstance(training, dict) or "split" not in training:
         raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")
     settings = read_settings(configs) | {"unlabelled_images": training.get("unlabelled_images", 0)}

@@ -6,6 +6,7 @@ from worlds import some_cells, write_sample
 
 from livecell_monai.errors import BundleError, DataError, SettingError
 from livecell_monai.report.bundle_page import NO_DATA, read_bundle_facts, refuse_output, write_bundle_page
+from livecell_monai.workflow.joining import join_bundles
 
 
 @pytest.fixture
@@ -137,3 +138,9 @@ def test_what_was_damaged_since_is_refused_in_one_line(bundle, tmp_path, name, c
         write_bundle_page(bundle, tmp_path / "report.html")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_an_ensemble_has_no_page_of_its_own(bundle, tmp_path):
+    join_bundles([bundle, bundle], tmp_path / "both", {"data": "cells"}, "")
+    with pytest.raises(BundleError, match="a page must be of one training, this bundle joins 2; name the bundle of a fold"):
+        write_bundle_page(tmp_path / "both", tmp_path / "report.html")
