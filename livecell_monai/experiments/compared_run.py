@@ -1,10 +1,8 @@
 """One side of a comparison: a run in MLflow with what it was set to, what it scored and on what."""
 
 import math
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +10,7 @@ from typing import Any
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
+from livecell_monai.experiments.store import without_bars
 from livecell_monai.metrics.scores import NAMES, SURFACE
 
 LOSS = "loss"
@@ -21,7 +20,6 @@ PARENT = "mlflow.parentRunId"
 CROSS_VALIDATION = "cross-validation"
 LEAKING = ("original", "none")
 UNFINISHED = ("RUNNING", "SCHEDULED")
-PROGRESS_BAR = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
 
     for folder in ("", "bundle/docs/"):
         if any(entry.path == folder + TABLE for entry in client.list_artifacts(run.id, folder.rstrip("/") or None)):
-            with tempfile.TemporaryDirectory() as into, _without_progress_bar():
+            with tempfile.TemporaryDirectory() as into, without_bars():
                 try:
                     table = Path(client.download_artifacts(run.id, folder + TABLE, into))
                 except (MlflowException, OSError) as error:
@@ -163,17 +161,3 @@ def refuse_unfinished(run: Any) -> None:
 def _noted(metrics: Mapping[str, float], prefix: str, names: tuple[str, ...]) -> dict[str, float]:
     """Metrics by their name without the prefix; those that diverged are none."""
     return {name: metrics[prefix + name] for name in names if math.isfinite(metrics.get(prefix + name, math.nan))}
-
-
-@contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    """MLflow draws one for every table otherwise."""
-    before = os.environ.get(PROGRESS_BAR)
-    os.environ[PROGRESS_BAR] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[PROGRESS_BAR]
-        else:
-            os.environ[PROGRESS_BAR] = before
