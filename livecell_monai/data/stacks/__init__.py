@@ -1,0 +1,11 @@
+"""Images of more than one plane: files of named axes, opened lazily, one plane or one part of a plane read at a time.
+
+Every member that opens a format gives a `Stack`: it reads the header only, so that a file of many gigabytes opens at once,
+and tells what the file tells, never what might be guessed. A single plane of a stack is named by an address, which is a
+string and goes wherever the path of an image goes.
+"""
+
+from livecell_monai.data.stacks.address import PlaneAddress, parse_address
+from livecell_monai.data.stacks.stack import AXES, Stack
+
+__all__ = ["AXES", "PlaneAddress", "Stack", "parse_address"]

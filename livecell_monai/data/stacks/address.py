@@ -1,0 +1,35 @@
+"""The name of one plane of a stack: a path with the plane's indices behind it, as a string that goes where a path goes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATTERN = re.compile(r"(?s)(?P<path>.+)::t=(?P<time>\d+),c=(?P<channel>\d+),z=(?P<z>\d+)")
+
+
+@dataclass(frozen=True)
+class PlaneAddress:
+    """One plane of a stack, `movie.tif::t=3,c=0,z=0` as a string.
+
+    Attributes:
+        path: the file.
+        time: index of the frame, from 0; so are the next two.
+        channel: index of the channel.
+        z: index of the plane in depth.
+    """
+
+    path: Path
+    time: int = 0
+    channel: int = 0
+    z: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}::t={self.time},c={self.channel},z={self.z}"
+
+
+def parse_address(text: str | Path) -> PlaneAddress | None:
+    """The plane that a string names, None where it is the path of a whole file."""
+    match = _PATTERN.fullmatch(str(text))
+    if match is None:
+        return None
+    return PlaneAddress(Path(match["path"]), int(match["time"]), int(match["channel"]), int(match["z"]))

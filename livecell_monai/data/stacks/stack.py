@@ -1,0 +1,64 @@
+"""What every format of more than one plane is opened as."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from livecell_monai.sample import Pixels, Region
+
+AXES = "TCZYX"  #: time, channel, depth, row, column: the axes that are known, in the order that they are given in
+
+
+class Stack(ABC):
+    """An image file whose axes have names, open for reading; a context manager that closes it.
+
+    Attributes:
+        path: the file or folder.
+        axes: those of `TCZYX` that the file has, in this order; the last two are always `YX`. An axis that the file names is
+            kept where its length is 1.
+        shape: one length per axis.
+        dtype: of the pixels, as stored.
+        pixel_size_um: (Y, X) size of a pixel in µm, None where the file does not tell.
+        z_step_um: distance of planes in µm, None where the file does not tell.
+        interval_min: time from frame to frame in minutes, None where the file does not tell or frames are not evenly spaced.
+        channels: name of each channel, as many as the file has; empty where it names none.
+    """
+
+    path: Path
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    pixel_size_um: tuple[float, float] | None = None
+    z_step_um: float | None = None
+    interval_min: float | None = None
+    channels: tuple[str, ...] = ()
+
+    @abstractmethod
+    def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
+        """The plane (Y, X), or a part of it, C-contiguous, writable and of native byte order.
+
+        Args:
+            time: index of the frame, 0 where there is no such axis; so for the next two.
+            channel: index of the channel.
+            z: index of the plane in depth.
+            region: the part to read, inside the plane; no more tiles than it touches are decoded. None for the whole.
+
+        Raises:
+            DataError: where the part cannot be read or decoded.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; again is allowed."""
+
+    def length(self, axis: str) -> int:
+        """Number of indices along an axis of `TCZYX`, 1 where the file does not have it."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
