@@ -256,6 +256,12 @@ class TestBadSettings:
         refused(outcome, *words)
         assert not (tmp_path / "model").exists()
 
+    @pytest.mark.parametrize("setting", ["patch_size=[100,100]", "threshold=2"])
+    def test_a_plan_refuses_what_a_training_would(self, folder, tmp_path, setting):
+        name = setting.partition("=")[0]
+        refused(livecell("plan", folder, "--set", setting, "-o", tmp_path / "plan.yaml"), f"setting {name} must be")
+        assert not (tmp_path / "plan.yaml").exists()
+
     def test_an_overlay_that_is_not_there_is_refused_with_those_there_are(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", "--config", "nope")
         refused(outcome, "nope.yaml", "original, smoke")

@@ -16,7 +16,7 @@ import tifffile
 from numpy.typing import DTypeLike
 
 from livecell_monai.data.formats import stem_of
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels
 
 _UM_PER_CM = 1e4
@@ -48,6 +48,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
             temporary.unlink()
+
+
+def refuse_taken(path: Path, overwrite: bool) -> None:
+    """Refuse a file that cannot be written without loss, before any work is done.
+
+    Args:
+        path: the file.
+        overwrite: whether a file of an earlier call may be written over.
+
+    Raises:
+        SettingError: where its folder is not there, or the file is.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise SettingError(f"{path}: must be a file in a folder that is there, it is not; make the folder or name another")
+    if path.exists() and not overwrite:
+        raise SettingError(f"{path}: a result must not be there yet, it is; name another file or --overwrite")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

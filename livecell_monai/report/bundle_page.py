@@ -7,6 +7,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.data.writing import refuse_taken
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
@@ -53,10 +54,7 @@ def refuse_output(output: Path, overwrite: bool) -> None:
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{output}: the report must be a file ending in .html, it is not; name it so")
-    if not output.parent.is_dir():
-        raise SettingError(f"{output}: the report must go into a folder that is there, it is not; make it or name another")
-    if output.is_dir() or (output.exists() and not overwrite):
-        raise SettingError(f"{output}: the report must not be there yet, it is; name another file or --overwrite")
+    refuse_taken(output, overwrite)
 
 
 def read_bundle_facts(bundle: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livecell_monai import __version__
-from livecell_monai.data.writing import atomic_path, write_table
+from livecell_monai.data.writing import atomic_path, refuse_taken, write_table
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables
@@ -21,10 +21,7 @@ def refuse_lost(paths: Sequence[Path], overwrite: bool) -> None:
         SettingError: the first one that cannot.
     """
     for index, path in enumerate(paths):
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise SettingError(f"{path}: must be a file in a folder that is there, it is not; name another")
-        if path.exists() and not overwrite:
-            raise SettingError(f"{path}: a result must not be there yet, it is; name another file or --overwrite")
+        refuse_taken(path, overwrite)
         if path.resolve() in {other.resolve() for other in paths[:index]}:
             raise SettingError(f"{path}: --csv and --html must be two files, they are one; name another")
 

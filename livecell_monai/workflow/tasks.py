@@ -132,6 +132,7 @@ def plan(
         LiveCellError: where the data or a setting breaks a rule.
     """
     parser = _open_training(data, "unused", overlays, settings).parser
+    parser.get_parsed_content("settings_hold")
     # of what would be trained on: pixels that are held out have no say
     fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
     multiple = parser.get_parsed_content("network_def").multiple

@@ -12,6 +12,7 @@ from livecell_monai.data import writing
 from livecell_monai.data.formats import is_image, read_plane
 from livecell_monai.data.writing import (
     atomic_path,
+    refuse_taken,
     write_border,
     write_image,
     write_label,
@@ -19,7 +20,7 @@ from livecell_monai.data.writing import (
     write_probability,
     write_table,
 )
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 
 GENERATOR = np.random.default_rng(7)
 IDS = GENERATOR.integers(0, 65536, (40, 36)).astype(np.uint16)
@@ -165,3 +166,17 @@ def fail_midway(path, failure):
 def test_a_table_has_a_column_for_every_name(tmp_path):
     write_table(tmp_path / "a.csv", [{"a": 1}, {"b": "x, y", "a": 2}])
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["a,b", "1,", '2,"x, y"']
+
+
+def test_what_is_taken_is_refused_unless_it_may_be_written_over(tmp_path):
+    (tmp_path / "there.csv").write_text("earlier")
+    (tmp_path / "folder").mkdir()
+    for name, overwrite, words in (
+        ("there.csv", False, "must not be there yet, it is"),
+        ("folder", True, "must be a file in a folder that is there"),
+        ("nowhere/a.csv", True, "must be a file in a folder that is there"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            refuse_taken(tmp_path / name, overwrite)
+    refuse_taken(tmp_path / "there.csv", True)
+    refuse_taken(tmp_path / "new.csv", False)

@@ -97,9 +97,9 @@ class TestRefusals:
         (tmp_path / "folder.html").mkdir()
         for name, words in (
             ("there.html", "must not be there yet"),
-            ("folder.html", "must not be there yet"),
+            ("folder.html", "must be a file"),
             ("page.pdf", "must be a file ending in .html"),
-            ("nowhere/page.html", "must go into a folder that is there"),
+            ("nowhere/page.html", "must be a file in a folder that is there"),
         ):
             with pytest.raises(SettingError, match=words):
                 refuse_output(tmp_path / name, False)
