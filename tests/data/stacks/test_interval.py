@@ -13,7 +13,9 @@ def test_units(value, unit, minutes):
     assert to_minutes(value, unit) == pytest.approx(minutes)
 
 
-@pytest.mark.parametrize(("value", "unit"), [(0, "s"), (-1, "s"), (math.nan, "s"), (math.inf, "s"), (5, "fortnight"), (5, "")])
+@pytest.mark.parametrize(
+    ("value", "unit"), [(0, "s"), (-1, "s"), (math.nan, "s"), (math.inf, "s"), (5, "fortnight"), (5, "")]
+)
 def test_what_is_no_time_is_none(value, unit):
     assert to_minutes(value, unit) is None
 

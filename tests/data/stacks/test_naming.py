@@ -49,7 +49,9 @@ def test_what_is_unknown_is_refused_with_what_is_there(found, shape, words):
 
 @pytest.mark.parametrize("given", ["YX", "CTYX"])
 def test_names_that_do_not_fit_are_refused(given):
-    with pytest.raises(SettingError, match=rf"--axes must name the file's axes, Q 3, Y 5, X 6, got '{given}'; give 3 letters"):
+    with pytest.raises(
+        SettingError, match=rf"--axes must name the file's axes, Q 3, Y 5, X 6, got '{given}'; give 3 letters"
+    ):
         name_axes(PATH, "QYX", (3, 5, 6), given)
 
 

@@ -51,7 +51,7 @@ class TestCluster:
 
     def test_a_choice_is_asked_for(self, cluster):
         with open_stack(cluster) as stack:
-            with pytest.raises(SettingError, match="channels 0 5-FAM/pH 9.0, 1 FM 4-64/2% CHAPS"):
+            with pytest.raises(SettingError, match=r"channels 0 5-FAM/pH 9.0, 1 FM 4-64/2% CHAPS"):
                 choose_planes(stack)
             assert len(choose_planes(stack, channel="5-FAM/pH 9.0", z=4)) == 3
 

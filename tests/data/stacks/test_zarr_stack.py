@@ -127,7 +127,7 @@ def test_a_plate_is_refused_and_says_so(tmp_path):
     path = tmp_path / "plate.zarr"
     group = zarr.open_group(str(path), mode="w")
     group.attrs["ome"] = {"version": "0.5", "plate": {"columns": [], "rows": [], "wells": []}}
-    with pytest.raises(DataError, match="must hold an image .*, this is a plate of wells; name the image of a field"):
+    with pytest.raises(DataError, match=r"must hold an image .*, this is a plate of wells; name the image of a field"):
         open_stack(path)
 
 
