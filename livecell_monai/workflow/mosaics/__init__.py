@@ -1,0 +1,6 @@
+"""Images larger than the memory through the network: windows as they come, blended strip by strip, chunks as they are done."""
+
+from livecell_monai.workflow.mosaics.band import BandPredictor, Grey
+from livecell_monai.workflow.mosaics.blending import Blender, Context
+
+__all__ = ["BandPredictor", "Blender", "Context", "Grey"]
