@@ -7,6 +7,7 @@ mosaic grows in and `ChunkWriter` what fills it; `measure_mask`, `write_pyramid`
 
 from livecell_monai.data.mosaics.bigtiff import write_bigtiff
 from livecell_monai.data.mosaics.chunks import CHUNK, ChunkWriter
+from livecell_monai.data.mosaics.finished import ENDINGS, open_finished
 from livecell_monai.data.mosaics.folder import MosaicFolder
 from livecell_monai.data.mosaics.measures import measure_mask
 from livecell_monai.data.mosaics.pyramid import list_level_shapes, write_pyramid
@@ -15,6 +16,7 @@ from livecell_monai.data.mosaics.survey import Survey, count_others, survey_sour
 
 __all__ = [
     "CHUNK",
+    "ENDINGS",
     "ChunkWriter",
     "MosaicFolder",
     "MosaicSource",
@@ -22,6 +24,7 @@ __all__ = [
     "count_others",
     "list_level_shapes",
     "measure_mask",
+    "open_finished",
     "survey_source",
     "write_bigtiff",
     "write_pyramid",

@@ -15,8 +15,6 @@ from livecell_monai.data.mosaics.pyramid import create_level, open_group
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels
 
-ENDINGS = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}  #: of the finished mosaic, by the setting mosaic_output
-
 
 class MosaicFolder:
     """`.NAME.writing` beside the mosaic to come: `record.json`, `thumbnail.npy` and an OME-Zarr image that fills up.

@@ -1,5 +1,6 @@
 """The smaller levels of a mask, and the OME-Zarr metadata that tell of them."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,10 @@ def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | 
     Raises:
         DataError: it cannot be written.
     """
-    from ome_zarr.format import FormatV05
-    from ome_zarr.writer import write_multiscales_metadata
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as it is imported, it warns of a class of its own
+        from ome_zarr.format import FormatV05
+        from ome_zarr.writer import write_multiscales_metadata
 
     group = open_group(folder)
     levels = [group["0"]]

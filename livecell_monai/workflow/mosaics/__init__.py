@@ -2,5 +2,6 @@
 
 from livecell_monai.workflow.mosaics.band import BandPredictor, Grey
 from livecell_monai.workflow.mosaics.blending import Blender, Context
+from livecell_monai.workflow.mosaics.predictor import MosaicPredictor
 
-__all__ = ["BandPredictor", "Blender", "Context", "Grey"]
+__all__ = ["BandPredictor", "Blender", "Context", "Grey", "MosaicPredictor"]
