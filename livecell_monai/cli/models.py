@@ -73,6 +73,10 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks and summary.csv.")],
     probability: Annotated[bool, typer.Option("--probability", help="Also NAME_probability.tif.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png.")] = False,
+    channel: Annotated[str | None, typer.Option(help="Of files of several channels: the index from 0, or the name.")] = None,
+    time: Annotated[str | None, typer.Option(help="Of movies: a frame from 0, or FIRST:STOP; all by default.")] = None,
+    z: Annotated[str | None, typer.Option(help="Of files with depth: the index of the plane, from 0.")] = None,
+    axes: Annotated[str | None, typer.Option(help="What the file's axes are, in their order: TYX, CZYX ...")] = None,
     overwrite: Overwrite = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
@@ -85,7 +89,8 @@ def predict(
     from livecell_monai.experiments.locate import located
     from livecell_monai.workflow.tasks import predict as run
 
-    settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None)
+    planes = {"channel": channel, "time": time, "z": z, "axes": axes}
+    settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None, **planes)
     with located(bundle) as folder:
         result = run(folder, images, output, settings, overwrite)
     if result.rows:
