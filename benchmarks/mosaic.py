@@ -1,8 +1,8 @@
 """Memory of the command that predicts a mosaic, at two sizes; its pixels per second over those of the network alone.
 
-Run: `python benchmarks/mosaic.py`. The mosaics are synthetic cells repeated, uint16, in uncompressed tiled BigTIFFs (4 GB of disk),
-the bundle is trained for seconds: what it finds has no say in memory or time. The network alone looks at as many windows of
-the same size that are in memory already, in the same process, in turns with the mosaic.
+Run: `python benchmarks/mosaic.py`. The mosaics are synthetic cells repeated, uint16, in uncompressed tiled BigTIFFs (4 GB of
+disk), the bundle is trained for seconds: what it finds has no say in memory or time. The network alone looks at as many
+windows of the same size that are in memory already, in the same process, in turns with the mosaic.
 """
 
 import logging
@@ -65,7 +65,10 @@ def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) ->
 def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
     """(megapixels per second of the mosaic, of the network alone) by round."""
     workflow = open_bundle(
-        bundle, ["inference"], {**QUIET, "mosaic_from": 1e9}, {"dataset_dir": str(image), "output_dir": str(folder / "unused")}
+        bundle,
+        ["inference"],
+        {**QUIET, "mosaic_from": 1e9},
+        {"dataset_dir": str(image), "output_dir": str(folder / "unused")},
     )
     workflow.initialize()
     network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
@@ -106,7 +109,10 @@ def main() -> None:
     lines = [
         "| what | measured | aim |",
         "| --- | --- | --- |",
-        *(f"| resident memory, {edge:,} x {edge:,} uint16 ({took:.0f} s) | {memory:.0f} MB | |" for edge, memory, took in rows),
+        *(
+            f"| resident memory, {edge:,} x {edge:,} uint16 ({took:.0f} s) | {memory:.0f} MB | |"
+            for edge, memory, took in rows
+        ),
         f"| the larger one over the smaller one | {rows[-1][1] / rows[0][1]:.3f} | at most 1.1, and 1500 MB |",
         f"| megapixels per second, file in and mask out, {SPEED_EDGE:,} x {SPEED_EDGE:,} | {mosaic:.1f} | |",
         f"| megapixels per second of the network on windows in memory | {alone:.1f} | |",

@@ -19,9 +19,9 @@ class ArrayStack(Stack):
 
     def read(self, time=0, channel=0, z=0, region=None):
         self.regions.append(region)
-        if self.broken is not None and region.top <= self.broken[0] < region.bottom:
-            if region.left <= self.broken[1] < region.right:
-                raise DataError(f"{self.path}: a tile must be whole, this one is torn; copy the file again")
+        row, column = self.broken or (-1, -1)
+        if region is not None and region.top <= row < region.bottom and region.left <= column < region.right:
+            raise DataError(f"{self.path}: a tile must be whole, this one is torn; copy the file again")
         return np.array(region.crop(self.plane)) if region is not None else self.plane.copy()
 
     def close(self):

@@ -44,7 +44,7 @@ class GreyScale:
 
 def sample_step(pixels: int) -> int:
     """Every how manieth row and column of an image of so many pixels is looked at to find its scale."""
-    return max(1, math.ceil((pixels / MOST_PIXELS) ** 0.5))
+    return max(1, math.ceil(math.sqrt(pixels / MOST_PIXELS)))
 
 
 class NormaliseContrast(Transform):  # type: ignore[misc]

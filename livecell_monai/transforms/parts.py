@@ -1,10 +1,10 @@
 """A part of an image, resized as if the whole were: the same taps, the same smoothing, the same rim.
 
-What `ResizeToWorkingd` and `RestoreGridd` do to an image in memory is done here to a rectangle of it, so that an image of any
-size goes to the working size and back piece by piece, without a seam.
+What `ResizeToWorkingd` and `RestoreGridd` do to an image in memory is done here to a rectangle of it, so that an image of
+any size goes to the working size and back piece by piece, without a seam.
 
-Source: torch's `interpolate` (bilinear, `align_corners=False`) for the taps, computed in float32 as it does; MONAI's `Resize`
-for the Gaussian ahead of it.
+Source: torch's `interpolate` (bilinear, `align_corners=False`) for the taps, computed in float32 as it does; MONAI's
+`Resize` for the Gaussian ahead of it.
 """
 
 from dataclasses import dataclass

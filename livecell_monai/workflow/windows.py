@@ -23,7 +23,9 @@ class AxisWindows:
     interval: int
 
 
-def plan_windows(shape: Sequence[int], largest: Sequence[int], overlap: int, multiple: int) -> tuple[AxisWindows, AxisWindows]:
+def plan_windows(
+    shape: Sequence[int], largest: Sequence[int], overlap: int, multiple: int
+) -> tuple[AxisWindows, AxisWindows]:
     """The windows over an image: every row of them has the same columns.
 
     Args:

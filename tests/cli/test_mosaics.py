@@ -2,13 +2,10 @@
 
 import csv
 import errno
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +45,9 @@ def whole(trained, image, tmp_path_factory):
 
 def read_rows(folder):
     with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
-        return [{name: row[name] for name in ("image", "foreground_fraction", "components")} for row in csv.DictReader(stream)]
+        return [
+            {name: row[name] for name in ("image", "foreground_fraction", "components")} for row in csv.DictReader(stream)
+        ]
 
 
 def names(folder):
@@ -170,7 +169,9 @@ class TestResume:
         assert set(before) >= {"0/0", "0/1", "1/0"}
         assert "2/1" not in before
         kept = {}
-        monkeypatch.setattr("livecell_monai.data.mosaics.folder.MosaicFolder.remove", lambda self: kept.update(self_chunks()))
+        monkeypatch.setattr(
+            "livecell_monai.data.mosaics.folder.MosaicFolder.remove", lambda self: kept.update(self_chunks())
+        )
 
         def self_chunks():
             return self.chunks(out) if (out / ".large.writing" / "mask.ome.zarr").exists() else {}

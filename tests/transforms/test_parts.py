@@ -35,7 +35,9 @@ def test_parts_of_the_working_size_make_the_whole(image, factor, edges):
         source = resize.source(target)
         part = resize(source.crop(image), target)
         joined[target.top : target.bottom, target.left : target.right] = part
-    torch.testing.assert_close(joined, whole.as_tensor(), atol=1e-4, rtol=0)  # a processor without fused multiplication rounds the taps twice
+    torch.testing.assert_close(
+        joined, whole.as_tensor(), atol=1e-4, rtol=0
+    )  # a processor without fused multiplication rounds the taps twice
 
 
 def test_a_part_needs_no_more_than_its_margin(image):
@@ -54,7 +56,10 @@ def test_parts_of_the_grid_make_the_whole_each_pixel_once(factor, edges):
     restore = PartialRestore(working, GRID)
     joined, times = torch.full(GRID, torch.nan), torch.zeros(GRID)
     for have in tiles(working, edges):
-        (top, bottom), (left, right) = restore.rows.owned(have.top, have.bottom), restore.columns.owned(have.left, have.right)
+        (top, bottom), (left, right) = (
+            restore.rows.owned(have.top, have.bottom),
+            restore.columns.owned(have.left, have.right),
+        )
         if top == bottom or left == right:
             continue
         above, before = max(0, have.top - 1), max(0, have.left - 1)
@@ -63,7 +68,9 @@ def test_parts_of_the_grid_make_the_whole_each_pixel_once(factor, edges):
         joined[top:bottom, left:right] = restore(part, above, before, target)
         times[top:bottom, left:right] += 1
     assert (times == 1).all()
-    torch.testing.assert_close(joined, whole, atol=1e-4, rtol=0)  # a processor without fused multiplication rounds the taps twice
+    torch.testing.assert_close(
+        joined, whole, atol=1e-4, rtol=0
+    )  # a processor without fused multiplication rounds the taps twice
 
 
 @pytest.mark.parametrize(("before", "after"), [(5, 5), (5, 9), (9, 5), (1, 7), (7, 1), (40000, 14800), (14800, 40000)])

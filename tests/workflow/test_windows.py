@@ -30,7 +30,10 @@ def test_the_plan_is_where_the_inferer_looks(shape, largest, overlap, multiple):
     inferer = WindowInferer(Accelerator("cpu-fp32"), list(largest), multiple, batch=1, overlap=overlap)
     inferer(image, network)
     rows, columns = plan_windows(shape, largest, overlap, multiple)
-    ends = [[min(edge, start - axis.before + axis.size) for start in axis.starts] for edge, axis in zip(shape, (rows, columns), strict=True)]
+    ends = [
+        [min(edge, start - axis.before + axis.size) for start in axis.starts]
+        for edge, axis in zip(shape, (rows, columns), strict=True)
+    ]
     assert corners == [(bottom, right, rows.size, columns.size) for bottom in ends[0] for right in ends[1]]
 
 

@@ -83,7 +83,8 @@ class MosaicFolder:
 
     def thumbnail(self) -> Pixels:
         """The small picture (Y, X) of the image."""
-        return np.load(self.path / "thumbnail.npy", allow_pickle=False)
+        small: Pixels = np.load(self.path / "thumbnail.npy", allow_pickle=False)
+        return small
 
     def array(self) -> Any:
         """The Zarr array (Y, X) uint8 of the mask."""

@@ -21,7 +21,7 @@ class MosaicSource:
         time: index of the frame.
         channel: index of the channel.
         z: index of the plane in depth.
-        rows: height of what is read at once, in pixels; where the file's strips reach over the whole width, as many are kept.
+        rows: height of what is read at once, in pixels: as many are kept where the file's strips are as wide as the plane.
 
     Attributes:
         shape: (Y, X) of the plane.

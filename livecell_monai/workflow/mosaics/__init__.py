@@ -1,4 +1,4 @@
-"""Images larger than the memory through the network: windows as they come, blended strip by strip, chunks as they are done."""
+"""Images larger than the memory: windows as they come, blended strip by strip, chunks of the mask as they are done."""
 
 from livecell_monai.workflow.mosaics.band import BandPredictor, Grey
 from livecell_monai.workflow.mosaics.blending import Blender, Context

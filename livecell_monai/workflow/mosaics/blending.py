@@ -104,7 +104,7 @@ class Context:
             left: column that it begins at.
             block: (Y, X).
         """
-        height, width = block.shape
+        width = block.shape[1]
         if left == 0:
             self.upper, self.lower = self.lower, torch.zeros(self.width)
             self.column = block[:, :0]

@@ -235,5 +235,5 @@ class MosaicPredictor:
             folder = self._folder(item)
             if folder.path.exists() and not (self.resume or self.overwrite):
                 raise SettingError(
-                    f"{self.path_of(item)}: an unfinished mosaic is there; go on with it by --resume, or begin anew by --overwrite"
+                    f"{self.path_of(item)}: an unfinished mosaic is there; go on by --resume, or begin anew by --overwrite"
                 )

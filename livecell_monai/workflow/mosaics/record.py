@@ -74,4 +74,3 @@ def to_record(description: Mapping[str, Any], grey: Grey, pixel_size_um: tuple[f
     """The description with what was measured."""
     size = None if pixel_size_um is None else list(pixel_size_um)
     return {**description, "grey": asdict(grey), "pixel_size_um": size}
-

@@ -72,8 +72,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_chunk(folder, mask, monkeypa
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, mask[:CHUNK])
     monkeypatch.setattr(_local, "_put", full)
-    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); make room, then .* --resume") as refusal:
-        with ChunkWriter(folder.array()) as writer:
-            writer.add(CHUNK, 0, mask[CHUNK:])
+    with (
+        pytest.raises(
+            DataError, match=r"cannot be written \(No space left on device\); make room, then .* --resume"
+        ) as refusal,
+        ChunkWriter(folder.array()) as writer,
+    ):
+        writer.add(CHUNK, 0, mask[CHUNK:])
     assert "\n" not in str(refusal.value)
     assert folder.done() == {(0, 0), (0, 1)}

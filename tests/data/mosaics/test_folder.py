@@ -40,7 +40,7 @@ def test_one_that_was_never_begun_or_not_to_the_end_has_no_record(folder, tmp_pa
 
 def test_a_torn_record_is_refused(folder):
     folder.record_file.write_text('{"image": ')
-    with pytest.raises(DataError, match="record.json: the record must be JSON"):
+    with pytest.raises(DataError, match=r"record\.json: the record must be JSON"):
         folder.read_record()
 
 

@@ -15,7 +15,12 @@ every_tile = pytest.mark.parametrize("tile", TILES, ids=str)
 @every_tile
 def test_any_rectangle(tile):
     read = MosaicSource(ArrayStack(PLANE, tile), rows=400).read
-    for region in (Region(0, 0, 1500, 1300), Region(511, 3, 513, 1299), Region(1499, 1299, 1500, 1300), Region(0, 600, 900, 601)):
+    for region in (
+        Region(0, 0, 1500, 1300),
+        Region(511, 3, 513, 1299),
+        Region(1499, 1299, 1500, 1300),
+        Region(0, 600, 900, 601),
+    ):
         part = read(region)
         np.testing.assert_array_equal(part, region.crop(PLANE))
         part[...] = 0  # a copy

@@ -48,7 +48,7 @@ def test_what_is_no_image_is_refused(plane, words):
 
 
 def test_a_torn_tile_anywhere_is_found():
-    with pytest.raises(DataError, match="array.tif: a tile must be whole"):
+    with pytest.raises(DataError, match=r"array\.tif: a tile must be whole"):
         survey_source(MosaicSource(ArrayStack(PLANE, (64, 64), broken=(650, 300))), 50, 8)
 
 

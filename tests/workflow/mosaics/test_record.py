@@ -26,7 +26,9 @@ def in_memory(image, normalise):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-@pytest.mark.parametrize("normalise", [NormaliseContrast(), NormaliseContrast((0, 100)), None], ids=["robust", "all", "none"])
+@pytest.mark.parametrize(
+    "normalise", [NormaliseContrast(), NormaliseContrast((0, 100)), None], ids=["robust", "all", "none"]
+)
 def test_every_part_is_normalised_as_the_whole(name, normalise):
     image = PICTURES[name]
     source = MosaicSource(ArrayStack(image, (64, 64)))
