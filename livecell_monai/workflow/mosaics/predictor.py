@@ -158,6 +158,10 @@ class MosaicPredictor:
         with opened(item, self._rows_at_once(item)) as source, ChunkWriter(folder.array(), folder.done()) as writer:
             self._band_predictor(source, folder).predict(top, bottom, writer, advance)
 
+    def missing(self, item: Item) -> Bands:
+        """Rows [top, bottom) of the mask of a mosaic that is begun of which a chunk is not on disk yet."""
+        return self._folder(item).missing_bands()
+
     def finish(self, item: Item) -> Row:
         """Give a mosaic whose chunks are all there its pyramid and its name; the row of the table.
 
