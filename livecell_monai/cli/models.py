@@ -78,11 +78,13 @@ def predict(
     z: Annotated[str | None, typer.Option(help="Of files with depth: the index of the plane, from 0.")] = None,
     axes: Annotated[str | None, typer.Option(help="What the file's axes are, in their order: TYX, CZYX ...")] = None,
     overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the mosaics of a run that was killed.")] = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    An image that cannot be read does not stop the others; the exit code is then 3.
+    An image that cannot be read does not stop the others; the exit code is then 3. Images above 64 megapixels
+    (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
@@ -90,7 +92,8 @@ def predict(
     from livecell_monai.workflow.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes}
-    settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None, **planes)
+    flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}
+    settings = read_settings(set_, **flags, **planes)
     with located(bundle) as folder:
         result = run(folder, images, output, settings, overwrite)
     if result.rows:

@@ -51,6 +51,7 @@ class Nd2Stack(Stack):
         lengths = [*self._loops, self._channels, attributes.heightPx, attributes.widthPx]
         self._named = name_axes(self.path, found, lengths, axes)
         self.axes, self.shape = self._named.axes, self._named.shape
+        self.tile = (self.shape[-2], self.shape[-1])
         self.dtype = np.dtype(file.dtype).newbyteorder("=")
         self._frames = attributes.sequenceCount
         voxel = file.voxel_size()

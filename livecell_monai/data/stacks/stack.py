@@ -25,6 +25,7 @@ class Stack(ABC):
         z_step_um: distance of planes in µm, None where the file does not tell.
         interval_min: time from frame to frame in minutes, None where the file does not tell or frames are not evenly spaced.
         channels: name of each channel, as many as the file has; empty where it names none.
+        tile: (Y, X) pixels that are decoded at once, a strip being as wide as the plane; None where any part can be read.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Stack(ABC):
     z_step_um: float | None = None
     interval_min: float | None = None
     channels: tuple[str, ...] = ()
+    tile: tuple[int, int] | None = None
 
     @abstractmethod
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:

@@ -41,6 +41,7 @@ class TiffStack(Stack):
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
+        self._whole: set[int] = set()  # planes that the file was found to hold to the end
         self._tif: Any = None
         try:
             with reading(path, "TIFF"):  # which may refuse the file when all has been read
@@ -60,6 +61,8 @@ class TiffStack(Stack):
         self.axes, self.shape = self._named.axes, self._named.shape
         self.dtype = np.dtype(np.uint8) if series.dtype.kind == "b" else series.dtype.newbyteorder("=")
         self._require_pages()
+        is_raw = self._is_one_run or series.keyframe.is_final  # rows as they are, of which any can be read
+        self.tile = (1, self.shape[-1]) if is_raw else tuple(series.keyframe.chunks[:2])
         self.pixel_size_um = pixel_size_of(self._tif, series.keyframe)
         if self._tif.is_ome:
             self._read_ome()
@@ -104,7 +107,9 @@ class TiffStack(Stack):
                 page = self._series[place]
                 if page is None:
                     raise ValueError("the page is missing")
-                require_whole(self._tif, page)
+                if place not in self._whole:  # once: a large plane has many thousand tiles to ask
+                    require_whole(self._tif, page)
+                    self._whole.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
             pixels = stored_to_grey(pixels, self._tif, self._series.keyframe)
             return np.require(pixels, pixels.dtype.newbyteorder("="), ["C", "W"])

@@ -59,6 +59,8 @@ class ZarrStack(Stack):
         found = [name.upper() if name.upper() in tuple("TCZYX") else name for name in names]
         self._named = name_axes(self.path, found, shape, axes)
         self.axes, self.shape = self._named.axes, self._named.shape
+        height, width = (self._array.chunks[self._named.names.index(name)] for name in "YX")
+        self.tile = (height, width)
         self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
         if self.dtype.kind not in "uifb":
             raise DataError(f"{self.path}: pixels must be numbers, got {self.dtype}; save it anew")
