@@ -17,6 +17,9 @@ BORDER = "border"  #: key of the optional weight per pixel, high between close c
 PRED = "pred"  #: key of the network's output
 REGION = "region"  #: key of the part of the image that a sample stands for
 NAME = "name"  #: key of the sample's name, the stem of its image file
+FRAME = "frame"  #: key of a movie's frame: its index in the file, from 0
+POSITION = "position"  #: key of a movie's frame: its place among those that were chosen, from 0
+FRAMES = "frames"  #: key of a movie's frame: how many were chosen
 
 Pixels = NDArray[Any]
 

@@ -73,19 +73,27 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks and summary.csv.")],
     probability: Annotated[bool, typer.Option("--probability", help="Also NAME_probability.tif.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png.")] = False,
+    channel: Annotated[str | None, typer.Option(help="Of files of several channels: the index from 0, or the name.")] = None,
+    time: Annotated[str | None, typer.Option(help="Of movies: a frame from 0, or FIRST:STOP; all by default.")] = None,
+    z: Annotated[str | None, typer.Option(help="Of files with depth: the index of the plane, from 0.")] = None,
+    axes: Annotated[str | None, typer.Option(help="What the file's axes are, in their order: TYX, CZYX ...")] = None,
     overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the mosaics of a run that was killed.")] = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    An image that cannot be read does not stop the others; the exit code is then 3.
+    An image that cannot be read does not stop the others; the exit code is then 3. Images above 64 megapixels
+    (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
     from livecell_monai.workflow.tasks import predict as run
 
-    settings = read_settings(set_, write_probability=probability or None, write_overlay=overlay or None)
+    planes = {"channel": channel, "time": time, "z": z, "axes": axes}
+    flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}
+    settings = read_settings(set_, **flags, **planes)
     with located(bundle) as folder:
         result = run(folder, images, output, settings, overwrite)
     if result.rows:

@@ -70,8 +70,12 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given)
-        matches = [path] if path.exists() else [Path(name) for name in sorted(glob(str(given), recursive=True))]
-        inside = [image for match in matches for image in (_list_folder(match) if match.is_dir() else [_named(match)])]
+        matches = [path] if path.exists() else _list_glob(str(given))
+        inside = [
+            image
+            for match in matches
+            for image in (_list_folder(match) if match.is_dir() and not _is_zarr(match) else [_named(match)])
+        ]
         if not inside:
             what = "the folder holds no image" if path.is_dir() else "no such file or folder"
             raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
@@ -95,6 +99,16 @@ def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
                 "rename one or predict them into two folders"
             )
     return {path: stem_of(path) for path in names.values()}
+
+
+def _list_glob(pattern: str) -> list[Path]:
+    """What a glob stands for, sorted; what lies inside an OME-Zarr folder is part of that image."""
+    found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
+    return [path for path in found if not any(map(_is_zarr, path.parents))]
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr"
 
 
 def _list_folder(folder: Path) -> list[Path]:
@@ -178,7 +192,7 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
             raise DataError(f"{datalist}: {fields[IMAGE]}: a {key} must be a path, got {fields[key]!r}; correct it")
     paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
-        if not path.is_file():
+        if not path.exists():
             raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
     if not isinstance(name, str) or not name or Path(name).name != name:

@@ -1,4 +1,4 @@
-"""Image files into checked arrays: one grey plane (Y, X) per TIFF, PNG, JPEG or NIfTI file.
+"""Image files into checked arrays: one grey plane (Y, X) per file, or the plane of a stack that an address names.
 
 `read_plane` reads values as the file holds them; `read_image`, `read_label` and `read_border` add what each of
 them must be. All of them refuse what they cannot interpret with a DataError of one line, and return arrays that are
@@ -15,25 +15,27 @@ import numpy as np
 from PIL import Image
 
 from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
+from livecell_monai.data.stacks import open_stack, parse_address, read_addressed
+from livecell_monai.data.stacks.opening import ENDINGS, require_there
 from livecell_monai.data.tiff import read_tiff
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
-#: endings of the image files that can be read, in lower case
+#: endings, in lower case, of the image files that can be read without an extra
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
 
-_DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz")
+_DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
 _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float64")
 _PNG_END = b"IEND\xaeB`\x82"  # type and checksum of the empty chunk that closes every PNG
 
 
 def is_image(path: Path) -> bool:
     """Whether a file's name says that it is an image; hidden files (".DS_Store", "._cell.tif") are not."""
-    return not path.name.startswith(".") and path.name.lower().endswith(SUFFIXES)
+    return not path.name.startswith(".") and path.name.lower().endswith((*SUFFIXES, *ENDINGS))
 
 
 def stem_of(path: Path) -> str:
-    """The file's name without its ending, of which ".ome.tif", ".ome.tiff" and ".nii.gz" are one."""
+    """The file's name without its ending, of which ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one."""
     double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), None)
     return path.name[: -len(double)] if double else path.stem
 
@@ -47,7 +49,9 @@ def read_plane(path: Path) -> Plane:
         DataError: no such file, not a known format, damaged, in colour, or more than one plane.
     """
     with reading(path, "an image"):  # a folder that may not be entered raises here
-        _require_file(path)
+        require_there(path)
+    if path.name.lower().endswith(tuple(ENDINGS)):
+        return _read_only_plane(path)
     match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
         case ".tif" | ".tiff":
             kind, read = "TIFF", read_tiff
@@ -56,7 +60,7 @@ def read_plane(path: Path) -> Plane:
         case ".nii" | ".nii.gz":
             kind, read = "NIfTI", _read_nifti
         case _:
-            known = " ".join(SUFFIXES)
+            known = " ".join((*SUFFIXES, *ENDINGS))
             raise DataError(f"{path}: an image's name must end in one of {known}; save it as TIFF")
     with reading(path, kind):
         plane = read(path)
@@ -67,10 +71,15 @@ def read_plane(path: Path) -> Plane:
 def read_image(path: Path) -> Plane:
     """Read one grey image (Y, X) to be segmented: integers or floats that as float32 are finite and not all equal.
 
+    Args:
+        path: of a file of one plane, or the address of one plane of a stack.
+
     Raises:
         DataError: as `read_plane`, or the type or the values are not as said.
+        SettingError: as `open_stack`.
     """
-    plane = read_plane(path)
+    address = parse_address(path)
+    plane = read_plane(path) if address is None else read_addressed(address)
     pixels = plane.pixels
     if pixels.dtype.name not in _IMAGE_TYPES:
         raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {pixels.dtype}; save it as 16 bit")
@@ -116,12 +125,11 @@ def read_border(path: Path) -> Pixels:
     return weights
 
 
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"{path}: an image must be a file, this {what}; check the path")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
+def _read_only_plane(path: Path) -> Plane:
+    """Read a stack that has one plane."""
+    with open_stack(path) as stack:
+        require_plane(path, stack.axes, stack.shape)
+        return Plane(stack.read(), stack.pixel_size_um)
 
 
 def _require_finite(path: Path, what: str, pixels: Pixels) -> None:

@@ -9,7 +9,10 @@ from livecell_monai.sample import Sample
 
 
 def hash_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; of a folder (OME-Zarr) that of the names and bytes of its files."""
+    if Path(path).is_dir():
+        files = sorted(inside for inside in Path(path).rglob("*") if inside.is_file())
+        return digest_of({inside.relative_to(path).as_posix(): hash_file(inside) for inside in files})
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -9,6 +9,8 @@ from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
 from livecell_monai.data.identity import hash_file
 from livecell_monai.data.split import Split, given_split, split_samples
+from livecell_monai.data.stacks.listing import list_planes
+from livecell_monai.data.stacks.naming import require_axes
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
 
@@ -88,7 +90,7 @@ def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, spli
     if images is None:
         return []
     annotated = {hash_file(sample.image) for sample in (*split.train, *split.validation)}
-    items = [item for item in list_prediction_items(images) if hash_file(item[IMAGE]) not in annotated]
+    items = [item for item in _list_files(images) if hash_file(item[IMAGE]) not in annotated]
     if not items:
         where = ", ".join(map(str, [images] if isinstance(images, str | Path) else images))
         raise DataError(f"{where}: unlabelled images must be others than the annotated ones, found none; leave it out")
@@ -96,11 +98,35 @@ def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, spli
     return items
 
 
-def list_prediction_items(images: str | Path | Sequence[str | Path]) -> list[Item]:
-    """One dictionary for each image that files, folders and globs stand for; its name is that of its outputs.
+def list_prediction_items(
+    images: str | Path | Sequence[str | Path],
+    channel: str | int | None = None,
+    time: str | int | None = None,
+    z: str | int | None = None,
+    axes: str | None = None,
+) -> list[Item]:
+    """One dictionary for each plane that files, folders and globs stand for; its name is that of its outputs.
+
+    A file of one plane stands under `image` as its path, one plane of a stack as its address. Frames of one movie share the
+    name, and have `frame`, `position` and `frames` beside it. What cannot be opened is listed as a path: its reader tells.
+
+    Args:
+        images: files, folders or globs.
+        channel: index or name of the channel, None where there is one.
+        time: index of the frame, `first:stop`, or None for all.
+        z: index of the plane in depth, None where there is one.
+        axes: what the user calls the axes of the files, None to believe them.
 
     Raises:
         DataError: where an input stands for nothing, or two images would write the same output.
+        SettingError: where a choice is not there or is left open, or axes are unknown.
     """
+    axes = None if axes is None else require_axes(axes)
+    return [
+        {**item, **plane} for item in _list_files(images) for plane in list_planes(Path(item[IMAGE]), channel, time, z, axes)
+    ]
+
+
+def _list_files(images: str | Path | Sequence[str | Path]) -> list[Item]:
     given = [images] if isinstance(images, str | Path) else images
     return [{NAME: name, IMAGE: str(path)} for path, name in name_outputs(list_images(given)).items()]

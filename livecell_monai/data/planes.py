@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 
 #: One unit of length in µm, by the names that OME-XML, ImageJ and NIfTI give it, in lower case; µ has two code points.
 UNITS_UM = {
@@ -43,20 +43,21 @@ class _Ears(threading.local):
 
 
 _EARS = _Ears()
-for _name in ("tifffile", "nibabel.global"):
+for _name in ("tifffile", "nibabel.global", "nd2"):
     logging.getLogger(_name).addFilter(_EARS)
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
+def reading(path: object, kind: str) -> Iterator[None]:
     """Turn whatever a library raises, or logs as an error, while it reads a file into one DataError.
 
     Args:
-        path: the file.
+        path: the file, or the plane of it, as the message is to name it.
         kind: the format's name, as the message is to give it.
 
     Raises:
         DataError: the library failed, or went on over damage that it only logged.
+        SettingError: as it was raised inside.
     """
     heard: list[str] = []
     _EARS.heard = heard
@@ -65,7 +66,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         if heard:  # tifffile logs a cut or broken tag and reads on without it
             raise ValueError(heard[0])
     except Exception as error:
-        if isinstance(error, DataError) and not heard:
+        if isinstance(error, DataError | SettingError) and not heard:
             raise
         # what was logged came first: a stack of no axes may be no more than the sequel of a broken tag
         words = " ".join((heard[0] if heard else str(error)).split())[:200] or type(error).__name__

@@ -27,14 +27,16 @@ def read_tiff(path: Path) -> Plane:
     """
     # one file holds one image, wherever its OME-XML says that its sister planes are
     with tifffile.TiffFile(path, _multifile=False) as tif:
-        series = _only_series(path, tif)
+        series = only_series(path, tif)
         size = _require_grey_plane(path, tif, series)
-        _require_whole(tif, series)
+        require_levels(series)
+        for level in series.levels:
+            require_whole(tif, level.keyframe)
         pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # one thread: what it logs is heard in this one
-        return Plane(_stored_to_grey(pixels, tif, series.keyframe), _pixel_size(tif, series.keyframe))
+        return Plane(stored_to_grey(pixels, tif, series.keyframe), pixel_size_of(tif, series.keyframe))
 
 
-def _only_series(path: Path, tif: Any) -> Any:
+def only_series(path: Path, tif: Any) -> Any:
     """The one series of a file; levels of a pyramid count only where they are marked as such."""
     if not tif.series:
         raise ValueError("it holds no image")
@@ -53,40 +55,55 @@ def _only_series(path: Path, tif: Any) -> Any:
     return tif.series[0]
 
 
-def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
-    """The size (Y, X) of a series that is one grey plane."""
-    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
-    name = getattr(photometric, "name", str(photometric))
+def refuse_colours(path: Path, series: Any) -> None:
+    """Refuse a series whose pixels are more than one value of grey each."""
+    name = _photometric(series)
     if dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4):
         refuse_colour(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
-    size = require_plane(path, series.axes, series.shape)
     if name not in _GREY:
         refuse_colour(path, f"not grey (photometric {name})")
-    pages = 1 + sum(not level.keyframe.is_subifd for level in series.levels[1:])
-    if len(tif.pages) != pages:  # metadata such as OME-XML that tell of fewer planes than there are
+
+
+def count_pages(series: Any) -> int:
+    """How many pages of the file's chain a series stands for, levels of its pyramid among them where they lie in it."""
+    return len(series) + sum(len(level) for level in series.levels[1:] if not level.keyframe.is_subifd)
+
+
+def require_levels(series: Any) -> None:
+    """Refuse a file that names a level of its pyramid and does not have it."""
+    if len(series.keyframe.subifds or ()) != sum(level.keyframe.is_subifd for level in series.levels):
+        raise ValueError("a level of its pyramid is missing")
+
+
+def require_whole(tif: Any, page: Any) -> None:
+    """Refuse a file that ends before the tags or pixels of a page do, which not every decoder notices."""
+    size = tif.filehandle.size
+    tags = 0 if page.is_frame else page.offset + tif.tiff.tagnosize + len(page.tags) * tif.tiff.tagsize + tif.tiff.offsetsize
+    # a strip or tile that was left out on purpose has offset 0 and 0 bytes, and is all zero
+    segments = [(start, count) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True) if start or count]
+    if not all(start and count for start, count in segments):
+        raise ValueError("a strip or tile is missing")
+    end = max([tags, *(start + count for start, count in segments)])
+    if end > size:
+        raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
+
+
+def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
+    """The size (Y, X) of a series that is one grey plane."""
+    colours = dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4)
+    size = (0, 0) if colours else require_plane(path, series.axes, series.shape)
+    refuse_colours(path, series)
+    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML that tell of fewer planes than there are
         require_plane(path, "IYX", (len(tif.pages), *size))
     return size
 
 
-def _require_whole(tif: Any, series: Any) -> None:
-    """Refuse a file that ends before the tags or pixels of a page do, which not every decoder notices."""
-    size = tif.filehandle.size
-    if len(series.keyframe.subifds or ()) != sum(level.keyframe.is_subifd for level in series.levels):
-        raise ValueError("a level of its pyramid is missing")
-    for page in (level.keyframe for level in series.levels):
-        tags = page.offset + tif.tiff.tagnosize + len(page.tags) * tif.tiff.tagsize + tif.tiff.offsetsize
-        # a strip or tile that was left out on purpose has offset 0 and 0 bytes, and is all zero
-        segments = [
-            (start, count) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True) if start or count
-        ]
-        if not all(start and count for start, count in segments):
-            raise ValueError("a strip or tile is missing")
-        end = max([tags, *(start + count for start, count in segments)])
-        if end > size:
-            raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
+def _photometric(series: Any) -> str:
+    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
+    return str(getattr(photometric, "name", photometric))
 
 
-def _stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
+def stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
     """Values (Y, X) that rise with brightness; of bilevel images 0 and 1 as uint8, as stored."""
     if tif.is_imagej:  # marks an inverting look-up table so, which changes the display and not the values
         return pixels
@@ -98,7 +115,7 @@ def _stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
     return pixels
 
 
-def _pixel_size(tif: Any, page: Any) -> tuple[float, float] | None:
+def pixel_size_of(tif: Any, page: Any) -> tuple[float, float] | None:
     """The size (Y, X) of a pixel in µm, from the most telling source that the file has."""
     return _ome_size(tif) or _resolution_size(tif, page)
 

@@ -33,6 +33,7 @@ _PAIR: Rule = ("two numbers above 0, the lower one first", _is_rising_pair)
 RULES: dict[str, Rule] = {
     "window_batch": _whole(1),
     "window_memory": _number("above 0", lambda value: value > 0),
+    "mosaic_from": _number("above 0", lambda value: value > 0),
     "threshold": _number("above 0 and below 1", lambda value: 0 < value < 1),
     "seed": _whole(0),
     "members": (

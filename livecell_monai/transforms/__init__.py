@@ -5,7 +5,8 @@ Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y,
 """
 
 from livecell_monai.transforms.appearance import Appearance
-from livecell_monai.transforms.intensity import NormaliseContrast, NormaliseContrastd
+from livecell_monai.transforms.intensity import GreyScale, NormaliseContrast, NormaliseContrastd
+from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
@@ -14,8 +15,11 @@ from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
 __all__ = [
     "Appearance",
     "CropRegiond",
+    "GreyScale",
     "NormaliseContrast",
     "NormaliseContrastd",
+    "PartialResize",
+    "PartialRestore",
     "PlaneReader",
     "ResizeToWorkingd",
     "RestoreGridd",

@@ -1,7 +1,8 @@
 """Grey values that mean the same in images with few and with many cells, whatever a few saturated or hot pixels say."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,37 @@ from livecell_monai.errors import SettingError
 
 MOST_PIXELS = 2**16  # looked at to find the scale, on a regular grid: the cost does not grow with the image
 CONTRAST = 3.0  #: what an image's contrast is brought to; its standard deviation is then about 1
+
+
+Counted = tuple[torch.Tensor, torch.Tensor]  #: values (N,) float32, and how many pixels have each of them
+
+
+@dataclass(frozen=True)
+class GreyScale:
+    """What brings an image to median 0 and contrast 3, or any part of it: measured once, the same for every pixel.
+
+    Attributes:
+        low: values below are set to it; so are those above `high`.
+        middle: the median, which becomes 0.
+        high: the greatest value that is kept.
+        contrast: distance from the median that becomes 3; where there is as good as none, all becomes 0.
+    """
+
+    low: float
+    middle: float
+    high: float
+    contrast: float
+
+    def __call__(self, part: torch.Tensor) -> torch.Tensor:
+        """Grey values of any shape, float32, as float32 of median 0 and contrast 3."""
+        if self.contrast > 1e-7 * abs(self.middle):
+            return part.clamp(self.low, self.high).sub_(self.middle).mul_(CONTRAST / self.contrast)
+        return torch.zeros_like(part)
+
+
+def sample_step(pixels: int) -> int:
+    """Every how manieth row and column of an image of so many pixels is looked at to find its scale."""
+    return max(1, math.ceil(math.sqrt(pixels / MOST_PIXELS)))
 
 
 class NormaliseContrast(Transform):  # type: ignore[misc]
@@ -44,26 +76,43 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """The image (C, Y, X) as float32 of median 0 and contrast 3."""
         plain: torch.Tensor = (image.as_tensor() if isinstance(image, MetaTensor) else image).float()
-        step = max(1, math.ceil((plain.numel() / MOST_PIXELS) ** 0.5))
-        some = plain[..., ::step, ::step].flatten().cpu()
-        low, middle, high = torch.quantile(some, self.shares).tolist()
-        if not low < high:
-            some = plain[plain != middle].cpu()  # the few that differ: the others add nothing to the energy
-            low, high = float(plain.min()), float(plain.max())
-        contrast = _measure_contrast(some.clamp(low, high) - middle)
-        if contrast > 1e-7 * abs(middle):
-            normal = plain.clamp(low, high).sub_(middle).mul_(CONTRAST / contrast)
-        else:
-            normal = torch.zeros_like(plain)
+        step = sample_step(plain.numel())
+
+        def others(middle: float) -> Counted:
+            values = plain[plain != middle].cpu()
+            return values, torch.ones_like(values)
+
+        normal = self.measure(plain[..., ::step, ::step].flatten().cpu(), others)(plain)
         return MetaTensor(normal, meta=image.meta) if isinstance(image, MetaTensor) else normal
 
+    def measure(self, some: torch.Tensor, others: Callable[[float], Counted]) -> GreyScale:
+        """The scale of an image of which no more is in memory than this.
 
-def _measure_contrast(differences: torch.Tensor) -> float:
-    """The size, of differences (N,), beyond which lies half of the sum of their squares; 0 for none."""
+        Args:
+            some: (N,) float32, the pixels of every `sample_step`th row and column.
+            others: the values that differ from a given one, asked for where hardly any do.
+        """
+        low, middle, high = torch.quantile(some, self.shares).tolist()
+        if low < high:
+            return GreyScale(low, middle, high, _measure_contrast(some.clamp(low, high) - middle))
+        values, counts = others(middle)  # the few that differ: the rest adds nothing to the energy
+        if values.numel() == 0:
+            return GreyScale(middle, middle, middle, 0.0)
+        low, high = min(middle, float(values.min())), max(middle, float(values.max()))
+        return GreyScale(low, middle, high, _measure_contrast(values - middle, counts))
+
+
+def _measure_contrast(differences: torch.Tensor, counts: torch.Tensor | None = None) -> float:
+    """The size, of differences (N,), beyond which lies half of the sum of their squares; 0 for none.
+
+    Args:
+        differences: (N,), of any size.
+        counts: (N,), how many pixels have each of them; None for one.
+    """
     if differences.numel() == 0:
         return 0.0
-    sizes = differences.abs().double().sort().values
-    energy = sizes.square().cumsum(0)
+    sizes, order = differences.abs().double().sort()
+    energy = (sizes.square() if counts is None else sizes.square() * counts.double()[order]).cumsum(0)
     return float(sizes[int(torch.searchsorted(energy, energy[-1] / 2))])
 
 

@@ -10,6 +10,7 @@ from monai.utils import MetaKeys
 from numpy.typing import NDArray
 
 from livecell_monai.data.formats import is_image, read_border, read_image, read_label
+from livecell_monai.data.stacks import parse_address
 from livecell_monai.sample import Plane
 
 KINDS: dict[str, Callable[[Path], Plane]] = {
@@ -20,7 +21,9 @@ KINDS: dict[str, Callable[[Path], Plane]] = {
 
 
 class PlaneReader(ImageReader):  # type: ignore[misc]
-    """Reads TIFF, PNG, JPEG and NIfTI as (Y, X), unlike MONAI's `PILReader`, which gives (X, Y) and the first page only.
+    """Reads planes of every format as (Y, X), unlike MONAI's `PILReader`, which gives (X, Y) and the first page only.
+
+    A path stands for a file of one plane; a plane of a stack has an address, which the kind `image` alone takes.
 
     Args:
         kind: `image`, `label` or `border`; each has its own rules.
@@ -32,7 +35,9 @@ class PlaneReader(ImageReader):  # type: ignore[misc]
 
     def verify_suffix(self, filename: Any) -> bool:
         """Whether the suffix is one that this reader knows."""
-        return is_image(self.read(filename))
+        path = self.read(filename)
+        address = parse_address(path)
+        return is_image(path if address is None else address.path)
 
     def read(self, data: Any, **kwargs: Any) -> Path:
         """The path alone: `LoadImage` takes what is raised here for a reason to try another reader, behind our back.

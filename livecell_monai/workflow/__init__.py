@@ -9,6 +9,7 @@ from livecell_monai.workflow.datasets import ReadableDataset, build_validation_d
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
 from livecell_monai.workflow.judging import Judge
 from livecell_monai.workflow.loader import PatchLoader
+from livecell_monai.workflow.mosaics import MosaicPredictor
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
 from livecell_monai.workflow.schedule import build_lr_scheduler
@@ -21,6 +22,7 @@ __all__ = [
     "Accelerator",
     "Budget",
     "Judge",
+    "MosaicPredictor",
     "PatchInferer",
     "PatchLoader",
     "PredictionWriter",

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from livecell_monai.errors import SettingError
 from livecell_monai.workflow.accelerator import Accelerator
+from livecell_monai.workflow.windows import AxisWindows, auto_window, plan_windows
 
 Forward = Callable[..., torch.Tensor]
 _TURNS = (0, 1, 2, 3)
@@ -76,7 +77,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
             raise SettingError(f"setting overlap must be a whole number of pixels, 0 or more, got {overlap!r}; correct it")
         bytes_here = bytes_per_pixel / (2 if accelerator.bf16 else 1)
-        largest = _auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window
+        largest = auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window
         self.window: tuple[int, int] = (int(largest[0]), int(largest[1]))
         # replicated edges: reflection, as in training, fails on images smaller than half a window
         super().__init__(self.window, batch, 0.0, mode="gaussian", padding_mode="replicate")
@@ -88,46 +89,33 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
     def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, 1, Y, X) float32 of the same Y and X."""
         plain = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
+        height, width = plain.shape[-2:]
+        axes = self.plan((height, width))
 
         def part(window: torch.Tensor) -> torch.Tensor:
-            return self.forward(window, network, *args, **kwargs)
+            return self.look(window, network, *args, **kwargs)
 
-        if len(self.views) == 1:  # turned by nothing, a large image would be copied three times
-            return self._slide(plain, part)
+        if all(len(axis.starts) == 1 for axis in axes):  # one window: nothing to blend
+            padding = (0, axes[1].size - width, 0, axes[0].size - height)
+            return part(functional.pad(plain, padding, mode="replicate"))[..., :height, :width]
+        self.roi_size = [axis.size for axis in axes]
+        # a hair less, or rounding the distance between windows down would make one more of them
+        self.overlap = tuple(max(0.0, axis.size - axis.interval - 0.01) / axis.size for axis in axes)
+        logits: torch.Tensor = super().__call__(plain, part)
+        return logits
+
+    def plan(self, shape: tuple[int, int]) -> tuple[AxisWindows, AxisWindows]:
+        """The windows by row and by column for an image (Y, X)."""
+        return plan_windows(shape, self.window, self.shared, self.multiple)
+
+    def look(self, windows: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Logits (B, 1, Y, X) float32 of windows (B, 1, Y, X), the mean over the views; each window is turned by itself."""
+        if len(self.views) == 1:
+            return self.forward(windows, network, *args, **kwargs)
         total: torch.Tensor | float = 0.0
         for turns, is_mirrored in self.views:
-            seen = torch.rot90(plain.flip(3) if is_mirrored else plain, turns, (2, 3))
-            logits = torch.rot90(self._slide(seen, part), -turns, (2, 3))
+            seen = torch.rot90(windows.flip(3) if is_mirrored else windows, turns, (2, 3))
+            logits = torch.rot90(self.forward(seen, network, *args, **kwargs), -turns, (2, 3))
             total = total + (logits.flip(3) if is_mirrored else logits)
         assert isinstance(total, torch.Tensor)
         return total / len(self.views)
-
-    def _slide(self, image: torch.Tensor, forward: Forward) -> torch.Tensor:
-        height, width = image.shape[-2:]
-        sizes = [
-            _window_edge(edge, most, self.shared, self.multiple)
-            for edge, most in zip((height, width), self.window, strict=True)
-        ]
-        if sizes[0] >= height and sizes[1] >= width:  # one window: nothing to blend
-            padded = functional.pad(image, (0, sizes[1] - width, 0, sizes[0] - height), mode="replicate")
-            return forward(padded)[..., :height, :width]
-        self.roi_size = sizes
-        # a hair less, or rounding the distance between windows down would make one more of them
-        self.overlap = tuple(max(0.0, min(self.shared, size // 2) - 0.01) / size for size in sizes)
-        logits: torch.Tensor = super().__call__(image, forward)
-        return logits
-
-
-def _auto_window(pixels: float, multiple: int) -> tuple[int, int]:
-    edge = max(1, int(pixels**0.5) // multiple) * multiple
-    return edge, edge
-
-
-def _window_edge(edge: int, most: int, overlap: int, multiple: int) -> int:
-    """The least edge of equal windows, at most `most`, of which no more are needed than of the largest ones."""
-    if edge <= most:
-        return -(-edge // multiple) * multiple
-    shared = min(overlap, most // 2)
-    count = -(-(edge - shared) // (most - shared))
-    fitting = -(-(edge + (count - 1) * shared) // count)
-    return min(most, -(-fitting // multiple) * multiple)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livecell_monai.data.items import Item
+from livecell_monai.data.stacks import parse_address
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import IMAGE, NAME
 
@@ -27,14 +28,16 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
     Args:
         output_dir: folder of the results.
         names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
-        items: the images, none of which may be written over.
+        items: the images, none of which may be written over; frames of one movie share its name.
         overwrite: whether results of an earlier run may be.
 
     Raises:
         SettingError: the first file that would be lost.
     """
     folder = _refuse_file(Path(output_dir))
-    inputs = {_identity(Path(item[IMAGE])) for item in items if Path(item[IMAGE]).exists()}
+    addresses = [(parse_address(item[IMAGE]), item[IMAGE]) for item in items]
+    files = {Path(image) if address is None else address.path for address, image in addresses}
+    inputs = {_identity(path) for path in files if path.exists()}
     written: dict[Path, str] = {}
     for item in items:
         for pattern in names:

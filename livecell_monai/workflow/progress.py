@@ -1,6 +1,8 @@
 """What a person sees while it trains or predicts: a bar with the time left."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
@@ -66,10 +68,8 @@ class ProgressBar:
         unit = self.unit
         if self.clock is not None:
             length, unit = round(self.clock.seconds), "s"
-        # a file or a pipe gets a line a minute, not ten a second
-        interval = 0.5 if sys.stderr.isatty() else 60.0
         _OPEN.add(self)
-        self.bar = tqdm(total=length, desc=self.description, unit=unit, mininterval=interval, dynamic_ncols=True)
+        self.bar = _open_bar(self.description, unit, length)
 
     def _advance(self) -> None:
         self.bar.update(1 if self.clock is None else int(self.clock.done * self.clock.seconds) - self.bar.n)
@@ -78,3 +78,29 @@ class ProgressBar:
         shown = {name: f"{value:.3f}" for name, value in engine.state.metrics.items() if isinstance(value, float)}
         epoch = {"epoch": engine.state.epoch} if engine.state.max_epochs > 1 else {}
         self.bar.set_postfix({**epoch, **shown}, refresh=False)
+
+
+@contextmanager
+def counting(description: str, unit: str, total: int, enabled: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar for work that no engine does; what is given is called with how much was done.
+
+    Args:
+        description: word ahead of the bar.
+        unit: what is counted.
+        total: how many there are.
+        enabled: whether to show it.
+    """
+    if not enabled:
+        yield lambda done: None
+        return
+    bar = _open_bar(description, unit, total)
+    try:
+        yield bar.update
+    finally:
+        bar.close()
+
+
+def _open_bar(description: str, unit: str, total: int | None) -> Any:
+    # a file or a pipe gets a line a minute, not ten a second
+    interval = 0.5 if sys.stderr.isatty() else 60.0
+    return tqdm(total=total, desc=description, unit=unit, mininterval=interval, dynamic_ncols=True)

@@ -221,7 +221,8 @@ def predict(
     workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
     _run(workflow)
     parser = workflow.parser
-    return Predictions(parser.get_parsed_content("writer").rows, parser.get_parsed_content("dataset").failures)
+    failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("mosaics").failures}
+    return Predictions(parser.get_parsed_content("writer").rows, failures)
 
 
 def _run(workflow: Any) -> Any:

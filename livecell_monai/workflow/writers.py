@@ -105,6 +105,11 @@ class PredictionWriter(_TableWriter):
         self.with_probability = with_probability
         self.draw = draw
 
+    def add(self, row: Row) -> None:
+        """Take the row of a mask that was written elsewhere; the table is on disk with it."""
+        self.rows.append(row)
+        write_table(self.folder / self.table, self.rows)
+
     def files(self) -> list[str]:
         """Mask, and probability and overlay where they are asked for, of each image; the table of all."""
         probability = ["{name}_probability.tif"] if self.with_probability else []

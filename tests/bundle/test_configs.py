@@ -49,6 +49,7 @@ PUBLIC = {"initialize", "run", "training", "evaluating", "inferring"}
 # what says where and how loudly this one run goes, not what the model is
 UNRECORDED = {
     *("overwrite", "show_progress", "write_probability", "write_overlay"),
+    *("mosaic_from", "mosaic_output", "resume"),
     *("track", "tracking_uri", "experiment", "run_name"),
 }
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -130,9 +130,9 @@ class TestEveryFormat:
             read_plane(tmp_path / f"cell{suffix}")
 
     def test_is_one_of_those_known(self, tmp_path):
-        path = tmp_path / "cell.czi"
-        path.write_bytes(b"ZISRAWFILE")
-        with pytest.raises(DataError, match=r"cell\.czi: an image's name must end in one of \.tif .*; save it as TIFF"):
+        path = tmp_path / "cell.lif"
+        path.write_bytes(b"LMSDataContainerHeader")
+        with pytest.raises(DataError, match=r"cell\.lif: an image's name must end in one of \.tif .*; save it as TIFF"):
             read_plane(path)
 
     def test_that_the_system_withholds_is_refused(self, tmp_path, monkeypatch):

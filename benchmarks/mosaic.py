@@ -1,0 +1,126 @@
+"""Memory of the command that predicts a mosaic, at two sizes; its pixels per second over those of the network alone.
+
+Run: `python benchmarks/mosaic.py`. The mosaics are synthetic cells repeated, uint16, in uncompressed tiled BigTIFFs (4 GB of
+disk), the bundle is trained for seconds: what it finds has no say in memory or time. The network alone looks at as many
+windows of the same size that are in memory already, in the same process, in turns with the mosaic.
+"""
+
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from page import write_section
+
+from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.sample import Pixels
+from livecell_monai.workflow.opening import open_bundle
+from livecell_monai.workflow.tasks import predict, train
+
+EDGES = (20_000, 40_000)
+SPEED_EDGE = 10_000
+ROUNDS = 3
+TILE = 512
+QUIET: dict[str, Any] = {"show_progress": False}
+
+
+def write_mosaic(path: Path, edge: int, cells: Pixels) -> Path:
+    """A tiled BigTIFF of cells (Y, X) uint16, repeated."""
+    repeated = np.tile(cells, [-(-(TILE + size) // size) for size in cells.shape])
+
+    def tiles() -> Iterator[Pixels]:
+        for top in range(0, edge, TILE):
+            for left in range(0, edge, TILE):
+                first, start = top % cells.shape[0], left % cells.shape[1]
+                yield repeated[first : first + TILE, start : start + TILE]
+
+    resolution: dict[str, Any] = {"resolution": (1e4, 1e4), "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(path, bigtiff=True) as tif:
+        tif.write(tiles(), shape=(edge, edge), dtype=np.uint16, tile=(TILE, TILE), metadata=None, **resolution)
+    return path
+
+
+def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) -> tuple[float, float]:
+    """(MB of resident memory at most, seconds) of the command that predicts one mosaic."""
+    given = [option for name, value in {**QUIET, **settings}.items() for option in ("--set", f"{name}={value}")]
+    command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(image), "-o", str(output), *given]
+    start, peak = time.perf_counter(), 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:  # of the process by itself: what a wait reports holds the memory of its parent too
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            peak = max([peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
+            time.sleep(0.1)
+    assert process.returncode == 0, command
+    return peak / 1024, time.perf_counter() - start
+
+
+def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
+    """(megapixels per second of the mosaic, of the network alone) by round."""
+    workflow = open_bundle(
+        bundle,
+        ["inference"],
+        {**QUIET, "mosaic_from": 1e9},
+        {"dataset_dir": str(image), "output_dir": str(folder / "unused")},
+    )
+    workflow.initialize()
+    network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
+    rows, columns = inferer.plan((SPEED_EDGE, SPEED_EDGE))
+    window, count = torch.rand(1, 1, rows.size, columns.size), len(rows.starts) * len(columns.starts)
+    found = []
+    for index in range(ROUNDS):
+        start = time.perf_counter()
+        predict(bundle, [image], folder / f"round_{index}", QUIET)
+        middle = time.perf_counter()
+        with torch.no_grad():
+            for _ in range(count):
+                inferer.look(window, network)
+        alone = count * window.numel() / (time.perf_counter() - middle)
+        found.append((SPEED_EDGE**2 / (middle - start) / 1e6, alone / 1e6))
+    return found
+
+
+def main() -> None:
+    """Measure, print and write the section."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = write_sample_set(folder / "cells", train=3, test=1)
+        quick = {"track": False, "epochs": 1, "samples_per_epoch": 8, "batch_size": 4, "working_size": 1.0}
+        train(data, folder / "model", settings={**QUIET, **quick})
+        cells = tifffile.imread(next((data / "test" / "images").iterdir()))
+        speeds = measure_speed(folder / "model", write_mosaic(folder / "speed.tif", SPEED_EDGE, cells), folder)
+        rows = []
+        for edge in EDGES:
+            image = write_mosaic(folder / f"edge_{edge}.tif", edge, cells)
+            memory, seconds = measure_command(folder / "model", image, folder / f"out_{edge}")
+            rows.append((edge, memory, seconds))
+            image.unlink()
+            shutil.rmtree(folder / f"out_{edge}")
+    ratio = sorted(mosaic / alone for mosaic, alone in speeds)[ROUNDS // 2]
+    mosaic, alone = (sorted(speed[which] for speed in speeds)[ROUNDS // 2] for which in (0, 1))
+    lines = [
+        "| what | measured | aim |",
+        "| --- | --- | --- |",
+        *(
+            f"| resident memory, {edge:,} x {edge:,} uint16 ({took:.0f} s) | {memory:.0f} MB | |"
+            for edge, memory, took in rows
+        ),
+        f"| the larger one over the smaller one | {rows[-1][1] / rows[0][1]:.3f} | at most 1.1, and 1500 MB |",
+        f"| megapixels per second, file in and mask out, {SPEED_EDGE:,} x {SPEED_EDGE:,} | {mosaic:.1f} | |",
+        f"| megapixels per second of the network on windows in memory | {alone:.1f} | |",
+        f"| mosaic over network alone | {ratio:.2f} | 0.8 |",
+    ]
+    print("\n".join(lines))
+    write_section("Mosaics", "python benchmarks/mosaic.py", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

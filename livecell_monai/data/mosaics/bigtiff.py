@@ -1,0 +1,53 @@
+"""A finished mask as tiled BigTIFF with its pyramid, tile by tile."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from livecell_monai.data.mosaics.chunks import CHUNK
+from livecell_monai.data.writing import atomic_path
+from livecell_monai.sample import Pixels
+
+_UM_PER_CM = 1e4
+
+
+def write_bigtiff(path: Path, levels: Sequence[Any], pixel_size_um: tuple[float, float] | None) -> None:
+    """Write the levels of a mask as one OME-TIFF: the full size, the smaller ones below it as QuPath and Fiji look for them.
+
+    Args:
+        path: ends in .ome.tif; it has the name when it is whole.
+        levels: arrays (Y, X) uint8, largest first, chunked.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    metadata: dict[str, Any] = {"axes": "YX"}
+    resolutions: list[dict[str, Any]] = [{} for _ in levels]
+    if pixel_size_um is not None:
+        y, x = pixel_size_um
+        metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
+        resolutions = [
+            {"resolution": (_UM_PER_CM / x / 2**number, _UM_PER_CM / y / 2**number), "resolutionunit": "CENTIMETER"}
+            for number in range(len(levels))
+        ]
+    shared: dict[str, Any] = {"tile": (CHUNK, CHUNK), "photometric": "minisblack", "compression": "zlib", "dtype": np.uint8}
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
+        for number, (level, resolution) in enumerate(zip(levels, resolutions, strict=True)):
+            where = {"subfiletype": 1} if number else {"subifds": len(levels) - 1, "metadata": metadata}
+            tif.write(_tiles(level), shape=level.shape, **shared, **resolution, **where)
+
+
+def _tiles(level: Any) -> Iterator[Pixels]:
+    """The tiles of an array, row by row, those at its end filled up with background."""
+    height, width = level.shape
+    for top in range(0, height, CHUNK):
+        for left in range(0, width, CHUNK):
+            part = level[top : top + CHUNK, left : left + CHUNK]
+            if part.shape == (CHUNK, CHUNK):
+                yield part
+            else:
+                yield np.pad(part, [(0, CHUNK - edge) for edge in part.shape])

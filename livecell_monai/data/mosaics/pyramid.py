@@ -1,0 +1,80 @@
+"""The smaller levels of a mask, and the OME-Zarr metadata that tell of them."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecell_monai.data.mosaics.chunks import CHUNK, writing_chunks
+
+SMALLEST = 1024  # the last level is no larger
+
+
+def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """(Y, X) of every level, halved until none is larger than 1024 pixels."""
+    shapes = [shape]
+    while max(shapes[-1]) > SMALLEST:
+        shapes.append((-(-shapes[-1][0] // 2), -(-shapes[-1][1] // 2)))
+    return shapes
+
+
+def open_group(folder: Path) -> Any:
+    """The Zarr group of a folder, made where it is not there; background is written like anything else.
+
+    A chunk that is not on disk is one that has not been predicted, never one without cells.
+    """
+    import zarr
+
+    zarr.config.set({"array.write_empty_chunks": True})
+    return zarr.open_group(str(folder), mode="a", zarr_format=3)
+
+
+def create_level(group: Any, level: int, shape: tuple[int, int]) -> Any:
+    """The array of a level, empty."""
+    return group.create_array(
+        str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
+    )
+
+
+def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> list[Any]:
+    """Write the smaller levels of an OME-Zarr image whose level 0 is there, and its metadata; the levels, largest first.
+
+    Each takes every second row and column of the one below: a mask stays 0 and 255. The first pixel of every level lies
+    where that of level 0 does, so that scales alone tell the places.
+
+    Args:
+        folder: the OME-Zarr group.
+        name: of the image.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as it is imported, it warns of a class of its own
+        from ome_zarr.format import FormatV05
+        from ome_zarr.writer import write_multiscales_metadata
+
+    group = open_group(folder)
+    levels = [group["0"]]
+    with writing_chunks(folder):
+        for number, shape in enumerate(list_level_shapes(levels[0].shape)[1:], start=1):
+            levels.append(_halve(levels[-1], create_level(group, number, shape)))
+        y, x = pixel_size_um or (1.0, 1.0)
+        datasets = [
+            {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [y * 2**number, x * 2**number]}]}
+            for number in range(len(levels))
+        ]
+        units = {"y": "micrometer", "x": "micrometer"} if pixel_size_um is not None else None
+        write_multiscales_metadata(group, datasets, fmt=FormatV05(), axes=["y", "x"], axes_units=units, name=name)
+    return levels
+
+
+def _halve(below: Any, level: Any) -> Any:
+    height, width = level.shape
+    for top in range(0, height, CHUNK):
+        for left in range(0, width, CHUNK):
+            part = below[2 * top : 2 * (top + CHUNK), 2 * left : 2 * (left + CHUNK)]
+            level[top : top + CHUNK, left : left + CHUNK] = part[::2, ::2]
+    return level

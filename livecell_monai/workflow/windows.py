@@ -1,0 +1,68 @@
+"""Where windows lie over an image: as few as possible, equally large, what they share spread evenly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monai.data.utils import dense_patch_slices
+
+
+@dataclass(frozen=True)
+class AxisWindows:
+    """The windows along one axis of an image.
+
+    Attributes:
+        size: pixels of each window.
+        starts: first pixel of each, rising; on the padded axis, where a window is larger than the image.
+        before: pixels by which the image is padded ahead of its first one.
+        interval: pixels from start to start; the last one may be less.
+    """
+
+    size: int
+    starts: tuple[int, ...]
+    before: int
+    interval: int
+
+
+def plan_windows(
+    shape: Sequence[int], largest: Sequence[int], overlap: int, multiple: int
+) -> tuple[AxisWindows, AxisWindows]:
+    """The windows over an image: every row of them has the same columns.
+
+    Args:
+        shape: (Y, X) of the image.
+        largest: (Y, X) of the largest window, multiples of `multiple`.
+        overlap: pixels that neighbours share at least, but no more than half of the largest window.
+        multiple: what a window's edges must be multiples of.
+    """
+    rows, columns = (_plan_axis(*edges, overlap, multiple) for edges in zip(shape, largest, strict=True))
+    if len(rows.starts) == len(columns.starts) == 1:  # one window: the image lies in its first corner
+        return AxisWindows(rows.size, (0,), 0, rows.size), AxisWindows(columns.size, (0,), 0, columns.size)
+    return rows, columns
+
+
+def _plan_axis(edge: int, most: int, overlap: int, multiple: int) -> AxisWindows:
+    size = _window_edge(edge, most, overlap, multiple)
+    if size >= edge:
+        return AxisWindows(size, (0,), (size - edge) // 2, size)
+    shared = min(overlap, size // 2)
+    count = -(-(edge - shared) // (size - shared))
+    # evenly, or the last two would share nearly all of a window where edges must be multiples of much
+    interval = -(-(edge - size) // (count - 1))
+    starts = [part[0].start for part in dense_patch_slices((edge,), (size,), (interval,))]
+    return AxisWindows(size, tuple(int(start) for start in starts), 0, interval)
+
+
+def auto_window(pixels: float, multiple: int) -> tuple[int, int]:
+    """(Y, X) of the largest square window of so many pixels whose edges are multiples of `multiple`."""
+    edge = max(1, int(pixels**0.5) // multiple) * multiple
+    return edge, edge
+
+
+def _window_edge(edge: int, most: int, overlap: int, multiple: int) -> int:
+    """The least edge of equal windows, at most `most`, of which no more are needed than of the largest ones."""
+    if edge <= most:
+        return -(-edge // multiple) * multiple
+    shared = min(overlap, most // 2)
+    count = -(-(edge - shared) // (most - shared))
+    fitting = -(-(edge + (count - 1) * shared) // count)
+    return min(most, -(-fitting // multiple) * multiple)

@@ -1,0 +1,70 @@
+"""The smaller levels and the metadata, read back by the formats' own libraries."""
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from ome_zarr.io import parse_url
+from ome_zarr.reader import Reader
+
+from livecell_monai.data.formats import read_plane
+from livecell_monai.data.mosaics import CHUNK, ChunkWriter, MosaicFolder, list_level_shapes, write_bigtiff, write_pyramid
+from livecell_monai.data.mosaics.finished import open_finished
+
+SHAPE = (2 * CHUNK + 333, 4 * CHUNK + 1)
+SIZE = (0.5, 0.25)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(mask, folder of the OME-Zarr image, levels)."""
+    folder = MosaicFolder(tmp_path_factory.mktemp("mosaic"), "large")
+    rows, columns = np.indices(SHAPE, np.int32)
+    mask = ((np.sin(rows / 37) + np.cos(columns / 51)) > 0.4).astype(np.uint8) * 255
+    folder.begin({}, SHAPE, mask[:2, :2])
+    with ChunkWriter(folder.array()) as writer:
+        writer.add(0, 0, mask)
+    return mask, folder.image, write_pyramid(folder.image, "large", SIZE)
+
+
+def test_level_shapes():
+    assert list_level_shapes((1024, 1024)) == [(1024, 1024)]
+    assert list_level_shapes(SHAPE) == [(2381, 4097), (1191, 2049), (596, 1025), (298, 513)]
+
+
+def test_each_level_is_every_second_pixel_of_the_one_below(made):
+    mask, _, levels = made
+    for number, level in enumerate(levels):
+        np.testing.assert_array_equal(level[:], mask[:: 2**number, :: 2**number])
+    assert [level.shape for level in levels] == list_level_shapes(SHAPE)
+
+
+def test_ome_zarr_reads_it_with_axes_and_micrometres(made):
+    mask, folder, levels = made
+    (node,) = list(Reader(parse_url(folder))())
+    assert [(axis["name"], axis["unit"]) for axis in node.metadata["axes"]] == [("y", "micrometer"), ("x", "micrometer")]
+    scales = [part[0]["scale"] for part in node.metadata["coordinateTransformations"]]
+    assert scales == [[0.5 * 2**number, 0.25 * 2**number] for number in range(len(levels))]
+    np.testing.assert_array_equal(np.asarray(node.data[0]), mask)
+    assert zarr.open_group(folder, mode="r").attrs["ome"]["version"] == "0.5"
+
+
+@pytest.mark.parametrize("size", [SIZE, None], ids=str)
+def test_tifffile_reads_the_bigtiff_level_by_level(made, tmp_path, size):
+    mask, _, levels = made
+    path = tmp_path / "large.ome.tif"
+    write_bigtiff(path, levels, size)
+    with tifffile.TiffFile(path) as tif:
+        assert tif.is_bigtiff
+        assert tif.is_ome
+        (series,) = tif.series
+        assert series.axes == "YX"
+        assert [level.shape for level in series.levels] == list_level_shapes(SHAPE)
+        for number, level in enumerate(series.levels):
+            assert level.keyframe.is_tiled
+            np.testing.assert_array_equal(level.asarray(), mask[:: 2**number, :: 2**number])
+    plane = read_plane(path)
+    assert plane.pixel_size_um == (None if size is None else pytest.approx(size))
+    with open_finished(path) as array:
+        np.testing.assert_array_equal(array[100:1500, 1000:1300], mask[100:1500, 1000:1300])
+    assert [other.name for other in tmp_path.iterdir()] == ["large.ome.tif"]
