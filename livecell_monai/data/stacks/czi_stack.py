@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -33,13 +34,14 @@ class CziStack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         czi = import_extra(path, "pylibCZIrw.czi", "czi")
-        with reading(path, "CZI"):
-            self._file, self._is_closed = czi.CziReader(str(path)), False
-            try:
+        self._file: Any = None
+        try:
+            with reading(path, "CZI"):
+                self._file = czi.CziReader(str(path))
                 self._open(axes)
-            except BaseException:
-                self._file.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, axes: str | None) -> None:
         file = self._file
@@ -90,9 +92,9 @@ class CziStack(Stack):
 
     def close(self) -> None:
         """Let go of the file."""
-        if not self._is_closed:  # the library refuses to close twice
-            self._file.close()
-        self._is_closed = True
+        file, self._file = self._file, None
+        if file is not None:  # the library refuses to close twice
+            file.close()
 
 
 def _number(text: str | None) -> float:

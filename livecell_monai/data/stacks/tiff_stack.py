@@ -42,14 +42,15 @@ class TiffStack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         self._whole: set[int] = set()  # planes that the file was found to hold to the end
-        with reading(path, "TIFF"):
-            # one file holds one image, wherever its OME-XML says that its sister planes are
-            self._tif = tifffile.TiffFile(path, _multifile=False)
-            try:
+        self._tif: Any = None
+        try:
+            with reading(path, "TIFF"):  # which may refuse the file when all has been read
+                # one file holds one image, wherever its OME-XML says that its sister planes are
+                self._tif = tifffile.TiffFile(path, _multifile=False)
                 self._open(axes)
-            except BaseException:
-                self._tif.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, axes: str | None) -> None:
         series = self._series = only_series(self.path, self._tif)
@@ -83,7 +84,7 @@ class TiffStack(Stack):
                 raise ValueError(f"the file is cut off: it needs {end} bytes and has {self._tif.filehandle.size}")
         elif len(series) != planes:
             raise ValueError(f"its metadata tell of {planes} planes, it has {len(series)}")
-        if pages != count_pages(series):
+        if pages > count_pages(series):  # fewer are those of a recording that was stopped: its other frames can be read
             raise DataError(
                 f"{self.path}: the metadata must tell of every page, got {len(series)} planes in {pages} pages; save it anew"
             )
@@ -144,8 +145,9 @@ class TiffStack(Stack):
         offset, count = page.dataoffsets[number], page.databytecounts[number]
         if not count:
             return
+        decode = page.keyframe.decode  # which is made at its first use, and reads here and there in the file then
         self._tif.filehandle.seek(offset)
-        decoded, place, size = page.keyframe.decode(self._tif.filehandle.read(count), number, **tables)
+        decoded, place, size = decode(self._tif.filehandle.read(count), number, **tables)
         if decoded is None:
             return
         top, left, (rows, columns) = place[2], place[3], size[1:3]
@@ -183,7 +185,8 @@ class TiffStack(Stack):
 
     def close(self) -> None:
         """Let go of the file."""
-        self._tif.close()
+        if self._tif is not None:
+            self._tif.close()
 
 
 def _number(value: Any) -> float:
