@@ -34,7 +34,8 @@ def write_bigtiff(path: Path, levels: Sequence[Any], pixel_size_um: tuple[float,
             {"resolution": (_UM_PER_CM / x / 2**number, _UM_PER_CM / y / 2**number), "resolutionunit": "CENTIMETER"}
             for number in range(len(levels))
         ]
-    shared: dict[str, Any] = {"tile": (CHUNK, CHUNK), "photometric": "minisblack", "compression": "zlib", "dtype": np.uint8}
+    shared: dict[str, Any] = {"tile": (CHUNK, CHUNK), "photometric": "minisblack", "dtype": np.uint8}
+    shared |= {"compression": "zlib", "compressionargs": {"level": 1}}  # of masks, higher levels are slower and no smaller
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
         for number, (level, resolution) in enumerate(zip(levels, resolutions, strict=True)):
             where = {"subfiletype": 1} if number else {"subifds": len(levels) - 1, "metadata": metadata}

@@ -33,14 +33,17 @@ def measure_mask(mask: Any) -> tuple[float, int]:
             found = np.asarray(mask[top : top + CHUNK, left : left + CHUNK]) > 0
             foreground += int(found.sum())
             labels, count = ndimage.label(found, structure=_NEIGHBOURS)
-            numbers = np.where(labels > 0, labels.astype(np.int64) + components, 0)
+            top_row, bottom_row, first, last = (
+                np.where(edge > 0, edge.astype(np.int64) + components, 0)
+                for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+            )
             components += int(count)
-            right = left + numbers.shape[1]
-            touching.append(_touch(numbers[0], above[left : right + 2]))
+            right = left + labels.shape[1]
+            touching.append(_touch(top_row, above[left : right + 2]))
             if left > 0:
-                touching.append(_touch(numbers[:, 0], np.pad(before, 1)))
-            before = numbers[:, -1]
-            below[left + 1 : right + 1] = numbers[-1]
+                touching.append(_touch(first, np.pad(before, 1)))
+            before = last
+            below[left + 1 : right + 1] = bottom_row
         above = below
     return foreground / (height * width), components - _count_joins(touching)
 

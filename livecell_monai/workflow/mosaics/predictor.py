@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -157,32 +158,42 @@ class MosaicPredictor:
         with opened(item, self._rows_at_once(item)) as source, ChunkWriter(folder.array(), folder.done()) as writer:
             self._band_predictor(source, folder).predict(top, bottom, writer, advance)
 
+    def missing(self, item: Item) -> Bands:
+        """Rows [top, bottom) of the mask of a mosaic that is begun of which a chunk is not on disk yet."""
+        return self._folder(item).missing_bands()
+
     def finish(self, item: Item) -> Row:
         """Give a mosaic whose chunks are all there its pyramid and its name; the row of the table.
 
         Raises:
             DataError: it cannot be written.
         """
-        folder, path = self._folder(item), self.path_of(item)
-        if not self._is_finished(item):
-            size = (folder.read_record() or {})["pixel_size_um"]
-            pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            levels = write_pyramid(folder.image, item[NAME], pixel_size)
-            share, components = measure_mask(levels[0])
-            if self.writer.draw is not None:
-                small = levels[self._picture_level(levels[0].shape)][:]
-                self.writer.draw(self.output_dir / f"{item[NAME]}_overlay.png", folder.thumbnail(), small)
-            finished = folder.image
-            if self.form == "tiff":
-                finished = folder.path / "mask.ome.tif"
-                write_bigtiff(finished, levels, pixel_size)
-            folder.publish(finished, path)
-        else:
-            with open_finished(path) as mask:
+        folder = self._folder(item)
+        if self._is_finished(item):
+            with open_finished(self.path_of(item)) as mask:
                 share, components = measure_mask(mask)
-        folder.remove()
+            folder.remove()
+        else:
+            with ThreadPoolExecutor(max_workers=1) as beside:  # one core measures while the other one writes
+                measured = beside.submit(measure_mask, folder.array())
+                finished = self._assemble(item, folder)
+                share, components = measured.result()
+            folder.publish(finished, self.path_of(item))
         seconds = round(time.monotonic() - self._started[item[NAME]], 3)
         return dict(zip(SUMMARY, (item[NAME], round(share, 6), components, seconds), strict=True))
+
+    def _assemble(self, item: Item, folder: MosaicFolder) -> Path:
+        """The finished file or folder, inside the hidden one; the overlay is under its name."""
+        size = (folder.read_record() or {})["pixel_size_um"]
+        pixel_size = None if size is None else (float(size[0]), float(size[1]))
+        levels = write_pyramid(folder.image, item[NAME], pixel_size)
+        if self.writer.draw is not None:
+            small = levels[self._picture_level(levels[0].shape)][:]
+            self.writer.draw(self.output_dir / f"{item[NAME]}_overlay.png", folder.thumbnail(), small)
+        if self.form == "zarr":
+            return folder.image
+        write_bigtiff(folder.path / "mask.ome.tif", levels, pixel_size)
+        return folder.path / "mask.ome.tif"
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows some bands of a mosaic that is begun hang on."""

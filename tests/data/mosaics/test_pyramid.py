@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import tifffile
 import zarr
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
-from livecell_monai.data.formats import read_plane
-from livecell_monai.data.mosaics import CHUNK, ChunkWriter, MosaicFolder, list_level_shapes, write_bigtiff, write_pyramid
-from livecell_monai.data.mosaics.finished import open_finished
+from livecell_monai.data.mosaics import CHUNK, ChunkWriter, MosaicFolder, list_level_shapes, write_pyramid
 
 SHAPE = (2 * CHUNK + 333, 4 * CHUNK + 1)
 SIZE = (0.5, 0.25)
@@ -47,24 +44,3 @@ def test_ome_zarr_reads_it_with_axes_and_micrometres(made):
     assert scales == [[0.5 * 2**number, 0.25 * 2**number] for number in range(len(levels))]
     np.testing.assert_array_equal(np.asarray(node.data[0]), mask)
     assert zarr.open_group(folder, mode="r").attrs["ome"]["version"] == "0.5"
-
-
-@pytest.mark.parametrize("size", [SIZE, None], ids=str)
-def test_tifffile_reads_the_bigtiff_level_by_level(made, tmp_path, size):
-    mask, _, levels = made
-    path = tmp_path / "large.ome.tif"
-    write_bigtiff(path, levels, size)
-    with tifffile.TiffFile(path) as tif:
-        assert tif.is_bigtiff
-        assert tif.is_ome
-        (series,) = tif.series
-        assert series.axes == "YX"
-        assert [level.shape for level in series.levels] == list_level_shapes(SHAPE)
-        for number, level in enumerate(series.levels):
-            assert level.keyframe.is_tiled
-            np.testing.assert_array_equal(level.asarray(), mask[:: 2**number, :: 2**number])
-    plane = read_plane(path)
-    assert plane.pixel_size_um == (None if size is None else pytest.approx(size))
-    with open_finished(path) as array:
-        np.testing.assert_array_equal(array[100:1500, 1000:1300], mask[100:1500, 1000:1300])
-    assert [other.name for other in tmp_path.iterdir()] == ["large.ome.tif"]
