@@ -77,6 +77,8 @@ def predict(
     time: Annotated[str | None, typer.Option(help="Of movies: a frame from 0, or FIRST:STOP; all by default.")] = None,
     z: Annotated[str | None, typer.Option(help="Of files with depth: the index of the plane, from 0.")] = None,
     axes: Annotated[str | None, typer.Option(help="What the file's axes are, in their order: TYX, CZYX ...")] = None,
+    movie: Annotated[bool, typer.Option("--movie", help="Each folder or glob is one movie of numbered frames.")] = False,
+    interval: Annotated[float | None, typer.Option(help="Minutes from frame to frame of movies.")] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the mosaics of a run that was killed.")] = False,
     set_: Set = [],  # noqa: B006
@@ -84,14 +86,15 @@ def predict(
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
     An image that cannot be read does not stop the others; the exit code is then 3. Images above 64 megapixels
-    (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid.
+    (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid. Of a movie: a stack
+    of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays of three frames.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
     from livecell_monai.workflow.tasks import predict as run
 
-    planes = {"channel": channel, "time": time, "z": z, "axes": axes}
+    planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}
     settings = read_settings(set_, **flags, **planes)
     with located(bundle) as folder:

@@ -8,8 +8,9 @@ from typing import Any
 from livecell_monai.data.checks import check_samples
 from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
 from livecell_monai.data.identity import hash_file
+from livecell_monai.data.movies import list_movies
 from livecell_monai.data.split import Split, given_split, split_samples
-from livecell_monai.data.stacks.listing import list_planes
+from livecell_monai.data.stacks.listing import list_frames, list_planes
 from livecell_monai.data.stacks.naming import require_axes
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
@@ -104,6 +105,7 @@ def list_prediction_items(
     time: str | int | None = None,
     z: str | int | None = None,
     axes: str | None = None,
+    movie: bool = False,
 ) -> list[Item]:
     """One dictionary for each plane that files, folders and globs stand for; its name is that of its outputs.
 
@@ -116,15 +118,16 @@ def list_prediction_items(
         time: index of the frame, `first:stop`, or None for all.
         z: index of the plane in depth, None where there is one.
         axes: what the user calls the axes of the files, None to believe them.
+        movie: whether each folder or glob is one movie of numbered frames, named as the folder; see `FramesStack`.
 
     Raises:
-        DataError: where an input stands for nothing, or two images would write the same output.
+        DataError: where an input stands for nothing, two images would write the same output, or frames make no movie.
         SettingError: where a choice is not there or is left open, or axes are unknown.
     """
     axes = None if axes is None else require_axes(axes)
-    return [
-        {**item, **plane} for item in _list_files(images) for plane in list_planes(Path(item[IMAGE]), channel, time, z, axes)
-    ]
+    given = list_movies([images] if isinstance(images, str | Path) else images) if movie else _list_files(images)
+    list_each = list_frames if movie else list_planes
+    return [{**item, **plane} for item in given for plane in list_each(Path(item[IMAGE]), channel, time, z, axes)]
 
 
 def _list_files(images: str | Path | Sequence[str | Path]) -> list[Item]:

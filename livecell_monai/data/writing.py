@@ -35,19 +35,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the system refuses: disk full, no right to write, no such folder.
     """
-    # hidden, so that a listing of images never takes it up; short, whatever the length of the name
-    temporary = path.with_name(f".writing-{uuid.uuid4().hex}{path.name[len(stem_of(path)) :]}")
+    temporary = temporary_path(path)
     try:
-        yield temporary
-        temporary.replace(path)
+        with refusing_to_write(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
+def temporary_path(path: Path) -> Path:
+    """A name in the same folder and with the same ending that nothing has."""
+    # hidden, so that a listing of images never takes it up; short, whatever the length of the name
+    return path.with_name(f".writing-{uuid.uuid4().hex}{path.name[len(stem_of(path)) :]}")
+
+
+@contextmanager
+def refusing_to_write(path: Path) -> Iterator[None]:
+    """Turn what the system says while a file is written into one line.
+
+    Args:
+        path: the name that the message gives.
+
+    Raises:
+        DataError: the system refuses: disk full, no right to write, no such folder.
+    """
+    try:
+        yield
     except OSError as error:
         reason = " ".join(str(error.strerror or error).split())
         raise DataError(
             f"{path}: cannot be written ({reason}); make room, or choose a folder that exists and may be written to"
         ) from error
-    finally:
-        with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
-            temporary.unlink()
+
+
+def remove(temporary: Path) -> None:
+    """Remove a temporary file, where there is one."""
+    with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
+        temporary.unlink()
 
 
 def refuse_taken(path: Path, overwrite: bool) -> None:

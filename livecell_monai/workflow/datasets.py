@@ -12,8 +12,9 @@ from torch.utils.data import IterableDataset
 
 from livecell_monai.data.items import Item, to_items
 from livecell_monai.data.split import Split
+from livecell_monai.data.stacks import parse_address
 from livecell_monai.errors import find_user_error
-from livecell_monai.sample import IMAGE
+from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 Transform = Callable[[Item], Any]
 
@@ -21,12 +22,14 @@ Transform = Callable[[Item], Any]
 class ReadableDataset(IterableDataset[Any]):
     """Images one after the other; one that cannot be read is noted and passed over, so that it does not stop the others.
 
+    Of a movie a frame that cannot be read ends it: the frames behind it are passed over too.
+
     Args:
         data: one dictionary an image.
         transform: what reads and prepares it.
 
     Attributes:
-        failures: the message for each image that could not be read, by its path.
+        failures: the message for each image that could not be read, by its path, of a movie that of the whole.
     """
 
     def __init__(self, data: Sequence[Item], transform: Transform) -> None:
@@ -35,14 +38,19 @@ class ReadableDataset(IterableDataset[Any]):
         self.failures: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Any]:
+        ended = None
         for item in self.data:
+            if FRAMES in item and item[NAME] == ended:
+                continue
             try:
                 yield self.transform(dict(item))
             except Exception as error:
                 failure = find_user_error(error)
                 if failure is None:
                     raise
-                self.failures[Path(item[IMAGE])] = str(failure)
+                address = parse_address(item[IMAGE])
+                self.failures[Path(item[IMAGE]) if address is None else address.path] = str(failure)
+                ended = item[NAME]
                 logging.getLogger(__name__).info("passed over: %s", failure)  # all that monai.bundle run shows of it
 
 

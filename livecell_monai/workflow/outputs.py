@@ -7,7 +7,7 @@ from pathlib import Path
 from livecell_monai.data.items import Item
 from livecell_monai.data.stacks import parse_address
 from livecell_monai.errors import SettingError
-from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 
 def refuse_occupied(output_dir: str | Path) -> Path:
@@ -22,7 +22,13 @@ def refuse_occupied(output_dir: str | Path) -> Path:
     return folder
 
 
-def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequence[Item], overwrite: bool) -> None:
+def refuse_overwriting(
+    output_dir: str | Path,
+    names: Sequence[str],
+    items: Sequence[Item],
+    overwrite: bool,
+    movie_names: Sequence[str] = (),
+) -> None:
     """Refuse to write where something would be lost.
 
     Args:
@@ -30,6 +36,7 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
         names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
         items: the images, none of which may be written over; frames of one movie share its name.
         overwrite: whether results of an earlier run may be.
+        movie_names: the files of each movie.
 
     Raises:
         SettingError: the first file that would be lost.
@@ -40,7 +47,7 @@ def refuse_overwriting(output_dir: str | Path, names: Sequence[str], items: Sequ
     inputs = {_identity(path) for path in files if path.exists()}
     written: dict[Path, str] = {}
     for item in items:
-        for pattern in names:
+        for pattern in movie_names if FRAMES in item else names:
             path = folder / pattern.format(name=item[NAME])
             # asked of the file system, which may not tell `A.tif` from `a.tif`
             if path.exists() and _identity(path) in inputs:

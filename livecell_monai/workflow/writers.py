@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from ignite.engine import Engine, Events
-from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
 from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability, write_table
 from livecell_monai.metrics import Scores, measure_surface_dice, score_mask, summarise_scores, tabulate_scores
-from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Pixels
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, Pixels
+from livecell_monai.workflow.movie_writer import Frame, MovieWriter, Plot, count_components
 
 PROBABILITY = "probability"  #: key of the network's output before the threshold
 Row = dict[str, Any]
@@ -39,26 +39,37 @@ class _TableWriter:
         self.rows: list[Row] = []
         self.clock = 0.0
         self.thread = ThreadPoolExecutor(max_workers=1)
-        self.writing: Future[Row] | None = None
+        self.writing: Future[Row | None] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Follow an evaluator that decollates its batches."""
         engine.add_event_handler(Events.STARTED, self._restart)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
         engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._give_up)
 
     def files(self) -> list[str]:
         """The files to be written, `{name}` standing for the name of an image."""
         return [self.table]
 
+    def movie_files(self) -> list[str]:
+        """The files to be written of a movie, `{name}` standing for its name."""
+        return self.files()
+
     def finish(self) -> None:
         """Wait for the last image and write the table."""
         self._await_row()
+        self.discard()
         if self.rows:
             write_table(self.folder / self.table, self.rows)
 
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
+    def discard(self) -> None:
+        """Leave nothing of what is not whole."""
+
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
         """What writes one image and gives its row of the table; it holds no more of the engine's tensors than it needs.
+
+        Of a movie's frames only the last gives one.
 
         Args:
             item: what the loader gave.
@@ -83,16 +94,29 @@ class _TableWriter:
         if self.writing is None:
             return
         writing, self.writing = self.writing, None
-        self.rows.append(writing.result())
+        row = writing.result()
+        if row is not None:
+            self.rows.append(row)
+
+    def _give_up(self, engine: Engine, error: BaseException) -> None:
+        """What ends the run leaves nothing half-written; a handler of errors must raise them again."""
+        if self.writing is not None:
+            wait([self.writing])
+        self.discard()
+        raise error
 
 
 class PredictionWriter(_TableWriter):
     """For each image a mask TIFF, on request its probability map and an overlay; `summary.csv` for all.
 
+    Of a movie see `MovieWriter`.
+
     Args:
         output_dir: folder to write to.
         with_probability: whether to write `NAME_probability.tif`, float32 in [0, 1].
         draw: called with (path, image, mask) to write `NAME_overlay.png`; None for no overlay.
+        plot: called with (path, name, rows by frame) to write a movie's `NAME_confluency.png`; None for no plot.
+        interval_min: time from frame to frame of movies in minutes; None to believe the files.
     """
 
     def __init__(
@@ -100,8 +124,11 @@ class PredictionWriter(_TableWriter):
         output_dir: str,
         with_probability: bool = False,
         draw: Callable[[Path, Pixels, Pixels], None] | None = None,
+        plot: Plot | None = None,
+        interval_min: float | None = None,
     ) -> None:
         super().__init__(output_dir, "summary.csv")
+        self.movies = MovieWriter(self.folder, with_probability, draw, plot, interval_min)
         self.with_probability = with_probability
         self.draw = draw
 
@@ -116,19 +143,27 @@ class PredictionWriter(_TableWriter):
         overlay = [] if self.draw is None else ["{name}_overlay.png"]
         return ["{name}.tif", *probability, *overlay, self.table]
 
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
-        """What writes the files of one image."""
-        meta = item[IMAGE].meta
-        size = np.asarray(meta["pixel_size_um"], dtype=float)
-        return partial(
-            self._write,
-            str(item[NAME]),
-            Path(meta["filename_or_obj"]),
-            None if np.isnan(size).any() else (float(size[0]), float(size[1])),
-            _plane(output[PRED]) > 0,
-            _plane(output[PROBABILITY]) if self.with_probability else None,
-            round(seconds, 3),
-        )
+    def movie_files(self) -> list[str]:
+        """Those of a movie, and the table of all."""
+        return [*self.movies.files(), self.table]
+
+    def discard(self) -> None:
+        """Leave nothing of a movie whose last frame is not there."""
+        self.movies.discard()
+
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
+        """What writes the files of one image, or one frame of a movie."""
+        meta, name = item[IMAGE].meta, str(item[NAME])
+        found = np.asarray(meta["pixel_size_um"], dtype=float)
+        source = Path(meta["filename_or_obj"])
+        size = None if np.isnan(found).any() else (float(found[0]), float(found[1]))
+        mask = _plane(output[PRED]) > 0
+        probability = _plane(output[PROBABILITY]) if self.with_probability else None
+        if FRAMES not in item:
+            return partial(self._write, name, source, size, mask, probability, round(seconds, 3))
+        index, position, frames = (int(item[key]) for key in (FRAME, POSITION, FRAMES))
+        frame = Frame(name, source, index, position, frames, size, mask, probability, seconds)
+        return partial(self.movies.add, frame)
 
     def _write(
         self,
@@ -144,8 +179,7 @@ class PredictionWriter(_TableWriter):
         if self.draw is not None:
             self.draw(self.folder / f"{name}_overlay.png", read_image(source).pixels, mask)
         write_mask(self.folder / f"{name}.tif", mask, pixel_size)
-        components = int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
-        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), components, seconds), strict=True))
+        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), count_components(mask), seconds), strict=True))
 
 
 class ScoreWriter(_TableWriter):

@@ -7,6 +7,7 @@ string and goes wherever the path of an image goes.
 
 from livecell_monai.data.stacks.address import PlaneAddress, parse_address
 from livecell_monai.data.stacks.addressed import close_last, read_addressed
+from livecell_monai.data.stacks.frames import FramesStack
 from livecell_monai.data.stacks.naming import describe_axes
 from livecell_monai.data.stacks.opening import open_stack
 from livecell_monai.data.stacks.selection import choose_planes, describe_stack
@@ -14,6 +15,7 @@ from livecell_monai.data.stacks.stack import AXES, Stack
 
 __all__ = [
     "AXES",
+    "FramesStack",
     "PlaneAddress",
     "Stack",
     "choose_planes",

@@ -6,6 +6,7 @@ import threading
 
 from livecell_monai.data.planes import reading
 from livecell_monai.data.stacks.address import PlaneAddress
+from livecell_monai.data.stacks.frames import names_frames
 from livecell_monai.data.stacks.opening import open_stack, require_there
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.sample import Pixels, Plane, Region
@@ -43,8 +44,11 @@ def close_last() -> None:
 def _open_again(address: PlaneAddress) -> Stack:
     """The stack of an address: the one that is open, or where it is another file, or was written anew, that one."""
     with reading(address.path, "an image"):
-        require_there(address.path)
-        status = address.path.stat()
+        is_folder = names_frames(address.path)
+        if not is_folder:
+            require_there(address.path)
+        # a glob is no file: its folder tells of frames that come and go
+        status = (address.path.parent if is_folder and not address.path.exists() else address.path).stat()
     # a process that was forked shares the place in the file with its parent: it opens its own
     key = (str(address.path.absolute()), address.axes, status.st_mtime_ns, status.st_size, os.getpid())
     if _Last.key != key or _Last.stack is None:

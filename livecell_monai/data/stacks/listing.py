@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.data.stacks.address import PlaneAddress
+from livecell_monai.data.stacks.frames import FramesStack
 from livecell_monai.data.stacks.opening import name_format, open_stack
 from livecell_monai.data.stacks.selection import choose_planes
 from livecell_monai.errors import DataError, SettingError
@@ -33,6 +35,28 @@ def list_planes(
         return [{IMAGE: str(path)}]
     if is_plain:
         return [{IMAGE: str(path)}]
+    return _to_items(planes)
+
+
+def list_frames(
+    path: Path, channel: str | int | None, time: str | int | None, z: str | int | None, axes: str | None
+) -> list[dict[str, Any]]:
+    """One dictionary for each frame that is chosen of a folder or glob of numbered frames.
+
+    Where the header of a frame cannot be read, that frame alone is listed: what reads it says what is wrong with it,
+    ahead of all work on the others.
+
+    Raises:
+        DataError: as `FramesStack`.
+        SettingError: as `choose_planes`, or axes are unknown.
+    """
+    stack = FramesStack(path, axes)  # holds nothing open
+    planes = choose_planes(stack, channel, time, z, axes)
+    torn = [plane for plane in planes if plane.time == stack.broken]
+    return _to_items(torn or planes)
+
+
+def _to_items(planes: list[PlaneAddress]) -> list[dict[str, Any]]:
     if len(planes) == 1:
         return [{IMAGE: str(planes[0])}]
     return [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from livecell_monai.data.planes import reading
+from livecell_monai.data.stacks.frames import FramesStack, names_frames
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.errors import DataError
 
@@ -23,7 +24,7 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
     """Open an image file, of which the header alone is read; PNG, JPEG and NIfTI are read whole.
 
     Args:
-        path: the file or, of OME-Zarr, the folder.
+        path: the file or, of OME-Zarr, the folder; or the folder or glob of a movie's numbered frames.
         axes: what the user calls its axes, letters of `TCZYX` in the file's order; None to believe the file.
 
     Raises:
@@ -31,6 +32,8 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
         SettingError: axes that are unknown or do not fit, or a format whose extra is not installed.
     """
     path = Path(path)
+    if names_frames(path):
+        return FramesStack(path, axes)
     kind = name_format(path)
     if kind is None:
         from livecell_monai.data.stacks.plane_stack import PlaneStack
