@@ -9,9 +9,11 @@ from livecell_monai.transforms.intensity import NormaliseContrast, NormaliseCont
 from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
+from livecell_monai.transforms.share import WHOLE, Share
 from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
 
 __all__ = [
+    "WHOLE",
     "Appearance",
     "CropRegiond",
     "NormaliseContrast",
@@ -19,6 +21,7 @@ __all__ = [
     "PlaneReader",
     "ResizeToWorkingd",
     "RestoreGridd",
+    "Share",
     "Warp",
     "draw_patches",
 ]

@@ -11,6 +11,7 @@ from livecell_monai.workflow.judging import Judge
 from livecell_monai.workflow.loader import PatchLoader
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
+from livecell_monai.workflow.ranks import Ranks, refuse_undivided
 from livecell_monai.workflow.schedule import build_lr_scheduler
 from livecell_monai.workflow.session import TrainingSession
 from livecell_monai.workflow.teacher import Teacher
@@ -25,6 +26,7 @@ __all__ = [
     "PatchLoader",
     "PredictionWriter",
     "ProgressBar",
+    "Ranks",
     "ReadableDataset",
     "ScoreWriter",
     "Teacher",
@@ -38,4 +40,5 @@ __all__ = [
     "prepare_batch",
     "refuse_occupied",
     "refuse_overwriting",
+    "refuse_undivided",
 ]
