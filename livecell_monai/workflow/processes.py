@@ -36,7 +36,7 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any) 
         LiveCellError: what the user can mend, as one of the processes has raised it.
         ProcessException: where one has failed otherwise; its text has the traceback.
     """
-    from torch.distributed.distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not exported by name
     from torch.multiprocessing.spawn import ProcessException, start_processes
 
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # that others are ended goes without saying

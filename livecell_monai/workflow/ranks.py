@@ -141,7 +141,7 @@ def _own_spec(spec: str, device: torch.device, local: int, world: int) -> str:
     """The accelerator of one process of a machine."""
     if world == 1 or device.type == "cpu":
         return spec
-    if device.type != "cuda" or device.index is not None:
+    if device.type != "cuda" or ":" in spec:
         raise SettingError(
             f"setting accelerator must be cpu, cuda or auto where {world} processes train together, got {spec!r}; correct it"
         )

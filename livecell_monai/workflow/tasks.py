@@ -82,7 +82,7 @@ def train(
 
 def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:
     """What each of several processes does."""
-    _run(_open_training(*given, **handed, overlay="multi_gpu_train"))
+    _run(_open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
 
 
 def resolve_settings(
