@@ -71,8 +71,7 @@ class Ranks:
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network as the trainer calls it: gradients are averaged over all processes."""
         devices = [self.device] if self.device.type == "cuda" else None
-        # batch norms are synchronised, and so their statistics are the same everywhere without being sent
-        return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=devices)
 
     def total(self, sums: torch.Tensor) -> torch.Tensor:
         """The sums of all processes.
