@@ -40,6 +40,16 @@ def train_on_devices(devices: int, parser: Any, train: Callable[..., None], *arg
     return training
 
 
+def refuse_number(devices: int) -> None:
+    """Refuse what is no number of devices.
+
+    Raises:
+        SettingError: where it is none.
+    """
+    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
+        raise SettingError(f"--devices must be a whole number of 1 or more, got {devices!r}; correct it")
+
+
 def refuse_devices(devices: int, parser: Any) -> None:
     """Refuse a number of devices that cannot be, or a training that they cannot share, with nothing written.
 
@@ -50,8 +60,6 @@ def refuse_devices(devices: int, parser: Any) -> None:
     Raises:
         LiveCellError: what stands in the way.
     """
-    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
-        raise SettingError(f"--devices must be a whole number of 1 or more, got {devices!r}; correct it")
     device = Accelerator(parser["accelerator"]).device
     most, what = (torch.cuda.device_count(), "GPUs") if device.type == "cuda" else (count_cores(), "cores")
     if devices > most:

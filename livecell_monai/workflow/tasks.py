@@ -14,7 +14,7 @@ import torch
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
 from livecell_monai.workflow.compiling import Timing, probe
-from livecell_monai.workflow.devices import train_on_devices
+from livecell_monai.workflow.devices import refuse_number, train_on_devices
 from livecell_monai.workflow.history import OnEpoch
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 from livecell_monai.workflow.progress import close_bars
@@ -69,9 +69,10 @@ def train(
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
+    refuse_number(devices)
     if recipe == "original" and unlabelled:
         raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-    with _recipe(data, overlays, settings, recipe) as (file, layers):
+    with _recipe(data, overlays, settings, recipe, devices) as (file, layers):
         given = (data, output, layers, settings, time.monotonic() if started is None else started, unlabelled)
         handed: dict[str, Any] = {"plan": file, "parent_run": parent_run, "on_epoch": on_epoch}
         opened = _open_training(*given, **handed)
@@ -102,7 +103,7 @@ def resolve_settings(
 
 @contextmanager
 def _recipe(
-    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str
+    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
 ) -> Iterator[tuple[str | None, list[str]]]:
     """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them."""
     if recipe not in RECIPES:
@@ -110,7 +111,7 @@ def _recipe(
     if recipe == "original":
         yield None, ["original", *overlays]
         return
-    choices, head = plan(data, overlays, settings)
+    choices, head = plan(data, overlays, settings, devices)
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "plan.yaml")
         write_plan(file, choices, head)
@@ -137,7 +138,7 @@ def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
 
 
 def plan(
-    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
 ) -> tuple[dict[str, Choice], str]:
     """What `train` would set for a data folder or datalist, and the fingerprint that it follows from, in words.
 
@@ -151,7 +152,7 @@ def plan(
     template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
     is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free), head
+    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free, devices), head
 
 
 def _open_training(

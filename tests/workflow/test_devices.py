@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from small_training import SMALL, train_small
+from small_training import SMALL
 
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.workflow import devices as room
-from livecell_monai.workflow.tasks import train
+from livecell_monai.workflow.tasks import resolve_settings, train
 
 FINE = {"norm": "instance", "accelerator": "cpu-fp32"}
 
@@ -32,9 +32,6 @@ def refuse(folder, tmp_path, words, devices=2, **settings):
 
 @pytest.mark.parametrize("devices", [0, -1, True, 1.5])
 def test_numbers_that_cannot_be(folder, tmp_path, devices):
-    if devices is True:
-        train_small(folder, tmp_path / "one", epochs=1)  # as 1 is
-        return
     refuse(folder, tmp_path, rf"^--devices must be a whole number of 1 or more, got {devices}; correct it$", devices)
 
 
@@ -65,6 +62,18 @@ def test_more_than_there_are_gpus(monkeypatch):
 )
 def test_settings_that_cannot_be_shared_or_cannot_be_at_all(folder, tmp_path, settings, words):
     refuse(folder, tmp_path, words, **settings)
+
+
+@pytest.mark.parametrize(("devices", "size"), [(2, 36), (3, 36), (4, 36)])
+def test_the_plan_makes_batches_that_divide(folder, tmp_path, monkeypatch, devices, size):
+    free = {name: value for name, value in {**SMALL, **FINE}.items() if name != "batch_size"}
+    assert resolve_settings(folder, settings=free)["batch_size"] == 37
+    asked = []
+    monkeypatch.setattr(room, "refuse_devices", lambda _, parser: asked.append(parser["batch_size"]))
+    monkeypatch.setattr(room, "run_in_processes", lambda *_: None)
+    with pytest.raises(FileNotFoundError):  # nobody has trained
+        train(folder, tmp_path / "model", settings=free, devices=devices)
+    assert asked == [size]
 
 
 def test_bad_data(folder, tmp_path):
