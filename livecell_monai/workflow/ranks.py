@@ -46,15 +46,11 @@ class Ranks:
                 "start it by torchrun --nproc_per_node=N -m monai.bundle run, or by livecell train --devices N"
             )
         self.rank, self.world, local = (int(os.environ[name]) for name in NAMES)
-        self.device = Accelerator(accelerator).device
-        self.spec = _own_spec(accelerator, self.device, local, self.world)
+        self.spec = choose_spec(accelerator, Accelerator(accelerator).device.type, local, self.world)
+        self.device = Accelerator(self.spec).device
         self.share = Share(self.rank, self.world)
-        is_cuda = self.device.type == "cuda"
-        if is_cuda:
-            self.device = torch.device("cuda", local) if self.world > 1 else self.device
-            torch.cuda.set_device(self.device)
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if is_cuda else "gloo", timeout=PATIENCE)
+            self._join()
         idist.sync()  # the engines' metrics are reduced by ignite, and checkpoints and bars are its first process's
         if not self.leads:
             logging.disable(logging.INFO)
@@ -63,6 +59,13 @@ class Ranks:
     def leads(self) -> bool:
         """Whether this is the one process that writes."""
         return self.rank == 0
+
+    def _join(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+            distributed.init_process_group("nccl", timeout=PATIENCE, device_id=self.device)
+        else:
+            distributed.init_process_group("gloo", timeout=PATIENCE)
 
     def share_network(self, network: nn.Module) -> nn.Module:
         """The network with dropout and batch norms that look at the whole batch, in place."""
@@ -136,16 +139,25 @@ def refuse_undivided(settings: Mapping[str, Any], processes: int) -> None:
             )
 
 
-def _own_spec(spec: str, device: torch.device, local: int, world: int) -> str:
-    """The accelerator of one process of a machine."""
-    if world == 1 or device.type == "cpu":
+def choose_spec(spec: str, kind: str, local: int, world: int) -> str:
+    """The accelerator of one of several processes.
+
+    Args:
+        spec: of all, as the setting says.
+        kind: of the device that this means here: `cpu`, `cuda` or `mps`.
+        local: number of the process on its machine, from 0.
+        world: number of all processes.
+
+    Raises:
+        SettingError: where there is none for this process.
+    """
+    if kind == "cpu" or (world == 1 and (kind == "mps" or ":" in spec)):
         return spec
-    if device.type != "cuda" or ":" in spec:
+    if kind == "mps" or ":" in spec:
         raise SettingError(
             f"setting accelerator must be cpu, cuda or auto where {world} processes train together, got {spec!r}; correct it"
         )
-    if local >= torch.cuda.device_count():
-        raise SettingError(
-            f"torchrun --nproc_per_node must be at most the number of GPUs, {torch.cuda.device_count()}, got more; lower it"
-        )
+    count = torch.cuda.device_count()
+    if local >= count:
+        raise SettingError(f"torchrun --nproc_per_node must be at most the number of GPUs, {count}, got more; lower it")
     return f"cuda:{local}{'-fp32' if spec.endswith('-fp32') else ''}"

@@ -13,7 +13,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss, UNet
 from livecell_monai.workflow import Budget, ProgressBar, budget
 from livecell_monai.workflow.processes import count_cores, run_in_processes
-from livecell_monai.workflow.ranks import NAMES, Ranks, refuse_undivided
+from livecell_monai.workflow.ranks import NAMES, Ranks, choose_spec, refuse_undivided
 
 RATE = 0.5
 FINE = {
@@ -166,3 +166,39 @@ class TestRefused:
         refuse_undivided({**FINE, name: value}, 1)
         with pytest.raises(SettingError, match=rf"^setting {name} must be {words}.* where 2 processes .*, got {value!r}; "):
             refuse_undivided({**FINE, name: value}, 2)
+
+
+class TestSpec:
+    """Which GPU is whose, on a machine that has two."""
+
+    @pytest.fixture(autouse=True)
+    def two(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    @pytest.mark.parametrize(
+        ("spec", "kind", "local", "world", "own"),
+        [
+            ("auto", "cpu", 3, 4, "auto"),
+            ("cpu-fp32", "cpu", 0, 2, "cpu-fp32"),
+            ("auto", "cuda", 0, 2, "cuda:0"),
+            ("auto", "cuda", 1, 8, "cuda:1"),
+            ("cuda-fp32", "cuda", 1, 2, "cuda:1-fp32"),
+            ("auto", "cuda", 0, 1, "cuda:0"),
+            ("cuda:1", "cuda", 0, 1, "cuda:1"),
+            ("auto", "mps", 0, 1, "auto"),
+        ],
+    )
+    def test_is_that_of_the_process(self, spec, kind, local, world, own):
+        assert choose_spec(spec, kind, local, world) == own
+
+    @pytest.mark.parametrize(
+        ("spec", "kind", "local", "words"),
+        [
+            ("cuda:1", "cuda", 0, "accelerator must be cpu, cuda or auto .* got 'cuda:1'"),
+            ("auto", "mps", 0, "accelerator must be cpu, cuda or auto .* got 'auto'"),
+            ("auto", "cuda", 2, "at most the number of GPUs, 2, got more"),
+        ],
+    )
+    def test_is_refused_where_there_is_none(self, spec, kind, local, words):
+        with pytest.raises(SettingError, match=words):
+            choose_spec(spec, kind, local, 3)
