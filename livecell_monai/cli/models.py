@@ -26,6 +26,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="planned: from the images; original: the report's own.")] = "planned",
     config: Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")] = [],  # noqa: B006
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    devices: Annotated[int, typer.Option(help="GPUs, or parts of the processor, that share each batch.")] = 1,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Train a U-Net; the output folder is then a complete MONAI Bundle.
@@ -35,7 +36,7 @@ def train(
     from livecell_monai.workflow.tasks import train as run
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    result = run(data, output, config, settings, recipe, STARTED, unlabelled)
+    result = run(data, output, config, settings, recipe, STARTED, unlabelled, devices=devices)
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")

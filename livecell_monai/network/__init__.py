@@ -1,14 +1,15 @@
 """The network and its losses: the only room that knows the architecture.
 
 `UNet` takes images (B, 1, Y, X) float32 and gives logits (B, 1, Y, X); Y and X must be multiples of `UNet.multiple`.
-`build_network` makes one, or an `Ensemble` of several that gives the logits of their mean probability.
-`SegmentationLoss` takes logits (B, 1, Y, X) and targets (B, 1 or 2, Y, X): the label as 0 and 1 and, where there is a
-second channel, a weight per pixel.
+`build_network` makes one, or an `Ensemble` of several that gives the logits of their mean probability; `share_network` makes
+one ready to be trained by several processes. `SegmentationLoss` takes logits (B, 1, Y, X) and targets (B, 1 or 2, Y, X): the
+label as 0 and 1 and, where there is a second channel, a weight per pixel.
 """
 
 from livecell_monai.network.ensemble import Ensemble, build_network, join_weights
 from livecell_monai.network.folding import fold_batch_norms
 from livecell_monai.network.losses import SegmentationLoss
+from livecell_monai.network.sharing import share_network
 from livecell_monai.network.unet import UNet
 
-__all__ = ["Ensemble", "SegmentationLoss", "UNet", "build_network", "fold_batch_norms", "join_weights"]
+__all__ = ["Ensemble", "SegmentationLoss", "UNet", "build_network", "fold_batch_norms", "join_weights", "share_network"]

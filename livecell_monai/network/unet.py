@@ -19,6 +19,7 @@ from torch import nn
 from livecell_monai.errors import SettingError
 
 DOWN = ("max", "strided")
+NORMS = {"batch": "BATCH", "instance": ("INSTANCE", {"affine": True})}  #: MONAI's names of them
 
 
 class UNet(nn.Module):
@@ -26,12 +27,14 @@ class UNet(nn.Module):
 
     Args:
         filters: number of channels of each level, finest first; its length is the number of levels.
-        convolutions: number of 3 x 3 convolutions per level, each with batch norm and ReLU.
+        convolutions: number of 3 x 3 convolutions per level, each with a norm and ReLU.
         down: `max` halves by max-pooling, `strided` by the first convolution of the next level.
         dropout: probability in [0, 1) that a channel of the decoder is dropped; the encoder has no dropout.
         residual: whether each level adds its input to its output.
         stem_stride: 1, or 2 or 4 to run every level at that part of the resolution: squares of so many pixels become
             channels ahead of the first level, and channels become squares again behind the last. At 2 four times as fast.
+        norm: `batch`, by the statistics of the training; `instance`, by those of each image that goes through the network,
+            and so of each window.
 
     Raises:
         SettingError: where a value cannot make a network.
@@ -45,14 +48,16 @@ class UNet(nn.Module):
         dropout: float = 0.1,
         residual: bool = False,
         stem_stride: int = 1,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
-        _refuse_bad_settings(filters, convolutions, down, dropout, stem_stride)
-        self.multiple = stem_stride * 2 ** (len(filters) - 1)
+        _refuse_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
+        # an instance norm of a single pixel has no statistics: the coarsest level keeps two
+        self.multiple = stem_stride * 2 ** (len(filters) - 1) * (2 if norm == "instance" else 1)
         """Y and X of an image must be multiples of this."""
         self.bytes_per_pixel = 24 + 24 * filters[0] / stem_stride**2
         """Memory of a forward pass in float32 without gradients, by pixel of the image; measured, within a third."""
-        make = _Maker(convolutions, down == "strided", dropout, residual)
+        make = _Maker(convolutions, down == "strided", dropout, residual, norm)
         squares = stem_stride**2
         self.fold = nn.PixelUnshuffle(stem_stride) if stem_stride > 1 else nn.Identity()
         self.body = make.nest(squares, tuple(filters))
@@ -73,32 +78,32 @@ class _Maker:
     strided: bool
     dropout: float
     residual: bool
+    norm: str
 
     def nest(self, before: int, filters: tuple[int, ...], stride: int = 1) -> nn.Module:
         """A level with all coarser ones inside: (B, before, Y, X) to (B, filters[0], Y / stride, X / stride)."""
         fine, *coarser = filters
-        encoder = _level(before, fine, self.convolutions, self.residual, stride=stride)
+        encoder = self._level(before, fine, stride=stride)
         if not coarser:
             return encoder
         inner = [self.nest(fine, tuple(coarser), stride=1 + self.strided), _doubled(coarser[0], fine)]
         below = nn.Sequential(*([] if self.strided else [nn.MaxPool2d(2)]), *inner)
-        decoder = _level(2 * fine, fine, self.convolutions, self.residual, dropout=self.dropout)
+        decoder = self._level(2 * fine, fine, dropout=self.dropout)
         return nn.Sequential(encoder, SkipConnection(below, dim=1, mode="cat"), decoder)
 
-
-def _level(before: int, after: int, convolutions: int, residual: bool, stride: int = 1, dropout: float = 0.0) -> nn.Module:
-    """The convolutions of one level: conv, batch norm, dropout, ReLU; dropout takes whole channels, cheap on a CPU."""
-    act = ("RELU", {"inplace": True})  # a copy of every map would cost a fifth of a prediction in fresh memory alone
-    rest = {"act": act, "norm": "BATCH", "dropout": dropout or None, "dropout_dim": 2, "bias": False}
-    if residual:
-        unit: nn.Module = ResidualUnit(2, before, after, strides=stride, subunits=convolutions, **rest)
-        return unit
-    return nn.Sequential(
-        *(
-            Convolution(2, before if i == 0 else after, after, strides=stride if i == 0 else 1, **rest)
-            for i in range(convolutions)
+    def _level(self, before: int, after: int, stride: int = 1, dropout: float = 0.0) -> nn.Module:
+        """The convolutions of one level: conv, norm, dropout, ReLU; dropout takes whole channels, cheap on a CPU."""
+        act = ("RELU", {"inplace": True})  # a copy of every map would cost a fifth of a prediction in fresh memory alone
+        rest = {"act": act, "norm": NORMS[self.norm], "dropout": dropout or None, "dropout_dim": 2, "bias": False}
+        if self.residual:
+            unit: nn.Module = ResidualUnit(2, before, after, strides=stride, subunits=self.convolutions, **rest)
+            return unit
+        return nn.Sequential(
+            *(
+                Convolution(2, before if i == 0 else after, after, strides=stride if i == 0 else 1, **rest)
+                for i in range(self.convolutions)
+            )
         )
-    )
 
 
 def _doubled(before: int, after: int) -> nn.Module:
@@ -109,7 +114,9 @@ def _doubled(before: int, after: int) -> nn.Module:
     return up
 
 
-def _refuse_bad_settings(filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int) -> None:
+def _refuse_bad_settings(
+    filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int, norm: str
+) -> None:
     rules = [
         (
             len(filters) >= 2 and all(type(width) is int and width >= 1 for width in filters),
@@ -121,6 +128,7 @@ def _refuse_bad_settings(filters: Sequence[int], convolutions: int, down: str, d
         (down in DOWN, "down", " or ".join(DOWN), down),
         (0 <= dropout < 1, "dropout", "at least 0 and below 1", dropout),
         (stem_stride in (1, 2, 4), "stem_stride", "1, 2 or 4", stem_stride),
+        (norm in NORMS, "norm", " or ".join(NORMS), norm),
     ]
     for holds, setting, rule, value in rules:
         if not holds:

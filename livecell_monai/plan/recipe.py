@@ -36,7 +36,7 @@ class Choice:
 
 
 def plan_training(
-    fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32, may_deepen: bool = True
+    fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32, may_deepen: bool = True, processes: int = 1
 ) -> dict[str, Choice]:
     """Settings by name, in the order of the bundle's configs; a setting that is not among them keeps its default.
 
@@ -46,6 +46,7 @@ def plan_training(
         multiple: what Y and X of the network's input must be multiples of, as it is configured.
         may_deepen: whether the network may get another level, which doubles the multiple; False where the user has set
             its levels, or sizes that hang on them.
+        processes: that share each batch, which is a multiple of them.
     """
     working = _choose_working_size(fingerprint, minutes)
     plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
@@ -54,7 +55,7 @@ def plan_training(
         plan["epochs"] = _choose_epochs(minutes)
     deeper = 2 ** (len(filters.value) - len(FILTERS))
     patch = _choose_patch_size(fingerprint, working.value, multiple * deeper)
-    plan["batch_size"] = _choose_batch_size(patch.value, minutes)
+    plan["batch_size"] = _choose_batch_size(patch.value, minutes, processes)
     plan["patch_size"] = patch
     plan["zoom"] = _choose_zoom(fingerprint)
     plan["illumination"] = _choose_illumination(fingerprint)
@@ -131,11 +132,15 @@ def _choose_patch_size(fingerprint: Fingerprint, working: float, multiple: int) 
     return Choice([edge, edge], f"pixels at the working size: {cells}; images are {smallest[0]} x {smallest[1]} or larger")
 
 
-def _choose_batch_size(patch: list[int], minutes: float) -> Choice:
+def _choose_batch_size(patch: list[int], minutes: float, processes: int) -> Choice:
     size = min(64, max(4, BATCH_PIXELS // (patch[0] * patch[1])))
+    reason = f"as many pixels as in {BATCH_PIXELS // PATCH_PX**2} patches of {PATCH_PX} x {PATCH_PX}"
     if 0 < minutes < SHORT_MINUTES:
-        return Choice(max(4, size // 2), "half of the usual: little time is better spent on more steps")
-    return Choice(size, f"as many pixels as in {BATCH_PIXELS // PATCH_PX**2} patches of {PATCH_PX} x {PATCH_PX}")
+        size, reason = max(4, size // 2), "half of the usual: little time is better spent on more steps"
+    if size % processes:
+        size = max(1, size // processes) * processes
+        reason += f"; a multiple of the {processes} processes"
+    return Choice(size, reason)
 
 
 def _choose_zoom(fingerprint: Fingerprint) -> Choice:

@@ -10,9 +10,11 @@ from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
+from livecell_monai.transforms.share import WHOLE, Share
 from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
 
 __all__ = [
+    "WHOLE",
     "Appearance",
     "CropRegiond",
     "GreyScale",
@@ -23,6 +25,7 @@ __all__ = [
     "PlaneReader",
     "ResizeToWorkingd",
     "RestoreGridd",
+    "Share",
     "Warp",
     "draw_patches",
 ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from livecell_monai.transforms.share import WHOLE, Chance, Share
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -32,48 +34,53 @@ class Appearance:
 
     FIELD_NODES = 3  # of a smooth field's coarse grid, on each axis
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Images (B, 1, Y, X) float32 as (B, 1, Y, X)."""
+    def __call__(self, images: torch.Tensor, generator: torch.Generator, share: Share = WHOLE) -> torch.Tensor:
+        """Images (B, 1, Y, X) float32 as (B, 1, Y, X).
+
+        Args:
+            images: those rows of a batch that are the share's own.
+            generator: of every random number.
+            share: of the batch.
+        """
+        chance = Chance(generator, len(images) * share.world, share)
         if self.gamma > 1:
-            images = self._bend(images, generator)
+            images = self._bend(images, chance)
         if self.contrast > 1:
             mean = images.mean(dim=(2, 3), keepdim=True)
-            factor = self.contrast ** (_signed(images, generator) * self._on(images, generator))
+            factor = self.contrast ** (chance.signed(1, 1, 1).to(images) * self._on(images, chance))
             images = (images - mean) * factor + mean
         if self.shading > 0:
-            images = images * (1 + self.shading * self._field(images, generator))
+            images = images * (1 + self.shading * self._field(images, chance))
         if self.illumination > 0:
-            images = images + self.illumination * self._field(images, generator)
+            images = images + self.illumination * self._field(images, chance)
         if self.brightness > 0:
-            images = images + self.brightness * _signed(images, generator) * self._on(images, generator)
+            images = images + self.brightness * chance.signed(1, 1, 1).to(images) * self._on(images, chance)
         if self.blur > 0:
-            images = self._blur(images, generator)
+            images = self._blur(images, chance)
         if self.noise > 0:
-            images = self._add_noise(images, generator)
+            images = self._add_noise(images, chance)
         return images
 
-    def _on(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _on(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
         """1 where a change happens, else 0, as (B, 1, 1, 1)."""
-        chance = torch.rand(len(images), 1, 1, 1, generator=generator)
-        return (chance < self.probability).to(images)
+        return (chance.uniform(1, 1, 1) < self.probability).to(images)
 
-    def _bend(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        exponent, on = self.gamma ** _signed(images, generator), self._on(images, generator) > 0
+    def _bend(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+        exponent, on = self.gamma ** chance.signed(1, 1, 1).to(images), self._on(images, chance) > 0
         low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
         span = (high - low).clamp(min=1e-6)
         # the hundredth keeps clear of powers of 0, whose cost on a CPU is many times that of others
         bent = (((images - low) / span + 0.01) / 1.01).pow(exponent) * 1.01 - 0.01
         return torch.where(on, bent * span + low, images)
 
-    def _field(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _field(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
         """A smooth field (B, 1, Y, X) in about [-1, 1], 0 where the change does not happen."""
-        shape = (len(images), 1, self.FIELD_NODES, self.FIELD_NODES)
-        nodes = (2 * torch.rand(shape, generator=generator) - 1).to(images) * self._on(images, generator)
+        nodes = chance.signed(1, self.FIELD_NODES, self.FIELD_NODES).to(images) * self._on(images, chance)
         return functional.interpolate(nodes, images.shape[-2:], mode="bicubic", align_corners=True)
 
-    def _blur(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        sigma = self.blur * torch.rand(len(images), generator=generator)
-        chosen = torch.nonzero(self._on(images, generator).flatten().cpu()).flatten()
+    def _blur(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+        sigma = self.blur * chance.uniform()
+        chosen = torch.nonzero(self._on(images, chance).flatten().cpu()).flatten()
         if len(chosen) == 0:
             return images
         reach = min(max(1, round(2.5 * self.blur)), min(images.shape[-2:]) - 1)  # a rim mirrors no more than that
@@ -87,12 +94,7 @@ class Appearance:
         images[chosen] = blurred.transpose(0, 1)
         return images
 
-    def _add_noise(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        deviation = self.noise * torch.rand(len(images), 1, 1, 1, generator=generator).to(images)
-        grain = torch.randn(images.shape, generator=generator).to(images)
-        return images + grain * deviation * self._on(images, generator)
-
-
-def _signed(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Numbers (B, 1, 1, 1) in [-1, 1)."""
-    return (2 * torch.rand(len(images), 1, 1, 1, generator=generator) - 1).to(images)
+    def _add_noise(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+        deviation = self.noise * chance.uniform(1, 1, 1).to(images)
+        grain = chance.normal(*images.shape[1:]).to(images)
+        return images + grain * deviation * self._on(images, chance)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from livecell_monai.transforms.share import WHOLE, Share
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -65,28 +67,30 @@ def draw_patches(
     warp: Warp,
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
+    share: Share = WHOLE,
 ) -> torch.Tensor:
-    """Patches (count, C, Y, X) of stacks; centres lie anywhere in a stack.
+    """Patches (rows, C, Y, X) of stacks; centres lie anywhere in a stack.
 
     What lies beyond a stack's rim is mirrored. All channels are interpolated linearly: a label of 0 and 1 comes back as the
     share of a pixel that is foreground.
 
     Args:
         sources: stacks (C, Y, X) float32, of any size.
-        count: number of patches.
+        count: number of patches in the whole batch.
         warp: how they are cut.
         generator: of every random number.
         weights: how often each stack is drawn, in relation to the others; None for all alike, as scores weigh images.
+        share: of the batch; its rows alone are made.
     """
     chosen = torch.multinomial(
         torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
         count,
         replacement=True,
         generator=generator,
-    )
-    places = torch.rand(count, 2, generator=generator)
-    grids = _build_grids(count, warp, generator)
-    patches = sources[0].new_empty(count, sources[0].shape[0], *warp.patch_size)
+    )[share.rows]
+    places = torch.rand(count, 2, generator=generator)[share.rows]
+    grids = _build_grids(count, warp, generator, share)
+    patches = sources[0].new_empty(len(chosen), sources[0].shape[0], *warp.patch_size)
     for which in sorted(set(chosen.tolist())):
         source = sources[which]
         here = torch.nonzero(chosen == which).flatten()
@@ -102,11 +106,11 @@ def draw_patches(
     return patches
 
 
-def _build_grids(count: int, warp: Warp, generator: torch.Generator) -> torch.Tensor:
-    """Where each pixel of a patch comes from: (count, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
-    matrices, displacements = warp.draw(count, generator)
+def _build_grids(count: int, warp: Warp, generator: torch.Generator, share: Share) -> torch.Tensor:
+    """Where each pixel of a patch comes from: (rows, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
+    matrices, displacements = (drawn[share.rows] for drawn in warp.draw(count, generator))
     rows, columns = (torch.arange(edge) - (edge - 1) / 2 for edge in warp.patch_size)
-    grids = torch.empty(count, *warp.patch_size, 2)
+    grids = torch.empty(len(matrices), *warp.patch_size, 2)
     for axis in (0, 1):  # a product of matrices would cost ten times as much as these outer sums
         along_x = matrices[:, axis, 0, None, None] * columns[None, None, :]
         along_y = matrices[:, axis, 1, None, None] * rows[None, :, None]

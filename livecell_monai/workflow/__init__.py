@@ -12,6 +12,7 @@ from livecell_monai.workflow.loader import PatchLoader
 from livecell_monai.workflow.mosaics import MosaicPredictor
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
+from livecell_monai.workflow.ranks import Ranks, refuse_undivided
 from livecell_monai.workflow.schedule import build_lr_scheduler
 from livecell_monai.workflow.session import TrainingSession
 from livecell_monai.workflow.teacher import Teacher
@@ -27,6 +28,7 @@ __all__ = [
     "PatchLoader",
     "PredictionWriter",
     "ProgressBar",
+    "Ranks",
     "ReadableDataset",
     "ScoreWriter",
     "Teacher",
@@ -40,4 +42,5 @@ __all__ = [
     "prepare_batch",
     "refuse_occupied",
     "refuse_overwriting",
+    "refuse_undivided",
 ]

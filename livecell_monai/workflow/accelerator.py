@@ -21,6 +21,7 @@ class Accelerator:
 
     Args:
         spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; with `-fp32` behind it, bf16 is left out.
+        processes: that train together, each on such a one; for the record.
 
     Attributes:
         device: where tensors lie.
@@ -31,7 +32,7 @@ class Accelerator:
         SettingError: where the spec is unknown or its device is not there.
     """
 
-    def __init__(self, spec: str = "auto") -> None:
+    def __init__(self, spec: str = "auto", processes: int = 1) -> None:
         match = PATTERN.fullmatch(str(spec))
         if match is None:
             raise SettingError(
@@ -41,10 +42,14 @@ class Accelerator:
         self.device = _device(match[1])
         self.bf16 = match[3] is None and _gains_by_bf16(self.device)
         self.compiled = False
+        self.processes = processes
 
     def __str__(self) -> str:
         compiled = ", compiled" if self.compiled else ""
-        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{compiled}, {torch.get_num_threads()} threads"
+        several = f"{self.processes} x " if self.processes > 1 else ""
+        return (
+            f"{several}{self.device.type}, {'bf16' if self.bf16 else 'float32'}{compiled}, {torch.get_num_threads()} threads"
+        )
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network, moved to the device in channels_last order, in place."""

@@ -2,6 +2,7 @@
 
 import time
 
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
 from livecell_monai.errors import SettingError
@@ -81,6 +82,7 @@ class Budget:
             self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
             return
         # a validation that was faster than the one before leaves more time: what is done stays done
-        self.done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
+        done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
+        self.done = float(idist.broadcast(done))  # of several processes the first one has the clock: all take as many steps
         if self.done >= state.epoch / state.max_epochs:
             trainer.terminate_epoch()

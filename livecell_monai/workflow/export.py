@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedSeq
 from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path
 
-CONFIGS = ("inference.yaml", "train.yaml", "evaluate.yaml")
+CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
 FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from livecell_monai.errors import SettingError
 from livecell_monai.sample import BORDER, IMAGE, LABEL
-from livecell_monai.transforms import Appearance, Warp, draw_patches
+from livecell_monai.transforms import WHOLE, Appearance, Share, Warp, draw_patches
 
 Batch = dict[str, torch.Tensor]
 
@@ -23,16 +24,21 @@ class PatchLoader:
             batch.
         warp: how a patch is cut.
         appearance: how its looks are changed.
-        batch_size: number of patches.
+        batch_size: number of patches, those of all processes together.
         samples_per_epoch: number of patches in an epoch.
         seed: of every draw.
         device: where the stacks lie and the patches are made.
         weighted: whether patches have a weight per pixel even where no sample has one.
+        part: of each batch, where several processes train together; its rows alone are made, and those of all processes
+            are the patches that one process would make.
 
     Attributes:
         stacks: (C, Y, X) tensors of image, label and perhaps weight per pixel, as annotated.
         taught: such stacks whose labels a network has made, with a weight.
         share: of the patches that come from the taught ones, where there are some.
+
+    Raises:
+        SettingError: where the processes cannot share a batch equally.
     """
 
     def __init__(
@@ -45,7 +51,12 @@ class PatchLoader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         weighted: bool = False,
+        part: Share = WHOLE,
     ) -> None:
+        if batch_size % part.world:
+            raise SettingError(
+                f"setting batch_size must be a multiple of the {part.world} processes, got {batch_size}; correct it"
+            )
         self.dataset = dataset
         self.warp = warp
         self.appearance = appearance
@@ -54,6 +65,7 @@ class PatchLoader:
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
         self.weighted = weighted
+        self.part = part
         self.stacks: list[torch.Tensor] = []
         self.taught: list[torch.Tensor] = []
         self.share = 0.5
@@ -69,8 +81,9 @@ class PatchLoader:
 
     def _draw(self) -> Batch:
         sources = [*self.stacks, *self.taught]
-        patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights())
-        batch = {IMAGE: self.appearance(patches[:, :1], self.generator), LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
+        patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights(), self.part)
+        images = self.appearance(patches[:, :1], self.generator, self.part)
+        batch = {IMAGE: images, LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
         if patches.shape[1] > 2:
             batch[BORDER] = patches[:, 2:3]
         return batch

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
@@ -49,8 +50,8 @@ class ProgressBar:
         self.bar: Any = None
 
     def attach(self, engine: Engine) -> None:
-        """Follow an engine's events."""
-        if not self.enabled:
+        """Follow an engine's events, in the first of several processes."""
+        if not self.enabled or idist.get_rank() > 0:
             return
         engine.add_event_handler(Events.STARTED, self._open)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)

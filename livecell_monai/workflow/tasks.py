@@ -14,6 +14,7 @@ import torch
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
 from livecell_monai.workflow.compiling import Timing, probe
+from livecell_monai.workflow.devices import refuse_number, train_on_devices
 from livecell_monai.workflow.history import OnEpoch
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 from livecell_monai.workflow.progress import close_bars
@@ -45,6 +46,7 @@ def train(
     unlabelled: Sequence[str | Path] = (),
     parent_run: str | None = None,
     on_epoch: OnEpoch | None = None,
+    devices: int = 1,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
@@ -57,7 +59,9 @@ def train(
         started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
         unlabelled: files, folders or globs of images without labels to learn from as well.
         parent_run: id of the MLflow run that this one is nested under; None for none.
-        on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing.
+        on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing; with several
+            devices there is none.
+        devices: of this machine that train together, a process for each: GPUs, or parts of the processor.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -65,11 +69,21 @@ def train(
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
+    refuse_number(devices)
     if recipe == "original" and unlabelled:
         raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-    with _recipe(data, overlays, settings, recipe) as (file, layers):
-        handed = {"plan": file, "parent_run": parent_run, "on_epoch": on_epoch}
-        return _run(_open_training(data, output, layers, settings, started, unlabelled, **handed))  # type: ignore[no-any-return]
+    with _recipe(data, overlays, settings, recipe, devices) as (file, layers):
+        given = (data, output, layers, settings, time.monotonic() if started is None else started, unlabelled)
+        handed: dict[str, Any] = {"plan": file, "parent_run": parent_run, "on_epoch": on_epoch}
+        opened = _open_training(*given, **handed)
+        if devices == 1:
+            return _run(opened)  # type: ignore[no-any-return]
+        return train_on_devices(devices, opened.parser, _train_together, given, handed)
+
+
+def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:
+    """What each of several processes does."""
+    _run(_open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
 
 
 def resolve_settings(
@@ -89,7 +103,7 @@ def resolve_settings(
 
 @contextmanager
 def _recipe(
-    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str
+    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
 ) -> Iterator[tuple[str | None, list[str]]]:
     """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them."""
     if recipe not in RECIPES:
@@ -97,7 +111,7 @@ def _recipe(
     if recipe == "original":
         yield None, ["original", *overlays]
         return
-    choices, head = plan(data, overlays, settings)
+    choices, head = plan(data, overlays, settings, devices)
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "plan.yaml")
         write_plan(file, choices, head)
@@ -124,7 +138,7 @@ def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
 
 
 def plan(
-    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
 ) -> tuple[dict[str, Choice], str]:
     """What `train` would set for a data folder or datalist, and the fingerprint that it follows from, in words.
 
@@ -139,7 +153,7 @@ def plan(
     template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
     is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free), head
+    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free, devices), head
 
 
 def _open_training(
@@ -149,6 +163,7 @@ def _open_training(
     settings: Mapping[str, Any] | None,
     started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
+    overlay: str = "train",
     **handed: Any,
 ) -> Any:
     paths: dict[str, Any] = {
@@ -158,9 +173,8 @@ def _open_training(
         "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
         **handed,
     }
-    return open_bundle(
-        find_template(), ["inference", "train"], settings, paths, overlays, run_id="training", workflow_type="train"
-    )
+    configs = ["inference", "train", overlay]
+    return open_bundle(find_template(), configs, settings, paths, overlays, run_id="training", workflow_type="train")
 
 
 def evaluate(

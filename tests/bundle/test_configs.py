@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from ignite import distributed as idist
 from ignite.engine import Engine
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 from monai.bundle.config_item import ComponentLocator
@@ -41,11 +42,13 @@ COMBINATIONS = {
     "inference": "infer",
     "inference evaluate": "infer",
     "inference train": "train",
+    "inference train multi_gpu_train": "train",
+    "inference train multi_gpu_train smoke": "train",
     "inference train original": "train",
     "inference train smoke": "train",
     "inference train original smoke": "train",
 }
-PUBLIC = {"initialize", "run", "training", "evaluating", "inferring"}
+PUBLIC = {"initialize", "run", "training", "evaluating", "inferring", "finalize"}
 # what says where and how loudly this one run goes, not what the model is
 UNRECORDED = {
     *("overwrite", "show_progress", "write_probability", "write_overlay"),
@@ -89,6 +92,15 @@ def inside(tmp_path, monkeypatch):
 
 
 class TestCombinations:
+    @pytest.fixture(autouse=True)
+    def alone(self, monkeypatch):
+        """As torchrun starts the one process that there is; what has joined it leaves it."""
+        place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}
+        for name, value in place.items():
+            monkeypatch.setenv(name, str(value))
+        yield
+        idist.finalize()
+
     @pytest.fixture
     def paths(self, folder, tmp_path):
         """By combination, as a user gives them; `nothing` is initialised, a template has no weights to load."""
@@ -152,6 +164,15 @@ class TestCombinations:
             if name not in EITHER:
                 assert isinstance(value, (int, float) if isinstance(known[name], float) else type(known[name])), name
 
+    def test_several_processes_do_as_one_and_come_together_between_the_checks_and_what_is_written(self):
+        one = ConfigParser.load_config_file(str(CONFIGS / "train.yaml"))["initialize"]
+        several = ConfigParser.load_config_file(str(CONFIGS / "multi_gpu_train.yaml"))["initialize"]
+        assert [step for step in several if step not in ("@ranks", "@divisible", "$@ranks.wait()")] == one
+        assert several[:2] == ["@ranks", "@divisible"]
+        wait = several.index("$@ranks.wait()")
+        assert "refuse_occupied" in str(several[:wait])
+        assert "@train#trainer" not in str(several[:wait])
+
     def test_overlays_change_something(self):
         known = read_settings([CONFIGS / f"{name}.yaml" for name in TRAINING])
         for overlay in ("original", "smoke"):
@@ -195,6 +216,7 @@ class TestEveryKeyIsRead:
             ("inference", "inference", InferProperties),
             ("evaluate", "inference evaluate", InferProperties),
             ("train", "inference train", TrainProperties),
+            ("multi_gpu_train", "inference train multi_gpu_train", TrainProperties),
         ],
     )
 

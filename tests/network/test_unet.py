@@ -16,6 +16,7 @@ WORLDS = [
         ([4, 8], [4, 6, 8], [2, 4, 6, 8]), ("max", "strided"), (False, True), (1, 2, 4), (1, 2, 3)
     )
 ]
+WORLDS += [{**WORLDS[index], "norm": "instance"} for index in (0, 7, 26, -1)]
 every_network = pytest.mark.parametrize("world", WORLDS, ids=lambda world: "-".join(map(str, world.values())))
 
 
@@ -36,8 +37,9 @@ def dropouts(module):
 @every_network
 def test_logits_have_the_size_of_the_image(world):
     network = UNet(**world).eval()
-    assert network.multiple == world["stem_stride"] * 2 ** (len(world["filters"]) - 1)
-    for rows, columns in ((2, 3), (5, 2)):
+    halved = world["stem_stride"] * 2 ** (len(world["filters"]) - 1)
+    assert network.multiple == (2 * halved if "norm" in world else halved)  # a norm of one pixel would have no statistics
+    for rows, columns in ((1, 1), (2, 3), (5, 2)):
         image = torch.rand(2, 1, rows * network.multiple, columns * network.multiple)
         with torch.no_grad():
             assert network(image).shape == image.shape
@@ -103,6 +105,26 @@ def test_fine_detail_goes_by_the_skips(stem_stride):
     assert changed.sum() < 100 * stem_stride**2  # and what is left sees the neighbourhood only
 
 
+@pytest.mark.parametrize(("norm", "is_alone"), [("batch", False), ("instance", True)])
+def test_what_an_image_gives_hangs_on_the_others_of_its_batch_only_with_batch_norm(norm, is_alone):
+    torch.manual_seed(0)
+    network, images = UNet([4, 8], norm=norm, dropout=0.0), torch.rand(3, 1, 16, 24)
+    both, one = network(images)[:1], network(images[:1])
+    assert torch.allclose(both, one, atol=1e-5) is is_alone
+
+
+@torch.no_grad()
+def test_instance_norm_takes_its_window_as_it_is():
+    """With more contrast the logits stay, and a part of an image gives others by itself than within the whole."""
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 32, 48)
+    instance, batch = (UNet([4, 8], norm=norm).eval() for norm in ("instance", "batch"))
+    torch.testing.assert_close(instance(3 * image), instance(image), atol=1e-3, rtol=1e-3)
+    assert (batch(3 * image) - batch(image)).abs().max() > 5e-3
+    assert (instance(image)[..., :16] - instance(image[..., :32])[..., :16]).abs().max() > 1e-3
+    torch.testing.assert_close(batch(image)[..., :8], batch(image[..., :32])[..., :8])
+
+
 def test_coarse_path_sees_far():
     network = UNet([4, 8, 8, 8]).eval()
     image = torch.rand(1, 1, 32, 48, requires_grad=True)
@@ -139,6 +161,7 @@ def test_scripts_to_the_same_function(world):
         ("dropout", 1.0, "at least 0 and below 1"),
         ("dropout", -0.1, "at least 0 and below 1"),
         ("stem_stride", 3, "1, 2 or 4"),
+        ("norm", "layer", "batch or instance"),
     ],
 )
 def test_refuses_what_makes_no_network(setting, value, rule):

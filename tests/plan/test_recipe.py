@@ -139,6 +139,15 @@ class TestPatches:
         assert plan["patch_size"] == [edge, edge]
         assert plan["batch_size"] == batch
 
+    @pytest.mark.parametrize(
+        ("edge", "processes", "batch"), [(256, 1, 16), (256, 2, 16), (256, 3, 15), (192, 8, 24), (256, 32, 32), (32, 7, 63)]
+    )
+    def test_processes_share_a_batch_equally(self, edge, processes, batch):
+        alone, plan = (plan_training(replace(USUAL, sizes=((edge, edge),) * 2), processes=count) for count in (1, processes))
+        assert plan["batch_size"].value == batch
+        is_other = batch != alone["batch_size"].value
+        assert (f"; a multiple of the {processes} processes" in plan["batch_size"].reason) is is_other
+
     @pytest.mark.parametrize(("minutes", "batch"), [(0, 16), (1, 8), (1.49, 8), (1.5, 16), (30, 16)])
     def test_little_time_halves_the_batch(self, minutes, batch):
         assert planned(minutes)["batch_size"] == batch

@@ -16,7 +16,15 @@ FILES = {
     "LICENSE",
     *(
         f"configs/{name}"
-        for name in ("inference.yaml", "train.yaml", "evaluate.yaml", "plan.yaml", "metadata.json", "logging.conf")
+        for name in (
+            "inference.yaml",
+            "train.yaml",
+            "multi_gpu_train.yaml",
+            "evaluate.yaml",
+            "plan.yaml",
+            "metadata.json",
+            "logging.conf",
+        )
     ),
     *(f"docs/{name}" for name in ("README.md", "report.html", "history.csv", "scores.csv", "curves.png", "validation.png")),
     *(f"models/{name}" for name in ("model.pt", "last.pt")),

@@ -5,7 +5,8 @@ import torch
 from monai.data import MetaTensor
 from worlds import border_of, picture_of, some_cells
 
-from livecell_monai.transforms import Appearance, Warp
+from livecell_monai.errors import SettingError
+from livecell_monai.transforms import Appearance, Share, Warp
 from livecell_monai.workflow import PatchLoader
 
 OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
@@ -180,3 +181,28 @@ class TestChance:
         before = torch.get_rng_state()
         planes(loader)
         assert torch.equal(before, torch.get_rng_state())
+
+
+class TestPart:
+    """Several loaders of one seed, each with its part of every batch."""
+
+    @pytest.mark.parametrize("world", [1, 2, 3, 6])
+    def test_all_parts_are_the_batches_of_one(self, world):
+        data, everything = [sample_of(0, border=True), sample_of(1, (40, 50))], Appearance(0.6, noise=0.2)
+        warp = Warp((24, 32), stretch=1.2, shear=0.1, elastic=4.0)
+        settings = {"batch_size": 6, "samples_per_epoch": 18, "warp": warp, "seed": 3}
+        whole = load(data, everything, **settings)
+        parts = [load(data, everything, **settings, part=Share(rank, world)) for rank in range(world)]
+        for _ in range(2):
+            for batch, *shares in zip(whole, *parts, strict=True):
+                for key, planes in batch.items():
+                    assert {len(share[key]) for share in shares} == {6 // world}
+                    together = torch.stack([share[key] for share in shares], dim=1).flatten(0, 1)
+                    torch.testing.assert_close(together, planes, atol=1e-6, rtol=1e-6)
+
+    @pytest.mark.parametrize(("size", "world"), [(4, 3), (5, 2), (1, 2)])
+    def test_a_batch_that_does_not_divide_is_refused(self, size, world):
+        with pytest.raises(
+            SettingError, match=f"batch_size must be a multiple of the {world} processes, got {size}; correct"
+        ):
+            load([], batch_size=size, part=Share(0, world))

@@ -167,7 +167,8 @@ class TestOpenBundle:
     def test_a_missing_config_is_told_with_those_that_there_are(self, tmp_path):
         shutil.copytree(CONFIGS, tmp_path / "configs")
         with pytest.raises(
-            BundleError, match=r"smok.yaml: a config .* there are: evaluate, inference, original, smoke, sweep, train$"
+            BundleError,
+            match=r"smok.yaml: a config .* there are: evaluate, inference, multi_gpu_train, original, smoke, sweep, train$",
         ):
             open_bundle(tmp_path, ["inference", "smok"])
 

@@ -1,0 +1,128 @@
+"""`livecell train --devices 2`: two real processes, against one with the same batches."""
+
+import csv
+import os
+
+import pytest
+import torch
+from commands import livecell, refused, small
+from mlflow import MlflowClient
+from worlds import write_folder
+
+from livecell_monai.errors import SettingError
+from livecell_monai.network import SegmentationLoss
+from livecell_monai.workflow import tasks
+
+# all of the usual training but the size: dropout, borders, every change of looks, the averaged weights, both losses
+SETTINGS = {"norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "track": True}
+
+
+def train_with(root, store, name, *options, **settings):
+    given = small(**SETTINGS, accelerator="cpu-fp32", tracking_uri=store, **settings)
+    return livecell("train", root / "data", "--output", root / name, *options, *given)
+
+
+def read_rows(bundle):
+    with open(bundle / "docs" / "history.csv", newline="") as stream:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def read_weights(bundle):
+    return torch.load(bundle / "models" / "model.pt", weights_only=True)
+
+
+def list_files(bundle):
+    return {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
+
+
+def list_runs(store):
+    client = MlflowClient(store)
+    return client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, empty_store):
+    """The folder of both bundles and the outcomes; the store of the second."""
+    root = tmp_path_factory.mktemp("devices")
+    write_folder(root / "data", borders=True)
+    stores = [f"sqlite:///{root / name}.db" for name in ("one", "two")]
+    for name in ("one", "two"):
+        (root / f"{name}.db").write_bytes(empty_store.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        one = train_with(root, stores[0], "one")
+        two = train_with(root, stores[1], "two", "--devices", 2)
+    return root, one, two, stores[1]
+
+
+def test_says_what_it_says_with_one(done):
+    _, one, two, _ = done
+    assert (one.code, two.code, two.err) == (0, 0, "")
+    assert two.out.splitlines()[0] == one.out.splitlines()[0]
+    assert "2 x cpu, float32" in two.out
+
+
+def test_losses_and_scores_of_every_epoch_are_those_of_one_process(done, tmp_path):
+    root, *_ = done
+    one, two = read_rows(root / "one"), read_rows(root / "two")
+    assert [row["epoch"] for row in two] == [1, 2, 3]
+    for alone, together in zip(one, two, strict=True):
+        assert together == pytest.approx(alone, abs=1e-3)
+    assert abs(one[0]["train_loss"] - one[-1]["train_loss"]) > 1e-2  # it moves by more than what is allowed
+
+
+def test_weights_are_those_of_one_process(done):
+    root, *_ = done
+    one, two = read_weights(root / "one"), read_weights(root / "two")
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)
+
+
+def test_one_process_writes_what_one_process_leaves(done):
+    root, *_, store = done
+    assert list_files(root / "two") == list_files(root / "one")
+    (run,) = list_runs(store)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["computed_on"].startswith("2 x cpu")
+    assert run.data.params["norm"] == "instance"
+
+
+def test_the_bundle_predicts(done, tmp_path):
+    root, *_ = done
+    outcome = livecell("predict", root / "two", root / "data" / "test" / "images", "-o", tmp_path / "masks")
+    assert (outcome.code, outcome.out) == (0, f"{tmp_path / 'masks'}: 2 masks and summary.csv\n")
+
+
+@pytest.mark.parametrize(("devices", "words"), [(0, "1 or more"), (1000, "at most the number of cores")])
+def test_devices_that_are_not_there_are_refused(done, tmp_path, devices, words):
+    root, *_ = done
+    given = small(norm="instance")
+    outcome = livecell("train", root / "data", "-o", tmp_path / "new", "--devices", devices, *given)
+    refused(outcome, "--devices", words, str(devices))
+    assert not (tmp_path / "new").exists()
+
+
+def lose_one(*arguments):
+    """As each process trains, but the second one finds a fault of the user's in the second epoch."""
+    whole, calls = SegmentationLoss.forward, []
+
+    def forward(self, *planes):
+        calls.append(planes)
+        if os.environ["RANK"] == "1" and len(calls) > 5:
+            raise SettingError("the second process must do as the first one, it does not; mend it")
+        return whole(self, *planes)
+
+    SegmentationLoss.forward = forward
+    tasks._run(tasks._open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
+
+
+def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line(done, store, tmp_path, monkeypatch, capfd):
+    root, *_ = done
+    monkeypatch.setattr(tasks, "_train_together", lose_one)
+    outcome = train_with(root, store, "lost", "--devices", 2)
+    refused(outcome, "error: the second process must do as the first one, it does not; mend it")
+    assert "Traceback" not in capfd.readouterr().err  # of the processes themselves
+    (run,) = list_runs(store)
+    assert run.info.status in ("FAILED", "KILLED")
+    assert not (root / "lost" / "configs").exists()
