@@ -83,7 +83,8 @@ def test_a_movie_gives_a_stack_a_table_and_a_plot(bundle, movie, tmp_path):
     assert [float(row["time_min"]) for row in table] == [INTERVAL_MIN * frame for frame in range(COUNT)]
     (row,) = read_table(tmp_path / "out" / "summary.csv")
     assert (row["image"], row["frames"]) == ("movie", str(COUNT))
-    assert Image.open(tmp_path / "out" / "movie_confluency.png").format == "PNG"
+    with Image.open(tmp_path / "out" / "movie_confluency.png") as plot:
+        assert plot.format == "PNG"
 
 
 def test_each_mask_is_that_of_the_frame_alone(bundle, movie, frames, tmp_path):
@@ -116,7 +117,8 @@ def test_some_frames_and_overlays(bundle, movie, tmp_path):
     assert names(tmp_path / "out") == LEFT | {f"movie_overlay_{place}.png" for place in ("first", "middle", "last")}
     assert [row["frame"] for row in read_table(tmp_path / "out" / "movie_frames.csv")] == ["1", "2", "3"]
     assert tifffile.imread(tmp_path / "out" / "movie.ome.tif").shape[0] == 3
-    assert Image.open(tmp_path / "out" / "movie_overlay_middle.png").size == PICTURES.shape[:0:-1]
+    with Image.open(tmp_path / "out" / "movie_overlay_middle.png") as overlay:
+        assert overlay.size == PICTURES.shape[:0:-1]
 
 
 def test_movies_and_single_images_together(bundle, movie, frames, tmp_path):
@@ -190,42 +192,28 @@ class TestBadInput:
         assert not (tmp_path / "out").exists()
 
 
-def run(bundle, movie, output, **options):
-    """The command in a process of its own."""
-    command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(movie), "--output", str(output), *QUIET]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(bundle, tmp_path):
     """The system refuses to let any file grow beyond 60 kB, which the probabilities would."""
     noise = np.random.default_rng(0).integers(0, 2**16, (4, 256, 256), np.uint16)
     tifffile.imwrite(tmp_path / "movie.ome.tif", noise, metadata={"axes": "TYX"})
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
-    command = ["predict", str(bundle), str(tmp_path / "movie.ome.tif"), "--output", str(tmp_path / "out"), "--probability"]
-    done = subprocess.run(
-        [sys.executable, "-m", "livecell_monai.cli", *command, *QUIET],
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert "movie_probability.ome.tif: cannot be written (File too large); make room" in line
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, usual[1]))
+    try:
+        done = livecell("predict", bundle, tmp_path / "movie.ome.tif", "--output", tmp_path / "out", "--probability", *QUIET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    refused(done, "movie_probability.ome.tif: cannot be written (File too large); make room")
     assert names(tmp_path / "out") == set()
+    close_last()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
     (tmp_path / "in").mkdir()
     movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")
-    process = run(bundle, movie, tmp_path / "out")
     out = tmp_path / "out"
+    command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(movie), "--output", str(out), *QUIET]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (out.is_dir() and os.listdir(out)):  # frames are being written
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

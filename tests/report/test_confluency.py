@@ -49,9 +49,9 @@ def test_a_name_with_signs_of_mathematics_is_a_name():
 
 def test_the_file_is_a_png_with_a_line_in_it(tmp_path):
     write_confluency(tmp_path / "a.png", "cells", rows(100, 10.0))
-    picture = Image.open(tmp_path / "a.png")
-    assert (picture.format, picture.size) == ("PNG", (880, 495))
-    blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (880, 495))
+        blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
     assert blue.all(axis=1).sum() > 500
 
 
