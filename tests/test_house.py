@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "livecell_monai").rglob("*.py"))
 LONGEST_FILE = 260
 LONGEST_FUNCTION = 45  # lines of code: docstrings, which state shapes and units, do not count
+RENAMED = {"weights": "test_weights_loading", "training": "test_training_figures"}
 CLUTTER = {"utils", "helpers", "common", "misc"}
 
 
@@ -33,16 +35,14 @@ def test_a_file_holds_one_idea(path: Path) -> None:
 
 
 def test_every_source_file_has_its_test() -> None:
-    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    renamed = {"weights": "test_weights_loading", "training": "test_training_figures"}
-    missing = [
-        str(path.relative_to(ROOT))
-        for path in SOURCES
-        if path.stem != "__init__"
-        and path.parent.name != "cli"  # tested by its one door, in test_cli.py
-        and {f"test_{path.stem}", renamed.get(path.stem, "")}.isdisjoint(tests)
-    ]
-    assert missing in ([], ["livecell_monai/sample.py"])
+    tests = [path.stem for path in (ROOT / "tests").rglob("test_*.py")]
+    missing = []
+    for stem, count in Counter(path.stem for path in SOURCES if path.parent.name != "cli").items():  # cli has one door
+        # tests lie in no packages: of two sources of one name, one test has a word more in its own
+        found = [name for name in tests if name in (f"test_{stem}", RENAMED.get(stem)) or name.endswith(f"_{stem}")]
+        if stem != "__init__" and len(found) < count:
+            missing.append(stem)
+    assert missing in ([], ["sample"])
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
