@@ -86,4 +86,5 @@ def _size_rule(multiple: int) -> Rule:
             return False
         return all(_is_number(edge, whole=True) and edge >= 1 and edge % multiple == 0 for edge in value)
 
-    return f"[Y, X] in pixels, multiples of {multiple} = stem_stride * 2 ** (levels - 1)", holds
+    words = f"[Y, X] in pixels, multiples of {multiple} = stem_stride * 2 ** (levels - 1), or twice that with instance norm"
+    return words, holds

@@ -1,6 +1,7 @@
 """Training on several devices of this machine: a process for each, once all that can be asked ahead of it has been asked."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,16 @@ def train_on_devices(devices: int, parser: Any, train: Callable[..., None], *arg
 
 
 def refuse_number(devices: int) -> None:
-    """Refuse what is no number of devices.
+    """Refuse what is no number of devices, and several processes that know nothing of each other.
 
     Raises:
-        SettingError: where it is none.
+        SettingError: where it is so.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # each would train for itself, into the same folder
+        raise SettingError(
+            "livecell train must not be run by torchrun, it starts its processes itself; give it --devices N, or run "
+            "configs/multi_gpu_train.yaml by torchrun -m monai.bundle run"
+        )
     if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
         raise SettingError(f"--devices must be a whole number of 1 or more, got {devices!r}; correct it")
 

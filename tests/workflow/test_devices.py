@@ -81,6 +81,11 @@ def test_bad_data(folder, tmp_path):
     refuse(folder, tmp_path, "train_01")
 
 
+def test_within_torchrun(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    refuse(folder, tmp_path, r"^livecell train must not be run by torchrun, .*; give it --devices N", 1)
+
+
 def test_an_occupied_folder(folder):
     with pytest.raises(SettingError, match="must be empty or new"):
         train(folder, folder, settings={**SMALL, **FINE}, devices=2)
