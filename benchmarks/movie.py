@@ -1,7 +1,8 @@
 """Share of a movie's time that reading and writing take: 100 frames of 1024 x 1024, from file to stack of masks.
 
-Run: `python benchmarks/movie.py [BUNDLE]`; without it with a bundle of half a minute at full scale. The same evaluator runs over
-the same frames from files with its writer, and from memory without one, by turns; the share is what the first takes longer.
+Run: `python benchmarks/movie.py [BUNDLE]`; without it with a bundle of half a minute at full scale. The same evaluator runs
+over the same frames from files with its writer, and from memory without one, by turns; the share is what the first takes
+longer.
 """
 
 import logging
@@ -80,7 +81,7 @@ def time_network(parser: Any, images: list[torch.Tensor]) -> float:
 
 
 def measure(bundle: Path, movie: Path, folder: Path) -> list[float]:
-    """Seconds from file to file, in memory, and of the network alone; share of reading and writing: medians of the rounds."""
+    """Seconds from file to file, in memory, of the network alone; share of reading and writing: medians of the rounds."""
     parser = open_movie(bundle, movie, folder / "unused").parser
     in_memory = hold(parser)
     images = [item[IMAGE].as_tensor() for item in parser.get_parsed_content("dataset")]

@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from commands import livecell, refused
 from PIL import Image
-from stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff
+from stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff, write_zarr
 from worlds import picture_of, some_cells
 
 from livecell_monai.data.stacks import close_last, open_stack
@@ -109,6 +109,19 @@ def test_a_folder_of_numbered_frames_is_a_movie_where_it_is_said(bundle, frames,
     assert [float(row["time_min"]) for row in table] == [0, 30, 60, 90, 120]
     with open_stack(tmp_path / "out" / "frames.ome.tif") as stack:
         assert stack.interval_min == pytest.approx(30)
+
+
+def test_an_ome_zarr_gives_an_ome_tiff_of_the_same_masks(bundle, movie, tmp_path):
+    write_zarr(tmp_path / "in" / "zarr" / "movie.ome.zarr", PICTURES, "TYX")
+    for name, given in (("tiff", movie), ("zarr", tmp_path / "in" / "zarr" / "movie.ome.zarr")):
+        assert livecell("predict", bundle, given, "--output", tmp_path / name, *QUIET).code == 0
+    close_last()
+    assert names(tmp_path / "zarr") == LEFT
+    tiff, zarr = (open_stack(tmp_path / name / "movie.ome.tif") for name in ("tiff", "zarr"))
+    with tiff, zarr:
+        assert (zarr.pixel_size_um, zarr.interval_min) == (SIZE_UM, pytest.approx(INTERVAL_MIN))
+        for frame in range(COUNT):
+            np.testing.assert_array_equal(zarr.read(frame), tiff.read(frame))
 
 
 def test_some_frames_and_overlays(bundle, movie, tmp_path):

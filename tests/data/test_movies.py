@@ -51,7 +51,7 @@ def test_items_are_the_frames(tmp_path):
     ]
     assert [item["name"] for item in list_prediction_items(folder)] == ["t1", "t2", "t3"]  # single images
     assert [item["frame"] for item in list_prediction_items(folder, time="1:", movie=True)] == [1, 2]
-    with pytest.raises(SettingError, match="--time must be 0 to 2.*got 3"):
+    with pytest.raises(SettingError, match=r"--time must be 0 to 2.*got 3"):
         list_prediction_items(folder, time=3, movie=True)
 
 
