@@ -16,7 +16,7 @@ from worlds import write_folder, write_sample
 from livecell_monai import __version__
 
 JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
-COMMANDS = (*JOURNEY, "plan", "crossval", "learning-curve")
+COMMANDS = (*JOURNEY, "info", "plan", "crossval", "learning-curve")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
 SHAPE = (96, 112)

@@ -217,6 +217,16 @@ class TestInputs:
         touch(*names_of(tmp_path, "b.tif", "a.png", ".a.tif", "notes.txt", "inside/c.tif"))
         assert list_images([tmp_path]) == names_of(tmp_path, "a.png", "b.tif")
 
+    def test_a_zarr_folder_is_an_image(self, tmp_path):
+        image = tmp_path / "a.ome.zarr"
+        (image / "0").mkdir(parents=True)
+        (image / "0" / "preview.tif").touch()
+        assert list_images([tmp_path]) == [image]
+        assert list_images([image]) == [image]
+        assert list_images([tmp_path / "*.zarr"]) == [image]
+        (tmp_path / "b.tif").touch()
+        assert list_images([str(tmp_path / "**" / "*.tif")]) == [tmp_path / "b.tif"]
+
     def test_a_name_may_look_like_a_glob(self, tmp_path):
         touch(*names_of(tmp_path, "a[1].tif", "a1.tif"))
         assert list_images([tmp_path / "a[1].tif"]) == [tmp_path / "a[1].tif"]

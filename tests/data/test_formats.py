@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
 
 from livecell_monai.data import formats
 from livecell_monai.data.formats import SUFFIXES, is_image, read_border, read_image, read_label, read_plane, stem_of
@@ -50,7 +51,11 @@ def file_of(tmp_path, suffix, pixels=GREY):
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", [f"a{suffix}" for suffix in SUFFIXES] + ["a.OME.TIF", "b.c.Png", "A.NII.GZ"])
+    @pytest.mark.parametrize(
+        "name",
+        [f"a{suffix}" for suffix in SUFFIXES]
+        + ["a.OME.TIF", "b.c.Png", "A.NII.GZ", "a.ND2", "a.czi", "a.ome.zarr", "a.zarr"],
+    )
     def test_images(self, name):
         assert is_image(Path("/d") / name)
 
@@ -68,6 +73,9 @@ class TestNames:
             ("a.ome.tif", "a"),
             ("a.b.OME.TIFF", "a.b"),
             ("a.ome.png", "a.ome"),
+            ("a.ome.zarr", "a"),
+            ("a.zarr", "a"),
+            ("a.b.nd2", "a.b"),
             ("a.csv", "a"),
             ("a", "a"),
         ],
@@ -372,3 +380,30 @@ def test_an_image_must_survive_float32(tmp_path, values, words):
     tifffile.imwrite(tmp_path / "a.tif", np.array([values, values], np.float64))
     with pytest.raises(DataError, match=words):
         read_image(tmp_path / "a.tif")
+
+
+class TestStacks:
+    @pytest.mark.parametrize("write", [write_zarr, write_czi], ids=["a.zarr", "a.czi"])
+    @pytest.mark.parametrize("read", READERS)
+    def test_of_one_plane_are_images_as_others(self, tmp_path, write, read, request):
+        path = write(tmp_path / request.node.callspec.id.split("-")[1], GREY[None], "TYX")
+        result = read(path)
+        np.testing.assert_array_equal(getattr(result, "pixels", result), GREY)
+        assert getattr(result, "pixel_size_um", SIZE_UM) == pytest.approx(SIZE_UM)
+
+    @pytest.mark.parametrize("write", [write_zarr, write_czi], ids=["a.zarr", "a.czi"])
+    def test_of_more_planes_are_refused_with_their_axes(self, tmp_path, write, request):
+        path = write(tmp_path / request.node.callspec.id, np.stack([GREY] * 3), "TYX")
+        with pytest.raises(DataError, match=r"an image must be one grey plane, got a stack with axes T 3,.* Y 40, X 36"):
+            read_plane(path)
+
+    def test_an_image_may_be_one_plane_of_a_stack(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "a.ome.tif", np.stack([GREY, GREY + 1]), "TYX")
+        plane = read_image(Path(f"{path}::t=1,c=0,z=0"))
+        np.testing.assert_array_equal(plane.pixels, GREY + 1)
+        assert plane.pixel_size_um == pytest.approx(SIZE_UM)
+
+    def test_one_plane_of_a_stack_must_be_what_an_image_must_be(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "a.ome.tif", np.stack([GREY, GREY * 0]), "TYX")
+        with pytest.raises(DataError, match=r"a\.ome\.tif.*: an image must not be constant, got 0 in every pixel"):
+            read_image(Path(f"{path}::t=1,c=0,z=0"))

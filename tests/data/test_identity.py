@@ -23,6 +23,16 @@ def test_a_file(tmp_path):
     assert hash_file(str(path)) == hash_file(path)
 
 
+def test_a_folder_of_chunks_is_its_names_and_bytes(tmp_path):
+    folders = [tmp_path / name for name in ("a.zarr", "b.zarr", "c.zarr", "d.zarr")]
+    for folder, (name, data) in zip(folders, [("0", b"x"), ("0", b"x"), ("1", b"x"), ("0", b"y")], strict=True):
+        (folder / "c").mkdir(parents=True)
+        (folder / "c" / name).write_bytes(data)
+    first, same, renamed, changed = map(hash_file, folders)
+    assert first == same
+    assert len({first, renamed, changed}) == 3
+
+
 def test_every_file_of_a_sample(samples):
     hashes = hash_samples(samples)
     assert list(hashes) == [f"{role}/train_0{i}.tif" for role in ("border", "image", "label") for i in range(3)]

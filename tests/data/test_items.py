@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+from stack_files import write_ome_tiff
 from worlds import SHAPE, write_folder
 
 from livecell_monai.data.folder import list_samples
@@ -100,6 +101,25 @@ class TestPredictionItems:
         shutil.copy(folder / "test/images/test_00.tif", other)
         with pytest.raises(DataError, match=r"each input must have an output name of its own"):
             list_prediction_items([folder / "test" / "images", other])
+
+    def test_frames_of_a_movie_beside_images(self, folder):
+        inside = folder / "test" / "images"
+        path = write_ome_tiff(inside / "movie.ome.tif")
+        items = list_prediction_items(inside, channel="0", z=0, time="0")
+        assert [item["name"] for item in items] == ["movie", "test_00", "test_01"]
+        items = list_prediction_items(path, channel="0", z=1, time="0:2", axes="tczyx")
+        assert [item["name"] for item in items] == ["movie", "movie"]
+        assert items[1] == {
+            "name": "movie",
+            "image": f"{path}::t=1,c=0,z=1,axes=TCZYX",
+            "frame": 1,
+            "position": 1,
+            "frames": 2,
+        }
+
+    def test_axes_must_be_some(self, folder):
+        with pytest.raises(SettingError, match="--axes must be letters of T, C, Z, Y, X"):
+            list_prediction_items(folder / "test" / "images", axes="QYX")
 
     def test_nothing(self, tmp_path):
         with pytest.raises(DataError, match="the folder holds no image"):

@@ -7,7 +7,9 @@ import tifffile
 from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
+from stack_files import HYPERSTACK, SIZE_UM, WRITERS
 
+from livecell_monai.data.stacks import PlaneAddress
 from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.transforms import PlaneReader
 
@@ -45,6 +47,23 @@ def test_monai_alone_would_swap_axes(tmp_path):
     path = write(tmp_path / "a.png")
     swapped = LoadImaged(keys="image", reader="PILReader")({"image": str(path)})["image"]
     assert swapped.shape == (9, 6)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_plane_of_a_stack_has_an_address(tmp_path, name):
+    path = WRITERS[name](tmp_path / name)
+    address = PlaneAddress(path, time=2, channel=1, z=3, axes="TZCYX" if name == "a.tif" else None)
+    loaded = load(address)
+    np.testing.assert_array_equal(loaded[0].numpy(), HYPERSTACK[2, 1, 3])
+    assert list(loaded.meta["pixel_size_um"]) == pytest.approx(SIZE_UM)
+    assert loaded.meta["filename_or_obj"] == str(address)
+
+
+def test_a_label_has_no_address(tmp_path):
+    path = WRITERS["a.ome.tif"](tmp_path / "a.ome.tif")
+    with pytest.raises(Exception, match=r".") as caught:
+        load(PlaneAddress(path), "label")
+    assert "an image must be a file, this does not exist" in str(find_user_error(caught.value))
 
 
 class TestMeta:
@@ -112,7 +131,10 @@ class TestRefusals:
             PlaneReader("mask").get_data(write(tmp_path / "a.tif"))
 
 
-@pytest.mark.parametrize(("name", "known"), [("a.tif", True), ("a.NII.GZ", True), ("a.csv", False), ("._a.tif", False)])
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("a.tif", True), ("a.NII.GZ", True), ("a.nd2::t=0,c=1,z=2", True), ("a.csv", False), ("._a.tif", False)],
+)
 def test_suffixes(name, known):
     assert PlaneReader().verify_suffix(name) is known
     assert PlaneReader().verify_suffix([name]) is known

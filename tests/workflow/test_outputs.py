@@ -39,6 +39,16 @@ class TestRefuseOverwriting:
         refuse_overwriting(tmp_path / "out", NAMES, items(tmp_path / "a.tif", tmp_path / "b.tif"), overwrite=False)
         assert os.listdir(tmp_path) == []
 
+    def test_frames_of_one_movie_share_its_name(self, tmp_path):
+        frames = [{"name": "a", "image": f"{tmp_path}/in/a.ome.tif::t={time},c=0,z=0"} for time in range(3)]
+        refuse_overwriting(tmp_path / "out", NAMES, frames, overwrite=False)
+
+    def test_a_movie_is_never_written_over(self, tmp_path):
+        (tmp_path / "a.tif").touch()
+        frames = [{"name": "a", "image": f"{tmp_path}/a.tif::t={time},c=0,z=0"} for time in range(3)]
+        with pytest.raises(SettingError, match="a result must not be written over an input"):
+            refuse_overwriting(tmp_path, NAMES, frames, overwrite=True)
+
     def test_other_files_in_the_folder_are_no_hindrance(self, tmp_path):
         (tmp_path / "c.tif").touch()
         refuse_overwriting(tmp_path, NAMES, items(tmp_path / "in" / "a.tif"), overwrite=False)

@@ -7,6 +7,7 @@ string and goes wherever the path of an image goes.
 
 from livecell_monai.data.stacks.address import PlaneAddress, parse_address
 from livecell_monai.data.stacks.addressed import close_last, read_addressed
+from livecell_monai.data.stacks.naming import describe_axes
 from livecell_monai.data.stacks.opening import open_stack
 from livecell_monai.data.stacks.selection import choose_planes, describe_stack
 from livecell_monai.data.stacks.stack import AXES, Stack
@@ -17,6 +18,7 @@ __all__ = [
     "Stack",
     "choose_planes",
     "close_last",
+    "describe_axes",
     "describe_stack",
     "open_stack",
     "parse_address",

@@ -2,11 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, to_number
 from livecell_monai.data.stacks.extra import import_extra
 from livecell_monai.data.stacks.interval import to_minutes
 from livecell_monai.data.stacks.naming import name_axes
@@ -33,13 +34,14 @@ class CziStack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         czi = import_extra(path, "pylibCZIrw.czi", "czi")
-        with reading(path, "CZI"):
-            self._file, self._is_closed = czi.CziReader(str(path)), False
-            try:
+        self._file: Any = None
+        try:
+            with reading(path, "CZI"):
+                self._file = czi.CziReader(str(path))
                 self._open(axes)
-            except BaseException:
-                self._file.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, axes: str | None) -> None:
         file = self._file
@@ -64,7 +66,7 @@ class CziStack(Stack):
     def _describe(self, notes: ElementTree.Element) -> None:
         """Sizes, interval and channels of the file's own metadata; lengths stand in metres there, times in seconds."""
         metres = {
-            distance.get("Id", ""): _number(distance.findtext("Value"))
+            distance.get("Id", ""): to_number(distance.findtext("Value"))
             for distance in notes.iterfind(".//Scaling/Items/Distance")
         }
         y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
@@ -73,7 +75,7 @@ class CziStack(Stack):
         dimensions = notes.find(".//Information/Image/Dimensions")
         if dimensions is None:
             return
-        self.interval_min = to_minutes(_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        self.interval_min = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
         names = tuple(channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
 
@@ -90,14 +92,6 @@ class CziStack(Stack):
 
     def close(self) -> None:
         """Let go of the file."""
-        if not self._is_closed:  # the library refuses to close twice
-            self._file.close()
-        self._is_closed = True
-
-
-def _number(text: str | None) -> float:
-    """A number that the metadata tell, NaN where there is none."""
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan
+        file, self._file = self._file, None
+        if file is not None:  # the library refuses to close twice
+            file.close()

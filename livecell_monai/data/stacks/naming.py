@@ -43,17 +43,18 @@ def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str
     """
     # a letter of another meaning, such as S for samples, is of no account where there is only one of it
     known = [place for place, name in enumerate(found) if name in tuple(AXES) or shape[place] != 1]
+    long = [place for place in known if shape[place] != 1 or found[place] in ("Y", "X")]
+    there = describe_axes([found[place] for place in long], [shape[place] for place in long])
     names = [""] * len(found)
     if given is None:
         for place in known:
             names[place] = found[place]
     else:
         letters = require_axes(given)
-        long = [place for place in known if shape[place] != 1 or found[place] in ("Y", "X")]
         places = next((places for places in (known, long) if len(places) == len(letters)), None)
         if places is None:
             raise SettingError(
-                f"{path}: --axes must name the file's axes, {describe_axes(found, shape)}, got {letters!r};"
+                f"{path}: --axes must name the file's axes, {there}, got {letters!r};"
                 f" give {len(long)} letters of {', '.join(AXES)}"
             )
         for place, letter in zip(places, letters, strict=True):
@@ -62,7 +63,7 @@ def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str
     if not set(kept) <= set(AXES) or len(set(kept)) < len(kept) or kept[-2:] != ["Y", "X"]:
         raise SettingError(
             f"{path}: its axes must be of {', '.join(AXES)}, each once, rows (Y) and columns (X) the last, got"
-            f" {describe_axes(found, shape)}; name them in the file's order, for example --axes TYX, or save it anew"
+            f" {there}; name them in the file's order, for example --axes TYX, or save it anew"
         )
     lengths = {name: length for name, length in zip(names, shape, strict=True) if name}
     axes = "".join(axis for axis in AXES if axis in lengths)

@@ -29,13 +29,14 @@ class Nd2Stack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         nd2 = import_extra(path, "nd2", "nd2")
-        with reading(path, "ND2"):
-            self._file = nd2.ND2File(path)
-            try:
+        self._file: Any = None
+        try:
+            with reading(path, "ND2"):
+                self._file = nd2.ND2File(path)
                 self._open(axes)
-            except BaseException:
-                self._file.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, axes: str | None) -> None:
         file = self._file
@@ -74,7 +75,8 @@ class Nd2Stack(Stack):
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _find_interval(experiment: list[Any]) -> float | None:

@@ -62,7 +62,7 @@ def _choose_index(stack: Stack, option: str, axis: str, given: str | int | None)
         return 0
     index = _as_index(given)
     if index is None or index >= length:
-        or_name = " or the name of a channel" if axis == "C" else ""
+        or_name = {"C": " or the name of a channel", "T": " or first:stop"}.get(axis, "")
         there = "0" if length == 1 else f"0 to {length - 1}"
         raise _refusal(stack, option, f"must be {there}{or_name}, got {given!r}")
     return index

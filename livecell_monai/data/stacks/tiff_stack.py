@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from livecell_monai.data.planes import UNITS_UM, reading
+from livecell_monai.data.planes import UNITS_UM, reading, to_number
 from livecell_monai.data.stacks.interval import even_interval, to_minutes
 from livecell_monai.data.stacks.naming import name_axes
 from livecell_monai.data.stacks.stack import Stack
@@ -41,15 +41,23 @@ class TiffStack(Stack):
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
+<<<<<<< HEAD
         self._whole: set[int] = set()  # planes that the file was found to hold to the end
         with reading(path, "TIFF"):
             # one file holds one image, wherever its OME-XML says that its sister planes are
             self._tif = tifffile.TiffFile(path, _multifile=False)
             try:
+=======
+        self._tif: Any = None
+        try:
+            with reading(path, "TIFF"):  # which may refuse the file when all has been read
+                # one file holds one image, wherever its OME-XML says that its sister planes are
+                self._tif = tifffile.TiffFile(path, _multifile=False)
+>>>>>>> formats
                 self._open(axes)
-            except BaseException:
-                self._tif.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, axes: str | None) -> None:
         series = self._series = only_series(self.path, self._tif)
@@ -83,7 +91,7 @@ class TiffStack(Stack):
                 raise ValueError(f"the file is cut off: it needs {end} bytes and has {self._tif.filehandle.size}")
         elif len(series) != planes:
             raise ValueError(f"its metadata tell of {planes} planes, it has {len(series)}")
-        if pages != count_pages(series):
+        if pages > count_pages(series):  # fewer are those of a recording that was stopped: its other frames can be read
             raise DataError(
                 f"{self.path}: the metadata must tell of every page, got {len(series)} planes in {pages} pages; save it anew"
             )
@@ -144,8 +152,9 @@ class TiffStack(Stack):
         offset, count = page.dataoffsets[number], page.databytecounts[number]
         if not count:
             return
+        decode = page.keyframe.decode  # which is made at its first use, and reads here and there in the file then
         self._tif.filehandle.seek(offset)
-        decoded, place, size = page.keyframe.decode(self._tif.filehandle.read(count), number, **tables)
+        decoded, place, size = decode(self._tif.filehandle.read(count), number, **tables)
         if decoded is None:
             return
         top, left, (rows, columns) = place[2], place[3], size[1:3]
@@ -161,34 +170,27 @@ class TiffStack(Stack):
         found = ElementTree.fromstring(self._tif.ome_metadata).find(".//{*}Pixels")
         if found is None:
             return
-        step = _number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)
+        step = to_number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)
         self.z_step_um = step if 0 < step < math.inf else None
         names = tuple(channel.get("Name") or "" for channel in found.findall("{*}Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
-        self.interval_min = to_minutes(_number(found.get("TimeIncrement")), found.get("TimeIncrementUnit", "s"))
+        self.interval_min = to_minutes(to_number(found.get("TimeIncrement")), found.get("TimeIncrementUnit", "s"))
         if self.interval_min is None:
             times: dict[int, float] = {}
             for plane in found.findall("{*}Plane"):  # the first plane of each frame stands for it
-                minutes = _number(plane.get("DeltaT")) * (to_minutes(1, plane.get("DeltaTUnit", "s")) or math.nan)
-                times.setdefault(int(_number(plane.get("TheT", "0"))), minutes)
+                minutes = to_number(plane.get("DeltaT")) * (to_minutes(1, plane.get("DeltaTUnit", "s")) or math.nan)
+                times.setdefault(int(to_number(plane.get("TheT", "0"))), minutes)
             self.interval_min = even_interval([times.get(frame, math.nan) for frame in range(self.length("T"))])
 
     def _read_imagej(self) -> None:
         """Distance of planes and time of a frame of ImageJ's own notes."""
         notes = self._tif.imagej_metadata or {}
         unit = str(notes.get("zunit", notes.get("unit", ""))).strip().lower()
-        step = _number(notes.get("spacing")) * UNITS_UM.get(unit, math.nan)
+        step = to_number(notes.get("spacing")) * UNITS_UM.get(unit, math.nan)
         self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
-        self.interval_min = to_minutes(_number(notes.get("finterval")), str(notes.get("tunit", "s")))
+        self.interval_min = to_minutes(to_number(notes.get("finterval")), str(notes.get("tunit", "s")))
 
     def close(self) -> None:
         """Let go of the file."""
-        self._tif.close()
-
-
-def _number(value: Any) -> float:
-    """A number that a file tells, NaN where it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
+        if self._tif is not None:
+            self._tif.close()

@@ -11,6 +11,12 @@ def test_an_address_comes_back_from_its_string(path):
     assert parse_address(str(address)) == address
 
 
+def test_axes_of_the_user_go_along():
+    address = PlaneAddress(Path("a.tif"), 1, axes="TYX")
+    assert str(address) == "a.tif::t=1,c=0,z=0,axes=TYX"
+    assert parse_address(str(address)) == address
+
+
 @pytest.mark.parametrize(
     "text", ["movie.tif", "movie.tif::t=1", "::t=1,c=0,z=0", "movie.tif::t=-1,c=0,z=0", "a.tif::t=1,c=0,z=0.tif"]
 )
