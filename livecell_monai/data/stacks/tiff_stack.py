@@ -41,19 +41,12 @@ class TiffStack(Stack):
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
-<<<<<<< HEAD
         self._whole: set[int] = set()  # planes that the file was found to hold to the end
-        with reading(path, "TIFF"):
-            # one file holds one image, wherever its OME-XML says that its sister planes are
-            self._tif = tifffile.TiffFile(path, _multifile=False)
-            try:
-=======
         self._tif: Any = None
         try:
             with reading(path, "TIFF"):  # which may refuse the file when all has been read
                 # one file holds one image, wherever its OME-XML says that its sister planes are
                 self._tif = tifffile.TiffFile(path, _multifile=False)
->>>>>>> formats
                 self._open(axes)
         except BaseException:
             self.close()

@@ -46,7 +46,7 @@ class Grey:
 
 
 class BandPredictor:
-    """Predicts rows of a mosaic, window by window; the next ones are read, and the last ones written, while the network works.
+    """Predicts rows of a mosaic by windows: the next ones are read, and the last ones written, while the network works.
 
     Args:
         source: the image.
