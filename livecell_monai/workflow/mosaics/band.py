@@ -15,6 +15,7 @@ from livecell_monai.workflow.inferers import WindowInferer
 from livecell_monai.workflow.mosaics.blending import Blender, Context
 
 Forward = Callable[..., torch.Tensor]
+AT_ONCE = 2**15  # pixels that grey values are changed of: they stay in the cache, and torch asks for no second thread
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ class Grey:
 
     def __call__(self, pixels: Pixels) -> torch.Tensor:
         """(Y, X) float32."""
-        unit = torch.from_numpy(self.to_unit(pixels))
-        return unit if self.scale is None else self.scale(unit)
+        seen = torch.empty(pixels.shape)
+        rows = max(1, AT_ONCE // pixels.shape[1])
+        for first in range(0, len(pixels), rows):
+            unit = torch.from_numpy(self.to_unit(pixels[first : first + rows]))
+            seen[first : first + rows] = unit if self.scale is None else self.scale(unit)
+        return seen
 
 
 class BandPredictor:
