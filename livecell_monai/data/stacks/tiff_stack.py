@@ -164,9 +164,11 @@ class TiffStack(Stack):
         if found is None:
             return
         step = to_number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)
-        self.z_step_um = step if 0 < step < math.inf else None
+        self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
         names = tuple(channel.get("Name") or "" for channel in found.findall("{*}Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
+        if self.length("T") == 1:
+            return
         self.interval_min = to_minutes(to_number(found.get("TimeIncrement")), found.get("TimeIncrementUnit", "s"))
         if self.interval_min is None:
             times: dict[int, float] = {}
@@ -181,7 +183,8 @@ class TiffStack(Stack):
         unit = str(notes.get("zunit", notes.get("unit", ""))).strip().lower()
         step = to_number(notes.get("spacing")) * UNITS_UM.get(unit, math.nan)
         self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
-        self.interval_min = to_minutes(to_number(notes.get("finterval")), str(notes.get("tunit", "s")))
+        interval = to_minutes(to_number(notes.get("finterval")), str(notes.get("tunit", "s")))
+        self.interval_min = interval if self.length("T") > 1 else None
 
     def close(self) -> None:
         """Let go of the file."""
