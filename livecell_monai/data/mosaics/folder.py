@@ -122,6 +122,8 @@ class MosaicFolder:
             DataError: the system refuses.
         """
         with writing_chunks(path):
+            for partial in self.image.rglob("*.partial"):  # what a killed run was writing when it was killed
+                partial.unlink()
             replaced = self.path / f"replaced-{uuid.uuid4().hex}"
             if path.is_dir():  # a folder cannot be replaced by another in one step
                 path.rename(replaced)
