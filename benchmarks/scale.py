@@ -1,7 +1,7 @@
 """Images per second on workers of this machine, what Dask costs beside a plain loop, and what an image costs by its size.
 
-Run: `python benchmarks/scale.py [BUNDLE]`; without it with a bundle of half a minute on a synthetic set. All ratios are of one
-run, with the rounds in turns, on workers that have loaded the model; each worker has one core and one thread.
+Run: `python benchmarks/scale.py [BUNDLE]`; without it with one of half a minute on a synthetic set. Ratios are of one run,
+with the rounds in turns, on workers that have loaded the model; each worker has one core and one thread.
 """
 
 import json
@@ -168,8 +168,8 @@ def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: 
             "",
             f"The line through the five: {offset:.3f} s for an image and {slope:.4f} s for each megapixel of it.",
             "",
-            f"{TARGET:,} images of 1024 x 1024 are {cores:,.0f} core hours on cores of this kind: on {NODES} nodes of {CORES} "
-            f"cores each, {hours:.1f} hours, if cores share a node there as the two share this machine. "
+            f"{TARGET:,} images of 1024 x 1024 are {cores:,.0f} core hours on cores of this kind: on {NODES} nodes of "
+            f"{CORES} cores each, {hours:.1f} hours, if cores share a node there as the two share this machine. "
             f"The scheduler then hands out {tasks:.0f} tasks of 8 images a second.",
         ]
     )

@@ -2,7 +2,6 @@
 
 import logging
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -79,12 +78,8 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
     Raises:
         SettingError: there is no scheduler, or it has no workers.
     """
-    with warnings.catch_warnings():
-        # other versions on a worker: what does not work fails by itself
-        warnings.filterwarnings("ignore", module="distributed")
-        warnings.filterwarnings("ignore", module="dask")
-        with _quiet(), _connect_elsewhere(scheduler) if scheduler else _start_here(workers or 1) as found:
-            yield found
+    with _quiet(), _connect_elsewhere(scheduler) if scheduler else _start_here(workers or 1) as found:
+        yield found
 
 
 @contextmanager
