@@ -161,7 +161,7 @@ def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Iterator[tup
             future.release()
             top_up()
     finally:
-        with suppress(Exception):  # the scheduler may be gone
+        if workers.client.status == "running":  # or this would wait for a scheduler that is gone
             workers.client.cancel(list(running), force=True)
 
 
