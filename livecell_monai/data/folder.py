@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.formats import is_image, stem_of
+from livecell_monai.data.stacks.opening import find_zarr
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, Sample
 
@@ -74,7 +75,7 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
         inside = [
             image
             for match in matches
-            for image in (_list_folder(match) if match.is_dir() and not _is_zarr(match) else [_named(match)])
+            for image in (_list_folder(match) if match.is_dir() and find_zarr(match) is None else [_named(match)])
         ]
         if not inside:
             what = "the folder holds no image" if path.is_dir() else "no such file or folder"
@@ -104,11 +105,7 @@ def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
 def _list_glob(pattern: str) -> list[Path]:
     """What a glob stands for, sorted; what lies inside an OME-Zarr folder is part of that image."""
     found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
-    return [path for path in found if not any(map(_is_zarr, path.parents))]
-
-
-def _is_zarr(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr"
+    return [path for path in found if find_zarr(path) in (None, path)]
 
 
 def _list_folder(folder: Path) -> list[Path]:

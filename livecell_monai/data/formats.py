@@ -16,7 +16,7 @@ from PIL import Image
 
 from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
 from livecell_monai.data.stacks import open_stack, parse_address, read_addressed
-from livecell_monai.data.stacks.opening import ENDINGS, require_there
+from livecell_monai.data.stacks.opening import ENDINGS, find_zarr, name_format, require_there
 from livecell_monai.data.tiff import read_tiff
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
@@ -35,7 +35,13 @@ def is_image(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The file's name without its ending, of which ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one."""
+    """The file's name without its ending, of which ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one.
+
+    An image inside of an OME-Zarr folder bears the names of both: `plate.zarr/A/1/0` is `plate_A_1_0`.
+    """
+    outer = find_zarr(path)
+    if outer is not None and outer != path and not path.suffix:
+        return "_".join((stem_of(outer), *path.relative_to(outer).parts))
     double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), None)
     return path.name[: -len(double)] if double else path.stem
 
@@ -50,7 +56,7 @@ def read_plane(path: Path) -> Plane:
     """
     with reading(path, "an image"):  # a folder that may not be entered raises here
         require_there(path)
-    if path.name.lower().endswith(tuple(ENDINGS)):
+    if name_format(path) in ENDINGS.values():
         return _read_only_plane(path)
     match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
         case ".tif" | ".tiff":

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from livecell_monai.errors import DataError, SettingError
 
@@ -121,3 +121,11 @@ def pixel_size(sizes: Sequence[float], units: Sequence[str]) -> tuple[float, flo
     """
     y, x = (size * UNITS_UM.get(unit.strip().lower(), math.nan) for size, unit in zip(sizes, units, strict=True))
     return (y, x) if 0 < y < math.inf and 0 < x < math.inf else None
+
+
+def to_number(told: Any) -> float:
+    """A number that a file tells as text, NaN where it tells none or something else."""
+    try:
+        return float(told)
+    except (TypeError, ValueError):
+        return math.nan

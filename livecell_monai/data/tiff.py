@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from livecell_monai.data.planes import pixel_size, refuse_colour, require_plane
+from livecell_monai.data.planes import pixel_size, refuse_colour, require_plane, to_number
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
@@ -125,7 +125,7 @@ def _ome_size(tif: Any) -> tuple[float, float] | None:
     pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
     if pixels is None:
         return None
-    sizes = [float(pixels.get(f"PhysicalSize{axis}", "nan")) for axis in "YX"]
+    sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]
     return pixel_size(sizes, [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"])
 
 

@@ -1,11 +1,12 @@
 """The rules that all formats share: what counts as one plane, units of length, and errors of one line."""
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane, to_number
 from livecell_monai.errors import DataError
 
 FILE = Path("/d/a.tif")
@@ -90,3 +91,8 @@ def test_logging_goes_its_usual_way_afterwards(caplog):
         logging.getLogger("tifffile").warning("odd, but harmless")
     logging.getLogger("tifffile").error("heard")
     assert [record.getMessage() for record in caplog.records] == ["heard"]
+
+
+@pytest.mark.parametrize(("told", "number"), [("0.5", 0.5), (2, 2.0), (None, None), ("n/a", None), ("", None), ([1], None)])
+def test_numbers_that_files_tell(told, number):
+    assert to_number(told) == number or (number is None and math.isnan(to_number(told)))

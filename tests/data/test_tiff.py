@@ -297,6 +297,7 @@ SIZES = {
         (1000.0, 2000.0),
     ),
     "ome pixel": (ome(PhysicalSizeX=1, PhysicalSizeXUnit="pixel", PhysicalSizeY=1), None),
+    "ome of words": (ome(PhysicalSizeX=0.5, PhysicalSizeY="unknown"), None),
     "ome without Y": (ome(PhysicalSizeX=0.5), None),
     "ome before resolution": (
         {**ome(PhysicalSizeX=0.5, PhysicalSizeY=0.25), "resolution": (1, 1), "resolutionunit": "CENTIMETER"},

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, to_number
 from livecell_monai.data.stacks.extra import import_extra
 from livecell_monai.data.stacks.interval import to_minutes
 from livecell_monai.data.stacks.naming import name_axes
@@ -66,16 +66,17 @@ class CziStack(Stack):
     def _describe(self, notes: ElementTree.Element) -> None:
         """Sizes, interval and channels of the file's own metadata; lengths stand in metres there, times in seconds."""
         metres = {
-            distance.get("Id", ""): _number(distance.findtext("Value"))
+            distance.get("Id", ""): to_number(distance.findtext("Value"))
             for distance in notes.iterfind(".//Scaling/Items/Distance")
         }
         y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
         self.pixel_size_um = pixel_size([y, x], ["um", "um"])
-        self.z_step_um = z if "Z" in self.axes and 0 < z < math.inf else None
+        self.z_step_um = z if self.length("Z") > 1 and 0 < z < math.inf else None
         dimensions = notes.find(".//Information/Image/Dimensions")
         if dimensions is None:
             return
-        self.interval_min = to_minutes(_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        self.interval_min = interval if self.length("T") > 1 else None
         names = tuple(channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
 
@@ -95,11 +96,3 @@ class CziStack(Stack):
         file, self._file = self._file, None
         if file is not None:  # the library refuses to close twice
             file.close()
-
-
-def _number(text: str | None) -> float:
-    """A number that the metadata tell, NaN where there is none."""
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan

@@ -13,11 +13,20 @@ TIFF = (".tif", ".tiff")
 
 
 def name_format(path: Path) -> str | None:
-    """`TIFF`, `ND2`, `CZI` or `OME-Zarr`, by the ending; None for formats of one plane and what is no image."""
+    """`TIFF`, `ND2`, `CZI` or `OME-Zarr`, by the ending; None for formats of one plane and what is no image.
+
+    A folder inside of an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
+    """
     name = path.name.lower()
     if name.endswith(TIFF):
         return "TIFF"
-    return next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
+    kind = next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
+    return "OME-Zarr" if kind is None and find_zarr(path) is not None and path.is_dir() else kind
+
+
+def find_zarr(path: Path) -> Path | None:
+    """The OME-Zarr folder that a path is or lies in, by the ending; the outermost."""
+    return next((folder for folder in (*reversed(path.parents), path) if folder.name.lower().endswith(".zarr")), None)
 
 
 def open_stack(path: str | Path, axes: str | None = None) -> Stack:
@@ -66,7 +75,7 @@ def require_there(path: Path) -> None:
     Raises:
         DataError: where it is so.
     """
-    if path.name.lower().endswith(".zarr"):
+    if name_format(path) == "OME-Zarr":
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
             raise DataError(f"{path}: an OME-Zarr image must be a folder, this {what}; check the path")

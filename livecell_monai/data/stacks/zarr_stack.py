@@ -17,11 +17,7 @@ from livecell_monai.sample import Pixels, Region
 
 #: units of length that OME-Zarr has beside those of OME-XML
 _UNITS_UM = {**UNITS_UM, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4, "angstrom": 1e-4}
-_OTHERS = {  # what else an OME-Zarr folder may be, by the key of its attributes
-    "plate": "a plate of wells; name the image of a field, such as A/1/0, by a folder ending in .zarr",
-    "well": "a well; name the image of a field by a folder ending in .zarr",
-    "bioformats2raw.layout": "a collection of images; move the one to use, such as 0, into a folder ending in .zarr",
-}
+_LAYOUT = "bioformats2raw.layout"  # marks a folder of images that are called 0, 1, 2, as Bio-Formats writes it
 
 
 class ZarrStack(Stack):
@@ -41,9 +37,12 @@ class ZarrStack(Stack):
         zarr = import_extra(path, "zarr", "zarr")
         with reading(path, "OME-Zarr"):
             group = _open_group(zarr, path)
-            attributes = dict(group.attrs)
-            notes = attributes.get("ome", attributes)  # 0.5 has one key for all, 0.4 has all on top
-            scales = _only_multiscales(path, notes, group)
+            notes = _read_notes(group)
+            images = sorted(name for name in group.group_keys() if name.isdigit()) if _LAYOUT in notes else []
+            if len(images) == 1:
+                group = group[images[0]]
+                notes = _read_notes(group)
+            scales = _only_multiscales(path, notes, group, images)
             self._array = group[scales["datasets"][0]["path"]]
             if not hasattr(self._array, "shape"):
                 raise ValueError(f"{scales['datasets'][0]['path']} is no array")
@@ -61,8 +60,9 @@ class ZarrStack(Stack):
         self.axes, self.shape = self._named.axes, self._named.shape
         height, width = (self._array.chunks[self._named.names.index(name)] for name in "YX")
         self.tile = (height, width)
-        self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
-        if self.dtype.kind not in "uifb":
+        stored = np.dtype(self._array.dtype)
+        self.dtype = np.dtype(np.uint8) if stored.kind == "b" else stored.newbyteorder("=")
+        if self.dtype.kind not in "uif":
             raise DataError(f"{self.path}: pixels must be numbers, got {self.dtype}; save it anew")
         sizes = _scale(scales, len(shape))
         units = [str(axis.get("unit") or "") for axis in told]
@@ -72,9 +72,9 @@ class ZarrStack(Stack):
         self.pixel_size_um = pixel_size([y * micrometers[0], x * micrometers[1]], ["um", "um"])
         z, z_unit = by_name.get("Z", (math.nan, ""))
         step = z * _UNITS_UM.get(z_unit.lower(), math.nan)
-        self.z_step_um = step if 0 < step < math.inf else None
-        self.interval_min = to_minutes(*by_name["T"]) if "T" in by_name else None
-        shown = notes.get("omero", {}).get("channels", [])
+        self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
+        self.interval_min = to_minutes(*by_name["T"]) if self.length("T") > 1 else None
+        shown = (notes.get("omero") or {}).get("channels") or []
         labels = tuple(str(channel.get("label") or "") for channel in shown)
         self.channels = labels if all(labels) and len(labels) == self.length("C") else ()
 
@@ -125,13 +125,26 @@ def _open_group(zarr: Any, path: Path) -> Any:
         ) from None
 
 
-def _only_multiscales(path: Path, notes: dict[str, Any], group: Any) -> dict[str, Any]:
+def _read_notes(group: Any) -> dict[str, Any]:
+    """What OME-Zarr notes: in 0.5 under a key of its own, in 0.4 on top."""
+    attributes = dict(group.attrs)
+    notes: dict[str, Any] = attributes.get("ome", attributes)
+    return notes
+
+
+def _only_multiscales(path: Path, notes: dict[str, Any], group: Any, images: list[str]) -> dict[str, Any]:
     """The description of the one image of a folder."""
     found = notes.get("multiscales") or []
-    other = next((words for key, words in _OTHERS.items() if key in notes), None)
     if not found:
-        inside = ", ".join(sorted(group.keys())[:5]) or "nothing"
-        raise DataError(f"{path}: an OME-Zarr folder must hold an image (multiscales), this is {other or f'none: {inside}'}")
+        wells = [well.get("path", "?") for well in (notes.get("plate") or {}).get("wells") or []]
+        inside = ", ".join((wells or images or sorted(group.keys()))[:5]) or "nothing"
+        kinds = {"plate": "a plate of wells", "well": "a well", _LAYOUT: "a collection of images"}
+        kind = next((words for key, words in kinds.items() if key in notes), "none")
+        example = path / (images[0] if images else f"{wells[0]}/0" if wells else "0")
+        raise DataError(
+            f"{path}: an OME-Zarr folder must hold an image (multiscales), this is {kind}: {inside}; give the folder of"
+            f" the image to use, such as {example}"
+        )
     if len(found) != 1:
         raise DataError(f"{path}: an OME-Zarr folder must hold one image, got {len(found)}; save the one to use alone")
     described: dict[str, Any] = found[0]

@@ -8,6 +8,8 @@ import pytest
 import zarr
 from stack_files import HYPERSTACK, SIZE_UM, write_zarr
 
+from livecell_monai.data.folder import list_images
+from livecell_monai.data.formats import stem_of
 from livecell_monai.data.stacks import open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region
@@ -123,12 +125,50 @@ def test_axes_that_are_unknown_are_refused(tmp_path, axes, words):
         assert stack.axes == "TYX"
 
 
-def test_a_plate_is_refused_and_says_so(tmp_path):
-    path = tmp_path / "plate.zarr"
+LAYOUT = "bioformats2raw.layout"
+
+
+def collect(path, kind, notes, images):
+    """A folder of images of one kind, as 0.5 has it."""
     group = zarr.open_group(str(path), mode="w")
-    group.attrs["ome"] = {"version": "0.5", "plate": {"columns": [], "rows": [], "wells": []}}
-    with pytest.raises(DataError, match=r"must hold an image .*, this is a plate of wells; name the image of a field"):
+    for name in images:
+        write_zarr(path / name, MOVIE, "TYX")
+    group.attrs["ome"] = {"version": "0.5", kind: notes}
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "notes", "images", "words"),
+    [
+        (
+            "plate",
+            {"wells": [{"path": "B/3"}]},
+            ["B/3/0"],
+            "a plate of wells: B/3; give the folder .* such as .*/a.zarr/B/3/0",
+        ),
+        (LAYOUT, 3, ["0", "1"], "a collection of images: 0, 1; give .*/a.zarr/0"),
+    ],
+)
+def test_a_folder_of_images_is_refused_and_each_image_is_read(tmp_path, kind, notes, images, words):
+    path = collect(tmp_path / "a.zarr", kind, notes, images)
+    with pytest.raises(DataError, match=words):
         open_stack(path)
+    for name in images:
+        assert list_images([path / name]) == [path / name]
+        assert stem_of(path / name) == "a_" + name.replace("/", "_")
+        with open_stack(path / name) as stack:
+            np.testing.assert_array_equal(stack.read(1), MOVIE[1])
+
+
+def test_a_collection_of_one_image_is_that_image(tmp_path):
+    with open_stack(collect(tmp_path / "a.zarr", LAYOUT, 3, ["0"])) as stack:
+        np.testing.assert_array_equal(stack.read(1), MOVIE[1])
+
+
+def test_bilevel_becomes_zero_and_one(tmp_path):
+    with open_stack(write_zarr(tmp_path / "a.zarr", MOVIE > 9, "TYX")) as stack:
+        assert stack.dtype == stack.read().dtype == np.uint8
+        np.testing.assert_array_equal(stack.read(0), MOVIE[0] > 9)
 
 
 def test_other_folders_are_refused(tmp_path):
