@@ -63,7 +63,7 @@ def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_title(name if len(name) <= 60 else f"{name[:57]}...", fontsize=12, parse_math=False)
     axes.set_xlabel(label)
     axes.set_ylabel("confluency (% of the field)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=label == "frame", min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=label == "frame", min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -27,7 +27,7 @@ def refuse_overwriting(
     names: Sequence[str],
     items: Sequence[Item],
     overwrite: bool,
-    movie_names: Sequence[str] = (),
+    movie_names: Sequence[str] = ("{name}.ome.tif", "{name}_frames.csv"),
 ) -> None:
     """Refuse to write where something would be lost.
 
@@ -36,7 +36,7 @@ def refuse_overwriting(
         names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
         items: the images, none of which may be written over; frames of one movie share its name.
         overwrite: whether results of an earlier run may be.
-        movie_names: the files of each movie.
+        movie_names: the files of each movie; by default those that are always written, for bundles that name none.
 
     Raises:
         SettingError: the first file that would be lost.

@@ -42,6 +42,22 @@ class TestReadableDataset:
         assert "test_01.tif: cannot be read as TIFF (the file is cut off" in failure[1]
         assert "\n" not in failure[1]
 
+    def test_a_frame_that_cannot_be_read_ends_its_movie_and_no_other(self):
+        def read(item):
+            if item["image"] == "a.tif::t=1,c=0,z=0":
+                raise DataError("a.tif (T 1): torn")
+            return item["image"]
+
+        movies = [
+            {"name": name, "image": f"{name}.tif::t={frame},c=0,z=0", "frame": frame, "position": frame, "frames": 3}
+            for name in "ab"
+            for frame in range(3)
+        ]
+        data = ReadableDataset([*movies, {"name": "c", "image": "c.tif"}], read)
+        expected = ["a.tif::t=0,c=0,z=0", *(f"b.tif::t={frame},c=0,z=0" for frame in range(3)), "c.tif"]
+        assert list(data) == expected
+        assert {str(path): words for path, words in data.failures.items()} == {"a.tif": "a.tif (T 1): torn"}
+
     def test_the_item_itself_stays_as_it_was(self, folder):
         items = list_prediction_items(folder / "test" / "images")
         before = [dict(item) for item in items]

@@ -88,3 +88,14 @@ class TestRefuseOverwriting:
         (tmp_path / "file").touch()
         with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
             refuse_overwriting(tmp_path / "file" / inside, NAMES, items(tmp_path / "a.tif"), overwrite)
+
+    @pytest.mark.parametrize("there", ["a.ome.tif", "a_frames.csv"])
+    def test_frames_of_a_movie_share_its_own_files(self, tmp_path, there):
+        frames = [{"name": "a", "image": f"{tmp_path}/in/a.tif::t={index},c=0,z=0", "frames": 2} for index in range(2)]
+        given = [*frames, *items(tmp_path / "in" / "b.tif")]
+        movie_names = ["{name}.ome.tif", "{name}_frames.csv", "summary.csv"]
+        (tmp_path / "a.tif").touch()
+        refuse_overwriting(tmp_path, NAMES, given, False, movie_names)
+        (tmp_path / there).touch()
+        with pytest.raises(SettingError, match=f"{re.escape(there)}: a result must not be there yet"):
+            refuse_overwriting(tmp_path, NAMES, given, False, movie_names)

@@ -1,0 +1,270 @@
+"""Movies by the command line and by `monai.bundle`: from a file or a folder of frames to a stack, a table and a plot."""
+
+import csv
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from commands import livecell, refused
+from PIL import Image
+from stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff, write_zarr
+from worlds import picture_of, some_cells
+
+from livecell_monai.data.stacks import close_last, open_stack
+
+COUNT = 5
+PICTURES = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(COUNT)])
+QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu")
+LEFT = {"movie.ome.tif", "movie_frames.csv", "movie_confluency.png", "summary.csv"}
+
+
+@pytest.fixture(scope="module")
+def bundle(trained):
+    return trained[1]
+
+
+@pytest.fixture
+def movie(tmp_path):
+    (tmp_path / "in").mkdir()
+    yield write_ome_tiff(tmp_path / "in" / "movie.ome.tif", PICTURES, "TYX", compression="zlib")
+    close_last()
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """A folder of the same frames, t8.tif to t12.tif."""
+    folder = tmp_path / "in" / "frames"
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(PICTURES, start=8):
+        tifffile.imwrite(folder / f"t{number}.tif", picture)
+    yield folder
+    close_last()
+
+
+def read_table(path):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def tear(path):
+    """Damage in the pixels of the third frame, that the headers do not show."""
+    with tifffile.TiffFile(path) as tif:
+        page = tif.pages[2]
+        start, count = page.dataoffsets[0], page.databytecounts[0]
+    with open(path, "r+b") as stream:
+        stream.seek(start)
+        stream.write(b"\xff" * count)
+
+
+def test_a_movie_gives_a_stack_a_table_and_a_plot(bundle, movie, tmp_path):
+    done = livecell("predict", bundle, movie, "--output", tmp_path / "out", *QUIET)
+    assert (done.code, done.err) == (0, "")
+    assert names(tmp_path / "out") == LEFT
+    with tifffile.TiffFile(tmp_path / "out" / "movie.ome.tif") as tif:
+        assert [(series.axes, series.shape) for series in tif.series] == [("TYX", PICTURES.shape)]
+    with open_stack(tmp_path / "out" / "movie.ome.tif") as stack:
+        assert stack.pixel_size_um == SIZE_UM
+        assert stack.interval_min == pytest.approx(INTERVAL_MIN)
+    table = read_table(tmp_path / "out" / "movie_frames.csv")
+    masks = tifffile.imread(tmp_path / "out" / "movie.ome.tif") > 0
+    assert [float(row["foreground_fraction"]) for row in table] == [round(float(mask.mean()), 6) for mask in masks]
+    assert [float(row["time_min"]) for row in table] == [INTERVAL_MIN * frame for frame in range(COUNT)]
+    (row,) = read_table(tmp_path / "out" / "summary.csv")
+    assert (row["image"], row["frames"]) == ("movie", str(COUNT))
+    with Image.open(tmp_path / "out" / "movie_confluency.png") as plot:
+        assert plot.format == "PNG"
+
+
+def test_each_mask_is_that_of_the_frame_alone(bundle, movie, frames, tmp_path):
+    settings = ("--probability", *QUIET)
+    assert livecell("predict", bundle, frames, "--output", tmp_path / "alone", *settings).code == 0
+    assert livecell("predict", bundle, movie, "--output", tmp_path / "whole", *settings).code == 0
+    assert livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "folder", *settings).code == 0
+    for kind in ("", "_probability"):
+        alone = np.stack([tifffile.imread(tmp_path / "alone" / f"t{number}{kind}.tif") for number in range(8, 13)])
+        assert len({plane.tobytes() for plane in alone}) == COUNT  # no frame stands for another
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "whole" / f"movie{kind}.ome.tif"), alone)
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "folder" / f"frames{kind}.ome.tif"), alone)
+
+
+@pytest.mark.parametrize("given", ["folder", "glob", "files"])
+def test_a_folder_of_numbered_frames_is_a_movie_where_it_is_said(bundle, frames, tmp_path, given):
+    inputs = {"folder": [frames], "glob": [frames / "t*.tif"], "files": sorted(frames.iterdir())}[given]
+    done = livecell("predict", bundle, *inputs, "--movie", "--interval", 30, "--output", tmp_path / "out", *QUIET)
+    assert (done.code, done.err) == (0, "")
+    assert names(tmp_path / "out") == {"frames.ome.tif", "frames_frames.csv", "frames_confluency.png", "summary.csv"}
+    table = read_table(tmp_path / "out" / "frames_frames.csv")
+    assert [float(row["time_min"]) for row in table] == [0, 30, 60, 90, 120]
+    with open_stack(tmp_path / "out" / "frames.ome.tif") as stack:
+        assert stack.interval_min == pytest.approx(30)
+
+
+def test_an_ome_zarr_gives_an_ome_tiff_of_the_same_masks(bundle, movie, tmp_path):
+    write_zarr(tmp_path / "in" / "zarr" / "movie.ome.zarr", PICTURES, "TYX")
+    for name, given in (("tiff", movie), ("zarr", tmp_path / "in" / "zarr" / "movie.ome.zarr")):
+        assert livecell("predict", bundle, given, "--output", tmp_path / name, *QUIET).code == 0
+    close_last()
+    assert names(tmp_path / "zarr") == LEFT
+    tiff, zarr = (open_stack(tmp_path / name / "movie.ome.tif") for name in ("tiff", "zarr"))
+    with tiff, zarr:
+        assert (zarr.pixel_size_um, zarr.interval_min) == (SIZE_UM, pytest.approx(INTERVAL_MIN))
+        for frame in range(COUNT):
+            np.testing.assert_array_equal(zarr.read(frame), tiff.read(frame))
+
+
+def test_some_frames_and_overlays(bundle, movie, tmp_path):
+    done = livecell("predict", bundle, movie, "--time", "1:4", "--overlay", "--output", tmp_path / "out", *QUIET)
+    assert done.code == 0
+    assert names(tmp_path / "out") == LEFT | {f"movie_overlay_{place}.png" for place in ("first", "middle", "last")}
+    assert [row["frame"] for row in read_table(tmp_path / "out" / "movie_frames.csv")] == ["1", "2", "3"]
+    assert tifffile.imread(tmp_path / "out" / "movie.ome.tif").shape[0] == 3
+    with Image.open(tmp_path / "out" / "movie_overlay_middle.png") as overlay:
+        assert overlay.size == PICTURES.shape[:0:-1]
+
+
+def test_movies_and_single_images_together(bundle, movie, frames, tmp_path):
+    done = livecell("predict", bundle, frames / "t8.tif", movie, "--output", tmp_path / "out", *QUIET)
+    assert done.code == 0
+    assert names(tmp_path / "out") == LEFT | {"t8.tif"}
+    assert [(row["image"], row["frames"]) for row in read_table(tmp_path / "out" / "summary.csv")] == [
+        ("t8", ""),
+        ("movie", str(COUNT)),
+    ]
+
+
+class TestBadInput:
+    def test_a_frame_that_cannot_be_read_fails_its_movie_alone(self, bundle, movie, frames, tmp_path):
+        tear(movie)
+        done = livecell("predict", bundle, movie, frames / "t8.tif", "--output", tmp_path / "out", *QUIET)
+        assert done.code == 3
+        first, second = done.err.splitlines()
+        assert first.startswith("error: ")
+        assert "movie.ome.tif (T 2): cannot be read as TIFF" in first
+        assert second == "1 of 2 images could not be read"
+        assert names(tmp_path / "out") == {"t8.tif", "summary.csv"}
+
+    @pytest.mark.parametrize("header", [True, False])
+    def test_a_torn_file_among_frames_is_named(self, bundle, frames, tmp_path, header):
+        path = frames / "t10.tif"
+        path.write_bytes(path.read_bytes()[: 100 if header else -100])
+        done = livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "out", *QUIET)
+        assert done.code == 3
+        assert "t10.tif: cannot be read as TIFF" in done.err
+        assert not (tmp_path / "out").exists() or names(tmp_path / "out") == set()
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (lambda folder: (folder / "t10.tif").unlink(), "10 is missing behind t9.tif"),
+            (lambda folder: shutil.copy(folder / "t8.tif", folder / "t08.tif"), "a number of its own"),
+            (lambda folder: shutil.copy(folder / "t8.tif", folder / "dark.tif"), "differ in one number alone"),
+            (lambda folder: tifffile.imwrite(folder / "t13.tif", PICTURES[0, :50]), "t13.tif: frames of a movie must be of"),
+        ],
+        ids=["missing", "twice", "another", "size"],
+    )
+    def test_frames_that_are_no_movie(self, bundle, frames, tmp_path, change, words):
+        change(frames)
+        refused(livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "out", *QUIET), words)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_file_is_no_folder_of_frames(self, bundle, movie, tmp_path):
+        done = livecell("predict", bundle, movie, "--movie", "--output", tmp_path / "out", *QUIET)
+        refused(done, "movie.ome.tif", "leave out --movie for a file that is a movie itself")
+
+    @pytest.mark.parametrize("there", ["movie.ome.tif", "movie_frames.csv", "movie_confluency.png", "summary.csv"])
+    def test_an_output_that_exists(self, bundle, movie, tmp_path, there):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / there).write_text("mine")
+        command = ("predict", bundle, movie, "--output", tmp_path / "out", *QUIET)
+        refused(livecell(*command), f"{there}: a result must not be there yet, it is", "--overwrite")
+        assert names(tmp_path / "out") == {there}
+        assert (tmp_path / "out" / there).read_text() == "mine"
+        assert livecell(*command, "--overwrite").code == 0
+        assert names(tmp_path / "out") == LEFT
+
+    def test_the_movie_itself_is_never_written_over(self, bundle, movie, tmp_path):
+        done = livecell("predict", bundle, movie, "--overwrite", "--output", tmp_path / "in", *QUIET)
+        refused(done, "movie.ome.tif: a result must not be written over an input")
+
+    @pytest.mark.parametrize("interval", ["0", "-3", "nan"])
+    def test_an_interval_that_is_no_time(self, bundle, movie, tmp_path, interval):
+        done = livecell("predict", bundle, movie, "--interval", interval, "--output", tmp_path / "out", *QUIET)
+        refused(done, "--interval must be a number of minutes above 0")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(bundle, tmp_path):
+    """The system refuses to let any file grow beyond 60 kB, which the probabilities would."""
+    noise = np.random.default_rng(0).integers(0, 2**16, (4, 256, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "movie.ome.tif", noise, metadata={"axes": "TYX"})
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, usual[1]))
+    try:
+        done = livecell("predict", bundle, tmp_path / "movie.ome.tif", "--output", tmp_path / "out", "--probability", *QUIET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    refused(done, "movie_probability.ome.tif: cannot be written (File too large); make room")
+    assert names(tmp_path / "out") == set()
+    close_last()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
+    (tmp_path / "in").mkdir()
+    movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(movie), "--output", str(out), *QUIET]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (out.is_dir() and os.listdir(out)):  # frames are being written
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(ending)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    left = names(out)
+    assert all(name.startswith(".writing-") for name in left)
+    if ending == signal.SIGINT:
+        assert left == set()
+        assert "Traceback" not in err
+
+
+def test_by_monai_alone(bundle, frames, tmp_path):
+    """Settings only, from inside the bundle."""
+    settings = {"movie": "True", "interval_min": "15", "show_progress": "False", "accelerator": "cpu"}
+    paths = {"dataset_dir": str(frames), "output_dir": str(tmp_path / "out")}
+    given = [word for name, value in {**settings, **paths}.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", "monai.bundle", "run", "inferring", "--config_file", "configs/inference.yaml", *given]
+    done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert names(tmp_path / "out") == {"frames.ome.tif", "frames_frames.csv", "frames_confluency.png", "summary.csv"}
+    assert [float(row["time_min"]) for row in read_table(tmp_path / "out" / "frames_frames.csv")] == [0, 15, 30, 45, 60]
+
+
+@pytest.mark.real
+def test_the_movie_of_t98g(bundle, tmp_path):
+    folder = Path(os.environ["LIVECELL_DATA"]) / "t98g_movie"
+    done = livecell("predict", bundle, folder, "--movie", "--interval", 10, "--output", tmp_path / "out", *QUIET)
+    assert (done.code, done.err) == (0, "")
+    with tifffile.TiffFile(tmp_path / "out" / "t98g_movie.ome.tif") as tif:
+        assert [(series.axes, series.shape) for series in tif.series] == [("TYX", (37, 1022, 1024))]
+    table = read_table(tmp_path / "out" / "t98g_movie_frames.csv")
+    assert len(table) == 37
+    assert float(table[-1]["time_min"]) == 360
+    assert all(0 <= float(row["foreground_fraction"]) <= 1 for row in table)
+    frame = livecell("predict", bundle, folder / "t20.tif", "--output", tmp_path / "alone", *QUIET)
+    assert frame.code == 0
+    masks = tifffile.imread(tmp_path / "out" / "t98g_movie.ome.tif")
+    np.testing.assert_array_equal(masks[19], tifffile.imread(tmp_path / "alone" / "t20.tif"))
+    close_last()

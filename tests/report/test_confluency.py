@@ -1,0 +1,60 @@
+"""Confluency over time, drawn."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from livecell_monai.report.confluency import draw_confluency, write_confluency
+
+
+def rows(count, interval, fractions=None):
+    values = np.linspace(0.1, 0.3, count) if fractions is None else fractions
+    return [
+        {"frame": frame, "time_min": None if interval is None else frame * interval, "foreground_fraction": float(value)}
+        for frame, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "label", "last"), [(None, "frame", 36), (2.0, "time (min)", 72), (30.0, "time (h)", 18)]
+)
+def test_over_hours_minutes_or_frames(interval, label, last):
+    (axes,) = draw_confluency("cells", rows(37, interval)).axes
+    (line,) = axes.lines
+    assert axes.get_xlabel() == label
+    assert line.get_xdata()[-1] == pytest.approx(last)
+    np.testing.assert_allclose(line.get_ydata(), np.linspace(10, 30, 37))
+    assert axes.get_ylabel() == "confluency (% of the field)"
+    assert axes.get_title() == "cells"
+
+
+@pytest.mark.parametrize(("most", "top"), [(0.0, 1.0), (0.3, 34.5), (0.9, 100), (1.0, 100)])
+def test_the_axis_starts_at_nothing_and_holds_every_frame(most, top):
+    (axes,) = draw_confluency("cells", rows(3, 5.0, [0, most, most / 2])).axes
+    assert axes.get_ylim() == pytest.approx((0, top))
+
+
+def test_time_counts_from_the_first_frame_of_the_file():
+    """Frames 10 to 19 of a longer movie stand where they were taken."""
+    (axes,) = draw_confluency("cells", rows(20, 5.0)[10:]).axes
+    assert axes.lines[0].get_xdata()[0] == pytest.approx(50)
+
+
+def test_a_name_with_signs_of_mathematics_is_a_name():
+    figure = draw_confluency("a $x_1$ " + "y" * 80, rows(2, 5.0))
+    figure.canvas.draw()
+    assert figure.axes[0].get_title().startswith("a $x_1$ y")
+    assert len(figure.axes[0].get_title()) == 60
+
+
+def test_the_file_is_a_png_with_a_line_in_it(tmp_path):
+    write_confluency(tmp_path / "a.png", "cells", rows(100, 10.0))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (880, 495))
+        blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
+    assert blue.all(axis=1).sum() > 500
+
+
+def test_no_frames():
+    with pytest.raises(ValueError, match="confluency needs at least one frame"):
+        draw_confluency("cells", [])
