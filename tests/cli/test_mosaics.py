@@ -141,6 +141,11 @@ class TestRefusals:
         refused(livecell("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC, *given), *words)
         assert not (tmp_path / "out").exists()
 
+    def test_the_library_that_is_not_installed(self, trained, image, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "ome_zarr", None)
+        outcome = livecell("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC)
+        refused(outcome, "large.tif: a mosaic needs the libraries zarr and ome-zarr", "pip install 'livecell-monai[zarr]'")
+
 
 @pytest.fixture
 def killed(trained, image, tmp_path):

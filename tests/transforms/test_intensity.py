@@ -148,6 +148,23 @@ class TestManyPixels:
         assert not torch.equal(whole, some)
         torch.testing.assert_close(whole, some, atol=0.1, rtol=0.1)
 
+    @pytest.mark.parametrize("percentiles", [(0.1, 99.9), UNCLIPPED])
+    def test_a_scale_measured_of_the_whole_fits_every_part(self, cells, percentiles):
+        normalise = NormaliseContrast(percentiles)
+        scale = normalise.measure(cells.flatten(), lambda _: pytest.fail("nearly all pixels are not alike"))
+        part = cells[0, 10:30, 5:60]
+        kept = part.clone()
+        assert torch.equal(scale(part), normalise(cells)[0, 10:30, 5:60])
+        assert torch.equal(part, kept)
+        assert not torch.equal(normalise(part[None])[0], scale(part))  # which a scale of its own does not
+
+    def test_few_that_differ_may_be_given_by_their_number(self):
+        image = torch.full((1, 100, 100), 200.0)
+        image[:, 40:42, 40:42], image[:, 0, 0] = 900, 150
+        values, counts = torch.tensor([150.0, 900.0]), torch.tensor([1, 4])
+        scale = NormaliseContrast().measure(image.flatten(), lambda middle: (values, counts) if middle == 200 else None)
+        assert torch.equal(scale(image), NormaliseContrast()(image))
+
     def test_an_image_larger_than_torch_takes_at_once(self):
         image = torch.arange(4000.0 * 4500).reshape(1, 4000, 4500)
         with pytest.raises(RuntimeError, match="input tensor is too large"):

@@ -7,6 +7,7 @@ import pytest
 from ignite.engine import Engine, Events
 
 from livecell_monai.workflow import ProgressBar
+from livecell_monai.workflow.progress import counting
 
 
 def run(bar, epochs=3, length=4):
@@ -62,3 +63,16 @@ def test_a_second_run_has_a_bar_of_its_own():
     first = bar.bar
     run(bar)
     assert bar.bar is not first
+
+
+def test_counts_what_no_engine_does(capsys):
+    with counting("mosaic", "window", 7) as advance:
+        advance(3)
+        advance(4)
+    assert "7/7" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="on the way"), counting("mosaic", "window", 7) as advance:
+        raise ValueError("on the way")
+    assert capsys.readouterr().err.endswith("\n")  # what is printed next has a line of its own
+    with counting("mosaic", "window", 7, enabled=False) as advance:
+        advance(3)
+    assert capsys.readouterr().err == ""

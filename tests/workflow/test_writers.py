@@ -168,6 +168,12 @@ class TestPredictionWriter:
         writer.finish()
         assert not (tmp_path / "out").exists()
 
+    def test_a_row_of_elsewhere_is_on_disk_with_the_others(self, tmp_path):
+        writer = self.predict(tmp_path)
+        row = {"image": "large", "foreground_fraction": 0.5, "components": 7, "seconds": 1.0}
+        writer.add(row)
+        assert [found["image"] for found in read_table(tmp_path / "out" / "summary.csv")][-2:] == ["cell_2", "large"]
+
 
 class TestScoreWriter:
     TRUTH = some_cells(seed=9)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.data.mosaics.chunks import CHUNK, writing_chunks
-from livecell_monai.data.mosaics.pyramid import create_level, open_group
+from livecell_monai.data.mosaics.pyramid import open_level
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels
 
@@ -45,7 +45,7 @@ class MosaicFolder:
         with writing_chunks(self.path):
             self.path.mkdir(parents=True)
             np.save(self.path / "thumbnail.npy", thumbnail, allow_pickle=False)
-            create_level(open_group(self.image), 0, shape)
+            open_level(self.image, 0, shape)
             partial = self.record_file.with_suffix(".partial")
             partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
             partial.replace(self.record_file)
@@ -88,7 +88,7 @@ class MosaicFolder:
 
     def array(self) -> Any:
         """The Zarr array (Y, X) uint8 of the mask."""
-        return open_group(self.image)["0"]
+        return open_level(self.image, 0)
 
     def done(self) -> frozenset[tuple[int, int]]:
         """The chunks (row, column) that are on disk; each came under its name when it was whole."""
@@ -122,6 +122,8 @@ class MosaicFolder:
             DataError: the system refuses.
         """
         with writing_chunks(path):
+            for partial in self.image.rglob("*.partial"):  # what a killed run was writing when it was killed
+                partial.unlink()
             replaced = self.path / f"replaced-{uuid.uuid4().hex}"
             if path.is_dir():  # a folder cannot be replaced by another in one step
                 path.rename(replaced)

@@ -20,21 +20,31 @@ def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def open_group(folder: Path) -> Any:
-    """The Zarr group of a folder, made where it is not there; background is written like anything else.
-
-    A chunk that is not on disk is one that has not been predicted, never one without cells.
-    """
+    """The Zarr group of a folder, made where it is not there."""
     import zarr
 
-    zarr.config.set({"array.write_empty_chunks": True})
     return zarr.open_group(str(folder), mode="a", zarr_format=3)
 
 
-def create_level(group: Any, level: int, shape: tuple[int, int]) -> Any:
-    """The array of a level, empty."""
-    return group.create_array(
-        str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
-    )
+def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -> Any:
+    """The array of a level, of which background is written like anything else.
+
+    A chunk that is not on disk is one that has not been predicted, never one without cells.
+
+    Args:
+        folder: the OME-Zarr group.
+        level: 0 for the full size.
+        shape: (Y, X) of an empty one in its place; None for the one that is there.
+    """
+    import zarr
+
+    group = open_group(folder)
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        if shape is None:
+            return group[str(level)]
+        return group.create_array(
+            str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
+        )
 
 
 def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> list[Any]:
@@ -56,18 +66,19 @@ def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | 
         from ome_zarr.format import FormatV05
         from ome_zarr.writer import write_multiscales_metadata
 
-    group = open_group(folder)
-    levels = [group["0"]]
+    levels = [open_level(folder, 0)]
     with writing_chunks(folder):
         for number, shape in enumerate(list_level_shapes(levels[0].shape)[1:], start=1):
-            levels.append(_halve(levels[-1], create_level(group, number, shape)))
+            levels.append(_halve(levels[-1], open_level(folder, number, shape)))
         y, x = pixel_size_um or (1.0, 1.0)
         datasets = [
             {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [y * 2**number, x * 2**number]}]}
             for number in range(len(levels))
         ]
         units = {"y": "micrometer", "x": "micrometer"} if pixel_size_um is not None else None
-        write_multiscales_metadata(group, datasets, fmt=FormatV05(), axes=["y", "x"], axes_units=units, name=name)
+        write_multiscales_metadata(
+            open_group(folder), datasets, fmt=FormatV05(), axes=["y", "x"], axes_units=units, name=name
+        )
     return levels
 
 

@@ -15,6 +15,7 @@ from livecell_monai.workflow.inferers import WindowInferer
 from livecell_monai.workflow.mosaics.blending import Blender, Context
 
 Forward = Callable[..., torch.Tensor]
+AT_ONCE = 2**15  # pixels that grey values are changed of: they stay in the cache, and torch asks for no second thread
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,16 @@ class Grey:
 
     def __call__(self, pixels: Pixels) -> torch.Tensor:
         """(Y, X) float32."""
-        unit = torch.from_numpy(self.to_unit(pixels))
-        return unit if self.scale is None else self.scale(unit)
+        seen = torch.empty(pixels.shape)
+        rows = max(1, AT_ONCE // pixels.shape[1])
+        for first in range(0, len(pixels), rows):
+            unit = torch.from_numpy(self.to_unit(pixels[first : first + rows]))
+            seen[first : first + rows] = unit if self.scale is None else self.scale(unit)
+        return seen
 
 
 class BandPredictor:
-    """Predicts rows of a mosaic, window by window; the next ones are read while the network works.
+    """Predicts rows of a mosaic by windows: the next ones are read, and the last ones written, while the network works.
 
     Args:
         source: the image.
@@ -95,18 +100,24 @@ class BandPredictor:
         blender, context = self.blend(top, bottom), Context(self.working[1])
         windows, size = list(blender.windows()), self.inferer.sw_batch_size
         batches = [windows[first : first + size] for first in range(0, len(windows), size)]
-        with ThreadPoolExecutor(max_workers=1) as ahead, torch.no_grad():
-            coming = ahead.submit(self._read, batches[0])
+
+        def write(batch: Sequence[tuple[int, int]], logits: torch.Tensor) -> None:
+            for (row, column), found in zip(batch, logits[:, 0], strict=True):
+                block = blender.add(row, column, found)
+                if block is not None:
+                    self._write(context.extend(*block), block[0], block[1], (top, bottom), writer)
+
+        with ThreadPoolExecutor(max_workers=1) as ahead, ThreadPoolExecutor(max_workers=1) as behind, torch.no_grad():
+            coming, going = ahead.submit(self._read, batches[0]), behind.submit(lambda: None)
             for index, batch in enumerate(batches):
                 seen = coming.result()
                 if index + 1 < len(batches):
                     coming = ahead.submit(self._read, batches[index + 1])
                 logits = self.inferer.look(seen.to(self.device), self.network).cpu()
-                for (row, column), found in zip(batch, logits[:, 0], strict=True):
-                    block = blender.add(row, column, found)
-                    if block is not None:
-                        self._write(context.extend(*block), block[0], block[1], (top, bottom), writer)
+                going.result()  # one batch of logits at most waits to be written
+                going = behind.submit(write, batch, logits)
                 advance(len(batch))
+            going.result()
 
     def _read(self, windows: Sequence[tuple[int, int]]) -> torch.Tensor:
         """What the network sees of some windows, (B, 1, Y, X)."""

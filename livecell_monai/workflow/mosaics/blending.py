@@ -58,21 +58,18 @@ class Blender:
             self.above = self.below
             self.below = torch.zeros(2, first + self.rows.size - end, self.above.shape[2])
             self.left = self.left[:, :, :0]
-        sums = self._begin(start)
-        sums[0] += logits * self.importance
-        sums[1] += self.importance
+        sums = torch.stack([logits * self.importance, self.importance])
+        self._add_earlier(sums, start)
         self.left = sums[:, :, stop - start :].clone()
         self.below[:, :, start:stop] = sums[:, end - first :, : stop - start]
         final = sums[:, : end - first, : stop - start]
         return self._cut(final[0] / final[1], first, end, start, stop)
 
-    def _begin(self, start: int) -> torch.Tensor:
-        """What earlier windows have left where the next one lies, (2, Y, X)."""
-        sums = torch.zeros(2, self.rows.size, self.columns.size)
+    def _add_earlier(self, sums: torch.Tensor, start: int) -> None:
+        """Add what earlier windows have left where one lies, to its sums (2, Y, X), in place."""
         shared, over = self.left.shape[2], self.above.shape[1]
-        sums[:, :, :shared] = self.left
-        sums[:, :over, shared:] = self.above[:, :, start + shared : start + self.columns.size]
-        return sums
+        sums[:, :, :shared] += self.left
+        sums[:, :over, shared:] += self.above[:, :, start + shared : start + self.columns.size]
 
     def _cut(self, logits: torch.Tensor, first: int, end: int, start: int, stop: int) -> Block | None:
         """The wanted part of logits of rows [first, end) and columns [start, stop), by place in the image."""

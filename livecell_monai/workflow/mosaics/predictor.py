@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,10 @@ class MosaicPredictor:
         if not self.mosaics:
             return
         path = Path(self.mosaics[0][IMAGE])
+        if any(find_spec(name) is None for name in ("zarr", "ome_zarr")):  # what the mask grows in, whatever its last form
+            raise SettingError(
+                f"{path}: a mosaic needs the libraries zarr and ome-zarr, not installed; pip install 'livecell-monai[zarr]'"
+            )
         if self.writer.with_probability:
             raise SettingError(
                 f"{path}: --probability must be left out for a mosaic, whose mask alone is written; or raise mosaic_from"

@@ -77,6 +77,13 @@ def test_a_file_that_was_being_written_is_no_chunk(folder):
     assert folder.done() == frozenset()
 
 
+def test_what_a_killed_run_was_writing_is_no_part_of_the_finished_one(folder, tmp_path):
+    (folder.image / "0" / "c" / "0").mkdir(parents=True)
+    (folder.image / "0" / "c" / "0" / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
+    folder.publish(folder.image, tmp_path / "out" / "large.ome.zarr")
+    assert not list((tmp_path / "out").rglob("*.partial"))
+
+
 def test_beginning_anew_forgets_what_was_there(folder):
     fill(folder, 0)
     folder.begin({"threshold": 1}, SHAPE, np.zeros((1, 1), np.uint8))

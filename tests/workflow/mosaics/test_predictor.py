@@ -63,6 +63,21 @@ def test_step_by_step(parser, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.ome.tif"]
 
 
+def test_bands_of_several_predictors_make_one_mosaic(trained, images, parser, tmp_path):
+    """As processes with a predictor of their own do: they find what one of them has begun."""
+    predict(trained[1], [images], tmp_path / "whole", SETTINGS)
+    first = parser().get_parsed_content("mosaics")
+    (item,) = first.mosaics
+    assert first.begin(item) == [(0, 1500)]
+    for top, bottom in ((1024, 1500), (0, 1024)):
+        other = parser(resume=True).get_parsed_content("mosaics")
+        other.predict_band(other.mosaics[0], top, bottom)
+    assert first.missing(item) == []
+    first.finish(item)
+    masks = [read_plane(tmp_path / folder / "large.ome.tif").pixels for folder in ("whole", "out")]
+    np.testing.assert_array_equal(*masks)
+
+
 def test_every_strip_is_decoded_few_times(parser):
     mosaics = parser().get_parsed_content("mosaics")
     (item,) = mosaics.mosaics
