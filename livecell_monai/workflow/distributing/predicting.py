@@ -9,7 +9,7 @@ from typing import Any
 from livecell_monai.data.identity import hash_file
 from livecell_monai.data.items import Item
 from livecell_monai.data.mosaics import CHUNK
-from livecell_monai.errors import LiveCellError, SettingError
+from livecell_monai.errors import BundleError, LiveCellError, SettingError
 from livecell_monai.sample import NAME
 from livecell_monai.workflow.distributing.cluster import Workers, connect, refuse_workers
 from livecell_monai.workflow.distributing.seeing import require_seeing
@@ -57,6 +57,11 @@ def run_distributed(
         LiveCellError: as `refuse_workers`, `connect` and `predict_distributed`.
     """
     refuse_workers(workers, scheduler)
+    if "unfinished" not in workflow.parser.config:
+        raise BundleError(
+            f"{job.bundle}: for workers the bundle must know of unfinished runs, it was trained before; leave --workers out, "
+            "or train it anew"
+        )
     workflow.initialize()
     with connect(workers, scheduler) as found:
         if tell is not None:
