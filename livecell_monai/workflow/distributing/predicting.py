@@ -59,8 +59,8 @@ def run_distributed(
     refuse_workers(workers, scheduler)
     if "unfinished" not in workflow.parser.config:
         raise BundleError(
-            f"{job.bundle}: for workers the bundle must know of unfinished runs, it was trained before; leave --workers out, "
-            "or train it anew"
+            f"{job.bundle}: for workers the bundle must know of unfinished runs, it was trained before; "
+            "leave --workers out, or train it anew"
         )
     workflow.initialize()
     with connect(workers, scheduler) as found:
