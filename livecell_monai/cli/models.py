@@ -1,6 +1,7 @@
 """Commands about models: train, score, predict."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +82,9 @@ def predict(
     movie: Annotated[bool, typer.Option("--movie", help="Each folder or glob is one movie of numbered frames.")] = False,
     interval: Annotated[float | None, typer.Option(help="Minutes from frame to frame of movies.")] = None,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the mosaics of a run that was killed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes of this machine that share the images.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler, tcp://HOST:PORT, to share them.")] = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
@@ -99,7 +102,7 @@ def predict(
     flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}
     settings = read_settings(set_, **flags, **planes)
     with located(bundle) as folder:
-        result = run(folder, images, output, settings, overwrite)
+        result = run(folder, images, output, settings, overwrite, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
         print(f"{output}: {len(result.rows)} masks and summary.csv")
     for message in result.failures.values():

@@ -1,9 +1,10 @@
 """Train, evaluate and predict: one call each, over the same files that `monai.bundle run` reads."""
 
+import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,9 @@ def predict(
     output: str | Path,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Predictions:
     """Write a mask for every image that files, folders and globs stand for.
 
@@ -222,6 +226,9 @@ def predict(
         output: where masks and `summary.csv` go.
         settings: values over those of the bundle.
         overwrite: whether results of an earlier run may be written over.
+        workers: number of processes on this machine to share the work; None for this one alone.
+        scheduler: address of a Dask scheduler whose workers share it; None for none.
+        tell: called with a line about the workers, when they are there; None for nothing.
 
     Raises:
         LiveCellError: where the bundle, an input or a setting breaks a rule; an image that cannot be read is no such
@@ -233,8 +240,14 @@ def predict(
     }
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
     workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
-    _run(workflow)
     parser = workflow.parser
+    if workers is not None or scheduler is not None:
+        from livecell_monai.workflow.distributing import Job, run_distributed
+
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True))
+        failures = run_distributed(workflow, job, workers, scheduler, tell)
+        return Predictions(parser.get_parsed_content("writer").rows, failures)
+    _run(workflow)
     failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("mosaics").failures}
     return Predictions(parser.get_parsed_content("writer").rows, failures)
 

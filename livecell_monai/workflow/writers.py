@@ -13,6 +13,7 @@ import numpy as np
 from ignite.engine import Engine, Events
 
 from livecell_monai.data.formats import read_image
+from livecell_monai.data.unfinished import UnfinishedRun
 from livecell_monai.data.writing import atomic_path, make_folder, write_mask, write_probability, write_table
 from livecell_monai.metrics import Scores, measure_surface_dice, score_mask, summarise_scores, tabulate_scores
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, Pixels
@@ -56,10 +57,14 @@ class _TableWriter:
         """The files to be written of a movie, `{name}` standing for its name."""
         return self.files()
 
-    def finish(self) -> None:
-        """Wait for the last image and write the table."""
+    def settle(self) -> None:
+        """Wait for the last image."""
         self._await_row()
         self.discard()
+
+    def finish(self) -> None:
+        """Wait for the last image and write the table."""
+        self.settle()
         if self.rows:
             write_table(self.folder / self.table, self.rows)
 
@@ -81,8 +86,12 @@ class _TableWriter:
     def _restart(self) -> None:
         self.clock = time.monotonic()
 
-    def _write_batch(self, engine: Engine) -> None:
+    def make_room(self) -> None:
+        """Make the folder that files are written to."""
         make_folder(self.folder)
+
+    def _write_batch(self, engine: Engine) -> None:
+        self.make_room()
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
             now = time.monotonic()
             write, self.clock = self.take(item, output, now - self.clock), now
@@ -117,6 +126,7 @@ class PredictionWriter(_TableWriter):
         draw: called with (path, image, mask) to write `NAME_overlay.png`; None for no overlay.
         plot: called with (path, name, rows by frame) to write a movie's `NAME_confluency.png`; None for no plot.
         interval_min: time from frame to frame of movies in minutes; None to believe the files.
+        run: where files are until those of an image are all there, and which images are done already; None for a new run.
     """
 
     def __init__(
@@ -126,16 +136,35 @@ class PredictionWriter(_TableWriter):
         draw: Callable[[Path, Pixels, Pixels], None] | None = None,
         plot: Plot | None = None,
         interval_min: float | None = None,
+        run: UnfinishedRun | None = None,
     ) -> None:
         super().__init__(output_dir, "summary.csv")
-        self.movies = MovieWriter(self.folder, with_probability, draw, plot, interval_min)
+        self.run = UnfinishedRun(output_dir) if run is None else run
+        self.begun = False
+        self.movies = MovieWriter(self.run.files, with_probability, draw, plot, interval_min)
         self.with_probability = with_probability
         self.draw = draw
 
+    def make_room(self) -> None:
+        """Begin the run, where it is not under way."""
+        if not self.begun:
+            self.run.begin()
+            self.begun = True
+
     def add(self, row: Row) -> None:
         """Take the row of a mask that was written elsewhere; the table is on disk with it."""
-        self.rows.append(row)
+        self.rows = self.run.arrange([*self.rows, row])
         write_table(self.folder / self.table, self.rows)
+
+    def finish(self) -> None:
+        """Write the table of all images that are done, and leave no trace of the run."""
+        self.settle()
+        self.rows = self.run.arrange(self.rows)
+        if self.run.shared:  # the process that has begun the run ends it
+            return
+        if self.rows:
+            write_table(self.folder / self.table, self.rows)
+        self.run.end()
 
     def files(self) -> list[str]:
         """Mask, and probability and overlay where they are asked for, of each image; the table of all."""
@@ -163,7 +192,7 @@ class PredictionWriter(_TableWriter):
             return partial(self._write, name, source, size, mask, probability, round(seconds, 3))
         index, position, frames = (int(item[key]) for key in (FRAME, POSITION, FRAMES))
         frame = Frame(name, source, index, position, frames, size, mask, probability, seconds)
-        return partial(self.movies.add, frame)
+        return partial(self._add, frame)
 
     def _write(
         self,
@@ -174,12 +203,18 @@ class PredictionWriter(_TableWriter):
         probability: Pixels | None,
         seconds: float,
     ) -> Row:
+        folder = self.run.files
         if probability is not None:
-            write_probability(self.folder / f"{name}_probability.tif", probability, pixel_size)
+            write_probability(folder / f"{name}_probability.tif", probability, pixel_size)
         if self.draw is not None:
-            self.draw(self.folder / f"{name}_overlay.png", read_image(source).pixels, mask)
-        write_mask(self.folder / f"{name}.tif", mask, pixel_size)
-        return dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), count_components(mask), seconds), strict=True))
+            self.draw(folder / f"{name}_overlay.png", read_image(source).pixels, mask)
+        write_mask(folder / f"{name}.tif", mask, pixel_size)
+        row = dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), count_components(mask), seconds), strict=True))
+        return self.run.complete(name, source, row, self.files()[:-1])
+
+    def _add(self, frame: Frame) -> Row | None:
+        row = self.movies.add(frame)
+        return None if row is None else self.run.complete(frame.name, frame.source, row, self.movies.files())
 
 
 class ScoreWriter(_TableWriter):

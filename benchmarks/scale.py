@@ -1,0 +1,202 @@
+"""Images per second on workers of this machine, what Dask costs beside a plain loop, and what an image costs by its size.
+
+Run: `python benchmarks/scale.py [BUNDLE]`; without it with one of half a minute on a synthetic set. Ratios are of one run,
+with the rounds in turns, on workers that have loaded the model; each worker has one core and one thread.
+"""
+
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from page import write_section
+
+from livecell_monai.data.sample_set import write_sample_set
+
+ROUNDS = 3
+IMAGES = 100
+EDGES = (512, 1024, 2048, 4096, 8192)
+NULL_TASKS = 5000
+TARGET, NODES, CORES = 10_000_000, 20, 32
+QUIET = {"show_progress": False, "mosaic_from": 1000.0}
+Seconds = list[float]
+
+
+def write_images(folder: Path, source: Path, edge: int, count: int) -> Path:
+    """Images of so many pixels along an edge, mirrored copies of one, so that each is an image like any other."""
+    folder.mkdir(parents=True)
+    pixels = tifffile.imread(source)
+    pads = [(0, max(0, edge - length)) for length in pixels.shape]
+    tiled = np.pad(pixels, pads, mode="symmetric")[:edge, :edge]
+    for index in range(count):
+        tifffile.imwrite(folder / f"image_{index:04d}.tif", np.roll(tiled, 37 * index, axis=1))
+    return folder
+
+
+@contextmanager
+def open_workers(bundle: Path, count: int, folder: Path, images: Path) -> Iterator[Any]:
+    """A call that predicts images on so many workers of one core, which have loaded the model; and the workers."""
+    from livecell_monai.workflow.distributing import Job, connect, predict_distributed
+    from livecell_monai.workflow.opening import open_bundle
+
+    numbers = iter(range(10_000))
+
+    def predict(path: Path) -> float:
+        output = folder / f"on_{count}_{next(numbers)}"
+        settings = {**QUIET, "overwrite": True}
+        paths = {"dataset_dir": str(path), "output_dir": str(output)}
+        workflow = open_bundle(bundle, ["inference"], settings, paths, run_id="inferring")
+        workflow.initialize()
+        start = time.perf_counter()
+        found.threads = 1
+        predict_distributed(workflow.parser, Job(str(bundle), str(output), json.dumps(settings)), found)
+        return time.perf_counter() - start
+
+    with connect(count) as found:
+        predict(images)  # loads the model
+        yield predict, found
+
+
+def time_plain(bundle: Path, images: Path, folder: Path) -> None:
+    """A child of one thread that predicts by the plain loop at each line it gets, and prints the seconds."""
+    import torch
+
+    from livecell_monai.workflow.opening import open_bundle
+
+    torch.set_num_threads(1)
+    for number, _ in enumerate(sys.stdin):
+        output = folder / f"plain_{number}"
+        paths = {"dataset_dir": str(images), "output_dir": str(output)}
+        workflow = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring")
+        workflow.initialize()
+        start = time.perf_counter()
+        workflow.run()
+        print(time.perf_counter() - start, flush=True)
+
+
+@contextmanager
+def open_plain(bundle: Path, images: Path, folder: Path) -> Iterator[Any]:
+    """A call that predicts the images by the plain loop, in a process of one thread that stays."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    command = [sys.executable, __file__, "--plain", str(bundle), str(images), str(folder)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **one})
+    asked, told = child.stdin, child.stdout
+    assert asked is not None
+    assert told is not None
+
+    def predict() -> float:
+        asked.write("again\n")
+        asked.flush()
+        return float(told.readline())
+
+    predict()
+    yield predict
+    asked.close()
+    child.wait()
+
+
+def compare(bundle: Path, images: Path, folder: Path) -> dict[str, Seconds]:
+    """Seconds for all images by the plain loop, on one worker and on two, rounds in turns."""
+    found: dict[str, Seconds] = {"plain": [], "one": [], "two": []}
+    with (
+        open_plain(bundle, images, folder) as plain,
+        open_workers(bundle, 1, folder, images) as (one, _),
+        open_workers(bundle, 2, folder, images) as (two, _),
+    ):
+        for _ in range(ROUNDS):
+            found["plain"].append(plain())
+            found["one"].append(one(images))
+            found["two"].append(two(images))
+    return found
+
+
+def measure_sizes(bundle: Path, source: Path, folder: Path) -> tuple[list[tuple[float, float]], float]:
+    """(megapixels, seconds for an image) on one worker, and tasks per second of a model that does nothing."""
+    found = []
+    small = write_images(folder / "warm", source, EDGES[0], 2)
+    with open_workers(bundle, 1, folder, small) as (predict, workers):
+        for edge in EDGES:
+            count = max(1, min(32, 2 * 4096 * 4096 // edge**2 // 2))
+            images = write_images(folder / f"edge_{edge}", source, edge, count)
+            predict(images)
+            found.append((edge**2 / 1e6, min(predict(images) for _ in range(2)) / count))
+        start = time.perf_counter()
+        futures = workers.client.map(_do_nothing, range(NULL_TASKS), pure=False)
+        workers.client.gather(futures)
+        return found, NULL_TASKS / (time.perf_counter() - start)
+
+
+def _do_nothing(number: int) -> int:
+    return number
+
+
+def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: float) -> str:
+    """The tables, the line through the sizes, and what ten million images need by them."""
+    pairs = list(zip(times["plain"], times["one"], times["two"], strict=True))
+    speed = {name: IMAGES / statistics.median(seconds) for name, seconds in times.items()}
+    gain = statistics.median(one / two for _, one, two in pairs)
+    overhead = statistics.median(one / plain - 1 for plain, one, _ in pairs)
+    pixels, seconds = np.array(sizes).T
+    slope, offset = np.polyfit(pixels, seconds, 1, w=1 / seconds)
+    cores = TARGET / speed["one"] / 3600
+    hours = TARGET / (speed["two"] / 2 * NODES * CORES) / 3600
+    tasks = speed["two"] / 2 * NODES * CORES / 8
+    return "\n".join(
+        [
+            f"| {IMAGES} images of 1024 x 1024, uint16, files in and masks out | measured | aim |",
+            "| --- | --- | --- |",
+            f"| plain loop, one thread | {speed['plain']:.2f} images/s | |",
+            f"| one worker of one core | {speed['one']:.2f} images/s | |",
+            f"| two workers of one core each | {speed['two']:.2f} images/s | |",
+            f"| two workers over one, median of {ROUNDS} rounds | {gain:.2f} | 1.7 |",
+            f"| one worker's time over the plain loop's | {100 * overhead:+.1f} % | at most +5 % |",
+            f"| tasks per second of a model that does nothing, one worker | {rate:.0f} | |",
+            "",
+            "| megapixels | s for an image, one worker of one core | s per megapixel |",
+            "| --- | --- | --- |",
+            *(f"| {size:.2f} | {cost:.3f} | {cost / size:.3f} |" for size, cost in sizes),
+            "",
+            f"The line through the five: {offset:.3f} s for an image and {slope:.4f} s for each megapixel of it.",
+            "",
+            f"{TARGET:,} images of 1024 x 1024 are {cores:,.0f} core hours on cores of this kind: on {NODES} nodes of "
+            f"{CORES} cores each, {hours:.1f} hours, if cores share a node there as the two share this machine. "
+            f"The scheduler then hands out {tasks:.0f} tasks of 8 images a second.",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure, print and write the section."""
+    if sys.argv[1:2] == ["--plain"]:
+        time_plain(*(Path(part) for part in sys.argv[2:5]))
+        return
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = write_sample_set(folder / "cells", train=3, test=1)
+        source = next((data / "test" / "images").iterdir())
+        bundle = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else folder / "model"
+        if len(sys.argv) < 2:
+            from livecell_monai.workflow.tasks import train
+
+            train(data, bundle, settings={"show_progress": False, "track": False, "minutes": 0.5, "working_size": 1.0})
+        images = write_images(folder / "images", source, 1024, IMAGES)
+        times = compare(bundle, images, folder)
+        sizes, rate = measure_sizes(bundle, source, folder)
+    text = describe(times, sizes, rate)
+    print(text)
+    write_section("Many images", "python benchmarks/scale.py", text)
+
+
+if __name__ == "__main__":
+    main()

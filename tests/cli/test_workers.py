@@ -1,0 +1,145 @@
+"""`livecell predict` with --workers, --scheduler and --resume."""
+
+import csv
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import pytest
+from commands import livecell, refused
+from worlds import write_folder
+
+QUIET = ("--set", "show_progress=false")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("many"), train=0, test=24) / "test" / "images"
+
+
+@contextmanager
+def scheduling(folder):
+    """A scheduler with one worker, each a process of its own: (address, process of the scheduler)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    python = [sys.executable, "-m", "distributed.cli"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    host = ["--host", "127.0.0.1", "--no-dashboard"]
+    commands = (
+        [*python[:2], "distributed.cli.dask_scheduler", *host, "--port", str(port)],
+        [*python[:2], "distributed.cli.dask_worker", address, *host, "--nthreads", "1", "--no-nanny"],
+    )
+    started = [subprocess.Popen(command, **quiet) for command in commands]
+    try:
+        yield address, started[0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def inodes(folder):
+    return {path.name: path.stat().st_ino for path in folder.glob("*.tif")}
+
+
+def read_names(folder):
+    with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
+        return [row["image"] for row in csv.DictReader(stream)]
+
+
+def when_begun(output, action):
+    """Do something as soon as the first mask is there."""
+
+    def watch():
+        while not inodes(output):
+            time.sleep(0.002)
+        action()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_workers_of_this_machine(trained, many, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no image")
+    outcome = livecell("predict", trained[1], many, bad, "-o", tmp_path / "masks", "--workers", 2, *QUIET)
+    assert outcome.code == 3
+    assert outcome.out == f"{tmp_path / 'masks'}: 24 masks and summary.csv\n"
+    told, named, count = outcome.err.splitlines()
+    assert re.fullmatch(r"2 workers, 1 threads? each, dashboard http://127\.0\.0\.1:\d+/status", told)
+    assert named.startswith(f"error: {bad}: ")
+    assert count == "1 of 25 images could not be read"
+    again = livecell("predict", trained[1], many, "-o", tmp_path / "masks", "--workers", 2, *QUIET)
+    refused(again, "summary.csv", "a result must not be there yet") if "summary" in again.err else refused(
+        again, "test_00.tif"
+    )
+
+
+def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_path):
+    output = tmp_path / "masks"
+    with scheduling(tmp_path) as (address, scheduler):
+        for _ in range(100):  # it takes a second or so to listen
+            with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=1):
+                break
+            time.sleep(0.2)
+        killer = when_begun(output, scheduler.kill)
+        start = time.monotonic()
+        outcome = livecell("predict", trained[1], many, "-o", output, "--scheduler", address, *QUIET, "--set", "views=8")
+        killer.join()
+        assert time.monotonic() - start < 60
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.splitlines()[-1].startswith(f"error: {address}: the scheduler must be there to the end, it has gone")
+    before = inodes(output)
+    assert 0 < len(before) < 24
+    assert not (output / "summary.csv").exists()
+
+    command = ("predict", trained[1], many, "-o", output, *QUIET, "--set", "views=8")
+    refused(livecell(*command), "an unfinished run is there; go on by --resume, or begin anew by --overwrite")
+    refused(livecell(*command, "--resume", "--set", "threshold=0.6"), "--resume must go on with the same threshold")
+    resumed = livecell(*command, "--resume")
+    assert (resumed.code, resumed.err) == (0, "")
+    assert read_names(output) == sorted(path.stem for path in many.iterdir())
+    after = inodes(output)
+    assert len(after) == 24
+    assert {name: after[name] for name in before} == before
+    assert not (output / ".unfinished").exists()
+
+    assert livecell(*command, "--resume").code == 0  # all is done: nothing is written but the table
+    assert inodes(output) == after
+
+
+def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
+    output = tmp_path / "masks"
+    words = ["predict", str(trained[1]), str(many), "-o", str(output), *QUIET, "--set", "views=8"]
+    process = subprocess.Popen([sys.executable, "-m", "livecell_monai.cli", *words], stderr=subprocess.DEVNULL)
+    when_begun(output, lambda: os.kill(process.pid, signal.SIGKILL)).join()
+    process.wait()
+    before = inodes(output)
+    assert 0 < len(before) < 24
+    assert livecell(*words, "--resume").code == 0
+    after = inodes(output)
+    assert len(after) == 24
+    assert {name: after[name] for name in before} == before
+    assert read_names(output) == sorted(path.stem for path in many.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--workers", 0), ("--workers must be 1 or more, got 0",)),
+        (("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"), ("--workers must be left out where --scheduler is given",)),
+        (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer there",)),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_nothing_is_written(trained, many, tmp_path, options, words):
+    refused(livecell("predict", trained[1], many, "-o", tmp_path / "masks", *options, *QUIET), *words)
+    assert not (tmp_path / "masks").exists()

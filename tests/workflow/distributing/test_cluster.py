@@ -1,0 +1,67 @@
+"""Where workers come from, and what they may take."""
+
+import os
+import sys
+import time
+
+import psutil
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.workflow.distributing import connect, refuse_workers
+
+
+def listening(process):
+    return {link.laddr.ip for link in process.net_connections("tcp") if link.status == psutil.CONN_LISTEN}
+
+
+def test_nothing_listens_elsewhere_than_on_loopback(workers):
+    own = psutil.Process()
+    addresses = set.union(*(listening(process) for process in [own, *own.children(recursive=True)]))
+    assert addresses == {"127.0.0.1"}
+    assert workers.address.startswith("tcp://127.0.0.1:")
+
+
+def test_each_has_a_process_and_its_share_of_threads_and_memory(workers):
+    def look():
+        return os.getpid(), os.environ["OMP_NUM_THREADS"], os.environ.get("MALLOC_TRIM_THRESHOLD_")
+
+    found = list(workers.client.run(look).values())
+    assert len({pid for pid, _, _ in found} | {os.getpid()}) == 3
+    # OMP_NUM_THREADS of whoever starts the workers stands over their share
+    assert {threads for _, threads, _ in found} == {os.environ["OMP_NUM_THREADS"]}
+    assert {trim for _, _, trim in found} == {os.environ.get("MALLOC_TRIM_THRESHOLD_")}
+    state = workers.client.scheduler_info()["workers"].values()
+    assert [worker["nthreads"] for worker in state] == [1, 1]
+    assert 0 < sum(worker["memory_limit"] for worker in state) <= 0.9 * psutil.virtual_memory().total
+    assert workers.count() == 2
+
+
+def test_a_line_says_where_the_dashboard_is(workers):
+    assert str(workers).startswith("2 workers, ")
+    assert str(workers).endswith("/status")
+    assert "dashboard http://127.0.0.1:" in str(workers)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:9", "tcp://no-such-host.invalid:8786", "rubbish://x", "127.0.0.1:99999"]
+)
+def test_a_scheduler_that_is_not_there(address):
+    start = time.monotonic()
+    with (
+        pytest.raises(SettingError, match=r"^--scheduler .*: a scheduler must answer there, got: .*") as refused,
+        connect(scheduler=address),
+    ):
+        pass
+    assert time.monotonic() - start < 13
+    assert "\n" not in str(refused.value)
+
+
+def test_what_cannot_be_is_refused(monkeypatch):
+    with pytest.raises(SettingError, match="--workers must be 1 or more, got 0"):
+        refuse_workers(0, None)
+    with pytest.raises(SettingError, match="--workers must be left out where --scheduler is given"):
+        refuse_workers(2, "tcp://127.0.0.1:8786")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SettingError, match=r"pip install 'livecell-monai\[dask\]'"):
+        refuse_workers(2, None)
