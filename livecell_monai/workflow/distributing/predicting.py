@@ -1,6 +1,6 @@
 """A prediction handed out to workers: its tasks, their retries, and the rows of the table gathered from them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,7 +150,7 @@ class _Prediction:
         return 1
 
 
-def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Iterator[tuple[Task, Done]]:
+def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tuple[Task, Done], None, None]:
     """Tasks with their results, as they come; never more of them handed out than keep the workers busy."""
     from distributed import as_completed
 
