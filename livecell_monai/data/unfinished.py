@@ -88,7 +88,8 @@ class UnfinishedRun:
         self._order = list(dict.fromkeys(item[NAME] for item in items))
         first = {item[NAME]: item for item in reversed(items)}
         if self.goes_on:
-            self._refuse_other()
+            if not self.shared:  # whose record was compared when the run was begun
+                self._refuse_other()
             found = {name: self._find(item) for name, item in first.items()}
         elif self.resume and not self.overwrite:
             rows = _read_table(self.folder / TABLE)

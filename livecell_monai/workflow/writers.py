@@ -165,6 +165,7 @@ class PredictionWriter(_TableWriter):
         if self.rows:
             write_table(self.folder / self.table, self.rows)
         self.run.end()
+        self.begun = False
 
     def files(self) -> list[str]:
         """Mask, and probability and overlay where they are asked for, of each image; the table of all."""

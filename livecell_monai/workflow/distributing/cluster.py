@@ -36,7 +36,8 @@ class Workers:
         """How many tasks run at once; 1 where there is no worker at the moment."""
         now = time.monotonic()
         if now - self._counted[0] > _REFRESHED:
-            self._counted = now, max(1, len(self.client.nthreads()))
+            with suppress(OSError):  # a scheduler that is gone shows by its tasks
+                self._counted = now, max(1, len(self.client.nthreads()))
         return self._counted[1]
 
     def __str__(self) -> str:
@@ -92,7 +93,7 @@ def _start_here(count: int) -> Iterator[Workers]:
     threads = max(1, CPU_COUNT // count)
     # before a process starts, or its libraries would take all cores; without Dask's own value for glibc's trimming
     environment = dict.fromkeys(THREADS, threads)
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment, "distributed.worker.use-file-locking": False}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
         try:
             cluster = LocalCluster(
                 n_workers=count,

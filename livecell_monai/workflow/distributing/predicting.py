@@ -1,7 +1,7 @@
 """A prediction handed out to workers: its tasks, their retries, and the rows of the table gathered from them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,14 @@ def run_distributed(
     with connect(workers, scheduler) as found:
         if tell is not None:
             tell(str(found))
-        return predict_distributed(workflow.parser, job, found)
+        try:
+            return predict_distributed(workflow.parser, job, found)
+        except LiveCellError:
+            raise
+        except Exception as error:
+            if found.client.status == "running":
+                raise
+            raise _gone(found) from error  # whatever was asked of it last
 
 
 def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, str]:
@@ -93,8 +100,9 @@ def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, s
     prediction = _Prediction(writer, mosaics, images)
     show = parser.get_parsed_content("show_progress")
     total = len({item[NAME] for item in images}) + len(mosaics.mosaics)
-    with counting("predicting", "image", total, show) as advance:
-        for task, done in _hand_out(workers, job, prediction.tasks(workers)):
+    results = closing(_hand_out(workers, job, prediction.tasks(workers)))  # what is handed out is called back on an error
+    with counting("predicting", "image", total, show) as advance, results as finished:
+        for task, done in finished:
             advance(prediction.take(task, done))
     writer.finish()
     if is_new and not writer.rows:
@@ -142,7 +150,7 @@ class _Prediction:
         return 1
 
 
-def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Iterator[tuple[Task, Done]]:
+def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tuple[Task, Done], None, None]:
     """Tasks with their results, as they come; never more of them handed out than keep the workers busy."""
     from distributed import as_completed
 
