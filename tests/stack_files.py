@@ -1,6 +1,7 @@
 """One movie of channels and planes in every format of stacks, each written by the format's own writer."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import tifffile
@@ -67,6 +68,11 @@ def write_czi(path, pixels=HYPERSTACK, axes="TCZYX"):
             writer.write(np.ascontiguousarray(pixels[index])[..., None], plane=dict(zip(axes[:-2], index, strict=True)))
         metres = {f"scale_{axis}": size * 1e-6 for axis, size in zip("yxz", (*SIZE_UM, STEP_UM), strict=True)}
         writer.write_metadata("cells", channel_names=dict(enumerate(NAMES)), **metres)
+    with czi.open_czi(str(path)) as reader:
+        notes = reader.raw_metadata
+    times = f"<T><Positions><Interval><Increment>{60 * INTERVAL_MIN}</Increment></Interval></Positions></T>"
+    with czi.edit_czi(str(path)) as editor, editor.edit_session() as edited:  # as a microscope notes it
+        edited.set_xml(notes.replace("</Channels>", f"</Channels>{times}"))
     return path
 
 
@@ -75,5 +81,5 @@ WRITERS = {
     "a.tif": write_imagej,
     "a.czi": write_czi,
     "a.ome.zarr": write_zarr,
-    "old.zarr": lambda path: write_zarr(path, version="0.4"),
+    "old.zarr": partial(write_zarr, version="0.4"),
 }

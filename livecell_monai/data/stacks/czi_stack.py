@@ -71,11 +71,12 @@ class CziStack(Stack):
         }
         y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
         self.pixel_size_um = pixel_size([y, x], ["um", "um"])
-        self.z_step_um = z if "Z" in self.axes and 0 < z < math.inf else None
+        self.z_step_um = z if self.length("Z") > 1 and 0 < z < math.inf else None
         dimensions = notes.find(".//Information/Image/Dimensions")
         if dimensions is None:
             return
-        self.interval_min = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        self.interval_min = interval if self.length("T") > 1 else None
         names = tuple(channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
 

@@ -57,8 +57,8 @@ class Nd2Stack(Stack):
         voxel = file.voxel_size()
         if file.metadata.channels and any(channel.volume.axesCalibrated[0] for channel in file.metadata.channels):
             self.pixel_size_um = pixel_size([voxel.y, voxel.x], ["um", "um"])
-        self.z_step_um = voxel.z if "Z" in self.axes and 0 < voxel.z < math.inf else None
-        self.interval_min = _find_interval(file.experiment)
+        self.z_step_um = voxel.z if self.length("Z") > 1 and 0 < voxel.z < math.inf else None
+        self.interval_min = _find_interval(file.experiment) if self.length("T") > 1 else None
         names = tuple(channel.channel.name for channel in file.metadata.channels or ())
         self.channels = names if all(names) and len(names) == self.length("C") else ()
 

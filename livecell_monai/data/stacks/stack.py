@@ -22,8 +22,9 @@ class Stack(ABC):
         shape: one length per axis.
         dtype: of the pixels, as stored.
         pixel_size_um: (Y, X) size of a pixel in µm, None where the file does not tell.
-        z_step_um: distance of planes in µm, None where the file does not tell.
-        interval_min: time from frame to frame in minutes, None where the file does not tell or frames are not evenly spaced.
+        z_step_um: distance of planes in µm, None where the file does not tell or has one plane.
+        interval_min: time from frame to frame in minutes, None where the file does not tell, has one frame, or
+            frames are not evenly spaced.
         channels: name of each channel, as many as the file has; empty where it names none.
         tile: (Y, X) pixels that are decoded at once, a strip being as wide as the plane; None where any part can be read.
     """

@@ -41,7 +41,6 @@ class TiffStack(Stack):
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
-        self._whole: set[int] = set()  # planes that the file was found to hold to the end
         self._tif: Any = None
         try:
             with reading(path, "TIFF"):  # which may refuse the file when all has been read
@@ -60,6 +59,7 @@ class TiffStack(Stack):
         self._named = name_axes(self.path, series.get_axes(squeeze=False), series.get_shape(squeeze=False), axes)
         self.axes, self.shape = self._named.axes, self._named.shape
         self.dtype = np.dtype(np.uint8) if series.dtype.kind == "b" else series.dtype.newbyteorder("=")
+        self._whole: set[int] = set()
         self._require_pages()
         is_raw = self._is_one_run or series.keyframe.is_final  # rows as they are, of which any can be read
         self.tile = (1, self.shape[-1]) if is_raw else tuple(series.keyframe.chunks[:2])
@@ -107,7 +107,7 @@ class TiffStack(Stack):
                 page = self._series[place]
                 if page is None:
                     raise ValueError("the page is missing")
-                if place not in self._whole:  # once: a large plane has many thousand tiles to ask
+                if place not in self._whole:  # once for each page: a mosaic has many tiles, and many parts are read of it
                     require_whole(self._tif, page)
                     self._whole.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
@@ -164,9 +164,11 @@ class TiffStack(Stack):
         if found is None:
             return
         step = to_number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)
-        self.z_step_um = step if 0 < step < math.inf else None
+        self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
         names = tuple(channel.get("Name") or "" for channel in found.findall("{*}Channel"))
         self.channels = names if all(names) and len(names) == self.length("C") else ()
+        if self.length("T") == 1:
+            return
         self.interval_min = to_minutes(to_number(found.get("TimeIncrement")), found.get("TimeIncrementUnit", "s"))
         if self.interval_min is None:
             times: dict[int, float] = {}
@@ -181,7 +183,8 @@ class TiffStack(Stack):
         unit = str(notes.get("zunit", notes.get("unit", ""))).strip().lower()
         step = to_number(notes.get("spacing")) * UNITS_UM.get(unit, math.nan)
         self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
-        self.interval_min = to_minutes(to_number(notes.get("finterval")), str(notes.get("tunit", "s")))
+        interval = to_minutes(to_number(notes.get("finterval")), str(notes.get("tunit", "s")))
+        self.interval_min = interval if self.length("T") > 1 else None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -72,8 +72,8 @@ class ZarrStack(Stack):
         self.pixel_size_um = pixel_size([y * micrometers[0], x * micrometers[1]], ["um", "um"])
         z, z_unit = by_name.get("Z", (math.nan, ""))
         step = z * _UNITS_UM.get(z_unit.lower(), math.nan)
-        self.z_step_um = step if 0 < step < math.inf else None
-        self.interval_min = to_minutes(*by_name["T"]) if "T" in by_name else None
+        self.z_step_um = step if self.length("Z") > 1 and 0 < step < math.inf else None
+        self.interval_min = to_minutes(*by_name["T"]) if self.length("T") > 1 else None
         shown = (notes.get("omero") or {}).get("channels") or []
         labels = tuple(str(channel.get("label") or "") for channel in shown)
         self.channels = labels if all(labels) and len(labels) == self.length("C") else ()

@@ -19,9 +19,8 @@ def test_every_format_tells_the_same(path):
         assert (stack.axes, stack.shape, stack.dtype) == ("TCZYX", SHAPE, np.uint16)
         assert stack.pixel_size_um == pytest.approx(SIZE_UM)
         assert stack.z_step_um == pytest.approx(STEP_UM)
-        # ImageJ has no place for the names of channels, Zeiss's writer none for the interval
-        assert stack.channels == (() if path.name == "a.tif" else NAMES)
-        assert stack.interval_min == (None if path.suffix == ".czi" else pytest.approx(INTERVAL_MIN))
+        assert stack.interval_min == pytest.approx(INTERVAL_MIN)
+        assert stack.channels == (() if path.name == "a.tif" else NAMES)  # ImageJ has no place for names of channels
 
 
 def test_every_format_gives_the_same_planes(path):
@@ -60,3 +59,20 @@ def test_closing_twice_is_allowed(path):
     stack = open_stack(path)
     stack.close()
     stack.close()
+
+
+def test_axes_of_the_user_are_in_the_order_of_the_file(path):
+    with open_stack(path) as stack:
+        order = {"a.tif": "TZCYX", "a.czi": "TZCYX"}.get(path.name, "TCZYX")  # of the file
+    swapped = order.translate(str.maketrans("TZ", "ZT"))
+    with open_stack(path, swapped) as stack:
+        assert (stack.axes, stack.length("T"), stack.length("Z")) == ("TCZYX", 4, 3)
+        np.testing.assert_array_equal(stack.read(time=3, channel=1, z=2), HYPERSTACK[2, 1, 3])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_one_frame_has_no_interval_and_one_plane_no_step(tmp_path, name):
+    with open_stack(WRITERS[name](tmp_path / name, HYPERSTACK[:1, :, :1])) as stack:
+        assert (stack.length("T"), stack.length("Z")) == (1, 1)
+        assert (stack.interval_min, stack.z_step_um) == (None, None)
+        assert stack.pixel_size_um == pytest.approx(SIZE_UM)
