@@ -11,6 +11,7 @@ from livecell_monai.plan.ranges import RULES, SIZES, refuse_out_of_range
 GOOD = {
     "window_batch": [1, 8],
     "window_memory": [0.5, 256],
+    "mosaic_from": [0.001, 64.0],
     "threshold": [0.01, 0.5],
     "seed": [0, 7],
     "members": [1],
@@ -43,6 +44,7 @@ BAD = {
     "ema": [-0.1, 1],
     "keep": ["first", 1],
     "window_memory": [0, -1],
+    "mosaic_from": [0, -1],
     "threshold": [0, 1, -0.5],
     "lr": [0, -1e-3],
     "lr_gamma": [0, 1.5],
