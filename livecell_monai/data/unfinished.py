@@ -144,6 +144,11 @@ class UnfinishedRun:
         """Leave no trace: what was to be written is under its name, and the table with it."""
         self._throw_away()
 
+    def abandon(self) -> None:
+        """Leave no trace of a run that an error has ended ahead of its first image: there is nothing to go on with."""
+        if not self.shared and not any(self._rows.glob("*.json")):
+            self._throw_away()
+
     def _find(self, item: Item) -> Row | None:
         """The row of an image that is sealed, its files moved where they were not."""
         path = self._rows / f"{item[NAME]}.json"

@@ -178,8 +178,9 @@ class PredictionWriter(_TableWriter):
         return [*self.movies.files(), self.table]
 
     def discard(self) -> None:
-        """Leave nothing of a movie whose last frame is not there."""
+        """Leave nothing of a movie whose last frame is not there, nor of a run that has finished no image."""
         self.movies.discard()
+        self.run.abandon()
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
         """What writes the files of one image, or one frame of a movie."""

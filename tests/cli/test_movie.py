@@ -234,7 +234,7 @@ def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
     _, err = process.communicate(timeout=60)
     assert process.returncode != 0
     left = names(out)
-    assert all(name.startswith(".writing-") for name in left)
+    assert all(name.startswith(".") for name in left)
     if ending == signal.SIGINT:
         assert left == set()
         assert "Traceback" not in err

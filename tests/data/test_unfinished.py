@@ -149,3 +149,14 @@ def test_a_folder_in_place_of_a_result_is_one_line(tmp_path, items):
     (run.folder / "a.tif").mkdir()
     with pytest.raises(DataError, match=r"a.tif: cannot be written \(Is a directory\)"):
         write(run, items[0])
+
+
+def test_a_run_without_a_finished_image_leaves_no_trace_and_one_with_stays(tmp_path, items):
+    run = begun(tmp_path)
+    (run.files / "a.tif").write_text("half a ma")
+    run.abandon()
+    assert not list(run.folder.iterdir())
+    run = begun(tmp_path)
+    write(run, items[0])
+    run.abandon()
+    assert resumed(tmp_path).goes_on

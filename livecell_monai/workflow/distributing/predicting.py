@@ -74,6 +74,8 @@ def run_distributed(
             if found.client.status == "running":
                 raise
             raise _gone(found) from error  # whatever was asked of it last
+        finally:
+            workflow.parser.get_parsed_content("unfinished").abandon()
 
 
 def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, str]:
