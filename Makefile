@@ -48,6 +48,10 @@ benchmark: $(READY)  ## what docs/benchmarks.md comes from; hours, with the data
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/prediction_speed.py
+	$(BIN)/python benchmarks/movie.py
+	$(BIN)/python benchmarks/mosaic.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/reading_stacks.py $(LIVECELL_DATA)/t98g_movie
 	$(BIN)/python benchmarks/accuracy.py $(LIVECELL_DATA)
 	$(BIN)/python benchmarks/ablation.py $(LIVECELL_DATA)/t98g
 	$(BIN)/python -m pip install --quiet -c constraints.txt openvino onnx onnxruntime

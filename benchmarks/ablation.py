@@ -1,7 +1,8 @@
 """What each part of the recipe brings: leave one training image out, train on the others, score the one left out.
 
 Run: `python benchmarks/ablation.py DATA [--samples N] [--only NAME ...]`; the test images of the folder DATA are not read.
-Every row is the default with one thing changed, trained on as many samples; hours for the whole table.
+Every row is the default with one thing changed, trained on as many samples; hours for the whole table, of which there is one
+for each number of samples.
 """
 
 import argparse
@@ -93,7 +94,7 @@ def main() -> None:
                 print(lines[-1], flush=True)
                 text = f"{asked.samples} {WORDS}\n\n" + "\n".join(lines)
                 command = f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name} --samples {asked.samples}"
-                write_section(TITLE, command, text)
+                write_section(f"{TITLE}: {asked.samples:,} samples", command, text)
 
 
 if __name__ == "__main__":
