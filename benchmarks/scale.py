@@ -1,7 +1,7 @@
 """Images per second on workers of this machine, what Dask costs beside a plain loop, and what an image costs by its size.
 
 Run: `python benchmarks/scale.py [BUNDLE]`; without it with one of half a minute on a synthetic set. Ratios are of one run,
-with the rounds in turns, on workers that have loaded the model; each worker has one core and one thread.
+with the rounds in turns, on workers that have loaded the model; each worker is bound to one core and has one thread.
 """
 
 import json
@@ -22,6 +22,7 @@ import tifffile
 from page import write_section
 
 from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.workflow.distributing.sharing import MOST
 
 ROUNDS = 3
 IMAGES = 100
@@ -63,6 +64,9 @@ def open_workers(bundle: Path, count: int, folder: Path, images: Path) -> Iterat
         return time.perf_counter() - start
 
     with connect(count) as found:
+        cores = sorted(os.sched_getaffinity(0))
+        for number, address in enumerate(sorted(found.client.nthreads())):
+            found.client.run(os.sched_setaffinity, 0, {cores[number]}, workers=[address])
         predict(images)  # loads the model
         yield predict, found
 
@@ -74,6 +78,7 @@ def time_plain(bundle: Path, images: Path, folder: Path) -> None:
     from livecell_monai.workflow.opening import open_bundle
 
     torch.set_num_threads(1)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # reading and writing beside the network share its core
     for number, _ in enumerate(sys.stdin):
         output = folder / f"plain_{number}"
         paths = {"dataset_dir": str(images), "output_dir": str(output)}
@@ -150,7 +155,7 @@ def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: 
     slope, offset = np.polyfit(pixels, seconds, 1, w=1 / seconds)
     cores = TARGET / speed["one"] / 3600
     hours = TARGET / (speed["two"] / 2 * NODES * CORES) / 3600
-    tasks = speed["two"] / 2 * NODES * CORES / 8
+    tasks = speed["two"] / 2 * NODES * CORES / MOST
     return "\n".join(
         [
             f"| {IMAGES} images of 1024 x 1024, uint16, files in and masks out | measured | aim |",
@@ -170,7 +175,7 @@ def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: 
             "",
             f"{TARGET:,} images of 1024 x 1024 are {cores:,.0f} core hours on cores of this kind: on {NODES} nodes of "
             f"{CORES} cores each, {hours:.1f} hours, if cores share a node there as the two share this machine. "
-            f"The scheduler then hands out {tasks:.0f} tasks of 8 images a second.",
+            f"The scheduler then hands out {tasks:.0f} tasks of {MOST} images a second.",
         ]
     )
 

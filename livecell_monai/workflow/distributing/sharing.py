@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from livecell_monai.data.items import Item
 from livecell_monai.sample import FRAMES, NAME
 
-MOST = 8  #: images of one task: enough that handing it out costs nothing beside them
+MOST = 32  #: images of one task: between two tasks the network waits for the next image to be read
 TASKS = 4  #: tasks that a worker gets at least, where there are so many images, so that none waits long for the last one
 
 

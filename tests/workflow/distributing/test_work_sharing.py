@@ -15,7 +15,7 @@ def movie(name, frames):
     return [{"name": name, "image": f"{name}.tif::t={t},c=0,z=0", "frames": frames, "position": t} for t in range(frames)]
 
 
-@pytest.mark.parametrize(("count", "workers", "most"), [(100, 2, 8), (100, 1, 8), (16, 2, 2), (3, 8, 1), (1, 1, 1)])
+@pytest.mark.parametrize(("count", "workers", "most"), [(1000, 2, 32), (100, 1, 25), (16, 2, 2), (3, 8, 1), (1, 1, 1)])
 def test_images_in_their_order_a_few_at_a_time(count, workers, most):
     items = [image(f"i{number}") for number in range(count)]
     parts = list(share_images(items, workers))
