@@ -24,8 +24,10 @@ RAISED = ("gamma", "contrast", "stretch")  # 1 changes nothing. Zoom is left to 
 CHANNELS = 4  # numbers of channels are multiples of this
 #: what trials are compared by, or what is none of the method's: with these, scores would be of different things
 COMPARED_BY = ("keep", "patience", "split", "validation_fraction", "guard", "seed", "minutes", "epochs", "samples_per_epoch")
-NOT_THE_METHOD = (*ASIDE, "accelerator", "compile", "overwrite", "write_probability", "write_overlay")
-OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride")
+PLANES = ("channel", "time", "z", "axes", "movie", "interval_min")  # of the images, not of the method
+OUTPUTS = ("overwrite", "resume", "write_probability", "write_overlay", "mosaic_from", "mosaic_output")
+NOT_THE_METHOD = (*ASIDE, *PLANES, *OUTPUTS, "accelerator", "compile")
+OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 KEYS = ("low", "high", "step", "log", "choices")
 
 
