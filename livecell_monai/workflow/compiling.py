@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.inferers import PatchInferer
+from livecell_monai.workflow.opening import find_template, open_bundle
 
 GAIN = 1.1  # of the compiled step over the other, for `auto` to compile
 LEAST_MINUTES = 5.0  # of a budget, for `auto` to compile: that takes up to a minute itself
@@ -200,3 +201,22 @@ def _time_steps(network: nn.Module, accelerator: Accelerator, seconds: float) ->
         step()
         count += 1
     return first_s, count * BATCH[0] / (time.perf_counter() - start)
+
+
+def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
+    """Time the training step of the bundle's network on this machine, and keep the result.
+
+    Args:
+        settings: values over those of the configs; those of the network matter.
+
+    Raises:
+        LiveCellError: where a setting breaks a rule.
+    """
+    paths = {"dataset_dir": "unused", "output_dir": "unused"}
+
+    def make_network() -> nn.Module:
+        parser = open_bundle(find_template(), ["inference"], settings, paths).parser
+        network: nn.Module = parser.get_parsed_content("network_def")
+        return network
+
+    return probe(make_network, str((settings or {}).get("accelerator", "auto")))

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
-from livecell_monai.workflow.compiling import Timing, probe
 from livecell_monai.workflow.devices import refuse_number, train_on_devices
 from livecell_monai.workflow.history import OnEpoch
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
@@ -117,25 +114,6 @@ def _recipe(
         file = str(Path(folder) / "plan.yaml")
         write_plan(file, choices, head)
         yield file, [file, *overlays]  # what overlays and settings say stands over the plan
-
-
-def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
-    """Time the training step of the bundle's network on this machine, and keep the result.
-
-    Args:
-        settings: values over those of the configs; those of the network matter.
-
-    Raises:
-        LiveCellError: where a setting breaks a rule.
-    """
-    paths = {"dataset_dir": "unused", "output_dir": "unused"}
-
-    def make_network() -> torch.nn.Module:
-        parser = open_bundle(find_template(), ["inference"], settings, paths).parser
-        network: torch.nn.Module = parser.get_parsed_content("network_def")
-        return network
-
-    return probe(make_network, str((settings or {}).get("accelerator", "auto")))
 
 
 def plan(

@@ -447,6 +447,7 @@ def monai_bundle(monkeypatch):
     return run
 
 
+@pytest.mark.slow  # the README's own commands run training, evaluation and inference by MONAI too
 def test_monais_command_does_the_same_as_ours(bordered, tmp_path, monai_bundle):
     """Train, evaluate and predict by `python -m monai.bundle run`, to the bit."""
     train_small(bordered, tmp_path / "ours", seed=2)

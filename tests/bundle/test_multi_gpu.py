@@ -32,6 +32,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
+pytestmark = pytest.mark.slow  # two launchers with a process each; test_devices_command trains in two processes as well
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """(folder of all bundles, what each machine has told)"""

@@ -25,6 +25,7 @@ BUNDLE = {
     "bundle/LICENSE",
     "bundle/configs/evaluate.yaml",
     "bundle/configs/inference.yaml",
+    "bundle/configs/multi_gpu_train.yaml",
     "bundle/configs/plan.yaml",
     "bundle/configs/logging.conf",
     "bundle/configs/metadata.json",

@@ -41,7 +41,7 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
         SettingError: axes that are unknown or do not fit, or a format whose extra is not installed.
     """
     path = Path(path)
-    if names_frames(path):
+    if find_zarr(path) is None and names_frames(path):
         return FramesStack(path, axes)
     kind = name_format(path)
     if kind is None:
