@@ -111,17 +111,17 @@ def open_plain(bundle: Path, images: Path, folder: Path) -> Iterator[Any]:
 
 
 def compare(bundle: Path, images: Path, folder: Path) -> dict[str, Seconds]:
-    """Seconds for all images by the plain loop, on one worker and on two, rounds in turns."""
-    found: dict[str, Seconds] = {"plain": [], "one": [], "two": []}
-    with (
-        open_plain(bundle, images, folder) as plain,
-        open_workers(bundle, 1, folder, images) as (one, _),
-        open_workers(bundle, 2, folder, images) as (two, _),
-    ):
-        for _ in range(ROUNDS):
-            found["plain"].append(plain())
-            found["one"].append(one(images))
-            found["two"].append(two(images))
+    """Seconds for all images by the plain loop and on one worker, then on one and on two, rounds in turns."""
+    found: dict[str, Seconds] = {"plain": [], "one": [], "beside": [], "two": []}
+    with open_workers(bundle, 1, folder, images) as (one, _):
+        with open_plain(bundle, images, folder) as plain:
+            for _ in range(ROUNDS):
+                found["plain"].append(plain())
+                found["one"].append(one(images))
+        with open_workers(bundle, 2, folder, images) as (two, _):  # later: idle ones would share the core of the others
+            for _ in range(ROUNDS):
+                found["beside"].append(one(images))
+                found["two"].append(two(images))
     return found
 
 
@@ -147,10 +147,9 @@ def _do_nothing(number: int) -> int:
 
 def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: float) -> str:
     """The tables, the line through the sizes, and what ten million images need by them."""
-    pairs = list(zip(times["plain"], times["one"], times["two"], strict=True))
     speed = {name: IMAGES / statistics.median(seconds) for name, seconds in times.items()}
-    gain = statistics.median(one / two for _, one, two in pairs)
-    overhead = statistics.median(one / plain - 1 for plain, one, _ in pairs)
+    gain = statistics.median(one / two for one, two in zip(times["beside"], times["two"], strict=True))
+    overhead = statistics.median(one / plain - 1 for plain, one in zip(times["plain"], times["one"], strict=True))
     pixels, seconds = np.array(sizes).T
     slope, offset = np.polyfit(pixels, seconds, 1, w=1 / seconds)
     cores = TARGET / speed["one"] / 3600
