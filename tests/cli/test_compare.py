@@ -109,6 +109,7 @@ class TestSides:
         assert (tmp_path / "c.csv").read_text().startswith("run,id,")
 
 
+@pytest.mark.slow  # test_comparison asks a server as well
 def test_on_a_server(server, tmp_path):
     uri, _ = server
     client = open_store(uri)

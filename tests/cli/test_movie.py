@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -226,7 +227,9 @@ def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
     movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(movie), "--output", str(out), *QUIET]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # what runs in the background has it ignored, and so would its children
+    heeds = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     while not (out.is_dir() and os.listdir(out)):  # frames are being written
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -240,6 +243,7 @@ def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
         assert "Traceback" not in err
 
 
+@pytest.mark.slow  # the README's own commands predict by MONAI too
 def test_by_monai_alone(bundle, frames, tmp_path):
     """Settings only, from inside the bundle."""
     settings = {"movie": "True", "interval_min": "15", "show_progress": "False", "accelerator": "cpu"}

@@ -89,7 +89,7 @@ class TestRefusals:
         assert outcome.code == 2
         assert "--name" in outcome.err
 
-    @pytest.mark.parametrize("command", ["register", "predict"])
+    @pytest.mark.parametrize("command", ["register", pytest.param("predict", marks=pytest.mark.slow)])
     def test_a_server_that_is_not_there_is_given_up_in_seconds(self, world, command, tmp_path):
         words = {"register": ["first", "--name", "cells"], "predict": ["models:/cells/1", "images", "-o", "masks"]}[command]
         code = "import sys; from livecell_monai import cli; sys.argv[0] = 'livecell'; cli.main()"

@@ -115,6 +115,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
     assert inodes(output) == after
 
 
+@pytest.mark.slow  # test_unfinished stops a run at each of its steps
 def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
     output = tmp_path / "masks"
     words = ["predict", str(trained[1]), str(many), "-o", str(output), *QUIET, "--set", "views=8"]

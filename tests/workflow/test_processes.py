@@ -21,6 +21,7 @@ def lose(seconds):
     time.sleep(seconds)
 
 
+@pytest.mark.slow  # test_devices_command has one process end the others
 def test_a_fault_of_one_ends_all_and_keeps_its_traceback():
     """What the user can mend is seen in the tests of the command."""
     start = time.monotonic()

@@ -70,7 +70,7 @@ class TestTrain:
         assert read_table(tmp_path / "model" / "docs" / "history.csv")[1]["val_iou"] is not None
         assert not torch.equal(last[name], best[name])
 
-    @pytest.mark.parametrize("augmentation", ["patches", "transforms"])
+    @pytest.mark.parametrize("augmentation", ["patches", pytest.param("transforms", marks=pytest.mark.slow)])
     def test_the_same_seed_gives_the_same_bits_and_another_gives_others(self, folder, tmp_path, augmentation):
         for name, seed in (("a", 5), ("b", 5), ("c", 6)):
             train_small(folder, tmp_path / name, seed=seed, augmentation=augmentation, dropout=0.3)
