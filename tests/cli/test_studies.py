@@ -45,6 +45,7 @@ def test_the_ensemble_predicts_as_any_bundle(done, tmp_path):
     assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
 
 
+@pytest.mark.slow  # the README's own commands draw one too
 def test_learning_curve(done, tmp_path):
     _, data, _ = done
     outcome = livecell("learning-curve", data, "-o", tmp_path / "curve", "--by", "images", "--draws", 1, *options())
