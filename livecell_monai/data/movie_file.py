@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
 
-from livecell_monai.data.writing import refusing_to_write, remove, temporary_path
+from livecell_monai.data.writing import refusing_to_write, remove, resolution_tags, temporary_path
 from livecell_monai.sample import Pixels
 
-_UM_PER_CM = 1e4
 _FLOATING_POINT = 3  # TIFF's predictor for floats: sorts their bytes so that they compress
 _LARGEST = 2**32 - 2**25  # bytes of pixels that a classic TIFF has room for beside its tags
 
@@ -74,7 +72,7 @@ class MovieFile:
                 metadata=None,
                 maxworkers=1,  # the network needs the cores
                 **notes,
-                **self._resolution(),
+                **resolution_tags(self.notes.pixel_size_um),  # for readers that know no OME-XML
             )
         self.count += 1
 
@@ -111,15 +109,3 @@ class MovieFile:
         frames = self.notes.frames
         xml.addimage(plane.dtype, (frames, *plane.shape), (frames, 1, 1, *plane.shape, 1), axes="TYX", **notes)
         return str(xml.tostring()).encode("utf-8")
-
-    def _resolution(self) -> dict[str, Any]:
-        """The size of a pixel for readers that know no OME-XML, in pixels per centimetre."""
-        if self.notes.pixel_size_um is None:
-            return {}
-        y, x = self.notes.pixel_size_um
-        return {"resolution": (_UM_PER_CM / x, _UM_PER_CM / y), "resolutionunit": "CENTIMETER"}
-
-
-def mask_pixels(mask: Pixels) -> Pixels:
-    """A mask (Y, X) bool as its file holds it, uint8 0 and 255."""
-    return mask.astype(np.uint8) * np.uint8(255)

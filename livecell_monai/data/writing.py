@@ -136,7 +136,7 @@ def write_mask(path: Path, mask: Pixels, pixel_size_um: tuple[float, float] | No
         DataError: the file cannot be written.
     """
     _require_plane_of(mask, np.bool_)
-    _write(path, mask.astype(np.uint8) * np.uint8(255), pixel_size_um)
+    _write(path, mask_pixels(mask), pixel_size_um)
 
 
 def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
@@ -199,6 +199,19 @@ def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float]
     _write(path, weights, pixel_size_um)
 
 
+def mask_pixels(mask: Pixels) -> Pixels:
+    """A mask (Y, X) bool as its file holds it, uint8 0 and 255."""
+    return mask.astype(np.uint8) * np.uint8(255)
+
+
+def resolution_tags(pixel_size_um: tuple[float, float] | None) -> dict[str, Any]:
+    """The size (Y, X) of a pixel as tifffile takes it, in pixels per centimetre; nothing where it is unknown."""
+    if pixel_size_um is None:
+        return {}
+    y, x = pixel_size_um
+    return {"resolution": (_UM_PER_CM / x, _UM_PER_CM / y), "resolutionunit": "CENTIMETER"}
+
+
 def _require_plane_of(pixels: Pixels, dtype: DTypeLike) -> None:
     """Refuse what a cast would change in silence (ids above 65535, fractions); the caller's fault, hence ValueError."""
     if pixels.ndim != 2 or pixels.dtype != dtype:
@@ -207,10 +220,6 @@ def _require_plane_of(pixels: Pixels, dtype: DTypeLike) -> None:
 
 def _write(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
     """Write one plane (Y, X) as deflated TIFF, the pixel size as resolution in pixels per centimetre."""
-    resolution = {}
-    if pixel_size_um is not None:
-        y, x = pixel_size_um
-        resolution = {"resolution": (_UM_PER_CM / x, _UM_PER_CM / y), "resolutionunit": "CENTIMETER"}
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
@@ -219,5 +228,5 @@ def _write(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None
             compression="zlib",
             predictor=_FLOATING_POINT if pixels.dtype.kind == "f" else None,
             metadata=None,  # the tags tell all; and a name in .ome.tif does not make an OME-TIFF of it
-            **resolution,
+            **resolution_tags(pixel_size_um),
         )

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from livecell_monai.data.formats import read_image
-from livecell_monai.data.movie_file import MovieFile, MovieNotes, mask_pixels
+from livecell_monai.data.movie_file import MovieFile, MovieNotes
 from livecell_monai.data.stacks import open_stack, parse_address
-from livecell_monai.data.writing import write_table
+from livecell_monai.data.writing import mask_pixels, write_table
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import Pixels
 

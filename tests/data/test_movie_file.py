@@ -8,8 +8,9 @@ import pytest
 import tifffile
 
 from livecell_monai.data import movie_file
-from livecell_monai.data.movie_file import MovieFile, MovieNotes, mask_pixels
+from livecell_monai.data.movie_file import MovieFile, MovieNotes
 from livecell_monai.data.stacks import open_stack
+from livecell_monai.data.writing import mask_pixels
 from livecell_monai.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 2, (5, 20, 30)).astype(bool)

@@ -8,10 +8,8 @@ import numpy as np
 import tifffile
 
 from livecell_monai.data.mosaics.chunks import CHUNK
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import atomic_path, resolution_tags
 from livecell_monai.sample import Pixels
-
-_UM_PER_CM = 1e4
 
 
 def write_bigtiff(path: Path, levels: Sequence[Any], pixel_size_um: tuple[float, float] | None) -> None:
@@ -26,20 +24,16 @@ def write_bigtiff(path: Path, levels: Sequence[Any], pixel_size_um: tuple[float,
         DataError: the file cannot be written.
     """
     metadata: dict[str, Any] = {"axes": "YX"}
-    resolutions: list[dict[str, Any]] = [{} for _ in levels]
     if pixel_size_um is not None:
         y, x = pixel_size_um
         metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
-        resolutions = [
-            {"resolution": (_UM_PER_CM / x / 2**number, _UM_PER_CM / y / 2**number), "resolutionunit": "CENTIMETER"}
-            for number in range(len(levels))
-        ]
     shared: dict[str, Any] = {"tile": (CHUNK, CHUNK), "photometric": "minisblack", "dtype": np.uint8}
     shared |= {"compression": "zlib", "compressionargs": {"level": 1}}  # of masks, higher levels are slower and no smaller
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
-        for number, (level, resolution) in enumerate(zip(levels, resolutions, strict=True)):
+        for number, level in enumerate(levels):
+            size = None if pixel_size_um is None else (pixel_size_um[0] * 2**number, pixel_size_um[1] * 2**number)
             where = {"subfiletype": 1} if number else {"subifds": len(levels) - 1, "metadata": metadata}
-            tif.write(_tiles(level), shape=level.shape, **shared, **resolution, **where)
+            tif.write(_tiles(level), shape=level.shape, **shared, **resolution_tags(size), **where)
 
 
 def _tiles(level: Any) -> Iterator[Pixels]:
