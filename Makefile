@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-real lint benchmark clean
+.PHONY: help install demo test test-slow test-real lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(READY)  ## harm on purpose, and what was lost by it, into docs/reliability.md; at most 20 minutes
+	$(BIN)/python benchmarks/reliability.py --write
 
 benchmark: $(READY)  ## what docs/benchmarks.md comes from; hours, with the data in the folder that LIVECELL_DATA names
 	$(BIN)/python benchmarks/startup.py
