@@ -5,6 +5,7 @@ a name that someone trusts.
 """
 
 import csv
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -63,10 +64,18 @@ def refusing_to_write(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = " ".join(str(error.strerror or error).split())
         raise DataError(
-            f"{path}: cannot be written ({reason}); make room, or choose a folder that exists and may be written to"
+            f"{path}: cannot be written ({tell_reason(error)}); make room, or choose a folder that exists and may be "
+            "written to"
         ) from error
+
+
+def tell_reason(error: OSError) -> str:
+    """What the system says, on one line."""
+    if isinstance(error, shutil.Error):  # of a folder: a list of what went wrong, file by file
+        return " ".join(str(error.args[0][0][-1]).split())
+    # numpy gives the number of bytes alone that were taken
+    return " ".join((error.strerror or f"no more room, {error}").split())
 
 
 def remove(temporary: Path) -> None:

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from livecell_monai import __version__
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import atomic_path, make_folder
 
 CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
@@ -37,15 +37,18 @@ def write_bundle(
         card: the model card, Markdown.
         multiple: what Y and X of the network's input must be multiples of.
         plan: file of the plan that some settings come from; None where there was none.
+
+    Raises:
+        DataError: a file cannot be written.
     """
     for name in ("configs", "docs", "models"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / name)
     for name in CONFIGS:
         _write_resolved(template / "configs" / name, folder / "configs" / name, settings)
     if plan is not None:
-        shutil.copyfile(plan, folder / "configs" / "plan.yaml")
+        _copy(plan, folder / "configs" / "plan.yaml")
     for name in ("configs/logging.conf", "LICENSE"):
-        shutil.copyfile(template / name, folder / name)
+        _copy(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
     versions = package_versions()
     metadata["required_packages_version"] = versions
@@ -64,6 +67,11 @@ def package_versions() -> dict[str, str]:
     """Installed versions of what a bundle's results hang on, by package name."""
     names = ("monai", "torch", "pytorch-ignite", "numpy", "scipy", "tifffile", "nibabel", "pillow", "mlflow")
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _on_one_line(values: list[Any]) -> CommentedSeq:
