@@ -145,7 +145,7 @@ def write_mask(path: Path, mask: Pixels, pixel_size_um: tuple[float, float] | No
         DataError: the file cannot be written.
     """
     _require_plane_of(mask, np.bool_)
-    _write(path, mask_pixels(mask), pixel_size_um)
+    write_plane(path, mask_pixels(mask), pixel_size_um)
 
 
 def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
@@ -160,7 +160,7 @@ def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[floa
         DataError: the file cannot be written.
     """
     _require_plane_of(probability, np.float32)
-    _write(path, probability, pixel_size_um)
+    write_plane(path, probability, pixel_size_um)
 
 
 def write_label(path: Path, ids: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -175,7 +175,7 @@ def write_label(path: Path, ids: Pixels, pixel_size_um: tuple[float, float] | No
         DataError: the file cannot be written.
     """
     _require_plane_of(ids, np.uint16)
-    _write(path, ids, pixel_size_um)
+    write_plane(path, ids, pixel_size_um)
 
 
 def write_image(path: Path, image: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -190,7 +190,7 @@ def write_image(path: Path, image: Pixels, pixel_size_um: tuple[float, float] | 
         DataError: the file cannot be written.
     """
     _require_plane_of(image, np.uint16)
-    _write(path, image, pixel_size_um)
+    write_plane(path, image, pixel_size_um)
 
 
 def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -205,7 +205,7 @@ def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float]
         DataError: the file cannot be written.
     """
     _require_plane_of(weights, np.float32)
-    _write(path, weights, pixel_size_um)
+    write_plane(path, weights, pixel_size_um)
 
 
 def mask_pixels(mask: Pixels) -> Pixels:
@@ -227,8 +227,19 @@ def _require_plane_of(pixels: Pixels, dtype: DTypeLike) -> None:
         raise ValueError(f"must be (Y, X) {np.dtype(dtype)}, got {pixels.shape} {pixels.dtype}")
 
 
-def _write(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
-    """Write one plane (Y, X) as deflated TIFF, the pixel size as resolution in pixels per centimetre."""
+def write_plane(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
+    """Write one plane of any type as deflated TIFF, the pixel size as resolution in pixels per centimetre.
+
+    Never plainly: numpy, which then writes, does not see that the last bytes were refused.
+
+    Args:
+        path: ends in .tif.
+        pixels: (Y, X).
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,

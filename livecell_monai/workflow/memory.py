@@ -1,7 +1,6 @@
 """Out of memory: what is let go of, what is asked for next, and which image is given up."""
 
 import ctypes
-import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ def halve_window(window: tuple[int, int], multiple: int) -> tuple[int, int] | No
 
 def release_memory(device: torch.device) -> None:
     """Give back what was freed and is kept for the next tensors: it lies in pieces of the wrong size."""
-    gc.collect()  # an error that was caught may be part of a cycle, and holds the maps of every layer
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

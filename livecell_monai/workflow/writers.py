@@ -91,6 +91,8 @@ class _TableWriter:
         make_folder(self.folder)
 
     def _write_batch(self, engine: Engine) -> None:
+        if not engine.state.output:  # of an image that was passed over
+            return
         self.make_room()
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
             now = time.monotonic()
