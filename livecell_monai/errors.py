@@ -57,12 +57,16 @@ def find_user_error(error: BaseException) -> LiveCellError | None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception, or one behind it, says that there is no memory left, of the processor or of a GPU."""
-    return any(
-        isinstance(one, MemoryError)
-        or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
-        or (isinstance(one, RuntimeError) and _MEMORY_WORDS.search(str(one)) is not None)
-        for one in _list_chain(error)
-    )
+    return _find_out_of_memory(error) is not None
+
+
+def _find_out_of_memory(error: BaseException) -> BaseException | None:
+    for one in _list_chain(error):
+        is_system = isinstance(one, OSError) and one.errno == errno.ENOMEM
+        is_library = isinstance(one, RuntimeError) and _MEMORY_WORDS.search(str(one)) is not None
+        if isinstance(one, MemoryError) or is_system or is_library:
+            return one
+    return None
 
 
 def _tell_shortage(error: BaseException) -> LiveCellError | None:
@@ -73,9 +77,9 @@ def _tell_shortage(error: BaseException) -> LiveCellError | None:
             name = (isinstance(one, OSError) and one.filename) or "a file"
             reason = (isinstance(one, OSError) and one.strerror) or _shorten(one)
             return DataError(f"{name}: cannot be written ({reason}); make room, then call again")
-    if is_out_of_memory(error):
+    if (one := _find_out_of_memory(error)) is not None:
         return SettingError(
-            f"the work must fit into memory, it does not ({_shorten(error)}); close other programs, or do less at once "
+            f"the work must fit into memory, it does not ({_shorten(one)}); close other programs, or do less at once "
             "(settings window_memory, window_batch, batch_size)"
         )
     return None

@@ -1,4 +1,4 @@
-"""Disks that fill up at a byte of choice: by a limit on the size of files, or a small disk of its own where one may be made."""
+"""Disks that fill up at a byte of choice: small ones where the system lets one be made, or a limit on the size of files."""
 
 import contextlib
 import csv

@@ -100,11 +100,15 @@ def _write_crop(folder: Path, seed: int) -> None:
 
 def _write_fold(folder: Path, seed: int) -> None:
     samples = [Sample(f"{seed}-{index}", Path(f"/{index}.tif"), Path(f"/{index}_label.tif")) for index in range(60)]
-    write_fold(folder / "fold.json", Fold("fold_1", samples[1:], samples[:1]))
+    write_fold(folder / "fold.json", Fold("fold_1", tuple(samples[1:]), tuple(samples[:1])))
 
 
 def _write_plan(folder: Path, seed: int) -> None:
     write_plan(folder / "plan.yaml", {f"setting_{index}": Choice(index + seed, "a reason") for index in range(200)}, "head")
+
+
+def _write_sample_set(folder: Path, seed: int) -> None:
+    write_sample_set(folder / f"set-{seed}", train=1, test=1, shape=(64, 64), seed=seed)
 
 
 def _write_weights(folder: Path, seed: int) -> None:
@@ -143,5 +147,5 @@ WRITERS: dict[str, Write] = {
     "plan": _write_plan,
     "weights": _write_weights,
     "bundle": _write_bundle,
-    "sample set": lambda folder, seed: write_sample_set(folder / f"set-{seed}", train=1, test=1, shape=(64, 64), seed=seed),
+    "sample set": _write_sample_set,
 }  #: by what a reader of the table would call it

@@ -1,5 +1,6 @@
 """From a training run to a complete bundle: configs with the resolved settings, metadata with scores and hashes."""
 
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -89,5 +90,7 @@ def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> 
     for name, value in settings.items():
         if name in config and config[name] != value:
             config[name] = _on_one_line(value) if isinstance(value, list) else value
-    with atomic_path(target) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        yaml.dump(config, stream)
+    resolved = io.StringIO()  # straight onto a full disk ruamel prints words of its own
+    yaml.dump(config, resolved)
+    with atomic_path(target) as temporary:
+        temporary.write_text(resolved.getvalue(), encoding="utf-8")
