@@ -77,9 +77,9 @@ def _tell_shortage(error: BaseException) -> LiveCellError | None:
             name = (isinstance(one, OSError) and one.filename) or "a file"
             reason = (isinstance(one, OSError) and one.strerror) or _shorten(one)
             return DataError(f"{name}: cannot be written ({reason}); make room, then call again")
-    if (one := _find_out_of_memory(error)) is not None:
+    if (short := _find_out_of_memory(error)) is not None:
         return SettingError(
-            f"the work must fit into memory, it does not ({_shorten(one)}); close other programs, or do less at once "
+            f"the work must fit into memory, it does not ({_shorten(short)}); close other programs, or do less at once "
             "(settings window_memory, window_batch, batch_size)"
         )
     return None

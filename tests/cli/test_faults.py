@@ -10,9 +10,10 @@ import pytest
 import tifffile
 import torch
 from commands import livecell, refused, small
+from worlds import picture_of, some_cells
 
 from livecell_monai.data.formats import read_plane
-from livecell_monai.data.stacks.tiff_stack import TiffStack
+from livecell_monai.data.stacks import tiff_stack
 from livecell_monai.workflow.inferers import PatchInferer
 
 QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu-fp32")
@@ -90,14 +91,14 @@ class TestOutOfMemory:
         assert not (tmp_path / "out").exists()
 
     def test_an_image_that_cannot_even_be_read(self, trained, images, tmp_path, monkeypatch):
-        read = TiffStack._read_rows
+        convert = tiff_stack.stored_to_grey
 
-        def greedy(self, *args):
-            if self.shape == (200, 240):
+        def greedy(pixels, *args):
+            if pixels.shape == (200, 240):
                 raise MemoryError("Unable to allocate 8.00 GiB for an array")
-            return read(self, *args)
+            return convert(pixels, *args)
 
-        monkeypatch.setattr(TiffStack, "_read_rows", greedy)
+        monkeypatch.setattr(tiff_stack, "stored_to_grey", greedy)
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 3
         assert "b.tif: must fit into memory to be read, it does not" in outcome.err
@@ -110,7 +111,8 @@ class TestOutOfMemory:
 
     def test_a_mosaic_keeps_its_windows_and_looks_at_parts_of_them(self, trained, images, tmp_path, cramp):
         large = tmp_path / "large.tif"
-        tifffile.imwrite(large, np.tile(tifffile.imread(images / "a.tif"), (10, 9)), tile=(256, 256), metadata=None)
+        picture = np.kron(picture_of(some_cells((300, 250))), np.ones((4, 4), np.uint16))
+        tifffile.imwrite(large, picture, tile=(256, 256), metadata=None)
         mosaic = ("--set", "mosaic_from=1")
         assert livecell("predict", trained[1], large, "-o", tmp_path / "plain", *WIDE, *mosaic).code == 0
         cramp(128 * 128)
@@ -136,8 +138,8 @@ COMMANDS = {
     "predict": lambda data, bundle, out: ("predict", bundle, data / "test/images", "-o", out / "masks", *WIDE, "--overlay"),
     "evaluate": lambda data, bundle, out: ("evaluate", bundle, data, "-o", out / "scores", *WIDE),
     "report": lambda data, bundle, out: ("report", bundle, "--data", data, "-o", out / "page.html"),
-    "crossval": lambda data, bundle, out: ("crossval", data, "-o", out / "folds", *small(epochs=1)),
-    "sweep": lambda data, bundle, out: ("sweep", data, "-o", out / "sweep", "--trials", 2, *small(epochs=1)),
+    "crossval": lambda data, bundle, out: ("crossval", data, "-o", out / "folds", *small(epochs=1, keep="last")),
+    "sweep": lambda data, bundle, out: ("sweep", data, "-o", out / "sweep", "--trials", 2, *small(epochs=1, keep="last")),
 }
 
 
