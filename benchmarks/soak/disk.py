@@ -81,7 +81,7 @@ def find_torn(folder: Path) -> list[str]:
 def _is_whole(path: Path) -> bool:
     try:
         if path.suffix == ".tif":
-            tifffile.imread(path)
+            return _is_whole_tiff(path)
         elif path.suffix == ".png":
             with Image.open(path) as picture:
                 picture.load()
@@ -96,3 +96,13 @@ def _is_whole(path: Path) -> bool:
     except Exception:  # whatever a reader says of half a file
         return False
     return path.stat().st_size > 0 or path.name.startswith(".")
+
+
+def _is_whole_tiff(path: Path) -> bool:
+    """Whether a file has all that its pages point at; tifffile by itself reads on over what is missing."""
+    size = path.stat().st_size
+    with tifffile.TiffFile(path) as tif:
+        ends = [
+            offset + count for page in tif.pages for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+        return bool(ends) and max(ends) <= size and tif.asarray().size > 0

@@ -144,7 +144,7 @@ COMMANDS = {
 
 
 class TestInterrupted:
-    @pytest.mark.parametrize("name", COMMANDS)
+    @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sweep")) for name in COMMANDS])
     def test_ends_at_once_and_leaves_nothing_half_written(self, trained, tmp_path, monkeypatch, name):
         """The key is pressed while the network looks at its second image, or batch."""
         monkeypatch.chdir(tmp_path)

@@ -219,14 +219,13 @@ class TestADiskThatFillsUp:
         found = predict(tmp_path / "model", [folder / "test" / "images"], tmp_path / "masks", {"show_progress": False})
         assert len(found.rows) == 2
 
-    @pytest.mark.parametrize("keep", ["last", "best"])
-    def test_at_the_configs_leaves_the_weights(self, notebook, folder, tmp_path, monkeypatch, keep):
+    def test_at_the_configs_leaves_the_weights(self, notebook, folder, tmp_path, monkeypatch):
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(export.shutil, "copyfile", fail)
         with pytest.raises(RuntimeError) as caught:
-            train_small(folder, tmp_path / "model", keep=keep)
+            train_small(folder, tmp_path / "model", keep="last")
         assert "cannot be written (No space left on device)" in str(find_user_error(caught.value))
         state = torch.load(tmp_path / "model" / "models" / "model.pt", weights_only=True)
         assert state
