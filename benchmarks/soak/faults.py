@@ -33,9 +33,9 @@ def run(seconds: float, seed: int) -> list[Tried]:
         studio = build_studio(Path(root))
         where = "a full disk" if disk else "a limit on the size of files (no small disk can be made here)"
         kinds: list[tuple[str, float, Iterator[Try]]] = [
-            (f"{where} at a random byte of one of {len(WRITERS)} writers", 0.3, _writers(Path(root), disk)),
-            (f"{where} under one of {len(COMMANDS)} commands", 0.5, _commands(studio, disk)),
-            ("out of memory in predict, at a random limit", 0.6, repeat(partial(predict_cramped, studio))),
+            (f"{where} at a random byte of one of {len(WRITERS)} writers", 0.2, _writers(Path(root), disk)),
+            (f"{where} under one of {len(COMMANDS)} commands", 0.35, _commands(studio, disk)),
+            ("out of memory in predict, at a random limit", 0.5, repeat(partial(predict_cramped, studio))),
             ("Ctrl-C at a random moment of a command", 1.0, repeat(partial(interrupt, studio))),
         ]
         return [_repeat(what, until, share, tries, rng) for what, share, tries in kinds]

@@ -1,6 +1,7 @@
 """How a batch or an image goes through the network: under autocast, in channels_last, in windows."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,6 +68,8 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
     Attributes:
         window: (Y, X) of the largest window, as it was asked for.
         most: (Y, X) of the largest one that is tried, after what the memory has refused.
+        said: what the user was told last: (Y, X) of the window, and how many of them at once.
+        alone: held by the one thread that slides windows over an image, or asks for less.
 
     Raises:
         SettingError: where the window, the number of views or the overlap cannot be.
@@ -92,6 +95,8 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         self.window: tuple[int, int] = (int(largest[0]), int(largest[1]))
         # replicated edges: reflection, as in training, fails on images smaller than half a window
         self.most = self.window
+        self.said: tuple[tuple[int, int], int] | None = None
+        self.alone = threading.Lock()
         self.sw_batch_size: int
         super().__init__(self.window, batch, 0.0, mode="gaussian", padding_mode="replicate")
         self.multiple = multiple
@@ -108,26 +113,36 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         plain = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         begun = self.most, self.sw_batch_size
         while True:
+            tried = self.most, self.sw_batch_size
             try:
-                logits = self._slide(plain, network, *args, **kwargs)
+                logits = self._slide(plain, tried[0], network, *args, **kwargs)
                 break
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
             # out here the error is gone, and with it what its frames held: the maps of every layer
             release_memory(plain.device)
-            if not self._ask_for_less(plain.shape):
-                tried, (self.most, self.sw_batch_size) = self.most, begun
-                raise TooLargeError(
-                    f"{name_of(inputs)}: {plain.shape[-2]} x {plain.shape[-1]} pixels must fit into memory by windows of "
-                    f"{tried[0]} x {tried[1]}, they do not; {MORE_MEMORY}"
-                )
-        if begun != (self.most, self.sw_batch_size):
+            with self.alone:
+                # another thread may have asked for less by now
+                if tried == (self.most, self.sw_batch_size) and not self._ask_for_less(plain.shape):
+                    self.most, self.sw_batch_size = begun
+                    raise TooLargeError(
+                        f"{name_of(inputs)}: {plain.shape[-2]} x {plain.shape[-1]} pixels must fit into memory by windows "
+                        f"of {tried[0][0]} x {tried[0][1]}, they do not; {MORE_MEMORY}"
+                    )
+        if begun != tried:
+            self._tell(*begun, *tried)
+        return logits
+
+    def _tell(self, window: tuple[int, int], at_once: int, smaller: tuple[int, int], fewer: int) -> None:
+        """Say once what has worked."""
+        with self.alone:
+            is_said, self.said = self.said == (smaller, fewer), (smaller, fewer)
+        if not is_said:
             LOGGER.warning(
                 "out of memory by windows of %d x %d, %d at once: going on by %d x %d, %d at once",
-                *(*begun[0], begun[1], *self.most, self.sw_batch_size),
+                *(*window, at_once, *smaller, fewer),
             )
-        return logits
 
     def _ask_for_less(self, shape: Sequence[int]) -> bool:
         """Half as many windows of an image (B, 1, Y, X) at once, or windows of half the area; False where there are none."""
@@ -141,9 +156,11 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
             self.most = smaller
         return smaller is not None
 
-    def _slide(self, plain: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def _slide(
+        self, plain: torch.Tensor, most: tuple[int, int], network: Forward, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
         height, width = plain.shape[-2:]
-        axes = plan_windows((height, width), self.most, self.shared, self.multiple)
+        axes = plan_windows((height, width), most, self.shared, self.multiple)
 
         def part(window: torch.Tensor) -> torch.Tensor:
             return self.look(window, network, *args, **kwargs)
@@ -153,10 +170,11 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
             padded = functional.pad(plain, padding, mode="replicate")
             parts = [part(some) for some in torch.split(padded, self.sw_batch_size)]
             return (parts[0] if len(parts) == 1 else torch.cat(parts))[..., :height, :width]
-        self.roi_size = [axis.size for axis in axes]
-        # a hair less, or rounding the distance between windows down would make one more of them
-        self.overlap = tuple(max(0.0, axis.size - axis.interval - 0.01) / axis.size for axis in axes)
-        logits: torch.Tensor = super().__call__(plain, part)
+        with self.alone:  # what MONAI takes from the object is of this image
+            self.roi_size = [axis.size for axis in axes]
+            # a hair less, or rounding the distance between windows down would make one more of them
+            self.overlap = tuple(max(0.0, axis.size - axis.interval - 0.01) / axis.size for axis in axes)
+            logits: torch.Tensor = super().__call__(plain, part)
         return logits
 
     def plan(self, shape: tuple[int, int]) -> tuple[AxisWindows, AxisWindows]:

@@ -2,6 +2,7 @@
 
 import logging
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
@@ -334,7 +335,7 @@ class Cramped(nn.Module):
 
 
 class TestOutOfMemory:
-    @pytest.mark.parametrize("shortage", [torch.OutOfMemoryError("Tried to allocate 2 GiB"), MemoryError()], ids=repr)
+    @pytest.mark.parametrize("shortage", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=repr)
     def test_the_logits_are_those_of_the_windows_that_fit(self, shortage):
         network, image = UNet([4, 8]).eval(), torch.rand(1, 1, 300, 420)
         cramped, inferer = Cramped(network, 128 * 128, shortage), WindowInferer(FP32, [256, 256], 4, batch=1)
@@ -397,3 +398,19 @@ class TestOutOfMemory:
         with pytest.raises(RuntimeError, match="mat1 and mat2"):
             WindowInferer(FP32, [64, 64], 8)(torch.rand(1, 1, 64, 64), cramped)
         assert len(cramped.refused) == 1
+
+    def test_threads_that_meet_a_shortage_do_not_mix_their_windows(self, local):
+        """A mosaic's windows may be looked at by several threads at once."""
+        inferer, cramped = WindowInferer(FP32, [256, 256], 8, batch=1), Cramped(local, 64 * 64)
+        cramped.held, images = None, [torch.rand(1, 1, 256, 256) for _ in range(8)]
+
+        def look(image):
+            with torch.no_grad():
+                return inferer(image, lambda part: cramped(part) if part.numel() <= cramped.most else refuse())
+
+        def refuse():
+            raise MemoryError
+
+        with ThreadPoolExecutor(max_workers=4) as threads:
+            for image, found in zip(images, threads.map(look, images), strict=True):
+                torch.testing.assert_close(found, local(image), atol=1e-5, rtol=1e-5)
