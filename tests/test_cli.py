@@ -376,7 +376,7 @@ class TestUnreadableImages:
         assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
         named, count = outcome.err.splitlines()
         assert named.startswith(f"error: {path}: ")
-        assert count == "1 of 3 images could not be read"
+        assert count == "1 of 3 images have no mask"
         assert {file.name for file in (tmp_path / "masks").iterdir()} == {"test_00.tif", "test_02.tif", "summary.csv"}
 
     def test_where_none_can_be_read_nothing_is_claimed(self, journey, tmp_path):
@@ -384,7 +384,7 @@ class TestUnreadableImages:
         (folder / "test/images/test_00.tif").write_bytes(b"no image")
         outcome = self.predict(journey, folder / "test/images", tmp_path / "masks")
         assert (outcome.code, outcome.out) == (3, "")
-        assert outcome.err.splitlines()[-1] == "1 of 1 images could not be read"
+        assert outcome.err.splitlines()[-1] == "1 of 1 images have no mask"
         assert not (tmp_path / "masks").exists()
 
 

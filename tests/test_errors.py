@@ -1,10 +1,13 @@
 """The one line that is meant for the user is found, however deep a library has wrapped it."""
 
+import errno
+import shutil
+import sqlite3
 from itertools import pairwise
 
 import pytest
 
-from livecell_monai.errors import BundleError, DataError, LiveCellError, SettingError, find_user_error
+from livecell_monai.errors import BundleError, DataError, LiveCellError, SettingError, find_user_error, is_out_of_memory
 
 
 def chain(*errors: BaseException) -> BaseException:
@@ -39,3 +42,62 @@ def test_an_error_that_only_happened_before_is_none() -> None:
 
 def test_the_tree_is_the_one_drawn() -> None:
     assert {kind.__name__ for kind in LiveCellError.__subclasses__()} == {"DataError", "SettingError", "BundleError"}
+
+
+FULL = [
+    (
+        OSError(errno.ENOSPC, "No space left on device", "out/a.tif"),
+        "out/a.tif: cannot be written (No space left on device)",
+    ),
+    (OSError(errno.EDQUOT, "Disk quota exceeded"), "a file: cannot be written (Disk quota exceeded)"),
+    (OSError(errno.EFBIG, "File too large"), "a file: cannot be written (File too large)"),
+    (sqlite3.OperationalError("database or disk is full"), "a file: cannot be written (database or disk is full)"),
+    (shutil.Error([("a", "b", "[Errno 28] No space left on device")]), "No space left on device"),
+    (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "No usable temporary directory found"),
+]
+
+
+@pytest.mark.parametrize(("full", "words"), FULL, ids=[type(error).__name__ + words[-20:] for error, words in FULL])
+@pytest.mark.parametrize("where", ["itself", "cause", "context"])
+def test_a_full_disk_is_the_users_to_mend_whoever_tells_of_it(full: Exception, words: str, where: str) -> None:
+    error = (
+        full if where == "itself" else RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+    )
+    if where == "cause":
+        error.__cause__ = full
+    elif where == "context":  # met while the library cleaned up
+        error.__context__ = full
+    found = find_user_error(error)
+    assert isinstance(found, DataError)
+    assert words in str(found)
+    assert "make room" in str(found)
+    assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), RuntimeError("a fault"), OSError("odd")], ids=repr)
+def test_other_faults_of_files_and_libraries_stay_ours(error: Exception) -> None:
+    assert find_user_error(error) is None
+    assert not is_out_of_memory(error)
+
+
+SHORTAGES = [
+    MemoryError("Unable to allocate 8.00 GiB for an array"),
+    MemoryError("std::bad_alloc"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.1 GB)"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("not enough memory: you tried to allocate 8589934592 bytes."),
+    RuntimeError("could not create a memory object"),
+]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=str)
+def test_a_full_memory_is_one_line_too(error: Exception) -> None:
+    wrapped = chain(RuntimeError("applying transform"), error)
+    assert is_out_of_memory(wrapped)
+    found = find_user_error(wrapped)
+    assert isinstance(found, SettingError)
+    assert "must fit into memory" in str(found)
+    assert "window_memory" in str(found)

@@ -10,7 +10,7 @@ import typer
 from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, app, read_settings
 from livecell_monai.cli.tables import show_summary
 
-PARTLY = 3  # exit code where some images could not be read
+PARTLY = 3  # exit code where some images have no mask
 
 
 @app.command()
@@ -89,9 +89,9 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    An image that cannot be read does not stop the others; the exit code is then 3. Images above 64 megapixels
-    (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid. Of a movie: a stack
-    of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays of three frames.
+    An image that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3. Images
+    above 64 megapixels (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid.
+    Of a movie: a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays of three frames.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
@@ -109,5 +109,5 @@ def predict(
         print(f"error: {message}", file=sys.stderr)
     if result.failures:
         total = len(result.rows) + len(result.failures)
-        print(f"{len(result.failures)} of {total} images could not be read", file=sys.stderr)
+        print(f"{len(result.failures)} of {total} images have no mask", file=sys.stderr)
         raise typer.Exit(PARTLY)

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from livecell_monai.data.formats import read_border, read_image, read_label
-from livecell_monai.data.writing import atomic_path, make_folder
+from livecell_monai.data.writing import make_folder, write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region, Sample
 
@@ -61,6 +60,5 @@ def _draw_region(label: Pixels, share: float, rng: np.random.Generator) -> Regio
 def _write_part(folder: Path, name: str, pixels: Pixels) -> Path:
     make_folder(folder)
     path = folder / f"{name}.tif"
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, pixels)
+    write_plane(path, pixels)
     return path

@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import DataError, SettingError, is_out_of_memory
+
+#: what helps an image that does not fit into memory
+MORE_MEMORY = "close other programs, or have it read part by part, which TIFF and OME-Zarr can be, by a lower mosaic_from"
 
 #: One unit of length in µm, by the names that OME-XML, ImageJ and NIfTI give it, in lower case; µ has two code points.
 UNITS_UM = {
@@ -68,6 +71,8 @@ def reading(path: object, kind: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, DataError | SettingError) and not heard:
             raise
+        if is_out_of_memory(error):
+            raise DataError(f"{path}: must fit into memory to be read, it does not; {MORE_MEMORY}") from error
         # what was logged came first: a stack of no axes may be no more than the sequel of a broken tag
         words = " ".join((heard[0] if heard else str(error)).split())[:200] or type(error).__name__
         raise DataError(

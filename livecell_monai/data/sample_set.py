@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.synthetic import Field, draw_field
-from livecell_monai.data.writing import make_folder, write_border, write_image, write_label
+from livecell_monai.data.writing import make_folder, refusing_to_write, write_border, write_image, write_label
 from livecell_monai.errors import DataError, SettingError
 
 PIXEL_SIZE_UM = (0.65, 0.65)  #: (Y, X) pixel size that the files state, that of a 10x objective on a 6.5 µm camera
@@ -49,11 +49,18 @@ def write_sample_set(
         draft = Path(workshop)
         _write_parts(draft, train, test, shape, seed)
         _refuse_occupied(folder)  # again: drawing takes long enough for someone else to have written there
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         # An empty folder may be a mount point, which only a move, not a rename of the whole, can fill. Train is last:
         # without it nobody takes the set for complete.
-        for part in sorted(draft.iterdir()):
-            shutil.move(part, folder / part.name)
+        parts = sorted(draft.iterdir())
+        try:
+            with refusing_to_write(folder):
+                for part in parts:
+                    shutil.move(part, folder / part.name)
+        except BaseException:
+            for part in parts:  # a move to another disk is a copy, which that may have no room for
+                shutil.rmtree(folder / part.name, ignore_errors=True)
+            raise
     return folder
 
 
@@ -92,5 +99,4 @@ def _write_field(part: Path, name: str, field: Field) -> None:
 
 def _place(part: Path, sort: str, name: str) -> Path:
     """The path of one file, whose folder is made."""
-    (part / sort).mkdir(parents=True, exist_ok=True)
-    return part / sort / f"{name}.tif"
+    return make_folder(part / sort) / f"{name}.tif"

@@ -5,6 +5,7 @@ a name that someone trusts.
 """
 
 import csv
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -63,10 +64,18 @@ def refusing_to_write(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = " ".join(str(error.strerror or error).split())
         raise DataError(
-            f"{path}: cannot be written ({reason}); make room, or choose a folder that exists and may be written to"
+            f"{path}: cannot be written ({tell_reason(error)}); make room, or choose a folder that exists and may be "
+            "written to"
         ) from error
+
+
+def tell_reason(error: OSError) -> str:
+    """What the system says, on one line."""
+    if isinstance(error, shutil.Error):  # of a folder: a list of what went wrong, file by file
+        return " ".join(str(error.args[0][0][-1]).split())
+    # numpy gives the number of bytes alone that were taken
+    return " ".join((error.strerror or f"no more room, {error}").split())
 
 
 def remove(temporary: Path) -> None:
@@ -136,7 +145,7 @@ def write_mask(path: Path, mask: Pixels, pixel_size_um: tuple[float, float] | No
         DataError: the file cannot be written.
     """
     _require_plane_of(mask, np.bool_)
-    _write(path, mask_pixels(mask), pixel_size_um)
+    write_plane(path, mask_pixels(mask), pixel_size_um)
 
 
 def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
@@ -151,7 +160,7 @@ def write_probability(path: Path, probability: Pixels, pixel_size_um: tuple[floa
         DataError: the file cannot be written.
     """
     _require_plane_of(probability, np.float32)
-    _write(path, probability, pixel_size_um)
+    write_plane(path, probability, pixel_size_um)
 
 
 def write_label(path: Path, ids: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -166,7 +175,7 @@ def write_label(path: Path, ids: Pixels, pixel_size_um: tuple[float, float] | No
         DataError: the file cannot be written.
     """
     _require_plane_of(ids, np.uint16)
-    _write(path, ids, pixel_size_um)
+    write_plane(path, ids, pixel_size_um)
 
 
 def write_image(path: Path, image: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -181,7 +190,7 @@ def write_image(path: Path, image: Pixels, pixel_size_um: tuple[float, float] | 
         DataError: the file cannot be written.
     """
     _require_plane_of(image, np.uint16)
-    _write(path, image, pixel_size_um)
+    write_plane(path, image, pixel_size_um)
 
 
 def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
@@ -196,7 +205,7 @@ def write_border(path: Path, weights: Pixels, pixel_size_um: tuple[float, float]
         DataError: the file cannot be written.
     """
     _require_plane_of(weights, np.float32)
-    _write(path, weights, pixel_size_um)
+    write_plane(path, weights, pixel_size_um)
 
 
 def mask_pixels(mask: Pixels) -> Pixels:
@@ -218,8 +227,19 @@ def _require_plane_of(pixels: Pixels, dtype: DTypeLike) -> None:
         raise ValueError(f"must be (Y, X) {np.dtype(dtype)}, got {pixels.shape} {pixels.dtype}")
 
 
-def _write(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None) -> None:
-    """Write one plane (Y, X) as deflated TIFF, the pixel size as resolution in pixels per centimetre."""
+def write_plane(path: Path, pixels: Pixels, pixel_size_um: tuple[float, float] | None = None) -> None:
+    """Write one plane of any type as deflated TIFF, the pixel size as resolution in pixels per centimetre.
+
+    Never plainly: numpy, which then writes, does not see that the last bytes were refused.
+
+    Args:
+        path: ends in .tif.
+        pixels: (Y, X).
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,

@@ -12,8 +12,8 @@ from filelock import FileLock
 
 from livecell_monai.data.folder import list_samples, name_data
 from livecell_monai.data.identity import digest_of, hash_file, hash_samples
-from livecell_monai.data.writing import write_table
-from livecell_monai.errors import SettingError
+from livecell_monai.data.writing import refusing_to_write, write_table
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.search_space import check_space
 from livecell_monai.experiments.study import (
     FINISHED,
@@ -138,9 +138,15 @@ def _keep_best(root: Path, bundle: str) -> Path | None:
     """A copy of the best trial's bundle under a name that stays; none where another machine has it."""
     host, _, path = bundle.partition(":")
     target, partial = root / BEST, root / f"{BEST}.partial"
-    shutil.rmtree(target, ignore_errors=True)
     if host != platform.node() or not Path(path).is_dir():
+        shutil.rmtree(target, ignore_errors=True)
         return None
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(path, partial)
+    try:
+        with refusing_to_write(target):
+            shutil.copytree(path, partial)
+    except DataError:
+        shutil.rmtree(partial, ignore_errors=True)  # the best so far stays
+        raise
+    shutil.rmtree(target, ignore_errors=True)
     return partial.rename(target)

@@ -9,6 +9,7 @@ from livecell_monai.workflow.datasets import ReadableDataset, build_validation_d
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
 from livecell_monai.workflow.judging import Judge
 from livecell_monai.workflow.loader import PatchLoader
+from livecell_monai.workflow.memory import PassingOver
 from livecell_monai.workflow.mosaics import MosaicPredictor
 from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 from livecell_monai.workflow.progress import ProgressBar
@@ -24,6 +25,7 @@ __all__ = [
     "Budget",
     "Judge",
     "MosaicPredictor",
+    "PassingOver",
     "PatchInferer",
     "PatchLoader",
     "PredictionWriter",

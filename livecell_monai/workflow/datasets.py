@@ -11,9 +11,10 @@ from monai.data import CacheDataset, Dataset, MetaTensor
 from torch.utils.data import IterableDataset
 
 from livecell_monai.data.items import Item, to_items
+from livecell_monai.data.planes import MORE_MEMORY
 from livecell_monai.data.split import Split
 from livecell_monai.data.stacks import parse_address
-from livecell_monai.errors import find_user_error
+from livecell_monai.errors import DataError, TooLargeError, find_user_error, is_out_of_memory
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 Transform = Callable[[Item], Any]
@@ -49,9 +50,16 @@ class ReadableDataset(IterableDataset[Any]):
                 if failure is None:
                     raise
                 address = parse_address(item[IMAGE])
-                self.failures[Path(item[IMAGE]) if address is None else address.path] = str(failure)
+                path = Path(item[IMAGE]) if address is None else address.path
+                if is_out_of_memory(error) and not isinstance(failure, DataError):
+                    failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MORE_MEMORY}")
+                self.pass_over(path, str(failure))
                 ended = item[NAME]
-                logging.getLogger(__name__).info("passed over: %s", failure)  # all that monai.bundle run shows of it
+
+    def pass_over(self, path: Path, failure: str) -> None:
+        """Note why an image has no mask."""
+        self.failures[path] = failure
+        logging.getLogger(__name__).info("passed over: %s", failure)  # all that monai.bundle run shows of it
 
 
 def build_validation_dataset(

@@ -1,5 +1,6 @@
 """From a training run to a complete bundle: configs with the resolved settings, metadata with scores and hashes."""
 
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from livecell_monai import __version__
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import atomic_path, make_folder
 
 CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
 WEIGHTS = "model.pt"
@@ -37,15 +38,18 @@ def write_bundle(
         card: the model card, Markdown.
         multiple: what Y and X of the network's input must be multiples of.
         plan: file of the plan that some settings come from; None where there was none.
+
+    Raises:
+        DataError: a file cannot be written.
     """
     for name in ("configs", "docs", "models"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / name)
     for name in CONFIGS:
         _write_resolved(template / "configs" / name, folder / "configs" / name, settings)
     if plan is not None:
-        shutil.copyfile(plan, folder / "configs" / "plan.yaml")
+        _copy(plan, folder / "configs" / "plan.yaml")
     for name in ("configs/logging.conf", "LICENSE"):
-        shutil.copyfile(template / name, folder / name)
+        _copy(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
     versions = package_versions()
     metadata["required_packages_version"] = versions
@@ -66,6 +70,11 @@ def package_versions() -> dict[str, str]:
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}
 
 
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def _on_one_line(values: list[Any]) -> CommentedSeq:
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
@@ -81,5 +90,7 @@ def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> 
     for name, value in settings.items():
         if name in config and config[name] != value:
             config[name] = _on_one_line(value) if isinstance(value, list) else value
-    with atomic_path(target) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        yaml.dump(config, stream)
+    resolved = io.StringIO()  # straight onto a full disk ruamel prints words of its own
+    yaml.dump(config, resolved)
+    with atomic_path(target) as temporary:
+        temporary.write_text(resolved.getvalue(), encoding="utf-8")

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from livecell_monai.data.identity import hash_file
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import BundleError
 from livecell_monai.network import join_weights
 from livecell_monai.workflow.export import WEIGHTS, write_bundle
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
-from livecell_monai.workflow.weights import load_weights
+from livecell_monai.workflow.weights import load_weights, save_weights
 
 
 def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any], card: str) -> None:
@@ -39,10 +39,9 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
             )
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    weights = partial / "models" / WEIGHTS
-    weights.parent.mkdir(parents=True)
+    weights = make_folder(partial / "models") / WEIGHTS
     states = [torch.load(bundle / "models" / WEIGHTS, map_location="cpu", weights_only=True) for bundle in bundles]
-    torch.save(join_weights(states), weights)
+    save_weights(join_weights(states), weights)
     configs = [bundles[0] / "configs" / name for name in ("inference.yaml", "train.yaml")]
     settings = {**read_settings(configs), "members": len(bundles)}
     training = {

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai import __version__
@@ -18,7 +17,8 @@ from livecell_monai.data.folder import name_data
 from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
 from livecell_monai.data.items import to_items
 from livecell_monai.data.split import Split
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.data.writing import make_folder
+from livecell_monai.errors import DataError
 from livecell_monai.network import UNet
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Sample
@@ -28,7 +28,7 @@ from livecell_monai.workflow.history import History, OnEpoch
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.split_words import SPLITS
-from livecell_monai.workflow.weights import load_weights
+from livecell_monai.workflow.weights import load_weights, save_weights
 
 UNSEEN = 6  # test images that are predicted for the figures
 UNSEEN_IN_HASTE = 2  # and where there are less than MINUTES for the whole run
@@ -126,8 +126,7 @@ class TrainingSession:
             history.attach(self.trainer)
             self.trainer.run()
             if self.settings["keep"] == "last":
-                with atomic_path(self.folder / "models" / WEIGHTS) as temporary:
-                    torch.save(self.network.state_dict(), temporary)
+                save_weights(self.network.state_dict(), self.folder / "models" / WEIGHTS)
             training = self._facts(history, hashes, time.monotonic() - started)
             load_weights(self.network, self.folder / "models" / WEIGHTS)
             self._write(history, training)
@@ -164,10 +163,9 @@ class TrainingSession:
         }
 
     def _write(self, history: History, training: Mapping[str, Any]) -> None:
-        figures = self.folder / "docs"
-        figures.mkdir(parents=True, exist_ok=True)
-        history.write(figures / "history.csv")
-        self.illustrate(figures, **self._picture(history, training))
+        """The bundle first: a disk that has no room for its figures costs no more than those."""
+        docs = make_folder(self.folder / "docs")
+        history.write(docs / "history.csv")
         findings = [look_at(sample, "train") for sample in self._samples()]
         card = self.describe(**self._card(training, findings))
         write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple, self.plan)
@@ -175,6 +173,12 @@ class TrainingSession:
         parser = open_bundle(self.folder, ["inference"]).parser
         parser.parse(True)
         load_weights(parser.get_parsed_content("network_def"), self.folder / "models" / WEIGHTS)
+        try:
+            self.illustrate(docs, **self._picture(history, training))
+        except DataError as error:
+            raise DataError(
+                f"{error}; the bundle is whole but for its figures: livecell report {self.folder} --data DATA makes the page"
+            ) from error
 
     def _card(self, training: Mapping[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:
         hashes = training["files_sha256"]

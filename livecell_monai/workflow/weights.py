@@ -1,12 +1,31 @@
-"""Weights from disk into a network: refused where they are missing, torn or of another network."""
+"""Weights onto disk and from it into a network: refused where they are missing, torn or of another network."""
 
+import io
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from livecell_monai.data.writing import atomic_path
 from livecell_monai.errors import BundleError
+
+
+def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write a state dictionary as `load_weights` reads it.
+
+    Args:
+        state: tensors by name.
+        path: replaced where it exists.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    packed = io.BytesIO()  # torch's own writer tells of a full disk in words about its positions
+    torch.save(state, packed)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:

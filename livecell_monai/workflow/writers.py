@@ -91,8 +91,8 @@ class _TableWriter:
         make_folder(self.folder)
 
     def _write_batch(self, engine: Engine) -> None:
-        self.make_room()
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            self.make_room()  # in here: an image that was passed over asks for none
             now = time.monotonic()
             write, self.clock = self.take(item, output, now - self.clock), now
             self._await_row()

@@ -153,7 +153,7 @@ class TestBadInput:
         first, second = done.err.splitlines()
         assert first.startswith("error: ")
         assert "movie.ome.tif (T 2): cannot be read as TIFF" in first
-        assert second == "1 of 2 images could not be read"
+        assert second == "1 of 2 images have no mask"
         assert names(tmp_path / "out") == {"t8.tif", "summary.csv"}
 
     @pytest.mark.parametrize("header", [True, False])

@@ -77,7 +77,7 @@ def test_workers_of_this_machine(trained, many, tmp_path):
     told, named, count = outcome.err.splitlines()
     assert re.fullmatch(r"2 workers, 1 threads? each, dashboard http://127\.0\.0\.1:\d+/status", told)
     assert named.startswith(f"error: {bad}: ")
-    assert count == "1 of 25 images could not be read"
+    assert count == "1 of 25 images have no mask"
     again = livecell("predict", trained[1], many, "-o", tmp_path / "masks", "--workers", 2, *QUIET)
     refused(again, "a result must not be there yet, it is; name another folder or --overwrite")
 

@@ -1,5 +1,6 @@
 """What a training tells its tracker, and what it leaves when it does not come to its end."""
 
+import errno
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,13 +11,14 @@ from worlds import write_folder
 
 from livecell_monai import experiments
 from livecell_monai.data.identity import hash_file
-from livecell_monai.errors import find_user_error
+from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.metrics import score_mask
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.report import training as report
+from livecell_monai.workflow import export
 from livecell_monai.workflow.opening import find_template, open_bundle
 from livecell_monai.workflow.session import TrainingSession
-from livecell_monai.workflow.tasks import train
+from livecell_monai.workflow.tasks import predict, train
 
 
 class Notebook:
@@ -201,3 +203,30 @@ def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_comp
     with pytest.raises(RuntimeError) as failure:
         workflow.run()
     assert "the weights must fit the network of configs/inference.yaml" in str(find_user_error(failure.value))
+
+
+class TestADiskThatFillsUp:
+    def test_at_the_figures_leaves_the_bundle_whole(self, notebook, folder, tmp_path, monkeypatch):
+        def fail(path, facts):
+            raise DataError(f"{path}: cannot be written (No space left on device); make room")
+
+        monkeypatch.setattr(report, "write_page", fail)
+        with pytest.raises(RuntimeError) as caught:
+            train_small(folder, tmp_path / "model")
+        words = str(find_user_error(caught.value))
+        assert f"the bundle is whole but for its figures: livecell report {tmp_path / 'model'} --data DATA" in words
+        assert notebook.end == "DataError"
+        found = predict(tmp_path / "model", [folder / "test" / "images"], tmp_path / "masks", {"show_progress": False})
+        assert len(found.rows) == 2
+
+    def test_at_the_configs_leaves_the_weights(self, notebook, folder, tmp_path, monkeypatch):
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(export.shutil, "copyfile", fail)
+        with pytest.raises(RuntimeError) as caught:
+            train_small(folder, tmp_path / "model", keep="last")
+        assert "cannot be written (No space left on device)" in str(find_user_error(caught.value))
+        state = torch.load(tmp_path / "model" / "models" / "model.pt", weights_only=True)
+        assert state
+        assert not list((tmp_path / "model").rglob(".writing-*"))

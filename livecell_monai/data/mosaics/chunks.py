@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from livecell_monai.data.writing import tell_reason
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
@@ -91,7 +92,7 @@ def writing_chunks(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = " ".join(str(error.strerror or error).split())
         raise DataError(
-            f"{folder}: the mosaic cannot be written ({reason}); make room, then go on from what is written by --resume"
+            f"{folder}: the mosaic cannot be written ({tell_reason(error)}); make room, then go on from what is written by "
+            "--resume"
         ) from error

@@ -1,5 +1,6 @@
 """The hidden folder that a mosaic grows in, with a record of what it is, so that a killed run goes on and never mixes."""
 
+import io
 import json
 import shutil
 import uuid
@@ -44,7 +45,9 @@ class MosaicFolder:
         self.remove()
         with writing_chunks(self.path):
             self.path.mkdir(parents=True)
-            np.save(self.path / "thumbnail.npy", thumbnail, allow_pickle=False)
+            packed = io.BytesIO()  # onto disk numpy does not see that the last bytes were refused
+            np.save(packed, thumbnail, allow_pickle=False)
+            (self.path / "thumbnail.npy").write_bytes(packed.getbuffer())
             open_level(self.image, 0, shape)
             partial = self.record_file.with_suffix(".partial")
             partial.write_text(json.dumps(record, indent=1), encoding="utf-8")

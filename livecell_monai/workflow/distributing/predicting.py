@@ -148,7 +148,8 @@ class _Prediction:
         self.open[name] -= 1
         if self.open[name] > 0:
             return 0
-        self.writer.add(self.mosaics.finish(task.mosaic))
+        if not self.mosaics.missing(task.mosaic):  # or a band of it was too large for the memory of its worker
+            self.writer.add(self.mosaics.finish(task.mosaic))
         return 1
 
 

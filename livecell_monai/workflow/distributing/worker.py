@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from livecell_monai.data.items import Item
-from livecell_monai.errors import LiveCellError, find_user_error
+from livecell_monai.errors import LiveCellError, TooLargeError, find_user_error
+from livecell_monai.sample import IMAGE
 from livecell_monai.workflow.opening import open_bundle
 
 _ONE_AT_A_TIME = threading.Lock()  # a worker of several threads gives them all to one network
@@ -105,7 +106,10 @@ class PartOfRun:
 
     def predict_band(self, item: Item, top: int, bottom: int) -> Done:
         """Rows of a mosaic; its row of the table comes when all are there."""
-        self.mosaics.predict_band(item, top, bottom)
+        try:
+            self.mosaics.predict_band(item, top, bottom)
+        except TooLargeError as error:
+            return Done(failures={Path(item[IMAGE]): str(error)})
         return Done()
 
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from livecell_monai.data.mosaics import ChunkWriter, MosaicSource
+from livecell_monai.errors import TooLargeError
 from livecell_monai.sample import Pixels, Region
 from livecell_monai.transforms import GreyScale, PartialResize, PartialRestore
 from livecell_monai.workflow.inferers import WindowInferer
@@ -96,6 +97,7 @@ class BandPredictor:
 
         Raises:
             DataError: a part cannot be read or written.
+            TooLargeError: the smallest windows are too large for the memory.
         """
         blender, context = self.blend(top, bottom), Context(self.working[1])
         windows, size = list(blender.windows()), self.inferer.sw_batch_size
@@ -113,11 +115,23 @@ class BandPredictor:
                 seen = coming.result()
                 if index + 1 < len(batches):
                     coming = ahead.submit(self._read, batches[index + 1])
-                logits = self.inferer.look(seen.to(self.device), self.network).cpu()
+                logits = self._look(seen)
                 going.result()  # one batch of logits at most waits to be written
                 going = behind.submit(write, batch, logits)
                 advance(len(batch))
             going.result()
+
+    def _look(self, seen: torch.Tensor) -> torch.Tensor:
+        """Logits of some windows (B, 1, Y, X); where they are too large for the memory, of windows inside of them."""
+        try:
+            logits: torch.Tensor = self.inferer(seen.to(self.device), self.network)
+        except TooLargeError as error:
+            path = self.source.stack.path
+            raise TooLargeError(
+                f"{path}: the smallest windows of the network must fit into memory, they do not; close other programs, then "
+                "go on by --resume"
+            ) from error
+        return logits.cpu()
 
     def _read(self, windows: Sequence[tuple[int, int]]) -> torch.Tensor:
         """What the network sees of some windows, (B, 1, Y, X)."""

@@ -25,7 +25,7 @@ from livecell_monai.data.mosaics import (
     write_bigtiff,
     write_pyramid,
 )
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.sample import IMAGE, NAME
 from livecell_monai.transforms import NormaliseContrast
 from livecell_monai.transforms.intensity import sample_step
@@ -108,10 +108,15 @@ class MosaicPredictor:
             bands = self.begin(item)
             if bands is None:
                 continue
-            with counting(f"mosaic {item[NAME]}", "window", self.count_windows(item, bands), self.show_progress) as advance:
-                for top, bottom in bands:
-                    self.predict_band(item, top, bottom, advance)
-            self.writer.add(self.finish(item))
+            count = self.count_windows(item, bands)
+            try:
+                with counting(f"mosaic {item[NAME]}", "window", count, self.show_progress) as advance:
+                    for top, bottom in bands:
+                        self.predict_band(item, top, bottom, advance)
+            except TooLargeError as error:
+                self.failures[Path(item[IMAGE])] = str(error)
+            else:
+                self.writer.add(self.finish(item))
 
     def begin(self, item: Item) -> Bands | None:
         """Make a mosaic's hidden folder, or find it, and tell which rows [top, bottom) of the mask are missing.
@@ -153,7 +158,7 @@ class MosaicPredictor:
             advance: called with the number of windows that are done.
 
         Raises:
-            DataError: a part cannot be read or written.
+            DataError: a part cannot be read or written, or is too large for the memory.
         """
         folder = self._folder(item)
         with opened(item, self._rows_at_once(item)) as source, ChunkWriter(folder.array(), folder.done()) as writer:

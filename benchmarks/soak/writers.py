@@ -1,0 +1,151 @@
+"""Every kind of file that the tool writes, each by the function that writes it: from a folder and a seed, the same bytes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.data.cropping import crop_sample
+from livecell_monai.data.folds import Fold, write_fold
+from livecell_monai.data.mosaics import write_bigtiff
+from livecell_monai.data.movie_file import MovieFile, MovieNotes
+from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.data.writing import (
+    write_border,
+    write_image,
+    write_label,
+    write_mask,
+    write_probability,
+    write_table,
+)
+from livecell_monai.experiments.study_folder import write_record
+from livecell_monai.plan import Choice, write_plan
+from livecell_monai.report.confluency import write_confluency
+from livecell_monai.report.curves import write_curves
+from livecell_monai.report.gallery import write_gallery
+from livecell_monai.report.learning import write_learning_curve
+from livecell_monai.report.overlay import write_overlay
+from livecell_monai.sample import Sample
+
+Write = Callable[[Path, int], None]
+SHAPE = (96, 112)  # (Y, X) pixels
+FRAMES = 4
+
+
+def _noise(seed: int, dtype: type = np.uint16) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    if dtype is np.uint16:
+        return generator.integers(0, 2**16, SHAPE).astype(np.uint16)
+    return generator.random(SHAPE, np.float32)
+
+
+def _mask(seed: int) -> np.ndarray:
+    return _noise(seed) > 40_000
+
+
+def _write_movie(folder: Path, seed: int) -> None:
+    movie = MovieFile(folder / "movie.ome.tif", MovieNotes("movie", FRAMES, (0.5, 0.5), 15.0))
+    try:
+        for frame in range(FRAMES):
+            movie.append(_noise(seed + frame))
+        movie.close()
+    finally:
+        movie.discard()
+
+
+def _write_bigtiff(folder: Path, seed: int) -> None:
+    whole = np.tile(_mask(seed).astype(np.uint8) * np.uint8(255), (12, 10))
+    write_bigtiff(folder / "mosaic.ome.tif", [whole, whole[::2, ::2]], (0.5, 0.5))
+
+
+def _write_table(folder: Path, seed: int) -> None:
+    write_table(folder / "table.csv", [{"image": f"{row}", "iou": seed + row / 7} for row in range(400)])
+
+
+def _write_history(folder: Path, seed: int) -> None:
+    scores = ("train_loss", "val_loss", "train_iou", "val_iou", "train_accuracy", "val_accuracy")
+    rows = [{"epoch": epoch, **dict.fromkeys(scores, 1 / (epoch + seed))} for epoch in (1, 2, 3)]
+    write_curves(folder / "curves.png", rows)
+
+
+def _write_gallery(folder: Path, seed: int) -> None:
+    write_gallery(folder / "gallery.png", [("a", _noise(seed), _mask(seed), _mask(seed + 1))])
+
+
+def _write_confluency(folder: Path, seed: int) -> None:
+    rows = [{"frame": frame, "time_min": 15.0 * frame, "foreground_fraction": 1 / (2 + seed + frame)} for frame in range(9)]
+    write_confluency(folder / "confluency.png", "movie", rows)
+
+
+def _write_learning_curve(folder: Path, seed: int) -> None:
+    rows = [
+        {"training_images": count, "scored_images": 3, "iou": 0.5 + count / 20 / (1 + seed), "low_95": None, "high_95": None}
+        for count in (1, 2, 4)
+    ]
+    write_learning_curve(folder / "learning.png", rows)
+
+
+def _write_crop(folder: Path, seed: int) -> None:
+    """Crops of a sample that lies elsewhere, of a place that hangs on the seed."""
+    label = np.zeros(SHAPE, np.uint16)
+    label[20:70, 20:90] = 1
+    source = folder.with_name(f"{folder.name}-source")
+    if not source.exists():
+        source.mkdir()
+        write_image(source / "image.tif", _noise(3))
+        write_label(source / "label.tif", label)
+    sample = Sample("a", source / "image.tif", source / "label.tif")
+    crop_sample(sample, 0.5, folder, np.random.default_rng(seed))
+
+
+def _write_fold(folder: Path, seed: int) -> None:
+    samples = [Sample(f"{seed}-{index}", Path(f"/{index}.tif"), Path(f"/{index}_label.tif")) for index in range(60)]
+    write_fold(folder / "fold.json", Fold("fold_1", tuple(samples[1:]), tuple(samples[:1])))
+
+
+def _write_plan(folder: Path, seed: int) -> None:
+    write_plan(folder / "plan.yaml", {f"setting_{index}": Choice(index + seed, "a reason") for index in range(200)}, "head")
+
+
+def _write_sample_set(folder: Path, seed: int) -> None:
+    write_sample_set(folder / f"set-{seed}", train=1, test=1, shape=(64, 64), seed=seed)
+
+
+def _write_weights(folder: Path, seed: int) -> None:
+    import torch
+
+    from livecell_monai.workflow.weights import save_weights
+
+    state = {f"layer.{index}": torch.full((50, 50), float(seed + index)) for index in range(4)}
+    save_weights(state, folder / "model.pt")
+
+
+def _write_bundle(folder: Path, seed: int) -> None:
+    from livecell_monai.workflow.export import write_bundle
+    from livecell_monai.workflow.opening import find_template
+
+    write_bundle(find_template(), folder, {"seed": seed, "lr": 0.5}, {"seed": seed}, f"# card {seed}\n", 32)
+
+
+WRITERS: dict[str, Write] = {
+    "mask": lambda folder, seed: write_mask(folder / "mask.tif", _mask(seed), (0.5, 0.5)),
+    "probability": lambda folder, seed: write_probability(folder / "p.tif", _noise(seed, np.float32), None),
+    "label": lambda folder, seed: write_label(folder / "label.tif", _noise(seed)),
+    "image": lambda folder, seed: write_image(folder / "image.tif", _noise(seed)),
+    "border": lambda folder, seed: write_border(folder / "border.tif", _noise(seed, np.float32)),
+    "overlay": lambda folder, seed: write_overlay(folder / "overlay.png", _noise(seed), _mask(seed)),
+    "table": _write_table,
+    "record": lambda folder, seed: write_record(folder / "record.json", {str(key): key + seed for key in range(400)}),
+    "movie": _write_movie,
+    "mosaic": _write_bigtiff,
+    "confluency": _write_confluency,
+    "curves": _write_history,
+    "gallery": _write_gallery,
+    "learning curve": _write_learning_curve,
+    "crop": _write_crop,
+    "fold": _write_fold,
+    "plan": _write_plan,
+    "weights": _write_weights,
+    "bundle": _write_bundle,
+    "sample set": _write_sample_set,
+}  #: by what a reader of the table would call it
