@@ -12,9 +12,26 @@ from pathlib import Path
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
+# Each server would start four more processes for jobs that nobody gives it, each of which imports mlflow.
+os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
 import pytest
+import yaml
 from worlds import write_folder
+
+# Ahead of monai, whose loader is a child of this one. libyaml reads as PyYAML does, in an eighth of the time, and here the
+# bundle's files are read a thousand times; a Python that a test starts reads them without it.
+yaml.SafeLoader = yaml.CSafeLoader
+
+
+#: files of tests that take longest, the longest first: begun last, one of them would run on alone
+LONGEST = ("test_readme", "test_tutorial", "test_crossval", "test_cli", "test_tasks", "test_sweep")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first; two processes share the others out between them (`--no-loadscope-reorder`)."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture
@@ -35,6 +52,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from small_training import write_trained
 
     return write_trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
+    """Trainings leave no curves and no page, which take longer than a training of seconds; `trained` has them."""
+    from livecell_monai.report import training
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "write_figures", lambda *args, **facts: None)
+        yield
 
 
 @pytest.fixture(scope="session")
