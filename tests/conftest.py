@@ -3,6 +3,7 @@
 Pytest puts the folder of this file on the import path, so that any test may say `from worlds import write_folder`.
 """
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -14,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
 # Each server would start four more processes for jobs that nobody gives it, each of which imports mlflow.
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+
+# Dask's workers are forked as those of `fresh` are.
+os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 
 import pytest
 import yaml
@@ -61,6 +65,18 @@ def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "write_figures", lambda *args, **facts: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[None]:
+    """Processes that train together are forked from one that has imported what they need."""
+    from fresh import start_forked
+
+    # by its full name: the package has a function of this one
+    spawn = importlib.import_module("torch.multiprocessing.spawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spawn, "start_processes", start_forked)
         yield
 
 

@@ -17,17 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "monai.bundle.scripts",
-        "livecell_monai.workflow.tasks",
-        "livecell_monai.experiments.crossval",
-        "livecell_monai.experiments.sweep",
-        "livecell_monai.report.training",
-        "livecell_monai.transforms",
-    ]
+IMPORTED = (
+    "monai.bundle.scripts",
+    "livecell_monai.workflow.tasks",
+    "livecell_monai.workflow.distributing",
+    "livecell_monai.experiments.crossval",
+    "livecell_monai.experiments.sweep",
+    "livecell_monai.report.training",
+    "livecell_monai.transforms",
 )
 
 
@@ -63,6 +63,7 @@ def start_python(
     *words: object, cwd: Path | None = None, environment: Mapping[str, str] | None = None, paths: Sequence[Path] = ()
 ) -> Started:
     """`python -m MODULE ...` or `python -c CODE ...`, with these folders ahead on the import path."""
+    prepare_forks()
     place = Path(tempfile.mkdtemp(dir=_outputs()))
     for name in ("out", "err"):
         (place / name).touch()
@@ -76,6 +77,26 @@ def run_python(*words: object, **options: object) -> subprocess.CompletedProcess
     """The same to its end."""
     started = start_python(*words, **options)
     return subprocess.CompletedProcess(words, started.wait(), started.out, started.err)
+
+
+def prepare_forks() -> None:
+    """Say what is to be imported; of no effect once the first process has been forked."""
+    FORKS.set_forkserver_preload(list(IMPORTED))
+
+
+def start_forked(function: Any, arguments: tuple[Any, ...], count: int, *, join: bool) -> Any:
+    """`torch.multiprocessing.start_processes`, forked, in the environment of the caller."""
+    from torch.multiprocessing import start_processes
+
+    prepare_forks()
+    given = (dict(os.environ), function, *arguments)
+    return start_processes(_enter, given, count, join=join, start_method="forkserver")
+
+
+def _enter(rank: int, environment: dict[str, str], function: Any, *arguments: Any) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    function(rank, *arguments)
 
 
 @cache
