@@ -21,12 +21,23 @@ os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 from worlds import write_folder
 
 # Ahead of monai, whose loader is a child of this one. libyaml reads as PyYAML does, in an eighth of the time, and here the
 # bundle's files are read a thousand times; a Python that a test starts reads them without it.
 yaml.SafeLoader = yaml.CSafeLoader
 
+
+# `short` tries the same few examples each time, `long` others each time: pytest -m hypothesis --hypothesis-profile long
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+settings.register_profile(
+    "short", deadline=None, database=None, max_examples=20, derandomize=True, suppress_health_check=SLOW_TO_DRAW
+)
+settings.register_profile(
+    "long", deadline=None, database=None, max_examples=400, print_blob=True, suppress_health_check=SLOW_TO_DRAW
+)
+settings.load_profile("short")
 
 #: files of tests that take longest, the longest first: begun last, one of them would run on alone
 LONGEST = ("test_readme", "test_tutorial", "test_crossval", "test_cli", "test_tasks", "test_sweep")
