@@ -30,7 +30,7 @@ demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 m
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
 test: $(READY)  ## the test suite; at most 8 minutes on two cores
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -5,13 +5,13 @@ import io
 import json
 import re
 import shlex
-import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fresh import run_python
 from small_training import SMALL as SMALL_TRAINING
 
 from livecell_monai import cli
@@ -97,5 +97,5 @@ def run_monai(words: list[str], folder: Path) -> None:
     if words[3] == "run":
         settings = SMALL | SMALL_WINDOW | {"filters": "[4,8]"} if words[4] == "training" else SMALL_WINDOW
         given = [option for name, value in settings.items() for option in (f"--{name}", value)]
-    done = subprocess.run([sys.executable, *words[1:], *given], cwd=folder, capture_output=True, text=True)
+    done = run_python(*words[1:], *given, cwd=folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -3,6 +3,7 @@
 Pytest puts the folder of this file on the import path, so that any test may say `from worlds import write_folder`.
 """
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -12,9 +13,40 @@ from pathlib import Path
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
+# Each server would start four more processes for jobs that nobody gives it, each of which imports mlflow.
+os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+
+# Dask's workers are forked as those of `fresh` are.
+os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, settings
 from worlds import write_folder
+
+# Ahead of monai, whose loader is a child of this one. libyaml reads as PyYAML does, in an eighth of the time, and here the
+# bundle's files are read a thousand times; a Python that a test starts reads them without it.
+yaml.SafeLoader = yaml.CSafeLoader
+
+
+# `short` tries the same few examples each time, `long` others each time: pytest -m hypothesis --hypothesis-profile long
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+settings.register_profile(
+    "short", deadline=None, database=None, max_examples=20, derandomize=True, suppress_health_check=SLOW_TO_DRAW
+)
+settings.register_profile(
+    "long", deadline=None, database=None, max_examples=400, print_blob=True, suppress_health_check=SLOW_TO_DRAW
+)
+settings.load_profile("short")
+
+#: files of tests that take longest, the longest first: begun last, one of them would run on alone
+LONGEST = ("test_readme", "test_tutorial", "test_crossval", "test_cli", "test_tasks", "test_sweep")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first; two processes share the others out between them (`--no-loadscope-reorder`)."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture
@@ -35,6 +67,28 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from small_training import write_trained
 
     return write_trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
+    """Trainings leave no curves and no page, which take longer than a training of seconds; `trained` has them."""
+    from livecell_monai.report import training
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "write_figures", lambda *args, **facts: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[None]:
+    """Processes that train together are forked from one that has imported what they need."""
+    from fresh import start_forked
+
+    # by its full name: the package has a function of this one
+    spawn = importlib.import_module("torch.multiprocessing.spawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spawn, "start_processes", start_forked)
+        yield
 
 
 @pytest.fixture(scope="session")

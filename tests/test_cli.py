@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from commands import Outcome, livecell, refused, small
 from worlds import write_folder, write_sample
 
 from livecell_monai import __version__
+from livecell_monai.workflow import compiling
 
 JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
 COMMANDS = (*JOURNEY, "info", "plan", "crossval", "learning-curve")
@@ -54,6 +56,8 @@ def journey(tmp_path_factory):
         said["register"] = livecell("register", "model", "--name", "cells")
         said["sweep"] = livecell("sweep", "cells", "-o", "sweep", "--trials", 2, *small(keep="last", epochs=1))
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
+        patch.setattr(compiling, "BATCH", (2, 1, 16, 16))
+        patch.setattr(compiling, "probe", partial(compiling.probe, seconds=0.0))
         said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")
     return Journey(root, said)
 

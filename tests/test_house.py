@@ -1,12 +1,16 @@
 """The house keeps its promises: short files, short functions, no clutter."""
 
 import ast
+import importlib
+import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from livecell_monai import experiments
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "livecell_monai").rglob("*.py"))
@@ -49,6 +53,15 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, livecell_monai; print([m for m in ('torch', 'monai', 'numpy', 'mlflow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_mlflow_is_kept_from_telling_its_makers_what_it_is_used_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    importlib.reload(experiments)
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    importlib.reload(experiments)
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"  # who wants it may have it
 
 
 def test_only_one_place_reaches_for_the_bundle_by_its_own_path() -> None:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -84,6 +84,7 @@ class _TableWriter:
         raise NotImplementedError
 
     def _restart(self) -> None:
+        self.thread.submit(int).result()  # begins it: one that begins as Ctrl-C comes is known to no one, and never ends
         self.clock = time.monotonic()
 
     def make_room(self) -> None:
@@ -109,8 +110,8 @@ class _TableWriter:
 
     def _give_up(self, engine: Engine, error: BaseException) -> None:
         """What ends the run leaves nothing half-written; a handler of errors must raise them again."""
-        if self.writing is not None:
-            wait([self.writing])
+        self.thread.shutdown()
+        self.thread = ThreadPoolExecutor(max_workers=1)
         self.discard()
         raise error
 
@@ -140,10 +141,8 @@ class PredictionWriter(_TableWriter):
     ) -> None:
         super().__init__(output_dir, "summary.csv")
         self.run = UnfinishedRun(output_dir) if run is None else run
-        self.begun = False
         self.movies = MovieWriter(self.run.files, with_probability, draw, plot, interval_min)
-        self.with_probability = with_probability
-        self.draw = draw
+        self.begun, self.with_probability, self.draw = False, with_probability, draw
 
     def make_room(self) -> None:
         """Begin the run, where it is not under way."""

@@ -13,6 +13,8 @@ from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.workflow import tasks
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 # all of the usual training but the size: dropout, borders, every change of looks, the averaged weights, both losses
 SETTINGS = {"norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "track": True}
 

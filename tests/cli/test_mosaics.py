@@ -4,7 +4,6 @@ import csv
 import errno
 import os
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import tifffile
 import zarr
 from commands import livecell, refused
+from fresh import run_python
 from worlds import picture_of, some_cells
 
 from livecell_monai.data.formats import read_plane
@@ -156,7 +156,7 @@ def killed(trained, image, tmp_path):
     code += "    write(self, row, column, chunk)\n    if (row, column) == (1, 0): os.kill(os.getpid(), signal.SIGKILL)\n"
     code += "chunks.ChunkWriter._write = dying\ncli.main()\n"
     given = ["predict", str(trained[1]), str(image), "-o", str(tmp_path / "out"), *MOSAIC]
-    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True)
+    done = run_python("-c", code, *given)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return tmp_path / "out", given
 

@@ -5,16 +5,14 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from commands import livecell, refused
+from fresh import run_python, start_python
 from PIL import Image
 from stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff, write_zarr
 from worlds import picture_of, some_cells
@@ -226,21 +224,17 @@ def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
     (tmp_path / "in").mkdir()
     movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(movie), "--output", str(out), *QUIET]
-    # what runs in the background has it ignored, and so would its children
-    heeds = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
+    process = start_python("-m", "livecell_monai.cli", "predict", bundle, movie, "--output", out, *QUIET)
     while not (out.is_dir() and os.listdir(out)):  # frames are being written
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.err
         time.sleep(0.02)
-    process.send_signal(ending)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode != 0
+    process.send(ending)
+    assert process.wait(60) != 0
     left = names(out)
     assert all(name.startswith(".") for name in left)
     if ending == signal.SIGINT:
         assert left == set()
-        assert "Traceback" not in err
+        assert "Traceback" not in process.err
 
 
 @pytest.mark.slow  # the README's own commands predict by MONAI too
@@ -249,8 +243,8 @@ def test_by_monai_alone(bundle, frames, tmp_path):
     settings = {"movie": "True", "interval_min": "15", "show_progress": "False", "accelerator": "cpu"}
     paths = {"dataset_dir": str(frames), "output_dir": str(tmp_path / "out")}
     given = [word for name, value in {**settings, **paths}.items() for word in (f"--{name}", value)]
-    command = [sys.executable, "-m", "monai.bundle", "run", "inferring", "--config_file", "configs/inference.yaml", *given]
-    done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
+    command = ["-m", "monai.bundle", "run", "inferring", "--config_file", "configs/inference.yaml"]
+    done = run_python(*command, *given, cwd=bundle)
     assert done.returncode == 0, done.stderr[-2000:]
     assert names(tmp_path / "out") == {"frames.ome.tif", "frames_frames.csv", "frames_confluency.png", "summary.csv"}
     assert [float(row["time_min"]) for row in read_table(tmp_path / "out" / "frames_frames.csv")] == [0, 15, 30, 45, 60]

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 
 import pytest
 import tifffile
 from commands import livecell, refused
+from fresh import run_python
 from small_training import train_small
 
 from livecell_monai.experiments.store import find_experiment, open_store
@@ -94,13 +93,8 @@ class TestRefusals:
         words = {"register": ["first", "--name", "cells"], "predict": ["models:/cells/1", "images", "-o", "masks"]}[command]
         code = "import sys; from livecell_monai import cli; sys.argv[0] = 'livecell'; cli.main()"
         before, started = sorted(world[0].iterdir()), time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-c", code, command, *words],
-            env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
-            capture_output=True,
-            text=True,
-            cwd=world[0],
-        )
+        told = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+        done = run_python("-c", code, command, *words, cwd=world[0], environment=told)
         assert time.monotonic() - started < 60
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()

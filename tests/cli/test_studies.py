@@ -7,6 +7,8 @@ import pytest
 from commands import livecell, refused, small
 from worlds import write_folder
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 TINY = {"epochs": 1, "samples_per_epoch": 4, "track": False}
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from commands import livecell, refused
+from fresh import prepare_forks
 from worlds import write_folder
 
 QUIET = ("--set", "show_progress=false")
@@ -69,6 +70,7 @@ def when_begun(output, action):
 
 
 def test_workers_of_this_machine(trained, many, tmp_path):
+    prepare_forks()
     bad = tmp_path / "bad.tif"
     bad.write_bytes(b"no image")
     outcome = livecell("predict", trained[1], many, bad, "-o", tmp_path / "masks", "--workers", 2, *QUIET)

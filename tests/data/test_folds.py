@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import assume, given
 
 from livecell_monai.data.folder import list_samples
 from livecell_monai.data.folds import make_folds, refuse_twins, write_fold
@@ -82,6 +84,31 @@ class TestMakeFolds:
     def test_a_pattern_that_is_none_is_refused(self):
         with pytest.raises(SettingError, match="--group-pattern must be a regular expression, got '\\('"):
             make_folds(samples("a1", "b2"), pattern="(")
+
+
+@given(
+    groups=st.lists(st.sampled_from([None, "a", "b", "c", "d"]), min_size=2, max_size=14),
+    count=st.integers(0, 8),
+    by_pattern=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_every_image_is_held_out_once_and_no_group_stands_on_both_sides(groups, count, by_pattern, seed):
+    """Whatever the groups, the number of folds and the seed; a pattern takes the place of groups."""
+    names = [f"{group or number}_{number}" for number, group in enumerate(groups)]
+    given_groups = [] if by_pattern else groups
+    everything = samples(*names, groups=given_groups)
+    own = {name: name.split("_")[0] if by_pattern or group else name for name, group in zip(names, groups, strict=True)}
+    assume(len(set(own.values())) > 1)
+    assume(count == 0 or 2 <= count <= len(set(own.values())))
+    folds = make_folds(everything, count, r"^[^_]+" if by_pattern else None, seed)
+    assert len(folds) == (count or (len(set(own.values())) if len(names) < 7 else min(5, len(set(own.values())))))
+    assert sorted(sample.name for fold in folds for sample in fold.held) == sorted(names)
+    for fold in folds:
+        train, out = ({sample.name for sample in side} for side in (fold.train, fold.held))
+        assert train
+        assert out
+        assert train | out == set(names)
+        assert not {own[name] for name in train} & {own[name] for name in out}
 
 
 def test_a_fold_is_a_datalist_whose_held_out_images_validate_and_are_scored(tmp_path):

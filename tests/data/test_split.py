@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from worlds import some_cells
 
 from livecell_monai.data.folder import list_samples
@@ -49,28 +49,34 @@ def ten(place):
 
 
 class TestRegion:
-    @settings(deadline=None, max_examples=60, database=None)
     @given(
-        shape=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+        shapes=st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=3),
+        groups=st.lists(st.sampled_from([None, "a", "b"]), min_size=3, max_size=3),
+        mode=st.sampled_from(["auto", "region"]),
         fraction=st.floats(0.01, 0.5),
         guard=st.integers(0, 30),
         density=st.sampled_from([0.01, 0.2, 0.9]),
         seed=st.integers(0, 2**32),
     )
-    def test_the_sides_never_meet(self, place, shape, fraction, guard, density, seed):
-        label = (np.random.default_rng(seed).random(shape) < density).astype(np.uint8)
-        sample = sample_of(place, label, "random")
+    def test_the_sides_never_meet(self, place, shapes, groups, mode, fraction, guard, density, seed):
+        generator = np.random.default_rng(seed)
+        labels = {f"random_{i}": (generator.random(shape) < density).astype(np.uint8) for i, shape in enumerate(shapes)}
+        samples = [sample_of(place, *one, group=group) for group, *one in zip(groups, labels.values(), labels, strict=False)]
         try:
-            split = split_samples([sample], "region", fraction, guard)
+            split = split_samples(samples, mode, fraction, guard, seed)
         except DataError as error:
-            assert re.search(r"random\.tif: a strip of \d+% along one side must leave foreground and", str(error))  # noqa: PT017
+            assert re.search(r"random_\d\.tif: a strip of \d+% along one side must leave foreground and", str(error))  # noqa: PT017
             assume(False)
-        assert not share_pixels(split, shape)
-        assert not share_pixels(split, shape, margin=guard)
-        for side in (split.train[0].region, split.validation[0].region):
-            assert 0 <= side.top < side.bottom <= shape[0]
-            assert 0 <= side.left < side.right <= shape[1]
-            assert set(np.unique(side.crop(label))) == {0, 1}
+        assert split.mode == "region"
+        for train, held in zip(split.train, split.validation, strict=True):
+            assert train.name == held.name
+            label, own = labels[train.name], Split("region", (train,), (held,))
+            assert not share_pixels(own, label.shape)
+            assert not share_pixels(own, label.shape, margin=guard)
+            for side in (train.region, held.region):
+                assert 0 <= side.top < side.bottom <= label.shape[0]
+                assert 0 <= side.left < side.right <= label.shape[1]
+                assert set(np.unique(side.crop(label))) == {0, 1}
 
     def test_the_band_is_as_wide_as_said_and_no_wider(self, ten):
         split = split_samples(ten[:3], "region", guard=9)
@@ -114,7 +120,6 @@ class TestRegion:
 
 
 class TestImages:
-    @settings(deadline=None, max_examples=100, database=None)
     @given(
         groups=st.lists(st.sampled_from([None, "a", "b", "c", "d"]), min_size=2, max_size=20),
         fraction=st.floats(0.01, 0.5),

@@ -2,14 +2,14 @@
 
 import csv
 import json
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 
 import numpy as np
 import pytest
 import tifffile
+from fresh import start_python
 from small_training import QUIET, SMALL
 from worlds import write_folder
 
@@ -20,6 +20,8 @@ from livecell_monai.experiments.crossval import choose_epochs, cross_validate
 from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
 from livecell_monai.workflow.tasks import predict
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 TINY = {name: value for name, value in SMALL.items() if name != "keep"} | {"epochs": 1, "samples_per_epoch": 4}
 NAMES_OF = ["train_00", "train_01", "train_02"]
@@ -116,12 +118,11 @@ class TestGoingOn:
         settings = {**TINY, "track": True, "tracking_uri": uri}
         given = [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
         out = tmp_path / "out"
-        command = [sys.executable, "-m", "livecell_monai.cli", "crossval", str(folder), "--output", str(out), *given]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start_python("-m", "livecell_monai.cli", "crossval", folder, "--output", out, *given)
         until = time.monotonic() + 120
         while not (out / "fold_2.partial").is_dir() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
-        process.kill()
+        process.send(signal.SIGKILL)
         process.wait()
         assert (out / "fold_1").is_dir()
         assert not (out / "scores.csv").exists()

@@ -1,6 +1,5 @@
 """Where runs are kept: refused in one line and at once where it cannot be, made once where it is not there yet."""
 
-import multiprocessing
 import os
 import socket
 import sqlite3
@@ -9,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fresh import FORKS, prepare_forks
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
@@ -20,8 +20,6 @@ def uri_of(path: Path) -> str:
 
 def make_store_and_experiment(uri, barrier, answers):
     """What each of two processes does at the same moment."""
-    import mlflow  # noqa: F401  # its import takes long and unevenly: not part of the race
-
     barrier.wait(60)
     answers.put(find_experiment(open_store(uri), uri, "livecell"))
 
@@ -139,11 +137,11 @@ class TestDatabase:
         assert find_experiment(client, store, "livecell") == number
 
     def test_two_processes_may_make_it_at_once(self, tmp_path):
-        spawn = multiprocessing.get_context("spawn")
-        answers = spawn.Queue()
+        prepare_forks()
+        answers = FORKS.Queue()
         uri = uri_of(tmp_path / "mlflow.db")
-        barrier = spawn.Barrier(2)
-        both = [spawn.Process(target=make_store_and_experiment, args=(uri, barrier, answers)) for _ in range(2)]
+        barrier = FORKS.Barrier(2)
+        both = [FORKS.Process(target=make_store_and_experiment, args=(uri, barrier, answers)) for _ in range(2)]
         for process in both:
             process.start()
         for process in both:

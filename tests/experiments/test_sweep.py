@@ -2,17 +2,15 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import optuna
 import pytest
+from fresh import start_python
 from small_training import SMALL
 
 from livecell_monai.data.identity import hash_file
@@ -23,6 +21,8 @@ from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
 from livecell_monai.experiments.sweep import sweep
 from livecell_monai.experiments.trials import Question
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 TINY = {name: value for name, value in SMALL.items() if name not in ("keep", "batch_size")}
 TINY |= {"epochs": 1, "samples_per_epoch": 4, "filters": [4, 8]}
@@ -182,21 +182,18 @@ sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int
 def start(folder, tmp_path, store):
     """Starts a sweep of the folder in a process of its own."""
     started = []
-    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     ask(folder)  # writes the space
 
     def run(*counts):
         given = [folder, tmp_path / "out", store, *counts]
-        command = [sys.executable, "-W", "ignore", "-c", SCRIPT, *map(str, given)]
-        environment = {**os.environ, "PYTHONPATH": paths}
-        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=tmp_path))
+        started.append(start_python("-c", SCRIPT, *given, cwd=tmp_path, paths=[Path(__file__).parent]))
         return started[-1]
 
     yield run
     for process in started:
-        process.kill()
+        if process.poll() is None:
+            process.send(signal.SIGKILL)
         process.wait()
-        process.stderr.close()
 
 
 def trained(root):
@@ -215,9 +212,9 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store
     # in the middle of the second trial, or of a later one
     while not (len(trained(root)) >= 1 and list(root.glob("*.partial/models/model.pt"))):
         assert time.monotonic() < until
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.err
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send(signal.SIGKILL)
     process.wait()
     before, (killed,) = trained(root), [trial for trial in trials_of(root) if trial.state.name == "RUNNING"]
     assert len(before) < 4
@@ -239,7 +236,7 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store
 def test_two_processes_share_one_study(folder, tmp_path, store, start):
     processes = [start(5, 1), start(5, 1)]
     for process in processes:
-        assert process.wait(120) == 0, process.stderr.read()
+        assert process.wait() == 0, process.err
     finished = [trial for trial in trials_of(tmp_path / "out") if trial.state.name == "COMPLETE"]
     assert len(finished) == 5 == len({settings_of(trial) for trial in finished})
     assert set(trained(tmp_path / "out")) == {f"trial_{trial.number:04d}" for trial in finished}

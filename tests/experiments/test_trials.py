@@ -3,11 +3,14 @@
 import os
 
 import optuna
+import pytest
 from test_sweep import ask, runs_of, trained, trials_of
 
 from livecell_monai.experiments import trials as module
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.sweep import sweep
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_path, monkeypatch):

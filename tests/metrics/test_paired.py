@@ -1,7 +1,9 @@
 """The paired difference against cases done by hand, against SciPy's bootstrap, and by how often its interval is right."""
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from scipy import stats
 
 from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
@@ -22,6 +24,27 @@ def test_it_is_the_other_less_the_first():
     assert there.mean == pytest.approx(-back.mean)
     assert there.interval_95 == pytest.approx((-back.interval_95[1], -back.interval_95[0]))
     assert (there.better, there.worse) == (back.worse, back.better) == (3, 0)
+
+
+@given(
+    pairs=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12),
+    offset=st.floats(-0.5, 0.5),
+    seed=st.integers(0, 2**31),
+)
+def test_two_networks_that_trade_places_trade_signs(pairs, offset, seed):
+    """And a hard set of images, which takes the same from both, changes nothing."""
+    first, other = np.array(pairs).T
+    there, back, harder = (
+        measure_paired_difference(*scores, resamples=60, seed=seed)
+        for scores in ((first, other), (other, first), (first + offset, other + offset))
+    )
+    assert there.mean == pytest.approx(-back.mean, abs=1e-12)
+    assert (there.better, there.worse, there.equal) == (back.worse, back.better, back.equal)
+    assert there.better + there.worse + there.equal == len(pairs)
+    if there.interval_95 is not None:
+        assert there.interval_95 == pytest.approx((-back.interval_95[1], -back.interval_95[0]), abs=1e-12)
+        assert there.interval_95 == pytest.approx(harder.interval_95, abs=1e-9)
+    assert there.mean == pytest.approx(harder.mean, abs=1e-9)
 
 
 def test_the_same_network_twice_differs_in_nothing():

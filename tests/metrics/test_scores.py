@@ -1,11 +1,19 @@
 """Scores against scikit-learn, the rules for empty masks, and what a set of images says."""
 
+import statistics
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from monai.bundle import ConfigParser
+from skimage.metrics import contingency_table
 from sklearn import metrics
 
 from livecell_monai.metrics import Scores, measure_mean, score_mask, summarise_scores
 from livecell_monai.metrics.scores import NAMES, SURFACE
+from livecell_monai.workflow.opening import find_template
 
 SLOW_AND_SURE = {
     "iou": metrics.jaccard_score,
@@ -14,6 +22,7 @@ SLOW_AND_SURE = {
     "precision": metrics.precision_score,
     "recall": metrics.recall_score,
 }
+seeds = st.integers(0, 2**31)
 EMPTY = np.zeros((5, 7), bool)
 FULL = ~EMPTY
 HALF = np.arange(35).reshape(5, 7) < 15
@@ -25,14 +34,61 @@ def scores_of(*ious):
     return [Scores(tp=round(100 * iou), fp=0, fn=100 - round(100 * iou), tn=50) for iou in ious]
 
 
+#: two masks of one shape, empty and full ones among them
+pairs = st.tuples(st.integers(1, 20), st.integers(1, 20)).flatmap(
+    lambda shape: st.tuples(
+        *[
+            st.one_of(
+                st.sampled_from([np.zeros(shape, bool), np.ones(shape, bool)]),
+                st.tuples(st.floats(0, 1), st.integers(0, 2**31)).map(
+                    lambda drawn: np.random.default_rng(drawn[1]).random(shape) < drawn[0]
+                ),
+            )
+        ]
+        * 2
+    )
+)
+
+
+def slow_score(name, mask, truth):
+    """scikit-learn's, and the rule for empty masks, which it does not know: 1 for two, 0 for one."""
+    if name != "accuracy" and not (mask.any() and truth.any()):
+        return float(mask.any() == truth.any())
+    return SLOW_AND_SURE[name](truth.ravel(), mask.ravel())
+
+
+TRAINING = ConfigParser(ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")]))
+
+
+def bundled_iou():
+    """The metric that chooses the best epoch, as `train.yaml` has it."""
+    config = {"metric": TRAINING["validate#key_metric#val_iou#metric_fn"]}
+    return ConfigParser(config).get_parsed_content("metric")
+
+
 class TestOneMask:
-    @pytest.mark.parametrize("name", NAMES)
-    @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.02, 0.3), (0.9, 0.1), (0.99, 0.99)])
-    def test_against_scikit_learn(self, name, shares):
-        generator = np.random.default_rng(hash(shares) % 1000)
-        mask, truth = (generator.random((23, 31)) < share for share in shares)
-        expected = SLOW_AND_SURE[name](truth.ravel(), mask.ravel())
-        assert getattr(score_mask(mask, truth), name) == pytest.approx(expected, abs=1e-12)
+    @given(pair=pairs)
+    def test_against_scikit_learn_and_scikit_image(self, pair):
+        scores = score_mask(*pair)
+        for name in NAMES:
+            assert getattr(scores, name) == pytest.approx(slow_score(name, *pair), abs=1e-12), name
+        table = contingency_table(pair[1].astype(int), pair[0].astype(int)).toarray()
+        table = np.pad(table, [(0, 2 - edge) for edge in table.shape])  # without classes that no pixel has
+        assert [[scores.tn, scores.fp], [scores.fn, scores.tp]] == table.tolist()
+
+    @given(pair=pairs)
+    def test_monais_mean_iou_as_the_bundle_has_it(self, pair):
+        planes = [torch.from_numpy(plane.astype(np.float32))[None, None] for plane in pair]
+        metric = bundled_iou()
+        metric(y_pred=planes[0], y=planes[1])
+        assert float(metric.aggregate()) == pytest.approx(slow_score("iou", *pair), abs=1e-6)
+
+    @given(pair=pairs)
+    def test_masks_that_trade_places(self, pair):
+        there, back = score_mask(*pair), score_mask(*pair[::-1])
+        assert (there.iou, there.dice, there.accuracy) == (back.iou, back.dice, back.accuracy)
+        assert (there.precision, there.recall) == (back.recall, back.precision)
+        assert there.iou <= there.dice <= 1
 
     def test_counts(self):
         mask, truth = np.array([[1, 1, 1, 0, 0, 0]]), np.array([[1, 0, 0, 1, 1, 1]])
@@ -70,6 +126,34 @@ class TestOneMask:
 
 
 class TestSet:
+    @given(masks=st.lists(pairs, min_size=1, max_size=6), groups=st.lists(st.integers(0, 3), min_size=6), seed=seeds)
+    def test_against_the_slow_way(self, masks, groups, seed):
+        """Means, medians and worst by the standard library, the pooled IoU by all pixels in one row, intervals by hand."""
+        scores, groups = [score_mask(*pair) for pair in masks], groups[: len(masks)]
+        summary = summarise_scores(scores, resamples=50, seed=seed, groups=groups)
+        for name in NAMES:
+            values = [slow_score(name, *pair) for pair in masks]
+            part = summary[name]
+            assert part["mean"] == pytest.approx(statistics.fmean(values))
+            assert part["median"] == pytest.approx(statistics.median(values))
+            assert part["worst"] == pytest.approx(min(values))
+            assert (part["interval_95"] is None) is (len(set(groups)) < 3)
+            if part["interval_95"] is not None:
+                low, high = part["interval_95"]
+                assert min(values) - 1e-12 <= low <= high <= max(values) + 1e-12
+        rows = [np.concatenate([pair[side].ravel() for pair in masks]) for side in (0, 1)]
+        assert summary["pooled_iou"] == pytest.approx(slow_score("iou", *rows))
+
+    @given(values=st.lists(st.floats(0, 1), min_size=3, max_size=8), seed=seeds)
+    def test_an_interval_is_the_middle_of_what_resampling_gives(self, values, seed):
+        drawn = np.random.default_rng(seed).integers(len(values), size=(40, len(values))).tolist()
+        means = sorted(statistics.fmean(values[index] for index in indices) for indices in drawn)
+        # of 40 means the 2.5 and 97.5 percentiles lie at 0.975 and 38.025, counted from 0
+        expected = [means[0] + 0.975 * (means[1] - means[0]), means[38] + 0.025 * (means[39] - means[38])]
+        mean, interval = measure_mean(values, resamples=40, seed=seed)
+        assert mean == pytest.approx(statistics.fmean(values))
+        assert interval == pytest.approx(expected)
+
     def test_by_hand(self):
         summary = summarise_scores(scores_of(0.5, 0.9, 0.7, 0.8))
         assert summary["images"] == 4

@@ -1,7 +1,11 @@
 """The surface Dice: outlines by hand, the tolerance, and the rule for empty masks."""
 
+import math
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from scipy import ndimage
 from worlds import one_cell
 
@@ -30,6 +34,46 @@ def by_distance_maps(mask, truth, tolerance):
 def test_against_the_definition(tolerance, shift):
     moved = np.roll(CELL, shift, axis=(0, 1))
     assert measure_surface_dice(moved, CELL, tolerance) == pytest.approx(by_distance_maps(moved, CELL, tolerance))
+
+
+def by_pixel(mask, truth, tolerance):
+    """The definition without any library: every edge pixel against every other one."""
+    edges = []
+    for plane in (mask, truth):
+        inside = {(row, column) for row in range(plane.shape[0]) for column in range(plane.shape[1]) if plane[row, column]}
+        edges.append(
+            [(y, x) for y, x in inside if not {(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)} <= inside]  # 4 neighbours
+        )
+    if not (edges[0] and edges[1]):
+        return float(len(edges[0]) == len(edges[1]))
+    right = sum(
+        any(math.dist(pixel, other) <= tolerance for other in others)
+        for own, others in (edges, edges[::-1])
+        for pixel in own
+    )
+    return right / (len(edges[0]) + len(edges[1]))
+
+
+shapes = st.tuples(st.integers(1, 14), st.integers(1, 14))
+planes = shapes.flatmap(
+    lambda shape: st.tuples(
+        *[
+            st.tuples(st.sampled_from([0.0, 0.05, 0.3, 0.7, 1.0]), st.integers(0, 2**31)).map(
+                lambda drawn: np.random.default_rng(drawn[1]).random(shape) < drawn[0]
+            )
+        ]
+        * 2
+    )
+)
+
+
+@given(pair=planes, tolerance=st.sampled_from([0, 0.5, 1, 1.5, 2, 3.7]))
+def test_against_the_slow_way(pair, tolerance):
+    """Random masks, empty and full ones among them; it is the same for masks that trade places."""
+    found = measure_surface_dice(*pair, tolerance)
+    assert found == pytest.approx(by_pixel(*pair, tolerance))
+    assert measure_surface_dice(*pair[::-1], tolerance) == pytest.approx(found)
+    assert 0 <= found <= measure_surface_dice(*pair, tolerance + 1) <= 1
 
 
 def test_a_shift_within_the_tolerance_is_right_and_one_beyond_is_not():

@@ -7,7 +7,7 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from worlds import picture_of, some_cells
 
 from livecell_monai.plan import measure_image
@@ -299,14 +299,12 @@ class TestPercentiles:
             elements=st.integers(0, 255),
         )
     )
-    @settings(deadline=None, max_examples=60)
     def test_are_those_of_numpy(self, image):
         found = measure_image(image, np.zeros(image.shape, np.uint8)).percentiles
         assert found == pytest.approx(np.percentile(image.astype(float), PERCENTILES))
 
 
 @given(factor=st.floats(1e-3, 1e3), offset=st.floats(-1e4, 1e4), seed=st.integers(0, 5), dark=st.booleans())
-@settings(deadline=None, max_examples=40)
 def test_gain_and_offset_change_no_relative_measure(factor, offset, seed, dark):
     label = some_cells(seed=seed)
     image = exposed(label, -9.0 if dark else 9.0) + np.linspace(0, 5, label.shape[1])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livecell_monai.metrics import score_mask
@@ -14,7 +14,6 @@ def spread_of(*pairs):
     return found
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 99))
 def test_iou_at_a_threshold_is_that_of_the_mask(seed, place):
     """At multiples of 1/100 that float32 tells apart."""

@@ -4,11 +4,10 @@ import os
 import platform
 import re
 import resource
-import subprocess
-import sys
 
 import pytest
 import torch
+from fresh import run_python
 from torch import nn
 
 from livecell_monai.errors import SettingError
@@ -103,21 +102,23 @@ def test_kinds_of_devices_that_are_not_known_stay_with_float32():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
-@pytest.mark.parametrize("is_placed", [False, True])
-def test_memory_that_a_tensor_has_freed_is_there_for_the_next(is_placed):
+def test_memory_that_a_tensor_has_freed_is_there_for_the_next():
     """Told by the pages that the system has to hand out for 64 MB, anew or not; what else it hands out comes but once."""
     code = (
         "import resource, torch\n"
         "from livecell_monai.workflow import Accelerator\n"
-        f"if {is_placed}: Accelerator('cpu').place(torch.nn.Conv2d(1, 1, 1))\n"
         "def count():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    torch.zeros(2**24).add_(1)\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
-        "count()\n"
-        "print(min(count() for _ in range(5)))\n"
+        "for is_placed in (False, True):\n"
+        "    if is_placed: Accelerator('cpu').place(torch.nn.Conv2d(1, 1, 1))\n"
+        "    count()\n"
+        "    print(min(count() for _ in range(5)))\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    pages = int(done.stdout) * resource.getpagesize() / 2**20
-    assert pages < 4 if is_placed else pages > 16
+    done = run_python("-c", code, environment=environment)
+    assert done.returncode == 0, done.stderr
+    before, after = (int(count) * resource.getpagesize() / 2**20 for count in done.stdout.split())
+    assert after < 4
+    assert before > 16

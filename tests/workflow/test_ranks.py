@@ -95,7 +95,7 @@ def act(folder):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def both(forked, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("OMP_NUM_THREADS")

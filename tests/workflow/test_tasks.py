@@ -17,6 +17,8 @@ from livecell_monai.metrics import score_mask
 from livecell_monai.workflow.opening import find_template, read_settings
 from livecell_monai.workflow.tasks import evaluate, predict, resolve_settings, train
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 MASK_SHAPE = (96, 112)
 
 

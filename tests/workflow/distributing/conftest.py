@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fresh import prepare_forks
 from worlds import write_folder
 
 from livecell_monai.workflow.distributing import Workers, connect
@@ -12,6 +13,7 @@ from livecell_monai.workflow.distributing import Workers, connect
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Workers]:
     """Two processes of this machine."""
+    prepare_forks()
     with connect(2) as found:
         yield found
 
