@@ -32,8 +32,9 @@ demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 m
 test: $(READY)  ## the test suite; at most 8 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(READY)  ## the tests that take minutes
+test-slow: $(READY)  ## the tests that take minutes, and the laws on many more examples
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long
 
 test-real: $(READY)  ## the tests on real data, in the folder that LIVECELL_DATA names
 	$(BIN)/python -m pytest -m real -rs
