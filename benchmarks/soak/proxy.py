@@ -86,9 +86,13 @@ class Proxy:
         while True:
             try:
                 client, _ = listener.accept()
+            except OSError:  # it has died
+                return
+            try:
                 connection = _Connection(self, client, socket.create_connection(("127.0.0.1", self.target)))
             except OSError:
-                return
+                _close(client)
+                continue
             with self._guard:
                 is_alive = self._listener is listener
                 self._connections.add(connection)

@@ -31,7 +31,11 @@ def serving(folder: Path, store: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:  # it waits for what was cut to come to its end
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(10)
 
 
 def wait_for(uri: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -1,7 +1,7 @@
 """From the entries of a spool to a run in MLflow: in order, each once, however often it has to be tried."""
 
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeVar
 
 from livecell_monai.data.identity import digest_of
 from livecell_monai.experiments.spool import AGAIN, END, FILE, METRICS, TAG, Entry, Spool
@@ -9,6 +9,7 @@ from livecell_monai.experiments.store import find_experiment
 
 SPOOL_TAG = "livecell.spool"  #: on the run, the spool's id: whoever finds it has no run to create
 MOST_METRICS = 1000  # that MLflow takes at once
+Answer = TypeVar("Answer")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -17,7 +18,8 @@ class Delivery:
 
     Whatever was under way when a connection or a process ended is sent again, and the store keeps it once: parameters,
     files and the end are set, not added; a metric is what it is by name, step, time and value; a run is looked for by its
-    tag before it is created.
+    tag before it is created. An answer that is cut among its headers is to MLflow one without anything in it: nothing is
+    taken for empty, or for missing, that cannot be.
 
     Args:
         spool: held by the caller.
@@ -30,6 +32,7 @@ class Delivery:
         self.client = client
         self.uri = uri
         self._known: dict[tuple[str, int], set[float]] | None = None
+        self._files: Any = None
 
     def send_next(self) -> bool:
         """Send the oldest entry that waits, or several with metrics at once.
@@ -66,7 +69,7 @@ class Delivery:
         from mlflow.exceptions import MlflowException
 
         try:
-            return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+            return bool(self._get_run(run_id).info.lifecycle_stage == "active")
         except MlflowException as error:
             if error.error_code in MISSING:  # noted in another store
                 return False
@@ -89,7 +92,7 @@ class Delivery:
         if not runs:
             tags = {**entry["tags"], SPOOL_TAG: entry["id"]}
             runs = [self.client.create_run(experiment, start_time=entry["time"], tags=tags, run_name=entry["name"])]
-        return str(runs[0].info.run_id)
+        return _whole(str(runs[0].info.run_id))
 
     def _describe(self, run_id: str, entry: Entry) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
@@ -125,24 +128,46 @@ class Delivery:
             return False
         if self._known is None:
             known: dict[tuple[str, int], set[float]] = {}
-            for metric in self.client.get_run(run_id).data.metrics:
-                for one in self.client.get_metric_history(run_id, metric):
+            for metric in self._get_run(run_id).data.metrics:
+                for one in _whole(self.client.get_metric_history(run_id, metric)):
                     known.setdefault((metric, one.step), set()).add(one.value)
             self._known = known
         values = self._known.get((name, entry["step"]), set())
         return bool(values) if entry["once"] else value in values
 
     def _send_file(self, run_id: str, entry: Entry) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         path = self.spool.root / entry["path"]
-        if path.is_file():  # or else someone has removed it since: there is nothing to send any more
-            self.client.log_artifact(run_id, str(path), entry["into"])
+        if not path.is_file():  # someone has removed it since: there is nothing to send any more
+            return
+        if (
+            self._files is None
+        ):  # the client's own would remember an answer without the place, and write to the working folder
+            place = _whole(str(self._get_run(run_id).info.artifact_uri))
+            self._files = get_artifact_repository(place, tracking_uri=self.client.tracking_uri)
+        self._files.log_artifact(str(path), entry["into"])
 
     def _end(self, run_id: str, entry: Entry) -> None:
         """End the run; where a call to create it had gone astray and came late, what it made is deleted."""
-        for twin in self._find_runs(self.client.get_run(run_id).info.experiment_id):
-            if twin.info.run_id != run_id:
-                self.client.delete_run(twin.info.run_id)
+        run = self._get_run(run_id)
+        if SPOOL_TAG in run.data.tags:  # and not begun elsewhere
+            for twin in _whole(self._find_runs(run.info.experiment_id)):
+                if twin.info.run_id != run_id:
+                    self.client.delete_run(twin.info.run_id)
         self.client.set_terminated(run_id, entry["status"], entry["time"])
+
+    def _get_run(self, run_id: str) -> Any:
+        run = self.client.get_run(run_id)
+        _whole(run.info.run_id)
+        return run
 
     def _find_runs(self, experiment: str) -> list[Any]:
         return list(self.client.search_runs([experiment], f"tags.`{SPOOL_TAG}` = '{self.spool.first['id']}'"))
+
+
+def _whole(answer: Answer) -> Answer:
+    """What a store has answered, which cannot be nothing."""
+    if not answer:
+        raise ConnectionError("the answer was cut")
+    return answer

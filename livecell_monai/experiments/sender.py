@@ -24,7 +24,7 @@ class Sender:
         self.delivery = delivery
         self.spool = delivery.spool
         self.is_told = is_told
-        self._news, self._closing = threading.Event(), threading.Event()
+        self._news, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
 
     def start(self) -> None:
@@ -45,12 +45,13 @@ class Sender:
         self._news.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
+        self._given_up.set()
         self.spool.close()  # a call that still hangs may come through later: it changes nothing then
         return len(self.spool.waiting())
 
     def _work(self) -> None:
-        failures = 0
-        while not self._closing.is_set() or failures < ENOUGH:
+        failures = last_failures = 0
+        while not self._given_up.is_set() and last_failures < ENOUGH:
             self._news.clear()
             try:
                 is_more = self.delivery.send_next()
@@ -58,11 +59,12 @@ class Sender:
                 failures += 1
                 self._tell(error)
                 if self._closing.is_set():
+                    last_failures += 1
                     time.sleep(FIRST_PAUSE_S / 4)
                 else:
                     self._closing.wait(min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S))
                 continue
-            failures = 0
+            failures = last_failures = 0
             if not is_more:
                 if self._closing.is_set() and not self.spool.waiting():
                     return

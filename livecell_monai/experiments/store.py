@@ -56,20 +56,11 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
+        with _answering(uri):
             if path is None:
                 with patient(answer_s):
                     return _client(uri)
             return _open_database(uri, path)
-        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-            is_silent = uri.startswith("http") and getattr(error, "error_code", "") in SILENT
-            raise (SilentStoreError if is_silent else SettingError)(
-                f"setting tracking_uri must be a store that answers, got {uri!r}: {find_reason(error)}; start or correct "
-                "it, or train with track=false"
-            ) from error
 
 
 def build_client(uri: str) -> Any:
@@ -90,30 +81,52 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
     """The id of an experiment, made where there is none; its artifacts lie beside a SQLite database.
 
     Raises:
+        SilentStoreError: where a server does not answer.
         SettingError: where the experiment is deleted or the store takes no such name.
     """
     from mlflow.exceptions import MlflowException
 
     path = _database(uri)
     location = None if path is None else (path.parent / ARTIFACTS).resolve().as_uri()
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except MlflowException as error:
-            found = client.get_experiment_by_name(name)  # another process may have been faster
-            if found is None and error.error_code not in SILENT:
-                raise SettingError(
-                    f"setting experiment must be a name that the store takes, got {name!r}: {find_reason(error)}; correct it"
-                ) from error
-            if found is None:
-                raise
+    with _answering(uri):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                client.create_experiment(name, artifact_location=location)
+                found = client.get_experiment_by_name(name)
+            except MlflowException as error:
+                found = client.get_experiment_by_name(name)  # another process may have been faster
+                if found is None and error.error_code in SILENT:
+                    raise
+                if found is None:
+                    raise SettingError(
+                        f"setting experiment must be a name that the store takes, got {name!r}: {find_reason(error)}; "
+                        "correct it"
+                    ) from error
+        if found is None or not found.experiment_id:
+            raise ConnectionError("the answer was cut")
     if found.lifecycle_stage != "active":
         raise SettingError(
             f"setting experiment must be one that is not deleted, got {name!r}; choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return str(found.experiment_id)
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """Tell in one line what a store makes of a call."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        is_silent = uri.startswith("http") and getattr(error, "error_code", SILENT[0]) in SILENT
+        raise (SilentStoreError if is_silent else SettingError)(
+            f"setting tracking_uri must be a store that answers, got {uri!r}: {find_reason(error)}; start or correct it, or "
+            "train with track=false"
+        ) from error
 
 
 @contextmanager

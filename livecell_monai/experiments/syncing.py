@@ -9,7 +9,7 @@ from pathlib import Path
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.delivery import Delivery
 from livecell_monai.experiments.spool import END, Spool, find_spools, open_spool
-from livecell_monai.experiments.store import choose_uri, find_reason, open_store, patient, without_bars
+from livecell_monai.experiments.store import SilentStoreError, choose_uri, find_reason, open_store, patient, without_bars
 
 ANSWER_S = 60  # that a server has for each answer: nothing waits but the user
 TRIES, PAUSE_S = 3, 1.0  # at what fails: a connection may be cut once
@@ -82,7 +82,7 @@ def _send(spool: Spool, uri: str, is_other: bool) -> None:
                 if not delivery.send_next():
                     return
                 failures = 0
-            except (MlflowException, OSError) as error:
+            except (MlflowException, SilentStoreError, OSError) as error:
                 failures += 1
                 fault = error
                 time.sleep(PAUSE_S)

@@ -100,8 +100,7 @@ class RunTracker:
         with warnings.catch_warnings(), patient(answer_s):
             warnings.simplefilter("ignore")
             try:
-                self._client = open_store(self.uri, answer_s=answer_s)
-                find_experiment(self._client, self.uri, self.experiment)
+                self._look(answer_s)
             except SilentStoreError as error:
                 if self.is_study:
                     raise
@@ -112,6 +111,19 @@ class RunTracker:
                     self.uri,
                     find_reason(error.__cause__ or error),
                 )
+
+    def _look(self, answer_s: int) -> None:
+        """Find the store and the experiment; a server is asked once more where it refuses: an answer may have been cut."""
+        for is_last in (not self.uri.startswith("http"), True):
+            try:
+                self._client = open_store(self.uri, answer_s=answer_s)
+                find_experiment(self._client, self.uri, self.experiment)
+                return
+            except SilentStoreError:
+                raise
+            except SettingError:
+                if is_last:
+                    raise
 
     @contextmanager
     def start(
@@ -153,7 +165,7 @@ class RunTracker:
 
         try:
             delivery.send_next()
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SilentStoreError, OSError) as error:
             raise SettingError(
                 f"setting tracking_uri must be a store that takes runs, got {self.uri!r}: {find_reason(error)}; correct it"
             ) from error

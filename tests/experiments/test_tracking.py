@@ -1,6 +1,8 @@
 """What a run in MLflow holds, and that it ends as the block inside ended."""
 
+import math
 import os
+import random
 import signal
 import subprocess
 import time
@@ -8,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from small_training import train_small
+from tracking_server import Fault, draw_faults, proxied
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.experiments import RunTracker
+from livecell_monai.experiments import RunTracker, sender
+from livecell_monai.experiments import tracking as tracking_module
 from livecell_monai.experiments.store import open_store
+from livecell_monai.experiments.syncing import sync
 from livecell_monai.experiments.tracked_run import PrunedError
 
 SETTINGS = {"lr": 0.001, "filters": [4, 8], "seed": 3, "split": "auto"}
@@ -297,11 +302,11 @@ class TestTraining:
         assert not (tmp_path / "model").exists()
 
 
-def test_a_server_receives_a_run_with_its_files(server, tmp_path):
+def test_a_server_receives_a_run_with_its_files(server, tmp_path, tracking):
     uri, folder = server
-    with RunTracker(uri).start(SETTINGS, DATA, "cells") as run:
+    with tracking(uri).start(SETTINGS, DATA, "cells") as run:
         run.log_epoch(1, {"val_iou": 0.5})
-        run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5})
+        run.log_result(write_little_bundle(tmp_path / "training"), {"iou": 0.5})
     found = only_run(uri)
     assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
     assert found.data.params["seed"] == "3"
@@ -309,3 +314,134 @@ def test_a_server_receives_a_run_with_its_files(server, tmp_path):
     assert "bundle/models/model.pt" in artifacts_of(uri, found)
     kept = [path.read_text() for path in (folder / "kept").rglob("model.pt")]
     assert kept == ["models/model.pt"]
+    assert not (tmp_path / "training" / ".tracking").exists()
+
+
+EPOCHS = {epoch: {"val_iou": epoch / 64, "val_loss": math.nan if epoch == 3 else 1 / epoch} for epoch in range(1, 9)}
+
+
+def history_of(uri, run_id):
+    """Every metric of a run with its steps and values, as often as the store has it."""
+    client = open_store(uri)
+    metrics = client.get_run(run_id).data.metrics
+    return {name: [(one.step, one.value) for one in client.get_metric_history(run_id, name)] for name in metrics}
+
+
+def expected(epochs=EPOCHS):
+    rows = {name: [(epoch, pytest.approx(row[name], nan_ok=True)) for epoch, row in epochs.items()] for name in EPOCHS[1]}
+    return rows | {"best_val_iou": [(0, 0.125)]}
+
+
+def messages_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.name.startswith("livecell_monai")]
+
+
+class TestHarm:
+    """A proxy ahead of a real server; what it does to it is over when the training has ended."""
+
+    @pytest.fixture
+    def proxy(self, server):
+        with proxied(int(server[0].rpartition(":")[2])) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def harmed(self, proxy, tmp_path, request, monkeypatch):
+        """What trains by way of the proxy, in an experiment of its own."""
+        monkeypatch.setattr(tracking_module, "SERVER_S", 20.0)
+        monkeypatch.setattr(tracking_module, "CHECK_S", 1)
+        monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.05)
+
+        def train(at_epoch=lambda epoch: None):
+            tracker = RunTracker(proxy.uri, request.node.name, folder=tmp_path / "training")
+            tracker.check()
+            with tracker.start(SETTINGS, DATA, "cells") as run:
+                for epoch, row in EPOCHS.items():
+                    run.log_epoch(epoch, row)
+                    at_epoch(epoch)
+                run.log_result(write_little_bundle(tmp_path / "training"), {"iou": 0.125})
+
+        return train
+
+    def judge(self, server, request, tmp_path, least=1):
+        """All is there, once, when what was left has been sent."""
+        assert sum(1 for _ in sync(tmp_path / "training")) >= least
+        (run,) = runs_of(server[0], request.node.name)
+        assert run.info.status == "FINISHED"
+        assert history_of(server[0], run.info.run_id) == expected()
+        assert run.data.params["seed"] == "3"
+        assert len(run.inputs.dataset_inputs) == 1
+        assert len(artifacts_of(server[0], run)) == 4
+        assert not (tmp_path / "training" / ".tracking").exists()
+        assert list(sync(tmp_path / "training")) == []
+
+    def test_dead_at_the_start(self, proxy, harmed, server, request, tmp_path, caplog):
+        proxy.die()
+        started = time.monotonic()
+        harmed()
+        assert time.monotonic() - started < 10  # by itself MLflow asks for minutes
+        first, last = messages_of(caplog)
+        assert first.startswith(
+            f"MLflow at {proxy.uri} does not answer: training goes on, what it notes is kept for later ("
+        )
+        folder = tmp_path / "training"
+        assert last == f"MLflow lacks 15 entries of this run, kept in {folder}; send them: livecell sync {folder}"
+        with pytest.raises(SettingError, match=f"must be a store that answers, got '{proxy.uri}'"):
+            list(sync(folder))
+        proxy.come_up()
+        self.judge(server, request, tmp_path)
+
+    def test_death_in_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
+        def harm(epoch):
+            if epoch == 4:
+                wait_until(lambda: runs_of(server[0], request.node.name))
+                proxy.die()
+
+        harmed(harm)
+        first, last = messages_of(caplog)
+        assert first.startswith("MLflow does not answer, training goes on, what it notes is kept and sent later: ")
+        assert "livecell sync" in last
+        (run,) = runs_of(server[0], request.node.name)
+        assert run.info.status == "RUNNING"
+        proxy.come_up()
+        self.judge(server, request, tmp_path)
+
+    def test_dead_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
+        def harm(epoch):
+            if epoch == 2:
+                proxy.die()
+                time.sleep(0.2)
+            if epoch == 6:
+                proxy.come_up()
+
+        harmed(harm)
+        assert not (tmp_path / "training" / ".tracking").exists()
+        (run,) = runs_of(server[0], request.node.name)
+        assert history_of(server[0], run.info.run_id) == expected()
+        assert len(messages_of(caplog)) == 1
+
+    def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
+        """15 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
+        monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
+        proxy.choose = lambda: Fault(delay_s=5)
+        started = time.monotonic()
+        harmed()
+        assert time.monotonic() - started < 15
+        assert len(messages_of(caplog)) == 2
+        proxy.choose = Fault
+        self.judge(server, request, tmp_path)
+
+    @pytest.mark.parametrize("seed", range(1, 13))
+    def test_cut(self, proxy, harmed, server, request, tmp_path, seed):
+        """Half of all connections, in the request, between it and the answer, or in the answer."""
+        proxy.choose = draw_faults(random.Random(seed), 0.5, 0.02)
+        harmed()
+        assert proxy.harmed > 0
+        proxy.choose = Fault
+        self.judge(server, request, tmp_path, least=0)
+
+
+def wait_until(holds):
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
