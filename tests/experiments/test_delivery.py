@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Run, RunData, RunInfo
 from mlflow.exceptions import MlflowException
 
 from livecell_monai.experiments.delivery import SPOOL_TAG, Delivery
@@ -81,7 +82,7 @@ def send_all(delivery, tries=40):
         try:
             if not delivery.send_next():
                 return failed
-        except MlflowException:
+        except (MlflowException, ConnectionError):
             failed += 1
             assert failed < tries
 
@@ -195,3 +196,44 @@ def test_epochs_that_wait_are_sent_together_as_many_as_the_store_takes(client, s
     assert spool.sent == 1001
     send_all(delivery)
     assert len(client.get_metric_history(spool.run_id, "val_iou")) == 1101
+
+
+class Hollow:
+    """A client whose answers are each cut among the headers once: to MLflow they are then without anything in them."""
+
+    def __init__(self, client, *names):
+        self.client = client
+        self.names = list(names)
+
+    def __getattr__(self, name):
+        call = getattr(self.client, name)
+        if name not in self.names:
+            return call
+
+        def make(*given, **named):
+            answer = call(*given, **named)
+            self.names.remove(name)
+            return [] if isinstance(answer, list) else Run(RunInfo("", "", "", "RUNNING", 0, 0, "active"), RunData())
+
+        return make
+
+
+@pytest.mark.parametrize("name", ["create_run", "get_run"])
+def test_an_answer_without_anything_in_it_is_none(client, store, spool, name, tmp_path, monkeypatch):
+    """A place of artifacts that is nowhere is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    fill(spool, store)
+    hollow = Hollow(client, name)
+    assert send_all(Delivery(spool, hollow, store)) == 1
+    assert hollow.names == []
+    judge(client, store)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_epochs_are_not_taken_for_unknown_by_an_answer_without_them(client, store, spool):
+    before = client.create_run(find_experiment(client, store, "livecell")).info.run_id
+    client.log_metric(before, "val_iou", 0.5, step=1)
+    begin(spool, store, before)
+    spool.append(METRICS, step=1, time=5, values={"val_iou": 0.625}, once=True)
+    assert send_all(Delivery(spool, Hollow(client, "get_metric_history"), store)) == 1
+    assert len(client.get_metric_history(before, "val_iou")) == 1
