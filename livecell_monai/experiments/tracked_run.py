@@ -15,9 +15,7 @@ from livecell_monai.experiments.sender import Sender
 from livecell_monai.experiments.spool import END, FILE, FINISHED, METRICS, TAG, Spool
 
 LOGGER = logging.getLogger(__name__)
-SERVER_S = 10.0  # at the end of a training, for what a server has not taken yet
-DATABASE_S = 60.0  # the same where the store is a database: nothing but another process that writes is in the way
-BREAK_S = 3.0  # at the end of one that was interrupted or failed
+BREAK_S = 3.0  # to wait at the end of a training that was interrupted or failed
 PARTIAL = ".partial"  #: what the folder of a study's part is named by until it is whole
 
 
@@ -32,11 +30,11 @@ class TrackedRun:
         spool: takes what is noted; None for no run.
         sender: sends it, once it is started.
         client: of MLflow, for what is not to wait.
-        seconds: to wait for the store at the end.
+        seconds: to wait for the store at the end of a training that came to it.
     """
 
     def __init__(
-        self, spool: Spool | None = None, sender: Sender | None = None, client: Any = None, seconds: float = SERVER_S
+        self, spool: Spool | None = None, sender: Sender | None = None, client: Any = None, seconds: float = BREAK_S
     ) -> None:
         self._spool, self._sender, self._client, self._seconds = spool, sender, client, seconds
 

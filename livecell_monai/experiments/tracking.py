@@ -30,10 +30,12 @@ from livecell_monai.experiments.store import (
     patient,
     without_bars,
 )
-from livecell_monai.experiments.tracked_run import DATABASE_S, SERVER_S, TrackedRun, ended_by_its_end, now
+from livecell_monai.experiments.tracked_run import TrackedRun, ended_by_its_end, now
 
 LOGGER = logging.getLogger(__name__)
 CHECK_S = 3  # that a server has for each answer before a training begins; a slower one is sent to meanwhile
+SERVER_S = 10.0  # at the end of a training, for what a server has not taken yet
+DATABASE_S = 60.0  # the same where the store is a database: nothing but another process that writes is in the way
 
 
 class RunTracker:
