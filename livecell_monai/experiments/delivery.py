@@ -151,7 +151,7 @@ class Delivery:
     def _end(self, run_id: str, entry: Entry) -> None:
         """End the run; where a call to create it had gone astray and came late, what it made is deleted."""
         run = self._get_run(run_id)
-        if SPOOL_TAG in run.data.tags:  # and not begun elsewhere
+        if run.data.tags.get(SPOOL_TAG) == self.spool.first["id"]:  # and not begun elsewhere
             for twin in _whole(self._find_runs(run.info.experiment_id)):
                 if twin.info.run_id != run_id:
                     self.client.delete_run(twin.info.run_id)

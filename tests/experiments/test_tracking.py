@@ -312,8 +312,8 @@ def test_a_server_receives_a_run_with_its_files(server, tmp_path, tracking):
     assert found.data.params["seed"] == "3"
     assert found.data.metrics["best_val_iou"] == 0.5
     assert "bundle/models/model.pt" in artifacts_of(uri, found)
-    kept = [path.read_text() for path in (folder / "kept").rglob("model.pt")]
-    assert kept == ["models/model.pt"]
+    (kept,) = (folder / "kept").glob(f"*/{run.run_id}/artifacts/bundle/models/model.pt")
+    assert kept.read_text() == "models/model.pt"
     assert not (tmp_path / "training" / ".tracking").exists()
 
 
