@@ -25,7 +25,9 @@ def serving(folder: Path, store: str) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(folder / "kept")]
     with open(folder / "server.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+        # four more processes, for jobs that nobody gives it, would each import mlflow
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True)
     try:
         wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
         yield f"http://127.0.0.1:{port}"

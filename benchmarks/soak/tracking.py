@@ -25,8 +25,6 @@ from soak.tried import Tried
 
 EPOCHS = 24
 SLOW_S = 5.0
-#: shares of the time: by a harmed server, by kills, at once on one SQLite store; the rest is that of two real trainings
-SHARES = (0.45, 0.25, 0.15)
 SMALL = {
     **{"accelerator": "cpu", "show_progress": False, "working_size": 1.0, "epochs": 3, "samples_per_epoch": 8},
     **{"batch_size": 4, "filters": [4, 8], "patch_size": [64, 64], "window": [64, 64]},
@@ -72,7 +70,6 @@ def run(seconds: float, seed: int) -> list[Tried]:
         seed: of the harm.
     """
     ends = time.monotonic() + seconds
-    sender.FIRST_PAUSE_S, tracking.SERVER_S = 0.1, 3.0  # more rounds in the time: the rules stay the same
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder)
         store = f"sqlite:///{root / 'mlflow.db'}"
@@ -83,12 +80,13 @@ def run(seconds: float, seed: int) -> list[Tried]:
                 ["mlflow", "livecell_monai.experiments.syncing", "livecell_monai.experiments"]
             )
             trained = play_trainings(place)
-            left = ends - time.monotonic()
-            plays = (play_harm, play_kill, play_at_once)
-            tried = [
-                repeat(partial(play, place), what, share * left / sum(SHARES))
-                for play, what, share in zip(plays, (play.__doc__ or "" for play in plays), SHARES, strict=True)
-            ]
+            before = sender.FIRST_PAUSE_S, tracking.SERVER_S
+            sender.FIRST_PAUSE_S, tracking.SERVER_S = 0.1, 2.0  # more rounds in the time: the rules stay the same
+            try:
+                left = ends - time.monotonic()
+                tried = [repeat(partial(play, place), play.__doc__ or "", share * left) for play, share in SHARES.items()]
+            finally:
+                sender.FIRST_PAUSE_S, tracking.SERVER_S = before
     return [*tried, trained]
 
 
@@ -146,6 +144,10 @@ def play_at_once(place: Place) -> list[str]:
         process.join(120)
     lost = [f"{name}: a training ended by {process.exitcode}" for process in all_ if process.exitcode != 0]
     return [*lost, *(line for one in names for line in find_losses(uri, one, EPOCHS, "FINISHED", one))]
+
+
+#: of the time that real trainings leave
+SHARES: dict[Callable[[Place], list[str]], float] = {play_harm: 0.5, play_kill: 0.3, play_at_once: 0.2}
 
 
 def play_trainings(place: Place) -> Tried:

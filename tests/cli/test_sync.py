@@ -3,7 +3,8 @@
 import socket
 
 import pytest
-from commands import livecell, refused
+from commands import livecell, refused, small
+from fresh import start_python
 
 from livecell_monai.experiments import syncing
 from livecell_monai.experiments.spool import METRICS, open_spool
@@ -37,6 +38,26 @@ def test_sends_what_is_left_and_says_where_nothing_is(left, store, tmp_path, mon
     ]
     again = livecell("sync", folder)
     assert (again.code, again.out) == (0, f"{folder}: nothing is left to be sent\n")
+
+
+@pytest.mark.slow
+def test_two_trainings_at_once_share_a_store_that_none_has_made_yet(folder, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
+    settings = small(track=True, tracking_uri=uri, epochs=6)
+    trainings = [
+        start_python("-m", "livecell_monai.cli", "train", folder, "--output", tmp_path / name, *settings) for name in "ab"
+    ]
+    assert [training.wait(300) for training in trainings] == [0, 0]
+    client = open_store(uri)
+    runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    for run in runs:
+        steps = [one.step for one in client.get_metric_history(run.info.run_id, "val_iou")]
+        assert sorted(steps) == [1, 2, 3, 4, 5, 6]
+        assert {entry.path for entry in client.list_artifacts(run.info.run_id, "bundle/models")} == {
+            "bundle/models/model.pt"
+        }
+    assert not any((tmp_path / name / ".tracking").exists() for name in "ab")
 
 
 def test_another_folder_is_refused(tmp_path):
