@@ -48,3 +48,29 @@ def compare(
     for path in (csv, html):
         if path is not None:
             print(f"written: {path}")
+
+
+@app.command()
+def sync(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders that `train` or a study has been given as --output.")
+    ],
+    uri: Annotated[
+        str | None, typer.Option(help="MLflow store, where it has moved since; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")
+    ] = None,
+) -> None:
+    """Send to MLflow what it lacks of trainings: it did not answer at the time, or the training was killed.
+
+    Nothing is lost or noted twice, however often it is called. The run of a training that was killed ends as KILLED.
+
+    Example: `livecell sync model`
+    """
+    from livecell_monai.experiments.syncing import sync as run
+
+    for folder in runs:
+        is_left = False
+        for done in run(folder, uri):
+            is_left = True
+            print(f"{done.folder}: {done.sent} entries sent to {done.uri}, run {done.run_id}")
+        if not is_left:
+            print(f"{folder}: nothing is left to be sent")

@@ -17,8 +17,10 @@ from livecell_monai.data.folds import Fold, make_folds, refuse_twins
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.writing import write_table
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores
+from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
-from livecell_monai.experiments.tracking import RunTracker, TrackedRun
+from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
+from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.workflow.joining import join_bundles, note_study
@@ -88,7 +90,7 @@ def cross_validate(
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}
-    tracker = RunTracker.of(resolved)
+    tracker = RunTracker.of(resolved, output)
     tracker.check()
     root = Path(output)
     open_folder(root, RECORD, asked, "a cross-validation")
@@ -103,7 +105,7 @@ def cross_validate(
         result = _collect(name_data(data), root, parts, cells, ensemble, refit)
         write_table(root / SCORES, result.rows)
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "summary": result.summary})
-        run.log_scores(_metrics(result.summary), root, (RECORD, SCORES))
+        run.log_scores(_metrics(result.summary), (RECORD, SCORES))
         if ensemble and not (root / "ensemble").is_dir():
             card = describe("ensemble", result) if describe else ""
             join_bundles([root / fold.name for fold in parts], root / "ensemble", _facts(result, asked), card)
@@ -186,7 +188,8 @@ def _refit(
     if minutes := settings.get("minutes"):
         settings["minutes"] = minutes * epochs / of
     run.end_nested("refit")
-    partial = root / "refit.partial"
+    partial = root / f"refit{PARTIAL}"
+    set_aside(partial, root)
     shutil.rmtree(partial, ignore_errors=True)
     train(data, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=run.run_id or None)
     note_study(partial, {"crossval": facts["crossval"], "refit_epochs": [epochs, of]}, section)

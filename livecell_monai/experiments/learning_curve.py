@@ -102,7 +102,7 @@ def learn_curve(
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.asked()}
-    tracker = RunTracker.of(resolved)
+    tracker = RunTracker.of(resolved, output)
     tracker.check()
     root = Path(output)
     open_folder(root, RECORD, asked, "a learning curve")
@@ -121,7 +121,7 @@ def learn_curve(
         write_table(root / "curve.csv", curve.points)
         write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "gain": curve.gain, "words": curve.words})
         last = {"learning_curve_iou": curve.points[-1]["iou"], "learning_curve_gain": curve.gain[0]}
-        run.log_scores(last, root, (RECORD, "scores.csv", "curve.csv"))
+        run.log_scores(last, (RECORD, "scores.csv", "curve.csv"))
     return curve
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from livecell_monai.data.folds import Fold, write_fold
 from livecell_monai.data.identity import hash_file
+from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
-from livecell_monai.experiments.tracking import TrackedRun
+from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.workflow.opening import read_settings
 from livecell_monai.workflow.tasks import evaluate, resolve_settings, train
@@ -79,7 +80,8 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> boo
         logging.getLogger(__name__).info("%s is there already", fold.name)
         return False
     run.end_nested(fold.name)  # what was killed without a word in an earlier call
-    partial = root / f"{fold.name}.partial"
+    partial = root / f"{fold.name}{PARTIAL}"
+    set_aside(partial, root)
     shutil.rmtree(partial, ignore_errors=True)
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**training.settings, **HELD, "run_name": fold.name}

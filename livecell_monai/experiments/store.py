@@ -16,6 +16,13 @@ from livecell_monai.errors import SettingError
 
 DATABASE = "mlflow.db"  # the name that MLflow's own commands look for in the working folder
 ARTIFACTS = "mlartifacts"
+ANSWER_S = 10  # that a server has for each answer, where MLFLOW_HTTP_REQUEST_TIMEOUT names no other number
+SILENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # what MLflow makes of no answer, of 500 and of 503
+NOISY = ("alembic", "mlflow.store.db.utils")  # tell of every table that they make, and of each lock that they wait for
+
+
+class SilentStoreError(SettingError):
+    """A server that does not answer now: what is asked of it may be right, and it may answer later."""
 
 
 def choose_uri(uri: str = "auto") -> str:
@@ -25,14 +32,16 @@ def choose_uri(uri: str = "auto") -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / DATABASE}"
 
 
-def open_store(uri: str, create: bool = True) -> Any:
+def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
     """An MLflow client.
 
     Args:
         uri: of a database or a server.
         create: whether a SQLite database that is not there yet is made.
+        answer_s: seconds that a server has for each answer.
 
     Raises:
+        SilentStoreError: where a server does not answer.
         SettingError: where the store cannot be reached.
     """
     if uri.startswith("file:") or "://" not in uri:
@@ -43,50 +52,81 @@ def open_store(uri: str, create: bool = True) -> Any:
     path = _database(uri)
     if path is not None and not create and not path.exists():
         raise SettingError(f"{path}: the store of runs must be there, found none; train first, or name another by --uri")
-    for name in ("alembic", "mlflow.store.db.utils"):  # tell of every table that they make
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+        with _answering(uri):
+            if path is None:
+                with patient(answer_s):
+                    return _client(uri)
+            return _open_database(uri, path)
 
-        try:
-            return _ask_server(uri) if path is None else _open_database(uri, path)
-        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-            raise SettingError(
-                f"setting tracking_uri must be a store that answers, got {uri!r}: {_reason(error)}; start or correct it, "
-                "or train with track=false"
-            ) from error
+
+def build_client(uri: str) -> Any:
+    """A client of a server that need not answer: nothing is asked of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        return MlflowClient(uri)
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is asked over a network."""
+    return _database(uri) is None
 
 
 def find_experiment(client: Any, uri: str, name: str) -> str:
     """The id of an experiment, made where there is none; its artifacts lie beside a SQLite database.
 
     Raises:
+        SilentStoreError: where a server does not answer.
         SettingError: where the experiment is deleted or the store takes no such name.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow.exceptions import MlflowException
+    from mlflow.exceptions import MlflowException
 
-        path = _database(uri)
-        location = None if path is None else (path.parent / ARTIFACTS).resolve().as_uri()
+    path = _database(uri)
+    location = None if path is None else (path.parent / ARTIFACTS).resolve().as_uri()
+    with _answering(uri):
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=location))
+                client.create_experiment(name, artifact_location=location)
+                found = client.get_experiment_by_name(name)
             except MlflowException as error:
                 found = client.get_experiment_by_name(name)  # another process may have been faster
+                if found is None and error.error_code in SILENT:
+                    raise
                 if found is None:
                     raise SettingError(
-                        f"setting experiment must be a name that the store takes, got {name!r}: {_reason(error)}; correct it"
+                        f"setting experiment must be a name that the store takes, got {name!r}: {find_reason(error)}; "
+                        "correct it"
                     ) from error
+        if found is None or not found.experiment_id:
+            raise ConnectionError("the answer was cut")
     if found.lifecycle_stage != "active":
         raise SettingError(
             f"setting experiment must be one that is not deleted, got {name!r}; choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return str(found.experiment_id)
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """Tell in one line what a store makes of a call."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        is_silent = uri.startswith("http") and getattr(error, "error_code", SILENT[0]) in SILENT
+        raise (SilentStoreError if is_silent else SettingError)(
+            f"setting tracking_uri must be a store that answers, got {uri!r}: {find_reason(error)}; start or correct it, or "
+            "train with track=false"
+        ) from error
 
 
 @contextmanager
@@ -104,6 +144,17 @@ def as_default(uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def patient(answer_s: int = ANSWER_S) -> Iterator[None]:
+    """Ask servers once and wait so long: by itself MLflow asks one that is not there for minutes. And print no address."""
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(answer_s)}
+    with _environment(
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
+        **{name: os.environ.get(name, value) for name, value in patience.items()},
+    ):
+        yield
+
+
+@contextmanager
 def _environment(**variables: str) -> Iterator[None]:
     """Environment variables for the time of the block."""
     before = {name: os.environ.get(name) for name in variables}
@@ -115,13 +166,6 @@ def _environment(**variables: str) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-def _ask_server(uri: str) -> Any:
-    # by itself MLflow asks a server that is not there for minutes
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    with _environment(**{name: os.environ.get(name, value) for name, value in patience.items()}):
-        return _client(uri)
 
 
 def _open_database(uri: str, path: Path) -> Any:
@@ -142,7 +186,7 @@ def _client(uri: str) -> Any:
     return client
 
 
-def _reason(error: BaseException) -> str:
+def find_reason(error: BaseException) -> str:
     """What lies at the bottom of an error, on one line."""
     while (below := error.__cause__ or error.__context__) is not None and not isinstance(below, LookupError):
         error = below

@@ -1,5 +1,6 @@
 """A sweep: trials with other settings, each a nested run, until the study has as many as were asked for."""
 
+import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ from livecell_monai.experiments.study import (
     trials_by_state,
 )
 from livecell_monai.experiments.study_folder import ASIDE, LOCK, open_folder, refuse_choosing, write_record
-from livecell_monai.experiments.tracking import RunTracker, TrackedRun
+from livecell_monai.experiments.tracked_run import TrackedRun
+from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.experiments.trials import HELD, Question, Row, Trials, make_row
 from livecell_monai.workflow.tasks import resolve_settings
 
@@ -75,7 +77,7 @@ def sweep(
     refuse_choosing(question.settings, HELD, "a sweep")
     base = _find_base(question, given)
     hashes = hash_samples(list_samples(question.data, "train"))
-    tracker = RunTracker.of(question.settings)
+    tracker = RunTracker.of(question.settings, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
     asked = _describe(question, name, digest_of(hashes))
     with quiet_optuna():
@@ -130,7 +132,7 @@ def _conclude(study: optuna.Study, root: Path, asked: Mapping[str, Any], seed: i
         write_record(root / RECORD, {"asked": asked, "trials": rows, "importance": importance})
         best = _keep_best(root, str(rows[0]["bundle"]))
     scores = {f"importance_{name}": share for name, share in importance.items()}
-    run.log_scores({"sweep_best_iou": rows[0]["val_iou"], **scores}, root, (RECORD, TABLE))
+    run.log_scores({"sweep_best_iou": rows[0]["val_iou"], **scores}, (RECORD, TABLE))
     return Sweep(rows, importance, best)
 
 

@@ -1,29 +1,41 @@
-"""A run in MLflow: settings, data, metrics by epoch, the bundle; ended as it ended."""
+"""A run in MLflow: settings, data, metrics by epoch, the bundle; whatever becomes of the store meanwhile."""
 
 import logging
-import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
-from livecell_monai.experiments.store import choose_uri, find_experiment, open_store
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.delivery import Delivery
+from livecell_monai.experiments.sender import Sender
+from livecell_monai.experiments.spool import AGAIN, FOLDER, open_spool
+from livecell_monai.experiments.store import (
+    ANSWER_S,
+    SilentStoreError,
+    build_client,
+    choose_uri,
+    find_experiment,
+    find_reason,
+    is_server,
+    open_store,
+    patient,
+    without_bars,
+)
+from livecell_monai.experiments.tracked_run import TrackedRun, ended_by_its_end, now
 
 LOGGER = logging.getLogger(__name__)
-
-
-class PrunedError(Exception):
-    """Raised from `on_epoch` to end a training that is not worth going on with; its run ends as KILLED, tagged `pruned`."""
+CHECK_S = 3  # that a server has for each answer before a training begins; a slower one is sent to meanwhile
+SERVER_S = 10.0  # at the end of a training, for what a server has not taken yet
+DATABASE_S = 60.0  # the same where the store is a database: nothing but another process that writes is in the way
 
 
 class RunTracker:
@@ -35,6 +47,9 @@ class RunTracker:
         run_name: name of the run, or `auto` for one that no other has.
         enabled: whether to track at all.
         parent: id of the run that this one is nested under; None for none.
+        folder: of the training; in its `.tracking` lies what the store has not taken yet.
+        is_study: whether other runs are to be nested under this one, which the store then must have before they begin.
+        own: what the hidden folder's name ends by, where several processes share the folder of a study.
     """
 
     def __init__(
@@ -44,37 +59,79 @@ class RunTracker:
         run_name: str = "auto",
         enabled: bool = True,
         parent: str | None = None,
+        *,
+        folder: str | Path,
+        is_study: bool = False,
+        own: str = "",
     ) -> None:
         self.uri = choose_uri(uri)
         self.experiment = experiment
         self.run_name = run_name
         self.enabled = enabled
         self.parent = parent
+        self.hidden = Path(folder) / f"{FOLDER}{own}"
+        self.is_study = is_study
+        self._client: Any = None
+        self._is_told = False
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "RunTracker":
-        """The tracker that settings of a training ask for, by the names that they have in the bundle."""
+    def of(cls, settings: Mapping[str, Any], folder: str | Path, own: str = "") -> "RunTracker":
+        """The tracker of a study that settings of its trainings ask for, by the names that they have in the bundle."""
         return cls(
             uri=settings.get("tracking_uri", "auto"),
             experiment=settings.get("experiment", "livecell"),
             run_name=settings.get("run_name", "auto"),
             enabled=bool(settings.get("track", True)),
+            folder=folder,
+            is_study=True,
+            own=own,
         )
 
     def check(self) -> None:
-        """Refuse a store that cannot be reached or has no place for the experiment, before any work is done.
+        """Refuse a store that cannot be or has no place for the experiment, before any work is done.
+
+        A server that does not answer is no reason to stop a training, though one to stop a study: it is said, and what the
+        training notes is kept for later.
 
         Raises:
             SettingError: where it cannot.
         """
-        if self.enabled:
-            find_experiment(open_store(self.uri), self.uri, self.experiment)
+        if not self.enabled:
+            return
+        answer_s = ANSWER_S if self.is_study else CHECK_S
+        with warnings.catch_warnings(), patient(answer_s):
+            warnings.simplefilter("ignore")
+            try:
+                self._look(answer_s)
+            except SilentStoreError as error:
+                if self.is_study:
+                    raise
+                self._client = build_client(self.uri)
+                self._is_told = True
+                LOGGER.warning(
+                    "MLflow at %s does not answer: training goes on, what it notes is kept for later (%s)",
+                    self.uri,
+                    find_reason(error.__cause__ or error),
+                )
+
+    def _look(self, answer_s: int) -> None:
+        """Find the store and the experiment; a server is asked once more where it refuses: an answer may have been cut."""
+        for is_last in (not self.uri.startswith("http"), True):
+            try:
+                self._client = open_store(self.uri, answer_s=answer_s)
+                find_experiment(self._client, self.uri, self.experiment)
+                return
+            except SilentStoreError:
+                raise
+            except SettingError:
+                if is_last:
+                    raise
 
     @contextmanager
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
-    ) -> Iterator["TrackedRun"]:
-        """Open a run for the time of the block.
+    ) -> Iterator[TrackedRun]:
+        """Open a run for the time of the block; one that the folder knows of already is gone on with.
 
         Args:
             settings: what is logged as parameters.
@@ -83,159 +140,53 @@ class RunTracker:
             again: id of a run to go on with, where the store has it; None for a new one.
 
         Raises:
-            SettingError: where the store cannot be reached.
+            SettingError: where the store cannot be reached, or another process is at work in the folder.
         """
         if not self.enabled:
-            yield TrackedRun(None, "")
+            yield TrackedRun()
             return
-        client = open_store(self.uri)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            experiment = find_experiment(client, self.uri, self.experiment)
-            is_old = again is not None and _open_again(client, again)
-            run = TrackedRun(client, str(again) if is_old else self._create(client, experiment, name))
-        with _ended_by_its_end(run):
-            if not is_old:
-                run.log_start(settings, data, name)
-            yield run
+        if self._client is None:
+            self.check()
+        # around the whole block, since a thread must not change the environment: patience for each of its calls
+        with patient(), without_bars(), open_spool(self.hidden) as spool:
+            if spool.entries:
+                spool.append(AGAIN)
+            else:
+                spool.begin(**self._describe(settings, data, name), again=again)
+            delivery = Delivery(spool, self._client, self.uri)
+            if self.is_study and not spool.run_id:
+                self._send_first(delivery)
+            sender = Sender(delivery, self._is_told)
+            sender.start()
+            run = TrackedRun(spool, sender, self._client, SERVER_S if is_server(self.uri) else DATABASE_S)
+            with ended_by_its_end(run):
+                yield run
 
-    def _create(self, client: Any, experiment: str, name: str) -> str:
-        nested = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
-        run_name = _unique_name(name) if self.run_name == "auto" else self.run_name
-        return str(client.create_run(experiment, run_name=run_name, tags={**_tags(), **nested}).info.run_id)
-
-
-class TrackedRun:
-    """An open run, or none: then every call does nothing.
-
-    Args:
-        client: MLflow client, or None.
-        run_id: id of the run.
-    """
-
-    def __init__(self, client: Any, run_id: str) -> None:
-        self.client = client
-        self.run_id = run_id
-        self.failed = False
-
-    def log_start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> None:
-        """Note settings, versions and the data set."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
-        packages = ("monai", "torch", "pytorch-ignite", "numpy", "mlflow")
-        versions = {f"version_{package}": version(package) for package in packages}
-        values = {**settings, **versions, "version_livecell-monai": __version__, "data_sha256": digest_of(dict(data))}
-        self.client.log_batch(self.run_id, params=[Param(key, str(value)) for key, value in values.items()])
-        entry = Dataset(
-            name=name,
-            digest=digest_of(dict(data))[:36],
-            source_type="local",
-            source=name,
-            profile=f'{{"files": {len(data)}}}',
-        )
-        self.client.log_inputs(self.run_id, datasets=[DatasetInput(entry, [InputTag("mlflow.data.context", "training")])])
-
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Note the metrics of one epoch."""
-        with self._forgiving():
-            self._log_metrics(metrics, epoch)
-
-    def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Note the best scores as `best_...` and keep the bundle: configs, weights, card and figures."""
-        if self.client is None:
-            return
-        with self._forgiving():
-            self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
-            for part in ("configs", "docs"):
-                self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
-            self.client.log_artifact(self.run_id, str(folder / "models" / "model.pt"), "bundle/models")
-            self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
-
-    def log_scores(self, scores: Mapping[str, float], folder: Path, names: Sequence[str]) -> None:
-        """Note scores of several trainings together, and keep files of a folder."""
-        if self.client is None:
-            return
-        with self._forgiving():
-            self._log_metrics(scores, 0)
-            for name in names:
-                self.client.log_artifact(self.run_id, str(folder / name))
-
-    def end_nested(self, name: str) -> None:
-        """End the runs of a name under this one that their process has left open, as KILLED."""
-        if self.client is None:
-            return
-        with self._forgiving():
-            below = f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.run_name = '{name}'"
-            experiment = self.client.get_run(self.run_id).info.experiment_id
-            for run in self.client.search_runs([experiment], f"{below} and attributes.status = 'RUNNING'"):
-                self.client.set_terminated(run.info.run_id, "KILLED")
-
-    def end(self, status: str, pruned: bool = False) -> None:
-        """End the run as FINISHED, FAILED or KILLED."""
-        with self._forgiving():
-            if pruned:
-                self.client.set_tag(self.run_id, "pruned", "true")
-            self.client.set_terminated(self.run_id, status)
-
-    @contextmanager
-    def _forgiving(self) -> Iterator[None]:
-        """A store that fails in the middle of a training does not throw the training away: it is said once."""
+    def _send_first(self, delivery: Delivery) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            yield
-        except (MlflowException, OSError) as error:
-            if not self.failed:
-                reason = " ".join(str(error).split())[:200]
-                LOGGER.warning("MLflow does not answer, the run there stays incomplete, training goes on: %s", reason)
-            self.failed = True
+            delivery.send_next()
+        except (MlflowException, SilentStoreError, OSError) as error:
+            raise SettingError(
+                f"setting tracking_uri must be a store that takes runs, got {self.uri!r}: {find_reason(error)}; correct it"
+            ) from error
 
-    def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        if self.client is None:
-            return
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self.client.log_batch(
-            self.run_id, metrics=[Metric(name, float(value), now, step) for name, value in metrics.items()]
-        )
-
-
-@contextmanager
-def _ended_by_its_end(run: TrackedRun) -> Iterator[None]:
-    """End the run as the block ends; a polite kill counts as an interruption."""
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _interrupt) if main else None
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        run.end("KILLED")
-        raise
-    except PrunedError:
-        run.end("KILLED", pruned=True)  # on purpose and ahead of its end: neither a fault nor a training to compare
-        raise
-    except BaseException:
-        run.end("FAILED")
-        raise
-    else:
-        run.end("FINISHED")
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _open_again(client: Any, run_id: str) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.update_run(run_id, status="RUNNING")
-    except MlflowException:  # deleted since, or noted in another store
-        return False
-    return True
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def _describe(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> dict[str, Any]:
+        """What the run is created with."""
+        packages = ("monai", "torch", "pytorch-ignite", "numpy", "mlflow")
+        versions = {f"version_{package}": version(package) for package in packages}
+        values = {**settings, **versions, "version_livecell-monai": __version__, "data_sha256": digest_of(dict(data))}
+        return {
+            "uri": self.uri,
+            "experiment": self.experiment,
+            "name": _unique_name(name) if self.run_name == "auto" else self.run_name,
+            "tags": {**_tags(), **({} if self.parent is None else {"mlflow.parentRunId": self.parent})},
+            "params": {key: str(value) for key, value in values.items()},
+            "data": name,
+            "files": dict(data),
+            "time": now(),
+        }
 
 
 def _unique_name(data: str) -> str:

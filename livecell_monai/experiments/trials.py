@@ -14,8 +14,9 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.experiments.search_space import Space, to_settings
+from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler, trials_by_state
-from livecell_monai.experiments.tracking import PrunedError, TrackedRun
+from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
 from livecell_monai.workflow.tasks import train
 
 #: by epoch or threshold of its own choice a trial would look better than it is
@@ -108,7 +109,7 @@ class Trials:
         before = RetryHeartbeatStaleTrialCallback.retry_history(frozen)
         for number in before:
             self.parent.end_nested(name_trial(number))
-            shutil.rmtree(self.root / f"{name_trial(number)}.partial", ignore_errors=True)
+            self._throw_away(self.root / f"{name_trial(number)}{PARTIAL}")
         # its process may have died between the end of the training and the word of it
         folder = next(
             (self.root / name_trial(number) for number in before if (self.root / name_trial(number)).is_dir()), None
@@ -126,8 +127,8 @@ class Trials:
     def _train_bundle(self, trial: optuna.Trial, values: Mapping[str, Any]) -> Path:
         """Train into a folder that takes its name when it is complete."""
         name, given = name_trial(trial.number), self.question.settings
-        partial = self.root / f"{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = self.root / f"{name}{PARTIAL}"
+        self._throw_away(partial)
         settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
 
         def follow(epoch: int, row: Mapping[str, float]) -> None:
@@ -150,7 +151,12 @@ class Trials:
                 raise optuna.TrialPruned(str(error.__cause__)) from error
             raise
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            self._throw_away(partial)
+
+    def _throw_away(self, partial: Path) -> None:
+        """Remove what became no bundle; what MLflow lacks of it stays."""
+        set_aside(partial, self.root)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def name_trial(number: int) -> str:

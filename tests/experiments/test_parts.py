@@ -9,7 +9,7 @@ from livecell_monai.data.folds import make_folds
 from livecell_monai.errors import LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
-from livecell_monai.experiments.tracking import TrackedRun
+from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.metrics import NAMES, SURFACE
 
 
@@ -47,6 +47,10 @@ def test_what_the_results_hang_on():
     }
 
 
+class Parent(TrackedRun):
+    run_id = "parent"
+
+
 class TestPart:
     @pytest.fixture
     def calls(self, monkeypatch):
@@ -71,7 +75,7 @@ class TestPart:
 
     def test_is_done_once_and_only_whole(self, folder, tmp_path, calls):
         (first, *_) = folds = make_folds(list_samples(folder, "train"))
-        training, run = Training((), {}, "planned"), TrackedRun(None, "parent")
+        training, run = Training((), {}, "planned"), Parent()
         with pytest.raises(KeyboardInterrupt):
             run_part(first, tmp_path, training, run)
         assert not (tmp_path / "fold_1").exists()

@@ -110,8 +110,8 @@ class TestRun:
             register("cells-1", "cells", store)
         assert contents(store) == ({}, 0)
 
-    def test_a_run_without_a_bundle_is_refused(self, store):
-        with RunTracker(store).start({}, {}, "cells") as run:
+    def test_a_run_without_a_bundle_is_refused(self, store, tmp_path):
+        with RunTracker(store, folder=tmp_path / "training").start({}, {}, "cells") as run:
             pass
         with pytest.raises(SettingError, match="must have a bundle among its artifacts, found none"):
             register(run.run_id, "cells", store)

@@ -11,17 +11,24 @@ import pytest
 from fresh import FORKS, prepare_forks
 
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
+
+EPOCHS = 40
 
 
 def uri_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def make_store_and_experiment(uri, barrier, answers):
+def make_store_and_note(uri, folder, barrier, answers):
     """What each of two processes does at the same moment."""
     barrier.wait(60)
-    answers.put(find_experiment(open_store(uri), uri, "livecell"))
+    with RunTracker(uri, folder=folder).start({"lr": 0.1}, {}, "cells") as run:
+        for epoch in range(1, EPOCHS + 1):
+            run.log_epoch(epoch, {"val_iou": epoch / 64, "val_loss": 1 / epoch})
+            time.sleep(0.005)
+    answers.put(run.run_id)
 
 
 class TestChoice:
@@ -136,15 +143,25 @@ class TestDatabase:
         monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(answers, look(name)))
         assert find_experiment(client, store, "livecell") == number
 
-    def test_two_processes_may_make_it_at_once(self, tmp_path):
+    def test_two_processes_may_make_it_and_note_their_runs_at_once(self, tmp_path):
         prepare_forks()
         answers = FORKS.Queue()
         uri = uri_of(tmp_path / "mlflow.db")
         barrier = FORKS.Barrier(2)
-        both = [FORKS.Process(target=make_store_and_experiment, args=(uri, barrier, answers)) for _ in range(2)]
+        folders = [tmp_path / name for name in ("first", "second")]
+        both = [FORKS.Process(target=make_store_and_note, args=(uri, folder, barrier, answers)) for folder in folders]
         for process in both:
             process.start()
         for process in both:
             process.join(60)
         assert [process.exitcode for process in both] == [0, 0]
-        assert answers.get(timeout=5) == answers.get(timeout=5)
+        assert not any((folder / ".tracking").exists() for folder in folders)
+        client = open_store(uri)
+        (experiment,) = client.search_experiments(filter_string="name = 'livecell'")
+        runs = client.search_runs([experiment.experiment_id])
+        assert {run.info.run_id for run in runs} == {answers.get(timeout=5), answers.get(timeout=5)}
+        for run in runs:
+            assert run.info.status == "FINISHED"
+            for metric in ("val_iou", "val_loss"):
+                steps = [one.step for one in client.get_metric_history(run.info.run_id, metric)]
+                assert sorted(steps) == list(range(1, EPOCHS + 1))

@@ -1,22 +1,25 @@
 """What a run in MLflow holds, and that it ends as the block inside ended."""
 
+import math
 import os
+import random
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from mlflow.exceptions import MlflowException
 from small_training import train_small
+from tracking_server import Fault, draw_faults, proxied
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.experiments import RunTracker
+from livecell_monai.experiments import RunTracker, sender
+from livecell_monai.experiments import tracking as tracking_module
 from livecell_monai.experiments.store import open_store
-from livecell_monai.experiments.tracking import PrunedError, TrackedRun
+from livecell_monai.experiments.syncing import sync
+from livecell_monai.experiments.tracked_run import PrunedError
 
 SETTINGS = {"lr": 0.001, "filters": [4, 8], "seed": 3, "split": "auto"}
 DATA = {"image/a.tif": "0" * 64, "label/a.tif": "1" * 64}
@@ -38,6 +41,16 @@ BUNDLE = {
     "bundle/docs/validation.png",
     "bundle/models/model.pt",
 }
+
+
+@pytest.fixture
+def tracking(tmp_path):
+    """A tracker of a training in a folder of its own."""
+
+    def of(uri="auto", folder=tmp_path / "training", **options):
+        return RunTracker(uri, folder=folder, **options)
+
+    return of
 
 
 def runs_of(uri, experiment="livecell"):
@@ -68,8 +81,8 @@ def write_little_bundle(folder):
 
 
 class TestRecord:
-    def test_settings_versions_and_data(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells"):
+    def test_settings_versions_and_data(self, store, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells"):
             pass
         run = only_run(store)
         digest = digest_of(DATA)
@@ -81,15 +94,15 @@ class TestRecord:
         assert (entry.dataset.name, entry.dataset.digest) == ("cells", digest[:36])
         assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
 
-    def test_metrics_by_epoch(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells") as run:
+    def test_metrics_by_epoch(self, store, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells") as run:
             run.log_epoch(1, {"val_iou": 0.25, "lr": 0.1})
             run.log_epoch(2, {"val_iou": 0.5, "lr": 0.1})
         history = open_store(store).get_metric_history(run.run_id, "val_iou")
         assert [(metric.step, metric.value) for metric in history] == [(1, 0.25), (2, 0.5)]
 
-    def test_result_with_the_bundle(self, store, tmp_path):
-        with RunTracker(store).start(SETTINGS, DATA, "cells") as run:
+    def test_result_with_the_bundle(self, store, tmp_path, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells") as run:
             run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5, "loss": 0.25})
         found = only_run(store)
         assert found.data.metrics == {"best_val_iou": 0.5, "best_val_loss": 0.25}
@@ -102,29 +115,29 @@ class TestRecord:
         beside = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts"
         assert (beside / run.run_id / "artifacts/bundle/LICENSE").read_text() == "LICENSE"
 
-    def test_runs_without_a_name_get_different_ones(self, store):
+    def test_runs_without_a_name_get_different_ones(self, store, tracking):
         for _ in range(2):
-            with RunTracker(store).start(SETTINGS, DATA, "cells"):
+            with tracking(store).start(SETTINGS, DATA, "cells"):
                 pass
         names = [run.info.run_name for run in runs_of(store)]
         assert len(set(names)) == 2
         assert all(name.startswith("cells-") for name in names)
 
-    def test_a_name_that_is_given_stays(self, store):
-        with RunTracker(store, "others", "monday").start(SETTINGS, DATA, "cells"):
+    def test_a_name_that_is_given_stays(self, store, tracking):
+        with tracking(store, experiment="others", run_name="monday").start(SETTINGS, DATA, "cells"):
             pass
         (run,) = runs_of(store, "others")
         assert run.info.run_name == "monday"
 
-    def test_the_environment_names_the_store(self, store, monkeypatch):
+    def test_the_environment_names_the_store(self, store, monkeypatch, tracking):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-        with RunTracker().start(SETTINGS, DATA, "cells"):
+        with tracking().start(SETTINGS, DATA, "cells"):
             pass
         assert only_run(store).info.status == "FINISHED"
 
     def test_nothing_is_noted_where_tracking_is_off(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        tracker = RunTracker(enabled=False)
+        tracker = RunTracker(enabled=False, folder=tmp_path)
         tracker.check()
         with tracker.start(SETTINGS, DATA, "cells") as run:
             run.log_epoch(1, {"val_iou": 0.5})
@@ -135,27 +148,27 @@ class TestRecord:
 class TestCommit:
     """Of the repository in the working folder."""
 
-    def tag(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells"):
+    def tag(self, store, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells"):
             pass
         return only_run(store).data.tags.get("mlflow.source.git.commit")
 
-    def test_is_noted_where_there_is_a_repository(self, store, tmp_path, monkeypatch):
+    def test_is_noted_where_there_is_a_repository(self, store, tracking, tmp_path, monkeypatch):
         who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
         for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"]):
             subprocess.run(["git", *command], cwd=tmp_path, check=True)
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
         monkeypatch.chdir(tmp_path)
-        assert self.tag(store) == head.stdout.strip()
+        assert self.tag(store, tracking) == head.stdout.strip()
 
-    def test_is_left_out_where_there_is_none(self, store, tmp_path, monkeypatch):
+    def test_is_left_out_where_there_is_none(self, store, tracking, tmp_path, monkeypatch):
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
         monkeypatch.chdir(tmp_path)
-        assert self.tag(store) is None
+        assert self.tag(store, tracking) is None
 
-    def test_is_left_out_where_git_is_missing(self, store, tmp_path, monkeypatch):
+    def test_is_left_out_where_git_is_missing(self, store, tracking, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert self.tag(store) is None
+        assert self.tag(store, tracking) is None
 
 
 class TestEnd:
@@ -169,8 +182,8 @@ class TestEnd:
         ],
         ids=lambda value: getattr(type(value), "__name__", None) if isinstance(value, BaseException) else value,
     )
-    def test_is_that_of_the_block_and_the_next_run_is_a_new_one(self, store, error, status):
-        tracker, opened = RunTracker(store), []
+    def test_is_that_of_the_block_and_the_next_run_is_a_new_one(self, store, error, status, tracking, tmp_path):
+        tracker, opened = tracking(store), []
 
         def break_off():
             with tracker.start(SETTINGS, DATA, "cells") as run:
@@ -182,7 +195,7 @@ class TestEnd:
             break_off()
         assert caught.value is error
         (first,) = opened
-        with tracker.start(SETTINGS, DATA, "cells") as second:
+        with tracking(store, tmp_path / "second").start(SETTINGS, DATA, "cells") as second:
             second.log_epoch(1, {"val_iou": 0.75})
         runs = {run.info.run_id: run for run in runs_of(store)}
         assert set(runs) == {first.run_id, second.run_id}
@@ -190,11 +203,11 @@ class TestEnd:
         assert runs[first.run_id].data.metrics == {"val_iou": 0.25}
         assert runs[first.run_id].info.end_time is not None
 
-    def test_a_polite_kill_is_an_interruption(self, store):
+    def test_a_polite_kill_is_an_interruption(self, store, tracking):
         before = signal.getsignal(signal.SIGTERM)
 
         def be_killed():
-            with RunTracker(store).start(SETTINGS, DATA, "cells"):
+            with tracking(store).start(SETTINGS, DATA, "cells"):
                 assert signal.getsignal(signal.SIGTERM) is not before
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(5)
@@ -204,43 +217,36 @@ class TestEnd:
         assert only_run(store).info.status == "KILLED"
         assert signal.getsignal(signal.SIGTERM) is before
 
-    def test_a_run_is_running_meanwhile(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells"):
+    def test_a_run_is_running_meanwhile(self, store, tracking):
+        with tracking(store, is_study=True).start(SETTINGS, DATA, "cells"):
             assert only_run(store).info.status == "RUNNING"
 
-    def test_what_cannot_be_noted_fails_the_run(self, store):
-        """A parameter that MLflow refuses must not leave the run open."""
-        from mlflow.exceptions import MlflowException
-
-        with pytest.raises(MlflowException), RunTracker(store).start({"no*name": 1}, DATA, "cells"):
-            pytest.fail("the block must not be entered")
-        assert only_run(store).info.status == "FAILED"
-
-    def test_of_one_that_is_pruned_is_neither_a_fault_nor_a_whole_training(self, store):
-        with pytest.raises(PrunedError), RunTracker(store).start(SETTINGS, DATA, "cells"):
+    def test_of_one_that_is_pruned_is_neither_a_fault_nor_a_whole_training(self, store, tracking):
+        with pytest.raises(PrunedError), tracking(store).start(SETTINGS, DATA, "cells"):
             raise PrunedError
         run = only_run(store)
         assert (run.info.status, run.data.tags["pruned"]) == ("KILLED", "true")
 
 
 class TestGoingOn:
-    def test_with_a_run_of_before_opens_no_other(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells") as first:
+    def test_with_a_run_of_before_opens_no_other(self, store, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells") as first:
             pass
-        with RunTracker(store).start({"lr": 3}, DATA, "cells", first.run_id) as again:
+        with tracking(store, is_study=True).start({"lr": 3}, DATA, "cells", first.run_id) as again:
             assert again.run_id == first.run_id
             assert only_run(store).info.status == "RUNNING"
         run = only_run(store)
         assert (run.info.status, run.data.params["lr"]) == ("FINISHED", "0.001")
 
-    def test_with_one_that_the_store_does_not_know_opens_a_new_one(self, store):
-        with RunTracker(store).start(SETTINGS, DATA, "cells", "0" * 32) as run:
-            assert run.run_id != "0" * 32
+    def test_with_one_that_the_store_does_not_know_opens_a_new_one(self, store, tracking):
+        with tracking(store).start(SETTINGS, DATA, "cells", "0" * 32) as run:
+            pass
+        assert run.run_id != "0" * 32
         assert only_run(store).info.run_id == run.run_id
 
-    def test_ends_what_a_dead_process_has_left_open_below(self, store):
+    def test_ends_what_a_dead_process_has_left_open_below(self, store, tracking):
         client = open_store(store)
-        with RunTracker(store).start(SETTINGS, DATA, "cells") as parent:
+        with tracking(store, is_study=True).start(SETTINGS, DATA, "cells") as parent:
             own = {"mlflow.parentRunId": parent.run_id}
             experiment = client.get_run(parent.run_id).info.experiment_id
             dead = client.create_run(experiment, run_name="trial_0001", tags=own).info.run_id
@@ -288,46 +294,154 @@ class TestTraining:
         assert [metric.step for metric in history] == [1]
         assert "best_val_iou" not in run.data.metrics
 
-    def test_one_whose_store_does_not_answer_leaves_nothing(self, folder, tmp_path):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+    def test_one_whose_store_cannot_be_leaves_nothing(self, folder, tmp_path):
+        (tmp_path / "notes").write_text("")
         with pytest.raises(RuntimeError) as caught:
-            train_small(folder, tmp_path / "model", track=True, tracking_uri=f"http://127.0.0.1:{port}")
+            train_small(folder, tmp_path / "model", track=True, tracking_uri=f"sqlite:///{tmp_path}/notes/mlflow.db")
         assert "setting tracking_uri must be a store that answers" in str(find_user_error(caught.value))
         assert not (tmp_path / "model").exists()
 
 
-def test_a_server_receives_a_run_with_its_files(server, tmp_path):
+def test_a_server_receives_a_run_with_its_files(server, tmp_path, tracking):
     uri, folder = server
-    with RunTracker(uri).start(SETTINGS, DATA, "cells") as run:
+    with tracking(uri).start(SETTINGS, DATA, "cells") as run:
         run.log_epoch(1, {"val_iou": 0.5})
-        run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5})
+        run.log_result(write_little_bundle(tmp_path / "training"), {"iou": 0.5})
     found = only_run(uri)
     assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
     assert found.data.params["seed"] == "3"
     assert found.data.metrics["best_val_iou"] == 0.5
     assert "bundle/models/model.pt" in artifacts_of(uri, found)
-    kept = [path.read_text() for path in (folder / "kept").rglob("model.pt")]
-    assert kept == ["models/model.pt"]
+    (kept,) = (folder / "kept").glob(f"*/{run.run_id}/artifacts/bundle/models/model.pt")
+    assert kept.read_text() == "models/model.pt"
+    assert not (tmp_path / "training" / ".tracking").exists()
 
 
-class DyingClient:
-    """A store that answers until the training is under way."""
-
-    def __getattr__(self, name):
-        def fail(*args, **kwargs):
-            raise MlflowException("connection lost\nin the middle")
-
-        return fail
+EPOCHS = {epoch: {"val_iou": epoch / 64, "val_loss": math.nan if epoch == 3 else 1 / epoch} for epoch in range(1, 9)}
 
 
-def test_a_store_that_dies_in_the_middle_does_not_throw_the_training_away(tmp_path, caplog):
-    run = TrackedRun(DyingClient(), "abc")
-    run.log_epoch(1, {"val_iou": 0.5})
-    run.log_epoch(2, {"val_iou": 0.6})
-    run.log_result(tmp_path, {"iou": 0.6})
-    run.end("FINISHED")
-    messages = [record.getMessage() for record in caplog.records if record.name.startswith("livecell_monai")]
-    assert messages == [
-        "MLflow does not answer, the run there stays incomplete, training goes on: connection lost in the middle"
-    ]
+def history_of(uri, run_id):
+    """Every metric of a run with its steps and values, as often as the store has it."""
+    client = open_store(uri)
+    metrics = client.get_run(run_id).data.metrics
+    return {name: [(one.step, one.value) for one in client.get_metric_history(run_id, name)] for name in metrics}
+
+
+def expected(epochs=EPOCHS):
+    rows = {name: [(epoch, pytest.approx(row[name], nan_ok=True)) for epoch, row in epochs.items()] for name in EPOCHS[1]}
+    return rows | {"best_val_iou": [(0, 0.125)]}
+
+
+def messages_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.name.startswith("livecell_monai")]
+
+
+class TestHarm:
+    """A proxy ahead of a real server; what it does to it is over when the training has ended."""
+
+    @pytest.fixture
+    def proxy(self, server):
+        with proxied(int(server[0].rpartition(":")[2])) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def harmed(self, proxy, tmp_path, request, monkeypatch):
+        """What trains by way of the proxy, in an experiment of its own."""
+        monkeypatch.setattr(tracking_module, "SERVER_S", 20.0)
+        monkeypatch.setattr(tracking_module, "CHECK_S", 1)
+        monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.05)
+
+        def train(at_epoch=lambda epoch: None):
+            tracker = RunTracker(proxy.uri, request.node.name, folder=tmp_path / "training")
+            tracker.check()
+            with tracker.start(SETTINGS, DATA, "cells") as run:
+                for epoch, row in EPOCHS.items():
+                    run.log_epoch(epoch, row)
+                    at_epoch(epoch)
+                run.log_result(write_little_bundle(tmp_path / "training"), {"iou": 0.125})
+
+        return train
+
+    def judge(self, server, request, tmp_path, least=1):
+        """All is there, once, when what was left has been sent."""
+        assert sum(1 for _ in sync(tmp_path / "training")) >= least
+        (run,) = runs_of(server[0], request.node.name)
+        assert run.info.status == "FINISHED"
+        assert history_of(server[0], run.info.run_id) == expected()
+        assert run.data.params["seed"] == "3"
+        assert len(run.inputs.dataset_inputs) == 1
+        assert len(artifacts_of(server[0], run)) == 4
+        assert not (tmp_path / "training" / ".tracking").exists()
+        assert list(sync(tmp_path / "training")) == []
+
+    def test_dead_at_the_start(self, proxy, harmed, server, request, tmp_path, caplog):
+        proxy.die()
+        started = time.monotonic()
+        harmed()
+        assert time.monotonic() - started < 10  # by itself MLflow asks for minutes
+        first, last = messages_of(caplog)
+        assert first.startswith(
+            f"MLflow at {proxy.uri} does not answer: training goes on, what it notes is kept for later ("
+        )
+        folder = tmp_path / "training"
+        assert last == f"MLflow lacks 15 entries of this run, kept in {folder}; send them: livecell sync {folder}"
+        with pytest.raises(SettingError, match=f"must be a store that answers, got '{proxy.uri}'"):
+            list(sync(folder))
+        proxy.come_up()
+        self.judge(server, request, tmp_path)
+
+    def test_death_in_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
+        def harm(epoch):
+            if epoch == 4:
+                wait_until(lambda: runs_of(server[0], request.node.name))
+                proxy.die()
+
+        harmed(harm)
+        first, last = messages_of(caplog)
+        assert first.startswith("MLflow does not answer, training goes on, what it notes is kept and sent later: ")
+        assert "livecell sync" in last
+        (run,) = runs_of(server[0], request.node.name)
+        assert run.info.status == "RUNNING"
+        proxy.come_up()
+        self.judge(server, request, tmp_path)
+
+    def test_dead_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
+        def harm(epoch):
+            if epoch == 2:
+                proxy.die()
+                time.sleep(0.2)
+            if epoch == 6:
+                proxy.come_up()
+
+        harmed(harm)
+        assert not (tmp_path / "training" / ".tracking").exists()
+        (run,) = runs_of(server[0], request.node.name)
+        assert history_of(server[0], run.info.run_id) == expected()
+        assert len(messages_of(caplog)) == 1
+
+    def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
+        """15 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
+        monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
+        proxy.choose = lambda: Fault(delay_s=5)
+        started = time.monotonic()
+        harmed()
+        assert time.monotonic() - started < 15
+        assert len(messages_of(caplog)) == 2
+        proxy.choose = Fault
+        self.judge(server, request, tmp_path)
+
+    @pytest.mark.parametrize("seed", [2, 5])
+    def test_cut(self, proxy, harmed, server, request, tmp_path, seed):
+        """Half of all connections, in the request, between it and the answer, or in the answer."""
+        proxy.choose = draw_faults(random.Random(seed), 0.5, 0.02)
+        harmed()
+        assert proxy.harmed > 0
+        proxy.choose = Fault
+        self.judge(server, request, tmp_path, least=0)
+
+
+def wait_until(holds):
+    until = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)

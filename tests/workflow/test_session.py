@@ -80,7 +80,7 @@ class TestTracker:
         assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch", "epoch", "result"]
         assert notebook.end == "finished"
         own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False, "parent": None}
-        assert notebook.options == own
+        assert notebook.options == {**own, "folder": str(tmp_path / "model")}
 
         _, settings, data, name = notebook.told[1]
         unsaid = {"track", "show_progress"}

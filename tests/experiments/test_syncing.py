@@ -1,0 +1,131 @@
+"""What is left of trainings is sent by a later call, however the training ended."""
+
+import shutil
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.experiments.spool import AGAIN, END, METRICS, open_spool
+from livecell_monai.experiments.store import open_store
+from livecell_monai.experiments.syncing import Synced, sync
+
+
+def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
+    """What a training notes whose store does not answer; None for one that is killed."""
+    with open_spool(folder / hidden) as spool:
+        if not spool.entries:
+            spool.begin(
+                uri=store,
+                experiment="livecell",
+                name=folder.name,
+                tags={},
+                params={},
+                data="cells",
+                files={},
+                time=1,
+                again=None,
+            )
+        else:
+            spool.append(AGAIN)
+        for epoch in range(len([e for e in spool.entries if e["kind"] == METRICS]) + 1, epochs + 1):
+            spool.append(METRICS, step=epoch, time=epoch, values={"val_iou": epoch / 4}, once=True)
+        if end is not None:
+            spool.append(END, status=end, time=epochs + 1)
+    return folder
+
+
+def runs_of(store):
+    """Name, status, end and epochs of each run."""
+    client = open_store(store)
+    runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
+    steps = {run.info.run_id: [one.step for one in client.get_metric_history(run.info.run_id, "val_iou")] for run in runs}
+    return sorted((run.info.run_name, run.info.status, run.info.end_time, steps[run.info.run_id]) for run in runs)
+
+
+def test_all_is_sent_once(store, tmp_path):
+    folder = note(tmp_path / "model", store)
+    (done,) = sync(folder)
+    assert done == Synced(folder, done.run_id, store, 4)
+    assert open_store(store).get_run(done.run_id).info.run_name == "model"
+    assert runs_of(store) == [("model", "FINISHED", 3, [1, 2])]
+    assert list(folder.iterdir()) == []
+
+
+def test_one_that_was_killed_ends_so_and_may_go_on_in_its_run(store, tmp_path):
+    folder = note(tmp_path / "model", store, end=None)
+    (first,) = sync(folder)
+    assert runs_of(store) == [("model", "KILLED", 2, [1, 2])]
+    assert list(sync(folder)) == []
+    note(folder, store, epochs=3)
+    (second,) = sync(folder)
+    assert second.run_id == first.run_id
+    assert runs_of(store) == [("model", "FINISHED", 4, [1, 2, 3])]
+
+
+def test_of_a_study_with_its_parts(store, tmp_path):
+    study = note(tmp_path / "folds", store)
+    for name in ("fold_1", "fold_2"):
+        note(study / name, store)
+    note(study, store, hidden=".tracking-0123")
+    assert [done.folder.name for done in sync(study)] == ["folds", "folds", "fold_1", "fold_2"]
+    assert [run[0] for run in runs_of(store)] == ["fold_1", "fold_2", "folds", "folds"]
+
+
+def test_a_store_that_has_moved_knows_the_run(store, tmp_path):
+    folder = note(tmp_path / "model", store, end=None)
+    (first,) = sync(folder)
+    note(folder, store, epochs=3)
+    moved = tmp_path / "moved" / "mlflow.db"
+    shutil.copytree(tmp_path / "runs", moved.parent)
+    (second,) = sync(folder, f"sqlite:///{moved}")
+    assert (second.run_id, second.sent) == (first.run_id, 3)
+    assert runs_of(f"sqlite:///{moved}") == [("model", "FINISHED", 4, [1, 2, 3])]
+
+
+def test_a_store_that_does_not_know_the_run_gets_all_of_it(store, empty_store, tmp_path):
+    folder = note(tmp_path / "model", store, end=None)
+    list(sync(folder))
+    note(folder, store, epochs=3)
+    other = tmp_path / "other.db"
+    shutil.copyfile(empty_store, other)
+    list(sync(folder, f"sqlite:///{other}"))
+    assert runs_of(f"sqlite:///{other}") == [("model", "FINISHED", 4, [1, 2, 3])]
+
+
+def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
+    folder = note(tmp_path / "model", store, end=None)
+    (done,) = sync(folder)
+    open_store(store).delete_run(done.run_id)
+    note(folder, store, epochs=3)
+    before = (folder / ".tracking" / "entries.jsonl").read_bytes()
+    with pytest.raises(
+        SettingError, match=r"must take what is left, 3 entries, it does not: .*active.*; mend that and call"
+    ):
+        list(sync(folder))
+    assert (folder / ".tracking" / "entries.jsonl").read_bytes() == before
+    open_store(store).restore_run(done.run_id)
+    list(sync(folder))
+    assert runs_of(store) == [("model", "FINISHED", 4, [1, 2, 3])]
+
+
+def test_a_training_at_work_is_left_alone(store, tmp_path):
+    with open_spool(tmp_path / "model" / ".tracking") as spool:
+        spool.begin(uri=store, time=1, again=None)
+        with pytest.raises(SettingError, match="one process at a time may work in the folder, another does"):
+            list(sync(tmp_path / "model"))
+        assert len(spool.entries) == 1
+
+
+@pytest.mark.parametrize("sign", ["configs/metadata.json", "models/model.pt", "crossval.json"])
+def test_where_nothing_is_left_nothing_is_asked(tmp_path, sign):
+    (tmp_path / sign).parent.mkdir(exist_ok=True)
+    (tmp_path / sign).write_text("")
+    assert list(sync(tmp_path, "http://127.0.0.1:1")) == []
+
+
+def test_another_folder_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(
+            SettingError, match=f"^{folder}: must be the folder of a training or of a study, it is not; name"
+        ):
+            list(sync(folder))
