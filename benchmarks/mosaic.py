@@ -2,7 +2,9 @@
 
 Run: `python benchmarks/mosaic.py`. The mosaics are synthetic cells repeated, uint16, in uncompressed tiled BigTIFFs (4 GB of
 disk), the bundle is trained for a minute, so that masks are cells and not noise. The network alone looks at as many
-windows of the same size that are in memory already, in the same process, in turns with the mosaic.
+windows of the same size that are in memory already, in the same process, in turns with the mosaic: all cores at one window,
+and two windows at once with half of the cores each, of which the faster way counts. The size is 10,000 x 10,000, the least
+favourable one of the three: what a mosaic costs once, such as opening the bundle, weighs most on it.
 """
 
 import logging
@@ -11,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +26,13 @@ from page import write_section
 
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.sample import Pixels
+from livecell_monai.workflow.mosaics.lanes import LANES, shared_cores
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.tasks import predict, train
 
 EDGES = (20_000, 40_000)
 SPEED_EDGE = 10_000
-ROUNDS = 3
+ROUNDS = 5
 TILE = 512
 QUIET: dict[str, Any] = {"show_progress": False}
 
@@ -62,28 +67,33 @@ def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) ->
     return peak / 1024, time.perf_counter() - start
 
 
-def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
-    """(megapixels per second of the mosaic, of the network alone) by round."""
-    workflow = open_bundle(
-        bundle,
-        ["inference"],
-        {**QUIET, "mosaic_from": 1e9},
-        {"dataset_dir": str(image), "output_dir": str(folder / "unused")},
-    )
-    workflow.initialize()
-    network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
+def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
+    """Megapixels per second of the network on as many windows in memory as the mosaic has, so many at once."""
     rows, columns = inferer.plan((SPEED_EDGE, SPEED_EDGE))
     window, count = torch.rand(1, 1, rows.size, columns.size), len(rows.starts) * len(columns.starts)
+
+    @torch.no_grad()
+    def look(_: int) -> None:
+        inferer.look(window, network)
+
+    start = time.perf_counter()
+    with shared_cores(lanes), ThreadPoolExecutor(lanes) as threads:
+        deque(threads.map(look, range(count)), maxlen=0)
+    return count * window.numel() / (time.perf_counter() - start) / 1e6
+
+
+def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
+    """(megapixels per second of the mosaic, of the network alone) by round."""
+    paths = {"dataset_dir": str(image), "output_dir": str(folder / "unused")}
+    workflow = open_bundle(bundle, ["inference"], {**QUIET, "mosaic_from": 1e9}, paths)
+    workflow.initialize()
+    network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
     found = []
     for index in range(ROUNDS):
         start = time.perf_counter()
         predict(bundle, [image], folder / f"round_{index}", QUIET)
-        middle = time.perf_counter()
-        with torch.no_grad():
-            for _ in range(count):
-                inferer.look(window, network)
-        alone = count * window.numel() / (time.perf_counter() - middle)
-        found.append((SPEED_EDGE**2 / (middle - start) / 1e6, alone / 1e6))
+        mosaic = SPEED_EDGE**2 / (time.perf_counter() - start) / 1e6
+        found.append((mosaic, max(measure_alone(network, inferer, lanes) for lanes in (1, LANES))))
     return found
 
 
@@ -114,8 +124,8 @@ def main() -> None:
         ),
         f"| the larger one over the smaller one | {rows[-1][1] / rows[0][1]:.3f} | at most 1.1, and 1500 MB |",
         f"| megapixels per second, file in and mask out, {SPEED_EDGE:,} x {SPEED_EDGE:,} | {mosaic:.1f} | |",
-        f"| megapixels per second of the network on windows in memory | {alone:.1f} | |",
-        f"| mosaic over network alone | {ratio:.2f} | 0.8 |",
+        f"| megapixels per second of the network on windows in memory, the faster way | {alone:.1f} | |",
+        f"| mosaic over network alone, median of {ROUNDS} rounds | {ratio:.2f} | 0.8 |",
     ]
     print("\n".join(lines))
     write_section("Mosaics", "python benchmarks/mosaic.py", "\n".join(lines))

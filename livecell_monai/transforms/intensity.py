@@ -35,11 +35,16 @@ class GreyScale:
     high: float
     contrast: float
 
-    def __call__(self, part: torch.Tensor) -> torch.Tensor:
-        """Grey values of any shape, float32, as float32 of median 0 and contrast 3."""
+    def __call__(self, part: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Grey values of any shape, float32, as float32 of median 0 and contrast 3.
+
+        Args:
+            part: the grey values.
+            out: where the result goes, of the same shape, or the part itself; None for a new tensor.
+        """
         if self.contrast > 1e-7 * abs(self.middle):
-            return part.clamp(self.low, self.high).sub_(self.middle).mul_(CONTRAST / self.contrast)
-        return torch.zeros_like(part)
+            return torch.clamp(part, self.low, self.high, out=out).sub_(self.middle).mul_(CONTRAST / self.contrast)
+        return torch.zeros_like(part) if out is None else out.zero_()
 
 
 def sample_step(pixels: int) -> int:

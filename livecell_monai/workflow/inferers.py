@@ -167,7 +167,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
 
         if all(len(axis.starts) == 1 for axis in axes):  # one window: nothing to blend
             padding = (0, axes[1].size - width, 0, axes[0].size - height)
-            padded = functional.pad(plain, padding, mode="replicate")
+            padded = functional.pad(plain, padding, mode="replicate") if any(padding) else plain
             parts = [part(some) for some in torch.split(padded, self.sw_batch_size)]
             return (parts[0] if len(parts) == 1 else torch.cat(parts))[..., :height, :width]
         with self.alone:  # what MONAI takes from the object is of this image

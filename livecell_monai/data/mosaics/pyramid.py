@@ -47,11 +47,27 @@ def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -
         )
 
 
-def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> list[Any]:
-    """Write the smaller levels of an OME-Zarr image whose level 0 is there, and its metadata; the levels, largest first.
+def begin_pyramid(folder: Path) -> list[Any]:
+    """The levels of an OME-Zarr image whose level 0 is there, largest first; the smaller ones are empty.
 
-    Each takes every second row and column of the one below: a mask stays 0 and 255. The first pixel of every level lies
-    where that of level 0 does, so that scales alone tell the places.
+    Each is to take every second row and column of the one below: a mask stays 0 and 255.
+
+    Args:
+        folder: the OME-Zarr group.
+
+    Raises:
+        DataError: they cannot be written.
+    """
+    whole = open_level(folder, 0)
+    with writing_chunks(folder):
+        shapes = list_level_shapes(whole.shape)[1:]
+        return [whole, *(open_level(folder, number, shape) for number, shape in enumerate(shapes, start=1))]
+
+
+def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> None:
+    """Write the metadata of an OME-Zarr image whose levels are there.
+
+    The first pixel of every level lies where that of level 0 does, so that scales alone tell the places.
 
     Args:
         folder: the OME-Zarr group.
@@ -59,33 +75,20 @@ def write_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | 
         pixel_size_um: (Y, X), None where unknown.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: they cannot be written.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # as it is imported, it warns of a class of its own
         from ome_zarr.format import FormatV05
         from ome_zarr.writer import write_multiscales_metadata
 
-    levels = [open_level(folder, 0)]
+    y, x = pixel_size_um or (1.0, 1.0)
+    datasets = [
+        {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [y * 2**number, x * 2**number]}]}
+        for number in range(len(list_level_shapes(open_level(folder, 0).shape)))
+    ]
+    units = {"y": "micrometer", "x": "micrometer"} if pixel_size_um is not None else None
     with writing_chunks(folder):
-        for number, shape in enumerate(list_level_shapes(levels[0].shape)[1:], start=1):
-            levels.append(_halve(levels[-1], open_level(folder, number, shape)))
-        y, x = pixel_size_um or (1.0, 1.0)
-        datasets = [
-            {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [y * 2**number, x * 2**number]}]}
-            for number in range(len(levels))
-        ]
-        units = {"y": "micrometer", "x": "micrometer"} if pixel_size_um is not None else None
         write_multiscales_metadata(
             open_group(folder), datasets, fmt=FormatV05(), axes=["y", "x"], axes_units=units, name=name
         )
-    return levels
-
-
-def _halve(below: Any, level: Any) -> Any:
-    height, width = level.shape
-    for top in range(0, height, CHUNK):
-        for left in range(0, width, CHUNK):
-            part = below[2 * top : 2 * (top + CHUNK), 2 * left : 2 * (left + CHUNK)]
-            level[top : top + CHUNK, left : left + CHUNK] = part[::2, ::2]
-    return level

@@ -1,7 +1,8 @@
 """Rows of a mosaic's mask, predicted from the file by themselves: what one process, or one of many, does at a time."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from livecell_monai.errors import TooLargeError
 from livecell_monai.sample import Pixels, Region
 from livecell_monai.transforms import GreyScale, PartialResize, PartialRestore
 from livecell_monai.workflow.inferers import WindowInferer
-from livecell_monai.workflow.mosaics.blending import Blender, Context
+from livecell_monai.workflow.mosaics.blending import Blender, Block, Context
+from livecell_monai.workflow.mosaics.lanes import count_lanes, shared_cores
 
 Forward = Callable[..., torch.Tensor]
 AT_ONCE = 2**15  # pixels that grey values are changed of: they stay in the cache, and torch asks for no second thread
@@ -35,20 +37,26 @@ class Grey:
 
     def to_unit(self, pixels: Pixels) -> Pixels:
         """Values in the file's own type as float32 in [0, 1], as `ScaleIntensity` does."""
-        low, high = np.float32(self.low), np.float32(self.high)
-        unit: Pixels = pixels.astype(np.float32)
-        unit -= low
-        unit /= high - low
+        unit: Pixels = np.empty(pixels.shape, np.float32)
+        self._fill(unit, pixels)
         return unit
 
     def __call__(self, pixels: Pixels) -> torch.Tensor:
         """(Y, X) float32."""
         seen = torch.empty(pixels.shape)
-        rows = max(1, AT_ONCE // pixels.shape[1])
+        unit, rows = seen.numpy(), max(1, AT_ONCE // pixels.shape[1])
         for first in range(0, len(pixels), rows):
-            unit = torch.from_numpy(self.to_unit(pixels[first : first + rows]))
-            seen[first : first + rows] = unit if self.scale is None else self.scale(unit)
+            part = slice(first, first + rows)
+            self._fill(unit[part], pixels[part])
+            if self.scale is not None:
+                self.scale(seen[part], out=seen[part])
         return seen
+
+    def _fill(self, unit: Pixels, pixels: Pixels) -> None:
+        low, high = np.float32(self.low), np.float32(self.high)
+        unit[...] = pixels
+        unit -= low
+        unit /= high - low
 
 
 class BandPredictor:
@@ -100,31 +108,38 @@ class BandPredictor:
             TooLargeError: the smallest windows are too large for the memory.
         """
         blender, context = self.blend(top, bottom), Context(self.working[1])
-        windows, size = list(blender.windows()), self.inferer.sw_batch_size
-        batches = [windows[first : first + size] for first in range(0, len(windows), size)]
+        windows, size, lanes = list(blender.windows()), self.inferer.sw_batch_size, count_lanes(self.device)
+        batches = deque(windows[first : first + size] for first in range(0, len(windows), size))
+        coming: deque[tuple[list[tuple[int, int]], Future[torch.Tensor]]] = deque()
+        with (
+            shared_cores(lanes),
+            ThreadPoolExecutor(max_workers=1) as ahead,
+            ThreadPoolExecutor(max_workers=lanes) as looking,
+        ):
+            try:
+                while batches or coming:
+                    while batches and len(coming) <= lanes:  # one is read while the others are looked at
+                        batch = batches.popleft()
+                        coming.append((batch, looking.submit(self._look, ahead.submit(self._read, batch))))
+                    batch, logits = coming.popleft()
+                    for (row, column), found in zip(batch, logits.result()[:, 0], strict=True):
+                        block = blender.add(row, column, found)
+                        if block is not None:
+                            self._write(context, block, (top, bottom), writer)
+                    advance(len(batch))
+            finally:
+                for _, left in coming:  # none, but where something went wrong
+                    left.cancel()
 
-        def write(batch: Sequence[tuple[int, int]], logits: torch.Tensor) -> None:
-            for (row, column), found in zip(batch, logits[:, 0], strict=True):
-                block = blender.add(row, column, found)
-                if block is not None:
-                    self._write(context.extend(*block), block[0], block[1], (top, bottom), writer)
+    @torch.no_grad()
+    def _look(self, coming: Future[torch.Tensor]) -> torch.Tensor:
+        """Logits of some windows (B, 1, Y, X); where they are too large for the memory, of windows inside of them.
 
-        with ThreadPoolExecutor(max_workers=1) as ahead, ThreadPoolExecutor(max_workers=1) as behind, torch.no_grad():
-            coming, going = ahead.submit(self._read, batches[0]), behind.submit(lambda: None)
-            for index, batch in enumerate(batches):
-                seen = coming.result()
-                if index + 1 < len(batches):
-                    coming = ahead.submit(self._read, batches[index + 1])
-                logits = self._look(seen)
-                going.result()  # one batch of logits at most waits to be written
-                going = behind.submit(write, batch, logits)
-                advance(len(batch))
-            going.result()
-
-    def _look(self, seen: torch.Tensor) -> torch.Tensor:
-        """Logits of some windows (B, 1, Y, X); where they are too large for the memory, of windows inside of them."""
+        Args:
+            coming: the windows, which are read by now, or soon.
+        """
         try:
-            logits: torch.Tensor = self.inferer(seen.to(self.device), self.network)
+            logits: torch.Tensor = self.inferer(coming.result().to(self.device), self.network)
         except TooLargeError as error:
             path = self.source.stack.path
             raise TooLargeError(
@@ -135,7 +150,8 @@ class BandPredictor:
 
     def _read(self, windows: Sequence[tuple[int, int]]) -> torch.Tensor:
         """What the network sees of some windows, (B, 1, Y, X)."""
-        return torch.stack([self._read_window(row, column) for row, column in windows])[:, None]
+        parts = [self._read_window(row, column)[None] for row, column in windows]
+        return torch.stack(parts) if len(parts) > 1 else parts[0][None]  # of one, a view
 
     def _read_window(self, row: int, column: int) -> torch.Tensor:
         sizes = (self.rows.size, self.columns.size)
@@ -150,21 +166,18 @@ class BandPredictor:
         behind = [start + size - have for start, size, have in zip(corner, sizes, last, strict=True)]
         return functional.pad(part[None], (ahead[1], behind[1], ahead[0], behind[0]), mode="replicate")[0]
 
-    def _write(
-        self,
-        have: tuple[int, int, torch.Tensor],
-        top: int,
-        left: int,
-        band: tuple[int, int],
-        writer: ChunkWriter,
-    ) -> None:
+    def _write(self, context: Context, block: Block, band: tuple[int, int], writer: ChunkWriter) -> None:
         """Bring logits back to the image's grid, as far as they reach, and hand the mask on."""
-        above, before, logits = have
-        first, last = self.restore.rows.owned(top, above + logits.shape[0])
-        start, stop = self.restore.columns.owned(left, before + logits.shape[1])
+        top, left, logits = block
+        above, before, (height, width) = top, left, logits.shape
+        first, last, start, stop = top, top + height, left, left + width
+        if self.restore.changes:
+            above, before, logits = context.extend(*block)
+            first, last = self.restore.rows.owned(top, last)
+            start, stop = self.restore.columns.owned(left, stop)
         first, last = max(first, band[0]), min(last, band[1])
         if first >= last or start >= stop:
             return
         restored = self.restore(logits, above, before, Region(first, start, last, stop))
-        found = torch.sigmoid(restored) >= self.threshold
-        writer.add(first, start, found.to(torch.uint8).mul_(255).numpy())
+        found = restored.sigmoid_() >= self.threshold  # in place: nothing else looks at them
+        writer.add(first, start, found.view(torch.uint8).mul_(255).numpy())

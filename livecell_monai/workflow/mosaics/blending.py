@@ -46,7 +46,7 @@ class Blender:
         Args:
             row: index of the window's row.
             column: index of the window's column.
-            logits: (Y, X) float32 of the window.
+            logits: (Y, X) float32 of the window; what is returned lies in them, and the rest is lost.
         """
         if self.is_single:
             return self._cut(logits, 0, self.rows.size, 0, self.columns.size)
@@ -58,18 +58,20 @@ class Blender:
             self.above = self.below
             self.below = torch.zeros(2, first + self.rows.size - end, self.above.shape[2])
             self.left = self.left[:, :, :0]
-        sums = torch.stack([logits * self.importance, self.importance])
+        sums = logits.mul_(self.importance), self.importance.clone()
         self._add_earlier(sums, start)
-        self.left = sums[:, :, stop - start :].clone()
-        self.below[:, :, start:stop] = sums[:, end - first :, : stop - start]
-        final = sums[:, : end - first, : stop - start]
-        return self._cut(final[0] / final[1], first, end, start, stop)
+        self.left = torch.stack([each[:, stop - start :] for each in sums])
+        for kept, each in zip(self.below, sums, strict=True):
+            kept[:, start:stop] = each[end - first :, : stop - start]
+        final, weights = (each[: end - first, : stop - start] for each in sums)
+        return self._cut(final.div_(weights), first, end, start, stop)
 
-    def _add_earlier(self, sums: torch.Tensor, start: int) -> None:
-        """Add what earlier windows have left where one lies, to its sums (2, Y, X), in place."""
+    def _add_earlier(self, sums: tuple[torch.Tensor, torch.Tensor], start: int) -> None:
+        """Add what earlier windows have left where one lies, to its sums (Y, X), in place."""
         shared, over = self.left.shape[2], self.above.shape[1]
-        sums[:, :, :shared] += self.left
-        sums[:, :over, shared:] += self.above[:, :, start + shared : start + self.columns.size]
+        for each, left, above in zip(sums, self.left, self.above, strict=True):
+            each[:, :shared] += left
+            each[:over, shared:] += above[:, start + shared : start + self.columns.size]
 
     def _cut(self, logits: torch.Tensor, first: int, end: int, start: int, stop: int) -> Block | None:
         """The wanted part of logits of rows [first, end) and columns [start, stop), by place in the image."""

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from livecell_monai.data.formats import read_plane
-from livecell_monai.data.mosaics import CHUNK, write_bigtiff
+from livecell_monai.data.mosaics import CHUNK, Finishing, encode_tile, write_bigtiff
 from livecell_monai.errors import DataError
 
 SHAPE = (CHUNK + 333, 2 * CHUNK + 1)
@@ -17,7 +17,8 @@ LEVELS = [MASK, MASK[::2, ::2], MASK[::4, ::4]]
 @pytest.mark.parametrize("size", [(0.5, 0.25), None], ids=str)
 def test_tifffile_reads_it_level_by_level(tmp_path, size):
     path = tmp_path / "large.ome.tif"
-    write_bigtiff(path, LEVELS, size)
+    levels = Finishing([LEVELS[0]], encode_tile), Finishing([LEVELS[1]], encode_tile), Finishing([LEVELS[2]], encode_tile)
+    write_bigtiff(path, [level.shape for level in LEVELS], lambda number: levels[number].tiles(0), size)
     with tifffile.TiffFile(path) as tif:
         assert tif.is_bigtiff
         assert tif.is_ome
@@ -36,13 +37,11 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     path = tmp_path / "large.ome.tif"
     path.write_text("earlier")
 
-    class Torn:
-        shape = SHAPE
-
-        def __getitem__(self, part):
-            raise OSError(28, "No space left on device")
+    def torn(number):
+        yield encode_tile(MASK[:CHUNK, :CHUNK])
+        raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match="No space left on device"):
-        write_bigtiff(path, [Torn()], None)
+        write_bigtiff(path, [SHAPE], torn, None)
     assert path.read_text() == "earlier"
     assert [other.name for other in tmp_path.iterdir()] == ["large.ome.tif"]

@@ -6,7 +6,15 @@ import zarr
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
-from livecell_monai.data.mosaics import CHUNK, ChunkWriter, MosaicFolder, list_level_shapes, write_pyramid
+from livecell_monai.data.mosaics import (
+    CHUNK,
+    ChunkWriter,
+    Finishing,
+    MosaicFolder,
+    begin_pyramid,
+    describe_pyramid,
+    list_level_shapes,
+)
 
 SHAPE = (2 * CHUNK + 333, 4 * CHUNK + 1)
 SIZE = (0.5, 0.25)
@@ -21,7 +29,10 @@ def made(tmp_path_factory):
     folder.begin({}, SHAPE, mask[:2, :2])
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, mask)
-    return mask, folder.image, write_pyramid(folder.image, "large", SIZE)
+    levels = begin_pyramid(folder.image)
+    Finishing(levels, None).run()
+    describe_pyramid(folder.image, "large", SIZE)
+    return mask, folder.image, levels
 
 
 def test_level_shapes():
