@@ -15,7 +15,6 @@ from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path, make_folder
 
 CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
-WEIGHTS = "model.pt"
 FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
 
 
@@ -57,11 +56,24 @@ def write_bundle(
     data_format = metadata["network_data_format"]
     for plane in (data_format["inputs"]["image"], data_format["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
-    metadata["training"] = dict(training)
+    metadata["training"] = make_inert(dict(training))
     with atomic_path(folder / "configs" / "metadata.json") as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     with atomic_path(folder / "docs" / "README.md") as temporary:
         temporary.write_text(card, encoding="utf-8")
+
+
+def make_inert(value: Any) -> Any:
+    """What goes into metadata, where MONAI reads `$` and `%` as code: names of files may begin with them.
+
+    Args:
+        value: plain; a text that begins so gets a space ahead.
+    """
+    if isinstance(value, str):
+        return f" {value}" if value.startswith(("$", "%")) else value
+    if isinstance(value, Mapping):
+        return {str(make_inert(name)): make_inert(below) for name, below in value.items()}
+    return [make_inert(below) for below in value] if isinstance(value, list | tuple) else value
 
 
 def package_versions() -> dict[str, str]:
