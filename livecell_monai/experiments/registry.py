@@ -26,6 +26,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle, open_store_for
 from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
 from livecell_monai.workflow.export import package_versions
+from livecell_monai.workflow.opening import find_template
 from livecell_monai.workflow.trusting import refuse_links
 from livecell_monai.workflow.weights import HASHES
 
@@ -170,13 +171,22 @@ def _save(path: Path, bundle: Path, model_id: str, trust: bool) -> None:
             path,
             loader_module=serving.__name__,
             data_path=str(bundle),
-            code_paths=[str(package)],  # served by the code that wrote it, wherever that is
+            code_paths=[str(package), *_template_beside(package, path.parent)],  # served by the code that wrote it
             mlflow_model=Model(model_id=model_id),
             signature=ModelSignature(Schema([inputs]), Schema([outputs])),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
             pip_requirements=_requirements(),
             model_config={**serving.CONFIG, "trust": trust},
         )
+
+
+def _template_beside(package: Path, folder: Path) -> list[str]:
+    """The template that a bundle is compared with, where it does not lie in the package: a copy of its configs."""
+    template = find_template()
+    if template.is_relative_to(package):
+        return []
+    shutil.copytree(template / "configs", folder / "template" / "bundle" / "configs")
+    return [str(folder / "template" / "bundle")]
 
 
 def _requirements() -> list[str]:

@@ -148,8 +148,8 @@ class TrackedRun:
             self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
             for part in ("configs", "docs"):
                 self.client.log_artifacts(self.run_id, str(folder / part), f"bundle/{part}")
-            for name in ("model.pt", "model.safetensors"):
-                self.client.log_artifact(self.run_id, str(folder / "models" / name), "bundle/models")
+            for path in sorted((folder / "models").glob("model.*")):
+                self.client.log_artifact(self.run_id, str(path), "bundle/models")
             self.client.log_artifact(self.run_id, str(folder / "LICENSE"), "bundle")
 
     def log_scores(self, scores: Mapping[str, float], folder: Path, names: Sequence[str]) -> None:

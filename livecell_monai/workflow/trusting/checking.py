@@ -109,14 +109,20 @@ def _walk(part: Placed) -> Iterator[Placed]:
 def _differ(part: Placed, own: Any, name: str) -> tuple[int, str]:
     """(line, words) of the first difference from what livecell's own says."""
     pairs = own if isinstance(own, dict) else dict(enumerate(own)) if isinstance(own, list) else {}
-    if part.parts and pairs:
-        for key, below in part.parts.items():
-            if key not in pairs:
-                return below.line, f"{key}: {show(below.value)}"
-            if below.value != pairs[key] or type(below.value) is not type(pairs[key]):
-                return _differ(below, pairs[key], str(key))
-        return part.line, f"{name} without {next(iter(key for key in pairs if key not in part.parts), 'its order')}"
-    return part.line, f"{name}: {show(part.value)}"
+    if not part.parts or not pairs:
+        return part.line, f"{name}: {show(part.value)}"
+    for key, below in part.parts.items():
+        called = _name_part(key, name)
+        if key not in pairs:
+            return below.line, f"{called}: {show(below.value)}"
+        if hash_entry(below.value) != hash_entry(pairs[key]):
+            return _differ(below, pairs[key], called)
+    lacking = next(key for key in pairs if key not in part.parts)
+    return part.line, f"no {_name_part(lacking, name)} in {name}"
+
+
+def _name_part(key: str | int, name: str) -> str:
+    return f"item {key + 1} of {name}" if isinstance(key, int) else key
 
 
 def _refuse_loose_ends(path: Path, defined: dict[str, Any]) -> None:

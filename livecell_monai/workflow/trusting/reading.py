@@ -15,7 +15,7 @@ from yaml.constructor import SafeConstructor
 
 from livecell_monai.errors import BundleError
 
-MOST_BYTES = 2**20  # of a config; the largest of our own has 25,000
+MOST_BYTES = 2**18  # of a config; the largest of our own has 25,000
 MOST_METADATA_BYTES = 2**24  # 100 bytes an annotated image, and some more
 MOST_LEVELS = 24  # of nesting; our own has 7
 SHOWN = 60  # characters of a value in a message
