@@ -5,6 +5,7 @@ import random
 import shutil
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from page_facts import NASTY
 from soak.hostile import World, call, doors, find_harm, mutate, plant
 from soak.hostile_bundles import ATTACKS, MODEL
 
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 MOST_LINE = 600  # characters: a path stands in it
 WEIGHTS = ("pickle", "zip bomb", "lying hash", "no hash", "link to weights")  # refused of a trusted bundle too
 
@@ -120,3 +122,9 @@ def test_markup_in_what_a_bundle_tells_is_text_on_its_page(world, out):
     page = (out / "page.html").read_text()
     assert "onerror=alert(1)" in page
     assert "<img src=x" not in page
+
+
+def test_the_page_lists_every_attack():
+    rows = [line.split(" | ") for line in PAGE.read_text().partition("## Hostile bundles")[2].splitlines()]
+    told = {row[0].removeprefix("| "): row[1].strip() for row in rows if len(row) == 3}
+    assert {attack.what: "yes" if attack.fires else "" for attack in ATTACKS.values()}.items() <= told.items()
