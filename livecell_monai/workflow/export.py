@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path, make_folder
@@ -87,6 +88,20 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes 0.00001 as 1.0e-05: without the dot, MONAI's YAML reader takes it for a word."""
+
+    def represent_float(self, value: float) -> Any:
+        """A number as a scalar."""
+        text = repr(value)
+        if "e" not in text or "." in text:
+            return super().represent_float(value)
+        return self.represent_scalar("tag:yaml.org,2002:float", text.replace("e", ".0e"))
+
+
+_Representer.add_representer(float, _Representer.represent_float)
+
+
 def _on_one_line(values: list[Any]) -> CommentedSeq:
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
@@ -95,6 +110,7 @@ def _on_one_line(values: list[Any]) -> CommentedSeq:
 
 def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> None:
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.width = 120
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)

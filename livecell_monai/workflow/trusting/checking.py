@@ -14,6 +14,7 @@ from livecell_monai.workflow.trusting.reading import ConfigError, Placed, read_c
 REMEDY = "add --trust only if you would run a script from whoever made the bundle"
 PARTS = ("configs", "docs", "models")
 _REFERENCE = re.compile(r"@(\w+)")
+_POWER = re.compile(r"-?\d+e[-+]?\d+")
 _RUNS = ("$", "%")  # in metadata, which MONAI reads as a config too
 
 
@@ -96,6 +97,8 @@ def _check_setting(path: Path, name: str, part: Placed, own: Sequence[Any]) -> N
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "truth value"
+    if isinstance(value, str) and _POWER.fullmatch(value):
+        return "number"  # bundles of earlier versions have 1e-05, which MONAI's reader takes for a word
     kinds = ((int | float, "number"), (str, "word"), (list, "list"))
     return next((words for kind, words in kinds if isinstance(value, kind)), "null")
 

@@ -48,6 +48,10 @@ class TestOpened:
         change(bundle, "overlap: 32", "overlap: 0.25")
         open_bundle(bundle, ["inference"])
 
+    def test_a_number_that_an_earlier_version_wrote_as_a_word(self, bundle):
+        change(bundle, "\nweight_decay: ", "\nweight_decay: 1e-05  # ", "train")
+        open_bundle(bundle, ["inference", "train"])
+
     def test_trusted_it_may_say_what_it_likes(self, bundle):
         change(bundle, "\nload:", "\nmine: $1 + 1\nload:")
         with pytest.raises(BundleError):
