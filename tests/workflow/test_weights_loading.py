@@ -13,7 +13,7 @@ from livecell_monai.data.identity import hash_file
 from livecell_monai.errors import BundleError
 from livecell_monai.network import UNet
 from livecell_monai.workflow import load_weights
-from livecell_monai.workflow.weights import HASHES, read_state, read_weights, write_plain_weights, write_weights
+from livecell_monai.workflow.weights import HASHES, read_state, read_weights, save_weights, write_plain_weights
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ class TestOfABundle:
         root = tmp_path / "bundle"
         for part in ("models", "configs"):
             (root / part).mkdir(parents=True)
-        write_weights(root / "models" / "model.pt", UNet([4, 8]).state_dict())
+        save_weights(UNet([4, 8]).state_dict(), root / "models" / "model.pt")
         self.note(root, write_plain_weights(root / "models"))
         return root
 
@@ -145,7 +145,7 @@ class TestOfABundle:
         other = bundle.parent / "other"
         other.mkdir()
         torch.manual_seed(2)
-        write_weights(other / "model.pt", UNet([4, 8]).state_dict())
+        save_weights(UNet([4, 8]).state_dict(), other / "model.pt")
         write_plain_weights(other)
         before = hash_file(bundle / "models" / name)
         (other / name).replace(bundle / "models" / name)

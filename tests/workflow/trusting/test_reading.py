@@ -56,7 +56,7 @@ def test_lines_are_those_of_the_keys(written):
         ("a: {b: 1, b: 2}", 1, "'b' stands twice"),
         ("1: a", 1, "a key must be a word, got '1'"),
         ("a: 1\n? [x, y]\n: 2", 2, "a key must be a word"),
-        ("a: 1\nb: [1, 2", 2, "a config must be a mapping in YAML, got"),
+        ("a: 1\nb: ]\nc: 1", 2, "a config must be a mapping in YAML, got"),
         ("- a", 1, "a config must be a mapping in YAML"),
         ("", 1, "a config must be a mapping in YAML"),
         ("a: 2020-99-99", 1, "a value must be readable, got '2020-99-99'"),
