@@ -28,6 +28,9 @@ Bundle = Annotated[
 Set = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of configs/*.yaml of the bundle; repeatable.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run whatever the bundle's YAML says: only where you would run its maker's scripts.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the results of an earlier run.")]
 
 

@@ -192,7 +192,7 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
         if not path.exists():
             raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
-    if not isinstance(name, str) or not name or Path(name).name != name:
+    if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be one that a file may bear, got {name!r}; correct it")
     return Sample(
         name=name,

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from livecell_monai.errors import DataError
+from livecell_monai.errors import BundleError, DataError
 from livecell_monai.experiments.compared_run import CROSS_VALIDATION, LOSS, VALIDATED, ComparedRun
 from livecell_monai.experiments.image_scores import TABLE, read_image_scores
+from livecell_monai.workflow.trusting import read_plain
 
 METADATA = Path("configs") / "metadata.json"
 CONFIGS = (Path("configs") / "inference.yaml", Path("configs") / "train.yaml")
@@ -72,8 +70,8 @@ def _read_settings(folder: Path) -> dict[str, str]:
     merged: dict[str, Any] = {}
     for name in CONFIGS:
         try:
-            merged |= YAML(typ="safe", pure=True).load((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError, YAMLError) as error:
+            merged |= read_plain(folder / name)
+        except BundleError as error:
             reason = " ".join(str(error).split())[:160]
             raise DataError(f"{folder / name}: must be a config in YAML, got: {reason}; train the bundle anew") from error
     session = merged.get("session")

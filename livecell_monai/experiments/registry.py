@@ -26,11 +26,14 @@ from livecell_monai.errors import SettingError
 from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle, open_store_for
 from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
 from livecell_monai.workflow.export import package_versions
+from livecell_monai.workflow.opening import find_template
+from livecell_monai.workflow.trusting import refuse_links
+from livecell_monai.workflow.weights import HASHES
 
 #: of a folder, in which results may lie as well, and what a training needs to go on
-PARTS = ("configs", "docs", "models/model.pt", "LICENSE")
+PARTS = ("configs", "docs", *(f"models/{name}" for name in HASHES), "LICENSE")
 #: what the package imports beside that of `package_versions` when it serves
-ALSO_NEEDED = ("imagecodecs", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
+ALSO_NEEDED = ("imagecodecs", "safetensors", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
 EXAMPLE_SHAPE = (96, 128)  # (Y, X) pixels of the input example
 
 
@@ -49,7 +52,9 @@ class RegisteredModel:
     run: str | None
 
 
-def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell") -> RegisteredModel:
+def register(
+    run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell", trust: bool = False
+) -> RegisteredModel:
     """Put a trained bundle into the registry: a version of its own, which hangs on the run that trained it.
 
     A folder says nothing of its run, so that its version hangs on none; both carry the weights' SHA-256 as tag.
@@ -59,6 +64,7 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
         name: of the model; a new version of it where there is one.
         uri: tracking URI, as for `choose_uri`.
         experiment: of the model, where it comes from a folder.
+        trust: whether to run whatever the bundle's YAML says, now and where the model is served.
 
     Raises:
         LiveCellError: where there is no such run or bundle, the store cannot be reached or takes no such name. The store
@@ -72,14 +78,16 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
     found = None if is_folder else _finished_run(client, str(run))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        bundle = _copy_parts(locate_bundle(run, Path(folder) / "from", where), Path(folder) / Path(IN_MODEL).name)
-        _refuse_unusable(bundle)
+        source = locate_bundle(run, Path(folder) / "from", where)
+        refuse_links(source)  # what they name would be copied
+        bundle = _copy_parts(source, Path(folder) / Path(IN_MODEL).name)
+        _refuse_unusable(bundle, trust)
         place = find_experiment(client, where, experiment) if found is None else found.info.experiment_id
         tags = {"weights_sha256": hash_file(bundle / "models" / "model.pt")}
         with without_bars(), as_default(where), _whole_or_nothing(client, name) as undo:
             model = client.create_logged_model(place, name, None if found is None else found.info.run_id, tags)
             undo.append(lambda: client.delete_logged_model(model.model_id))
-            _save(Path(folder) / "model", bundle, model.model_id)
+            _save(Path(folder) / "model", bundle, model.model_id, trust)
             client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
             client.finalize_logged_model(model.model_id, "READY")
             _ensure_name(client, name, undo)
@@ -106,11 +114,11 @@ def _copy_parts(source: Path, target: Path) -> Path:
     return target
 
 
-def _refuse_unusable(bundle: Path) -> None:
+def _refuse_unusable(bundle: Path, trust: bool) -> None:
     """Open the bundle as a server would, and segment the example."""
     from livecell_monai.experiments.serving import ServedBundle
 
-    served = ServedBundle(bundle)
+    served = ServedBundle(bundle, trust=trust)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "example.png"
         path.write_bytes(_example())
@@ -147,7 +155,7 @@ def _ensure_name(client: Any, name: str, undo: list[Any]) -> None:
         undo.append(lambda: client.delete_registered_model(name))
 
 
-def _save(path: Path, bundle: Path, model_id: str) -> None:
+def _save(path: Path, bundle: Path, model_id: str, trust: bool) -> None:
     """Write the model as MLflow keeps it: the bundle, what loads it, and what that needs."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
@@ -163,13 +171,22 @@ def _save(path: Path, bundle: Path, model_id: str) -> None:
             path,
             loader_module=serving.__name__,
             data_path=str(bundle),
-            code_paths=[str(package)],  # served by the code that wrote it, wherever that is
+            code_paths=[str(package), *_template_beside(package, path.parent)],  # served by the code that wrote it
             mlflow_model=Model(model_id=model_id),
             signature=ModelSignature(Schema([inputs]), Schema([outputs])),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
             pip_requirements=_requirements(),
-            model_config=serving.CONFIG,
+            model_config={**serving.CONFIG, "trust": trust},
         )
+
+
+def _template_beside(package: Path, folder: Path) -> list[str]:
+    """The template that a bundle is compared with, where it does not lie in the package: a copy of its configs."""
+    template = find_template()
+    if template.is_relative_to(package):
+        return []
+    shutil.copytree(template / "configs", folder / "template" / "bundle" / "configs")
+    return [str(folder / "template" / "bundle")]
 
 
 def _requirements() -> list[str]:

@@ -51,7 +51,7 @@ class TrackedRun:
         """Note the best scores as `best_...` and keep the bundle: configs, weights, card and figures."""
         self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
         found = [path for part in ("configs", "docs") for path in sorted((folder / part).rglob("*")) if path.is_file()]
-        for path in (*found, folder / "models" / "model.pt", folder / "LICENSE"):
+        for path in (*found, *sorted((folder / "models").glob("model.*")), folder / "LICENSE"):
             self._append(FILE, path=self._inside(path), into=(Path("bundle") / path.relative_to(folder).parent).as_posix())
 
     def log_scores(self, scores: Mapping[str, float], names: Sequence[str]) -> None:

@@ -27,7 +27,9 @@ NEEDED = (
 NO_DATA = "Made of what the bundle holds alone: pictures of images ask for the data (livecell report RUN --data DATA)."
 
 
-def write_bundle_page(bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False) -> None:
+def write_bundle_page(
+    bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False, trust: bool = False
+) -> None:
     """Write the page of a trained bundle.
 
     Args:
@@ -35,14 +37,15 @@ def write_bundle_page(bundle: Path, output: Path, data: Path | None = None, over
         output: file to write, ending in .html.
         data: data folder or datalist whose images are to be judged; None for a page without them.
         overwrite: whether a file that is there may be written over.
+        trust: whether to run whatever the bundle's YAML says.
 
     Raises:
         SettingError: where the output cannot be.
         LiveCellError: where the bundle or the data breaks a rule; nothing is written then.
     """
     refuse_output(output, overwrite)
-    facts = read_bundle_facts(bundle)
-    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"])
+    facts = read_bundle_facts(bundle, trust)
+    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"], trust)
     write_page(output, PageFacts(**facts))
 
 
@@ -57,18 +60,23 @@ def refuse_output(output: Path, overwrite: bool) -> None:
     refuse_taken(output, overwrite)
 
 
-def read_bundle_facts(bundle: Path) -> dict[str, Any]:
+def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
     """What a bundle tells of its own training, as `PageFacts` names it.
+
+    Args:
+        bundle: the folder.
+        trust: whether its YAML may say what it likes.
 
     Raises:
         BundleError: where it is no bundle that was trained.
     """
-    from livecell_monai.workflow.opening import read_settings
+    from livecell_monai.workflow.opening import read_settings, refuse_untrusted
 
     configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
     for path in (*configs, bundle / "configs" / "metadata.json"):
         if not path.is_file():
             raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
+    refuse_untrusted(bundle, configs, trust)
     metadata = _read_json(bundle / "configs" / "metadata.json")
     training = metadata.get("training")
     if isinstance(training, dict) and "members" in training:
@@ -109,10 +117,10 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
     }
 
 
-def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: bool) -> dict[str, Any]:
     from livecell_monai.workflow.showing import open_showing
 
-    shown = open_showing(bundle, data)
+    shown = open_showing(bundle, data, trust=trust)
     warnings, notes = [], []
     if shown.data_sha256 is None:
         notes.append(f"{data.name} holds no training images: neither split nor validation are drawn.")

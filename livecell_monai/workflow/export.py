@@ -10,12 +10,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from livecell_monai import __version__
 from livecell_monai.data.writing import atomic_path, make_folder
 
 CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
-WEIGHTS = "model.pt"
 FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
 
 
@@ -57,11 +57,24 @@ def write_bundle(
     data_format = metadata["network_data_format"]
     for plane in (data_format["inputs"]["image"], data_format["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
-    metadata["training"] = dict(training)
+    metadata["training"] = make_inert(dict(training))
     with atomic_path(folder / "configs" / "metadata.json") as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     with atomic_path(folder / "docs" / "README.md") as temporary:
         temporary.write_text(card, encoding="utf-8")
+
+
+def make_inert(value: Any) -> Any:
+    """What goes into metadata, where MONAI reads `$` and `%` as code: names of files may begin with them.
+
+    Args:
+        value: plain; a text that begins so gets a space ahead.
+    """
+    if isinstance(value, str):
+        return f" {value}" if value.startswith(("$", "%")) else value
+    if isinstance(value, Mapping):
+        return {str(make_inert(name)): make_inert(below) for name, below in value.items()}
+    return [make_inert(below) for below in value] if isinstance(value, list | tuple) else value
 
 
 def package_versions() -> dict[str, str]:
@@ -75,6 +88,20 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes 0.00001 as 1.0e-05: without the dot, MONAI's YAML reader takes it for a word."""
+
+    def represent_float(self, value: float) -> Any:
+        """A number as a scalar."""
+        text = repr(value)
+        if "e" not in text or "." in text:
+            return super().represent_float(value)
+        return self.represent_scalar("tag:yaml.org,2002:float", text.replace("e", ".0e"))
+
+
+_Representer.add_representer(float, _Representer.represent_float)
+
+
 def _on_one_line(values: list[Any]) -> CommentedSeq:
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
@@ -83,6 +110,7 @@ def _on_one_line(values: list[Any]) -> CommentedSeq:
 
 def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> None:
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.width = 120
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
-from livecell_monai.data.identity import hash_file
 from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import BundleError
 from livecell_monai.network import join_weights
-from livecell_monai.workflow.export import WEIGHTS, write_bundle
+from livecell_monai.workflow.export import make_inert, write_bundle
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
-from livecell_monai.workflow.weights import load_weights, save_weights
+from livecell_monai.workflow.weights import WEIGHTS, load_weights, read_weights, save_weights, write_plain_weights
 
 
 def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any], card: str) -> None:
@@ -40,14 +39,14 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     weights = make_folder(partial / "models") / WEIGHTS
-    states = [torch.load(bundle / "models" / WEIGHTS, map_location="cpu", weights_only=True) for bundle in bundles]
+    states: list[Mapping[str, torch.Tensor]] = [read_weights(bundle / "models" / WEIGHTS) for bundle in bundles]
     save_weights(join_weights(states), weights)
     configs = [bundles[0] / "configs" / name for name in ("inference.yaml", "train.yaml")]
     settings = {**read_settings(configs), "members": len(bundles)}
     training = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "members": len(bundles),
-        "weights_sha256": hash_file(weights),
+        **write_plain_weights(weights.parent),
         **facts,
     }
     multiple = open_bundle(bundles[0], ["inference"]).parser.get_parsed_content("network_def").multiple
@@ -67,7 +66,7 @@ def note_study(bundle: Path, facts: Mapping[str, Any], section: str) -> None:
     """
     path = bundle / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    metadata["training"] |= facts
+    metadata["training"] |= make_inert(facts)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     card = bundle / "docs" / "README.md"

@@ -12,16 +12,24 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.workflow.trusting import EITHER, PATHS, is_plain, refuse_foreign, refuse_links
 
-# set by whoever opens the bundle, not by the user
-PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run", "on_epoch")
-EITHER = (
-    "working_size",
-    "pos_weight",
-    "lr_step",
-    "window",
-    "compile",
-)  # of more than one kind; their readers know which values they take
+
+class Workflow(ConfigWorkflow):  # type: ignore[misc]
+    """A bundle as MONAI runs it, but for its folder, which MONAI puts ahead of Python's own on the search path.
+
+    Args:
+        trusted: whether modules of that folder may be imported.
+        given: as MONAI takes it.
+    """
+
+    def __init__(self, trusted: bool, **given: Any) -> None:
+        super().__init__(**given)
+        self.trusted = trusted
+
+    def run(self) -> Any:
+        """Run what `run_id` names."""
+        return super().run() if self.trusted else self._run_expr(id=self.run_id)
 
 
 def find_template() -> Path:
@@ -41,8 +49,9 @@ def open_bundle(
     overlays: Sequence[str] = (),
     run_id: str = "run",
     workflow_type: str = "infer",
-) -> ConfigWorkflow:
-    """Open a bundle, ready to `initialize` and `run`.
+    trust: bool = False,
+) -> Workflow:
+    """Open a bundle, ready to `initialize` and `run`; ahead of it, refuse one that may run other code than livecell's.
 
     Args:
         bundle: the folder.
@@ -52,13 +61,15 @@ def open_bundle(
         overlays: files with settings over those of the configs, of `configs/` or by a path; later ones over earlier ones.
         run_id: what `run` runs.
         workflow_type: `train` or `infer`.
+        trust: whether to run whatever the bundle says; symbolic links and weights are refused all the same.
 
     Raises:
-        BundleError: where the folder is no bundle.
+        BundleError: where the folder is no bundle, or a foreign one that differs in more than its settings.
         SettingError: where a setting is unknown or of another kind.
     """
     root = Path(bundle).resolve()
     files = [_config_file(root, name) for name in configs]
+    refuse_untrusted(root, files, trust)
     known = read_settings(files)
     for name, value in (settings or {}).items():
         refuse_bad_setting(f"--set {name}", name, value, known)
@@ -71,7 +82,8 @@ def open_bundle(
         # MONAI warns on every run that configs are code; SECURITY.md says so once
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
-        return ConfigWorkflow(
+        return Workflow(
+            trust,
             config_file=[str(file) for file in dict.fromkeys(files)],
             meta_file=str(root / "configs" / "metadata.json"),
             logging_file=False,
@@ -83,13 +95,36 @@ def open_bundle(
         )
 
 
+def refuse_untrusted(root: Path, files: Sequence[Path], trust: bool = False) -> None:
+    """Refuse a bundle that is not to be opened, before anything of it is read that could run.
+
+    Args:
+        root: the bundle.
+        files: its configs that are to be opened.
+        trust: whether they may say what they like.
+
+    Raises:
+        BundleError: where it holds symbolic links, or says something outside its settings that livecell's own does not.
+    """
+    template = find_template()
+    if root.resolve() == template.resolve():
+        return
+    refuse_links(root)
+    if not (root / "configs" / "metadata.json").is_file():  # nothing else tells what the weights are to be
+        raise BundleError(
+            f"{root}: a bundle must have configs/metadata.json, found none; name the folder that training left"
+        )
+    if not trust:
+        refuse_foreign(root, files, template)
+
+
 def read_settings(files: Sequence[Path]) -> dict[str, Any]:
     """The settings of config files, merged: what stands at the top level as a plain value.
 
     Raises:
         BundleError: where a file is not YAML.
     """
-    return {name: value for name, value in _load(files).items() if name not in PATHS and _is_plain(value)}
+    return {name: value for name, value in _load(files).items() if name not in PATHS and is_plain(value)}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -114,14 +149,6 @@ def _load(files: Sequence[Path]) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:160]
         raise BundleError(f"{files[-1]}: a config must be a mapping in YAML, got: {reason}; mend it") from error
     return merged
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_is_plain(part) for part in value)
-    if isinstance(value, str):
-        return not value.startswith(("$", "@", "%"))
-    return value is None or isinstance(value, bool | int | float)
 
 
 def _config_file(root: Path, name: str) -> Path:
@@ -153,7 +180,7 @@ def refuse_bad_setting(where: str, name: str, value: Any, known: Mapping[str, An
         raise SettingError(
             f"{where}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
         )
-    if not _is_plain(value):  # MONAI would run it
+    if not is_plain(value):  # MONAI would run it
         raise SettingError(f"{where}: the value must not begin with $, @ or %, got {value!r}; correct it")
     if name not in EITHER and known[name] is not None and not _is_alike(value, known[name]):
         raise SettingError(

@@ -14,7 +14,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
 from livecell_monai.data.folder import name_data
-from livecell_monai.data.identity import digest_of, hash_file, hash_samples, name_file
+from livecell_monai.data.identity import digest_of, hash_samples, name_file
 from livecell_monai.data.items import to_items
 from livecell_monai.data.split import Split
 from livecell_monai.data.writing import make_folder
@@ -23,12 +23,12 @@ from livecell_monai.network import UNet
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Sample
 from livecell_monai.workflow.accelerator import Accelerator
-from livecell_monai.workflow.export import WEIGHTS, package_versions, write_bundle
+from livecell_monai.workflow.export import package_versions, write_bundle
 from livecell_monai.workflow.history import History, OnEpoch
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.split_words import SPLITS
-from livecell_monai.workflow.weights import load_weights, save_weights
+from livecell_monai.workflow.weights import WEIGHTS, fill, load_weights, read_state, save_weights, write_plain_weights
 
 UNSEEN = 6  # test images that are predicted for the figures
 UNSEEN_IN_HASTE = 2  # and where there are less than MINUTES for the whole run
@@ -128,7 +128,8 @@ class TrainingSession:
             if self.settings["keep"] == "last":
                 save_weights(self.network.state_dict(), self.folder / "models" / WEIGHTS)
             training = self._facts(history, hashes, time.monotonic() - started)
-            load_weights(self.network, self.folder / "models" / WEIGHTS)
+            path = self.folder / "models" / WEIGHTS
+            fill(self.network, read_state(path), path)
             self._write(history, training)
             run.log_result(self.folder, training["validation"])
         return training
@@ -149,7 +150,7 @@ class TrainingSession:
             "data": self.data_name,
             "data_sha256": digest_of(dict(hashes)),
             "files_sha256": dict(hashes),
-            "weights_sha256": hash_file(self.folder / "models" / WEIGHTS),
+            **write_plain_weights(self.folder / "models"),
             "split": self.split.mode,
             "leaks": self.split.leaks,
             "unlabelled_images": self.unlabelled_images,

@@ -42,19 +42,21 @@ class Showing:
     hashes: Mapping[str, str]
 
 
-def open_showing(bundle: Path, data: str | Path, most_tests: int = 100) -> Showing:
+def open_showing(bundle: Path, data: str | Path, most_tests: int = 100, trust: bool = False) -> Showing:
     """Open a bundle with its own settings, split and weights, and check the data.
 
     Args:
         bundle: the folder that training left.
         data: data folder or datalist with training images, test images or both.
         most_tests: number of test images that is not to be passed; of more, some are drawn at random.
+        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the bundle or the data breaks a rule.
     """
-    parser = open_bundle(bundle, ["inference", "train"], None, {"dataset_dir": str(Path(data).resolve())}).parser
-    judge = _open_judge(bundle)
+    paths = {"dataset_dir": str(Path(data).resolve())}
+    parser = open_bundle(bundle, ["inference", "train"], None, paths, trust=trust).parser
+    judge = _open_judge(bundle, trust)
     split = parser.get_parsed_content("partition") if names_role(data, "train") or not names_role(data, "test") else None
     tests = pick_test_samples(data, most_tests, parser.get_parsed_content("seed"))
     total = len(list_samples(data, "test")) if names_role(data, "test") else 0
@@ -73,8 +75,8 @@ def open_showing(bundle: Path, data: str | Path, most_tests: int = 100) -> Showi
     )
 
 
-def _open_judge(bundle: Path) -> Judge:
-    parser: Any = open_bundle(bundle, ["inference"]).parser
+def _open_judge(bundle: Path, trust: bool) -> Judge:
+    parser: Any = open_bundle(bundle, ["inference"], trust=trust).parser
     # loaded, and folded as for every prediction
     parts = ("fold", "inferer", "device", "preprocessing", "postprocessing")
     return Judge(*(parser.get_parsed_content(part) for part in parts))

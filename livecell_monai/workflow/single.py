@@ -17,13 +17,14 @@ class Segmenter:
 
     Args:
         bundle: the folder that training left.
+        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the folder is no bundle, or its weights do not fit.
     """
 
-    def __init__(self, bundle: str | Path) -> None:
-        parser = open_bundle(bundle, ["inference"], {"show_progress": False}).parser
+    def __init__(self, bundle: str | Path, trust: bool = False) -> None:
+        parser = open_bundle(bundle, ["inference"], {"show_progress": False}, trust=trust).parser
         with _plainly():
             parser.get_parsed_content("settings_hold")
             self.network = parser.get_parsed_content("fold")

@@ -162,6 +162,7 @@ def evaluate(
     output: str | Path,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Score a trained bundle on labelled test images, on their original grid.
 
@@ -171,6 +172,7 @@ def evaluate(
         output: where `scores.csv` and `scores.json` go.
         settings: values over those of the bundle.
         overwrite: whether scores of an earlier run may be written over.
+        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Returns:
         What `scores.json` holds.
@@ -180,7 +182,7 @@ def evaluate(
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
+    workflow = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating", trust=trust)
     _run(workflow)
     summary: dict[str, Any] = workflow.parser.get_parsed_content("writer").summary
     return summary
@@ -195,6 +197,7 @@ def predict(
     workers: int | None = None,
     scheduler: str | None = None,
     tell: Callable[[str], None] | None = None,
+    trust: bool = False,
 ) -> Predictions:
     """Write a mask for every image that files, folders and globs stand for.
 
@@ -207,6 +210,7 @@ def predict(
         workers: number of processes on this machine to share the work; None for this one alone.
         scheduler: address of a Dask scheduler whose workers share it; None for none.
         tell: called with a line about the workers, when they are there; None for nothing.
+        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the bundle, an input or a setting breaks a rule; an image that cannot be read is no such
@@ -217,12 +221,12 @@ def predict(
         "output_dir": str(Path(output).resolve()),
     }
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
+    workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring", trust=trust)
     parser = workflow.parser
     if workers is not None or scheduler is not None:
         from livecell_monai.workflow.distributing import Job, run_distributed
 
-        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True))
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True), trust=trust)
         failures = run_distributed(workflow, job, workers, scheduler, tell)
         return Predictions(parser.get_parsed_content("writer").rows, failures)
     _run(workflow)

@@ -66,7 +66,7 @@ class TestFolder:
     def test_the_model_holds_the_bundle_and_what_serves_it(self, model, trained):
         kept = model / "data" / "bundle"
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
-        assert [path.name for path in (kept / "models").iterdir()] == ["model.pt"]
+        assert sorted(path.name for path in (kept / "models").iterdir()) == ["model.pt", "model.safetensors"]
         assert (trained[1] / "models" / "last.pt").is_file()
         assert hash_file(kept / "models" / "model.pt") == hash_file(trained[1] / "models" / "model.pt")
         assert (model / "code" / "livecell_monai" / "experiments" / "serving.py").is_file()
@@ -79,7 +79,8 @@ class TestFolder:
         assert facts.signature.inputs.input_names() == ["image"]
         assert facts.signature.outputs.input_names() == ["mask"]
         assert yaml.safe_load((model / "MLmodel").read_text())["flavors"]["python_function"]["config"] == {
-            "most_pixels": 2**26
+            "most_pixels": 2**26,
+            "trust": False,
         }
         (row,) = facts.load_input_example(str(model))
         with Image.open(io.BytesIO(b64decode(row["image"]))) as picture:
@@ -138,7 +139,7 @@ class TestRefusals:
     def test_weights_that_do_not_fit(self, trained, store, tmp_path):
         shutil.copytree(trained[1], tmp_path / "model")
         (tmp_path / "model" / "models" / "model.pt").write_bytes(b"torn")
-        with pytest.raises(BundleError, match="the weights must be readable"):
+        with pytest.raises(BundleError, match=r"model.pt: the weights must have the SHA-256 .* copy the whole bundle again"):
             register(tmp_path / "model", "cells", store)
         assert contents(store) == ({}, 0)
 

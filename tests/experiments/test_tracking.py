@@ -40,6 +40,7 @@ BUNDLE = {
     "bundle/docs/scores.csv",
     "bundle/docs/validation.png",
     "bundle/models/model.pt",
+    "bundle/models/model.safetensors",
 }
 
 
@@ -73,7 +74,14 @@ def artifacts_of(uri, run, path=None):
 
 
 def write_little_bundle(folder):
-    for name in ("configs/inference.yaml", "docs/README.md", "models/model.pt", "models/last.pt", "LICENSE"):
+    for name in (
+        "configs/inference.yaml",
+        "docs/README.md",
+        "models/model.pt",
+        "models/model.safetensors",
+        "models/last.pt",
+        "LICENSE",
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -111,6 +119,7 @@ class TestRecord:
             "bundle/configs/inference.yaml",
             "bundle/docs/README.md",
             "bundle/models/model.pt",
+            "bundle/models/model.safetensors",
         }
         beside = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts"
         assert (beside / run.run_id / "artifacts/bundle/LICENSE").read_text() == "LICENSE"

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
 from livecell_monai import __version__
@@ -27,7 +28,7 @@ FILES = {
         )
     ),
     *(f"docs/{name}" for name in ("README.md", "report.html", "history.csv", "scores.csv", "curves.png", "validation.png")),
-    *(f"models/{name}" for name in ("model.pt", "last.pt")),
+    *(f"models/{name}" for name in ("model.pt", "model.safetensors", "last.pt")),
 }
 
 
@@ -154,6 +155,17 @@ class TestWriteBundle:
         assert any(line.startswith("filters: [2, 4, 6] ") and "# channels by level" in line for line in lines)
         assert load(tmp_path / "configs" / "train.yaml")["loss"] == "focal"
         assert (tmp_path / "docs" / "README.md").read_text() == "# card\n"
+
+    @pytest.mark.parametrize("value", [1e-5, 1.5e-7, 1e22, 0.25, 3.0, 123456.0])
+    def test_a_number_is_one_for_monai_too(self, tmp_path, value):
+        write_bundle(find_template(), tmp_path, {"weight_decay": value, "brightness": [value, 1.0]}, {}, "", 4)
+        read = ConfigParser.load_config_file(tmp_path / "configs" / "train.yaml")
+        assert (read["weight_decay"], read["brightness"]) == (value, [value, 1.0])
+
+    def test_metadata_hold_nothing_that_monai_would_run(self, tmp_path):
+        facts = {"data": "$x", "worst": ["%y"], "files_sha256": {"$z": "a$"}, "seed": 3}
+        write_bundle(find_template(), tmp_path, {}, facts, "", 4)
+        assert read_training(tmp_path) == {"data": " $x", "worst": [" %y"], "files_sha256": {" $z": "a$"}, "seed": 3}
 
     def test_a_setting_that_no_file_has_is_not_added(self, tmp_path):
         write_bundle(find_template(), tmp_path, {"made_up": 3}, {}, "", 4)

@@ -30,6 +30,7 @@ class Job:
         settings: values over those of the bundle, in JSON.
         weights: SHA-256 of the weights: other ones are loaded anew.
         threads: of torch in a worker; 0 for as many as Dask gives the worker.
+        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
     """
 
     bundle: str
@@ -37,6 +38,7 @@ class Job:
     settings: str
     weights: str = ""
     threads: int = 0
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class PartOfRun:
         logging.getLogger("ignite").setLevel(logging.CRITICAL)  # of errors that are raised again
         own = {"resume": True, "show_progress": False}  # what is there belongs to this very run
         paths = {"dataset_dir": job.output, "output_dir": job.output, "items": []}
-        parser = open_bundle(job.bundle, ["inference"], {**json.loads(job.settings), **own}, paths).parser
+        settings = {**json.loads(job.settings), **own}
+        parser = open_bundle(job.bundle, ["inference"], settings, paths, trust=job.trust).parser
         for part in ("settings_hold", "fold"):
             parser.get_parsed_content(part)
         self.run = parser.get_parsed_content("unfinished")
