@@ -21,9 +21,10 @@ from livecell_monai.experiments.study_folder import keep_to_one, open_folder, re
 from livecell_monai.experiments.tracking import RunTracker, TrackedRun
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
+from livecell_monai.workflow.asking import plan
 from livecell_monai.workflow.joining import join_bundles, note_study
 from livecell_monai.workflow.opening import find_template, read_settings
-from livecell_monai.workflow.tasks import plan, train
+from livecell_monai.workflow.tasks import train
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"

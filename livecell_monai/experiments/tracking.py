@@ -94,6 +94,7 @@ class RunTracker:
             experiment = find_experiment(client, self.uri, self.experiment)
             is_old = again is not None and _open_again(client, again)
             run = TrackedRun(client, str(again) if is_old else self._create(client, experiment, name))
+            run.noted = _list_noted(client, run.run_id) if is_old else set()
         with _ended_by_its_end(run):
             if not is_old:
                 run.log_start(settings, data, name)
@@ -117,6 +118,7 @@ class TrackedRun:
         self.client = client
         self.run_id = run_id
         self.failed = False
+        self.noted: set[tuple[str, int]] = set()
 
     def log_start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> None:
         """Note settings, versions and the data set."""
@@ -196,9 +198,10 @@ class TrackedRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self.client.log_batch(
-            self.run_id, metrics=[Metric(name, float(value), now, step) for name, value in metrics.items()]
-        )
+        new = {name: float(value) for name, value in metrics.items() if (name, step) not in self.noted}
+        if new:
+            self.client.log_batch(self.run_id, metrics=[Metric(name, value, now, step) for name, value in new.items()])
+            self.noted |= {(name, step) for name in new}
 
 
 @contextmanager
@@ -232,6 +235,12 @@ def _open_again(client: Any, run_id: str) -> bool:
     except MlflowException:  # deleted since, or noted in another store
         return False
     return True
+
+
+def _list_noted(client: Any, run_id: str) -> set[tuple[str, int]]:
+    """The metrics that a run has, by name and step: a training that goes on tells some of them again."""
+    names = client.get_run(run_id).data.metrics
+    return {(name, entry.step) for name in names for entry in client.get_metric_history(run_id, name)}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

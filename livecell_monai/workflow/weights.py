@@ -4,6 +4,7 @@ import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,8 +13,8 @@ from livecell_monai.data.writing import atomic_path
 from livecell_monai.errors import BundleError
 
 
-def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a state dictionary as `load_weights` reads it.
+def save_weights(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state dictionary as `load_weights` reads it, or several of them in one.
 
     Args:
         state: tensors by name.

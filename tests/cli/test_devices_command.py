@@ -116,7 +116,7 @@ def lose_one(*arguments):
         return whole(self, *planes)
 
     SegmentationLoss.forward = forward
-    tasks._run(tasks._open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
+    tasks._run(tasks.open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
 
 
 def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line(done, store, tmp_path, monkeypatch, capfd):

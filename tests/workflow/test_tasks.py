@@ -14,8 +14,9 @@ from worlds import one_cell, some_cells, write_folder, write_sample
 from livecell_monai.data.formats import read_plane
 from livecell_monai.errors import BundleError, DataError, SettingError, find_user_error
 from livecell_monai.metrics import score_mask
+from livecell_monai.workflow.asking import resolve_settings
 from livecell_monai.workflow.opening import find_template, read_settings
-from livecell_monai.workflow.tasks import evaluate, predict, resolve_settings, train
+from livecell_monai.workflow.tasks import evaluate, predict, train
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
