@@ -65,11 +65,11 @@ def train(
     try:
         if goes_on:
             result = tasks.resume(folder, settings, STARTED, force)
-        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, devices or 1):
+        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, 1 if devices is None else devices):
             print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
             return
         else:
-            again: dict[str, Any] = {"devices": devices or 1, "resume": bool(resume), "force": force}
+            again: dict[str, Any] = {"devices": 1 if devices is None else devices, "resume": bool(resume), "force": force}
             result = tasks.train(str(data), folder, *call, STARTED, unlabelled, **again)
     except KeyboardInterrupt:
         if tasks.is_unfinished(folder):

@@ -9,7 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -94,9 +94,10 @@ class RunTracker:
             experiment = find_experiment(client, self.uri, self.experiment)
             is_old = again is not None and _open_again(client, again)
             run = TrackedRun(client, str(again) if is_old else self._create(client, experiment, name))
-            run.noted = _list_noted(client, run.run_id) if is_old else set()
         with _ended_by_its_end(run):
-            if not is_old:
+            if is_old:
+                run.noted = _list_noted(client, run.run_id)
+            else:
                 run.log_start(settings, data, name)
             yield run
 
@@ -138,7 +139,7 @@ class TrackedRun:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(entry, [InputTag("mlflow.data.context", "training")])])
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Note the metrics of one epoch."""
+        """Note the metrics of one epoch, once."""
         with self._forgiving():
             self._log_metrics(metrics, epoch)
 
@@ -198,10 +199,10 @@ class TrackedRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        new = {name: float(value) for name, value in metrics.items() if (name, step) not in self.noted}
+        new = [Metric(name, float(value), now, step) for name, value in metrics.items() if (name, step) not in self.noted]
         if new:
-            self.client.log_batch(self.run_id, metrics=[Metric(name, value, now, step) for name, value in new.items()])
-            self.noted |= {(name, step) for name in new}
+            self.client.log_batch(self.run_id, metrics=new)
+            self.noted |= {(metric.key, step) for metric in new}
 
 
 @contextmanager
@@ -239,8 +240,8 @@ def _open_again(client: Any, run_id: str) -> bool:
 
 def _list_noted(client: Any, run_id: str) -> set[tuple[str, int]]:
     """The metrics that a run has, by name and step: a training that goes on tells some of them again."""
-    names = client.get_run(run_id).data.metrics
-    return {(name, entry.step) for name in names for entry in client.get_metric_history(run_id, name)}
+    known = (client.get_metric_history(run_id, name) for name in client.get_run(run_id).data.metrics)
+    return {(entry.key, entry.step) for entries in known for entry in entries}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -253,9 +254,7 @@ def _unique_name(data: str) -> str:
 
 def _tags() -> dict[str, str]:
     tags = {"mlflow.source.name": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv[:2]))}
-    try:
+    with suppress(OSError, subprocess.SubprocessError):  # no git, or no repository: there is no commit to note
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
         tags["mlflow.source.git.commit"] = commit.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        pass  # no git, or no repository: there is no commit to note
     return tags

@@ -14,7 +14,7 @@ from livecell_monai.workflow.devices import refuse_number, train_on_devices
 from livecell_monai.workflow.history import OnEpoch
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.progress import close_bars
-from livecell_monai.workflow.resuming import Question, TrainingFolder, ask, read_question, refuse_lost
+from livecell_monai.workflow.resuming import Question, TrainingFolder, ask, read_question, refuse_given, refuse_lost
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def resume(
         LiveCellError: where there is no such training, the data have changed, or no checkpoint is whole.
     """
     refuse_lost(output, resume=True)
-    begun = read_question(output)
-    return _go_on(begun, begun.asked_with(settings or {}), output, started, force)
+    begun, given = read_question(output), settings or {}
+    refuse_given(output, given)
+    return _go_on(begun, begun.asked_with(given), output, started, force)
 
 
 def is_unfinished(output: str | Path) -> bool:

@@ -2,7 +2,16 @@
 
 from livecell_monai.workflow.resuming.changes import describe_machine
 from livecell_monai.workflow.resuming.checkpoints import Checkpoints
-from livecell_monai.workflow.resuming.question import Question, ask, read_question
+from livecell_monai.workflow.resuming.question import Question, ask, read_question, refuse_given
 from livecell_monai.workflow.resuming.training_folder import TrainingFolder, refuse_lost
 
-__all__ = ["Checkpoints", "Question", "TrainingFolder", "ask", "describe_machine", "read_question", "refuse_lost"]
+__all__ = [
+    "Checkpoints",
+    "Question",
+    "TrainingFolder",
+    "ask",
+    "describe_machine",
+    "read_question",
+    "refuse_given",
+    "refuse_lost",
+]

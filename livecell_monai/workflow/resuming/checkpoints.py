@@ -1,7 +1,7 @@
 """The whole state of a training: saved after each epoch and at an interruption, and gone on from to the bit."""
 
-import logging
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,6 @@ from livecell_monai.workflow.resuming.question import Question
 from livecell_monai.workflow.resuming.random_states import RandomStates
 from livecell_monai.workflow.resuming.training_folder import TrainingFolder
 
-LOGGER = logging.getLogger(__name__)
 State = dict[str, Any]
 
 
@@ -213,7 +212,9 @@ class Checkpoints:
         if state["is_within"]:  # its iterations are done, its validation is not
             self._restore_sums(state)
             self.trainer.state.epoch = state["epoch"]
-            self.trainer.fire_event(Events.EPOCH_COMPLETED)
+            with warnings.catch_warnings():  # the optimiser's steps were ahead of the stop
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                self.trainer.fire_event(Events.EPOCH_COMPLETED)
         elif state["is_over"]:
             self.trainer.terminate()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from livecell_monai.errors import SettingError
 from livecell_monai.workflow.opening import find_config, find_template
+from livecell_monai.workflow.resuming.changes import refuse_other_settings
 from livecell_monai.workflow.resuming.training_folder import TrainingFolder
 
 #: settings that say where and how loudly a training goes, not what it is
@@ -69,8 +70,9 @@ class Question:
                 )
 
     def asked_with(self, settings: Mapping[str, Any]) -> "Question":
-        """The question with settings over its own."""
-        return replace(self, settings={**self.settings, **settings})
+        """The question with other settings of where and how loudly."""
+        aside = {name: value for name, value in settings.items() if name in ASIDE}
+        return replace(self, settings={**self.settings, **aside})
 
     def planned(self, file: str | None) -> "Question":
         """The question with the plan of a file, None for none."""
@@ -135,6 +137,17 @@ def read_question(output_dir: str | Path) -> Question:
             "run; call that again with --resume true"
         )
     return Question.from_json(asked)
+
+
+def refuse_given(output_dir: str | Path, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that are given again with another value than the training in a folder has.
+
+    Raises:
+        SettingError: the first such one.
+    """
+    begun = TrainingFolder(output_dir).read()["settings"]
+    given = {name: value for name, value in settings.items() if name not in ASIDE}
+    refuse_other_settings(Path(output_dir), begun, {**begun, **given})
 
 
 def _tell(value: Any) -> str:
