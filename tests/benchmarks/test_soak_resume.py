@@ -20,13 +20,10 @@ CASE = Case(
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory, empty_store):
+def trial(tmp_path_factory, empty_store, without_figures):
     root = tmp_path_factory.mktemp("soak")
     write_folder(root / "data", borders=True)
-    nursery = Nursery(root, empty_store, method="fork")
-    with pytest.MonkeyPatch.context() as patch:  # which the processes inherit: figures take most of a second
-        patch.setattr("livecell_monai.report.training.write_figures", lambda *_, **facts: list(facts["judged"]))
-        yield Trial.of(nursery, CASE, seed=1)
+    return Trial.of(Nursery(root, empty_store, method="fork"), CASE, seed=1)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the processes take one thread

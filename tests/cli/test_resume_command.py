@@ -9,11 +9,12 @@ from commands import livecell, refused, small
 from stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 from worlds import write_folder
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 OPTIONS = small(track=True, samples_per_epoch=12, epochs=2)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, without_figures):
     """A folder to work in, with a training that was never stopped."""
     root = tmp_path_factory.mktemp("place")
     data = write_folder(root / "data")
