@@ -12,6 +12,8 @@ from worlds import write_folder
 
 from livecell_monai.errors import DataError, SettingError, find_user_error
 from livecell_monai.workflow import tasks
+from livecell_monai.workflow.asking import lay_recipe
+from livecell_monai.workflow.opening import find_template, open_bundle
 from livecell_monai.workflow.resuming.checkpoint_file import list_checkpoints
 from livecell_monai.workflow.session import TrainingSession
 
@@ -144,6 +146,27 @@ class TestTheDefaultRecipe:
     def fill_the_disk_within_the_second_epoch(root, most):
         with at_loss(10, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))):
             train(root, "full")
+
+
+class TestByMonaisOwnCommand:
+    """The YAML alone, as `monai.bundle run` reads it."""
+
+    @staticmethod
+    def train(root, name, **options):
+        paths = {"dataset_dir": str(root / "data"), "output_dir": str(root / name), **options}
+        paths["unlabelled"] = str(root / "data" / "test" / "images")
+        with lay_recipe(root / "data", (), PATCHES, "planned") as (_, layers):
+            given = (find_template(), ["inference", "train"], PATCHES, paths, layers)
+            workflow = open_bundle(*given, run_id="training", workflow_type="train")
+            workflow.initialize()
+            return workflow.run()[0]
+
+    def test_interrupted(self, root, whole):
+        stop(self.train, root, "monai", 8)
+        with pytest.raises(SettingError, match="call that again with --resume true"):
+            tasks.resume(root / "monai")
+        assert self.train(root, "monai", resume=True)["resumed"] == 1
+        assert list_differences(whole, root / "monai") == []
 
 
 class TestTheReportsRecipe:
