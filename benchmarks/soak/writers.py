@@ -7,7 +7,7 @@ import numpy as np
 
 from livecell_monai.data.cropping import crop_sample
 from livecell_monai.data.folds import Fold, write_fold
-from livecell_monai.data.mosaics import write_bigtiff
+from livecell_monai.data.mosaics import Finishing, encode_tile, write_bigtiff
 from livecell_monai.data.movie_file import MovieFile, MovieNotes
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.data.writing import (
@@ -55,7 +55,9 @@ def _write_movie(folder: Path, seed: int) -> None:
 
 def _write_bigtiff(folder: Path, seed: int) -> None:
     whole = np.tile(_mask(seed).astype(np.uint8) * np.uint8(255), (12, 10))
-    write_bigtiff(folder / "mosaic.ome.tif", [whole, whole[::2, ::2]], (0.5, 0.5))
+    levels = [Finishing([level], encode_tile) for level in (whole, whole[::2, ::2])]
+    shapes = [whole.shape, whole[::2, ::2].shape]
+    write_bigtiff(folder / "mosaic.ome.tif", shapes, lambda level: levels[level].tiles(0), (0.5, 0.5))
 
 
 def _write_table(folder: Path, seed: int) -> None:

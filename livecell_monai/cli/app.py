@@ -3,14 +3,14 @@
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from livecell_monai import __version__
-from livecell_monai.errors import find_user_error
+from livecell_monai.errors import SettingError, find_user_error
 
 STARTED = time.monotonic()  # a budget of minutes holds what is still to be imported
 INTERRUPTED = 130
@@ -65,6 +65,24 @@ def _options(
     ] = False,
 ) -> None:
     """Options ahead of a command."""
+
+
+def refuse_arguments(given: Mapping[str, Any], needed: Sequence[str], goes_on: bool) -> None:
+    """Refuse what must be left out where a training is gone on with, and what is missing where one is begun.
+
+    Args:
+        given: arguments by the name that the help gives them.
+        needed: names of those that a new training needs.
+        goes_on: whether a training is gone on with, as `--resume RUN` does.
+
+    Raises:
+        SettingError: the first that is one too many or one too few.
+    """
+    for name, value in given.items():
+        if goes_on and value not in (None, []):
+            raise SettingError(f"{name} must be left out with --resume RUN, which knows what it was begun with, got {value}")
+        if not goes_on and name in needed and value is None:
+            raise SettingError(f"{name} must be given, unless --resume names the folder of a training that was stopped")
 
 
 def read_settings(given: Sequence[str], **shorts: Any) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Commands about models: train, score, predict."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, Trust, app, read_settings
+from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, Trust, app, read_settings, refuse_arguments
 from livecell_monai.cli.tables import show_summary
 
 PARTLY = 3  # exit code where some images have no mask
@@ -15,8 +16,13 @@ PARTLY = 3  # exit code where some images have no mask
 
 @app.command()
 def train(
-    data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that becomes the bundle; empty or new.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="Data folder (train/images, train/labels ...) or datalist JSON; none with --resume RUN."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder that becomes the bundle; empty or new.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Time for the whole run, from its start; the schedule is made to fit.")
     ] = None,
@@ -24,20 +30,55 @@ def train(
     unlabelled: Annotated[
         list[Path], typer.Option(help="Images without labels to learn from as well: a file, folder or glob; repeatable.")
     ] = [],  # noqa: B006
-    recipe: Annotated[str, typer.Option(help="planned: from the images; original: the report's own.")] = "planned",
+    recipe: Annotated[
+        str | None, typer.Option(help="planned: from the images, by default; original: the report's own.")
+    ] = None,
     config: Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")] = [],  # noqa: B006
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
-    devices: Annotated[int, typer.Option(help="GPUs, or parts of the processor, that share each batch.")] = 1,
+    devices: Annotated[
+        int | None, typer.Option(help="GPUs, or parts of the processor, that share each batch; 1 by default.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|auto",
+            help="Go on with the training in the folder RUN that was stopped; auto: with that in --output, or else begin.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Go on although the data have changed.")] = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Train a U-Net; the output folder is then a complete MONAI Bundle.
 
+    A training that was stopped, however it was, goes on by `--resume RUN` to the bundle that it would have become.
+
     Example: `livecell train cells --output model --minutes 10`
     """
-    from livecell_monai.workflow.tasks import train as run
+    from livecell_monai.workflow import tasks
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    result = run(data, output, config, settings, recipe, STARTED, unlabelled, devices=devices)
+    goes_on = resume not in (None, "auto")
+    given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
+    refuse_arguments({**given, "--devices": devices}, ("DATA", "--output"), goes_on)
+    folder = Path(str(resume)) if goes_on else Path(str(output))
+    call = (config, settings, recipe or "planned")
+    try:
+        if goes_on:
+            result = tasks.resume(folder, settings, STARTED, force)
+        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, 1 if devices is None else devices):
+            print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
+            return
+        else:
+            again: dict[str, Any] = {"devices": 1 if devices is None else devices, "resume": bool(resume), "force": force}
+            result = tasks.train(str(data), folder, *call, STARTED, unlabelled, **again)
+    except KeyboardInterrupt:
+        if tasks.is_unfinished(folder):
+            print(f"stopped; go on where it was by: livecell train --resume {folder}", file=sys.stderr)
+        raise
+    _tell_training(folder, result)
+
+
+def _tell_training(output: Path, result: Mapping[str, Any]) -> None:
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")

@@ -1,11 +1,12 @@
 """What data a result rests on: SHA-256 of every file and one digest of the whole."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from livecell_monai.data.formats import stem_of
-from livecell_monai.sample import Sample
+from livecell_monai.data.stacks import parse_address
+from livecell_monai.sample import IMAGE, Sample
 
 
 def hash_file(path: str | Path) -> str:
@@ -19,12 +20,21 @@ def hash_file(path: str | Path) -> str:
 
 def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
     """SHA-256 of every file of the samples by `role/file name`, sorted; the same whatever folder they lie in."""
-    hashes = {}
+    return {name: hash_file(path) for name, path in list_files(samples).items()}
+
+
+def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]] = ()) -> dict[str, Path]:
+    """Every file of the samples by `role/file name`, sorted, and those of items without labels by `unlabelled/path`."""
+    files = {}
     for sample in samples:
         for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
             if path is not None:
-                hashes[name_file(role, sample, path)] = hash_file(path)
-    return dict(sorted(hashes.items()))
+                files[name_file(role, sample, path)] = path
+    for item in unlabelled:
+        address = parse_address(item[IMAGE])
+        path = Path(item[IMAGE]) if address is None else address.path
+        files[f"unlabelled/{path}"] = path
+    return dict(sorted(files.items()))
 
 
 def name_file(role: str, sample: Sample, path: Path) -> str:

@@ -23,9 +23,10 @@ from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
+from livecell_monai.workflow.asking import plan
 from livecell_monai.workflow.joining import join_bundles, note_study
 from livecell_monai.workflow.opening import find_template, read_settings
-from livecell_monai.workflow.tasks import plan, train
+from livecell_monai.workflow.tasks import train
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"

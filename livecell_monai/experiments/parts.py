@@ -15,8 +15,9 @@ from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
+from livecell_monai.workflow.asking import resolve_settings
 from livecell_monai.workflow.opening import read_settings
-from livecell_monai.workflow.tasks import evaluate, resolve_settings, train
+from livecell_monai.workflow.tasks import evaluate, train
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early

@@ -28,7 +28,7 @@ from livecell_monai.experiments.study_folder import ASIDE, LOCK, open_folder, re
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.experiments.trials import HELD, Question, Row, Trials, make_row
-from livecell_monai.workflow.tasks import resolve_settings
+from livecell_monai.workflow.asking import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 SPLITS = ("auto", "images", "region")

@@ -73,6 +73,8 @@ class CardFacts:
         weights_sha256: hash of the file of weights.
         versions: versions of the software by package.
         seed: seed of every random draw.
+        resumed: how often the training was stopped and gone on with.
+        changes: files that had changed by then, each with what has become of it.
     """
 
     name: str
@@ -93,6 +95,8 @@ class CardFacts:
     weights_sha256: str
     versions: Mapping[str, str]
     seed: int
+    resumed: int = 0
+    changes: Sequence[str] = ()
 
 
 def render_card(facts: CardFacts) -> str:
@@ -172,7 +176,18 @@ def _render_images(facts: CardFacts) -> str:
 {table}
 
 Trained for {facts.epochs_run} epochs in {_duration(facts.seconds)} on {escape(facts.device)}; the weights are those of
-epoch {facts.kept_epoch}, {"the best by validation" if facts.is_chosen else "the last"}."""
+epoch {facts.kept_epoch}, {"the best by validation" if facts.is_chosen else "the last"}.{_tell_stops(facts)}"""
+
+
+def _tell_stops(facts: CardFacts) -> str:
+    if not facts.resumed:
+        return ""
+    often = "once" if facts.resumed == 1 else f"{facts.resumed} times"
+    text = f"\n\nThe training was stopped and gone on with {often}."
+    if facts.changes:
+        changed = "; ".join(_code(change) for change in facts.changes)
+        text += f"\n\n> **WARNING: by then the data had changed, and it went on all the same:** {changed}."
+    return text
 
 
 def _render_validation(facts: CardFacts) -> str:

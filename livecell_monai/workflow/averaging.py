@@ -1,6 +1,8 @@
 """The mean of the weights over the last iterations: what is validated, kept and used."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -41,3 +43,12 @@ class WeightAverage:
         torch._foreach_lerp_([mean[name] for name in floats], [now[name] for name in floats], share)
         for name in mean.keys() - set(floats):
             mean[name].copy_(now[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The mean, and of how many steps it is."""
+        return {"network": self.network.state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a mean."""
+        self.network.load_state_dict(state["network"])
+        self.steps = state["steps"]

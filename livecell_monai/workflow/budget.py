@@ -1,6 +1,7 @@
 """How far a training is: by its iterations, or by the clock where minutes are given."""
 
 import time
+from collections.abc import Mapping
 
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
@@ -40,6 +41,7 @@ class Budget:
         self.done = 0.0
         self.validation_s = 0.0
         self.validating_from_s = self.called
+        self.goes_on = False
 
     @property
     def until_s(self) -> float:
@@ -64,8 +66,21 @@ class Budget:
             evaluator.add_event_handler(Events.STARTED, self._start_validation)
             evaluator.add_event_handler(Events.COMPLETED, self._end_validation)
 
+    def state_dict(self) -> dict[str, float]:
+        """How far the training is, and the time that it has taken."""
+        spent = {"elapsed_s": time.monotonic() - self.called, "from_s": self.from_s - self.called}
+        return {"done": self.done, "validation_s": self.validation_s, **spent}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on: the minutes hold what a training took before it was stopped, not the time that it lay still."""
+        self.done, self.validation_s = state["done"], state["validation_s"]
+        self.called -= state["elapsed_s"]
+        self.from_s = self.called + state["from_s"]
+        self.goes_on = True
+
     def _start(self) -> None:
-        self.from_s = time.monotonic()
+        if not self.goes_on:
+            self.from_s = time.monotonic()
 
     def _start_validation(self) -> None:
         self.validating_from_s = time.monotonic()

@@ -10,9 +10,9 @@ import torch
 
 from livecell_monai.errors import SettingError
 from livecell_monai.workflow.accelerator import Accelerator
-from livecell_monai.workflow.outputs import refuse_occupied
 from livecell_monai.workflow.processes import count_cores, run_in_processes
 from livecell_monai.workflow.ranks import refuse_undivided
+from livecell_monai.workflow.resuming import refuse_lost
 
 ASKED = ("accelerator", "batch_size", "augmentation", "split", "compile", "norm")  #: settings that a division hangs on
 
@@ -71,7 +71,7 @@ def refuse_devices(devices: int, parser: Any) -> None:
     if devices > most:
         raise SettingError(f"--devices must be at most the number of {what} that are there, {most}, got {devices}; lower it")
     refuse_undivided({name: parser[name] for name in ASKED}, devices)
-    refuse_occupied(parser["output_dir"])
+    refuse_lost(parser["output_dir"], parser["resume"])
     for name in ("settings_hold", "teacher"):  # and what they read
         parser.get_parsed_content(name)
     parser.get_parsed_content("session#tracker").check()  # makes the store ahead of the processes

@@ -1,6 +1,6 @@
 """Batches of random patches, cut from stacks that are read once and stay in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -78,6 +78,14 @@ class PatchLoader:
             self.stacks = self._read()
         for _ in range(self.batches):
             yield self._draw()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Where the draws are."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Have the next patch be the one that would have followed."""
+        self.generator.set_state(state["generator"])
 
     def _draw(self) -> Batch:
         sources = [*self.stacks, *self.taught]

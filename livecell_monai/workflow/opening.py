@@ -68,13 +68,13 @@ def open_bundle(
         SettingError: where a setting is unknown or of another kind.
     """
     root = Path(bundle).resolve()
-    files = [_config_file(root, name) for name in configs]
+    files = [find_config(root, name) for name in configs]
     refuse_untrusted(root, files, trust)
     known = read_settings(files)
     for name, value in (settings or {}).items():
         refuse_bad_setting(f"--set {name}", name, value, known)
     for overlay in overlays:
-        files.append(_config_file(root, overlay))
+        files.append(find_config(root, overlay))
         # what is no setting would not be found again in the bundle that training leaves
         for name, value in _load([files[-1]]).items():
             refuse_bad_setting(f"{files[-1]}: {name}", name, value, known)
@@ -151,7 +151,12 @@ def _load(files: Sequence[Path]) -> dict[str, Any]:
     return merged
 
 
-def _config_file(root: Path, name: str) -> Path:
+def find_config(root: Path, name: str) -> Path:
+    """The file of a config or an overlay: of a bundle's `configs/`, where `.yaml` may be left out, or by a path.
+
+    Raises:
+        BundleError: where there is none.
+    """
     if not (root / "configs").is_dir():
         raise BundleError(f"{root}: a bundle must have a folder configs/, found none; name the folder that training left")
     given = Path(name if Path(name).suffix else f"{name}.yaml")

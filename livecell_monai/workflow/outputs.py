@@ -10,14 +10,18 @@ from livecell_monai.errors import SettingError
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 
-def refuse_occupied(output_dir: str | Path) -> Path:
+def refuse_occupied(output_dir: str | Path, apart_from: str = "") -> Path:
     """The folder that a run may fill: one that is empty or not there yet.
+
+    Args:
+        output_dir: the folder.
+        apart_from: name of what may be in it.
 
     Raises:
         SettingError: where there is something in it.
     """
     folder = _refuse_file(Path(output_dir))
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name != apart_from for path in folder.iterdir()):
         raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
     return folder
 

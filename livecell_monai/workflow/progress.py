@@ -70,7 +70,7 @@ class ProgressBar:
         if self.clock is not None:
             length, unit = round(self.clock.seconds), "s"
         _OPEN.add(self)
-        self.bar = _open_bar(self.description, unit, length)
+        self.bar = _open_bar(self.description, unit, length, state.iteration if self.clock is None else 0)
 
     def _advance(self) -> None:
         self.bar.update(1 if self.clock is None else int(self.clock.done * self.clock.seconds) - self.bar.n)
@@ -101,7 +101,7 @@ def counting(description: str, unit: str, total: int, enabled: bool = True) -> I
         bar.close()
 
 
-def _open_bar(description: str, unit: str, total: int | None) -> Any:
+def _open_bar(description: str, unit: str, total: int | None, initial: int = 0) -> Any:
     # a file or a pipe gets a line a minute, not ten a second
     interval = 0.5 if sys.stderr.isatty() else 60.0
-    return tqdm(total=total, desc=description, unit=unit, mininterval=interval, dynamic_ncols=True)
+    return tqdm(total=total, desc=description, unit=unit, mininterval=interval, dynamic_ncols=True, initial=initial)

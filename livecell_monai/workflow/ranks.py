@@ -95,13 +95,13 @@ class Ranks:
         """Until all processes are here."""
         distributed.barrier()
 
-    def run(self, session: Any, trainer: Any) -> Any:
-        """Train: the first process runs the session, which tracks and writes, the others the trainer alone.
+    def run(self, session: Any) -> Any:
+        """Train: the first process runs the session, which tracks and writes, the others follow with the trainer alone.
 
         Returns:
             What the session gives; of the other processes, the state of the trainer.
         """
-        result = session.run() if self.leads else trainer.run()
+        result = session.run() if self.leads else session.follow()
         self.wait()
         return result
 

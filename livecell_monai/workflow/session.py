@@ -1,21 +1,19 @@
 """One training, from the first epoch to a complete bundle, under whatever tracks it."""
 
 import itertools
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai import __version__
 from livecell_monai.data.checks import Finding, look_at
 from livecell_monai.data.folder import name_data
-from livecell_monai.data.identity import digest_of, hash_samples, name_file
-from livecell_monai.data.items import to_items
+from livecell_monai.data.identity import digest_of, hash_file, list_files, name_file
+from livecell_monai.data.items import Item, to_items
 from livecell_monai.data.split import Split
 from livecell_monai.data.writing import make_folder
 from livecell_monai.errors import DataError
@@ -23,33 +21,20 @@ from livecell_monai.network import UNet
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Sample
 from livecell_monai.workflow.accelerator import Accelerator
+from livecell_monai.workflow.best_weights import BestWeights
 from livecell_monai.workflow.export import package_versions, write_bundle
 from livecell_monai.workflow.history import History, OnEpoch
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
+from livecell_monai.workflow.resuming import Checkpoints, describe_machine
 from livecell_monai.workflow.split_words import SPLITS
+from livecell_monai.workflow.tracked import Run, Tracker, noted
 from livecell_monai.workflow.weights import WEIGHTS, fill, load_weights, read_state, save_weights, write_plain_weights
 
+LAST = {"model": "network", "optimizer": "optimizer", "lr_scheduler": "lr_scheduler"}  #: keys of last.pt, and their parts
 UNSEEN = 6  # test images that are predicted for the figures
 UNSEEN_IN_HASTE = 2  # and where there are less than MINUTES for the whole run
 MINUTES = 2.0
-
-
-class Run(Protocol):
-    """A run as the tracker has opened it."""
-
-    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Note the metrics of one epoch."""
-
-    def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Note the scores of the weights that are kept, and keep the files of a folder."""
-
-
-class Tracker(Protocol):
-    """What opens a run and ends it by how the block inside ended."""
-
-    def start(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> AbstractContextManager[Run]:
-        """Open a run with settings and the hashes of its data."""
 
 
 class TrainingSession:
@@ -64,13 +49,15 @@ class TrainingSession:
         settings: resolved value of every setting, for the record and for the bundle's configs.
         dataset_dir: the data folder or datalist; its name is kept, its path is not.
         bundle_root: the bundle that the run was started from.
-        output_dir: the folder that becomes the trained bundle; `models/model.pt` is written there by the handlers.
+        output_dir: the folder that becomes the trained bundle; `models/` is written when the training is over.
         tracker: notes the run.
         judge: predicts validation and test images for the figures, by the same network.
         illustrate: called with the folder and the facts of the run; writes the figures and `scores.csv`.
         describe: called with the facts of the run; gives the model card as Markdown.
+        checkpoints: keep the state of the training, and have it go on where it was stopped.
+        best: the weights of the best epoch, where they are kept.
         plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
-        unlabelled_images: number of images that it learned from without their labels.
+        unlabelled: images that it learned from without their labels.
         on_epoch: called with each epoch and its metrics, after the tracker; what it raises ends the training.
     """
 
@@ -89,8 +76,10 @@ class TrainingSession:
         judge: Judge,
         illustrate: Callable[..., None],
         describe: Callable[..., str],
+        checkpoints: Checkpoints,
+        best: BestWeights,
         plan: str | None = None,
-        unlabelled_images: int = 0,
+        unlabelled: Sequence[Item] = (),
         on_epoch: OnEpoch | None = None,
     ) -> None:
         self.trainer = trainer
@@ -107,8 +96,11 @@ class TrainingSession:
         self.judge = judge
         self.illustrate = illustrate
         self.describe = describe
+        self.checkpoints = checkpoints
+        self.best = best
         self.plan = None if plan is None else Path(plan)
-        self.unlabelled_images = unlabelled_images
+        self.unlabelled = unlabelled
+        self.unlabelled_images = len(unlabelled)
         self.on_epoch = on_epoch
 
     def run(self) -> dict[str, Any]:
@@ -117,22 +109,46 @@ class TrainingSession:
         Returns:
             What the bundle's metadata says of the training.
         """
-        hashes = hash_samples(self._samples())
-        started = time.monotonic()
-        with self.tracker.start(self._parameters(), hashes, self.data_name) as run:
-            history = History(self.evaluator, run.log_epoch)
-            if self.on_epoch is not None:
-                history.listeners.append(self.on_epoch)
-            history.attach(self.trainer)
-            self.trainer.run()
-            if self.settings["keep"] == "last":
-                save_weights(self.network.state_dict(), self.folder / "models" / WEIGHTS)
-            training = self._facts(history, hashes, time.monotonic() - started)
+        files = list_files(self._samples(), self.unlabelled)
+        all_hashes = {name: hash_file(path) for name, path in files.items()}
+        hashes = {name: all_hashes[name] for name in list_files(self._samples())}
+        about = self._parameters(), hashes, self.data_name
+        with (
+            self.checkpoints.opened(self.settings, files, all_hashes, describe_machine(self.accelerator)),
+            noted(self.tracker.start(*about, self.checkpoints.run_id), self.checkpoints.note_run) as run,
+        ):
+            history = self._train(run)
+            self._write_weights()
+            training = self._facts(history, hashes)
             path = self.folder / "models" / WEIGHTS
             fill(self.network, read_state(path), path)
             self._write(history, training)
             run.log_result(self.folder, training["validation"])
         return training
+
+    def follow(self) -> Any:
+        """Train beside the process that runs the session, with nothing written."""
+        self.checkpoints.follow(self.trainer, self.evaluator)
+        return self.trainer.run()
+
+    def _train(self, run: Run) -> History:
+        history = History(self.evaluator, run.log_epoch)
+        if self.on_epoch is not None:
+            history.listeners.append(self.on_epoch)
+        history.attach(self.trainer)
+        self.checkpoints.follow(self.trainer, self.evaluator, history)
+        for row in history.rows:  # one that was saved, and not told any more
+            run.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+        with self.checkpoints.heeding():
+            self.trainer.run()
+        return history
+
+    def _write_weights(self) -> None:
+        models = make_folder(self.folder / "models")
+        parts = self.checkpoints.parts
+        save_weights({key: parts[part].state_dict() for key, part in LAST.items()}, models / "last.pt")
+        kept = self.best.weights if self.settings["keep"] == "best" else self.network.state_dict()
+        save_weights(kept, models / WEIGHTS)
 
     def _samples(self) -> list[Sample]:
         """Every image of the split once, whole, by name."""
@@ -141,9 +157,11 @@ class TrainingSession:
 
     def _parameters(self) -> dict[str, Any]:
         used = {"split_used": self.split.mode, "computed_on": str(self.accelerator)}
-        return {**self.settings, **used, "unlabelled_images": self.unlabelled_images}
+        machine = describe_machine(self.accelerator)
+        bits = {name: machine[name] for name in ("threads", "workers", "bf16", "compiled", "instructions")}
+        return {**self.settings, **used, **bits, "unlabelled_images": self.unlabelled_images}
 
-    def _facts(self, history: History, hashes: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    def _facts(self, history: History, hashes: Mapping[str, str]) -> dict[str, Any]:
         kept = history.rows[-1] if self.settings["keep"] == "last" else history.best()
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -156,9 +174,10 @@ class TrainingSession:
             "unlabelled_images": self.unlabelled_images,
             "epochs_run": len(history.rows),
             "kept_epoch": int(kept["epoch"]),
-            "seconds": round(seconds, 1),
+            "seconds": round(self.checkpoints.seconds, 1),
             "seed": self.settings["seed"],
             "computed_on": str(self.accelerator),
+            **self.checkpoints.facts(),
             "validation": {name: kept[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
             "validated_on": SPLITS[self.split.mode].measured_on,
         }
@@ -203,6 +222,8 @@ class TrainingSession:
             "settings": {**self.settings, "unlabelled_images": self.unlabelled_images},
             "versions": package_versions(),
             "is_chosen": self.settings["keep"] == "best",
+            "resumed": training["resumed"],
+            "changes": training["data_changes"],
             **{key: training[key] for key in ("epochs_run", "kept_epoch", "seconds", "seed", "weights_sha256")},
             "validation": training["validation"],
         }

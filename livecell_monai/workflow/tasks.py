@@ -2,20 +2,19 @@
 
 import json
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.errors import SettingError
-from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
+from livecell_monai.data.identity import hash_samples
+from livecell_monai.workflow.asking import lay_recipe, open_training
 from livecell_monai.workflow.devices import refuse_number, train_on_devices
 from livecell_monai.workflow.history import OnEpoch
-from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
+from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.progress import close_bars
+from livecell_monai.workflow.resuming import Question, TrainingFolder, ask, read_question, refuse_given, refuse_lost
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,6 @@ class Predictions:
     failures: dict[Path, str]
 
 
-RECIPES = ("planned", "original")
-
-
 def train(
     data: str | Path,
     output: str | Path,
@@ -45,6 +41,8 @@ def train(
     parent_run: str | None = None,
     on_epoch: OnEpoch | None = None,
     devices: int = 1,
+    resume: bool = False,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
@@ -60,6 +58,8 @@ def train(
         on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing; with several
             devices there is none.
         devices: of this machine that train together, a process for each: GPUs, or parts of the processor.
+        resume: whether to go on with an unfinished training of the same question, where the folder has one.
+        force: whether to do so although the data have changed.
 
     Returns:
         What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
@@ -68,92 +68,87 @@ def train(
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
     refuse_number(devices)
-    if recipe == "original" and unlabelled:
-        raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-    with _recipe(data, overlays, settings, recipe, devices) as (file, layers):
-        given = (data, output, layers, settings, time.monotonic() if started is None else started, unlabelled)
-        handed: dict[str, Any] = {"plan": file, "parent_run": parent_run, "on_epoch": on_epoch}
-        opened = _open_training(*given, **handed)
-        if devices == 1:
-            return _run(opened)  # type: ignore[no-any-return]
-        return train_on_devices(devices, opened.parser, _train_together, given, handed)
+    question = ask(data, overlays, settings, recipe, unlabelled, devices)
+    if resume and TrainingFolder(output).is_unfinished():
+        return _go_on(read_question(output), question, output, started, force)
+    with lay_recipe(data, overlays, settings, recipe, devices) as (file, layers):
+        planned = question.planned(file)
+        return _answer(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
+
+
+def resume(
+    output: str | Path, settings: Mapping[str, Any] | None = None, started: float | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Go on with a training that was stopped, to what it would have been without the stop.
+
+    Args:
+        output: the folder that it was begun in.
+        settings: where and how loudly it goes on; others must be those that it was begun with.
+        started: as for `train`; a budget of minutes holds what the training took before.
+        force: whether to go on although the data have changed.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        LiveCellError: where there is no such training, the data have changed, or no checkpoint is whole.
+    """
+    refuse_lost(output, resume=True)
+    begun, given = read_question(output), settings or {}
+    refuse_given(output, given)
+    return _go_on(begun, begun.asked_with(given), output, started, force)
+
+
+def is_unfinished(output: str | Path) -> bool:
+    """Whether a folder holds a training that can be gone on with."""
+    return TrainingFolder(output).is_unfinished()
+
+
+def is_finished(
+    data: str | Path,
+    output: str | Path,
+    overlays: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    recipe: str = "planned",
+    unlabelled: Sequence[str | Path] = (),
+    devices: int = 1,
+) -> bool:
+    """Whether a folder is the complete bundle that `train` with these arguments leaves, of the same data."""
+    metadata = Path(output) / "configs" / "metadata.json"
+    if is_unfinished(output) or not metadata.is_file():
+        return False
+    training = json.loads(metadata.read_text(encoding="utf-8")).get("training", {})
+    question = ask(data, overlays, settings, recipe, unlabelled, devices)
+    if training.get("question_sha256") != question.digest():
+        return False
+    parser = open_training(data, output, overlays, settings).parser
+    split = parser.get_parsed_content("partition")
+    return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
+
+
+def _go_on(begun: Question, question: Question, output: str | Path, started: float | None, force: bool) -> dict[str, Any]:
+    begun.refuse_other(Path(output), question)
+    with begun.laid_out() as (file, layers):
+        own = ["original"] if begun.recipe == "original" else []
+        asked = question.planned(file)
+        return _answer(asked, output, [*own, *layers], started, plan=file, resume=True, force=force)
+
+
+def _answer(
+    question: Question, output: str | Path, layers: Sequence[str], started: float | None, **handed: Any
+) -> dict[str, Any]:
+    at = time.monotonic() if started is None else started
+    given = (question.data, output, layers, question.settings, at, question.unlabelled)
+    handed["question"] = question
+    opened = open_training(*given, **handed)
+    if question.devices == 1:
+        return _run(opened)  # type: ignore[no-any-return]
+    return train_on_devices(question.devices, opened.parser, _train_together, given, handed)
 
 
 def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:
     """What each of several processes does."""
-    _run(_open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
-
-
-def resolve_settings(
-    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
-) -> dict[str, Any]:
-    """Every setting with the value that `train` would take from configs, plan, overlays and settings; nothing is written.
-
-    Raises:
-        LiveCellError: where the data or a setting breaks a rule, as `train` would refuse it.
-    """
-    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    with _recipe(data, overlays, settings, recipe) as (_, layers):
-        parser = _open_training(data, "unused", layers, settings).parser
-        parser.get_parsed_content("settings_hold")
-        return {name: parser[name] for name in known}
-
-
-@contextmanager
-def _recipe(
-    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
-) -> Iterator[tuple[str | None, list[str]]]:
-    """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them."""
-    if recipe not in RECIPES:
-        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
-    if recipe == "original":
-        yield None, ["original", *overlays]
-        return
-    choices, head = plan(data, overlays, settings, devices)
-    with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / "plan.yaml")
-        write_plan(file, choices, head)
-        yield file, [file, *overlays]  # what overlays and settings say stands over the plan
-
-
-def plan(
-    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
-) -> tuple[dict[str, Choice], str]:
-    """What `train` would set for a data folder or datalist, and the fingerprint that it follows from, in words.
-
-    Raises:
-        LiveCellError: where the data or a setting breaks a rule.
-    """
-    parser = _open_training(data, "unused", overlays, settings).parser
-    parser.get_parsed_content("settings_hold")
-    # of what would be trained on: pixels that are held out have no say
-    fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
-    multiple = parser.get_parsed_content("network_def").multiple
-    template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
-    head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free, devices), head
-
-
-def _open_training(
-    data: str | Path,
-    output: str | Path,
-    overlays: Sequence[str],
-    settings: Mapping[str, Any] | None,
-    started: float | None = None,
-    unlabelled: Sequence[str | Path] = (),
-    overlay: str = "train",
-    **handed: Any,
-) -> Any:
-    paths: dict[str, Any] = {
-        "dataset_dir": str(Path(data).resolve()),
-        "output_dir": str(Path(output).resolve()),
-        "started": time.monotonic() if started is None else started,
-        "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
-        **handed,
-    }
-    configs = ["inference", "train", overlay]
-    return open_bundle(find_template(), configs, settings, paths, overlays, run_id="training", workflow_type="train")
+    _run(open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
 
 
 def evaluate(

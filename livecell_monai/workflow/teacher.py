@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
@@ -73,6 +74,7 @@ class Teacher:
         self.loader = loader
         self.budget = budget
         self.waiting = list(times)
+        self.chosen: list[Item] = []
         self.gate = gate
         loader.share = share
 
@@ -84,7 +86,8 @@ class Teacher:
     def _label_in_time(self) -> None:
         if self.waiting and self.budget.done >= self.waiting[0]:
             self.waiting = [time for time in self.waiting if time > self.budget.done]
-            self.loader.taught = [self.label(item) for item in self._choose()]
+            self.chosen = self._choose()
+            self.loader.taught = [self.label(item) for item in self.chosen]
 
     def _choose(self) -> list[Item]:
         order = torch.randperm(len(self.items), generator=self.loader.generator).tolist()
@@ -93,8 +96,40 @@ class Teacher:
     @torch.no_grad()
     def label(self, item: Item) -> torch.Tensor:
         """Image, label of 0 and 1 and weight of 0 and 1 of one item, as (3, Y, X) float32."""
-        read = self.transform(dict(item))[IMAGE]
-        image: torch.Tensor = (read.as_tensor() if hasattr(read, "as_tensor") else read).float().to(self.loader.device)
+        image = self._read(item)
         probability = torch.sigmoid(self.inferer(image[None], self.network)[0])
         is_sure = (probability >= self.gate) | (probability <= 1 - self.gate)
         return torch.cat([image, (probability > 0.5).to(image), is_sure.to(image)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is still to be labelled when, and the labels that teach: two bits a pixel, the images are read again."""
+        taught = [(str(item[IMAGE]), *_pack(stack)) for item, stack in zip(self.chosen, self.loader.taught, strict=True)]
+        return {"waiting": self.waiting, "taught": taught}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Teach what was taught; an image that is gone, or has another size, teaches no more."""
+        self.waiting = list(state["waiting"])
+        there = {str(item[IMAGE]): item for item in self.items}
+        self.chosen, self.loader.taught = [], []
+        for path, bits, shape in state["taught"]:
+            image = self._read(there[path]) if path in there else None
+            if image is not None and list(image.shape[1:]) == shape:
+                self.chosen.append(there[path])
+                self.loader.taught.append(torch.cat([image, _unpack(bits, shape).to(image)]))
+
+    def _read(self, item: Item) -> torch.Tensor:
+        """(1, Y, X) float32 at the working size."""
+        read = self.transform(dict(item))[IMAGE]
+        image: torch.Tensor = (read.as_tensor() if hasattr(read, "as_tensor") else read).float().to(self.loader.device)
+        return image
+
+
+def _pack(stack: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """Label and weight of a stack (3, Y, X), both 0 or 1, as bits; and (Y, X)."""
+    return torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0)), list(stack.shape[1:])
+
+
+def _unpack(bits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """(2, Y, X) of 0 and 1."""
+    count = 2 * shape[0] * shape[1]
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=count).reshape(2, *shape))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -133,8 +134,8 @@ def _refusing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a state dictionary as `load_weights` reads it.
+def save_weights(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state dictionary as `load_weights` reads it, or several of them in one.
 
     Args:
         state: tensors by name.

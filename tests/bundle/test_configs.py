@@ -30,8 +30,9 @@ from worlds import some_cells
 from livecell_monai import __version__
 from livecell_monai.metrics import score_mask
 from livecell_monai.plan import write_plan
+from livecell_monai.workflow.asking import plan
 from livecell_monai.workflow.opening import EITHER, find_template, open_bundle, read_settings
-from livecell_monai.workflow.tasks import evaluate, plan, predict
+from livecell_monai.workflow.tasks import evaluate, predict
 from livecell_monai.workflow.weights import load_weights
 
 BUNDLE = find_template()
@@ -170,7 +171,7 @@ class TestCombinations:
         assert [step for step in several if step not in ("@ranks", "@divisible", "$@ranks.wait()")] == one
         assert several[:2] == ["@ranks", "@divisible"]
         wait = several.index("$@ranks.wait()")
-        assert "refuse_occupied" in str(several[:wait])
+        assert "refuse_lost" in str(several[:wait])
         assert "@train#trainer" not in str(several[:wait])
 
     def test_overlays_change_something(self):

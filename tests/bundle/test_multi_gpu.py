@@ -13,8 +13,9 @@ from small_training import SMALL
 from worlds import write_folder
 
 from livecell_monai.plan import write_plan
+from livecell_monai.workflow.asking import plan
 from livecell_monai.workflow.opening import find_template
-from livecell_monai.workflow.tasks import plan, predict, train
+from livecell_monai.workflow.tasks import predict, train
 
 # in bf16 where the processor has it; with images whose labels the averaged network makes in every process
 SETTINGS = {**SMALL, "norm": "instance", "keep": "last", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.005}

@@ -116,15 +116,24 @@ def lose_one(*arguments):
         return whole(self, *planes)
 
     SegmentationLoss.forward = forward
-    tasks._run(tasks._open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
+    tasks._run(tasks.open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
 
 
-def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line(done, store, tmp_path, monkeypatch, capfd):
+def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line_and_they_go_on_together(
+    done, store, tmp_path, monkeypatch, capfd
+):
     root, *_ = done
-    monkeypatch.setattr(tasks, "_train_together", lose_one)
-    outcome = train_with(root, store, "lost", "--devices", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "_train_together", lose_one)
+        outcome = train_with(root, store, "lost", "--devices", 2)
     refused(outcome, "error: the second process must do as the first one, it does not; mend it")
     assert "Traceback" not in capfd.readouterr().err  # of the processes themselves
     (run,) = list_runs(store)
     assert run.info.status in ("FAILED", "KILLED")
     assert not (root / "lost" / "configs").exists()
+    outcome = livecell("train", "--resume", root / "lost")  # with as many, from the last epoch on
+    assert outcome.code == 0, outcome
+    once, again = read_weights(root / "two"), read_weights(root / "lost")
+    assert all(torch.equal(value, again[name]) for name, value in once.items())
+    assert read_rows(root / "lost") == read_rows(root / "two")
+    assert [run.info.status for run in list_runs(store)] == ["FINISHED"]

@@ -1,5 +1,7 @@
 """The running mean of the weights."""
 
+import copy
+
 import pytest
 import torch
 from ignite.engine import Engine
@@ -123,3 +125,20 @@ def test_the_average_of_a_training_gives_what_the_network_does():
     with torch.no_grad():
         assert not torch.allclose(average.network(image), before)
         assert torch.equal(average.network(image), trained.eval()(image))
+
+
+def test_goes_on_with_as_many_steps():
+    torch.manual_seed(0)
+    first = WeightAverage(torch.nn.Linear(2, 2))
+    for _ in range(3):
+        with torch.no_grad():
+            first.trained.weight += 1
+        first.update()
+    second = WeightAverage(copy.deepcopy(first.trained))
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for one in (first, second):
+        with torch.no_grad():
+            one.trained.weight += 1
+        one.update()
+    assert torch.equal(first.network.weight, second.network.weight)
+    assert second.steps == 4

@@ -182,3 +182,27 @@ def test_the_end_leaves_time_for_the_validations_behind_it(clock):
     before = limit.until_s
     evaluator.run([0])
     assert limit.until_s == pytest.approx(before - 2 * 3)
+
+
+class TestGoingOn:
+    def test_the_minutes_hold_what_it_took_before_but_not_the_time_that_it_lay_still(self, clock):
+        first = Budget(5, 4)
+        train_for(first, clock, 60.0)
+        state = first.state_dict()
+        clock.now += 1e6
+        second = Budget(5, 4, started=clock.now)
+        clock.now += 8.0  # importing and reading again
+        second.load_state_dict(state)
+        assert second.done == first.done > 0.1
+        assert second.until_s - clock.now == pytest.approx(first.until_s - (CALLED + 60.0) - 8.0)
+        second._start()
+        train_for(second, clock, 30.0)
+        assert second.done == pytest.approx(first.done + 38.0 / first.seconds, abs=0.01)
+
+
+def train_for(limit, clock, seconds):
+    trainer = Engine(lambda *_: setattr(clock, "now", clock.now + 0.5))
+    limit.attach(trainer)
+    trainer.state.iteration = 7
+    trainer.add_event_handler(Events.ITERATION_COMPLETED(every=int(seconds / 0.5)), lambda: trainer.terminate())
+    trainer.run([0], max_epochs=4, epoch_length=10**6)

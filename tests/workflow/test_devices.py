@@ -9,7 +9,8 @@ from small_training import SMALL
 
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.workflow import devices as room
-from livecell_monai.workflow.tasks import resolve_settings, train
+from livecell_monai.workflow.asking import resolve_settings
+from livecell_monai.workflow.tasks import train
 
 FINE = {"norm": "instance", "accelerator": "cpu-fp32"}
 

@@ -206,3 +206,12 @@ class TestPart:
             SettingError, match=f"batch_size must be a multiple of the {world} processes, got {size}; correct"
         ):
             load([], batch_size=size, part=Share(0, world))
+
+
+def test_goes_on_with_the_patch_that_would_have_followed():
+    sample = {"image": torch.rand(1, 40, 48), "label": torch.zeros(1, 40, 48)}
+    first, second = (PatchLoader([sample], Warp((16, 16)), Appearance(), 2, 6, seed=seed) for seed in (1, 2))
+    epoch = iter(first)
+    next(epoch)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(next(epoch)["image"], next(iter(second))["image"])

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from livecell_monai.errors import SettingError
-from livecell_monai.workflow import refuse_occupied, refuse_overwriting
+from livecell_monai.workflow.outputs import refuse_occupied, refuse_overwriting
 
 NAMES = ["{name}.tif", "{name}_probability.tif", "summary.csv"]
 

@@ -14,8 +14,7 @@ from worlds import one_cell, some_cells, write_folder, write_sample
 from livecell_monai.data.formats import read_plane
 from livecell_monai.errors import BundleError, DataError, SettingError, find_user_error
 from livecell_monai.metrics import score_mask
-from livecell_monai.workflow.opening import find_template, read_settings
-from livecell_monai.workflow.tasks import evaluate, predict, resolve_settings, train
+from livecell_monai.workflow.tasks import evaluate, predict, train
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -492,25 +491,6 @@ class TestEvaluate:
         path.write_bytes(path.read_bytes()[:1000])
         assert "test_01.tif" in refused(DataError, evaluate, trained[1], data, tmp_path / "out", QUIET)
         assert not (tmp_path / "out").exists()
-
-
-class TestResolvedSettings:
-    def test_are_those_that_a_training_takes(self, folder, tmp_path):
-        """From configs, plan, overlay and settings, the later over the earlier."""
-        (tmp_path / "mine.yaml").write_text("noise: 0.33\nblur: 0.9\n")
-        overlays, settings = [str(tmp_path / "mine.yaml")], {**SMALL, "blur": 0.7}
-        found = resolve_settings(folder, overlays, settings)
-        train(folder, tmp_path / "model", overlays, settings)
-        taken = read_settings([tmp_path / "model" / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-        assert (found["noise"], found["blur"], found["filters"]) == (0.33, 0.7, [4, 8])
-        template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-        assert found["zoom"] != template["zoom"]  # planned
-        noted = set(found) - {"track", "show_progress", "pos_weight", "lr_step"}  # the last two are made numbers
-        assert {name: found[name] for name in noted} == {name: taken[name] for name in noted}
-
-    def test_of_the_reports_recipe_know_no_plan(self, folder):
-        found = resolve_settings(folder, recipe="original")
-        assert (found["split"], found["zoom"], found["filters"][0]) == ("original", [0.8, 1.25], 64)
 
 
 def test_small_settings_are_known_ones():

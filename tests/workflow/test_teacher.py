@@ -147,3 +147,23 @@ class TestTraining:
     def test_the_reports_recipe_takes_none(self, data, tmp_path):
         with pytest.raises(SettingError, match="learns from labels alone"):
             train(data, tmp_path / "model", settings=QUIET, recipe="original", unlabelled=[data / "test" / "images"])
+
+
+class TestGoingOn:
+    def test_what_was_taught_is_taught_again_to_the_bit(self):
+        first, second = (build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
+        first.budget.done = 0.3
+        first._label_in_time()
+        second.load_state_dict(first.state_dict())
+        assert second.waiting == [0.5]
+        assert len(second.loader.taught) == 3
+        for one, two in zip(first.loader.taught, second.loader.taught, strict=True):
+            assert torch.equal(one, two)
+        assert second.state_dict()["taught"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
+
+    def test_an_image_that_is_gone_teaches_no_more(self):
+        first, second = (build_teacher(build_loader(), [9.0], count=count) for count in (3, 2))
+        first.budget.done = 0.5
+        first._label_in_time()
+        second.load_state_dict(first.state_dict())
+        assert len(second.loader.taught) == 2
