@@ -5,9 +5,15 @@ import shutil
 import pytest
 
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments import syncing
 from livecell_monai.experiments.spool import AGAIN, END, METRICS, open_spool
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import Synced, sync
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(syncing, "PAUSE_S", 0.0)
 
 
 def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from small_training import train_small
+from small_training import SMALL, train_small
 from tracking_server import Fault, draw_faults, proxied
 
 from livecell_monai import __version__
 from livecell_monai.data.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.experiments import RunTracker, sender
+from livecell_monai.experiments import RunTracker, crossval, sender
 from livecell_monai.experiments import tracking as tracking_module
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
@@ -439,14 +439,48 @@ class TestHarm:
         proxy.choose = Fault
         self.judge(server, request, tmp_path)
 
-    @pytest.mark.parametrize("seed", [2, 5])
-    def test_cut(self, proxy, harmed, server, request, tmp_path, seed):
+    def test_cut(self, proxy, harmed, server, request, tmp_path):
         """Half of all connections, in the request, between it and the answer, or in the answer."""
-        proxy.choose = draw_faults(random.Random(seed), 0.5, 0.02)
+        proxy.choose = draw_faults(random.Random(2), 0.5, 0.02)
         harmed()
         assert proxy.harmed > 0
         proxy.choose = Fault
         self.judge(server, request, tmp_path, least=0)
+
+    @pytest.mark.slow
+    def test_a_study_whose_server_dies_under_it_comes_to_its_end(
+        self, proxy, server, request, folder, tmp_path, monkeypatch
+    ):
+        """The second fold has no server from its first epoch on, the third none at all."""
+        monkeypatch.setattr(tracking_module, "CHECK_S", 1)
+        run_part, root, name = crossval.run_part, tmp_path / "folds", request.node.name
+
+        def die(fold, *given):
+            if fold.name == "fold_2":
+                proxy.die()
+            return run_part(fold, *given)
+
+        monkeypatch.setattr(crossval, "run_part", die)
+        settings = {**SMALL, "keep": "last", "track": True, "tracking_uri": proxy.uri, "experiment": name}
+        crossval.cross_validate(folder, root, settings=settings)
+        proxy.come_up()
+        assert {done.folder.name for done in sync(root)} == {"folds", "fold_2", "fold_3"}
+        runs = {run.info.run_name.partition("-")[0]: run for run in runs_of(server[0], name)}
+        assert {run.info.status for run in runs.values()} == {"FINISHED"}
+        parent = runs.pop("data")
+        assert "crossval_iou" in parent.data.metrics
+        assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+        assert set(runs) == {"fold_1", "fold_2", "fold_3"}
+        for run in runs.values():
+            assert [step for step, _ in history_of(server[0], run.info.run_id)["val_iou"]] == [1, 2]
+
+    @pytest.mark.slow
+    def test_a_study_does_not_begin_without_its_server(self, proxy, folder, tmp_path):
+        proxy.die()
+        settings = {**SMALL, "keep": "last", "track": True, "tracking_uri": proxy.uri}
+        with pytest.raises(SettingError, match="must be a store that answers"):
+            crossval.cross_validate(folder, tmp_path / "folds", settings=settings)
+        assert not (tmp_path / "folds").exists()
 
 
 def wait_until(holds):
