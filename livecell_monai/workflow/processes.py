@@ -12,7 +12,7 @@ import torch
 
 from livecell_monai.errors import BundleError, DataError, LiveCellError, SettingError, find_user_error
 
-GRACE_S = 5.0  # for processes that were interrupted with this one, by one key, to end their runs by themselves
+GRACE_S = 5.0  # for processes that have lost another one, or were interrupted with this one, to end their runs by themselves
 KINDS: dict[str, type[LiveCellError]] = {kind.__name__: kind for kind in (DataError, SettingError, BundleError)}
 
 
@@ -47,7 +47,7 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any) 
         given = (count, store.port, folder, function, arguments)
         context = start_processes(_enter, given, count, join=False)  # type: ignore[no-untyped-call]
         try:
-            while not context.join():
+            while not context.join(grace_period=GRACE_S):
                 pass
         except ProcessException as error:
             refusal = _read_refusal(Path(folder))

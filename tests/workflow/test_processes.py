@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from torch import distributed
@@ -29,6 +30,21 @@ def test_a_fault_of_one_ends_all_and_keeps_its_traceback():
         run_in_processes(2, lose, 1000)
     assert time.monotonic() - start < 300
     assert find_user_error(fault.value) is None
+
+
+def end_well(folder):
+    """The second one fails; the first one needs a moment to put down how it ended."""
+    if os.environ["RANK"] == "1":
+        raise BundleError("model: must be whole, it is not; train anew")
+    time.sleep(1)
+    Path(folder, "ended").touch()
+
+
+def test_one_that_has_lost_another_may_come_to_its_end(forked, tmp_path):
+    """Or its run would stay open in MLflow: a kill in the middle of ending it is one too many."""
+    with pytest.raises(BundleError, match="model: must be whole"):
+        run_in_processes(2, end_well, str(tmp_path))
+    assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("BundleError", BundleError), ("Another", LiveCellError)])
