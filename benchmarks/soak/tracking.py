@@ -164,7 +164,7 @@ def play_trainings(place: Place) -> Tried:
         seconds.append(time.monotonic() - started)
     _, without, slow = seconds
     bound = tracking.CHECK_S + tracking.SERVER_S
-    what = f"a training with a server that takes {SLOW_S:.0f} s for each answer: {slow:.1f} s, {without:.1f} s untracked"
+    what = f"A training with a server that takes {SLOW_S:.0f} s for each answer: {slow:.1f} s, {without:.1f} s untracked"
     lost = [] if slow < 2 * without + bound + 10 else [f"{name}: {slow:.1f} s, more than the check and the end may wait"]
     place.proxy.choose = Fault
     sent = list(sync(place.root / "model_2"))
