@@ -5,12 +5,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livecell_monai.data.mosaics.bigtiff import encode_tile, write_bigtiff
 from livecell_monai.data.mosaics.chunks import CHUNK, ChunkWriter
+from livecell_monai.data.mosaics.folder import MosaicFolder
 from livecell_monai.data.mosaics.measures import Components, Labelled, label_chunk
+from livecell_monai.data.mosaics.pyramid import begin_pyramid, describe_pyramid
 from livecell_monai.sample import Pixels
 
 THREADS = min(4, os.cpu_count() or 1)  # reading, labelling and encoding a chunk let go of Python's lock
@@ -76,3 +80,27 @@ class Finishing:
         labelled = label_chunk(chunk) if number == 0 else None
         tile = chunk if chunk.shape == (CHUNK, CHUNK) else np.pad(chunk, [(0, CHUNK - edge) for edge in chunk.shape])
         return labelled, b"" if self.encode is None else self.encode(tile), chunk[::2, ::2].copy()
+
+
+def finish_image(
+    folder: MosaicFolder, form: str, pixel_size_um: tuple[float, float] | None
+) -> tuple[Path, list[Any], tuple[float, int]]:
+    """The finished file or folder inside a hidden one whose chunks are all there, the levels of the mask, and its measures.
+
+    Args:
+        folder: the hidden one.
+        form: `tiff` or `zarr`.
+        pixel_size_um: (Y, X), None where unknown.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    levels, finished = begin_pyramid(folder.image), folder.image
+    if form == "zarr":
+        finishing = Finishing(levels, None)
+        finishing.run()
+        describe_pyramid(folder.image, folder.name, pixel_size_um)
+    else:
+        finished, finishing = folder.path / "mask.ome.tif", Finishing(levels, encode_tile)
+        write_bigtiff(finished, [level.shape for level in levels], finishing.tiles, pixel_size_um)
+    return finished, levels, finishing.components.total()

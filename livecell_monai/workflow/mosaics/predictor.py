@@ -15,17 +15,13 @@ from livecell_monai.data.items import Item
 from livecell_monai.data.mosaics import (
     ENDINGS,
     ChunkWriter,
-    Finishing,
     MosaicFolder,
     MosaicSource,
-    begin_pyramid,
-    describe_pyramid,
-    encode_tile,
+    finish_image,
     list_level_shapes,
     measure_mask,
     open_finished,
     survey_source,
-    write_bigtiff,
 )
 from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.sample import IMAGE, NAME
@@ -182,28 +178,15 @@ class MosaicPredictor:
                 share, components = measure_mask(mask)
             folder.remove()
         else:
-            finished, (share, components) = self._assemble(item, folder)
+            size = (folder.read_record() or {})["pixel_size_um"]
+            pixel_size = None if size is None else (float(size[0]), float(size[1]))
+            finished, levels, (share, components) = finish_image(folder, self.form, pixel_size)
+            if self.writer.draw is not None:
+                small = levels[self._picture_level(levels[0].shape)][:]
+                self.writer.draw(self.output_dir / f"{item[NAME]}_overlay.png", folder.thumbnail(), small)
             folder.publish(finished, self.path_of(item))
         seconds = round(time.monotonic() - self._started[item[NAME]], 3)
         return dict(zip(SUMMARY, (item[NAME], round(share, 6), components, seconds), strict=True))
-
-    def _assemble(self, item: Item, folder: MosaicFolder) -> tuple[Path, tuple[float, int]]:
-        """The finished file or folder, inside the hidden one, and its measures; the overlay is under its name."""
-        size = (folder.read_record() or {})["pixel_size_um"]
-        pixel_size = None if size is None else (float(size[0]), float(size[1]))
-        levels, finished = begin_pyramid(folder.image), folder.image
-        shapes = [level.shape for level in levels]
-        if self.form == "zarr":
-            finishing = Finishing(levels, None)
-            finishing.run()
-            describe_pyramid(folder.image, item[NAME], pixel_size)
-        else:
-            finished, finishing = folder.path / "mask.ome.tif", Finishing(levels, encode_tile)
-            write_bigtiff(finished, shapes, finishing.tiles, pixel_size)
-        if self.writer.draw is not None:
-            small = levels[self._picture_level(shapes[0])][:]
-            self.writer.draw(self.output_dir / f"{item[NAME]}_overlay.png", folder.thumbnail(), small)
-        return finished, finishing.components.total()
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows some bands of a mosaic that is begun hang on."""
