@@ -177,6 +177,7 @@ class TrainingSession:
             "seconds": round(self.checkpoints.seconds, 1),
             "seed": self.settings["seed"],
             "computed_on": str(self.accelerator),
+            "machine": describe_machine(self.accelerator),
             **self.checkpoints.facts(),
             "validation": {name: kept[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
             "validated_on": SPLITS[self.split.mode].measured_on,
