@@ -93,9 +93,12 @@ class Trial:
         if in_writing:
             training.wait_for(WRITING)
         training.send(signal.SIGKILL)
-        if training.wait() == -signal.SIGKILL:
+        code = training.wait()
+        if code == -signal.SIGKILL:
             self.kills += 1
             self.in_writing += training.hidden.is_dir() and any(training.hidden.glob(WRITING))
+        elif code != 0:  # else it was over by then
+            self.lost.append(f"{name}: ended with {code} ahead of the kill: {_last_words(training.place)}")
 
     def _tear(self, name: str) -> None:
         checkpoints = sorted((self.nursery.root / name / "model" / ".training").glob("0*.pt"))

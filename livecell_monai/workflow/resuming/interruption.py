@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-PATIENCE_S = 3.0  # for the iteration at work; the state of the last epoch is there already
+PATIENCE_S = (
+    2.0  # for the iteration at work, of 5 that a tracker that does not answer shares; the last epoch is saved already
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
