@@ -379,7 +379,7 @@ class TestHarm:
         assert history_of(server[0], run.info.run_id) == expected()
         assert run.data.params["seed"] == "3"
         assert len(run.inputs.dataset_inputs) == 1
-        assert len(artifacts_of(server[0], run)) == 4
+        assert len(artifacts_of(server[0], run)) == 5
         assert not (tmp_path / "training" / ".tracking").exists()
         assert list(sync(tmp_path / "training")) == []
 
@@ -393,7 +393,7 @@ class TestHarm:
             f"MLflow at {proxy.uri} does not answer: training goes on, what it notes is kept for later ("
         )
         folder = tmp_path / "training"
-        assert last == f"MLflow lacks 15 entries of this run, kept in {folder}; send them: livecell sync {folder}"
+        assert last == f"MLflow lacks 16 entries of this run, kept in {folder}; send them: livecell sync {folder}"
         with pytest.raises(SettingError, match=f"must be a store that answers, got '{proxy.uri}'"):
             list(sync(folder))
         proxy.come_up()
@@ -429,7 +429,7 @@ class TestHarm:
         assert len(messages_of(caplog)) == 1
 
     def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
-        """15 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
+        """16 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
         proxy.choose = lambda: Fault(delay_s=5)
         started = time.monotonic()
