@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecell_monai.errors import SettingError
+from livecell_monai.workflow.asking import resolve_settings
 from livecell_monai.workflow.opening import find_template
 from livecell_monai.workflow.plain_text import MOST_CHARACTERS, parse_values, read_values
-from livecell_monai.workflow.tasks import resolve_settings
 
 LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 ARTFUL = {

@@ -12,8 +12,8 @@ import yaml
 from livecell_monai.data.checks import check_data
 from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.search_space import read_space
+from livecell_monai.workflow.asking import resolve_settings
 from livecell_monai.workflow.opening import find_template, parse_setting, read_settings
-from livecell_monai.workflow.tasks import resolve_settings
 from soak.broken.byte_mutations import BYTES
 from soak.broken.commands import run_command
 from soak.broken.lines import judge_line, judge_output
