@@ -24,8 +24,14 @@ _MEMORY_WORDS = re.compile(
 )
 
 
+MOST_CHARACTERS = 480  #: of a message; a longer one, such as of a setting a page long, is cut in its middle
+
+
 class LiveCellError(Exception):
-    """Base of every error that the user can mend."""
+    """Base of every error that the user can mend: one line that a terminal shows as it is, whatever a file put into it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
 
 
 class DataError(LiveCellError):
@@ -94,3 +100,14 @@ def _list_chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _shorten(error: BaseException) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _one_line(message: str) -> str:
+    """The message without control characters and of a bounded length."""
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in message
+    )
+    if len(shown) <= MOST_CHARACTERS:
+        return shown
+    half = (MOST_CHARACTERS - 5) // 2
+    return f"{shown[:half]} ... {shown[-half:]}"

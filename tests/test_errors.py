@@ -101,3 +101,23 @@ def test_a_full_memory_is_one_line_too(error: Exception) -> None:
     assert isinstance(found, SettingError)
     assert "must fit into memory" in str(found)
     assert "window_memory" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31m\x9b\n\x00b", r"a\x1b[31m\x9b\n\x00b"),
+        ("a\u202eb\ud800", r"a\u202eb\ud800"),
+        ("µm, ü and 日本", "µm, ü and 日本"),
+        (DataError("a\nb"), r"a\nb"),
+    ],
+)
+def test_a_message_is_one_line_that_a_terminal_shows_as_it_is(text: object, shown: str) -> None:
+    assert str(DataError(str(text))) == shown
+
+
+def test_a_message_is_not_a_page() -> None:
+    message = str(SettingError(f"--set lr: {'9' * 10_000}; correct it"))
+    assert len(message) <= 480
+    assert message.startswith("--set lr: 999")
+    assert message.endswith("9; correct it")

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from livecell_monai.data.folder import list_samples, names_role
 from livecell_monai.data.formats import read_border, read_image, read_label
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels, Sample
 
 
@@ -93,7 +93,7 @@ def look_at(sample: Sample, role: str) -> Finding:
         if role != "test" and foreground in (0.0, 1.0):
             got = "background" if foreground == 0 else "foreground"
             raise DataError(f"{sample.label}: a training label must have both classes, got {got} only; mend or remove it")
-    except DataError as error:
+    except LiveCellError as error:  # a SettingError too, such as of axes that no option of these commands can name
         return Finding(role, sample.name, problem=str(error))
     return Finding(role, sample.name, found.size, found.dtype, found.low, found.high, foreground, count_cells(label), None)
 

@@ -52,7 +52,7 @@ def names_role(data: str | Path, role: str) -> bool:
         return role != "validation" and (root / role).exists()  # a data folder has no place for it
     try:
         return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -160,7 +160,7 @@ def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
             raise TypeError(f"{type(entries).__name__} in place of the list")
     except OSError as error:
         raise DataError(f"{path}: the datalist must be readable, got {error.strerror}; correct the path") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
         raise DataError(f"{path}: {rule}, got {type(error).__name__}: {error}; correct it") from error
     samples = [_sample_of_entry(path, entry, role) for entry in entries]

@@ -5,16 +5,19 @@ them must be. All of them refuse what they cannot interpret with a DataError of 
 C-contiguous, writable and of native byte order.
 """
 
-import gzip
 import io
+import math
 import warnings
 from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.volumeutils import apply_read_scaling
 from PIL import Image
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane
+from livecell_monai.data import png
+from livecell_monai.data.packed import open_packed, read_rest
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_bounded, require_plane
 from livecell_monai.data.stacks import open_stack, parse_address, read_addressed
 from livecell_monai.data.stacks.opening import ENDINGS, find_zarr, name_format, require_there
 from livecell_monai.data.tiff import read_tiff
@@ -26,7 +29,6 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
 
 _DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
 _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float64")
-_PNG_END = b"IEND\xaeB`\x82"  # type and checksum of the empty chunk that closes every PNG
 
 
 def is_image(path: Path) -> bool:
@@ -90,7 +92,9 @@ def read_image(path: Path) -> Plane:
     if pixels.dtype.name not in _IMAGE_TYPES:
         raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {pixels.dtype}; save it as 16 bit")
     _require_finite(path, "an image", pixels)
-    with np.errstate(over="ignore"):  # the network computes in float32: what does not fit there is found here
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # the network computes in float32: what does not fit there is found here
         low, high = np.float32(pixels.min()), np.float32(pixels.max())
         reach = high - low
     if not np.isfinite(reach):
@@ -139,6 +143,8 @@ def _read_only_plane(path: Path) -> Plane:
 
 
 def _require_finite(path: Path, what: str, pixels: Pixels) -> None:
+    if pixels.dtype.kind in "ui":
+        return
     bad = ~np.isfinite(pixels)
     if bad.any():
         row, column = np.unravel_index(int(bad.argmax()), bad.shape)
@@ -159,16 +165,21 @@ def _require_not_negative(path: Path, what: str, pixels: Pixels) -> None:
 def _read_picture(path: Path) -> Plane:
     """Read a PNG or JPEG as stored: a rotation that its EXIF asks for would part it from its label."""
     data = path.read_bytes()
+    if data.startswith(png.SIGNATURE):
+        png.require_sound(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter(
+            "ignore"
+        )  # what Pillow doubts is no matter, or is refused; our own bound is that of every format
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             frames = getattr(picture, "n_frames", 1)
             require_plane(path, "TYX", (frames, picture.height, picture.width))
             if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):
                 colour = "RGB" if picture.mode in ("RGB", "RGBA") else "not grey"
                 refuse_colour(path, f"{colour} (mode {picture.mode})")
-            if picture.format == "PNG" and _PNG_END not in data:  # Pillow is content with whole pixels
-                raise ValueError("the file is cut off: its last chunk is missing")
+            require_bounded(path, "an image that is read whole", (picture.height, picture.width))
+            if picture.format == "PNG":
+                png.require_pixels(data)
             pixels = np.asarray(picture)
     if picture.mode == "1":
         pixels = pixels.astype(np.uint8)
@@ -181,17 +192,20 @@ def _read_picture(path: Path) -> Plane:
 
 def _read_nifti(path: Path) -> Plane:
     """Read a NIfTI-1 or NIfTI-2 file, whose arrays are (X, Y, Z, ...), as (Y, X)."""
-    data = path.read_bytes()
-    if path.name.lower().endswith(".gz"):
-        data = gzip.decompress(data)  # to the end, with checksum, which nibabel would not reach
-    is_second = nibabel.Nifti2Header.may_contain_header(data)
-    image = (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(data)
-    if image.get_data_dtype().names:
-        refuse_colour(path, f"RGB (data type {', '.join(image.get_data_dtype().names)})")
-    axes = "XYZTUVW"[: len(image.shape)]
-    # disk order is X first: name the axes slowest first, as everywhere else
-    size = require_plane(path, axes[::-1], image.shape[::-1])
-    pixels = np.asanyarray(image.dataobj).T.reshape(size)
-    unit = image.header.get_xyzt_units()[0]
-    x, y = image.header.get_zooms()[:2]
+    with open_packed(path) as stream:
+        head = stream.read(nibabel.Nifti2Header.sizeof_hdr)
+        is_second = nibabel.Nifti2Header.may_contain_header(head)
+        header = (nibabel.Nifti2Header if is_second else nibabel.Nifti1Header).from_fileobj(io.BytesIO(head))
+        with np.errstate(over="ignore"):  # a lying number of axes
+            dtype, shape = header.get_data_dtype(), header.get_data_shape()
+        if dtype.names:
+            refuse_colour(path, f"RGB (data type {', '.join(dtype.names)})")
+        axes = "XYZTUVW"[: len(shape)]
+        # disk order is X first: name the axes slowest first, as everywhere else
+        size = require_plane(path, axes[::-1], shape[::-1])
+        require_bounded(path, "an image that is read whole", size)
+        stored = read_rest(stream, head, int(header.get_data_offset()), math.prod(size) * dtype.itemsize)
+    pixels = apply_read_scaling(np.frombuffer(stored, dtype).reshape(size), *header.get_slope_inter())
+    unit = header.get_xyzt_units()[0]
+    x, y = header.get_zooms()[:2]
     return Plane(pixels, pixel_size([float(y), float(x)], [unit, unit]))

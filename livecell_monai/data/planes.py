@@ -26,6 +26,9 @@ UNITS_UM = {
     **dict.fromkeys(("m", "meter"), 1e6),
 }
 
+MOST_PIXELS = 2**27  #: of what is read or decoded at once, such as a whole image or one tile of a mosaic
+MOST_EXPANSION = 1024  #: bytes of pixels to a byte of the file, which no deflated image passes
+
 
 class _Ears(threading.local):
     """Keeps what a library logs while this thread reads, instead of printing it; a logging filter.
@@ -102,6 +105,55 @@ def require_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int
         f"{path}: an image must be one grey plane, got {'a stack with ' if len(kept) > 2 else ''}axes {got};"
         " save the plane to use as its own file"
     )
+
+
+def require_bounded(path: Path, what: str, shape: Sequence[int], name: str | None = None) -> None:
+    """Refuse what would be too large in memory, ahead of decoding it: some kilobytes can stand for gigabytes of pixels.
+
+    Args:
+        path: the file or folder.
+        what: what is decoded at once, such as "an image that is read whole".
+        shape: one length per axis.
+        name: of the plane, for the message; None for the path.
+
+    Raises:
+        DataError: where it has more than `MOST_PIXELS` pixels, and more than eight to each byte of the file.
+    """
+    pixels = math.prod(shape)
+    if pixels > MOST_PIXELS and pixels > 8 * measure_bytes(path, pixels // 8):
+        size = " x ".join(map(str, shape))
+        raise DataError(
+            f"{name or path}: {what} must have at most {MOST_PIXELS} pixels, or a byte of the file for each eight, "
+            f"got {size}; save it in smaller pieces"
+        )
+
+
+def require_substance(path: Path, pixel_bytes: int) -> None:
+    """Refuse a large plane that hardly a byte of the file stands for: its header lies, or nearly all of it is blank.
+
+    Args:
+        path: the file or folder.
+        pixel_bytes: of the plane when decoded.
+
+    Raises:
+        DataError: where they are more than `MOST_EXPANSION` to each byte of the file.
+    """
+    least = (pixel_bytes - MOST_PIXELS) // MOST_EXPANSION
+    if least > 0 and (held := measure_bytes(path, least)) < least:
+        got = f"{pixel_bytes} bytes of pixels in {held} bytes of the file"
+        raise DataError(f"{path}: an image must be held by its file, got {got}; save it anew")
+
+
+def measure_bytes(path: Path, enough: int) -> int:
+    """The size of a file, or of the files in a folder, of which no more are counted than make up what is enough."""
+    if path.is_file():
+        return path.stat().st_size
+    total = 0
+    for file in path.rglob("*"):
+        total += file.stat().st_size if file.is_file() else 0
+        if total >= enough:
+            break
+    return total
 
 
 def refuse_colour(path: Path, what: str) -> NoReturn:

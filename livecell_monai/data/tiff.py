@@ -4,14 +4,17 @@ tifffile would rather read on than stop: it takes two pages of fitting sizes for
 pages, and fills what is missing with zeros. What follows stops where it would guess.
 """
 
+import math
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
-from livecell_monai.data.planes import pixel_size, refuse_colour, require_plane, to_number
+from livecell_monai.data.notes import parse_notes, refuse_artful
+from livecell_monai.data.planes import pixel_size, refuse_colour, require_bounded, require_plane, to_number
+from livecell_monai.data.png import require_sound
+from livecell_monai.data.tiff_chain import refuse_ring
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
@@ -25,11 +28,14 @@ def read_tiff(path: Path) -> Plane:
     Raises:
         DataError: several images, a stack or colours. Any other exception means that the file is damaged or no TIFF.
     """
+    refuse_ring(path)
     # one file holds one image, wherever its OME-XML says that its sister planes are
     with tifffile.TiffFile(path, _multifile=False) as tif:
         series = only_series(path, tif)
         size = _require_grey_plane(path, tif, series)
         require_levels(series)
+        require_bounded(path, "an image that is read whole", size)
+        require_bounded(path, "a strip or tile", series.keyframe.chunks)
         for level in series.levels:
             require_whole(tif, level.keyframe)
         pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # one thread: what it logs is heard in this one
@@ -38,6 +44,7 @@ def read_tiff(path: Path) -> Plane:
 
 def only_series(path: Path, tif: Any) -> Any:
     """The one series of a file; levels of a pyramid count only where they are marked as such."""
+    refuse_artful(tif.pages.first.description)  # which tifffile would parse
     if not tif.series:
         raise ValueError("it holds no image")
     images = [
@@ -86,6 +93,19 @@ def require_whole(tif: Any, page: Any) -> None:
     end = max([tags, *(start + count for start, count in segments)])
     if end > size:
         raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
+    if not page.keyframe.is_contiguous and len(page.dataoffsets) < math.prod(page.keyframe.chunked):  # tifffile fills up
+        raise ValueError(f"it has {len(page.dataoffsets)} strips or tiles of {math.prod(page.keyframe.chunked)}")
+    if page.keyframe.compression == tifffile.COMPRESSION.PNG:  # whose decoder prints what it doubts, and goes on
+        for start, count in segments:
+            tif.filehandle.seek(start)
+            require_sound(tif.filehandle.read(count))
+
+
+def require_alike(page: Any) -> None:
+    """Refuse a page whose own tags tell of another image than those of the first, which it is decoded by."""
+    own = page.aspage()
+    if own.hash != page.keyframe.hash:
+        raise ValueError(f"the page at byte {page.offset} is {own.shape} {own.dtype}, the first is {page.keyframe.shape}")
 
 
 def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
@@ -122,7 +142,7 @@ def pixel_size_of(tif: Any, page: Any) -> tuple[float, float] | None:
 
 def _ome_size(tif: Any) -> tuple[float, float] | None:
     """PhysicalSizeY and PhysicalSizeX of the OME-XML."""
-    pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
+    pixels = parse_notes(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
     if pixels is None:
         return None
     sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.study_folder import ASIDE
 from livecell_monai.network import SegmentationLoss, UNet
 from livecell_monai.plan import refuse_out_of_range
 from livecell_monai.workflow.opening import find_template, read_settings, refuse_bad_setting
+from livecell_monai.workflow.plain_text import read_values
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -163,11 +161,7 @@ def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mappi
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:160]
-        raise SettingError(f"{file}: the search space must be a YAML file, it cannot be read: {reason}; mend it") from error
+    content = read_values(file, "the search space")
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; mend it")
     return content

@@ -1,6 +1,7 @@
 """Several networks as one: the mean of their probabilities."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -33,6 +34,9 @@ class Ensemble(nn.Module):
         return torch.logit(total / len(self.members), eps=1e-6)
 
 
+MOST_WEIGHTS = 2**28  #: of a network, 1 GB of them
+
+
 def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
     """A U-Net, or an ensemble of several.
 
@@ -45,6 +49,13 @@ def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
     """
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise SettingError(f"setting members must be a whole number of 1 or more, got {members!r}; correct it")
+    filters = settings.get("filters", ())
+    if all(type(width) is int for width in filters):  # of other kinds the network itself tells
+        weights = members * 9 * sum(fine * coarse for fine, coarse in pairwise(filters))  # of 3 x 3 convolutions, at least
+        if weights > MOST_WEIGHTS:
+            raise SettingError(
+                f"setting filters must make a network of at most {MOST_WEIGHTS} weights, got {filters}; take fewer"
+            )
     return UNet(**settings) if members == 1 else Ensemble([UNet(**settings) for _ in range(members)])
 
 

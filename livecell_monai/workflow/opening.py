@@ -2,16 +2,16 @@
 
 import difflib
 import logging
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser, ConfigWorkflow
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.workflow.plain_text import parse_values, read_values
 from livecell_monai.workflow.trusting import EITHER, PATHS, is_plain, refuse_foreign, refuse_links
 
 
@@ -75,6 +75,7 @@ def open_bundle(
         refuse_bad_setting(f"--set {name}", name, value, known)
     for overlay in overlays:
         files.append(find_config(root, overlay))
+        read_values(files[-1], "an overlay")  # ahead of MONAI, whose reader expands whatever it is given
         # what is no setting would not be found again in the bundle that training leaves
         for name, value in _load([files[-1]]).items():
             refuse_bad_setting(f"{files[-1]}: {name}", name, value, known)
@@ -136,10 +137,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise SettingError(f"--set must be given as key=value, got {text!r}; for example --set lr=0.0005")
-    try:
-        return name.strip(), YAML(typ="safe", pure=True).load(value)
-    except (YAMLError, ValueError) as error:
-        raise SettingError(f"--set {name.strip()} must have a value in YAML, got {value!r}; correct it") from error
+    return name.strip(), parse_values(value, f"--set {name.strip()} must have a value in YAML")
 
 
 def _load(files: Sequence[Path]) -> dict[str, Any]:
@@ -187,10 +185,18 @@ def refuse_bad_setting(where: str, name: str, value: Any, known: Mapping[str, An
         )
     if not is_plain(value):  # MONAI would run it
         raise SettingError(f"{where}: the value must not begin with $, @ or %, got {value!r}; correct it")
+    if not _is_finite(value):
+        raise SettingError(f"{where}: a number must be finite, got {value!r}; correct it")
     if name not in EITHER and known[name] is not None and not _is_alike(value, known[name]):
         raise SettingError(
             f"{where}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
         )
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _is_alike(value: Any, own: Any) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from stack_files import write_zarr
 from worlds import SHAPE, picture_of, some_cells, write_folder
 
 from livecell_monai.data.checks import Finding, check_data, check_samples, count_cells, look_at
@@ -167,3 +168,13 @@ class TestCells:
 
     def test_none(self):
         assert count_cells(np.zeros((3, 4), np.uint8)) == 0
+
+
+def test_axes_that_no_option_can_name_do_not_stop_the_others(folder):
+    write_zarr(folder / "test" / "images" / "odd.zarr", np.zeros((3, 4, 5), np.uint8), "TYX")
+    (notes,) = list((folder / "test" / "images" / "odd.zarr").glob("zarr.json"))
+    notes.write_text(notes.read_text().replace('"name": "t"', '"name": "q"'))
+    shutil.rmtree(folder / "test" / "labels")
+    findings = {found.name: found.problem for found in check_data(folder)}
+    assert "its axes must be of T, C, Z, Y, X" in findings["odd"]
+    assert findings["test_00"] is None

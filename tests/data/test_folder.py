@@ -290,3 +290,11 @@ def test_a_name_that_no_table_can_hold_is_refused(folder):
     ):
         with pytest.raises(DataError, match=r"a file name must be valid UTF-8, got caf\\udce9\.tif; rename the file"):
             listing()
+
+
+def test_a_datalist_nested_without_end_is_no_datalist(tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text('{"training": ' + "[" * 100_000)
+    with pytest.raises(DataError, match=r"a datalist must be JSON .* got RecursionError"):
+        list_samples(path, "train")
+    assert not names_role(path, "test")

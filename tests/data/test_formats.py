@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
 
-from livecell_monai.data import formats
+from livecell_monai.data import formats, planes
 from livecell_monai.data.formats import SUFFIXES, is_image, read_border, read_image, read_label, read_plane, stem_of
 from livecell_monai.errors import DataError
 
@@ -193,11 +193,17 @@ class TestPngAndJpeg:
         data = picture_bytes(Image.fromarray(GREY), "JPEG", exif=exif)
         assert self.read(tmp_path, data, ".jpg").pixels.shape == GREY.shape
 
-    @pytest.mark.parametrize("limit", [1000, 100], ids=["warning", "error"])
-    def test_an_image_too_large_to_trust_is_refused(self, tmp_path, monkeypatch, limit):
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    def test_an_image_too_large_to_trust_is_refused(self, tmp_path, monkeypatch):
+        data = picture_bytes(Image.fromarray(np.zeros((40, 360), np.uint8)), "PNG")
+        self.read(tmp_path, data)
+        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        with pytest.raises(
+            DataError, match=r"read whole must have at most 1000 pixels, or a byte .* got 40 x 360; save it in"
+        ):
+            self.read(tmp_path, data)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         with pytest.raises(DataError, match=r"decompression bomb.*save it again as TIFF"):
-            self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "PNG"))
+            self.read(tmp_path, data)
 
     def test_what_is_written_after_the_end_does_not_matter(self, tmp_path):
         data = picture_bytes(Image.fromarray(GREY), "PNG") + b"a camera's notes"
@@ -279,6 +285,16 @@ class TestNifti:
     def test_pixel_size(self, tmp_path, unit, size):
         got = self.read(tmp_path, nifti(RAMP.T, zooms=(0.5, 0.25), unit=unit)).pixel_size_um
         assert got == (None if size is None else pytest.approx(size))
+
+    def test_a_header_that_claims_more_than_memory_is_refused(self, tmp_path):
+        data = bytearray(nifti(GREY.T).to_bytes())
+        data[42:46] = np.array([32_767, 32_767], "<i2").tobytes()  # dim[1], dim[2]
+        for path, content in ((tmp_path / "a.nii", bytes(data)), (tmp_path / "a.nii.gz", gzip.compress(data))):
+            path.write_bytes(content)
+            with pytest.raises(
+                DataError, match=r"read whole must have at most .* got 32767 x 32767; save it in smaller pieces"
+            ):
+                read_plane(path)
 
     def test_a_lost_checksum_is_a_cut(self, tmp_path):
         path = tmp_path / "cell.nii.gz"

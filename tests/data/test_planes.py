@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_plane, to_number
+from livecell_monai.data import planes
+from livecell_monai.data.planes import (
+    measure_bytes,
+    pixel_size,
+    reading,
+    refuse_colour,
+    require_bounded,
+    require_plane,
+    require_substance,
+    to_number,
+)
 from livecell_monai.errors import DataError
 
 FILE = Path("/d/a.tif")
@@ -76,8 +86,8 @@ def test_a_librarys_failure_becomes_one_line():
 
 
 def test_a_failure_without_words_is_named():
-    with pytest.raises(DataError, match=r"\(MemoryError\)"), reading(FILE, "TIFF"):
-        raise MemoryError
+    with pytest.raises(DataError, match=r"\(LookupError\)"), reading(FILE, "TIFF"):
+        raise LookupError
 
 
 def test_errors_that_a_library_only_logs_count_and_are_not_printed(caplog):
@@ -96,3 +106,29 @@ def test_logging_goes_its_usual_way_afterwards(caplog):
 @pytest.mark.parametrize(("told", "number"), [("0.5", 0.5), (2, 2.0), (None, None), ("n/a", None), ("", None), ([1], None)])
 def test_numbers_that_files_tell(told, number):
     assert to_number(told) == number or (number is None and math.isnan(to_number(told)))
+
+
+class TestBounds:
+    def test_pixels_are_as_many_as_memory_or_the_file_holds(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        path = tmp_path / "a.tif"
+        path.write_bytes(bytes(130))
+        require_bounded(path, "a tile", (10, 100))
+        require_bounded(path, "a tile", (10, 104))  # eight to each byte
+        with pytest.raises(DataError, match=r"a\.tif: a tile must have at most 1000 pixels, .* got 10 x 105; save it in"):
+            require_bounded(path, "a tile", (10, 105))
+
+    def test_a_large_plane_is_held_by_its_file(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        path = tmp_path / "a.tif"
+        path.write_bytes(bytes(10))
+        require_substance(path, 1000 + 10 * 1024)
+        with pytest.raises(DataError, match=r"must be held by its file, got 12264 bytes of pixels in 10 bytes of the file"):
+            require_substance(path, 1000 + 11 * 1024)
+
+    def test_of_a_folder_no_more_is_counted_than_is_enough(self, tmp_path):
+        for number in range(5):
+            (tmp_path / str(number)).mkdir()
+            (tmp_path / str(number) / "0").write_bytes(bytes(100))
+        assert measure_bytes(tmp_path, 10**6) == 500
+        assert measure_bytes(tmp_path, 150) == 200

@@ -322,3 +322,52 @@ SIZES = {
 def test_pixel_size(tmp_path, options, size):
     got = read(tmp_path, tiff_bytes(**options)).pixel_size_um
     assert got == (None if size is None else pytest.approx(size))
+
+
+def lying(tmp_path, code, value, **options):
+    """A file one of whose tags says something else."""
+    path = tmp_path / "cell.tif"
+    path.write_bytes(tiff_bytes(metadata=None, **options))
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags[code].overwrite(value)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=["plain", "deflated"])
+def test_tiles_that_the_file_does_not_have_are_not_black(tmp_path, options):
+    path = lying(tmp_path, 257, 80, tile=(16, 16), **options)
+    assert (tifffile.imread(path)[48:] == 0).all()
+    with pytest.raises(DataError, match=r"it has 9 strips or tiles of 15"):
+        read_plane(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "words"),
+    [
+        (257, {"tile": (16, 16), "compression": "zlib"}, "an image that is read whole"),
+        (323, {"tile": (16, 16), "compression": "zlib"}, "a strip or tile"),
+    ],
+)
+def test_a_size_beyond_memory_is_refused_ahead_of_decoding(tmp_path, code, options, words):
+    path = lying(tmp_path, code, 2**24, **options)
+    with pytest.raises(DataError, match=rf"{words} must have at most 134217728 pixels, .* save it in smaller pieces"):
+        read_plane(path)
+
+
+def test_a_png_inside_that_is_damaged_is_refused_without_a_word_of_its_decoder(tmp_path, capfd):
+    data = bytearray(tiff_bytes(compression="png", metadata=None))
+    at = data.index(b"IDAT") + 60
+    data[at] ^= 255
+    (tmp_path / "cell.tif").write_bytes(data)
+    with pytest.raises(DataError, match="does not fit its checksum"):
+        read_plane(tmp_path / "cell.tif")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_tag_says_is_shown_without_control_characters(tmp_path):
+    path = tmp_path / "cell.tif"
+    path.write_bytes(tiff_bytes(metadata=None))
+    data = path.read_bytes().replace(b"\x06\x01\x03\0\x01\0\0\0\x01\0", b"\x06\x01\x02\0\x02\0\0\0\x1b\0")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"this is not grey \(photometric \\x1b\)"):
+        read_plane(path)

@@ -114,7 +114,7 @@ class TestRefusals:
             ),
             ("", "the search space must be a mapping of settings"),
             ("{}", "the search space must have an entry"),
-            ("lr: [", "the search space must be a YAML file, it cannot be read"),
+            ("lr: [", "the search space must be a YAML file, got 'lr: [', which cannot be read"),
         ],
     )
     def test_of_a_file(self, written, text, words):

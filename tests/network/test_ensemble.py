@@ -60,3 +60,10 @@ def test_one_member_is_the_network_itself():
 def test_refused(members):
     with pytest.raises(SettingError, match="setting members must be a whole number of 1 or more, got"):
         build_network(members, **SETTINGS)
+
+
+def test_a_network_that_no_memory_holds_is_refused():
+    with pytest.raises(
+        SettingError, match=r"filters must make a network of at most 268435456 weights, got \[8, 9007199254740993\]"
+    ):
+        build_network(1, filters=[8, 9007199254740993])

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from livecell_monai.data.notes import parse_notes
 from livecell_monai.data.planes import pixel_size, reading, refuse_colour, to_number
 from livecell_monai.data.stacks.extra import import_extra
 from livecell_monai.data.stacks.interval import to_minutes
@@ -61,7 +62,7 @@ class CziStack(Stack):
         self._found = letters[:-2]
         self._named = name_axes(self.path, letters, [int(box[name][1] - box[name][0]) for name in letters], axes)
         self.axes, self.shape = self._named.axes, self._named.shape
-        self._describe(ElementTree.fromstring(file.raw_metadata))
+        self._describe(parse_notes(file.raw_metadata))
 
     def _describe(self, notes: ElementTree.Element) -> None:
         """Sizes, interval and channels of the file's own metadata; lengths stand in metres there, times in seconds."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecell_monai.data.stacks.stack import AXES
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import DataError, SettingError
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,12 @@ def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str
         given: what the user calls them, in the file's order; axes of length 1 may be left out. None to believe the file.
 
     Raises:
+        DataError: where an axis is empty.
         SettingError: where an axis longer than 1 is none of `TCZYX`, one comes twice, or the last two are not `YX`; or
             where what is given does not fit.
     """
+    if not shape or min(shape) < 1:
+        raise DataError(f"{path}: an image must hold pixels, got axes {describe_axes(found, shape) or 'none'}; save it anew")
     # a letter of another meaning, such as S for samples, is of no account where there is only one of it
     known = [place for place, name in enumerate(found) if name in tuple(AXES) or shape[place] != 1]
     long = [place for place in known if shape[place] != 1 or found[place] in ("Y", "X")]

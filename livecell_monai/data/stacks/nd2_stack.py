@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.planes import pixel_size, reading, refuse_colour
+from livecell_monai.data.planes import pixel_size, reading, refuse_colour, require_bounded
 from livecell_monai.data.stacks.extra import import_extra
 from livecell_monai.data.stacks.interval import to_minutes
 from livecell_monai.data.stacks.naming import name_axes
@@ -52,6 +52,7 @@ class Nd2Stack(Stack):
         self._named = name_axes(self.path, found, lengths, axes)
         self.axes, self.shape = self._named.axes, self._named.shape
         self.tile = (self.shape[-2], self.shape[-1])
+        require_bounded(self.path, "a frame", (self._channels, *self.tile))
         self.dtype = np.dtype(file.dtype).newbyteorder("=")
         self._frames = attributes.sequenceCount
         voxel = file.voxel_size()

@@ -6,6 +6,7 @@ from types import TracebackType
 
 import numpy as np
 
+from livecell_monai.data.planes import require_bounded
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
 
@@ -70,6 +71,9 @@ class Stack(ABC):
                     f"{self.path}: a plane must be one of the file's, {there}, got {axis} {index}; choose another"
                 )
         rows, columns = self.shape[-2:]
+        if region is None:
+            name = self.name_plane(time, channel, z)
+            require_bounded(self.path, "an image that is read whole", (rows, columns), name)
         part = region or Region(0, 0, rows, columns)
         if not (0 <= part.top < part.bottom <= rows and 0 <= part.left < part.right <= columns):
             raise DataError(f"{self.path}: a region must lie inside {rows} x {columns} pixels, got {part}; correct it")

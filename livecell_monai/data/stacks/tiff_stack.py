@@ -3,12 +3,12 @@
 import math
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
-from livecell_monai.data.planes import UNITS_UM, reading, to_number
+from livecell_monai.data.notes import parse_notes
+from livecell_monai.data.planes import UNITS_UM, reading, require_bounded, require_substance, to_number
 from livecell_monai.data.stacks.interval import even_interval, to_minutes
 from livecell_monai.data.stacks.naming import name_axes
 from livecell_monai.data.stacks.stack import Stack
@@ -17,10 +17,12 @@ from livecell_monai.data.tiff import (
     only_series,
     pixel_size_of,
     refuse_colours,
+    require_alike,
     require_levels,
     require_whole,
     stored_to_grey,
 )
+from livecell_monai.data.tiff_chain import refuse_ring
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
 
@@ -45,6 +47,7 @@ class TiffStack(Stack):
         self._tif: Any = None
         try:
             with reading(path, "TIFF"):  # which may refuse the file when all has been read
+                refuse_ring(path)
                 # one file holds one image, wherever its OME-XML says that its sister planes are
                 self._tif = tifffile.TiffFile(path, _multifile=False)
                 self._open(axes)
@@ -63,6 +66,8 @@ class TiffStack(Stack):
         self._require_pages()
         is_raw = self._is_one_run or series.keyframe.is_final  # rows as they are, of which any can be read
         self.tile = (1, self.shape[-1]) if is_raw else tuple(series.keyframe.chunks[:2])
+        require_bounded(self.path, "a strip or tile", self.tile)
+        require_substance(self.path, math.prod(self.shape[-2:]) * series.dtype.itemsize)
         self.pixel_size_um = pixel_size_of(self._tif, series.keyframe)
         if self._tif.is_ome:
             self._read_ome()
@@ -109,6 +114,8 @@ class TiffStack(Stack):
                     raise ValueError("the page is missing")
                 if place not in self._whole:  # once: a large plane has many thousand tiles to ask
                     require_whole(self._tif, page)
+                    if page.is_frame:
+                        require_alike(page)
                     self._whole.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
             pixels = stored_to_grey(pixels, self._tif, self._series.keyframe)
@@ -160,7 +167,7 @@ class TiffStack(Stack):
 
     def _read_ome(self) -> None:
         """Distance of planes, names of channels and times of frames of the OME-XML."""
-        found = ElementTree.fromstring(self._tif.ome_metadata).find(".//{*}Pixels")
+        found = parse_notes(self._tif.ome_metadata).find(".//{*}Pixels")
         if found is None:
             return
         step = to_number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.planes import UNITS_UM, pixel_size, reading
+from livecell_monai.data.planes import UNITS_UM, pixel_size, reading, require_bounded, require_substance
 from livecell_monai.data.stacks.extra import import_extra
 from livecell_monai.data.stacks.interval import to_minutes
 from livecell_monai.data.stacks.naming import name_axes
@@ -17,6 +17,8 @@ from livecell_monai.sample import Pixels, Region
 
 #: units of length that OME-Zarr has beside those of OME-XML
 _UNITS_UM = {**UNITS_UM, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4, "angstrom": 1e-4}
+FEW_CHUNKS = 4096  #: of a plane, of which all may be missing: one that was never written is all fill
+MOST_MISSING = 16  #: chunks to each that is there, above that
 _LAYOUT = "bioformats2raw.layout"  # marks a folder of images that are called 0, 1, 2, as Bio-Formats writes it
 
 
@@ -60,6 +62,8 @@ class ZarrStack(Stack):
         self.axes, self.shape = self._named.axes, self._named.shape
         height, width = (self._array.chunks[self._named.names.index(name)] for name in "YX")
         self.tile = (height, width)
+        require_bounded(self.path, "a chunk", self._array.chunks)
+        self._require_chunks()
         stored = np.dtype(self._array.dtype)
         self.dtype = np.dtype(np.uint8) if stored.kind == "b" else stored.newbyteorder("=")
         if self.dtype.kind not in "uif":
@@ -77,6 +81,19 @@ class ZarrStack(Stack):
         shown = (notes.get("omero") or {}).get("channels") or []
         labels = tuple(str(channel.get("label") or "") for channel in shown)
         self.channels = labels if all(labels) and len(labels) == self.length("C") else ()
+
+    def _require_chunks(self) -> None:
+        """Refuse a plane whose metadata tell of far more chunks than there are files: each missing one is looked for."""
+        require_substance(self.path, math.prod(self.shape[-2:]) * self._array.dtype.itemsize)
+        steps = getattr(self._array, "shards", None) or self._array.chunks
+        lengths = zip(self._named.names, self._array.shape, steps, strict=True)
+        chunks = math.prod(-(-length // step) for name, length, step in lengths if name in ("Y", "X"))
+        least = chunks // MOST_MISSING if chunks > FEW_CHUNKS else 0
+        there = sum(1 for _ in itertools.islice((file for file in self.path.rglob("*") if file.is_file()), least))
+        if there < least:
+            raise DataError(
+                f"{self.path}: chunks must be there, got {there} files for {chunks} of them; copy the folder again"
+            )
 
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
         """The plane or a part of it; only chunks that the part touches are read. One that was never written is all fill."""

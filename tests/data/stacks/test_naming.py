@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from livecell_monai.data.stacks.naming import name_axes, require_axes
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import DataError, SettingError
 
 PATH = Path("x.tif")
 
@@ -63,3 +63,9 @@ def test_what_names_no_axes_is_refused(given):
 
 def test_small_letters_will_do():
     assert require_axes("tczyx") == "TCZYX"
+
+
+@pytest.mark.parametrize(("found", "shape"), [("YX", (0, 5)), ("TYX", (0, 5, 6)), ("", ())])
+def test_an_image_without_a_pixel_is_refused(found, shape):
+    with pytest.raises(DataError, match=r"x\.tif: an image must hold pixels, got axes"):
+        name_axes(PATH, found, shape)

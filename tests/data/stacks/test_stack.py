@@ -45,3 +45,10 @@ def test_planes_and_parts_must_be_inside():
 def test_a_plane_is_named_by_what_chooses_it():
     assert Held(np.zeros((3, 4, 5)), "TYX").name_plane(2, 0, 0) == "x (T 2)"
     assert Held(np.zeros((1, 4, 5)), "TYX").name_plane(0, 0, 0) == "x"
+
+
+def test_what_is_read_whole_fits_into_memory():
+    stack = Held(np.broadcast_to(np.uint8(0), (1, 20_000, 20_000)), "TYX")
+    assert stack.locate(0, 0, 0, Region(0, 0, 10, 20_000)).right == 20_000
+    with pytest.raises(DataError, match=r"an image that is read whole must have at most .* got 20000 x 20000"):
+        stack.locate(0, 0, 0, None)

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from stack_files import HYPERSTACK, SHAPE, write_ome_tiff
 
+from livecell_monai.data import planes
 from livecell_monai.data.stacks import open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region
@@ -226,4 +227,34 @@ def test_ome_xml_that_is_none_is_refused(tmp_path):
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, MOVIE, photometric="minisblack", description="<OME><Image></OME>", metadata=None)
     with pytest.raises((DataError, SettingError), match=r"a\.ome\.tif: [^\n]+$"):
+        open_stack(path)
+
+
+@pytest.mark.parametrize(("code", "value"), [(257, 39), (258, 8), (259, 1), (262, 0)])
+def test_a_page_that_differs_from_the_first_is_refused_and_others_are_read(tmp_path, code, value):
+    path = write_ome_tiff(tmp_path / "a.ome.tif", MOVIE, "TYX", compression="zlib")
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[1].aspage().tags[code].overwrite(value)
+    with open_stack(path) as stack:
+        np.testing.assert_array_equal(stack.read(2), MOVIE[2])
+        with pytest.raises(
+            DataError, match=r"a\.ome\.tif \(T 1\): cannot be read as TIFF \(the page at byte \d+ is .*the first is"
+        ):
+            stack.read(1)
+
+
+def test_an_axis_without_a_pixel_is_refused(tmp_path):
+    path = write(tmp_path / "a.tif", MOVIE[0], metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags[257].overwrite(0)
+    with pytest.raises(DataError, match=r"must hold pixels, got axes|cannot be read as TIFF"):
+        open_stack(path)
+
+
+def test_a_mosaic_that_hardly_a_byte_stands_for_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tif", np.zeros((512, 512), np.uint16), metadata=None, compression="zlib", tile=(128, 128))
+    open_stack(path).close()
+    monkeypatch.setattr(planes, "MOST_PIXELS", 2**17)  # of which each tile has less
+    monkeypatch.setattr(planes, "MOST_EXPANSION", 100)
+    with pytest.raises(DataError, match=r"must be held by its file, got 524288 bytes of pixels in \d+ bytes of the file"):
         open_stack(path)

@@ -198,3 +198,25 @@ def test_a_level_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"a\.zarr: cannot be read as OME-Zarr"):
         open_stack(path)
     assert json.loads((path / "zarr.json").read_text())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("shape", [4096, 4096], "chunks must be there, got .* files for 65536 of them; copy the folder again"),
+        ("shape", [2**20, 2**20], "must be held by its file"),
+        ("chunks", [2**20, 2**20], "a chunk must have at most"),
+    ],
+)
+def test_metadata_that_tell_of_far_more_than_there_is(tmp_path, version, key, value, words):
+    path = write_zarr(tmp_path / "a.zarr", MOVIE[0], "YX", version)
+    (file,) = path.glob("*/zarr.json" if version == "0.5" else "*/.zarray")
+    notes = json.loads(file.read_text())
+    if version == "0.5" and key == "chunks":
+        notes["chunk_grid"]["configuration"]["chunk_shape"] = value
+    else:
+        notes[key] = value
+    file.write_text(json.dumps(notes))
+    with pytest.raises(DataError, match=words):
+        open_stack(path)

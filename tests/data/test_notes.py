@@ -1,0 +1,49 @@
+"""XML that stands for far more than it says is not parsed."""
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.data.notes import parse_notes, refuse_artful
+from livecell_monai.data.stacks import open_stack
+from livecell_monai.errors import DataError
+
+LAUGHS = (
+    '<!DOCTYPE a [<!ENTITY l0 "lol">'
+    + "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    + "]><OME>&l9;</OME>"
+)
+ARTFUL = {
+    "laughs": (LAUGHS, "has a document type"),
+    "other file": ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><OME>&b;</OME>', "has a document type"),
+    "planes": ('<OME><TiffData PlaneCount = "2147483648"/></OME>', "more than 10000000 planes .PlaneCount"),
+    "digits": (f"<OME><Pixels SizeT='{'9' * 5000}'/></OME>", "more than 10000000 planes .SizeT"),
+    "range": ('<OME><ModuloAlongT Start="0" End="1e12"/></OME>', "by a range"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
+def test_is_refused(text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_notes(text)
+
+
+def test_what_microscopes_write_is_not():
+    refuse_artful(
+        '<?xml version="1.0"?><!-- a comment --><OME><Pixels SizeT="0100" SizeX="99999999"/><TiffData IFD="0"/></OME>'
+    )
+    assert parse_notes("<a>b</a>").text == "b"
+
+
+@pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
+def test_is_refused_ahead_of_tifffile(tmp_path, text, words, monkeypatch):
+    monkeypatch.setattr(tifffile.TiffFile, "series", property(lambda self: pytest.fail("it was parsed")))
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, ome=False) as writer:
+        writer.write(np.arange(72, dtype=np.uint8).reshape(8, 9), description=text, metadata=None)
+    path = tmp_path / "a.ome.tif"
+    path.write_bytes(stream.getvalue())
+    with pytest.raises(DataError, match=words):
+        open_stack(path)
