@@ -412,7 +412,7 @@ class TestCompare:
     ("arguments", "word"),
     [
         (("nonsense",), "No such command 'nonsense'"),
-        (("train", "cells"), "Missing option '--output'"),
+        (("evaluate", "model", "cells"), "Missing option '--output'"),
         (("sample", "cells", "--size", "8"), "Invalid value for '--size'"),
         (("predict", "model", "-o", "masks"), "Missing argument"),
     ],

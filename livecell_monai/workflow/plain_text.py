@@ -45,31 +45,41 @@ def parse_values(text: str, rule: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         raise SettingError(f"{rule} of at most {MOST_CHARACTERS} characters, got more; take out what is no setting")
     try:
-        found = _find_artful(text)
+        found = find_artful(text)
         value = None if found else YAML(typ="safe", pure=True).load(text)
     # whatever a scalar is taken for may be out of range: a date, a number of thousands of digits
     except (YAMLError, yaml.YAMLError, ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
         reason = " ".join(str(error).split())[:160]
         raise SettingError(f"{rule}, got {_show(text)}, which cannot be read: {reason}; correct it") from error
     if found:
-        raise SettingError(f"{rule} of plain values, got {found}; write the values out")
+        raise SettingError(f"{rule} of plain values, got {found[0]} in line {found[1]}; write the values out")
     return value
 
 
-def _find_artful(text: str) -> str:
-    """What makes a small text a large value, or a value something else than it looks; empty where there is nothing."""
+def find_artful(text: str) -> tuple[str, int] | None:
+    """What makes a small text a large value, or a value something else than it looks, and its line from 1; None for nothing.
+
+    Asked of the stream of events, before anything is built.
+
+    Raises:
+        YAMLError: PyYAML's, where the text is no YAML.
+    """
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        place = f"in line {event.start_mark.line + 1}"
+        found = ""
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            return f"an anchor or alias {place}"
-        if getattr(event, "tag", None) is not None:
-            return f"a tag {place}"
-        documents += isinstance(event, yaml.DocumentStartEvent)
+            found = "an anchor or alias"
+        elif getattr(event, "tag", None) is not None:
+            found = "a tag"
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            found = "a directive" if event.version or event.tags else "a second document" if documents > 1 else ""
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS or documents > 1:
-            return f"more than {MOST_LEVELS} levels {place}" if depth > MOST_LEVELS else f"a second document {place}"
-    return ""
+        if depth > MOST_LEVELS:
+            found = f"more than {MOST_LEVELS} levels"
+        if found:
+            return found, event.start_mark.line + 1
+    return None
 
 
 def _show(text: str) -> str:

@@ -3,10 +3,10 @@
 import hashlib
 import logging
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import IO, Any
 
 import torch
@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: the checkpoint must be readable, got: {reason}; remove it, or train anew") from error
     return state

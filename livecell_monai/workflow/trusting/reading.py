@@ -14,10 +14,10 @@ from monai.utils.misc import CheckKeyDuplicatesYamlLoader
 from yaml.constructor import SafeConstructor
 
 from livecell_monai.errors import BundleError
+from livecell_monai.workflow.plain_text import find_artful
 
 MOST_BYTES = 2**18  # of a config; the largest of our own has 25,000
 MOST_METADATA_BYTES = 2**24  # 100 bytes an annotated image, and some more
-MOST_LEVELS = 24  # of nesting; our own has 7
 SHOWN = 60  # characters of a value in a message
 Plain = dict[str, Any] | list[Any] | str | int | float | bool | None
 
@@ -59,7 +59,8 @@ def read_config(path: Path) -> Placed:
     """
     text = _read_text(path, MOST_BYTES)
     try:
-        _refuse_artful(path, text)
+        if (artful := find_artful(text)) is not None:
+            raise ConfigError(path, artful[1], f"a config must be plain YAML, got {artful[0]}")
         node = yaml.compose(text, CheckKeyDuplicatesYamlLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -113,25 +114,6 @@ def _read_text(path: Path, most: int) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise BundleError(f"{path}: a bundle must have this file in UTF-8, got: {reason}; restore it") from error
-
-
-def _refuse_artful(path: Path, text: str) -> None:
-    """What makes a small text a large value, or a value a class: asked of the stream, before a tree is built."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=CheckKeyDuplicatesYamlLoader):
-        found = ""
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            found = f"an anchor or alias ({event.anchor})"
-        elif getattr(event, "tag", None) is not None:
-            found = f"a tag ({show(event.tag)})"
-        elif isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            found = "a directive" if event.version or event.tags else "a second document" if documents > 1 else ""
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            found = f"more than {MOST_LEVELS} levels"
-        if found:
-            raise ConfigError(path, event.start_mark.line + 1, f"a config must be plain YAML, got {found}")
 
 
 def _place(path: Path, node: yaml.Node) -> Placed:

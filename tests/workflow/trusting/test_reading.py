@@ -44,9 +44,9 @@ def test_lines_are_those_of_the_keys(written):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: 1\nb: &x 2", 2, "an anchor or alias (x)"),
-        ("a: 1\n\nb: *x", 3, "an anchor or alias (x)"),
-        ("a: !!python/name:os.system x", 1, "a tag ('tag:yaml.org,2002:python/name:os.system')"),
+        ("a: 1\nb: &x 2", 2, "an anchor or alias"),
+        ("a: 1\n\nb: *x", 3, "an anchor or alias"),
+        ("a: !!python/name:os.system x", 1, "a tag"),
         ("a: !!str 1", 1, "a tag"),
         ("a:\n  <<: {b: 1}", 2, "a merge key"),
         ("a: 1\n---\nb: 2", 2, "a second document"),
