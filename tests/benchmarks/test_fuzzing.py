@@ -1,5 +1,6 @@
 """Broken files, some hundreds of them: what `make soak` does with thousands, in short; and that it would notice."""
 
+import mmap
 import os
 import re
 import signal
@@ -139,7 +140,9 @@ class TestItWouldNotice:
                     while True:
                         pass
                 case 2:
-                    held = [bytearray(b"x" * 10**6) for _ in range(300)]
+                    held = mmap.mmap(-1, 3 * 10**8)  # of the system: a heap may have that much left from tests before
+                    for _ in range(300):
+                        held.write(b"x" * 10**6)
                     time.sleep(5)
                     return [str(len(held))]
                 case 3:

@@ -197,10 +197,17 @@ class TestBadInput:
         done = livecell("predict", bundle, movie, "--overwrite", "--output", tmp_path / "in", *QUIET)
         refused(done, "movie.ome.tif: a result must not be written over an input")
 
-    @pytest.mark.parametrize("interval", ["0", "-3", "nan"])
-    def test_an_interval_that_is_no_time(self, bundle, movie, tmp_path, interval):
+    @pytest.mark.parametrize(
+        ("interval", "words"),
+        [
+            ("0", "--interval must be a number of minutes above 0"),
+            ("-3", "--interval must be a number of minutes above 0"),
+            ("nan", "interval_min: a number must be finite, got nan"),
+        ],
+    )
+    def test_an_interval_that_is_no_time(self, bundle, movie, tmp_path, interval, words):
         done = livecell("predict", bundle, movie, "--interval", interval, "--output", tmp_path / "out", *QUIET)
-        refused(done, "--interval must be a number of minutes above 0")
+        refused(done, words)
         assert not (tmp_path / "out").exists()
 
 
