@@ -9,6 +9,8 @@ import argparse
 import importlib
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from page import describe_machine
@@ -32,6 +34,12 @@ def write_table(rows: list[list[str]], kinds: list[str]) -> None:
     PAGE.write_text(before + table + after, encoding="utf-8")
 
 
+def try_kind(kind: str, seconds: float, seed: int) -> list[Tried]:
+    """What one kind of harm comes to."""
+    tried: list[Tried] = importlib.import_module(f"soak.{kind}").run(seconds, seed)
+    return tried
+
+
 def main() -> None:
     """Try each kind for its share of the time, print and write the table."""
     parser = argparse.ArgumentParser(description="Harm the tool on purpose and note what is lost.")
@@ -45,7 +53,10 @@ def main() -> None:
     for kind in arguments.only:
         seconds = 60 * arguments.minutes * SHARES[kind] / total
         started = time.monotonic()
-        tried: list[Tried] = importlib.import_module(f"soak.{kind}").run(seconds, arguments.seed)
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn")
+        ) as pool:  # torch's threads of one kind are not the next one's
+            tried = pool.submit(try_kind, kind, seconds, arguments.seed).result()
         took = f"{time.monotonic() - started:.0f}"
         for one in tried:
             lost += len(one.lost)

@@ -64,12 +64,16 @@ def read_files(folder: Path) -> Files:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+#: what is written bit by bit, and read by those who go on with it
+UNDER_WAY = (".unfinished", ".writing/", ".tracking/")
+
+
 def find_torn(folder: Path) -> list[str]:
     """The files that are not whole, and temporary ones that were left behind."""
     torn = []
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name == "filler" or ".unfinished" in name or ".writing/" in name:
+        if path.is_dir() or path.name == "filler" or path.suffix == ".lock" or any(part in name for part in UNDER_WAY):
             continue
         if path.name.startswith(".writing-") or path.suffix == ".partial":
             torn.append(f"{name} was left behind")
