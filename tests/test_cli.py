@@ -441,3 +441,17 @@ def test_a_fault_of_ours_keeps_its_traceback(folder, monkeypatch):
     monkeypatch.setattr("livecell_monai.data.checks.check_data", fail)
     with pytest.raises(ZeroDivisionError, match="ours"):
         livecell("check", folder)
+
+
+def test_ctrl_c_while_python_puts_itself_away_ends_nothing():
+    code = """
+import atexit, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(os.kill, os.getpid(), signal.SIGINT)  # of what is registered, the first comes last
+sys.argv = ["livecell", "--version"]
+from livecell_monai import cli
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("livecell-monai")

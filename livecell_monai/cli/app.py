@@ -1,5 +1,7 @@
 """The command itself: its options, what commands share, and how an error is told."""
 
+import atexit
+import signal
 import sys
 import time
 import warnings
@@ -36,6 +38,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the res
 
 def main() -> None:
     """Run the command line; what the user can mend becomes one line and exit code 2."""
+    # what was asked is done by then: Ctrl-C while Python puts itself away would end it as if it were not
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
