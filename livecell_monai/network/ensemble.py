@@ -34,7 +34,7 @@ class Ensemble(nn.Module):
         return torch.logit(total / len(self.members), eps=1e-6)
 
 
-MOST_WEIGHTS = 2**28  #: of a network, 1 GB of them
+MOST_WEIGHTS = 2**26  #: of the way down, a quarter of a network; the report's own has 2^24
 
 
 def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
@@ -49,12 +49,15 @@ def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
     """
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise SettingError(f"setting members must be a whole number of 1 or more, got {members!r}; correct it")
-    filters = settings.get("filters", ())
-    if all(type(width) is int for width in filters):  # of other kinds the network itself tells
-        weights = members * 9 * sum(fine * coarse for fine, coarse in pairwise(filters))  # of 3 x 3 convolutions, at least
+    filters, convolutions = settings.get("filters", ()), settings.get("convolutions", 2)
+    if all(type(number) is int for number in (convolutions, *filters)):  # of other kinds the network itself tells
+        # of 3 x 3 convolutions: a level's first one from the level above, the others within it
+        within = max(0, convolutions - 1) * sum(width**2 for width in filters)
+        weights = members * 9 * (sum(fine * coarse for fine, coarse in pairwise(filters)) + within)
         if weights > MOST_WEIGHTS:
             raise SettingError(
-                f"setting filters must make a network of at most {MOST_WEIGHTS} weights, got {filters}; take fewer"
+                f"setting filters must make a network of at most {MOST_WEIGHTS} weights on its way down, got {filters}; "
+                "take fewer"
             )
     return UNet(**settings) if members == 1 else Ensemble([UNet(**settings) for _ in range(members)])
 
