@@ -130,9 +130,22 @@ def _import_readers() -> None:
             continue
 
 
+def _show_text(seed: int, number: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        data, bundle = Path(name) / "data", Path(name) / "bundle"
+        write_training(data)
+        _make_bundle(data, bundle)
+        texts, place = list_texts(data, bundle), Path(name) / "texts"
+        for _, wrong in watch(lambda one: try_text(texts, seed, one, place, data, bundle), [number], time.monotonic() + 1):
+            print("\n".join(wrong) or "nothing wrong")
+
+
 def main() -> None:
-    """Tell of one input: kind, seed of the run, number."""
+    """Tell of one input, as a loss names it: kind, or `text`, seed of the run, number."""
     what, seed, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if what == "text":
+        _show_text(seed, number)
+        return
     chosen = [one for one in [*list_seeds(), *list_ome_seeds()] if one.kind in KINDS[what]]
     broken = choose_input(chosen, seed, number)
     print(broken.kind, broken.flavour)
