@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -47,17 +48,32 @@ def describe_machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("livecell-monai", "torch", "monai"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     day = datetime.now(UTC).date().isoformat()
-    return f"*{day}; {_processor()}, {cores} cores, {measure_product():.0f} GFLOP/s in a bf16 matrix product; {versions}.*"
+    products = f"{measure_product():.0f} GFLOP/s in a bf16 matrix product, {measure_product(torch.float32):.0f} in float32"
+    return f"*{day}; {_processor()}, {cores} cores, {products}; {versions}.*"
 
 
-def measure_product(size: int = 2048, rounds: int = 5) -> float:
-    """GFLOP/s of a large bf16 matrix product."""
-    left, right = torch.randn(2, size, size, dtype=torch.bfloat16)
+def measure_product(dtype: torch.dtype = torch.bfloat16, size: int = 2048, rounds: int = 5) -> float:
+    """GFLOP/s of a large matrix product."""
+    left, right = torch.randn(2, size, size, dtype=dtype)
     left @ right
     start = time.perf_counter()
     for _ in range(rounds):
         left @ right
     return rounds * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def measure_memory(*command: str) -> float:
+    """MB of resident memory that a command takes at most; it must succeed.
+
+    A process counts what its parent held when it was forked: a small Python stands between.
+    """
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def _processor() -> str:

@@ -6,9 +6,7 @@ of 256 with an overlap of 0.5, one image at a time, as its tutorials have it.
 """
 
 import logging
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ import tifffile
 import torch
 from monai.inferers import SlidingWindowInferer
 from monai.transforms import Compose
-from page import measure_product, write_section
+from page import measure_memory, measure_product, write_section
 from torch.utils.flop_counter import FlopCounterMode
 
 from livecell_monai.data.sample_set import write_sample_set
@@ -112,22 +110,6 @@ def measure_growth(parser: Any) -> list[tuple[float, float]]:
     return found
 
 
-def measure_memory(bundle: Path, image: Path, folder: Path) -> float:
-    """MB of resident memory of the command that predicts one image."""
-    command = [
-        sys.executable,
-        "-m",
-        "livecell_monai.cli",
-        "predict",
-        str(bundle),
-        str(image),
-        "--output",
-        str(folder / "one"),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
 def main() -> None:
     """Measure, print and write the section."""
     logging.disable(logging.WARNING)
@@ -139,7 +121,8 @@ def main() -> None:
             data = write_sample_set(folder / "cells", train=3, test=12)
             bundle, images = folder / "model", data / "test" / "images"
             train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "working_size": 1.0})
-        memory = measure_memory(bundle, next(images.iterdir()), folder)
+        command = "predict", str(bundle), str(next(images.iterdir())), "--output", str(folder / "one")
+        memory = measure_memory(sys.executable, "-m", "livecell_monai.cli", *command)
         rate, ratio, same = compare(bundle, images, folder)
         parser = open_inference(bundle, images)
         flops, growth = measure_flops(parser), measure_growth(parser)

@@ -10,9 +10,7 @@ so that what else the machine does weighs on all alike:
 """
 
 import logging
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ import torch
 from ignite.engine import Events
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
-from page import write_section
+from page import measure_memory, write_section
 
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.sample import IMAGE, LABEL
@@ -110,14 +108,6 @@ def plain(parser: Any) -> Callable[[], float]:
     return timed(steps)
 
 
-def measure_memory(data: Path, output: Path) -> float:
-    """MB of resident memory of the command that trains, for one minute."""
-    asked = ["--output", str(output), "--minutes", "1", "--set", "track=false"]
-    command = [sys.executable, "-m", "livecell_monai.cli", "train", str(data), *asked]
-    subprocess.run(command, check=True, capture_output=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
 def main() -> None:
     """Print samples per second and the two ratios and the memory."""
     logging.disable(logging.WARNING)
@@ -127,7 +117,8 @@ def main() -> None:
         ours = open_training(data, folder / "a", samples_per_epoch=STEPS * BATCH)
         theirs = open_training(data, folder / "b", accelerator="cpu-fp32", normalise=False, working_size=[256, 256])
         rounds = {"training": real(ours), "bare": bare(ours), "plain": plain(theirs)}
-        memory = measure_memory(data, folder / "c")
+        command = "train", str(data), "--output", str(folder / "c"), "--minutes", "1", "--set", "track=false"
+        memory = measure_memory(sys.executable, "-m", "livecell_monai.cli", *command)
         rates: dict[str, list[float]] = {what: [] for what in rounds}
         for index in range(ROUNDS + 1):  # the first one warms up
             for what, run in rounds.items():

@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import torch
@@ -16,8 +17,8 @@ class Accelerator:
     """The device, bf16 where it gains, and channels_last.
 
     bf16 is chosen by what the hardware says of itself, never by a timing: a timing would choose differently from run to
-    run, and the same seed would no longer give the same weights. A processor with AVX512-bf16 or AMX gains by it, and so
-    does a CUDA GPU from Ampere on; others stay with float32.
+    run, and the same seed would no longer give the same weights. A processor with AMX gains by it, one with AVX512-bf16
+    alone unless it is Intel's, and a CUDA GPU from Ampere on; others stay with float32.
 
     Args:
         spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; with `-fp32` behind it, bf16 is left out.
@@ -94,7 +95,17 @@ def _gains_by_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        # torch's own names for these flags, public since 2.12, came and went before: ask the private ones defensively
-        flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        return any(getattr(torch.cpu, flag, lambda: False)() for flag in flags)
+        amx, avx512 = (_has(flag) for flag in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+        # Intel's units for AVX512-bf16 are half as fast as those for float32: a Xeon whose virtual machine hides AMX
+        is_intel = str(_capabilities().get("cpu_name", "")).startswith("Intel")
+        return amx or (avx512 and not is_intel)
     return False
+
+
+def _has(flag: str) -> bool:
+    # torch's own names for these flags, public since 2.12, came and went before: ask the private ones defensively
+    return bool(getattr(torch.cpu, flag, lambda: False)())
+
+
+def _capabilities() -> Mapping[str, object]:
+    return getattr(torch.cpu, "get_capabilities", dict)()
