@@ -2,7 +2,7 @@
 
 `MosaicSource` reads, `survey_source` measures what the whole image is needed for, `MosaicFolder` is the hidden folder that a
 mosaic grows in and `ChunkWriter` what fills it; `finish_image` goes over it once, for its measures, its pyramid and the
-finished file. Arrays are (Y, X); a mask is uint8, 0 and 255.
+finished file; `keep_apart` holds what outlives many windows. Arrays are (Y, X); a mask is uint8, 0 and 255.
 """
 
 from livecell_monai.data.mosaics.bigtiff import encode_tile, write_bigtiff
@@ -11,6 +11,7 @@ from livecell_monai.data.mosaics.finished import ENDINGS, open_finished
 from livecell_monai.data.mosaics.finishing import Finishing, finish_image
 from livecell_monai.data.mosaics.folder import MosaicFolder
 from livecell_monai.data.mosaics.measures import measure_mask
+from livecell_monai.data.mosaics.pages import keep_apart
 from livecell_monai.data.mosaics.pyramid import begin_pyramid, describe_pyramid, list_level_shapes
 from livecell_monai.data.mosaics.source import MosaicSource
 from livecell_monai.data.mosaics.survey import Survey, count_others, survey_source
@@ -28,6 +29,7 @@ __all__ = [
     "describe_pyramid",
     "encode_tile",
     "finish_image",
+    "keep_apart",
     "list_level_shapes",
     "measure_mask",
     "open_finished",

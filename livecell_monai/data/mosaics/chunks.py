@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from livecell_monai.data.mosaics.pages import keep_apart
 from livecell_monai.data.writing import tell_reason
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
@@ -65,7 +66,7 @@ class ChunkWriter:
             min(CHUNK, edge - index * CHUNK) for edge, index in zip(self.array.shape, (row, column), strict=True)
         )
         if (row, column) not in self.open:
-            self.open[row, column] = (np.empty((height, width), np.uint8), [height * width])
+            self.open[row, column] = (keep_apart((height, width), np.uint8), [height * width])
         chunk, missing = self.open[row, column]
         top, left = first - row * CHUNK, start - column * CHUNK
         chunk[top : top + part.shape[0], left : left + part.shape[1]] = part

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from livecell_monai.data.mosaics.pages import keep_apart
 from livecell_monai.data.stacks import Stack
 from livecell_monai.sample import Pixels, Region
 
@@ -82,7 +83,9 @@ class MosaicSource:
     def _fetch(self, row: int, column: int) -> Pixels:
         found = self._blocks.pop((row, column), None)
         if found is None:
-            found = self.stack.read(**self.plane, region=self._region(row, column))
+            block = self.stack.read(**self.plane, region=self._region(row, column))
+            found = keep_apart(block.shape, block.dtype)
+            found[...] = block
             self.decoded += 1
             self._kept += found.nbytes
         self._blocks[row, column] = found  # the last one used is the last one to go

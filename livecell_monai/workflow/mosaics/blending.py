@@ -6,9 +6,11 @@ strip below the last row of them are kept; the sums are the same, added in the s
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from monai.data.utils import compute_importance_map
 
+from livecell_monai.data.mosaics import keep_apart
 from livecell_monai.workflow.windows import AxisWindows
 
 Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (Y, X)
@@ -56,7 +58,7 @@ class Blender:
         end = first + self.rows.size if row + 1 == len(self.rows.starts) else self.rows.starts[row + 1]
         if column == 0:
             self.above = self.below
-            self.below = torch.zeros(2, first + self.rows.size - end, self.above.shape[2])
+            self.below = torch.from_numpy(keep_apart((2, first + self.rows.size - end, self.above.shape[2]), np.float32))
             self.left = self.left[:, :, :0]
         sums = logits.mul_(self.importance), self.importance.clone()
         self._add_earlier(sums, start)
