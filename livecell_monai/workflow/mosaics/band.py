@@ -14,10 +14,12 @@ from livecell_monai.errors import TooLargeError
 from livecell_monai.sample import Pixels, Region
 from livecell_monai.transforms import GreyScale, PartialResize, PartialRestore
 from livecell_monai.workflow.inferers import WindowInferer
+from livecell_monai.workflow.memory import release_memory
 from livecell_monai.workflow.mosaics.blending import Blender, Block, Context
 from livecell_monai.workflow.mosaics.lanes import count_lanes, shared_cores
 
 Forward = Callable[..., torch.Tensor]
+TRIMMED = 128  # windows after which freed memory goes back: the heap breaks up a little with each, however many there are
 AT_ONCE = 2**15  # pixels that grey values are changed of: they stay in the cache, and torch asks for no second thread
 
 
@@ -88,6 +90,7 @@ class BandPredictor:
         self.resize = PartialResize(source.shape, working)
         self.restore = PartialRestore(working, source.shape)
         self.rows, self.columns = inferer.plan(working)
+        self.looked = 0
 
     def blend(self, top: int, bottom: int) -> Blender:
         """The windows that rows [top, bottom) of the mask hang on."""
@@ -127,6 +130,7 @@ class BandPredictor:
                         if block is not None:
                             self._write(context, block, (top, bottom), writer)
                     advance(len(batch))
+                    self._count(len(batch))
             finally:
                 for _, left in coming:  # none, but where something went wrong
                     left.cancel()
@@ -147,6 +151,11 @@ class BandPredictor:
                 "go on by --resume"
             ) from error
         return logits.cpu()
+
+    def _count(self, windows: int) -> None:
+        before, self.looked = self.looked, self.looked + windows
+        if self.looked // TRIMMED > before // TRIMMED:
+            release_memory(self.device)
 
     def _read(self, windows: Sequence[tuple[int, int]]) -> torch.Tensor:
         """What the network sees of some windows, (B, 1, Y, X)."""

@@ -115,3 +115,17 @@ class TestEquality:
         assert differing(collected.mask, probability) == 0
         if factor >= 1 and band[1] - band[0] < 150:  # no more windows than it touches
             assert len(list(predictor.blend(*band).windows())) < len(list(predictor.blend(0, 301).windows()))
+
+    @pytest.mark.parametrize(("windows", "is_reached"), [(1, True), (7, True), (1000, False)])
+    def test_freed_memory_goes_back_after_so_many_windows_whatever_the_bands(
+        self, network, monkeypatch, windows, is_reached
+    ):
+        image, released = image_of(SHAPES[0]), []
+        monkeypatch.setattr("livecell_monai.workflow.mosaics.band.TRIMMED", windows)
+        monkeypatch.setattr("livecell_monai.workflow.mosaics.band.release_memory", released.append)
+        inferer = WindowInferer(Accelerator("cpu-fp32"), [64, 48], network.multiple, batch=1, overlap=10)
+        predictor, looked = make(image, network, 1.0, inferer, 0.5), []
+        for rows in ((0, 100), (100, 200), (200, 301)):
+            predictor.predict(*rows, Collector(image.shape), looked.append)
+        assert len(released) == sum(looked) // windows
+        assert bool(released) == is_reached
