@@ -3,6 +3,7 @@
 import math
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -132,13 +133,13 @@ class TestNormaliseContrast:
 
 class TestManyPixels:
     def test_a_large_image_is_looked_at_on_a_grid(self, cells, monkeypatch):
-        looked_at, quantile = [], torch.quantile
+        looked_at, quantile = [], np.quantile
 
         def counted(values, *args):
-            looked_at.append(values.numel())
+            looked_at.append(values.size)
             return quantile(values, *args)
 
-        monkeypatch.setattr(torch, "quantile", counted)
+        monkeypatch.setattr(np, "quantile", counted)
         whole = NormaliseContrast()(cells)
         monkeypatch.setattr(intensity, "MOST_PIXELS", 1000)
         some = NormaliseContrast()(cells)
