@@ -12,12 +12,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from page import read_rows, write_section
 
 from livecell_monai.data.checks import check_data
 
 TITLE = "Accuracy"
+LIVECELL = (sys.executable, "-m", "livecell_monai.cli")
 
 
 @dataclass(frozen=True)
@@ -63,21 +65,30 @@ def choose_data(work: Work, root: Path, folder: Path) -> Path:
     return datalist
 
 
+def train(data: Path, model: Path, minutes: float, *more: str) -> Path:
+    """The bundle that the command has trained."""
+    asked = ["--output", str(model), "--minutes", str(minutes), "--set", "track=false", *more]
+    subprocess.run([*LIVECELL, "train", str(data), *asked], check=True)
+    return model
+
+
+def score(model: Path, data: Path, folder: Path, views: int) -> dict[str, Any]:
+    """`iou` of scores.json as the command has written it."""
+    asked = ["--output", str(folder), "--set", f"views={views}", "--overwrite"]
+    subprocess.run([*LIVECELL, "evaluate", str(model), str(data), *asked], check=True)
+    found: dict[str, Any] = json.loads((folder / "scores.json").read_text())["iou"]
+    return found
+
+
 def run(work: Work, root: Path, folder: Path) -> list[str]:
     """Train, score, and give the row of the table."""
-    data, model, scores = choose_data(work, root, folder), folder / work.name, folder / f"{work.name}-scores"
-    livecell = [sys.executable, "-m", "livecell_monai.cli"]
-    train = [*livecell, "train", str(data), "--output", str(model), "--minutes", str(work.minutes), "--set", "track=false"]
-    if work.unlabelled:
-        train += ["--unlabelled", str(root / work.folder / "test" / "images")]
-    start = time.perf_counter()
-    subprocess.run(train, check=True)
+    data, start = choose_data(work, root, folder), time.perf_counter()
+    unlabelled = ["--unlabelled", str(root / work.folder / "test" / "images")] if work.unlabelled else []
+    model = train(data, folder / work.name, work.minutes, *unlabelled)
     seconds = time.perf_counter() - start
     reached = []
     for views in (1, 8):
-        asked = ["--set", f"views={views}", "--overwrite"]
-        subprocess.run([*livecell, "evaluate", str(model), str(data), "--output", str(scores), *asked], check=True)
-        iou = json.loads((scores / "scores.json").read_text())["iou"]
+        iou = score(model, data, folder / f"{work.name}-scores", views)
         reached.append(f"{iou['mean']:.3f} ({iou['interval_95'][0]:.3f} .. {iou['interval_95'][1]:.3f})")
     validation = json.loads((model / "configs" / "metadata.json").read_text())["training"]["validation"]["iou"]
     return [work.words, f"{work.minutes:g}", f"{seconds:.0f} s", f"{validation:.3f}", *reached, f"{work.goal:g}"]
