@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 import textwrap
 import warnings
@@ -172,10 +173,25 @@ def _open_database(uri: str, path: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     # two processes that create the tables at once break each other
     with FileLock(path.with_name(f".{path.name}.lock")):
+        if not path.exists() or path.stat().st_size == 0:
+            _create_database(path)
         # MLflow tries for minutes to open a file that is no database
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
         return _client(uri)
+
+
+def _create_database(path: Path) -> None:
+    """Make the tables aside: a process killed between them leaves a database that MLflow refuses for good."""
+    aside = path.with_name(f".{path.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        made = aside / path.name
+        _client(f"sqlite:///{made}")._tracking_client.store._dispose_engine()
+        os.replace(made, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _client(uri: str) -> Any:

@@ -1,6 +1,7 @@
 """Where runs are kept: refused in one line and at once where it cannot be, made once where it is not there yet."""
 
 import os
+import signal
 import socket
 import sqlite3
 import time
@@ -8,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fresh import FORKS, prepare_forks
+from fresh import FORKS, prepare_forks, run_python
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments import RunTracker
@@ -142,6 +143,29 @@ class TestDatabase:
         answers = iter([None])  # what this process saw before the other one was done
         monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(answers, look(name)))
         assert find_experiment(client, store, "livecell") == number
+
+    @pytest.mark.parametrize(
+        "moment", ["alembic.runtime.migration.HeadMaintainer.update_to_step", "livecell_monai.experiments.store.os.replace"]
+    )
+    def test_a_process_that_is_killed_while_it_makes_it_leaves_nothing_in_the_way(self, tmp_path, moment):
+        """Tables of a version that MLflow has not noted yet are refused by it for good."""
+        uri = uri_of(tmp_path / "mlflow.db")
+        code = (
+            "import os, signal\n"
+            "from unittest import mock\n"
+            "from livecell_monai.experiments.store import open_store\n"
+            f"with mock.patch({moment!r}, lambda *_: os.kill(os.getpid(), signal.SIGKILL)):\n"
+            f"    open_store({uri!r})\n"
+        )
+        assert run_python("-c", code).returncode == -signal.SIGKILL
+        client = open_store(uri)
+        assert find_experiment(client, uri, "livecell")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+
+    def test_an_empty_file_in_its_place_becomes_one(self, tmp_path):
+        (tmp_path / "mlflow.db").touch()
+        uri = uri_of(tmp_path / "mlflow.db")
+        assert find_experiment(open_store(uri), uri, "livecell")
 
     def test_two_processes_may_make_it_and_note_their_runs_at_once(self, tmp_path):
         prepare_forks()
