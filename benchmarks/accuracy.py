@@ -80,6 +80,11 @@ def score(model: Path, data: Path, folder: Path, views: int) -> dict[str, Any]:
     return found
 
 
+def cell_of(iou: dict[str, Any]) -> str:
+    """Mean and interval, as the tables have them."""
+    return f"{iou['mean']:.3f} ({iou['interval_95'][0]:.3f} .. {iou['interval_95'][1]:.3f})"
+
+
 def run(work: Work, root: Path, folder: Path) -> list[str]:
     """Train, score, and give the row of the table."""
     data, start = choose_data(work, root, folder), time.perf_counter()
@@ -89,7 +94,7 @@ def run(work: Work, root: Path, folder: Path) -> list[str]:
     reached = []
     for views in (1, 8):
         iou = score(model, data, folder / f"{work.name}-scores", views)
-        reached.append(f"{iou['mean']:.3f} ({iou['interval_95'][0]:.3f} .. {iou['interval_95'][1]:.3f})")
+        reached.append(cell_of(iou))
     validation = json.loads((model / "configs" / "metadata.json").read_text())["training"]["validation"]["iou"]
     return [work.words, f"{work.minutes:g}", f"{seconds:.0f} s", f"{validation:.3f}", *reached, f"{work.goal:g}"]
 

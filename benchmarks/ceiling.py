@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from accuracy import score, train
+from accuracy import cell_of, score, train
 from page import write_section
 
 from livecell_monai.data.folder import list_samples
@@ -44,8 +44,7 @@ def main() -> None:
             found = [score(model, datalist, Path(name) / "scores", views) for views in (1, 8)]
             means.append([iou["mean"] for iou in found])
             trained_on = len(json.loads(datalist.read_text())["training"])
-            cells = [f"{iou['mean']:.3f} ({iou['interval_95'][0]:.3f} .. {iou['interval_95'][1]:.3f})" for iou in found]
-            rows.append(f"| {trained_on} of the {len(samples)} test images | {' | '.join(cells)} |")
+            rows.append(f"| {trained_on} of the {len(samples)} test images | {' | '.join(map(cell_of, found))} |")
     both = [f"{statistics.mean(pair):.3f}" for pair in zip(*means, strict=True)]
     text = ["| trained on | IoU of the others (95 % over images) | with 8 views |", "| --- | --- | --- |", *rows]
     text.append(f"| both | {' | '.join(both)} |")
