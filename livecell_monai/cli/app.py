@@ -13,6 +13,7 @@ import typer
 
 from livecell_monai import __version__
 from livecell_monai.errors import SettingError, find_user_error
+from livecell_monai.heap import keep_freed_memory
 
 STARTED = time.monotonic()  # a budget of minutes holds what is still to be imported
 INTERRUPTED = 130
@@ -40,6 +41,7 @@ def main() -> None:
     """Run the command line; what the user can mend becomes one line and exit code 2."""
     # what was asked is done by then: Ctrl-C while Python puts itself away would end it as if it were not
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:

@@ -1,6 +1,5 @@
 """Where the network runs and in which arithmetic: one setting for processor, CUDA and Apple GPUs."""
 
-import ctypes
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from livecell_monai.errors import SettingError
+from livecell_monai.heap import keep_freed_memory
 
 PATTERN = re.compile(r"(auto|cpu|cuda(:\d+)?|mps)(-fp32)?")
 
@@ -55,29 +55,12 @@ class Accelerator:
     def place(self, network: nn.Module) -> nn.Module:
         """The network, moved to the device in channels_last order, in place."""
         if self.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context that forward passes run in."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what tensors have freed for those that follow.
-
-    By itself it gives blocks above 32 MB back to the system, which hands them out again page by page, each one cleared: a
-    sixth of the time of a prediction, and more the larger the image. What is kept is kept once for all threads: of two that
-    work on windows each would keep its own. Elsewhere than on glibc nothing is done.
-    """
-    mmap_threshold, trim_threshold, arena_max = -3, -1, -8  # names of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    mallopt(mmap_threshold, 2**30)
-    mallopt(trim_threshold, 2**30)
-    mallopt(arena_max, 1)
 
 
 def _device(name: str) -> torch.device:

@@ -68,6 +68,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
     Attributes:
         window: (Y, X) of the largest window, as it was asked for.
         most: (Y, X) of the largest one that is tried, after what the memory has refused.
+        by_area: whether windows may have other edges than these, of as many pixels: for `auto`.
         said: what the user was told last: (Y, X) of the window, and how many of them at once.
         alone: held by the one thread that slides windows over an image, or asks for less.
 
@@ -95,6 +96,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         self.window: tuple[int, int] = (int(largest[0]), int(largest[1]))
         # replicated edges: reflection, as in training, fails on images smaller than half a window
         self.most = self.window
+        self.by_area = isinstance(window, str)
         self.said: tuple[tuple[int, int], int] | None = None
         self.alone = threading.Lock()
         self.sw_batch_size: int
@@ -126,27 +128,31 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
                 # another thread may have asked for less by now
                 if tried == (self.most, self.sw_batch_size) and not self._ask_for_less(plain.shape):
                     self.most, self.sw_batch_size = begun
+                    height, width = self._edges(plain.shape, tried[0])
                     raise TooLargeError(
                         f"{name_of(inputs)}: {plain.shape[-2]} x {plain.shape[-1]} pixels must fit into memory by windows "
-                        f"of {tried[0][0]} x {tried[0][1]}, they do not; {MORE_MEMORY}"
+                        f"of {height} x {width}, they do not; {MORE_MEMORY}"
                     )
         if begun != tried:
-            self._tell(*begun, *tried)
+            with self.alone:
+                is_said, self.said = self.said == tried, tried
+            if not is_said:
+                LOGGER.warning(
+                    "out of memory by windows of %d x %d, %d at once: going on by %d x %d, %d at once",
+                    *(*self._edges(plain.shape, begun[0]), begun[1], *self._edges(plain.shape, tried[0]), tried[1]),
+                )
         return logits
 
-    def _tell(self, window: tuple[int, int], at_once: int, smaller: tuple[int, int], fewer: int) -> None:
-        """Say once what has worked."""
-        with self.alone:
-            is_said, self.said = self.said == (smaller, fewer), (smaller, fewer)
-        if not is_said:
-            LOGGER.warning(
-                "out of memory by windows of %d x %d, %d at once: going on by %d x %d, %d at once",
-                *(*window, at_once, *smaller, fewer),
-            )
+    def _edges(self, shape: Sequence[int], most: tuple[int, int]) -> tuple[int, int]:
+        """(Y, X) of the largest window of an image (B, 1, Y, X)."""
+        if not self.by_area:
+            return most
+        rows, columns = plan_windows(shape[-2:], most, self.shared, self.multiple, self.by_area)
+        return rows.size, columns.size
 
     def _ask_for_less(self, shape: Sequence[int]) -> bool:
         """Half as many windows of an image (B, 1, Y, X) at once, or windows of half the area; False where there are none."""
-        axes = plan_windows(shape[-2:], self.most, self.shared, self.multiple)
+        axes = plan_windows(shape[-2:], self.most, self.shared, self.multiple, self.by_area)
         at_once = min(self.sw_batch_size, shape[0] * len(axes[0].starts) * len(axes[1].starts))
         if at_once > 1:
             self.sw_batch_size = at_once // 2
@@ -160,7 +166,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         self, plain: torch.Tensor, most: tuple[int, int], network: Forward, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
         height, width = plain.shape[-2:]
-        axes = plan_windows((height, width), most, self.shared, self.multiple)
+        axes = plan_windows((height, width), most, self.shared, self.multiple, self.by_area)
 
         def part(window: torch.Tensor) -> torch.Tensor:
             return self.look(window, network, *args, **kwargs)
@@ -179,7 +185,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
 
     def plan(self, shape: tuple[int, int]) -> tuple[AxisWindows, AxisWindows]:
         """The windows by row and by column for an image (Y, X), as they were asked for."""
-        return plan_windows(shape, self.window, self.shared, self.multiple)
+        return plan_windows(shape, self.window, self.shared, self.multiple, self.by_area)
 
     def look(self, windows: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, 1, Y, X) float32 of windows (B, 1, Y, X), the mean over the views; each window is turned by itself."""

@@ -24,7 +24,7 @@ class AxisWindows:
 
 
 def plan_windows(
-    shape: Sequence[int], largest: Sequence[int], overlap: int, multiple: int
+    shape: Sequence[int], largest: Sequence[int], overlap: int, multiple: int, by_area: bool = False
 ) -> tuple[AxisWindows, AxisWindows]:
     """The windows over an image: every row of them has the same columns.
 
@@ -33,11 +33,43 @@ def plan_windows(
         largest: (Y, X) of the largest window, multiples of `multiple`.
         overlap: pixels that neighbours share at least, but no more than half of the largest window.
         multiple: what a window's edges must be multiples of.
+        by_area: a window may have any edges, if only it has no more pixels than the largest one; those are chosen whose
+            windows have the fewest pixels in all.
     """
+    if by_area:
+        largest = _choose_edges(shape, largest[0] * largest[1], overlap, multiple)
     rows, columns = (_plan_axis(*edges, overlap, multiple) for edges in zip(shape, largest, strict=True))
     if len(rows.starts) == len(columns.starts) == 1:  # one window: the image lies in its first corner
         return AxisWindows(rows.size, (0,), 0, rows.size), AxisWindows(columns.size, (0,), 0, columns.size)
     return rows, columns
+
+
+def _choose_edges(shape: Sequence[int], pixels: int, overlap: int, multiple: int) -> tuple[int, int]:
+    """(Y, X) of the window, of so many pixels at most, whose windows over an image have the fewest pixels in all.
+
+    What neighbours share is looked at twice, and so is what an image's edge is short of a multiple: together up to a tenth.
+    """
+    least = auto_window(pixels / 4, multiple)[0]  # narrower ones would share too much
+    whole = [-(-edge // multiple) * multiple for edge in shape]
+    narrow = [min(least, edge) for edge in whole]
+    candidates = [
+        range(narrow[axis], min(whole[axis], max(narrow[axis], pixels // narrow[1 - axis])) + 1, multiple) for axis in (0, 1)
+    ]
+    costs = [[_cost(edge, size, overlap) for size in sizes] for edge, sizes in zip(shape, candidates, strict=True)]
+    fitting = (
+        (by_row[0] * by_column[0], by_row[1] * by_column[1], row, column)
+        for row, by_row in zip(candidates[0], costs[0], strict=True)
+        for column, by_column in zip(candidates[1], costs[1], strict=True)
+        if row * column <= max(pixels, narrow[0] * narrow[1])
+    )
+    return min(fitting)[2:]  # of equals the fewest windows, then the lower ones: less is kept of a row of them
+
+
+def _cost(edge: int, size: int, overlap: int) -> tuple[int, int]:
+    """(pixels of all windows of a size along an axis, number of windows)."""
+    shared = min(overlap, size // 2)
+    count = max(1, -(-(edge - shared) // (size - shared)))
+    return count * size, count
 
 
 def _plan_axis(edge: int, most: int, overlap: int, multiple: int) -> AxisWindows:

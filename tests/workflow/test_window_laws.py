@@ -54,6 +54,20 @@ def test_windows_cover_every_pixel_and_are_what_the_network_takes(plan):
             assert axis.before + edge <= axis.size < edge + multiple or axis.size == edge
 
 
+@given(plan=plans)
+def test_windows_by_area_cover_every_pixel_and_have_no_more_pixels(plan):
+    shape, largest, overlap, multiple = open_plan(plan)
+    rows, columns = plan_windows(shape, largest, overlap, multiple, by_area=True)
+    counted = shown((rows, columns), shape)
+    assert counted.shape == shape
+    assert counted.min() >= 1
+    assert rows.size % multiple == columns.size % multiple == 0
+    assert rows.size * columns.size <= largest[0] * largest[1]
+    for axis in (rows, columns):
+        steps = [later - first for first, later in zip(axis.starts, axis.starts[1:], strict=False)]
+        assert all(0 < step <= axis.size - min(overlap, axis.size // 2) for step in steps)
+
+
 @given(plan=plans, value=st.floats(-50, 50, width=32))
 def test_a_constant_network_gives_a_constant_image(plan, value):
     shape, largest, overlap, multiple = open_plan(plan)

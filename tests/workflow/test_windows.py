@@ -47,6 +47,17 @@ def test_neighbours_share_little_more_than_asked(edge, largest):
     assert max(shared) < 32 + 2 * 32 + len(rows.starts)
 
 
+@pytest.mark.parametrize("edge", [1200, 3000, 10000, 20000, 40000])
+def test_by_area_the_windows_have_fewer_pixels_in_all(edge):
+    def looked_at(by_area):
+        rows, columns = plan_windows((edge, edge), (1056, 1056), 32, 32, by_area)
+        assert rows.size * columns.size <= 1056**2
+        assert min(rows.size, columns.size) >= 1056 // 2
+        return len(rows.starts) * rows.size * len(columns.starts) * columns.size
+
+    assert edge**2 < looked_at(True) <= min(looked_at(False), 1.1 * edge**2)
+
+
 def test_a_square_of_so_many_pixels():
     assert auto_window(1e6, 32) == (992, 992)
     assert auto_window(1, 32) == (32, 32)

@@ -123,8 +123,9 @@ def measure_mask(mask: Any) -> tuple[float, int]:
 
 def _touch(line: Pixels, beside: Pixels) -> Pairs:
     """Pairs (N, 2) of labels along a line (L,) and of those beside it (L + 2,), diagonals included, each once."""
-    pairs = np.concatenate([np.stack([line, beside[shift : shift + len(line)]], axis=1) for shift in range(3)])
-    return np.unique(pairs[(pairs > 0).all(axis=1)], axis=0)
+    where = np.flatnonzero(line)
+    pairs = np.concatenate([np.stack([line[where], beside[where + shift]], axis=1) for shift in range(3)])
+    return np.unique(pairs[pairs[:, 1] > 0], axis=0)
 
 
 def _count_joins(touching: list[Pairs]) -> int:
