@@ -60,7 +60,7 @@ def _choose_edges(shape: Sequence[int], pixels: int, overlap: int, multiple: int
         (by_row[0] * by_column[0], by_row[1] * by_column[1], row, column)
         for row, by_row in zip(candidates[0], costs[0], strict=True)
         for column, by_column in zip(candidates[1], costs[1], strict=True)
-        if row * column <= max(pixels, narrow[0] * narrow[1])
+        if row * column <= pixels
     )
     return min(fitting)[2:]  # of equals the fewest windows, then the lower ones: less is kept of a row of them
 
