@@ -52,9 +52,7 @@ def _choose_edges(shape: Sequence[int], pixels: int, overlap: int, multiple: int
     least = auto_window(pixels / 4, multiple)[0]  # narrower ones would share too much
     whole = [-(-edge // multiple) * multiple for edge in shape]
     narrow = [min(least, edge) for edge in whole]
-    candidates = [
-        range(narrow[axis], min(whole[axis], max(narrow[axis], pixels // narrow[1 - axis])) + 1, multiple) for axis in (0, 1)
-    ]
+    candidates = [range(narrow[axis], min(whole[axis], pixels // narrow[1 - axis]) + 1, multiple) for axis in (0, 1)]
     costs = [[_cost(edge, size, overlap) for size in sizes] for edge, sizes in zip(shape, candidates, strict=True)]
     fitting = (
         (by_row[0] * by_column[0], by_row[1] * by_column[1], row, column)
