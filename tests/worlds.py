@@ -71,3 +71,14 @@ def write_folder(root, train=3, test=2, shape=SHAPE, borders=False, seed=0, dtyp
             border = border_of(label) if borders else None
             write_sample(root, f"{role}_{index:02d}", label, role=role, border=border, dtype=dtype, seed=own)
     return root
+
+
+def touch(*paths):
+    """Empty files: listing looks at names alone."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def names_of(folder, *names):
+    return [folder / name for name in names]

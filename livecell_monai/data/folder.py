@@ -8,12 +8,10 @@ paths relative to the JSON file, and a list "validation" where the user has spli
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from glob import glob
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.formats import is_image, stem_of
-from livecell_monai.data.stacks.opening import find_zarr
+from livecell_monai.data.names import list_folder, stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, Sample
 
@@ -62,28 +60,6 @@ def name_data(data: str | Path) -> str:
     return path.stem if path.suffix.lower() == ".json" else path.name
 
 
-def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """The image files that files, folders and globs stand for, in the order given, each once.
-
-    Raises:
-        DataError: where an input stands for nothing.
-    """
-    found: dict[Path, None] = {}
-    for given in inputs:
-        path = Path(given)
-        matches = [path] if path.exists() else _list_glob(str(given))
-        inside = [
-            image
-            for match in matches
-            for image in (_list_folder(match) if match.is_dir() and find_zarr(match) is None else [_named(match)])
-        ]
-        if not inside:
-            what = "the folder holds no image" if path.is_dir() else "no such file or folder"
-            raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
-        found.update(dict.fromkeys(inside))
-    return list(found)
-
-
 def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
     """The stem that each image's outputs bear.
 
@@ -102,30 +78,6 @@ def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
     return {path: stem_of(path) for path in names.values()}
 
 
-def _list_glob(pattern: str) -> list[Path]:
-    """What a glob stands for, sorted; what lies inside an OME-Zarr folder is part of that image."""
-    found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
-    return [path for path in found if find_zarr(path) in (None, path)]
-
-
-def _list_folder(folder: Path) -> list[Path]:
-    """The images of a folder, sorted; hidden files and other kinds are passed over."""
-    try:
-        return sorted(_named(path) for path in folder.iterdir() if is_image(path))
-    except OSError as error:
-        raise DataError(f"{folder}: the folder must be readable, got {error.strerror}; correct its rights") from error
-
-
-def _named(path: Path) -> Path:
-    """The path, whose name can be written into a table or a card."""
-    try:
-        path.name.encode("utf-8")
-    except UnicodeEncodeError as error:
-        shown = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise DataError(f"{path.parent}: a file name must be valid UTF-8, got {shown}; rename the file") from error
-    return path
-
-
 def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
     """The image files of a folder by stem, sorted; hidden files and other kinds are passed over."""
     if not folder.is_dir():
@@ -133,7 +85,7 @@ def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
             raise DataError(f"{folder}: the folder must exist, found none; make it and put the images in")
         return {}
     found: dict[str, Path] = {}
-    for path in _list_folder(folder):
+    for path in list_folder(folder):
         other = found.setdefault(stem_of(path), path)
         if other is not path:
             raise DataError(f"{path}: a stem must stand for one file, {other.name} has the same; remove one of the two")

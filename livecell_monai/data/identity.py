@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from livecell_monai.data.formats import stem_of
+from livecell_monai.data.names import stem_of
 from livecell_monai.data.stacks import parse_address
 from livecell_monai.sample import IMAGE, Sample
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.checks import check_samples
-from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
+from livecell_monai.data.folder import list_samples, name_outputs, names_role
 from livecell_monai.data.identity import hash_file
 from livecell_monai.data.movies import list_movies
+from livecell_monai.data.names import list_images
 from livecell_monai.data.split import Split, given_split, split_samples
 from livecell_monai.data.stacks.listing import list_frames, list_planes
 from livecell_monai.data.stacks.naming import require_axes

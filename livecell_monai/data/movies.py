@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.folder import list_images
-from livecell_monai.data.stacks.frames import names_frames
+from livecell_monai.data.names import list_images, names_frames
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, NAME
 

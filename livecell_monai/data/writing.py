@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike
 
-from livecell_monai.data.formats import stem_of
+from livecell_monai.data.names import stem_of
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels
 

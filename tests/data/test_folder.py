@@ -7,21 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from worlds import write_folder
+from worlds import names_of, touch, write_folder
 
-from livecell_monai.data.folder import list_images, list_samples, name_outputs, names_role
+from livecell_monai.data.folder import list_samples, name_outputs, names_role
+from livecell_monai.data.names import list_images
 from livecell_monai.errors import DataError
-
-
-def touch(*paths):
-    """Empty files: listing looks at names alone."""
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def names_of(folder, *names):
-    return [folder / name for name in names]
 
 
 class TestFolder:
@@ -203,51 +193,6 @@ class TestDatalist:
             list_samples(tmp_path / "gone.json", "train")
 
 
-class TestInputs:
-    def test_file_folder_and_glob(self, folder):
-        train, test = folder / "train/images", folder / "test/images"
-        found = list_images([test / "test_01.tif", train, str(test / "*.tif")])
-        assert found == [
-            *names_of(test, "test_01.tif"),
-            *names_of(train, "train_00.tif", "train_01.tif", "train_02.tif"),
-            *names_of(test, "test_00.tif"),  # the other one stands at the front already
-        ]
-
-    def test_only_the_images_of_a_folder(self, tmp_path):
-        touch(*names_of(tmp_path, "b.tif", "a.png", ".a.tif", "notes.txt", "inside/c.tif"))
-        assert list_images([tmp_path]) == names_of(tmp_path, "a.png", "b.tif")
-
-    def test_a_zarr_folder_is_an_image(self, tmp_path):
-        image = tmp_path / "a.ome.zarr"
-        (image / "0").mkdir(parents=True)
-        (image / "0" / "preview.tif").touch()
-        assert list_images([tmp_path]) == [image]
-        assert list_images([image]) == [image]
-        assert list_images([tmp_path / "*.zarr"]) == [image]
-        (tmp_path / "b.tif").touch()
-        assert list_images([str(tmp_path / "**" / "*.tif")]) == [tmp_path / "b.tif"]
-
-    def test_a_name_may_look_like_a_glob(self, tmp_path):
-        touch(*names_of(tmp_path, "a[1].tif", "a1.tif"))
-        assert list_images([tmp_path / "a[1].tif"]) == [tmp_path / "a[1].tif"]
-
-    def test_nothing_asked_nothing_found(self):
-        assert list_images([]) == []
-
-    @pytest.mark.parametrize(
-        ("given", "message"),
-        [
-            ("gone.tif", r"gone\.tif: an input must be an image, a folder or a glob.*no such file or folder; correct"),
-            ("*.tif", r"\*\.tif: .*no such file or folder"),
-            ("empty", r"empty: .*the folder holds no image"),
-        ],
-    )
-    def test_nothing_found(self, tmp_path, given, message):
-        touch(tmp_path / "empty" / "notes.txt")
-        with pytest.raises(DataError, match=message):
-            list_images([tmp_path / given])
-
-
 class TestOutputNames:
     def test_stems_in_order(self):
         images = names_of(Path("in"), "b.ome.tif", "A.nii.gz", "c.d.png")
@@ -258,16 +203,6 @@ class TestOutputNames:
         assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
         with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have an output name.*one/a\.tif has the"):
             name_outputs(map(Path, ["one/a.tif", other]))
-
-
-def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
-    root = write_folder(tmp_path / "data")
-    below = [path.name for path in list_images([f"{root}/**/images/*.tif"])]
-    assert sorted(below) == sorted(path.name for path in root.glob("*/images/*.tif"))
-    assert len(below) == 5
-    assert [path.name for path in list_images([f"{root}/tes*/images"])] == sorted(
-        path.name for path in (root / "test" / "images").iterdir()
-    )
 
 
 def test_validation_is_a_list_of_datalists_alone(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import tifffile
 
 from livecell_monai.data import writing
-from livecell_monai.data.formats import is_image, read_plane
+from livecell_monai.data.formats import read_plane
+from livecell_monai.data.names import is_image
 from livecell_monai.data.writing import (
     atomic_path,
     refuse_taken,

@@ -4,10 +4,10 @@ import atexit
 import os
 import threading
 
+from livecell_monai.data.names import names_frames, require_there
 from livecell_monai.data.planes import reading
 from livecell_monai.data.stacks.address import PlaneAddress
-from livecell_monai.data.stacks.frames import names_frames
-from livecell_monai.data.stacks.opening import open_stack, require_there
+from livecell_monai.data.stacks.opening import open_stack
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.sample import Pixels, Plane, Region
 

@@ -1,23 +1,17 @@
 """A folder of numbered frames, one file each, as the movie that it is."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from livecell_monai.data.names import list_images, stem_of
 from livecell_monai.data.stacks.naming import describe_axes, name_axes
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
-
-
-def names_frames(path: Path) -> bool:
-    """Whether a path stands for frames: a folder that is no OME-Zarr, or a glob such as `movie/t*.tif`."""
-    if path.name.lower().endswith(".zarr"):
-        return False
-    return path.is_dir() or (any(mark in path.name for mark in "*?[") and not path.exists())
 
 
 class FramesStack(Stack):
@@ -27,6 +21,7 @@ class FramesStack(Stack):
 
     Args:
         path: the folder of the frames, of which nothing else is an image; or a glob, whose last part alone may have stars.
+        open_frame: opens one of them.
         axes: what the user calls the axes of the whole; None for TYX.
 
     Attributes:
@@ -39,9 +34,9 @@ class FramesStack(Stack):
         SettingError: axes that are unknown, or do not fit.
     """
 
-    def __init__(self, path: Path, axes: str | None = None) -> None:
-        self.path = path
-        self.frames = order_frames(path, _list_files(path))
+    def __init__(self, path: Path, open_frame: Callable[[Path], Stack], axes: str | None = None) -> None:
+        self.path, self._open = path, open_frame
+        self.frames = order_frames(path, list_images([path]))
         self.broken: int | None = None
         headers = self._read_headers()
         first, (shape, self.dtype, self.pixel_size_um) = next(iter(headers.items()))
@@ -59,7 +54,7 @@ class FramesStack(Stack):
         headers, error = {}, None
         for index, frame in enumerate(self.frames):
             try:
-                with _open(frame) as stack:
+                with self._open(frame) as stack:
                     shape, planes = stack.shape[-2:], stack.shape[:-2]
                     headers[index] = (shape, stack.dtype, stack.pixel_size_um)
                     words = describe_axes(stack.axes, stack.shape)
@@ -78,7 +73,7 @@ class FramesStack(Stack):
         """The plane of a frame, or a part of it."""
         part = self.locate(time, channel, z, region)
         index = {"T": time, "C": channel, "Z": z}[self.axes[0]] if len(self.axes) > 2 else 0
-        with _open(self.frames[index]) as stack:
+        with self._open(self.frames[index]) as stack:
             if stack.shape[-2:] != self.shape[-2:]:
                 raise DataError(f"{self.frames[index]}: its size must stay that which it had; let go of it and start anew")
             return stack.read(region=None if region is None else part)
@@ -102,7 +97,7 @@ def order_frames(path: Path, files: Sequence[Path]) -> list[Path]:
             f"{path}: a movie of --movie must have two frames or more, got {len(files)} files;"
             " leave out --movie for a file that is a movie itself"
         )
-    parts = [re.split(r"(\d+)", _stem(file)) for file in files]  # words and numbers by turns
+    parts = [re.split(r"(\d+)", stem_of(file)) for file in files]  # words and numbers by turns
     differing: set[int] = set()
     for file, part in zip(files, parts, strict=True):
         if len(part) != len(parts[0]) or part[::2] != parts[0][::2]:
@@ -121,24 +116,6 @@ def order_frames(path: Path, files: Sequence[Path]) -> list[Path]:
                 " add it, or number them anew"
             )
     return [file for _, file in numbered]
-
-
-def _list_files(path: Path) -> list[Path]:
-    from livecell_monai.data.folder import list_images
-
-    return list_images([path])
-
-
-def _stem(file: Path) -> str:
-    from livecell_monai.data.formats import stem_of
-
-    return stem_of(file)
-
-
-def _open(frame: Path) -> Stack:
-    from livecell_monai.data.stacks.opening import open_stack
-
-    return open_stack(frame)
 
 
 def _ambiguity(path: Path, file: Path, other: Path) -> DataError:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.data.names import name_format
 from livecell_monai.data.stacks.address import PlaneAddress
 from livecell_monai.data.stacks.frames import FramesStack
-from livecell_monai.data.stacks.opening import name_format, open_stack
+from livecell_monai.data.stacks.opening import open_stack
 from livecell_monai.data.stacks.selection import choose_planes
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, POSITION
@@ -50,7 +51,7 @@ def list_frames(
         DataError: as `FramesStack`.
         SettingError: as `choose_planes`, or axes are unknown.
     """
-    stack = FramesStack(path, axes)  # holds nothing open
+    stack = FramesStack(path, open_stack, axes)  # holds nothing open
     planes = choose_planes(stack, channel, time, z, axes)
     torn = [plane for plane in planes if plane.time == stack.broken]
     return _to_items(torn or planes)

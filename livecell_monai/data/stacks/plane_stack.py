@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from livecell_monai.data.formats import read_plane
+from livecell_monai.data.single import read_single
 from livecell_monai.data.stacks.naming import name_axes
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.sample import Pixels, Region
@@ -16,12 +16,12 @@ class PlaneStack(Stack):
         axes: what the user calls its axes; `YX` or None.
 
     Raises:
-        DataError: as `read_plane`.
+        DataError: as `read_single`.
         SettingError: axes that do not fit.
     """
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
-        plane = read_plane(path)
+        plane = read_single(path)
         self.path, self.pixel_size_um, self._pixels = path, plane.pixel_size_um, plane.pixels
         self.axes, self.shape = "YX", plane.pixels.shape
         self.dtype = plane.pixels.dtype

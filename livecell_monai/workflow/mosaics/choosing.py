@@ -7,8 +7,8 @@ from pathlib import Path
 
 from livecell_monai.data.items import Item
 from livecell_monai.data.mosaics import MosaicSource
+from livecell_monai.data.names import name_format
 from livecell_monai.data.stacks import PlaneAddress, open_stack, parse_address
-from livecell_monai.data.stacks.opening import name_format
 from livecell_monai.errors import LiveCellError
 from livecell_monai.sample import IMAGE, NAME
 

@@ -7,7 +7,6 @@ from PIL import Image
 
 from livecell_monai.data.formats import read_image
 from livecell_monai.data.stacks import FramesStack, PlaneAddress, close_last, open_stack
-from livecell_monai.data.stacks.frames import names_frames
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Region
 
@@ -113,13 +112,3 @@ def test_a_frame_whose_header_is_torn_is_pointed_at(tmp_path):
         path.write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"t1\.tif: cannot be read as TIFF"):
         open_stack(tmp_path / "movie")
-
-
-def test_which_paths_stand_for_frames(tmp_path):
-    (tmp_path / "a.ome.zarr").mkdir()
-    (tmp_path / "odd[1].tif").touch()
-    assert names_frames(tmp_path)
-    assert names_frames(tmp_path / "t*.tif")
-    assert not names_frames(tmp_path / "a.ome.zarr")
-    assert not names_frames(tmp_path / "odd[1].tif")
-    assert not names_frames(tmp_path / "missing.tif")

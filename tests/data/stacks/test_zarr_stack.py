@@ -8,8 +8,7 @@ import pytest
 import zarr
 from stack_files import HYPERSTACK, SIZE_UM, write_zarr
 
-from livecell_monai.data.folder import list_images
-from livecell_monai.data.formats import stem_of
+from livecell_monai.data.names import list_images, stem_of
 from livecell_monai.data.stacks import open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region
