@@ -1,8 +1,8 @@
-"""What each part of the recipe brings: leave one training image out, train on the others, score the one left out.
+"""What each part of the recipe brings: leave some training images out, train on the others, score those left out.
 
-Run: `python benchmarks/ablation.py DATA [--samples N] [--only NAME ...]`; the test images of the folder DATA are not read.
-Every row is the default with one thing changed, trained on as many samples; hours for the whole table, of which there is one
-for each number of samples.
+Run: `python benchmarks/ablation.py DATA [--samples N] [--folds N] [--only NAME ...]`; the test images of the folder DATA are
+not read. Every row is the default with one thing changed, trained on as many samples; hours for the whole table, of which
+there is one for each set and number of samples.
 """
 
 import argparse
@@ -21,8 +21,7 @@ from livecell_monai.workflow.tasks import evaluate, train
 
 TITLE = "What each part brings"
 QUIET = {"track": False, "show_progress": False}
-WORDS = """samples each (ten minutes on two cores are about 27,000), each image scored by the network that has not seen
-it. Another seed moves a mean by about 0.01. The default was chosen at 4,000 samples and more."""
+WORDS = "samples each (ten minutes are 20,000 to 27,000), each image scored by the network that has not seen it."
 PLAIN_LIGHT = {"illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
 
 #: by row: settings of training, settings of scoring
@@ -47,29 +46,30 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def write_fold(samples: list[Sample], left_out: int, folder: Path) -> Path:
-    """A datalist whose test image is the one left out."""
+def write_fold(samples: list[Sample], left_out: list[int], path: Path) -> Path:
+    """A datalist whose test images are those left out."""
 
     def pair(sample: Sample) -> dict[str, str]:
         return {"image": str(sample.image.resolve()), "label": str(sample.label and sample.label.resolve())}
 
-    datalist = folder / f"fold_{left_out}.json"
-    others = [pair(sample) for i, sample in enumerate(samples) if i != left_out]
-    datalist.write_text(json.dumps({"training": others, "test": [pair(samples[left_out])]}))
-    return datalist
+    parts: dict[str, list[dict[str, str]]] = {"training": [], "test": []}
+    for index, sample in enumerate(samples):
+        parts["test" if index in left_out else "training"].append(pair(sample))
+    path.write_text(json.dumps(parts))
+    return path
 
 
-def score(change: tuple[dict[str, Any], dict[str, Any]], samples: list[Sample], count: int, folder: Path) -> list[float]:
-    """IoU of each image by the network that has not seen it."""
+def score(
+    change: tuple[dict[str, Any], dict[str, Any]], samples: list[Sample], folds: int, count: int, folder: Path
+) -> list[float]:
+    """Mean IoU of each fold by the network that has not seen it."""
     found = []
-    for left_out in range(len(samples)):
-        data, training = (
-            write_fold(samples, left_out, folder),
-            {**QUIET, "samples_per_epoch": count, "epochs": 1, **change[0]},
-        )
-        name = f"{left_out}-{abs(hash(json.dumps(training, sort_keys=True)))}"
+    for fold in range(folds):
+        data = write_fold(samples, list(range(fold, len(samples), folds)), folder / f"fold_{fold}.json")
+        training = {**QUIET, "epochs": 4, "samples_per_epoch": count // 4, **change[0]}
+        name = f"{fold}-{abs(hash(json.dumps(training, sort_keys=True)))}"
         if not (folder / name).exists():  # rows that differ in prediction only share their networks
-            train(data, folder / name, settings={**training, "epochs": 4, "samples_per_epoch": count // 4})
+            train(data, folder / name, settings=training)
         scored = evaluate(folder / name, data, folder / "scores", {"show_progress": False, **change[1]}, overwrite=True)
         found.append(float(scored["iou"]["mean"]))
     return found
@@ -80,21 +80,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--folds", type=int, help="as many as there are images, where it is left out")
     parser.add_argument("--only", nargs="*", choices=list(CHANGES))
     asked = parser.parse_args()
     logging.disable(logging.WARNING)
     samples = list_samples(asked.data, "train")
-    names = " | ".join(sample.name for sample in samples)
-    lines = [f"| changed | mean IoU | {names} |", "| --- " * (2 + len(samples)) + "|"]
+    folds = asked.folds or len(samples)
+    names = [f"fold {fold + 1}" for fold in range(folds)] if asked.folds else [sample.name for sample in samples]
+    lines = [f"| changed | mean IoU | {' | '.join(names)} |", "| --- " * (2 + folds) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for name, change in CHANGES.items():
             if asked.only is None or name in asked.only:
-                found = score(change, samples, asked.samples, Path(folder))
+                found = score(change, samples, folds, asked.samples, Path(folder))
                 lines.append(f"| {name} | {statistics.mean(found):.3f} | {' | '.join(f'{iou:.3f}' for iou in found)} |")
                 print(lines[-1], flush=True)
                 text = f"{asked.samples} {WORDS}\n\n" + "\n".join(lines)
-                command = f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name} --samples {asked.samples}"
-                write_section(f"{TITLE}: {asked.samples:,} samples", command, text)
+                given = f"--samples {asked.samples}" + (f" --folds {folds}" if asked.folds else "")
+                command = f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name} {given}"
+                write_section(f"{TITLE}: {asked.data.name}, {asked.samples:,} samples", command, text)
 
 
 if __name__ == "__main__":
