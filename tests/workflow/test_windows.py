@@ -17,19 +17,25 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("by_area", [False, True])
 @pytest.mark.parametrize(("shape", "largest", "overlap", "multiple"), CASES)
-def test_the_plan_is_where_the_inferer_looks(shape, largest, overlap, multiple):
+def test_the_plan_is_where_the_inferer_looks(shape, largest, overlap, multiple, by_area):
     """Each pixel bears its own number, so that a window tells where it was cut."""
     corners = []
 
     def network(part):
         corners.append((int(part[0, 0, -1, -1]) // shape[1] + 1, int(part[0, 0, -1, -1]) % shape[1] + 1, *part.shape[2:]))
-        return part
+        return part.clone()
 
     image = torch.arange(float(shape[0] * shape[1])).reshape(1, 1, *shape)
-    inferer = WindowInferer(Accelerator("cpu-fp32"), list(largest), multiple, batch=1, overlap=overlap)
+    window = "auto" if by_area else list(largest)
+    # a byte a pixel, and as many pixels as the window has that is asked for otherwise
+    memory = {"memory_mb": largest[0] * largest[1] / 2**20, "bytes_per_pixel": 1}
+    inferer = WindowInferer(Accelerator("cpu-fp32"), window, multiple, batch=1, overlap=overlap, **memory)
     inferer(image, network)
-    rows, columns = plan_windows(shape, largest, overlap, multiple)
+    rows, columns = inferer.plan(shape)
+    if not by_area:
+        assert (rows, columns) == plan_windows(shape, largest, overlap, multiple)
     ends = [
         [min(edge, start - axis.before + axis.size) for start in axis.starts]
         for edge, axis in zip(shape, (rows, columns), strict=True)

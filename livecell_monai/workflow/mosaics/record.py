@@ -1,5 +1,6 @@
 """What a mosaic is: image, weights and settings, and what was measured of the whole; plain values for a file in JSON."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -36,7 +37,7 @@ def describe_mosaic(source: MosaicSource, inferer: WindowInferer, weights: str, 
         },
         "weights": weights,
         **settings,
-        "window": list(inferer.window),
+        "window": {"pixels": math.prod(inferer.window)} if inferer.by_area else list(inferer.window),
         "overlap": inferer.shared,
         "views": len(inferer.views),
         "arithmetic": "bf16" if inferer.forward.accelerator.bf16 else "float32",

@@ -40,6 +40,9 @@ def test_every_part_is_normalised_as_the_whole(name, normalise):
     assert again == grey
 
 
+AUTO = {"window": "auto", "memory_mb": 64 * 64 / 2**20, "bytes_per_pixel": 1, "batch": 1}  # as many pixels, other edges
+
+
 class TestDescription:
     @pytest.fixture
     def describe(self, tmp_path):
@@ -58,7 +61,8 @@ class TestDescription:
         assert json.loads(json.dumps(describe())) == describe()
 
     @pytest.mark.parametrize(
-        "change", [{"weights": "cd"}, {"settings": {"threshold": 0.6}}, {"views": 2}, {"overlap": 8}, {"window": [32, 64]}]
+        "change",
+        [{"weights": "cd"}, {"settings": {"threshold": 0.6}}, {"views": 2}, {"overlap": 8}, {"window": [32, 64]}, AUTO],
     )
     def test_what_changes_a_mask_changes_it(self, describe, change):
         assert describe(**change) != describe()
