@@ -4,11 +4,14 @@ import os
 
 import optuna
 import pytest
+from fresh import FORKS, prepare_forks
 from test_sweep import ask, runs_of, trained, trials_of
 
+from livecell_monai.experiments import study
 from livecell_monai.experiments import trials as module
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.sweep import sweep
+from livecell_monai.report import training
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -57,18 +60,20 @@ def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path,
     assert result.best is None  # its bundle is not on this machine
 
 
-def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_path, monkeypatch, impatient):
-    """Between the end of a training and the word of it to the study."""
-    trial = module.optuna.Trial
+def sweep_and_die(folder, root):
+    """What a process does that is killed between the end of a training and the word of it to the study."""
+    study.HEARTBEAT_S, study.GRACE_S = 1, 2
+    training.write_figures = lambda *args, **facts: None
+    module.optuna.Trial.set_user_attr = lambda self, key, value: os._exit(7)
+    sweep(ask(folder, 1), root)
 
-    def dying(self, key, value):
-        os._exit(0)
 
-    child = os.fork()
-    if child == 0:  # pragma: no cover
-        monkeypatch.setattr(trial, "set_user_attr", dying)
-        sweep(ask(folder, 1), tmp_path / "out")
-    os.waitpid(child, 0)
+def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_path, impatient):
+    prepare_forks()
+    dying = FORKS.Process(target=sweep_and_die, args=(folder, tmp_path / "out"))
+    dying.start()
+    dying.join(120)
+    assert dying.exitcode == 7
     before = trained(tmp_path / "out")
     assert set(before) == {"trial_0000"}
     result = sweep(ask(folder, 1), tmp_path / "out")
