@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.names import ENDINGS, name_format, require_there
+from livecell_monai.data.one_plane import read_single
 from livecell_monai.data.planes import reading, require_plane
-from livecell_monai.data.single import read_single
 from livecell_monai.data.stacks import open_stack, parse_address, read_addressed
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane

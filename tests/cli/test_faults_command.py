@@ -12,7 +12,7 @@ import torch
 from commands import livecell, refused, small
 from worlds import picture_of, some_cells
 
-from livecell_monai.data import single
+from livecell_monai.data import one_plane
 from livecell_monai.data.formats import read_plane
 from livecell_monai.workflow.inferers import PatchInferer
 
@@ -91,14 +91,14 @@ class TestOutOfMemory:
         assert not (tmp_path / "out").exists()
 
     def test_an_image_that_cannot_even_be_read(self, trained, images, tmp_path, monkeypatch):
-        read = single.read_tiff
+        read = one_plane.read_tiff
 
         def greedy(path):
             if path.name == "b.tif":
                 raise MemoryError("Unable to allocate 8.00 GiB for an array")
             return read(path)
 
-        monkeypatch.setattr(single, "read_tiff", greedy)
+        monkeypatch.setattr(one_plane, "read_tiff", greedy)
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 3
         assert "b.tif: must fit into memory to be read, it does not" in outcome.err

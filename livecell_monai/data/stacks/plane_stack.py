@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from livecell_monai.data.single import read_single
+from livecell_monai.data.one_plane import read_single
 from livecell_monai.data.stacks.naming import name_axes
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.sample import Pixels, Region

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from plane_files import GREY, RAMP, file_of, nifti, picture_bytes, with_value
 
-from livecell_monai.data import planes, single
-from livecell_monai.data.single import read_single
+from livecell_monai.data import one_plane, planes
+from livecell_monai.data.one_plane import read_single
 from livecell_monai.errors import DataError
 
 
@@ -91,7 +91,7 @@ class TestPngAndJpeg:
         picture = Image.fromarray(pixels.astype(np.int32))
         picture.format = "PNG"
         path = file_of(tmp_path, ".png")
-        monkeypatch.setattr(single.Image, "open", lambda *_, **__: picture)
+        monkeypatch.setattr(one_plane.Image, "open", lambda *_, **__: picture)
         return path
 
 
