@@ -5,29 +5,17 @@ the labels of the test images: nothing is ever chosen by it.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 from pathlib import Path
 
+from ablation import write_fold
 from accuracy import cell_of, score, train
 from page import write_section
 
 from livecell_monai.data.folder import list_samples
-from livecell_monai.sample import Sample
 
 TITLE = "Ceiling"
-
-
-def write_halves(samples: list[Sample], folder: Path) -> list[Path]:
-    """Two datalists: every second image for training and the others for the test, and the other way round."""
-    pairs = [{"image": str(one.image.resolve()), "label": str(one.label and one.label.resolve())} for one in samples]
-    halves = pairs[::2], pairs[1::2]
-    found = []
-    for name, training, test in (("even", *halves), ("odd", *halves[::-1])):
-        found.append(folder / f"{name}.json")
-        found[-1].write_text(json.dumps({"training": training, "test": test}))
-    return found
 
 
 def main() -> None:
@@ -39,11 +27,13 @@ def main() -> None:
     samples = list_samples(asked.data, "test")
     rows, means = [], []
     with tempfile.TemporaryDirectory() as name:
-        for datalist in write_halves(samples, Path(name)):
+        for number, half in enumerate(("even", "odd"), start=1):  # trained on; the others are left out
+            left_out = list(range(number % 2, len(samples), 2))
+            datalist = write_fold(samples, left_out, Path(name) / f"{half}.json")
             model = train(datalist, Path(name) / f"{datalist.stem}-model", asked.minutes)
             found = [score(model, datalist, Path(name) / "scores", views) for views in (1, 8)]
             means.append([iou["mean"] for iou in found])
-            trained_on = len(json.loads(datalist.read_text())["training"])
+            trained_on = len(samples) - len(left_out)
             rows.append(f"| {trained_on} of the {len(samples)} test images | {' | '.join(map(cell_of, found))} |")
     both = [f"{statistics.mean(pair):.3f}" for pair in zip(*means, strict=True)]
     text = ["| trained on | IoU of the others (95 % over images) | with 8 views |", "| --- | --- | --- |", *rows]

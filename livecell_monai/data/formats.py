@@ -28,8 +28,9 @@ def read_plane(path: Path) -> Plane:
         DataError: no such file, not a known format, damaged, in colour, or more than one plane.
     """
     with reading(path, "an image"):  # a folder that may not be entered raises here
-        require_there(path)
-    return _read_only_plane(path) if name_format(path) in ENDINGS.values() else read_single(path)
+        if is_stack := name_format(path) in ENDINGS.values():
+            require_there(path)
+    return _read_only_plane(path) if is_stack else read_single(path)
 
 
 def read_image(path: Path) -> Plane:

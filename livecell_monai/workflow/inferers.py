@@ -147,12 +147,15 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         """(Y, X) of the largest window of an image (B, 1, Y, X)."""
         if not self.by_area:
             return most
-        rows, columns = plan_windows(shape[-2:], most, self.shared, self.multiple, self.by_area)
+        rows, columns = self._plan(shape[-2:], most)
         return rows.size, columns.size
+
+    def _plan(self, shape: Sequence[int], most: tuple[int, int]) -> tuple[AxisWindows, AxisWindows]:
+        return plan_windows(shape, most, self.shared, self.multiple, self.by_area)
 
     def _ask_for_less(self, shape: Sequence[int]) -> bool:
         """Half as many windows of an image (B, 1, Y, X) at once, or windows of half the area; False where there are none."""
-        axes = plan_windows(shape[-2:], self.most, self.shared, self.multiple, self.by_area)
+        axes = self._plan(shape[-2:], self.most)
         at_once = min(self.sw_batch_size, shape[0] * len(axes[0].starts) * len(axes[1].starts))
         if at_once > 1:
             self.sw_batch_size = at_once // 2
@@ -166,7 +169,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         self, plain: torch.Tensor, most: tuple[int, int], network: Forward, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
         height, width = plain.shape[-2:]
-        axes = plan_windows((height, width), most, self.shared, self.multiple, self.by_area)
+        axes = self._plan((height, width), most)
 
         def part(window: torch.Tensor) -> torch.Tensor:
             return self.look(window, network, *args, **kwargs)
@@ -185,7 +188,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
 
     def plan(self, shape: tuple[int, int]) -> tuple[AxisWindows, AxisWindows]:
         """The windows by row and by column for an image (Y, X), as they were asked for."""
-        return plan_windows(shape, self.window, self.shared, self.multiple, self.by_area)
+        return self._plan(shape, self.window)
 
     def look(self, windows: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, 1, Y, X) float32 of windows (B, 1, Y, X), the mean over the views; each window is turned by itself."""

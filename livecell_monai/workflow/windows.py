@@ -65,17 +65,21 @@ def _choose_edges(shape: Sequence[int], pixels: int, overlap: int, multiple: int
 
 def _cost(edge: int, size: int, overlap: int) -> tuple[int, int]:
     """(pixels of all windows of a size along an axis, number of windows)."""
-    shared = min(overlap, size // 2)
-    count = max(1, -(-(edge - shared) // (size - shared)))
+    count = _count(edge, size, overlap)
     return count * size, count
+
+
+def _count(edge: int, size: int, overlap: int) -> int:
+    """How many windows of a size an axis needs."""
+    shared = min(overlap, size // 2)
+    return max(1, -(-(edge - shared) // (size - shared)))
 
 
 def _plan_axis(edge: int, most: int, overlap: int, multiple: int) -> AxisWindows:
     size = _window_edge(edge, most, overlap, multiple)
     if size >= edge:
         return AxisWindows(size, (0,), (size - edge) // 2, size)
-    shared = min(overlap, size // 2)
-    count = -(-(edge - shared) // (size - shared))
+    count = _count(edge, size, overlap)
     # evenly, or the last two would share nearly all of a window where edges must be multiples of much
     interval = -(-(edge - size) // (count - 1))
     starts = [part[0].start for part in dense_patch_slices((edge,), (size,), (interval,))]
@@ -92,7 +96,6 @@ def _window_edge(edge: int, most: int, overlap: int, multiple: int) -> int:
     """The least edge of equal windows, at most `most`, of which no more are needed than of the largest ones."""
     if edge <= most:
         return -(-edge // multiple) * multiple
-    shared = min(overlap, most // 2)
-    count = -(-(edge - shared) // (most - shared))
-    fitting = -(-(edge + (count - 1) * shared) // count)
+    count = _count(edge, most, overlap)
+    fitting = -(-(edge + (count - 1) * min(overlap, most // 2)) // count)
     return min(most, -(-fitting // multiple) * multiple)
