@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-real lint soak benchmark clean
+.PHONY: help install demo test test-slow test-real test-gpu lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test-slow: $(READY)  ## the tests that take minutes, and the laws on many more e
 
 test-real: $(READY)  ## the tests on real data, in the folder that LIVECELL_DATA names
 	$(BIN)/python -m pytest -m real -rs
+
+test-gpu: $(READY)  ## the tests on a CUDA GPU, where there is one
+	$(BIN)/python -m pytest -m gpu -rs
 
 lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .

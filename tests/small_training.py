@@ -1,5 +1,6 @@
 """Trainings of a second: few draws, two levels, small patches."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,9 @@ def write_trained(root: Path) -> tuple[Path, Path]:
     rate = {"lr": 0.02, "lr_schedule": "step", "lr_gamma": 0.1}
     train_small(data, bundle, epochs=4, samples_per_epoch=64, pos_weight="auto", **rate)
     return data, bundle
+
+
+def read_history(bundle: Path) -> list[dict[str, float]]:
+    """The rows of a training's `history.csv`, one for each epoch."""
+    with open(bundle / "docs" / "history.csv", newline="", encoding="utf-8") as stream:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]

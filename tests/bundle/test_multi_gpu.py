@@ -1,30 +1,17 @@
 """configs/multi_gpu_train.yaml by torchrun on two machines, which are one here, against one process with the same batch."""
 
-import csv
-import os
-import shutil
 import socket
-import subprocess
-import sys
 
 import pytest
 import torch
-from small_training import SMALL
+from small_training import SMALL, read_history
+from torchrun import copy_template, start_torchrun
 from worlds import write_folder
 
-from livecell_monai.plan import write_plan
-from livecell_monai.workflow.asking import plan
-from livecell_monai.workflow.opening import find_template
 from livecell_monai.workflow.tasks import predict, train
 
 # in bf16 where the processor has it; with images whose labels the averaged network makes in every process
 SETTINGS = {**SMALL, "norm": "instance", "keep": "last", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.005}
-CONFIGS = [f"configs/{name}.yaml" for name in ("inference", "train", "multi_gpu_train", "plan")]
-
-
-def read_rows(bundle):
-    with open(bundle / "docs" / "history.csv", newline="") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
 def free_port():
@@ -43,25 +30,12 @@ def done(tmp_path_factory):
     data = write_folder(root / "data", borders=True)
     unlabelled = str(data / "test" / "images")
     train(data, root / "one", settings=SETTINGS, unlabelled=[unlabelled])
-    shutil.copytree(find_template(), root / "bundle")
-    write_plan(root / "bundle" / "configs" / "plan.yaml", *plan(data, settings=SETTINGS))
-    options = [part for name, value in SETTINGS.items() for part in (f"--{name}", str(value))]
-    where = f"--rdzv-endpoint=127.0.0.1:{free_port()}"
-    machines = []
-    for node in range(2):
-        torchrun = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc_per_node=1", "--rdzv-backend=c10d", where]
-        files = ["--config_file", str(CONFIGS), "--dataset_dir", str(data), "--output_dir", str(root / f"node {node}")]
-        command = [*torchrun, "--local-addr=127.0.0.1", "-m", "monai.bundle", "run", "training", *files, *options]
-        machines.append(
-            subprocess.Popen(
-                [sys.executable, "-W", "ignore", *command, "--unlabelled", unlabelled],
-                cwd=root / "bundle",
-                env=dict(os.environ),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
+    copy_template(root / "bundle", data, SETTINGS)
+    where = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--local-addr=127.0.0.1")
+    machines = [
+        start_torchrun(root / "bundle", where, data, root / f"node {node}", SETTINGS, "--unlabelled", unlabelled)
+        for node in range(2)
+    ]
     told = [machine.communicate(timeout=300)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], told[0][-3000:] + told[1][-3000:]
     return root, told
@@ -70,7 +44,7 @@ def done(tmp_path_factory):
 def test_losses_and_scores_of_every_epoch_are_those_of_one_process(done):
     root, _ = done
     (written,) = root.glob("node *")  # by the first process, whichever machine has it
-    one, two = read_rows(root / "one"), read_rows(written)
+    one, two = read_history(root / "one"), read_history(written)
     assert [row["epoch"] for row in two] == [1, 2, 3]
     for alone, together in zip(one, two, strict=True):
         for name in ("train_loss", "val_loss", "lr"):

@@ -1,12 +1,12 @@
 """`livecell train --devices 2`: two real processes, against one with the same batches."""
 
-import csv
 import os
 
 import pytest
 import torch
 from commands import livecell, refused, small
 from mlflow import MlflowClient
+from small_training import read_history
 from worlds import write_folder
 
 from livecell_monai.errors import SettingError
@@ -22,11 +22,6 @@ SETTINGS = {"norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_siz
 def train_with(root, store, name, *options, **settings):
     given = small(**SETTINGS, accelerator="cpu-fp32", tracking_uri=store, **settings)
     return livecell("train", root / "data", "--output", root / name, *options, *given)
-
-
-def read_rows(bundle):
-    with open(bundle / "docs" / "history.csv", newline="") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
 def read_weights(bundle):
@@ -66,7 +61,7 @@ def test_says_what_it_says_with_one(done):
 
 def test_losses_and_scores_of_every_epoch_are_those_of_one_process(done, tmp_path):
     root, *_ = done
-    one, two = read_rows(root / "one"), read_rows(root / "two")
+    one, two = read_history(root / "one"), read_history(root / "two")
     assert [row["epoch"] for row in two] == [1, 2, 3]
     for alone, together in zip(one, two, strict=True):
         assert together == pytest.approx(alone, abs=1e-3)
@@ -135,5 +130,5 @@ def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line_and_they_go
     assert outcome.code == 0, outcome
     once, again = read_weights(root / "two"), read_weights(root / "lost")
     assert all(torch.equal(value, again[name]) for name, value in once.items())
-    assert read_rows(root / "lost") == read_rows(root / "two")
+    assert read_history(root / "lost") == read_history(root / "two")
     assert [run.info.status for run in list_runs(store)] == ["FINISHED"]

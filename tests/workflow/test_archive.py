@@ -64,6 +64,7 @@ def test_what_torch_saves_is_let_through(content):
         (zipped({"a/data.pkl": pickle.dumps(print, protocol=4)}), "a call that is not of tensors"),
         (zipped({"a/data.pkl": b"(ios\nsystem\n."}), "a call that is not of tensors"),
     ],
+    ids=str.split("empty list none two absolute up backslash drive deflated cut numpy print class protocol-4 protocol-0"),
 )
 def test_what_it_does_not_save(content, words):
     with pytest.raises(ValueError, match=words):

@@ -66,6 +66,7 @@ class Checkpoints:
         self.parts = parts
         self.metrics = metrics
         transform = getattr(getattr(dataloader, "dataset", None), "transform", None)
+        self.device = device
         self.random = RandomStates(transform, device)
         self.resume = resume
         self.force = force
@@ -227,7 +228,7 @@ class Checkpoints:
             self._pending = None
 
     def _restore_sums(self, state: State) -> None:
-        restore_metrics(self.metrics, state["metrics"])
+        restore_metrics(self.metrics, state["metrics"], self.device)
         if self.history is not None:
             self.history.lr = state["lr"]
 

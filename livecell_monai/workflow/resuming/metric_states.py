@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from ignite.metrics import Metric
 from monai.handlers import IgniteMetricHandler
 
@@ -12,15 +13,15 @@ def capture_metrics(metrics: Mapping[str, Metric]) -> dict[str, Any]:
     return {name: _capture(metric) for name, metric in metrics.items()}
 
 
-def restore_metrics(metrics: Mapping[str, Metric], states: Mapping[str, Any]) -> None:
-    """Have the metrics go on from what `capture_metrics` gave."""
+def restore_metrics(metrics: Mapping[str, Metric], states: Mapping[str, Any], device: torch.device) -> None:
+    """Have the metrics go on from what `capture_metrics` gave, on the device that makes the rows that follow."""
     for name, metric in metrics.items():
         metric.reset()
         state = states[name]
         if not isinstance(metric, IgniteMetricHandler):
             metric.load_state_dict(state)
         elif state is not None:
-            metric.metric_fn.extend(*state)
+            metric.metric_fn.extend(*(rows.to(device) for rows in state))
 
 
 def _capture(metric: Metric) -> Any:

@@ -1,11 +1,15 @@
 """Metrics stopped in the middle of an epoch: the sum of both parts is that of the whole."""
 
+import pytest
 import torch
+from gpus import NEEDS_GPU
 from ignite.metrics import Average
 from monai.handlers import IgniteMetricHandler
 from monai.metrics import ConfusionMatrixMetric, MeanIoU
 
 from livecell_monai.workflow.resuming.metric_states import capture_metrics, restore_metrics
+
+CPU = torch.device("cpu")
 
 
 def build():
@@ -36,7 +40,7 @@ def test_both_parts_make_the_whole():
         feed(first, seed)
     kept = capture_metrics(first)
     feed(second, 99)  # what it had summed up is not to count
-    restore_metrics(second, kept)
+    restore_metrics(second, kept, CPU)
     for seed in range(2, 4):
         feed(second, seed)
     assert values(second) == values(whole)
@@ -45,7 +49,15 @@ def test_both_parts_make_the_whole():
 
 def test_before_the_first_sample():
     first, second = build(), build()
-    restore_metrics(second, capture_metrics(first))
+    restore_metrics(second, capture_metrics(first), CPU)
     for metrics in (first, second):
         feed(metrics, 1)
     assert values(first) == values(second)
+
+
+@pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=NEEDS_GPU)])
+def test_rows_lie_where_those_that_follow_are_made(device):
+    first, second = build(), build()
+    feed(first, 1)
+    restore_metrics(second, capture_metrics(first), torch.device(device))
+    assert {rows.device.type for rows in capture_metrics(second)["accuracy"]} == {device}

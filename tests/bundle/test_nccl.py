@@ -1,0 +1,33 @@
+"""configs/multi_gpu_train.yaml by torchrun over NCCL, a process for each GPU that is here, against one process alone."""
+
+import pytest
+import torch
+from gpus import NEEDS_GPU
+from small_training import SMALL, read_history
+from torchrun import copy_template, start_torchrun
+from worlds import write_folder
+
+from livecell_monai.workflow.tasks import predict, train
+
+pytestmark = NEEDS_GPU
+SETTINGS = {**SMALL, "keep": "last", "epochs": 3, "samples_per_epoch": 48, "batch_size": 16, "lr": 0.005}
+
+
+@pytest.mark.parametrize("spec", ["cuda", "cuda-fp32"])
+def test_losses_and_scores_of_every_epoch_are_those_of_one_process(tmp_path, spec):
+    settings = {**SETTINGS, "accelerator": spec, "norm": "batch"}
+    data = write_folder(tmp_path / "data", borders=True)
+    train(data, tmp_path / "one", settings=settings)
+    copy_template(tmp_path / "bundle", data, settings)
+    count = torch.cuda.device_count()
+    launched = start_torchrun(tmp_path / "bundle", ["--standalone"], data, tmp_path / "all", settings, count=count)
+    told = launched.communicate(timeout=300)[0]
+    assert launched.returncode == 0, told[-3000:]
+    one, together = read_history(tmp_path / "one"), read_history(tmp_path / "all")
+    assert len(one) == len(together) == 3
+    for alone, shared in zip(one, together, strict=True):
+        for name in ("train_loss", "val_loss", "lr"):
+            assert shared[name] == pytest.approx(alone[name], abs=1e-3)
+    assert abs(one[0]["train_loss"] - one[-1]["train_loss"]) > 1e-2  # it moves by more than what is allowed
+    masks = predict(tmp_path / "all", [data / "test" / "images"], tmp_path / "masks", {"show_progress": False})
+    assert len(masks.rows) == 2
