@@ -62,6 +62,14 @@ def only_series(path: Path, tif: Any) -> Any:
     return tif.series[0]
 
 
+def all_axes(tif: Any, series: Any) -> tuple[str, tuple[int, ...]]:
+    """The axes of a file's one series and their lengths, those of length 1 among them, which `series.axes` leaves out."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5, all that Python 3.11 has; since then the file tells
+        return series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    whole = tif.series(squeeze=False)[0]
+    return whole.axes, whole.shape
+
+
 def refuse_colours(path: Path, series: Any) -> None:
     """Refuse a series whose pixels are more than one value of grey each."""
     name = _photometric(series)
