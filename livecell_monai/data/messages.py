@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from livecell_monai.data.planes import reading
+from livecell_monai.data.tiff import list_series
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
@@ -74,7 +75,7 @@ def _count_pixels(path: Path) -> int:
                 return picture.width * picture.height
         with tifffile.TiffFile(path, _multifile=False) as tif:
             # a tile is decoded whole, however little of it is image
-            return sum(max(math.prod(series.shape), math.prod(series.keyframe.chunks)) for series in tif.series)
+            return sum(max(math.prod(series.shape), math.prod(series.keyframe.chunks)) for series in list_series(tif))
 
 
 def _as_plane(image: object, name: str) -> Pixels:

@@ -44,12 +44,12 @@ def read_tiff(path: Path) -> Plane:
 
 def only_series(path: Path, tif: Any) -> Any:
     """The one series of a file; levels of a pyramid count only where they are marked as such."""
-    refuse_artful(tif.pages.first.description)  # which tifffile would parse
-    if not tif.series:
+    found = list_series(tif)
+    if not found:
         raise ValueError("it holds no image")
     images = [
         level
-        for series in tif.series
+        for series in found
         for number, level in enumerate(series.levels)
         if number == 0 or not (level.keyframe.is_reduced or level.keyframe.is_subifd)
     ]
@@ -59,7 +59,22 @@ def only_series(path: Path, tif: Any) -> Any:
             f"{path}: an image must be one grey plane, got {len(images)} images ({sizes});"
             " save the one to use as its own file"
         )
-    return tif.series[0]
+    return found[0]
+
+
+def list_series(tif: Any) -> list[Any]:
+    """The series of a file, whose description is no bomb for tifffile, which parses it to find them."""
+    first = tif.pages.first
+    refuse_artful(first.description, first.size)
+    return list(tif.series)
+
+
+def all_axes(tif: Any, series: Any) -> tuple[str, tuple[int, ...]]:
+    """The axes of a file's one series and their lengths, those of length 1 among them, which `series.axes` leaves out."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5, all that Python 3.11 has; since then the file tells
+        return series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    whole = tif.series(squeeze=False)[0]
+    return whole.axes, whole.shape
 
 
 def refuse_colours(path: Path, series: Any) -> None:

@@ -1,11 +1,14 @@
 """XML that stands for far more than it says is not parsed."""
 
+import base64
 import io
 
 import numpy as np
 import pytest
 import tifffile
 
+from livecell_monai.data.formats import read_plane
+from livecell_monai.data.messages import write_message
 from livecell_monai.data.notes import parse_notes, refuse_artful
 from livecell_monai.data.stacks import open_stack
 from livecell_monai.errors import DataError
@@ -20,8 +23,13 @@ ARTFUL = {
     "other file": ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><OME>&b;</OME>', "has a document type"),
     "planes": ('<OME><TiffData PlaneCount = "2147483648"/></OME>', "more than 10000000 planes .PlaneCount"),
     "digits": (f"<OME><Pixels SizeT='{'9' * 5000}'/></OME>", "more than 10000000 planes .SizeT"),
+    "planes of planes": ('<OME><Pixels SizeT="65535" SizeZ="65535"/></OME>', "planes .1 x 1 x 65535 x 1 x 65535"),
     "range": ('<OME><ModuloAlongT Start="0" End="1e12"/></OME>', "by a range"),
 }
+
+
+def write_base64(path):
+    return write_message(base64.b64encode(path.read_bytes()).decode(), path.parent, "message")
 
 
 @pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
@@ -37,8 +45,18 @@ def test_what_microscopes_write_is_not():
     assert parse_notes("<a>b</a>").text == "b"
 
 
-@pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
-def test_is_refused_ahead_of_tifffile(tmp_path, text, words, monkeypatch):
+LARGE = '<OME><Pixels SizeX="65535" SizeY="65535" SizeT="3"/></OME>'  # three large planes, or 4e9 pages of 3 pixels
+
+
+def test_sizes_are_counted_in_pages():
+    refuse_artful(LARGE, 65535**2)
+    with pytest.raises(ValueError, match=r"more than 10000000 planes \(65535 x 65535 x 3 x 1 x 1\)"):
+        refuse_artful(LARGE, 3)
+
+
+@pytest.mark.parametrize("read", [open_stack, read_plane, write_base64], ids=["stack", "plane", "message"])
+@pytest.mark.parametrize(("text", "words"), [*ARTFUL.values(), (LARGE, "more than")], ids=[*ARTFUL, "pages"])
+def test_is_refused_ahead_of_tifffile(tmp_path, text, words, read, monkeypatch):
     monkeypatch.setattr(tifffile.TiffFile, "series", property(lambda self: pytest.fail("it was parsed")))
     stream = io.BytesIO()
     with tifffile.TiffWriter(stream, ome=False) as writer:
@@ -46,4 +64,4 @@ def test_is_refused_ahead_of_tifffile(tmp_path, text, words, monkeypatch):
     path = tmp_path / "a.ome.tif"
     path.write_bytes(stream.getvalue())
     with pytest.raises(DataError, match=words):
-        open_stack(path)
+        read(path)

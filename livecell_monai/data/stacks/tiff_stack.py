@@ -13,6 +13,7 @@ from livecell_monai.data.stacks.interval import even_interval, to_minutes
 from livecell_monai.data.stacks.naming import name_axes
 from livecell_monai.data.stacks.stack import Stack
 from livecell_monai.data.tiff import (
+    all_axes,
     count_pages,
     only_series,
     pixel_size_of,
@@ -60,7 +61,8 @@ class TiffStack(Stack):
         refuse_colours(self.path, series)
         require_levels(series)
         require_whole(self._tif, series.keyframe)
-        self._named = name_axes(self.path, series.get_axes(squeeze=False), series.get_shape(squeeze=False), axes)
+        found, self._lengths = all_axes(self._tif, series)
+        self._named = name_axes(self.path, found, self._lengths, axes)
         self.axes, self.shape = self._named.axes, self._named.shape
         self.dtype = np.dtype(np.uint8) if series.dtype.kind == "b" else series.dtype.newbyteorder("=")
         self._require_pages()
@@ -100,9 +102,7 @@ class TiffStack(Stack):
         with reading(self.name_plane(time, channel, z), "TIFF"):
             index = self._named.index(time, channel, z)
             lengths = [
-                length
-                for length, name in zip(self._series.get_shape(squeeze=False), self._named.names, strict=True)
-                if name not in ("Y", "X")
+                length for length, name in zip(self._lengths, self._named.names, strict=True) if name not in ("Y", "X")
             ]
             place = int(np.ravel_multi_index(index, lengths)) if index else 0
             if self._is_one_run:

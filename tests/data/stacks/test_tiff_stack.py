@@ -190,6 +190,17 @@ def test_axes_of_the_user_stand_over_those_of_the_file(tmp_path):
         np.testing.assert_array_equal(stack.read(2), MOVIE[2])
 
 
+@pytest.mark.parametrize("making", [{"ome": True}, {"imagej": True}], ids=["ome", "imagej"])
+def test_axes_of_length_1_are_told_and_may_be_named(tmp_path, making):
+    path = write(tmp_path / "a.tif", MOVIE[:, None], metadata={"axes": "TCYX"}, **making)
+    with tifffile.TiffFile(path) as tif:
+        assert tif.series[0].axes == "TYX"  # tifffile would leave them out
+    for axes, told in ((None, "TCZYX"), ("TZCYX", "TCZYX"), ("ZTCYX", "TCZYX"), ("TYX", "TYX")):
+        with open_stack(path, axes) as stack:
+            frames = stack.length("Z" if axes == "ZTCYX" else "T")
+            assert (stack.axes, frames, stack.length("C")) == (told, 3, 1)
+
+
 def test_several_images_are_refused(tmp_path):
     path = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as writer:
