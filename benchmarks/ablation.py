@@ -28,7 +28,10 @@ PLAIN_LIGHT = {"illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the default": ({}, {}),
     "no light fields, blur or noise": (PLAIN_LIGHT, {}),
+    "these half as strong": ({"illumination": 0.25, "shading": 0.15, "blur": 0.75, "noise": 0.1}, {}),
     "these twice as strong": ({"illumination": 1.0, "shading": 0.6, "blur": 3.0, "noise": 0.4}, {}),
+    "no blur": ({"blur": 0.0}, {}),
+    "no blur, a quarter of the noise": ({"blur": 0.0, "noise": 0.05}, {}),
     "elastic deformation of 5 pixels": ({"elastic": 5.0}, {}),
     "zoom of 0.8 to 1.25": ({"zoom": [0.8, 1.25]}, {}),
     "grey values from 0 to 1 instead of by contrast": ({"normalise": False}, {}),
@@ -36,6 +39,8 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "binary cross-entropy alone": ({"loss": "bce"}, {}),
     "the same, weighted": ({"loss": "bce", "pos_weight": "auto"}, {}),
     "focal loss": ({"loss": "focal"}, {}),
+    "batches of 8": ({"batch_size": 8}, {}),
+    "a learning rate of 0.004": ({"lr": 0.004}, {}),
     "no averaged weights": ({"ema": 0.0}, {}),
     "steps instead of rise and fall": ({"lr_schedule": "step"}, {}),
     "quarter resolution inside, twice as wide": ({"stem_stride": 4, "filters": [32, 64, 128, 256]}, {}),
@@ -43,6 +48,15 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "8 views in prediction": ({}, {"views": 8}),
     "threshold 0.4": ({}, {"threshold": 0.4}),
     "threshold 0.6": ({}, {"threshold": 0.6}),
+}
+#: the same for images without labels, where some are given
+TAUGHT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "the default": ({}, {}),
+    "8 views in labelling": ({"views": 8}, {"views": 1}),
+    "labelled five times": ({"unlabelled_times": [0.3, 0.45, 0.6, 0.75, 0.9]}, {}),
+    "seven tenths of the patches": ({"unlabelled_share": 0.7}, {}),
+    "every pixel teaches": ({"unlabelled_gate": 0.5}, {}),
+    "pixels of a probability of 0.9 teach": ({"unlabelled_gate": 0.9}, {}),
 }
 
 
@@ -60,16 +74,23 @@ def write_fold(samples: list[Sample], left_out: list[int], path: Path) -> Path:
 
 
 def score(
-    change: tuple[dict[str, Any], dict[str, Any]], samples: list[Sample], folds: int, count: int, folder: Path
+    change: tuple[dict[str, Any], dict[str, Any]],
+    samples: list[Sample],
+    folds: int,
+    count: int,
+    folder: Path,
+    unlabelled: str | None = None,
 ) -> list[float]:
-    """Mean IoU of each fold by the network that has not seen it."""
+    """Mean IoU of each fold by the network that has not seen its labels, nor its images where none are given without."""
     found = []
     for fold in range(folds):
-        data = write_fold(samples, list(range(fold, len(samples), folds)), folder / f"fold_{fold}.json")
+        left_out = list(range(fold, len(samples), folds))
+        data = write_fold(samples, left_out, folder / f"fold_{fold}.json")
+        taught: list[str | Path] = [unlabelled, *(samples[index].image for index in left_out)] if unlabelled else []
         training = {**QUIET, "epochs": 4, "samples_per_epoch": count // 4, **change[0]}
         name = f"{fold}-{abs(hash(json.dumps(training, sort_keys=True)))}"
         if not (folder / name).exists():  # rows that differ in prediction only share their networks
-            train(data, folder / name, settings=training)
+            train(data, folder / name, settings=training, unlabelled=taught)
         scored = evaluate(folder / name, data, folder / "scores", {"show_progress": False, **change[1]}, overwrite=True)
         found.append(float(scored["iou"]["mean"]))
     return found
@@ -81,7 +102,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--samples", type=int, default=4000)
     parser.add_argument("--folds", type=int, help="as many as there are images, where it is left out")
-    parser.add_argument("--only", nargs="*", choices=list(CHANGES))
+    parser.add_argument("--unlabelled", help="folder or glob of further images to learn from without labels")
+    parser.add_argument("--only", nargs="*", choices=sorted({**CHANGES, **TAUGHT}))
     asked = parser.parse_args()
     logging.disable(logging.WARNING)
     samples = list_samples(asked.data, "train")
@@ -89,15 +111,17 @@ def main() -> None:
     names = [f"fold {fold + 1}" for fold in range(folds)] if asked.folds else [sample.name for sample in samples]
     lines = [f"| changed | mean IoU | {' | '.join(names)} |", "| --- " * (2 + folds) + "|"]
     with tempfile.TemporaryDirectory() as folder:
-        for name, change in CHANGES.items():
+        for name, change in (TAUGHT if asked.unlabelled else CHANGES).items():
             if asked.only is None or name in asked.only:
-                found = score(change, samples, folds, asked.samples, Path(folder))
+                found = score(change, samples, folds, asked.samples, Path(folder), asked.unlabelled)
                 lines.append(f"| {name} | {statistics.mean(found):.3f} | {' | '.join(f'{iou:.3f}' for iou in found)} |")
                 print(lines[-1], flush=True)
                 text = f"{asked.samples} {WORDS}\n\n" + "\n".join(lines)
                 given = f"--samples {asked.samples}" + (f" --folds {folds}" if asked.folds else "")
+                given += f" --unlabelled {asked.unlabelled}" if asked.unlabelled else ""
                 command = f"python benchmarks/ablation.py $LIVECELL_DATA/{asked.data.name} {given}"
-                write_section(f"{TITLE}: {asked.data.name}, {asked.samples:,} samples", command, text)
+                with_more = " and images without labels" if asked.unlabelled else ""
+                write_section(f"{TITLE}: {asked.data.name}, {asked.samples:,} samples{with_more}", command, text)
 
 
 if __name__ == "__main__":
