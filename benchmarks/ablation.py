@@ -43,6 +43,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a learning rate of 0.004": ({"lr": 0.004}, {}),
     "no averaged weights": ({"ema": 0.0}, {}),
     "steps instead of rise and fall": ({"lr_schedule": "step"}, {}),
+    "1.5 times as wide": ({"filters": [24, 48, 96, 192, 384]}, {}),
     "quarter resolution inside, twice as wide": ({"stem_stride": 4, "filters": [32, 64, 128, 256]}, {}),
     "no strip held out: refit on everything": ({"split": "none"}, {}),
     "8 views in prediction": ({}, {"views": 8}),

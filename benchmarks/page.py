@@ -18,8 +18,8 @@ keep_freed_memory()  # as the command does it first of all: what is measured in 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Every figure was measured by the command that stands over it, on the machine that stands under it. `make benchmark` runs
-them all; `LIVECELL_DATA` names the folder of the real data.
+Every figure was measured by the command that stands over it, on the machine that stands under it, but where a section says
+otherwise. `make benchmark` runs most of them; `LIVECELL_DATA` names the folder of the real data.
 """
 
 

@@ -45,7 +45,7 @@ def plan_training(
         minutes: for the whole run; 0 where the number of epochs is given.
         multiple: what Y and X of the network's input must be multiples of, as it is configured.
         may_deepen: whether the network may get another level, which doubles the multiple; False where the user has set
-            its levels, or sizes that hang on them.
+            its levels, or sizes that depend on them.
         processes: that share each batch, which is a multiple of them.
     """
     working = _choose_working_size(fingerprint, minutes)

@@ -26,7 +26,7 @@ Outlines within {tolerance:g} pixels count as right in the surface Dice. Images 
 
 OF_WHAT = {
     "ensemble": "The scores are those of the single networks; their average has none, for it has seen every image. "
-    "What prediction hangs on (working size, percentiles, depth) was planned from all images.",
+    "What prediction depends on (working size, percentiles, depth) was planned from all images.",
     "refit": "The scores are those of the folds' networks; this one has seen every image, and so has none of its own.",
 }
 FEW = (

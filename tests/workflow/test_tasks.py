@@ -98,6 +98,10 @@ class TestTrain:
         assert result["epochs_run"] < 20
         assert len(read_table(tmp_path / "model" / "docs" / "history.csv")) == result["epochs_run"]
 
+    def test_does_not_stop_ahead_of_the_last_epoch_where_that_is_kept(self, folder, tmp_path):
+        result = train_small(folder, tmp_path / "model", epochs=5, patience=1, lr=1e-30, ema=0.0, keep="last")
+        assert (result["epochs_run"], result["kept_epoch"]) == (5, 5)
+
     @pytest.mark.parametrize(
         ("loss", "split"),
         [
