@@ -172,8 +172,8 @@ def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: 
             "",
             f"The line through the five: {offset:.3f} s for an image and {slope:.4f} s for each megapixel of it.",
             "",
-            f"{TARGET:,} images of 1024 x 1024 would be {cores:,.0f} core hours of a core that works alone; on "
-            f"{NODES} nodes of {CORES} cores each they take {hours:.1f} hours, if cores share a node there as the two share this machine. "
+            f"{TARGET:,} images of 1024 x 1024 would be {cores:,.0f} core hours of a core that works alone; on {NODES} "
+            f"nodes of {CORES} cores each they take {hours:.1f} hours, if cores share one there as the two share this one. "
             f"The scheduler then hands out {tasks:.0f} tasks of {MOST} images a second.",
         ]
     )
