@@ -1,3 +1,3 @@
 """Segment live cells from a handful of annotated images: a MONAI workflow from data folder to masks."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
