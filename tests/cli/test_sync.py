@@ -55,7 +55,8 @@ def test_two_trainings_at_once_share_a_store_that_none_has_made_yet(folder, tmp_
         steps = [one.step for one in client.get_metric_history(run.info.run_id, "val_iou")]
         assert sorted(steps) == [1, 2, 3, 4, 5, 6]
         assert {entry.path for entry in client.list_artifacts(run.info.run_id, "bundle/models")} == {
-            "bundle/models/model.pt"
+            "bundle/models/model.pt",
+            "bundle/models/model.safetensors",
         }
     assert not any((tmp_path / name / ".tracking").exists() for name in "ab")
 
