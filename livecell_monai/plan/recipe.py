@@ -24,7 +24,6 @@ FILTERS = (16, 32, 64, 128, 256)  # channels by level
 LARGE_CELL_PX = 80.0  # at the working size; from there on a pixel of the fifth level is a small part of a cell
 LEARNING_RATE = 0.002
 LIGHT, GRAIN = 0.5, 0.2  # least changes of light and noise that are trained against, as grey values are normalised
-MANY_IMAGES = 20  # from there on the images themselves show how light, focus and noise differ; three show it hardly
 SPREAD = 4.5  # P99 - P1 of a normalised image, about
 
 
@@ -59,7 +58,8 @@ def plan_training(
     plan["batch_size"] = _choose_batch_size(patch.value, minutes, processes)
     plan["patch_size"] = patch
     plan["zoom"] = _choose_zoom(fingerprint)
-    plan |= _choose_looks(fingerprint)
+    plan["illumination"] = _choose_illumination(fingerprint)
+    plan["noise"] = _choose_noise(fingerprint)
     plan["pos_weight"] = Choice(
         1.0, f"{fingerprint.foreground:.1%} is foreground, which the Dice part of the usual loss evens out"
     )
@@ -149,13 +149,6 @@ def _choose_zoom(fingerprint: Fingerprint) -> Choice:
     reach = round(min(2.0, 1.3 * math.sqrt(ratio)), 2)
     reason = f"the images' median cells differ by a factor of {ratio:.2f}: covered, and a third more for images to come"
     return Choice([round(1 / reach, 2), reach], reason)
-
-
-def _choose_looks(fingerprint: Fingerprint) -> dict[str, Choice]:
-    if fingerprint.images < MANY_IMAGES:  # shading and blur as the configs have them
-        return {"illumination": _choose_illumination(fingerprint), "noise": _choose_noise(fingerprint)}
-    reason = f"{fingerprint.images} images show by themselves how light, focus and noise differ"
-    return {name: Choice(0.0, reason) for name in ("illumination", "shading", "blur", "noise")}
 
 
 def _choose_illumination(fingerprint: Fingerprint) -> Choice:

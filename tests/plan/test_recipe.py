@@ -13,7 +13,6 @@ from livecell_monai.workflow.opening import find_template, open_bundle, read_set
 
 TRAINING = ("inference", "train")
 MEASURED = {
-    "images": 3,
     "diameter_px": 40.0,
     "diameter_by_image": (40.0,),
     "saturated": 0.0,
@@ -210,17 +209,6 @@ class TestLight:
     def test_covers_the_noise_that_is_there(self, found, value):
         assert planned(noise=found)["noise"] == value
 
-    @pytest.mark.parametrize(("images", "is_changed"), [(1, True), (19, True), (20, False), (500, False)])
-    def test_many_images_show_it_by_themselves(self, images, is_changed):
-        plan = plan_training(replace(USUAL, images=images, illumination=0.1, noise=0.1))
-        looks = {name: plan[name].value for name in ("illumination", "shading", "blur", "noise") if name in plan}
-        assert looks == (
-            {"illumination": 0.9, "noise": 0.45}
-            if is_changed
-            else dict.fromkeys(("illumination", "shading", "blur", "noise"), 0.0)
-        )
-        assert is_changed or f"{images} images" in plan["blur"].reason
-
     def test_says_what_is_there(self):
         plan = plan_training(replace(USUAL, illumination=0.1, noise=0.02))
         assert "uneven by 0.45" in plan["illumination"].reason
@@ -234,7 +222,6 @@ class TestPlan:
         {"diameter_px": 3.0, "sizes": ((1, 1), (1, 1)), "saturated": 1.0},
         {"diameter_px": 900.0, "sizes": ((9, 9), (5000, 20)), "diameter_by_image": (2.0, 900.0)},
         {"illumination": 9.0, "noise": 9.0, "foreground": 1.0},
-        {"images": 60},
     )
     every_plan = pytest.mark.parametrize("changes", EXTREMES, ids=range(len(EXTREMES)))
     all_minutes = pytest.mark.parametrize("minutes", [0.0, 0.05, 5.0, 10_000.0])
