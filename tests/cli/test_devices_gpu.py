@@ -19,13 +19,8 @@ pytestmark = NEEDS_GPU
 SETTINGS = {"norm": "batch", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "keep": "last"}
 
 
-def train_together(given, handed):
-    """As each of the processes trains."""
-    tasks._run(tasks.open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
-
-
 def share_one_gpu(given, handed):
-    """The same on the first GPU, by gloo."""
+    """As each of the processes trains, a new one that knows nothing of patches, but on the first GPU, by gloo."""
 
     def join(self):
         torch.cuda.set_device(self.device)
@@ -33,7 +28,7 @@ def share_one_gpu(given, handed):
 
     Ranks._join = join
     ranks.choose_spec = lambda spec, kind, local, world: f"cuda:0{'-fp32' if spec.endswith('-fp32') else ''}"
-    train_together(given, handed)
+    tasks._train_together(given, handed)
 
 
 def share_without_batch_norms(given, handed):
