@@ -61,7 +61,7 @@ benchmark: $(READY)  ## what docs/benchmarks.md comes from; hours, with the data
 	$(BIN)/python benchmarks/reading_stacks.py $(LIVECELL_DATA)/t98g_movie
 	$(BIN)/python benchmarks/accuracy.py $(LIVECELL_DATA)
 	$(BIN)/python benchmarks/ablation.py $(LIVECELL_DATA)/t98g
-	$(BIN)/python -m pip install --quiet -c constraints.txt openvino onnx onnxruntime
+	$(BIN)/python -m pip install --quiet -c constraints.txt onnx onnxruntime
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/peers/compare.py $(LIVECELL_DATA)/t98g --minutes 10
 

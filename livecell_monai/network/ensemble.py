@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from livecell_monai.errors import SettingError
 from livecell_monai.network.unet import UNet
+
+Value = TypeVar("Value")
+
+EPSILON = 1e-6  #: least distance of a probability from 0 and 1
 
 
 class Ensemble(nn.Module):
@@ -31,7 +35,7 @@ class Ensemble(nn.Module):
         total = torch.zeros((), device=image.device)
         for member in self.members:
             total = total + torch.sigmoid(member(image).float())
-        return torch.logit(total / len(self.members), eps=1e-6)
+        return torch.logit(total / len(self.members), eps=EPSILON)
 
 
 MOST_WEIGHTS = 2**26  #: of the way down, a quarter of a network; the report's own has 2^24
@@ -64,4 +68,9 @@ def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
 
 def join_weights(states: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """The state dictionary of an ensemble from those of its members, in their order."""
-    return {f"members.{index}.{name}": value for index, state in enumerate(states) for name, value in state.items()}
+    return {name: value for index, state in enumerate(states) for name, value in name_member(index, state).items()}
+
+
+def name_member(index: int, values: Mapping[str, Value]) -> dict[str, Value]:
+    """What a member calls by its own names, by those that the ensemble has for it."""
+    return {f"members.{index}.{name}": value for name, value in values.items()}

@@ -1,0 +1,155 @@
+"""The network as a model of OpenVINO, most of its convolutions in integers of 8 bits, which processors multiply faster.
+
+Weights are rounded by output channel, maps by the ranges that they had in training. The model is put together node by node:
+OpenVINO's own converter takes seconds, as long as a dozen of images.
+
+Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR
+2018.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import reduce, singledispatchmethod
+from typing import Any
+
+import numpy as np
+from monai.networks.blocks import ResidualUnit
+from monai.networks.layers import SkipConnection
+from numpy.typing import NDArray
+from torch import nn
+
+from livecell_monai.network.ensemble import EPSILON, Ensemble
+from livecell_monai.network.map_ranges import STEPS, Range, is_rounded, step_of
+from livecell_monai.network.unet import UNet
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an import would be told; there is a stub
+import openvino  # noqa: E402
+from openvino import opset15 as nodes  # noqa: E402
+
+
+def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
+    """The model that gives logits (B, 1, Y, X) of images (B, 1, Y, X), both float32, of any size that the network takes.
+
+    Args:
+        network: in evaluation mode, its batch norms folded.
+        ranges: as `measure_ranges` gives them.
+
+    Raises:
+        KeyError: the range of a convolution is missing.
+        TypeError: the network has a part that is not known here.
+    """
+    image = nodes.parameter([-1, 1, -1, -1], np.float32)
+    rounded = {module: ranges[name] for name, module in network.named_modules() if is_rounded(module)}
+    return openvino.Model([_Builder(rounded).build(network, image)], [image])
+
+
+def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> Any:
+    """A copy of a model that is ready to infer, for one thread that calls at a time.
+
+    Args:
+        model: what `build_model` gave.
+        threads: number that it works by.
+        bf16: whether what is not in integers is in bf16, else in float32.
+    """
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        "ENABLE_CPU_PINNING": False,  # two copies, or two processes, would be held to the same cores
+    }
+    return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+class _Builder:
+    """Makes the nodes of modules.
+
+    Args:
+        ranges: by convolution.
+    """
+
+    def __init__(self, ranges: Mapping[nn.Module, Range]) -> None:
+        self.ranges = ranges
+
+    @singledispatchmethod
+    def build(self, module: nn.Module, maps: Any) -> Any:
+        """The node of what a module makes of the maps (B, C, Y, X) of another node."""
+        raise TypeError(f"{type(module).__name__} must be one of the network's parts that have a node here")
+
+    @build.register
+    def _(self, module: UNet, maps: Any) -> Any:
+        return reduce(lambda made, part: self.build(part, made), module.children(), maps)
+
+    @build.register
+    def _(self, module: nn.Sequential, maps: Any) -> Any:
+        return reduce(lambda made, part: self.build(part, made), module, maps)
+
+    @build.register
+    def _(self, module: Ensemble, maps: Any) -> Any:
+        found = [nodes.sigmoid(self.build(member, maps)) for member in module.members]
+        mean = nodes.divide(reduce(nodes.add, found), np.float32(len(found)))
+        mean = nodes.clamp(mean, EPSILON, 1 - EPSILON)
+        return nodes.log(nodes.divide(mean, nodes.subtract(np.float32(1), mean)))
+
+    @build.register
+    def _(self, module: ResidualUnit, maps: Any) -> Any:
+        return nodes.add(self.build(module.conv, maps), self.build(module.residual, maps))
+
+    @build.register
+    def _(self, module: SkipConnection, maps: Any) -> Any:
+        return nodes.concat([maps, self.build(module.submodule, maps)], 1)
+
+    @build.register(nn.Identity)
+    @build.register(nn.Dropout2d)
+    def _(self, module: nn.Module, maps: Any) -> Any:
+        return maps
+
+    @build.register
+    def _(self, module: nn.ReLU, maps: Any) -> Any:
+        return nodes.relu(maps)
+
+    @build.register
+    def _(self, module: nn.MaxPool2d, maps: Any) -> Any:
+        edges = [int(str(module.kernel_size))] * 2
+        return nodes.max_pool(maps, edges, [1, 1], [0, 0], [0, 0], edges).output(0)
+
+    @build.register
+    def _(self, module: nn.InstanceNorm2d, maps: Any) -> Any:
+        even = nodes.mvn(maps, np.array([2, 3]), normalize_variance=True, eps=module.eps, eps_mode="inside_sqrt")
+        return nodes.add(nodes.multiply(even, _by_channel(module.weight)), _by_channel(module.bias))
+
+    @build.register
+    def _(self, module: nn.PixelUnshuffle, maps: Any) -> Any:
+        return nodes.space_to_depth(maps, "depth_first", module.downscale_factor)
+
+    @build.register
+    def _(self, module: nn.PixelShuffle, maps: Any) -> Any:
+        return nodes.depth_to_space(maps, "depth_first", module.upscale_factor)
+
+    @build.register(nn.Conv2d)
+    @build.register(nn.ConvTranspose2d)
+    def _(self, module: Any, maps: Any) -> Any:
+        is_up = isinstance(module, nn.ConvTranspose2d)
+        weight: Any = module.weight.detach().float().contiguous().numpy()
+        if module in self.ranges:
+            maps, weight = _round_maps(maps, self.ranges[module]), _round_weight(weight, axis=int(is_up))
+        padding = {"pads_begin": list(module.padding), "pads_end": list(module.padding)}
+        make = nodes.convolution_backprop_data if is_up else nodes.convolution
+        made = make(maps, weight, strides=list(module.stride), dilations=list(module.dilation), **padding)
+        return made if module.bias is None else nodes.add(made, _by_channel(module.bias))
+
+
+def _by_channel(values: Any) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = values.detach().float().numpy().reshape(1, -1, 1, 1)
+    return found
+
+
+def _round_maps(maps: Any, ends: Range) -> Any:
+    low, step = step_of(ends)
+    both = np.float32(low), np.float32(low + STEPS * step)
+    return nodes.fake_quantize(maps, *both, *both, levels=STEPS + 1)
+
+
+def _round_weight(weight: NDArray[np.float32], axis: int) -> Any:
+    """Weights rounded to as many values above 0 as below, for each channel along an axis."""
+    others = tuple(other for other in range(weight.ndim) if other != axis)
+    most = np.maximum(np.abs(weight).max(axis=others, keepdims=True), np.float32(1e-12))
+    return nodes.fake_quantize(weight, -most, most, -most, most, levels=STEPS)
