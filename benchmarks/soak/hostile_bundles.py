@@ -228,7 +228,7 @@ ATTACKS = {
         _replaced("checkpoint: \"$@bundle_root + '/models/model.pt'\"", "checkpoint: ../away/model.pt"),
     ),
     "bundle root": Attack("another bundle_root", _replaced('bundle_root: "."', "bundle_root: /etc")),
-    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@fold"', "")),
+    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@ready"', "")),
     "alias bomb": Attack("a YAML bomb of aliases", _added(_BOMB)),
     "deep": Attack("500 lists in each other", _added(_DEEP)),
     "long": Attack("a config of 2 MB", _added(f"# {'x' * 2_000_000}")),

@@ -8,6 +8,7 @@ from livecell_monai.workflow.budget import Budget
 from livecell_monai.workflow.compiling import compile_network
 from livecell_monai.workflow.datasets import ReadableDataset, build_validation_dataset
 from livecell_monai.workflow.draws import Draws
+from livecell_monai.workflow.engine import choose_engine
 from livecell_monai.workflow.inferers import PatchInferer, WindowInferer
 from livecell_monai.workflow.judging import Judge
 from livecell_monai.workflow.loader import PatchLoader
@@ -45,6 +46,7 @@ __all__ = [
     "WindowInferer",
     "build_lr_scheduler",
     "build_validation_dataset",
+    "choose_engine",
     "compile_network",
     "load_weights",
     "prepare_batch",

@@ -80,7 +80,7 @@ def _gains_by_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         amx, avx512 = (_has(flag) for flag in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
         # Intel's units for AVX512-bf16 are half as fast as those for float32: a Xeon whose virtual machine hides AMX
-        is_intel = str(_capabilities().get("cpu_name", "")).startswith("Intel")
+        is_intel = str(read_capabilities().get("cpu_name", "")).startswith("Intel")
         return amx or (avx512 and not is_intel)
     return False
 
@@ -90,5 +90,6 @@ def _has(flag: str) -> bool:
     return bool(getattr(torch.cpu, flag, lambda: False)())
 
 
-def _capabilities() -> Mapping[str, object]:
+def read_capabilities() -> Mapping[str, object]:
+    """What the processor says of itself, by torch's names; nothing where torch cannot tell."""
     return getattr(torch.cpu, "get_capabilities", dict)()

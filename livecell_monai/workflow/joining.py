@@ -11,7 +11,8 @@ import torch
 
 from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import BundleError
-from livecell_monai.network import join_weights
+from livecell_monai.network import join_weights, name_member
+from livecell_monai.workflow.engine import RANGES
 from livecell_monai.workflow.export import make_inert, write_bundle
 from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
 from livecell_monai.workflow.weights import WEIGHTS, load_weights, read_weights, save_weights, write_plain_weights
@@ -47,6 +48,7 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "members": len(bundles),
         **write_plain_weights(weights.parent),
+        **_join_ranges(bundles),
         **facts,
     }
     multiple = open_bundle(bundles[0], ["inference"]).parser.get_parsed_content("network_def").multiple
@@ -54,6 +56,18 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
     parser = open_bundle(partial, ["inference"]).parser
     load_weights(parser.get_parsed_content("network_def"), weights)
     partial.rename(output)
+
+
+def _join_ranges(bundles: Sequence[Path]) -> dict[str, Any]:
+    """The ranges of the maps of all members, where each of them tells its own."""
+    joined: dict[str, Any] = {}
+    for index, bundle in enumerate(bundles):
+        metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        ranges = metadata["training"].get(RANGES)
+        if ranges is None:
+            return {}
+        joined |= name_member(index, ranges)
+    return {RANGES: joined}
 
 
 def note_study(bundle: Path, facts: Mapping[str, Any], section: str) -> None:

@@ -1,7 +1,7 @@
 """Images judged one at a time by a network as it stands, beside the engines: for reports, which look at each once."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from livecell_monai.data.formats import read_image, read_label
 from livecell_monai.data.items import Item
 from livecell_monai.data.split import Split
 from livecell_monai.errors import LiveCellError
+from livecell_monai.network import Range, measure_ranges
 from livecell_monai.sample import IMAGE, LABEL, NAME, PRED, Judged, Pixels, Region, Sample, Sides
 from livecell_monai.workflow.datasets import ReadableDataset
 
 PROBABILITY = "probability"  #: key that postprocessing leaves the network's output under, before the threshold
 PATCHES = 16  # augmented samples that are shown
+MEASURED = 8  # images whose maps are looked at
 
 
 class Judge:
@@ -74,6 +76,22 @@ class Judge:
             role: as for `judge`.
         """
         yield from self.judge(ReadableDataset(list(items), self.preprocessing), role)
+
+    def measure_ranges(self, items: Sequence[Item]) -> dict[str, Range]:
+        """What values the network's maps take in some images, for engines that round: of as many as are enough.
+
+        Args:
+            items: one dictionary of paths an image.
+        """
+        step = max(1, len(items) / MEASURED)
+        some = [items[int(index * step)] for index in range(min(MEASURED, len(items)))]
+
+        def look() -> None:
+            for sample in ReadableDataset(some, self.preprocessing):
+                self.inferer(sample[IMAGE][None].to(self.device), self.network)
+
+        with eval_mode(self.network):
+            return measure_ranges(self.network, look)
 
 
 def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:

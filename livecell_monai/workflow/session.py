@@ -22,6 +22,7 @@ from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Sample
 from livecell_monai.workflow.accelerator import Accelerator
 from livecell_monai.workflow.best_weights import BestWeights
+from livecell_monai.workflow.engine import RANGES
 from livecell_monai.workflow.export import package_versions, write_bundle
 from livecell_monai.workflow.history import History, OnEpoch
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_unseen, show_split
@@ -122,6 +123,7 @@ class TrainingSession:
             training = self._facts(history, hashes)
             path = self.folder / "models" / WEIGHTS
             fill(self.network, read_state(path), path)
+            training[RANGES] = self.judge.measure_ranges(to_items(self.split.train))
             self._write(history, training)
             run.log_result(self.folder, training["validation"])
         return training

@@ -77,8 +77,8 @@ def open_showing(bundle: Path, data: str | Path, most_tests: int = 100, trust: b
 
 def _open_judge(bundle: Path, trust: bool) -> Judge:
     parser: Any = open_bundle(bundle, ["inference"], trust=trust).parser
-    # loaded, and folded as for every prediction
-    parts = ("fold", "inferer", "device", "preprocessing", "postprocessing")
+    # loaded, and made ready as for every prediction
+    parts = ("ready", "inferer", "device", "preprocessing", "postprocessing")
     return Judge(*(parser.get_parsed_content(part) for part in parts))
 
 

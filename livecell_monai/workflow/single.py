@@ -27,7 +27,7 @@ class Segmenter:
         parser = open_bundle(bundle, ["inference"], {"show_progress": False}, trust=trust).parser
         with _plainly():
             parser.get_parsed_content("settings_hold")
-            self.network = parser.get_parsed_content("fold")
+            self.network = parser.get_parsed_content("ready")
             self.device = parser.get_parsed_content("device")
             self.preprocessing = parser.get_parsed_content("preprocessing")
             self.inferer = parser.get_parsed_content("inferer")

@@ -89,7 +89,7 @@ class PartOfRun:
         paths = {"dataset_dir": job.output, "output_dir": job.output, "items": []}
         settings = {**json.loads(job.settings), **own}
         parser = open_bundle(job.bundle, ["inference"], settings, paths, trust=job.trust).parser
-        for part in ("settings_hold", "fold"):
+        for part in ("settings_hold", "ready"):
             parser.get_parsed_content(part)
         self.run = parser.get_parsed_content("unfinished")
         self.run.shared = True

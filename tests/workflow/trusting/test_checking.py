@@ -104,7 +104,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("old", "new", "words"),
         [
-            ('  - "@fold"', "", "no item 4 of initialize in initialize"),
+            ('  - "@ready"', "", "no item 4 of initialize in initialize"),
             ("\nthreshold: 0.5", "\n", "threshold is missing; restore it"),
             ('\ninferring: "%run"', "\n", "inferring is missing; restore it"),
         ],
