@@ -1,4 +1,4 @@
-"""The network on 1024 x 1024 by PyTorch as it is used, by OpenVINO and by ONNX Runtime, in turns and in one run.
+"""The network on 1024 x 1024 by both engines, and by what is not built in, in turns and in one run.
 
 Run: `python benchmarks/engines.py [BUNDLE IMAGE]`, where `openvino`, `onnx` and `onnxruntime` are installed; without a
 bundle on a synthetic image, with a bundle of half a minute. An engine is worth an option of its own from 1.3 times on.
@@ -22,6 +22,8 @@ from page import write_section
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
 from livecell_monai.sample import Pixels
+from livecell_monai.workflow import Accelerator
+from livecell_monai.workflow.engine import ENGINES
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.tasks import train
 
@@ -39,13 +41,20 @@ def export(bundle: Path, image: torch.Tensor) -> Path:
     return bundle / "network.onnx"
 
 
+def _open(bundle: Path, engine: str) -> Callable[[torch.Tensor], Pixels]:
+    """The network as `predict` uses it."""
+    parser = open_bundle(bundle, ["inference"], {**QUIET, "engine": engine}, run_id="inferring").parser
+    network, inferer = parser.get_parsed_content("ready"), parser.get_parsed_content("inferer")
+    return lambda image: np.asarray(inferer(image, network))
+
+
 def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
     """By name, what gives the logits of the image."""
-    parser = open_bundle(bundle, ["inference"], QUIET, run_id="inferring").parser
-    network, inferer = parser.get_parsed_content("fold"), parser.get_parsed_content("inferer")
+    own = {name: _open(bundle, name) for name in ENGINES}
     exported, array = export(bundle, image), image.numpy()
     threads = torch.get_num_threads()
-    precision = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": threads}
+    hint = "bf16" if Accelerator().bf16 else "f32"
+    precision = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(exported), "CPU", precision).create_infer_request()
     options = onnxruntime.SessionOptions()
@@ -53,8 +62,9 @@ def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
     session = onnxruntime.InferenceSession(exported, options)
     name = session.get_inputs()[0].name
     return {
-        "PyTorch, as it is used": lambda: np.asarray(inferer(image, network)),
-        "OpenVINO, bf16": lambda: np.array(compiled.infer({0: array})[0]),
+        "PyTorch, `engine: torch`": lambda: own["torch"](image),
+        "OpenVINO in 8 bits, `engine: int8`": lambda: own["int8"](image),
+        f"OpenVINO, {hint}": lambda: np.array(compiled.infer({0: array})[0]),
         "ONNX Runtime, float32": lambda: np.asarray(session.run(None, {name: array})[0]),
     }
 
