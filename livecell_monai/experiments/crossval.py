@@ -2,8 +2,6 @@
 
 import csv
 import logging
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +14,15 @@ from livecell_monai.data.folder import list_samples, name_data
 from livecell_monai.data.folds import Fold, make_folds, refuse_twins
 from livecell_monai.data.identity import digest_of, hash_samples
 from livecell_monai.data.writing import write_table
-from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores
-from livecell_monai.experiments.spool import set_aside
+from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores, train_part
 from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
-from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
+from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.workflow.asking import plan
 from livecell_monai.workflow.joining import join_bundles, note_study
 from livecell_monai.workflow.opening import find_template, read_settings
-from livecell_monai.workflow.tasks import train
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"
@@ -185,14 +181,10 @@ def _refit(
     histories = [_read_history(root / fold.name) for fold in folds]
     epochs, of = choose_epochs(histories), len(histories[0])
     logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, of)
-    settings = {**training.settings, **HELD, "split": "none", "epochs": epochs, "run_name": "refit"}
+    settings = {**training.settings, **HELD, "split": "none", "epochs": epochs}
     if minutes := settings.get("minutes"):
         settings["minutes"] = minutes * epochs / of
-    run.end_nested("refit")
-    partial = root / f"refit{PARTIAL}"
-    set_aside(partial, root)
-    shutil.rmtree(partial, ignore_errors=True)
-    train(data, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=run.run_id or None)
+    partial = train_part(data, root, "refit", training, settings, run)
     note_study(partial, {"crossval": facts["crossval"], "refit_epochs": [epochs, of]}, section)
     partial.rename(root / "refit")
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from livecell_monai.data.folds import Fold, write_fold
 from livecell_monai.data.identity import hash_file
+from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.workflow.asking import resolve_settings
 from livecell_monai.workflow.opening import read_settings
-from livecell_monai.workflow.tasks import evaluate, train
+from livecell_monai.workflow.tasks import evaluate, is_unfinished, train
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
@@ -80,16 +81,43 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> boo
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s is there already", fold.name)
         return False
-    run.end_nested(fold.name)  # what was killed without a word in an earlier call
-    partial = root / f"{fold.name}{PARTIAL}"
-    set_aside(partial, root)
-    shutil.rmtree(partial, ignore_errors=True)
     datalist = write_fold(root / f"{fold.name}.json", fold)
-    settings = {**training.settings, **HELD, "run_name": fold.name}
-    train(datalist, partial, training.overlays, settings, training.recipe, time.monotonic(), parent_run=run.run_id or None)
+    settings = {**training.settings, **HELD}
+    partial = train_part(datalist, root, fold.name, training, settings, run)
     evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
     partial.rename(root / fold.name)
     return True
+
+
+def train_part(
+    data: str | Path, root: Path, name: str, training: Training, settings: Mapping[str, Any], run: TrackedRun
+) -> Path:
+    """Train a part, or go on with it where it was stopped; the folder of its bundle, which has not taken its name yet.
+
+    Args:
+        data: data folder or datalist.
+        root: folder of the study.
+        name: of the part and of its run.
+        training: how.
+        settings: in place of those of the training.
+        run: what the part's own run is nested under.
+    """
+    run.end_nested(name)  # what was killed without a word in an earlier call
+    partial = root / f"{name}{PARTIAL}"
+    call = (data, partial, training.overlays, {**settings, "run_name": name}, training.recipe)
+    parent = run.run_id or None
+    if is_unfinished(partial):
+        try:
+            train(*call, time.monotonic(), parent_run=parent, resume=True)
+            return partial
+        except Exception as error:
+            if (reason := find_user_error(error)) is None:
+                raise
+            logging.getLogger(__name__).warning("%s is trained anew, it cannot be gone on with: %s", name, reason)
+    set_aside(partial, root)
+    shutil.rmtree(partial, ignore_errors=True)
+    train(*call, time.monotonic(), parent_run=parent)
+    return partial
 
 
 def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def train(
     refuse_number(devices)
     question = ask(data, overlays, settings, recipe, unlabelled, devices)
     if resume and TrainingFolder(output).is_unfinished():
-        return _go_on(read_question(output), question, output, started, force)
+        return _go_on(read_question(output), question, output, started, force, parent_run=parent_run, on_epoch=on_epoch)
     with lay_recipe(data, overlays, settings, recipe, devices) as (file, layers):
         planned = question.planned(file)
         return _answer(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
@@ -126,12 +126,14 @@ def is_finished(
     return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
 
 
-def _go_on(begun: Question, question: Question, output: str | Path, started: float | None, force: bool) -> dict[str, Any]:
+def _go_on(
+    begun: Question, question: Question, output: str | Path, started: float | None, force: bool, **handed: Any
+) -> dict[str, Any]:
     begun.refuse_other(Path(output), question)
     with begun.laid_out() as (file, layers):
         own = ["original"] if begun.recipe == "original" else []
         asked = question.planned(file)
-        return _answer(asked, output, [*own, *layers], started, plan=file, resume=True, force=force)
+        return _answer(asked, output, [*own, *layers], started, plan=file, resume=True, force=force, **handed)
 
 
 def _answer(

@@ -228,7 +228,7 @@ class TestBundles:
     def test_neither_is_made_again(self, both, monkeypatch):
         root, data, result = both
         settings = {**TINY, "epochs": 3, "track": False}
-        for module, name in ((parts, "train"), (crossval, "train"), (crossval, "join_bundles")):
+        for module, name in ((parts, "train"), (crossval, "train_part"), (crossval, "join_bundles")):
             monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("made again"))
         again = cross_validate(data, root / "out", settings=settings, ensemble=True, refit=True)
         assert again == result

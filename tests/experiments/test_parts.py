@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from small_training import SMALL
+from stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
 from livecell_monai.data.folder import list_samples
 from livecell_monai.data.folds import make_folds
@@ -45,6 +47,42 @@ def test_what_the_results_hang_on():
         "overlays": ["smoke"],
         "settings": {"lr": 0.1},
     }
+
+
+def stop_part(fold, root, training, at):
+    """Begin a part, and press Ctrl-C as its loss is computed for the nth time."""
+    with foreground(), at_loss(at, press_ctrl_c), pytest.raises(KeyboardInterrupt):
+        run_part(fold, root, training, TrackedRun())
+
+
+class TestStopped:
+    @pytest.fixture
+    def training(self):
+        return Training((), {**SMALL, "epochs": 3, "keep": "last"}, "planned")
+
+    @pytest.fixture
+    def fold(self, folder):
+        return make_folds(list_samples(folder, "train"))[0]
+
+    def test_goes_on_to_the_weights_that_it_would_have_come_to(self, fold, training, tmp_path):
+        whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
+        for root in (whole, stopped):
+            root.mkdir()
+        with at_loss(1, lambda: None) as all_calls:
+            run_part(fold, whole, training, TrackedRun())
+        stop_part(fold, stopped, training, at=5)
+        with at_loss(1, lambda: None) as calls:
+            assert run_part(fold, stopped, training, TrackedRun()) is True
+        assert len(calls) == len(all_calls) - 5
+        assert list_differences(whole / "fold_1", stopped / "fold_1") == []
+
+    def test_one_that_cannot_be_gone_on_with_is_trained_anew(self, fold, training, tmp_path, caplog):
+        stop_part(fold, tmp_path, training, at=5)
+        for checkpoint in (tmp_path / "fold_1.partial" / ".training").glob("*.pt"):
+            checkpoint.write_bytes(b"torn")
+        assert run_part(fold, tmp_path, training, TrackedRun()) is True
+        assert "fold_1 is trained anew, it cannot be gone on with: " in caplog.text
+        assert (tmp_path / "fold_1" / "evaluation" / "scores.csv").is_file()
 
 
 class Parent(TrackedRun):
