@@ -12,10 +12,12 @@ from torch import nn
 from livecell_monai.network import Ensemble, UNet, fold_batch_norms, measure_ranges
 from livecell_monai.network.eight_bit import build_model
 from livecell_monai.network.map_ranges import is_rounded, step_of
+from livecell_monai.workflow.accelerator import read_capabilities
+from livecell_monai.workflow.engine import EXACT
 
 WIDE = {"filters": [8, 24, 48], "residual": True, "stem_stride": 2}
 NEEDS_EXACT = pytest.mark.skipif(
-    not {"avx512_vnni", "avx_vnni"} & {name for name, there in torch.cpu.get_capabilities().items() if there},
+    not any(read_capabilities().get(name) for name in EXACT),
     reason="products of 8 bits may overflow on this processor",
 )
 

@@ -18,6 +18,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.metrics import score_mask
 from livecell_monai.network import UNet
 from livecell_monai.workflow import Accelerator, choose_engine, engine
+from livecell_monai.workflow.accelerator import read_capabilities
 from livecell_monai.workflow.joining import join_bundles
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.single import Segmenter
@@ -97,10 +98,7 @@ def test_workers_find_the_same(wide, tmp_path, monkeypatch):
     data, bundle = wide
     images = data / "test" / "images"
     alone = masks_of(bundle, images, tmp_path / "alone", INT8)
-    for name in engine.EXACT:  # the workers are processes of their own, which ask this processor
-        if torch.cpu.get_capabilities().get(name):
-            break
-    else:
+    if not any(read_capabilities().get(name) for name in engine.EXACT):  # workers, processes of their own, ask it
         pytest.skip("products of 8 bits may overflow on this processor")
     shared = masks_of(bundle, images, tmp_path / "shared", INT8, workers=1)
     for one, other in zip(alone, shared, strict=True):
