@@ -19,9 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: what is said of it in words alone: by copies of folders, by SQLite, by Python where no folder takes a temporary file
 _FULL_WORDS = re.compile("No space left on device|database or disk is full|No usable temporary directory")
 #: what torch says of it on processors, CUDA and Apple GPUs, and the libraries below
-_MEMORY_WORDS = re.compile(
-    "out of memory|can't allocate memory|not enough memory|bad.alloc|ALLOC_FAILED|memory object", re.I
-)
+_MEMORY_WORDS = re.compile("out of memory|can't alloc|not enough memory|bad.alloc|ALLOC_FAILED|memory object", re.I)
 
 
 MOST_CHARACTERS = 480  #: of a message; a longer one, such as of a setting a page long, is cut in its middle

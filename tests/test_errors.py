@@ -90,6 +90,7 @@ SHORTAGES = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
     RuntimeError("not enough memory: you tried to allocate 8589934592 bytes."),
     RuntimeError("could not create a memory object"),
+    RuntimeError("Exception from node.cpp:823: [CPU] Convolution node with name 'Convolution_9' can't alloc"),
 ]
 
 
