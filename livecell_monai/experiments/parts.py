@@ -11,7 +11,6 @@ from typing import Any
 
 from livecell_monai.data.folds import Fold, write_fold
 from livecell_monai.data.identity import hash_file
-from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
@@ -101,22 +100,17 @@ def train_part(
         training: how.
         settings: in place of those of the training.
         run: what the part's own run is nested under.
+
+    Raises:
+        LiveCellError: as `train`, also where one that was stopped cannot be gone on with; nothing of it is lost then.
     """
     run.end_nested(name)  # what was killed without a word in an earlier call
     partial = root / f"{name}{PARTIAL}"
-    call = (data, partial, training.overlays, {**settings, "run_name": name}, training.recipe)
-    parent = run.run_id or None
-    if is_unfinished(partial):
-        try:
-            train(*call, time.monotonic(), parent_run=parent, resume=True)
-            return partial
-        except Exception as error:
-            if (reason := find_user_error(error)) is None:
-                raise
-            logging.getLogger(__name__).warning("%s is trained anew, it cannot be gone on with: %s", name, reason)
-    set_aside(partial, root)
-    shutil.rmtree(partial, ignore_errors=True)
-    train(*call, time.monotonic(), parent_run=parent)
+    if not is_unfinished(partial):
+        set_aside(partial, root)
+        shutil.rmtree(partial, ignore_errors=True)
+    call = (data, partial, training.overlays, {**settings, "run_name": name}, training.recipe, time.monotonic())
+    train(*call, parent_run=run.run_id or None, resume=True)
     return partial
 
 

@@ -1,6 +1,7 @@
 """One part of a study: what it may not choose by, what it hangs on, and how its scores are read back."""
 
 import re
+import shutil
 
 import pytest
 from small_training import SMALL
@@ -76,13 +77,18 @@ class TestStopped:
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
 
-    def test_one_that_cannot_be_gone_on_with_is_trained_anew(self, fold, training, tmp_path, caplog):
+    def test_one_that_cannot_be_gone_on_with_is_left_to_the_user(self, fold, training, tmp_path):
         stop_part(fold, tmp_path, training, at=5)
-        for checkpoint in (tmp_path / "fold_1.partial" / ".training").glob("*.pt"):
+        partial = tmp_path / "fold_1.partial"
+        for checkpoint in (partial / ".training").glob("*.pt"):
             checkpoint.write_bytes(b"torn")
+        before = sorted(partial.rglob("*"))
+        with pytest.raises((LiveCellError, RuntimeError)) as refused:
+            run_part(fold, tmp_path, training, TrackedRun())
+        assert "remove the folder of the run and train anew" in str(find_user_error(refused.value))
+        assert set(before) <= set(partial.rglob("*"))
+        shutil.rmtree(partial)
         assert run_part(fold, tmp_path, training, TrackedRun()) is True
-        assert "fold_1 is trained anew, it cannot be gone on with: " in caplog.text
-        assert (tmp_path / "fold_1" / "evaluation" / "scores.csv").is_file()
 
 
 class Parent(TrackedRun):
@@ -95,7 +101,7 @@ class TestPart:
         """Stand-ins for training and scoring, which tests of the studies run in earnest."""
         made = []
 
-        def train(data, output, overlays, settings, recipe, started, parent_run):
+        def train(data, output, overlays, settings, recipe, started, parent_run, resume):
             made.append(("train", data.name, settings["run_name"], settings["keep"], parent_run))
             (output / "half").mkdir(parents=True)
 
