@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import openvino
 import torch
 from page import write_section
 
@@ -23,10 +22,10 @@ from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
 from livecell_monai.sample import Pixels
 from livecell_monai.workflow import Accelerator
-from livecell_monai.workflow.engine import ENGINES
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.tasks import train
 
+ENGINES = ("torch", "int8")
 ROUNDS, PASSES = 7, 6
 QUIET = {"show_progress": False}
 
@@ -51,6 +50,8 @@ def _open(bundle: Path, engine: str) -> Callable[[torch.Tensor], Pixels]:
 def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
     """By name, what gives the logits of the image."""
     own = {name: _open(bundle, name) for name in ENGINES}
+    import openvino  # not ahead of the package's own import, which keeps it from telling its makers
+
     exported, array = export(bundle, image), image.numpy()
     threads = torch.get_num_threads()
     hint = "bf16" if Accelerator().bf16 else "f32"

@@ -24,10 +24,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from livecell_monai.data.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
-from livecell_monai.workflow.engine import ENGINES
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.tasks import predict, train
 
+ENGINES = ("torch", "int8")
 ROUNDS = 3
 QUIET = {"show_progress": False}
 EDGES = (512, 1024, 2048, 4096, 8192)

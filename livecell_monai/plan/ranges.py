@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
     "window_memory": _number("above 0", lambda value: value > 0),
     "mosaic_from": _number("above 0", lambda value: value > 0),
     "threshold": _number("above 0 and below 1", lambda value: 0 < value < 1),
+    "engine": ("torch or int8", lambda value: value in ("torch", "int8")),
     "seed": _whole(0),
     "members": (
         "1 in a training: an ensemble is joined from trained networks",

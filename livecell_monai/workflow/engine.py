@@ -14,9 +14,9 @@ from torch import nn
 
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.network import Ensemble, Range, UNet
+from livecell_monai.plan import refuse_out_of_range
 from livecell_monai.workflow.accelerator import Accelerator, read_capabilities
 
-ENGINES = ("torch", "int8")
 RANGES = "map_ranges"  #: key under `training` in metadata.json
 #: instructions that add products of 8 bits without overflow
 EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
@@ -38,8 +38,7 @@ def choose_engine(network: UNet | Ensemble, engine: str, accelerator: Accelerato
         SettingError: the engine is unknown, not installed, or not for this device or processor.
         BundleError: the bundle has no ranges for it.
     """
-    if engine not in ENGINES:
-        raise SettingError(f"setting engine must be {' or '.join(ENGINES)}, got {engine!r}; correct it")
+    refuse_out_of_range({"engine": engine}, network.multiple)
     if engine == "torch":
         return network
     _refuse_machine(accelerator)
