@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
+from monai.transforms import CenterSpatialCrop
 from torch import nn
 from torch.nn.functional import interpolate
 
@@ -25,6 +26,7 @@ from livecell_monai.workflow.datasets import ReadableDataset
 PROBABILITY = "probability"  #: key that postprocessing leaves the network's output under, before the threshold
 PATCHES = 16  # augmented samples that are shown
 MEASURED = 8  # images whose maps are looked at
+MIDDLE = 1024  # pixels of its edges: time and memory must not grow with the images
 
 
 class Judge:
@@ -78,7 +80,7 @@ class Judge:
         yield from self.judge(ReadableDataset(list(items), self.preprocessing), role)
 
     def measure_ranges(self, items: Sequence[Item]) -> dict[str, Range]:
-        """What values the network's maps take in some images, for engines that round: of as many as are enough.
+        """What values the network's maps take in the middle of some images, spread evenly over all, for engines that round.
 
         Args:
             items: one dictionary of paths an image.
@@ -86,9 +88,11 @@ class Judge:
         step = max(1, len(items) / MEASURED)
         some = [items[int(index * step)] for index in range(min(MEASURED, len(items)))]
 
+        middle = CenterSpatialCrop((MIDDLE, MIDDLE))
+
         def look() -> None:
             for sample in ReadableDataset(some, self.preprocessing):
-                self.inferer(sample[IMAGE][None].to(self.device), self.network)
+                self.inferer(middle(sample[IMAGE])[None].to(self.device), self.network)
 
         with eval_mode(self.network):
             return measure_ranges(self.network, look)

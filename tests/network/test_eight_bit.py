@@ -2,7 +2,6 @@
 
 import copy
 
-import openvino
 import pytest
 import torch
 from test_folding import as_trained
@@ -10,7 +9,7 @@ from test_unet import WORLDS
 from torch import nn
 
 from livecell_monai.network import Ensemble, UNet, fold_batch_norms, measure_ranges
-from livecell_monai.network.eight_bit import build_model
+from livecell_monai.network.eight_bit import build_model, compile_model
 from livecell_monai.network.map_ranges import is_rounded, step_of
 from livecell_monai.workflow.accelerator import read_capabilities
 from livecell_monai.workflow.engine import EXACT
@@ -28,9 +27,8 @@ def ready(seed=0, **world):
 
 
 def compiled(network, ranges=None):
-    model = build_model(network, ranges or {})
-    run = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda image: torch.from_numpy(run(image.numpy())[0])
+    request = compile_model(build_model(network, ranges or {}), threads=1)
+    return lambda image: torch.from_numpy(request.infer({0: image.numpy()})[0])
 
 
 def rounding(network, ranges):
@@ -100,7 +98,7 @@ def test_rounds_weights_by_channel_and_maps_by_their_ranges(more, share):
 def test_integers_are_what_it_runs_in():
     network = ready(**WIDE)
     ranges = measure_ranges(network, lambda: network(torch.randn(1, 1, 96, 128)))
-    model = openvino.Core().compile_model(build_model(network, ranges), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = compile_model(build_model(network, ranges), threads=1).get_compiled_model()
     told = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
     assert sum(one["runtimePrecision"].astype(str) == "u8" for one in told) == len(ranges)
 

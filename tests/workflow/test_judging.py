@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from torch import nn
 from worlds import SHAPE
 
 from livecell_monai.data.folder import list_samples
@@ -12,6 +13,7 @@ from livecell_monai.data.items import partition, to_items
 from livecell_monai.data.split import given_split
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, Region
+from livecell_monai.workflow import judging
 from livecell_monai.workflow.judging import Judge, draw_samples, pick_test_samples, pick_unseen, show_split
 from livecell_monai.workflow.opening import open_bundle
 from livecell_monai.workflow.tasks import predict
@@ -54,6 +56,22 @@ class TestJudge:
         list(judge.predict(to_items(list_samples(trained[0], "test")), "test"))
         assert judge.network.training
         assert all(torch.equal(value, before[name]) for name, value in judge.network.state_dict().items())
+
+    def test_ranges_are_of_the_middle_of_some_images(self, judge, trained, monkeypatch):
+        """However many there are, and however large."""
+        seen = []
+        monkeypatch.setattr(judging, "MEASURED", 2)
+        monkeypatch.setattr(judging, "MIDDLE", 32)
+        around = (judge.device, judge.preprocessing, judge.postprocessing)
+        recording = Judge(nn.Identity(), lambda image, network: seen.append(image), *around)
+        items = to_items(list_samples(trained[0], "train"))
+        assert recording.measure_ranges(items) == {}
+        whole = [judge.preprocessing(items[index])[IMAGE] for index in (0, 1)]
+        middles = [image[None, :, 32:64, 40:72] for image in whole]
+        assert len(items) == 3
+        assert all(
+            torch.equal(torch.as_tensor(one), torch.as_tensor(other)) for one, other in zip(seen, middles, strict=True)
+        )
 
     def test_a_region_is_judged_alone(self, judge, trained):
         held = partition(trained[0]).validation
