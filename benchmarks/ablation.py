@@ -15,9 +15,9 @@ from typing import Any
 
 from page import write_section
 
-from livecell_monai.data.folder import list_samples
+from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.sample import Sample
-from livecell_monai.workflow.tasks import evaluate, train
+from livecell_monai.tasks import evaluate, train
 
 TITLE = "What each part brings"
 QUIET = {"track": False, "show_progress": False}
@@ -46,18 +46,18 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "1.5 times as wide": ({"filters": [24, 48, 96, 192, 384]}, {}),
     "quarter resolution inside, twice as wide": ({"stem_stride": 4, "filters": [32, 64, 128, 256]}, {}),
     "no strip held out: refit on everything": ({"split": "none"}, {}),
-    "8 views in prediction": ({}, {"views": 8}),
+    "8 views in prediction": ({}, {"tta_views": 8}),
     "threshold 0.4": ({}, {"threshold": 0.4}),
     "threshold 0.6": ({}, {"threshold": 0.6}),
 }
 #: the same for images without labels, where some are given
 TAUGHT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the default": ({}, {}),
-    "8 views in labelling": ({"views": 8}, {"views": 1}),
-    "labelled five times": ({"unlabelled_times": [0.3, 0.45, 0.6, 0.75, 0.9]}, {}),
-    "seven tenths of the patches": ({"unlabelled_share": 0.7}, {}),
-    "every pixel teaches": ({"unlabelled_gate": 0.5}, {}),
-    "pixels of a probability of 0.9 teach": ({"unlabelled_gate": 0.9}, {}),
+    "8 views in labelling": ({"tta_views": 8}, {"tta_views": 1}),
+    "labelled five times": ({"pseudo_label_schedule": [0.3, 0.45, 0.6, 0.75, 0.9]}, {}),
+    "seven tenths of the patches": ({"pseudo_label_fraction": 0.7}, {}),
+    "every pixel teaches": ({"pseudo_label_confidence": 0.5}, {}),
+    "pixels of a probability of 0.9 teach": ({"pseudo_label_confidence": 0.9}, {}),
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from page import read_rows, write_section
 
-from livecell_monai.data.checks import check_data
+from livecell_monai.data.dataset.findings import check_data
 
 TITLE = "Accuracy"
 LIVECELL = (sys.executable, "-m", "livecell_monai.cli")
@@ -74,7 +74,7 @@ def train(data: Path, model: Path, minutes: float, *more: str) -> Path:
 
 def score(model: Path, data: Path, folder: Path, views: int) -> dict[str, Any]:
     """`iou` of scores.json as the command has written it."""
-    asked = ["--output", str(folder), "--set", f"views={views}", "--overwrite"]
+    asked = ["--output", str(folder), "--set", f"tta_views={views}", "--overwrite"]
     subprocess.run([*LIVECELL, "evaluate", str(model), str(data), *asked], check=True)
     found: dict[str, Any] = json.loads((folder / "scores.json").read_text())["iou"]
     return found

@@ -13,7 +13,7 @@ from ablation import write_fold
 from accuracy import cell_of, score, train
 from page import write_section
 
-from livecell_monai.data.folder import list_samples
+from livecell_monai.data.dataset.folder import list_samples
 
 TITLE = "Ceiling"
 

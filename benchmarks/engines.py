@@ -18,12 +18,12 @@ import onnxruntime
 import torch
 from page import write_section
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
+from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.sample import Pixels
-from livecell_monai.workflow import Accelerator
-from livecell_monai.workflow.opening import open_bundle
-from livecell_monai.workflow.tasks import train
+from livecell_monai.tasks import train
 
 ENGINES = ("torch", "int8")
 ROUNDS, PASSES = 7, 6
@@ -40,9 +40,9 @@ def export(bundle: Path, image: torch.Tensor) -> Path:
     return bundle / "network.onnx"
 
 
-def _open(bundle: Path, engine: str) -> Callable[[torch.Tensor], Pixels]:
+def _open(bundle: Path, backend: str) -> Callable[[torch.Tensor], Pixels]:
     """The network as `predict` uses it."""
-    parser = open_bundle(bundle, ["inference"], {**QUIET, "engine": engine}, run_id="inferring").parser
+    parser = open_bundle(bundle, ["inference"], {**QUIET, "backend": backend}, run_id="inferring").parser
     network, inferer = parser.get_parsed_content("ready"), parser.get_parsed_content("inferer")
     return lambda image: np.asarray(inferer(image, network))
 
@@ -80,7 +80,7 @@ def main() -> None:
         else:
             data = write_sample_set(folder / "cells", train=3, test=1)
             bundle, images = folder / "model", data / "test" / "images"
-            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "working_size": 1.0})
+            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "scale": 1.0})
         paths = {"dataset_dir": str(images), "output_dir": str(folder / "unused")}
         parser = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring").parser
         item = parser.get_parsed_content("preprocessing")(parser.get_parsed_content("items")[0])

@@ -24,11 +24,11 @@ import tifffile
 import torch
 from page import write_section
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.data.samples.sample_set import write_sample_set
+from livecell_monai.prediction.large.lanes import LANES, shared_cores
 from livecell_monai.sample import Pixels
-from livecell_monai.workflow.mosaics.lanes import LANES, shared_cores
-from livecell_monai.workflow.opening import open_bundle
-from livecell_monai.workflow.tasks import predict, train
+from livecell_monai.tasks import predict, train
 
 EDGES = (20_000, 40_000)
 SPEED_EDGE = 10_000
@@ -85,7 +85,7 @@ def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
 def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
     """(megapixels per second of the mosaic, of the network alone) by round."""
     paths = {"dataset_dir": str(image), "output_dir": str(folder / "unused")}
-    workflow = open_bundle(bundle, ["inference"], {**QUIET, "mosaic_from": 1e9}, paths)
+    workflow = open_bundle(bundle, ["inference"], {**QUIET, "tiling_min_megapixels": 1e9}, paths)
     workflow.initialize()
     network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
     found = []
@@ -103,7 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = write_sample_set(folder / "cells", train=3, test=1)
-        train(data, folder / "model", settings={**QUIET, "track": False, "minutes": 1.0, "working_size": 1.0})
+        train(data, folder / "model", settings={**QUIET, "track": False, "minutes": 1.0, "scale": 1.0})
         cells = tifffile.imread(next((data / "test" / "images").iterdir()))
         speeds = measure_speed(folder / "model", write_mosaic(folder / "speed.tif", SPEED_EDGE, cells), folder)
         rows = []

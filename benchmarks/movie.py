@@ -21,12 +21,12 @@ from monai.engines import SupervisedEvaluator
 from monai.transforms import Compose, LoadImaged
 from page import write_section
 
-from livecell_monai.data.sample_set import write_sample_set
-from livecell_monai.data.synthetic import draw_field
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.data.samples.sample_set import write_sample_set
+from livecell_monai.data.samples.synthetic import draw_field
+from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.sample import IMAGE, Pixels
-from livecell_monai.workflow import ReadableDataset
-from livecell_monai.workflow.opening import open_bundle
-from livecell_monai.workflow.tasks import train
+from livecell_monai.tasks import train
 
 FRAMES, DRAWN, EDGE = 100, 10, 1024  # frames, of which so many differ; pixels
 ROUNDS = 3
@@ -114,7 +114,7 @@ def main() -> None:
         else:
             bundle = folder / "model"
             data = write_sample_set(folder / "cells", train=3, test=1)
-            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "working_size": 1.0})
+            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "scale": 1.0})
         rng = np.random.default_rng(0)
         fields: list[Pixels] = [draw_field((EDGE, EDGE), rng=rng).image for _ in range(DRAWN)]
         for words, compression in kinds.items():

@@ -6,7 +6,7 @@ Run: `make demo`, then `python benchmarks/overlay_figure.py`. Shown are the test
 import csv
 from pathlib import Path
 
-from livecell_monai.data.formats import read_image, read_label
+from livecell_monai.data.readers.kinds import read_image, read_label
 from livecell_monai.report.gallery import write_gallery
 
 ROOT = Path(__file__).resolve().parents[1]

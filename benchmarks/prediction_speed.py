@@ -22,10 +22,10 @@ from monai.transforms import Compose
 from page import measure_memory, measure_product, write_section
 from torch.utils.flop_counter import FlopCounterMode
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
-from livecell_monai.workflow.opening import open_bundle
-from livecell_monai.workflow.tasks import predict, train
+from livecell_monai.tasks import predict, train
 
 ENGINES = ("torch", "int8")
 ROUNDS = 3
@@ -60,8 +60,8 @@ def predict_plainly(bundle: Path, images: Path, output: Path) -> None:
 def compare(bundle: Path, images: Path, folder: Path) -> dict[str, tuple[float, float, float]]:
     """By engine (images per second, ratio to plain MONAI's, IoU of their masks), rounds in turns."""
 
-    def by(engine: str) -> Callable[[Path], Any]:
-        return lambda output: predict(bundle, [images], output, {**QUIET, "engine": engine}, overwrite=True)
+    def by(backend: str) -> Callable[[Path], Any]:
+        return lambda output: predict(bundle, [images], output, {**QUIET, "backend": engine}, overwrite=True)
 
     ways: dict[str, Callable[[Path], Any]] = {engine: by(engine) for engine in ENGINES}
     ways["plain"] = lambda output: predict_plainly(bundle, images, output)
@@ -126,7 +126,7 @@ def main() -> None:
         else:
             data = write_sample_set(folder / "cells", train=3, test=12)
             bundle, images = folder / "model", data / "test" / "images"
-            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "working_size": 1.0})
+            train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "scale": 1.0})
         command = "predict", str(bundle), str(next(images.iterdir())), "--output", str(folder / "one")
         memory = measure_memory(sys.executable, "-m", "livecell_monai.cli", *command)
         compared = compare(bundle, images, folder)

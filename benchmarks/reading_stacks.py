@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from livecell_monai.data.formats import read_image
-from livecell_monai.data.items import list_prediction_items
-from livecell_monai.data.stacks import open_stack
+from livecell_monai.data.dataset.items import list_prediction_items
+from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.kinds import read_image
 
 FRAMES, SIZE, ROUNDS = 100, 1024, 3
 

@@ -21,15 +21,15 @@ import numpy as np
 import tifffile
 from page import write_section
 
-from livecell_monai.data.sample_set import write_sample_set
-from livecell_monai.workflow.distributing.sharing import MOST
+from livecell_monai.data.samples.sample_set import write_sample_set
+from livecell_monai.distributed.dask.partition import MOST
 
 ROUNDS = 3
 IMAGES = 100
 EDGES = (512, 1024, 2048, 4096, 8192)
 NULL_TASKS = 5000
 TARGET, NODES, CORES = 10_000_000, 20, 32
-QUIET = {"show_progress": False, "mosaic_from": 1000.0}
+QUIET = {"show_progress": False, "tiling_min_megapixels": 1000.0}
 Seconds = list[float]
 
 
@@ -47,8 +47,8 @@ def write_images(folder: Path, source: Path, edge: int, count: int) -> Path:
 @contextmanager
 def open_workers(bundle: Path, count: int, folder: Path, images: Path) -> Iterator[Any]:
     """A call that predicts images on so many workers of one core, which have loaded the model; and the workers."""
-    from livecell_monai.workflow.distributing import Job, connect, predict_distributed
-    from livecell_monai.workflow.opening import open_bundle
+    from livecell_monai.bundle.open import open_bundle
+    from livecell_monai.distributed.dask import Job, connect, predict_distributed
 
     numbers = iter(range(10_000))
 
@@ -75,7 +75,7 @@ def time_plain(bundle: Path, images: Path, folder: Path) -> None:
     """A child of one thread that predicts by the plain loop at each line it gets, and prints the seconds."""
     import torch
 
-    from livecell_monai.workflow.opening import open_bundle
+    from livecell_monai.bundle.open import open_bundle
 
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # reading and writing beside the network share its core
@@ -191,9 +191,9 @@ def main() -> None:
         source = next((data / "test" / "images").iterdir())
         bundle = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else folder / "model"
         if len(sys.argv) < 2:
-            from livecell_monai.workflow.tasks import train
+            from livecell_monai.tasks import train
 
-            train(data, bundle, settings={"show_progress": False, "track": False, "minutes": 0.5, "working_size": 1.0})
+            train(data, bundle, settings={"show_progress": False, "track": False, "minutes": 0.5, "scale": 1.0})
         images = write_images(folder / "images", source, 1024, IMAGES)
         times = compare(bundle, images, folder)
         sizes, rate = measure_sizes(bundle, source, folder)

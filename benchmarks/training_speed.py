@@ -24,9 +24,9 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from page import measure_memory, write_section
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.sample import IMAGE, LABEL
-from livecell_monai.workflow.opening import find_template, open_bundle
 
 ROUNDS = 3
 STEPS = 6
@@ -115,7 +115,7 @@ def main() -> None:
         folder = Path(name)
         data = Path(sys.argv[1]) if len(sys.argv) > 1 else write_sample_set(folder / "cells", train=3, test=0)
         ours = open_training(data, folder / "a", samples_per_epoch=STEPS * BATCH)
-        theirs = open_training(data, folder / "b", accelerator="cpu-fp32", normalise=False, working_size=[256, 256])
+        theirs = open_training(data, folder / "b", accelerator="cpu-fp32", normalise=False, scale=[256, 256])
         rounds = {"training": real(ours), "bare": bare(ours), "plain": plain(theirs)}
         command = "train", str(data), "--output", str(folder / "c"), "--minutes", "1", "--set", "track=false"
         memory = measure_memory(sys.executable, "-m", "livecell_monai.cli", *command)

@@ -22,7 +22,8 @@ os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
-from worlds import write_folder
+
+from tests.support.worlds import write_folder
 
 # Ahead of monai, whose loader is a child of this one. libyaml reads as PyYAML does, in an eighth of the time, and here the
 # bundle's files are read a thousand times; a Python that a test starts reads them without it.
@@ -64,7 +65,7 @@ def bordered(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A data folder with borders and a bundle trained on it, made once and only to be read."""
-    from small_training import write_trained
+    from tests.support.small_training import write_trained
 
     return write_trained(tmp_path_factory.mktemp("trained"))
 
@@ -82,7 +83,7 @@ def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def forked() -> Iterator[None]:
     """Processes that train together are forked from one that has imported what they need."""
-    from fresh import start_forked
+    from tests.support.fresh import start_forked
 
     # by its full name: the package has a function of this one
     spawn = importlib.import_module("torch.multiprocessing.spawn")
@@ -113,7 +114,7 @@ def store(empty_store: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A real server's URI, and the folder whose `kept/` its artifacts go to; a test takes an experiment of its own."""
-    from tracking_server import serving
+    from tests.support.tracking_server import serving
 
     folder = tmp_path_factory.mktemp("server")
     shutil.copyfile(empty_store, folder / "mlflow.db")

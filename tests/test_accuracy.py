@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from livecell_monai.data.folder import list_samples
-from livecell_monai.data.formats import read_image, read_label
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai import tasks
+from livecell_monai.data.dataset.folder import list_samples
+from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
-from livecell_monai.workflow import tasks
 
 QUIET = {"show_progress": False, "track": False}
 

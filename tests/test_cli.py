@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import Outcome, livecell, refused, small
-from worlds import write_folder, write_sample
 
 from livecell_monai import __version__
-from livecell_monai.workflow import compiling
+from livecell_monai.training import compiling
+from tests.support.commands import Outcome, livecell, refused, small
+from tests.support.worlds import write_folder, write_sample
 
 JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
 COMMANDS = (*JOURNEY, "info", "plan", "crossval", "learning-curve")
@@ -54,7 +54,9 @@ def journey(tmp_path_factory):
         said["report"] = livecell("report", "model", "--data", "cells")
         said["compare"] = livecell("compare")
         said["register"] = livecell("register", "model", "--name", "cells")
-        said["sweep"] = livecell("sweep", "cells", "-o", "sweep", "--trials", 2, *small(keep="last", epochs=1))
+        said["sweep"] = livecell(
+            "sweep", "cells", "-o", "sweep", "--trials", 2, *small(checkpoint_selection="last", epochs=1)
+        )
         patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
         patch.setattr(compiling, "BATCH", (2, 1, 16, 16))
         patch.setattr(compiling, "probe", partial(compiling.probe, seconds=0.0))
@@ -430,7 +432,7 @@ def test_an_interruption_is_one_line_and_130(folder, monkeypatch):
     def interrupt(data):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("livecell_monai.data.checks.check_data", interrupt)
+    monkeypatch.setattr("livecell_monai.data.dataset.findings.check_data", interrupt)
     assert livecell("check", folder) == Outcome(130, "", "interrupted\n")
 
 
@@ -438,7 +440,7 @@ def test_a_fault_of_ours_keeps_its_traceback(folder, monkeypatch):
     def fail(data):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("livecell_monai.data.checks.check_data", fail)
+    monkeypatch.setattr("livecell_monai.data.dataset.findings.check_data", fail)
     with pytest.raises(ZeroDivisionError, match="ours"):
         livecell("check", folder)
 

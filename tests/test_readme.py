@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import list_commands, run_livecell, run_monai
+
+from tests.support.commands import list_commands, run_livecell, run_monai
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

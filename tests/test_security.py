@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from small_training import QUIET, train_small
+
+from tests.support.small_training import QUIET, train_small
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "livecell_monai").rglob("*.py"))
@@ -92,7 +93,7 @@ def hooked(monkeypatch):
 
 def test_training_predicting_scoring_and_reporting_read_no_pickle(folder, tmp_path, hooked):
     from livecell_monai.report.bundle_page import write_bundle_page
-    from livecell_monai.workflow.tasks import evaluate, predict
+    from livecell_monai.tasks import evaluate, predict
 
     with pytest.raises(HookedPickleError):
         pickle.loads(pickle.dumps(1))

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from commands import list_commands, run_livecell
+from tests.support.commands import list_commands, run_livecell
 
 TUTORIAL = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from livecell_monai import cli
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.data.samples.sample_set import write_sample_set
 
 SMALL = {
     "accelerator": "cpu",
@@ -117,7 +117,7 @@ COMMANDS = {
     ),
     "predict a movie": Command("predict", "{bundle}", "{movie}", "-o", "{folder}", "--probability", *QUIET, **_PREDICTS),
     "predict a mosaic": Command(
-        *("predict", "{bundle}", "{large}", "-o", "{folder}", *QUIET, "--set", "mosaic_from=1"), **_PREDICTS
+        *("predict", "{bundle}", "{large}", "-o", "{folder}", *QUIET, "--set", "tiling_min_megapixels=1"), **_PREDICTS
     ),
     "evaluate": Command("evaluate", "{bundle}", "{data}", "-o", "{folder}", *QUIET, overwrites=True),
     "report": Command("report", "{bundle}", "--data", "{data}", "-o", "{folder}/page.html", overwrites=True),

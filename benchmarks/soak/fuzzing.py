@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.stacks.extra import import_extra
+from livecell_monai.data.readers.extra import import_extra
 from livecell_monai.errors import SettingError
-from livecell_monai.workflow.tasks import train
+from livecell_monai.tasks import train
 from soak.broken import header_mutations, tiff_mutations
 from soak.broken.choosing import choose_input
 from soak.broken.commands import try_commands, write_training
@@ -32,7 +32,7 @@ KINDS |= {"OME-Zarr": ("OME-Zarr",), "CZI and ND2": ("CZI", "ND2")}
 TIMES = {"TIFF": 1500, "PNG and JPEG": 800, "NIfTI": 800, "OME-XML": 600, "OME-Zarr": 300, "CZI and ND2": 300}
 BATCH = 8  # files of one folder that a command gets
 MOST_TOLD = 20  # losses of each kind
-_SMALL: dict[str, Any] = {"track": False, "show_progress": False, "working_size": 1.0, "epochs": 1, "compile": False}
+_SMALL: dict[str, Any] = {"track": False, "show_progress": False, "scale": 1.0, "epochs": 1, "compile": False}
 _SMALL |= {"filters": [4, 8], "patch_size": [32, 32], "window": [64, 64], "samples_per_epoch": 8, "batch_size": 4}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecell_monai import cli
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.data.samples.sample_set import write_sample_set
 from soak.hostile_bundles import ATTACKS, CONFIG, MODEL, PLAIN, expression, note_weights
 from soak.tried import Tried
 
@@ -23,7 +23,7 @@ TINY = {
     "accelerator": "cpu",
     "track": False,
     "show_progress": False,
-    "working_size": 1.0,
+    "scale": 1.0,
     "epochs": 1,
     "samples_per_epoch": 4,
     "batch_size": 4,
@@ -126,7 +126,7 @@ def find_harm(outcome: Outcome, canary: Path, out: Path) -> str | None:
 
 def make_world(root: Path) -> World:
     """Draw data and train a bundle of a second on them."""
-    from livecell_monai.workflow.tasks import train
+    from livecell_monai.tasks import train
 
     data = write_sample_set(root / "data", train=2, test=1, shape=(96, 112))
     train(data, root / "model", settings=TINY)

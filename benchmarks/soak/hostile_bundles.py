@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from livecell_monai.data.identity import hash_file
+from livecell_monai.data.dataset.identity import hash_file
 
 CONFIG = Path("configs") / "inference.yaml"
 MODEL = Path("models") / "model.pt"

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.experiments.store import open_store
 from soak.comparing import list_differences, list_tracking_faults
 from soak.trainings import CASES, STORE, Case, Nursery

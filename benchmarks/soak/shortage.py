@@ -20,7 +20,7 @@ _QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu-fp32")
 _START = """
 import resource, sys
 from livecell_monai import cli
-from livecell_monai.workflow import inferers
+from livecell_monai.prediction import window_inferer as inferers
 extra = int(sys.argv.pop(1))
 see = inferers.WindowInferer.__call__
 def cramped(self, *given, **named):

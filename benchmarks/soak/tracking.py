@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from livecell_monai.data.sample_set import write_sample_set
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.errors import LiveCellError
-from livecell_monai.experiments import sender, tracking
-from livecell_monai.experiments.spool import ENTRIES, FOLDER
+from livecell_monai.experiments import tracking
+from livecell_monai.experiments import uploader as sender
+from livecell_monai.experiments.outbox import ENTRIES, FOLDER
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
-from livecell_monai.workflow.tasks import train
+from livecell_monai.tasks import train
 from soak.noting import count_told, drain, find_losses, note
 from soak.proxy import Fault, Proxy, draw_faults, proxied
 from soak.server import serving
@@ -26,7 +27,7 @@ from soak.tried import Tried
 EPOCHS = 24
 SLOW_S = 5.0
 SMALL = {
-    **{"accelerator": "cpu", "show_progress": False, "working_size": 1.0, "epochs": 3, "samples_per_epoch": 8},
+    **{"accelerator": "cpu", "show_progress": False, "scale": 1.0, "epochs": 3, "samples_per_epoch": 8},
     **{"batch_size": 4, "filters": [4, 8], "patch_size": [64, 64], "window": [64, 64]},
 }
 Harm = Callable[[int], None]

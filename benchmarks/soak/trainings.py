@@ -41,7 +41,13 @@ class Case:
     unlabelled: bool = False
 
 
-SMALL = {"accelerator": "cpu", "show_progress": False, "patch_size": [64, 64], "window": [64, 64], "keep": "best"}
+SMALL = {
+    "accelerator": "cpu",
+    "show_progress": False,
+    "patch_size": [64, 64],
+    "window": [64, 64],
+    "checkpoint_selection": "best",
+}
 CASES = (
     Case(
         "the default recipe with images without labels",

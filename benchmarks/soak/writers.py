@@ -5,26 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.cropping import crop_sample
-from livecell_monai.data.folds import Fold, write_fold
-from livecell_monai.data.mosaics import Finishing, encode_tile, write_bigtiff
-from livecell_monai.data.movie_file import MovieFile, MovieNotes
-from livecell_monai.data.sample_set import write_sample_set
-from livecell_monai.data.writing import (
-    write_border,
-    write_image,
-    write_label,
-    write_mask,
-    write_probability,
-    write_table,
-)
+from livecell_monai.data.dataset.crops import crop_sample
+from livecell_monai.data.dataset.folds import Fold, write_fold
+from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
+from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.experiments.study_folder import write_record
+from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
+from livecell_monai.outputs.large.finishing import Finishing
+from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
 from livecell_monai.plan import Choice, write_plan
 from livecell_monai.report.confluency import write_confluency
 from livecell_monai.report.curves import write_curves
 from livecell_monai.report.gallery import write_gallery
 from livecell_monai.report.learning import write_learning_curve
 from livecell_monai.report.overlay import write_overlay
+from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Sample
 
 Write = Callable[[Path, int], None]
@@ -116,15 +111,15 @@ def _write_sample_set(folder: Path, seed: int) -> None:
 def _write_weights(folder: Path, seed: int) -> None:
     import torch
 
-    from livecell_monai.workflow.weights import save_weights
+    from livecell_monai.bundle.weights import save_weights
 
     state = {f"layer.{index}": torch.full((50, 50), float(seed + index)) for index in range(4)}
     save_weights(state, folder / "model.pt")
 
 
 def _write_bundle(folder: Path, seed: int) -> None:
-    from livecell_monai.workflow.export import write_bundle
-    from livecell_monai.workflow.opening import find_template
+    from livecell_monai.bundle.export import write_bundle
+    from livecell_monai.bundle.open import find_template
 
     write_bundle(find_template(), folder, {"seed": seed, "lr": 0.5}, {"seed": seed}, f"# card {seed}\n", 32)
 

@@ -73,7 +73,7 @@ def _options(
     """Options ahead of a command."""
 
 
-def refuse_arguments(given: Mapping[str, Any], needed: Sequence[str], goes_on: bool) -> None:
+def check_arguments(given: Mapping[str, Any], needed: Sequence[str], goes_on: bool) -> None:
     """Refuse what must be left out where a training is gone on with, and what is missing where one is begun.
 
     Args:
@@ -96,6 +96,6 @@ def read_settings(given: Sequence[str], **shorts: Any) -> dict[str, Any]:
     asked = {name: value for name, value in shorts.items() if value is not None}
     if not given:
         return asked
-    from livecell_monai.workflow.opening import parse_setting
+    from livecell_monai.bundle.open import parse_setting
 
     return dict(parse_setting(text) for text in given) | asked

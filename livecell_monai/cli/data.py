@@ -22,7 +22,7 @@ def sample(
 
     Example: `livecell sample cells`
     """
-    from livecell_monai.data.sample_set import write_sample_set
+    from livecell_monai.data.samples.sample_set import write_sample_set
 
     write_sample_set(folder, train=train, test=test, shape=(size, size), seed=seed)
     print(f"{folder}: {train} training and {test} test images of {size} x {size} pixels")
@@ -36,8 +36,8 @@ def check(data: Data) -> None:
 
     Example: `livecell check cells`
     """
-    from livecell_monai.data.checks import check_data
-    from livecell_monai.data.folder import list_samples
+    from livecell_monai.data.dataset.findings import check_data
+    from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 
     findings = check_data(data)
@@ -76,7 +76,7 @@ def plan(
     Example: `livecell plan cells --minutes 10 --output plan.yaml`
     """
     from livecell_monai.plan import format_plan, write_plan
-    from livecell_monai.workflow.asking import plan as run
+    from livecell_monai.training.planned import plan as run
 
     choices, head = run(data, settings=read_settings(set_, minutes=minutes))
     if output is not None:

@@ -21,8 +21,8 @@ def info(
 
     Example: `livecell info movie.nd2`
     """
-    from livecell_monai.data.names import list_images
-    from livecell_monai.data.stacks import describe_axes, open_stack
+    from livecell_monai.data.paths import list_images
+    from livecell_monai.data.readers import describe_axes, open_stack
     from livecell_monai.errors import LiveCellError
 
     rows, problems = [], []

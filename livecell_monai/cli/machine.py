@@ -10,7 +10,7 @@ def probe(set_: Set = []) -> None:  # noqa: B006
 
     Example: `livecell probe`
     """
-    from livecell_monai.workflow.compiling import GAIN, LEAST_MINUTES, probe_machine
+    from livecell_monai.training.compiling import GAIN, LEAST_MINUTES, probe_machine
 
     timings = probe_machine(read_settings(set_))
     rows = [[timing.way, f"{timing.samples_per_s:.1f}", f"{timing.first_s:.1f}"] for timing in timings]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, Trust, app, read_settings, refuse_arguments
+from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, Trust, app, check_arguments, read_settings
 from livecell_monai.cli.tables import show_summary
 
 PARTLY = 3  # exit code where some images have no mask
@@ -54,12 +54,12 @@ def train(
 
     Example: `livecell train cells --output model --minutes 10`
     """
-    from livecell_monai.workflow import tasks
+    from livecell_monai import tasks
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     goes_on = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
-    refuse_arguments({**given, "--devices": devices}, ("DATA", "--output"), goes_on)
+    check_arguments({**given, "--devices": devices}, ("DATA", "--output"), goes_on)
     folder = Path(str(resume)) if goes_on else Path(str(output))
     call = (config, settings, recipe or "planned")
     try:
@@ -102,7 +102,7 @@ def evaluate(
     Example: `livecell evaluate model cells --output scores`
     """
     from livecell_monai.experiments.locate import located
-    from livecell_monai.workflow.tasks import evaluate as run
+    from livecell_monai.tasks import evaluate as run
 
     with located(bundle) as folder:
         summary = run(folder, data, output, read_settings(set_), overwrite, trust)
@@ -133,13 +133,13 @@ def predict(
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
     An image that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3. Images
-    above 64 megapixels (`--set mosaic_from=N`) are never in memory as a whole; their masks are NAME.ome.tif, with a pyramid.
+    above 64 megapixels (`tiling_min_megapixels`,) are never in memory whole; their masks are NAME.ome.tif, with a pyramid.
     Of a movie: a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays of three frames.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
-    from livecell_monai.workflow.tasks import predict as run
+    from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}

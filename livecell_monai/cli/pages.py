@@ -26,9 +26,9 @@ def report(
     import tempfile
 
     from livecell_monai.experiments.locate import locate_bundle
-    from livecell_monai.report.bundle_page import refuse_output, write_bundle_page
+    from livecell_monai.report.bundle_page import check_output, write_bundle_page
 
-    refuse_output(output, overwrite)
+    check_output(output, overwrite)
     with tempfile.TemporaryDirectory() as folder:
         write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite, trust)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")

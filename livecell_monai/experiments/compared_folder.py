@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.bundle.trusting import read_plain
 from livecell_monai.errors import BundleError, DataError
 from livecell_monai.experiments.compared_run import CROSS_VALIDATION, LOSS, VALIDATED, ComparedRun
 from livecell_monai.experiments.image_scores import TABLE, read_image_scores
-from livecell_monai.workflow.trusting import read_plain
 
 METADATA = Path("configs") / "metadata.json"
 CONFIGS = (Path("configs") / "inference.yaml", Path("configs") / "train.yaml")

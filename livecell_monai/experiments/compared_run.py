@@ -139,7 +139,7 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
     return None
 
 
-def refuse_unfinished(run: Any) -> None:
+def check_unfinished(run: Any) -> None:
     """Refuse a run that may still change, or that was deleted.
 
     Args:

@@ -18,10 +18,10 @@ from livecell_monai.experiments.compared_run import (
     LOSS,
     METRICS,
     ComparedRun,
+    check_unfinished,
     find_best,
     find_image_scores,
     read_run,
-    refuse_unfinished,
 )
 from livecell_monai.experiments.locate import find_run
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
@@ -80,7 +80,7 @@ def list_runs(
     Raises:
         SettingError: where the store cannot be reached or has no such experiment, or no run has the metric.
     """
-    _refuse_unknown(metric)
+    _check_unknown(metric)
     uri = choose_uri(uri)
     client = open_store(uri, create=False)
     with _answering(uri):
@@ -116,7 +116,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
     Raises:
         LiveCellError: where there is no such run, it has not ended or has no such metric, or the store does not answer.
     """
-    _refuse_unknown(metric)
+    _check_unknown(metric)
     runs = _tell_apart(_read_all(names, uri))
     without = next((run for run in runs if run.score(metric) is None), None)
     if without is not None:
@@ -153,7 +153,7 @@ def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
     return sorted(filter(differs, names))
 
 
-def _refuse_unknown(metric: str) -> None:
+def _check_unknown(metric: str) -> None:
     if metric not in METRICS:
         raise SettingError(f"--metric must be one of {', '.join(METRICS)}, got {metric!r}; correct it")
 
@@ -183,7 +183,7 @@ def _open(name: str, uri: str) -> Any:
 
 def _read_one(client: Any, name: str) -> ComparedRun:
     found = find_run(client, name)
-    refuse_unfinished(found)
+    check_unfinished(found)
     run = read_run(found)
     return replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.checks import Finding, check_samples
-from livecell_monai.data.folder import list_samples, name_data
-from livecell_monai.data.folds import Fold, make_folds, refuse_twins
-from livecell_monai.data.identity import digest_of, hash_samples
-from livecell_monai.data.writing import write_table
+from livecell_monai.bundle.ensemble import join_bundles, note_study
+from livecell_monai.bundle.open import find_template, read_settings
+from livecell_monai.data.dataset.findings import Finding, check_samples
+from livecell_monai.data.dataset.folder import list_samples, name_data
+from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
+from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores, train_part
 from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
-from livecell_monai.workflow.asking import plan
-from livecell_monai.workflow.joining import join_bundles, note_study
-from livecell_monai.workflow.opening import find_template, read_settings
+from livecell_monai.runs.atomic import write_table
+from livecell_monai.training.planned import plan
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"
@@ -83,7 +83,7 @@ def cross_validate(
     samples = list_samples(data, "train")
     cells = _count_cells(check_samples(samples, "train"))
     parts = make_folds(samples, folds, group_pattern, int(resolved["seed"]))
-    refuse_twins(samples)
+    check_unique_names(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}

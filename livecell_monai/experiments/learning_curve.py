@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.checks import check_samples
-from livecell_monai.data.cropping import crop_sample
-from livecell_monai.data.folder import list_samples, name_data
-from livecell_monai.data.folds import Fold, make_folds, refuse_twins
-from livecell_monai.data.identity import digest_of, hash_samples
-from livecell_monai.data.split import ENOUGH_IMAGES
-from livecell_monai.data.writing import write_table
+from livecell_monai.data.dataset.crops import crop_sample
+from livecell_monai.data.dataset.findings import check_samples
+from livecell_monai.data.dataset.folder import list_samples, name_data
+from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
+from livecell_monai.data.dataset.identity import digest_of, hash_samples
+from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import Training, read_rows, run_part
 from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import measure_mean
+from livecell_monai.runs.atomic import write_table
 
 RECORD = "learning_curve.json"
 KINDS = ("auto", "area", "images")
@@ -98,7 +98,7 @@ def learn_curve(
     parts = make_folds(samples, folds, group_pattern, seed)
     by = ("area" if len(samples) < ENOUGH_IMAGES else "images") if by == "auto" else by
     amounts = list_amounts(by, min(len(fold.train) for fold in parts))
-    refuse_twins(samples)
+    check_unique_names(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
     asked = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.asked()}

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.folds import Fold, write_fold
-from livecell_monai.data.identity import hash_file
-from livecell_monai.experiments.spool import set_aside
-from livecell_monai.experiments.study_folder import ASIDE, refuse_choosing
+from livecell_monai.bundle.open import read_settings
+from livecell_monai.data.dataset.folds import Fold, write_fold
+from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.experiments.outbox import set_aside
+from livecell_monai.experiments.study_folder import ASIDE, check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
-from livecell_monai.workflow.asking import resolve_settings
-from livecell_monai.workflow.opening import read_settings
-from livecell_monai.workflow.tasks import evaluate, is_unfinished, train
+from livecell_monai.tasks import evaluate, is_unfinished, train
+from livecell_monai.training.planned import resolve_settings
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
-HELD = {"keep": "last", "split": "auto", "patience": 10**6}
+HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Training:
         Raises:
             LiveCellError: the first that breaks a rule.
         """
-        refuse_choosing(self.settings, HELD, "a study by held-out images")
+        check_choosing(self.settings, HELD, "a study by held-out images")
         for overlay in self.overlays:
             if Path(overlay).is_file():
-                refuse_choosing(read_settings([Path(overlay)]), HELD, "a study by held-out images")
+                check_choosing(read_settings([Path(overlay)]), HELD, "a study by held-out images")
         # a fold holds out whole images: that none can be cut into strips is no reason to refuse
         return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 

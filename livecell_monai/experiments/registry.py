@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from livecell_monai.data.identity import hash_file
-from livecell_monai.data.synthetic import draw_field
+from livecell_monai.bundle.export import package_versions
+from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.trusting import check_links
+from livecell_monai.bundle.weights import HASHES
+from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.data.samples.synthetic import draw_field
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle, open_store_for
 from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
-from livecell_monai.workflow.export import package_versions
-from livecell_monai.workflow.opening import find_template
-from livecell_monai.workflow.trusting import refuse_links
-from livecell_monai.workflow.weights import HASHES
 
 #: of a folder, in which results may lie as well, and what a training needs to go on
 PARTS = ("configs", "docs", *(f"models/{name}" for name in HASHES), "LICENSE")
@@ -79,9 +79,9 @@ def register(
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         source = locate_bundle(run, Path(folder) / "from", where)
-        refuse_links(source)  # what they name would be copied
+        check_links(source)  # what they name would be copied
         bundle = _copy_parts(source, Path(folder) / Path(IN_MODEL).name)
-        _refuse_unusable(bundle, trust)
+        _check_unusable(bundle, trust)
         place = find_experiment(client, where, experiment) if found is None else found.info.experiment_id
         tags = {"weights_sha256": hash_file(bundle / "models" / "model.pt")}
         with without_bars(), as_default(where), _whole_or_nothing(client, name) as undo:
@@ -114,7 +114,7 @@ def _copy_parts(source: Path, target: Path) -> Path:
     return target
 
 
-def _refuse_unusable(bundle: Path, trust: bool) -> None:
+def _check_unusable(bundle: Path, trust: bool) -> None:
     """Open the bundle as a server would, and segment the example."""
     from livecell_monai.experiments.serving import ServedBundle
 

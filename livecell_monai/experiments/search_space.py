@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.bundle.open import check_setting, find_template, read_settings
+from livecell_monai.bundle.plain_yaml import read_values
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.study_folder import ASIDE
 from livecell_monai.network import SegmentationLoss, UNet
-from livecell_monai.plan import refuse_out_of_range
-from livecell_monai.workflow.opening import find_template, read_settings, refuse_bad_setting
-from livecell_monai.workflow.plain_text import read_values
+from livecell_monai.plan import check_bounds
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -21,9 +21,19 @@ MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear",
 RAISED = ("gamma", "contrast", "stretch")  # 1 changes nothing. Zoom is left to the plan: it follows from the cells' sizes
 CHANNELS = 4  # numbers of channels are multiples of this
 #: what trials are compared by, or what is none of the method's: with these, scores would be of different things
-COMPARED_BY = ("keep", "patience", "split", "validation_fraction", "guard", "seed", "minutes", "epochs", "samples_per_epoch")
+COMPARED_BY = (
+    "checkpoint_selection",
+    "patience",
+    "split",
+    "validation_fraction",
+    "guard",
+    "seed",
+    "minutes",
+    "epochs",
+    "samples_per_epoch",
+)
 PLANES = ("channel", "time", "z", "axes", "movie", "interval_min")  # of the images, not of the method
-OUTPUTS = ("overwrite", "resume", "write_probability", "write_overlay", "mosaic_from", "mosaic_output")
+OUTPUTS = ("overwrite", "resume", "write_probability", "write_overlay", "tiling_min_megapixels", "large_image_format")
 NOT_THE_METHOD = (*ASIDE, *PLANES, *OUTPUTS, "accelerator", "compile")
 OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 KEYS = ("low", "high", "step", "log", "choices")
@@ -140,7 +150,7 @@ def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any])
                 multiple = UNet(**{part: settings[part] for part in OF_NETWORK}).multiple
             if name == "loss":
                 SegmentationLoss(value)
-            refuse_out_of_range(settings, multiple)
+            check_bounds(settings, multiple)
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +191,7 @@ def _read_entry(where: str, name: str, entry: Any, known: Mapping[str, Any]) -> 
     else:
         read = _read_range(where, entry, whole=type(own.get(name)) is int)
     for value in read.ends():
-        refuse_bad_setting(where, name, value, own)
+        check_setting(where, name, value, own)
         if name in (WIDTH, STRENGTH) and not (0 < value < 10 or (name == STRENGTH and value == 0)):
             raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
     return read

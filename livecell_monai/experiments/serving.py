@@ -25,11 +25,11 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from livecell_monai.data.messages import MOST_PIXELS, write_message
-from livecell_monai.data.writing import write_mask
+from livecell_monai.data.plane_files import write_mask
+from livecell_monai.data.readers.messages import MOST_PIXELS, write_message
 from livecell_monai.errors import LiveCellError, SettingError
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import Pixels
-from livecell_monai.workflow.single import Segmenter
 
 IMAGE_COLUMN = "image"
 MASK_COLUMN = "mask"

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.study_folder import refuse_other
+from livecell_monai.experiments.study_folder import check_same_run
 
 HEARTBEAT_S = 10  # seconds between the signs of life of a running trial
 GRACE_S = 60  # seconds without one after which a trial is taken for dead, and trained again
@@ -108,7 +108,7 @@ def join_study(
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage)
         if (parent := _wait_for_parent(study, name)) is not None:
-            refuse_other(f"study {name}", "a sweep", study.user_attrs["asked"], asked, "name another by --study")
+            check_same_run(f"study {name}", "a sweep", study.user_attrs["asked"], asked, "name another by --study")
             return study, parent
     study.set_user_attr("asked", dict(asked))
     study.enqueue_trial(dict(first), skip_if_exists=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from livecell_monai.data.writing import atomic_path, make_folder
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.runs.atomic import atomic_path, make_folder
 
 #: settings that say how loudly and where a training is noted, not what is trained
 ASIDE = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
@@ -36,12 +36,12 @@ def open_folder(root: Path, record: str, asked: Mapping[str, Any], what: str) ->
     make_folder(root)
     with FileLock(root / LOCK):
         if (root / record).is_file():
-            refuse_other(str(root), what, _read_asked(root / record, what), asked, "name another folder")
+            check_same_run(str(root), what, _read_asked(root / record, what), asked, "name another folder")
         else:
             write_record(root / record, {"asked": asked})
 
 
-def refuse_other(where: str, what: str, before: Mapping[str, Any], asked: Mapping[str, Any], remedy: str) -> None:
+def check_same_run(where: str, what: str, before: Mapping[str, Any], asked: Mapping[str, Any], remedy: str) -> None:
     """Refuse to go on with a study that began with another question.
 
     Raises:
@@ -88,7 +88,7 @@ def _read_asked(record: Path, what: str) -> dict[str, Any]:
         raise DataError(f"{record}: must be the record of {what}, it is not; name another folder") from error
 
 
-def refuse_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: str) -> None:
+def check_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: str) -> None:
     """Refuse settings by which a training would choose on what it is scored on.
 
     Args:

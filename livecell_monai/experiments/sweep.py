@@ -11,9 +11,8 @@ from typing import Any
 import optuna
 from filelock import FileLock
 
-from livecell_monai.data.folder import list_samples, name_data
-from livecell_monai.data.identity import digest_of, hash_file, hash_samples
-from livecell_monai.data.writing import refusing_to_write, write_table
+from livecell_monai.data.dataset.folder import list_samples, name_data
+from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.search_space import check_space
 from livecell_monai.experiments.study import (
@@ -24,11 +23,12 @@ from livecell_monai.experiments.study import (
     quiet_optuna,
     trials_by_state,
 )
-from livecell_monai.experiments.study_folder import ASIDE, LOCK, open_folder, refuse_choosing, write_record
+from livecell_monai.experiments.study_folder import ASIDE, LOCK, check_choosing, open_folder, write_record
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.experiments.trials import HELD, Question, Row, Trials, make_row
-from livecell_monai.workflow.asking import resolve_settings
+from livecell_monai.experiments.trials import HELD, Row, TrainingRequest, Trials, make_row
+from livecell_monai.runs.atomic import write_table, writing_errors
+from livecell_monai.training.planned import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 SPLITS = ("auto", "images", "region")
@@ -50,7 +50,7 @@ class Sweep:
 
 
 def sweep(
-    question: Question,
+    question: TrainingRequest,
     output: str | Path,
     storage: str | None = None,
     name: str = "livecell",
@@ -74,7 +74,7 @@ def sweep(
     if question.trials < 1:
         raise SettingError(f"--trials must be 1 or more, got {question.trials}: an empty study tells nothing; correct it")
     given, root = {**question.settings, **HELD}, Path(output)
-    refuse_choosing(question.settings, HELD, "a sweep")
+    check_choosing(question.settings, HELD, "a sweep")
     base = _find_base(question, given)
     hashes = hash_samples(list_samples(question.data, "train"))
     tracker = RunTracker.of(question.settings, root, f"-{platform.node()}-{os.getpid()}")
@@ -94,7 +94,7 @@ def sweep(
             return _conclude(study, root, asked, int(base["seed"]), run)
 
 
-def _describe(question: Question, name: str, digest: str) -> dict[str, Any]:
+def _describe(question: TrainingRequest, name: str, digest: str) -> dict[str, Any]:
     """What makes this sweep another than the next, as JSON holds it; where it runs does not."""
     aside = (*ASIDE, "accelerator", "compile")
     return {
@@ -108,7 +108,7 @@ def _describe(question: Question, name: str, digest: str) -> dict[str, Any]:
     }
 
 
-def _find_base(question: Question, given: Mapping[str, Any]) -> dict[str, Any]:
+def _find_base(question: TrainingRequest, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting as a trial has it where the space says nothing; the ends of the space are tried on it."""
     base = resolve_settings(question.data, question.overlays, given, question.recipe)
     if base["split"] not in SPLITS:
@@ -145,7 +145,7 @@ def _keep_best(root: Path, bundle: str) -> Path | None:
         return None
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with refusing_to_write(target):
+        with writing_errors(target):
             shutil.copytree(path, partial)
     except DataError:
         shutil.rmtree(partial, ignore_errors=True)  # the best so far stays

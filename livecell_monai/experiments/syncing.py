@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.delivery import Delivery
-from livecell_monai.experiments.spool import END, Spool, find_spools, open_spool
+from livecell_monai.experiments.outbox import END, Outbox, find_outboxes, open_outbox
+from livecell_monai.experiments.outbox_run import OutboxRun
 from livecell_monai.experiments.store import SilentStoreError, choose_uri, find_reason, open_store, patient, without_bars
 
 ANSWER_S = 60  # that a server has for each answer: nothing waits but the user
@@ -52,11 +52,11 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
         LiveCellError: where it is no such folder, a training is at work in it, or the store does not answer.
     """
     root = Path(folder)
-    paths = find_spools(root)
+    paths = find_outboxes(root)
     if not paths and not any((root / sign).exists() for sign in SIGNS):
         raise SettingError(f"{root}: must be the folder of a training or of a study, it is not; name what --output named")
     for path in paths:
-        with open_spool(path) as spool:
+        with open_outbox(path) as spool:
             if not spool.is_ended:
                 times = [entry["time"] for entry in spool.entries if "time" in entry]
                 spool.append(END, status="KILLED", time=max(times))
@@ -67,12 +67,12 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
                 yield Synced(path.parent, spool.run_id, where, before)
 
 
-def _send(spool: Spool, uri: str, is_other: bool) -> None:
+def _send(spool: Outbox, uri: str, is_other: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     with warnings.catch_warnings(), patient(ANSWER_S), without_bars():
         warnings.simplefilter("ignore")
-        delivery = Delivery(spool, open_store(uri, answer_s=ANSWER_S), uri)
+        delivery = OutboxRun(spool, open_store(uri, answer_s=ANSWER_S), uri)
         failures = 0
         while failures < TRIES:
             try:

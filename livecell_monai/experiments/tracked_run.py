@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from livecell_monai.experiments.sender import Sender
-from livecell_monai.experiments.spool import END, FILE, FINISHED, METRICS, TAG, Spool
+from livecell_monai.experiments.outbox import END, FILE, FINISHED, METRICS, TAG, Outbox
+from livecell_monai.experiments.uploader import Uploader
 
 LOGGER = logging.getLogger(__name__)
 BREAK_S = 3.0  # to wait at the end of a training that was interrupted or failed
@@ -34,7 +34,7 @@ class TrackedRun:
     """
 
     def __init__(
-        self, spool: Spool | None = None, sender: Sender | None = None, client: Any = None, seconds: float = BREAK_S
+        self, spool: Outbox | None = None, sender: Uploader | None = None, client: Any = None, seconds: float = BREAK_S
     ) -> None:
         self._spool, self._sender, self._client, self._seconds = spool, sender, client, seconds
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai import __version__
-from livecell_monai.data.identity import digest_of
+from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.delivery import Delivery
-from livecell_monai.experiments.sender import Sender
-from livecell_monai.experiments.spool import AGAIN, FOLDER, open_spool
+from livecell_monai.experiments.outbox import AGAIN, FOLDER, open_outbox
+from livecell_monai.experiments.outbox_run import OutboxRun
 from livecell_monai.experiments.store import (
     ANSWER_S,
     SilentStoreError,
@@ -31,6 +30,7 @@ from livecell_monai.experiments.store import (
     without_bars,
 )
 from livecell_monai.experiments.tracked_run import TrackedRun, ended_by_its_end, now
+from livecell_monai.experiments.uploader import Uploader
 
 LOGGER = logging.getLogger(__name__)
 CHECK_S = 3  # that a server has for each answer before a training begins; a slower one is sent to meanwhile
@@ -148,21 +148,21 @@ class RunTracker:
         if self._client is None:
             self.check()
         # around the whole block, since a thread must not change the environment: patience for each of its calls
-        with patient(), without_bars(), open_spool(self.hidden) as spool:
+        with patient(), without_bars(), open_outbox(self.hidden) as spool:
             if spool.entries:
                 spool.append(AGAIN)
             else:
                 spool.begin(**self._describe(settings, data, name), again=again)
-            delivery = Delivery(spool, self._client, self.uri)
+            delivery = OutboxRun(spool, self._client, self.uri)
             if self.is_study and not spool.run_id:
                 self._send_first(delivery)
-            sender = Sender(delivery, self._is_told)
+            sender = Uploader(delivery, self._is_told)
             sender.start()
             run = TrackedRun(spool, sender, self._client, SERVER_S if is_server(self.uri) else DATABASE_S)
             with ended_by_its_end(run):
                 yield run
 
-    def _send_first(self, delivery: Delivery) -> None:
+    def _send_first(self, delivery: OutboxRun) -> None:
         from mlflow.exceptions import MlflowException
 
         try:

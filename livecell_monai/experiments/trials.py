@@ -13,14 +13,14 @@ import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.search_space import Space, to_settings
-from livecell_monai.experiments.spool import set_aside
 from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler, trials_by_state
 from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
-from livecell_monai.workflow.tasks import train
+from livecell_monai.tasks import train
 
 #: by epoch or threshold of its own choice a trial would look better than it is
-HELD = {"keep": "last", "patience": 10**6}
+HELD = {"checkpoint_selection": "last", "patience": 10**6}
 LOOK_S = 1.0  # seconds between two looks at trials that others train
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ class _SurplusError(Exception):
 
 
 @dataclass(frozen=True)
-class Question:
+class TrainingRequest:
     """What is swept over, and by which rules.
 
     Attributes:
@@ -55,7 +55,7 @@ class Trials:
 
     def __init__(
         self,
-        question: Question,
+        question: TrainingRequest,
         root: Path,
         study: optuna.Study,
         base: Mapping[str, Any],

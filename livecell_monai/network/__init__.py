@@ -7,11 +7,11 @@ one ready to be trained by several processes; `measure_ranges` finds what `eight
 channel, a weight per pixel.
 """
 
+from livecell_monai.network.ddp import share_network
 from livecell_monai.network.ensemble import Ensemble, build_network, join_weights, name_member
-from livecell_monai.network.folding import fold_batch_norms
+from livecell_monai.network.fusing import fuse_batch_norms
 from livecell_monai.network.losses import SegmentationLoss
 from livecell_monai.network.map_ranges import Range, measure_ranges
-from livecell_monai.network.sharing import share_network
 from livecell_monai.network.unet import UNet
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "SegmentationLoss",
     "UNet",
     "build_network",
-    "fold_batch_norms",
+    "fuse_batch_norms",
     "join_weights",
     "measure_ranges",
     "name_member",

@@ -41,29 +41,29 @@ class Ensemble(nn.Module):
 MOST_WEIGHTS = 2**26  #: of the way down, a quarter of a network; the report's own has 2^24
 
 
-def build_network(members: int = 1, **settings: Any) -> UNet | Ensemble:
+def build_network(ensemble_size: int = 1, **settings: Any) -> UNet | Ensemble:
     """A U-Net, or an ensemble of several.
 
     Args:
-        members: how many; 1 for the network itself.
+        ensemble_size: how many; 1 for the network itself.
         settings: of each, as `UNet` takes them.
 
     Raises:
         SettingError: where a value cannot make a network.
     """
-    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
-        raise SettingError(f"setting members must be a whole number of 1 or more, got {members!r}; correct it")
+    if isinstance(ensemble_size, bool) or not isinstance(ensemble_size, int) or ensemble_size < 1:
+        raise SettingError(f"setting ensemble_size must be a whole number of 1 or more, got {ensemble_size!r}; correct it")
     filters, convolutions = settings.get("filters", ()), settings.get("convolutions", 2)
     if all(type(number) is int for number in (convolutions, *filters)):  # of other kinds the network itself tells
         # of 3 x 3 convolutions: a level's first one from the level above, the others within it
         within = max(0, convolutions - 1) * sum(width**2 for width in filters)
-        weights = members * 9 * (sum(fine * coarse for fine, coarse in pairwise(filters)) + within)
+        weights = ensemble_size * 9 * (sum(fine * coarse for fine, coarse in pairwise(filters)) + within)
         if weights > MOST_WEIGHTS:
             raise SettingError(
                 f"setting filters must make a network of at most {MOST_WEIGHTS} weights on its way down, got {filters}; "
                 "take fewer"
             )
-    return UNet(**settings) if members == 1 else Ensemble([UNet(**settings) for _ in range(members)])
+    return UNet(**settings) if ensemble_size == 1 else Ensemble([UNet(**settings) for _ in range(ensemble_size)])
 
 
 def join_weights(states: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 Range = tuple[float, float]
+RANGES = "map_ranges"  #: key under `training` in metadata.json
 
 STEPS = 255  # from the least to the greatest of the values that 8 bits stand for
 NARROW = 16  # channels in: with as few, integers gain little time and do most of the harm

@@ -51,7 +51,7 @@ class UNet(nn.Module):
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        _refuse_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
+        _check_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
         # an instance norm of a single pixel has no statistics: the coarsest level keeps two
         self.multiple = stem_stride * 2 ** (len(filters) - 1) * (2 if norm == "instance" else 1)
         """Y and X of an image must be multiples of this."""
@@ -114,7 +114,7 @@ def _doubled(before: int, after: int) -> nn.Module:
     return up
 
 
-def _refuse_bad_settings(
+def _check_bad_settings(
     filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int, norm: str
 ) -> None:
     rules = [

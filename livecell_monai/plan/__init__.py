@@ -4,9 +4,9 @@ A fingerprint measures the annotated images, a plan makes settings of it, and `c
 left on `auto`.
 """
 
+from livecell_monai.plan.bounds import check_bounds
 from livecell_monai.plan.fingerprint import Fingerprint, describe_fingerprint, measure_fingerprint
-from livecell_monai.plan.image_print import ImagePrint, measure_image
-from livecell_monai.plan.ranges import refuse_out_of_range
+from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.plan.recipe import Choice, format_plan, plan_training, write_plan
 from livecell_monai.plan.schedule import choose_lr_step
 from livecell_monai.plan.weights import choose_pos_weight
@@ -14,7 +14,8 @@ from livecell_monai.plan.weights import choose_pos_weight
 __all__ = [
     "Choice",
     "Fingerprint",
-    "ImagePrint",
+    "ImageStatistics",
+    "check_bounds",
     "choose_lr_step",
     "choose_pos_weight",
     "describe_fingerprint",
@@ -22,6 +23,5 @@ __all__ = [
     "measure_fingerprint",
     "measure_image",
     "plan_training",
-    "refuse_out_of_range",
     "write_plan",
 ]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.formats import read_image, read_label
+from livecell_monai.data.readers.kinds import read_image, read_label
 from livecell_monai.errors import DataError
-from livecell_monai.plan.image_print import ImagePrint, measure_image
+from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.sample import Sample
 
 _SAME = 0.01  # pixel sizes that differ by less than this share are one
@@ -51,7 +51,7 @@ class Fingerprint:
     noise: float
     pixel_size_um: tuple[float, float] | None
     sizes: tuple[tuple[int, int], tuple[int, int]]
-    prints: tuple[ImagePrint, ...]
+    prints: tuple[ImageStatistics, ...]
 
 
 def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
@@ -101,7 +101,7 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
     ]
 
 
-def _measure_sample(sample: Sample, label_path: Path) -> ImagePrint:
+def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:
     plane, label = read_image(sample.image), read_label(label_path)
     image = plane.pixels
     if image.shape != label.shape:
@@ -112,7 +112,7 @@ def _measure_sample(sample: Sample, label_path: Path) -> ImagePrint:
     return measure_image(image, label, sample.name, plane.pixel_size_um)
 
 
-def _diameter_quantiles(prints: tuple[ImagePrint, ...], shares: tuple[float, ...]) -> list[float]:
+def _diameter_quantiles(prints: tuple[ImageStatistics, ...], shares: tuple[float, ...]) -> list[float]:
     """Diameters in px below which these shares of the cells lie, where all images have the same say."""
     told = [one.diameters for one in prints if one.diameters]
     if not told:
@@ -122,7 +122,7 @@ def _diameter_quantiles(prints: tuple[ImagePrint, ...], shares: tuple[float, ...
     return [float(diameter) for diameter in np.quantile(even, shares)]
 
 
-def _one_pixel_size(prints: tuple[ImagePrint, ...]) -> tuple[float, float] | None:
+def _one_pixel_size(prints: tuple[ImageStatistics, ...]) -> tuple[float, float] | None:
     told = [one.pixel_size_um for one in prints if one.pixel_size_um is not None]
     if len(told) < len(prints):
         return None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.writing import atomic_path
 from livecell_monai.plan.fingerprint import Fingerprint
+from livecell_monai.runs.atomic import atomic_path
 
 DIAMETER_PX = 40.0  # of a cell at the working size: the finest level then sees its outline, the coarsest its surroundings
 AS_IT_IS = (0.7, 1.6)  # factors on the working size that are not worth the blur of a resampling
@@ -49,7 +49,7 @@ def plan_training(
         processes: that share each batch, which is a multiple of them.
     """
     working = _choose_working_size(fingerprint, minutes)
-    plan = {"working_size": working, "percentiles": _choose_percentiles(fingerprint)}
+    plan = {"scale": working, "percentiles": _choose_percentiles(fingerprint)}
     plan["filters"] = filters = _choose_filters(fingerprint, working.value, may_deepen)
     if minutes > 0:
         plan["epochs"] = _choose_epochs(minutes)

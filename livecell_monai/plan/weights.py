@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from livecell_monai.data.formats import read_label
+from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import Sample
 

@@ -7,10 +7,10 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.writing import refuse_taken
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
+from livecell_monai.runs.atomic import check_overwrite
 
 #: what a page says of a training
 NEEDED = (
@@ -43,13 +43,13 @@ def write_bundle_page(
         SettingError: where the output cannot be.
         LiveCellError: where the bundle or the data breaks a rule; nothing is written then.
     """
-    refuse_output(output, overwrite)
+    check_output(output, overwrite)
     facts = read_bundle_facts(bundle, trust)
     facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"], trust)
     write_page(output, PageFacts(**facts))
 
 
-def refuse_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, overwrite: bool) -> None:
     """Refuse a file that cannot or must not be written, before any work is done.
 
     Raises:
@@ -57,7 +57,7 @@ def refuse_output(output: Path, overwrite: bool) -> None:
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{output}: the report must be a file ending in .html, it is not; name it so")
-    refuse_taken(output, overwrite)
+    check_overwrite(output, overwrite)
 
 
 def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
@@ -70,13 +70,13 @@ def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
     Raises:
         BundleError: where it is no bundle that was trained.
     """
-    from livecell_monai.workflow.opening import read_settings, refuse_untrusted
+    from livecell_monai.bundle.open import check_untrusted, read_settings
 
     configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
     for path in (*configs, bundle / "configs" / "metadata.json"):
         if not path.is_file():
             raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
-    refuse_untrusted(bundle, configs, trust)
+    check_untrusted(bundle, configs, trust)
     metadata = _read_json(bundle / "configs" / "metadata.json")
     training = metadata.get("training")
     if isinstance(training, dict) and "members" in training:
@@ -97,7 +97,7 @@ def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
 
 def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a bundle; what is missing or no number raises as it comes."""
-    from livecell_monai.workflow.split_words import SPLITS
+    from livecell_monai.training.split_descriptions import SPLITS
 
     training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
     rows = _read_table(bundle / "docs" / "scores.csv")
@@ -118,9 +118,9 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
 
 
 def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: bool) -> dict[str, Any]:
-    from livecell_monai.workflow.showing import open_showing
+    from livecell_monai.training.showing import open_review
 
-    shown = open_showing(bundle, data, trust=trust)
+    shown = open_review(bundle, data, trust=trust)
     warnings, notes = [], []
     if shown.data_sha256 is None:
         notes.append(f"{data.name} holds no training images: neither split nor validation are drawn.")

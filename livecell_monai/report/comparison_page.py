@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livecell_monai import __version__
-from livecell_monai.data.writing import atomic_path, refuse_taken, write_table
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables
+from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
 
-def refuse_lost(paths: Sequence[Path], overwrite: bool) -> None:
+def check_output_folder(paths: Sequence[Path], overwrite: bool) -> None:
     """Refuse files that cannot be written without loss, before any work is done.
 
     Args:
@@ -21,7 +21,7 @@ def refuse_lost(paths: Sequence[Path], overwrite: bool) -> None:
         SettingError: the first one that cannot.
     """
     for index, path in enumerate(paths):
-        refuse_taken(path, overwrite)
+        check_overwrite(path, overwrite)
         if path.resolve() in {other.resolve() for other in paths[:index]}:
             raise SettingError(f"{path}: --csv and --html must be two files, they are one; name another")
 

@@ -5,7 +5,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livecell_monai.data.writing import atomic_path
+from livecell_monai.runs.atomic import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

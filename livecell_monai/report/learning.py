@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.data.writing import atomic_path
 from livecell_monai.report.curves import DPI, VALIDATION
+from livecell_monai.runs.atomic import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

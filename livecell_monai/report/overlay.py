@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from livecell_monai.data.writing import atomic_path
 from livecell_monai.report.legend import AGREED, COMPARED, INVENTED, MISSED, PREDICTED, RGB, draw_legend, stack
+from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
 TINT_ALONE = 0.15  #: share of colour inside a mask; light, so that the cell remains to be judged

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.data.writing import atomic_path
 from livecell_monai.report.card import ADVICE, list_limits
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
 from livecell_monai.report.curves import draw_curves, find_best
@@ -14,6 +13,7 @@ from livecell_monai.report.legend import ALONE, COMPARED, RGB
 from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_sample, draw_sides, encode
 from livecell_monai.report.threshold import Probabilities, draw_threshold
 from livecell_monai.report.threshold import find_best as find_threshold
+from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Judged, Pixels, Sides
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def render_page(facts: PageFacts, cases: Sequence[Case], spread: Mapping[str, Pr
         lstrip_blocks=True,
     )
     environment.filters["hex"] = _hex
-    is_chosen = facts.settings.get("keep") == "best"
+    is_chosen = facts.settings.get("checkpoint_selection") == "best"
     return environment.get_template("page.html.j2").render(
         facts=facts,
         training=facts.training,

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.writing import write_table
 from livecell_monai.metrics import score_mask, tabulate_scores
 from livecell_monai.report.card import CardFacts, render_card
 from livecell_monai.report.curves import write_curves
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.page import PageFacts, write_page
+from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Judged
 
 

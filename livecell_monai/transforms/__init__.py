@@ -5,27 +5,27 @@ Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y,
 """
 
 from livecell_monai.transforms.appearance import Appearance
-from livecell_monai.transforms.intensity import GreyScale, NormaliseContrast, NormaliseContrastd
+from livecell_monai.transforms.intensity import IntensityScale, NormaliseContrast, NormaliseContrastd
 from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
+from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
-from livecell_monai.transforms.share import WHOLE, Share
-from livecell_monai.transforms.working import ResizeToWorkingd, RestoreGridd
+from livecell_monai.transforms.scale import ResizeToWorkingd, RestoreGridd
 
 __all__ = [
-    "WHOLE",
+    "WHOLE_BATCH",
     "Appearance",
     "CropRegiond",
-    "GreyScale",
+    "IntensityScale",
     "NormaliseContrast",
     "NormaliseContrastd",
     "PartialResize",
     "PartialRestore",
     "PlaneReader",
+    "RankSlice",
     "ResizeToWorkingd",
     "RestoreGridd",
-    "Share",
     "Warp",
     "draw_patches",
 ]

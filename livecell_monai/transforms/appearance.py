@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from livecell_monai.transforms.share import WHOLE, Chance, Share
+from livecell_monai.transforms.rank_slice import WHOLE_BATCH, BatchRng, RankSlice
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Appearance:
 
     FIELD_NODES = 3  # of a smooth field's coarse grid, on each axis
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator, share: Share = WHOLE) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: torch.Generator, share: RankSlice = WHOLE_BATCH) -> torch.Tensor:
         """Images (B, 1, Y, X) float32 as (B, 1, Y, X).
 
         Args:
@@ -42,7 +42,7 @@ class Appearance:
             generator: of every random number.
             share: of the batch.
         """
-        chance = Chance(generator, len(images) * share.world, share)
+        chance = BatchRng(generator, len(images) * share.world, share)
         if self.gamma > 1:
             images = self._bend(images, chance)
         if self.contrast > 1:
@@ -61,11 +61,11 @@ class Appearance:
             images = self._add_noise(images, chance)
         return images
 
-    def _on(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+    def _on(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
         """1 where a change happens, else 0, as (B, 1, 1, 1)."""
         return (chance.uniform(1, 1, 1) < self.probability).to(images)
 
-    def _bend(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+    def _bend(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
         exponent, on = self.gamma ** chance.signed(1, 1, 1).to(images), self._on(images, chance) > 0
         low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
         span = (high - low).clamp(min=1e-6)
@@ -73,12 +73,12 @@ class Appearance:
         bent = (((images - low) / span + 0.01) / 1.01).pow(exponent) * 1.01 - 0.01
         return torch.where(on, bent * span + low, images)
 
-    def _field(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+    def _field(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
         """A smooth field (B, 1, Y, X) in about [-1, 1], 0 where the change does not happen."""
         nodes = chance.signed(1, self.FIELD_NODES, self.FIELD_NODES).to(images) * self._on(images, chance)
         return functional.interpolate(nodes, images.shape[-2:], mode="bicubic", align_corners=True)
 
-    def _blur(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+    def _blur(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
         sigma = self.blur * chance.uniform()
         chosen = torch.nonzero(self._on(images, chance).flatten().cpu()).flatten()
         if len(chosen) == 0:
@@ -94,7 +94,7 @@ class Appearance:
         images[chosen] = blurred.transpose(0, 1)
         return images
 
-    def _add_noise(self, images: torch.Tensor, chance: Chance) -> torch.Tensor:
+    def _add_noise(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
         deviation = self.noise * chance.uniform(1, 1, 1).to(images)
         grain = chance.normal(*images.shape[1:]).to(images)
         return images + grain * deviation * self._on(images, chance)

@@ -21,7 +21,7 @@ Counted = tuple[torch.Tensor, torch.Tensor]  #: values (N,) float32, and how man
 
 
 @dataclass(frozen=True)
-class GreyScale:
+class IntensityScale:
     """What brings an image to median 0 and contrast 3, or any part of it: measured once, the same for every pixel.
 
     Attributes:
@@ -91,7 +91,7 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
         normal = self.measure(plain[..., ::step, ::step].flatten().cpu(), others)(plain)
         return MetaTensor(normal, meta=image.meta) if isinstance(image, MetaTensor) else normal
 
-    def measure(self, some: torch.Tensor, others: Callable[[float], Counted]) -> GreyScale:
+    def measure(self, some: torch.Tensor, others: Callable[[float], Counted]) -> IntensityScale:
         """The scale of an image of which no more is in memory than this.
 
         Args:
@@ -100,12 +100,12 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
         """
         low, middle, high = np.quantile(some.numpy(), self.shares).tolist()  # NumPy sorts ten times as fast as torch
         if low < high:
-            return GreyScale(low, middle, high, _measure_contrast(some.clamp(low, high) - middle))
+            return IntensityScale(low, middle, high, _measure_contrast(some.clamp(low, high) - middle))
         values, counts = others(middle)  # the few that differ: the rest adds nothing to the energy
         if values.numel() == 0:
-            return GreyScale(middle, middle, middle, 0.0)
+            return IntensityScale(middle, middle, middle, 0.0)
         low, high = min(middle, float(values.min())), max(middle, float(values.max()))
-        return GreyScale(low, middle, high, _measure_contrast(values - middle, counts))
+        return IntensityScale(low, middle, high, _measure_contrast(values - middle, counts))
 
 
 def _measure_contrast(differences: torch.Tensor, counts: torch.Tensor | None = None) -> float:

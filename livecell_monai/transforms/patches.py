@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from livecell_monai.transforms.share import WHOLE, Share
+from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def draw_patches(
     warp: Warp,
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
-    share: Share = WHOLE,
+    share: RankSlice = WHOLE_BATCH,
 ) -> torch.Tensor:
     """Patches (rows, C, Y, X) of stacks; centres lie anywhere in a stack.
 
@@ -106,7 +106,7 @@ def draw_patches(
     return patches
 
 
-def _build_grids(count: int, warp: Warp, generator: torch.Generator, share: Share) -> torch.Tensor:
+def _build_grids(count: int, warp: Warp, generator: torch.Generator, share: RankSlice) -> torch.Tensor:
     """Where each pixel of a patch comes from: (rows, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
     matrices, displacements = (drawn[share.rows] for drawn in warp.draw(count, generator))
     rows, columns = (torch.arange(edge) - (edge - 1) / 2 for edge in warp.patch_size)

@@ -9,9 +9,9 @@ from monai.data.image_reader import ImageReader
 from monai.utils import MetaKeys
 from numpy.typing import NDArray
 
-from livecell_monai.data.formats import read_border, read_image, read_label
-from livecell_monai.data.names import is_image
-from livecell_monai.data.stacks import parse_address
+from livecell_monai.data.paths import is_image
+from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers.kinds import read_border, read_image, read_label
 from livecell_monai.sample import Plane
 
 KINDS: dict[str, Callable[[Path], Plane]] = {

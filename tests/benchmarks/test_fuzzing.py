@@ -19,7 +19,7 @@ from soak.broken.truth import read_truth
 from soak.broken.watch import watch
 from soak.broken.xml_mutations import list_ome_seeds
 
-from livecell_monai.data.formats import read_plane
+from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import LiveCellError
 from livecell_monai.sample import Plane
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from page_facts import NASTY
 from soak.hostile import World, call, doors, find_harm, mutate, plant
 from soak.hostile_bundles import ATTACKS, MODEL
+
+from tests.support.page_facts import NASTY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 MOST_LINE = 600  # characters: a path stands in it

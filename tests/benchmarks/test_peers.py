@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 from peers import compare, interface
-from worlds import write_folder
 
-from livecell_monai.data.formats import read_label
+from livecell_monai.data.readers.kinds import read_label
+from tests.support.worlds import write_folder
 
 SCRIPTS = {
     "bright": "from peers.interface import serve\nserve(lambda pairs, clock: lambda image: image > 40_000)\n",

@@ -9,12 +9,19 @@ import torch
 from soak.comparing import list_differences, list_tracking_faults
 from soak.resume import Trial, try_case
 from soak.trainings import STORE, Case, Nursery
-from worlds import write_folder
+
+from tests.support.worlds import write_folder
 
 CASE = Case(
     "small",
-    {"accelerator": "cpu", "show_progress": False, "keep": "best", "patch_size": [64, 64], "window": [64, 64]}
-    | {"epochs": 3, "samples_per_epoch": 16, "batch_size": 4, "filters": [8, 16], "dropout": 0.3, "working_size": 1.0},
+    {
+        "accelerator": "cpu",
+        "show_progress": False,
+        "checkpoint_selection": "best",
+        "patch_size": [64, 64],
+        "window": [64, 64],
+    }
+    | {"epochs": 3, "samples_per_epoch": 16, "batch_size": 4, "filters": [8, 16], "dropout": 0.3, "scale": 1.0},
     unlabelled=True,
 )
 

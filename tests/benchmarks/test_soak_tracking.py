@@ -7,8 +7,8 @@ from soak import tracking
 from soak.noting import METRICS, find_losses, note, value_of
 from soak.proxy import proxied
 
-from livecell_monai.experiments import sender
 from livecell_monai.experiments import tracking as tracker
+from livecell_monai.experiments import uploader as sender
 from livecell_monai.experiments.store import open_store
 
 

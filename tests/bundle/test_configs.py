@@ -24,16 +24,16 @@ from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metad
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.properties import InferProperties, TrainProperties
 from monai.utils.module import optional_import
-from small_training import QUIET, SMALL, train_small
-from worlds import some_cells
 
 from livecell_monai import __version__
+from livecell_monai.bundle.open import EITHER, find_template, open_bundle, read_settings
+from livecell_monai.bundle.weights import load_weights
 from livecell_monai.metrics import score_mask
 from livecell_monai.plan import write_plan
-from livecell_monai.workflow.asking import plan
-from livecell_monai.workflow.opening import EITHER, find_template, open_bundle, read_settings
-from livecell_monai.workflow.tasks import evaluate, predict
-from livecell_monai.workflow.weights import load_weights
+from livecell_monai.tasks import evaluate, predict
+from livecell_monai.training.planned import plan
+from tests.support.small_training import QUIET, SMALL, train_small
+from tests.support.worlds import some_cells
 
 BUNDLE = find_template()
 CONFIGS = BUNDLE / "configs"
@@ -53,7 +53,7 @@ PUBLIC = {"initialize", "run", "training", "evaluating", "inferring", "finalize"
 # what says where and how loudly this one run goes, not what the model is
 UNRECORDED = {
     *("overwrite", "show_progress", "write_probability", "write_overlay"),
-    *("mosaic_from", "mosaic_output", "resume"),
+    *("tiling_min_megapixels", "large_image_format", "resume"),
     *("track", "tracking_uri", "experiment", "run_name"),
 }
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -171,7 +171,7 @@ class TestCombinations:
         assert [step for step in several if step not in ("@ranks", "@divisible", "$@ranks.wait()")] == one
         assert several[:2] == ["@ranks", "@divisible"]
         wait = several.index("$@ranks.wait()")
-        assert "refuse_lost" in str(several[:wait])
+        assert "check_output_folder" in str(several[:wait])
         assert "@train#trainer" not in str(several[:wait])
 
     def test_overlays_change_something(self):

@@ -4,14 +4,22 @@ import socket
 
 import pytest
 import torch
-from small_training import SMALL, read_history
-from torchrun import copy_template, start_torchrun
-from worlds import write_folder
 
-from livecell_monai.workflow.tasks import predict, train
+from livecell_monai.tasks import predict, train
+from tests.support.small_training import SMALL, read_history
+from tests.support.torchrun import copy_template, start_torchrun
+from tests.support.worlds import write_folder
 
 # in bf16 where the processor has it; with images whose labels the averaged network makes in every process
-SETTINGS = {**SMALL, "norm": "instance", "keep": "last", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.005}
+SETTINGS = {
+    **SMALL,
+    "norm": "instance",
+    "checkpoint_selection": "last",
+    "epochs": 3,
+    "samples_per_epoch": 24,
+    "batch_size": 8,
+    "lr": 0.005,
+}
 
 
 def free_port():

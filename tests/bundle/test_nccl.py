@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from gpus import NEEDS_GPU
-from small_training import SMALL, read_history
-from torchrun import copy_template, start_torchrun
-from worlds import write_folder
 
-from livecell_monai.workflow.tasks import predict, train
+from livecell_monai.tasks import predict, train
+from tests.support.gpus import NEEDS_GPU
+from tests.support.small_training import SMALL, read_history
+from tests.support.torchrun import copy_template, start_torchrun
+from tests.support.worlds import write_folder
 
 pytestmark = NEEDS_GPU
-SETTINGS = {**SMALL, "keep": "last", "epochs": 3, "samples_per_epoch": 48, "batch_size": 16, "lr": 0.005}
+SETTINGS = {**SMALL, "checkpoint_selection": "last", "epochs": 3, "samples_per_epoch": 48, "batch_size": 16, "lr": 0.005}
 
 
 @pytest.mark.parametrize("spec", ["cuda", "cuda-fp32"])

@@ -5,10 +5,10 @@ import shutil
 import socket
 
 import pytest
-from commands import livecell, refused
-from logged_runs import log_run, some_scores, write_scores
 
 from livecell_monai.experiments.store import find_experiment, open_store
+from tests.support.commands import livecell, refused
+from tests.support.logged_runs import log_run, some_scores, write_scores
 
 FIRST, OTHER = some_scores(0.5, 0.6, 0.7, 0.8), some_scores(0.55, 0.6, 0.6, 0.9)
 REGION = {"split_used": "region", "validation_fraction": 0.15}

@@ -4,14 +4,14 @@ import os
 
 import pytest
 import torch
-from commands import livecell, refused, small
 from mlflow import MlflowClient
-from small_training import read_history
-from worlds import write_folder
 
+from livecell_monai import tasks
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
-from livecell_monai.workflow import tasks
+from tests.support.commands import livecell, refused, small
+from tests.support.small_training import read_history
+from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("forked")
 

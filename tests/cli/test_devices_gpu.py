@@ -5,18 +5,26 @@ NCCL wants a GPU for each process. Where there is one alone both processes take 
 
 import pytest
 import torch
-from commands import livecell, small
-from gpus import NEEDS_GPU
-from small_training import read_history
 from torch import distributed
-from worlds import write_folder
 
+from livecell_monai import tasks
+from livecell_monai.distributed import ranks
+from livecell_monai.distributed.ranks import Ranks
 from livecell_monai.network import share_network
-from livecell_monai.workflow import ranks, tasks
-from livecell_monai.workflow.ranks import Ranks
+from tests.support.commands import livecell, small
+from tests.support.gpus import NEEDS_GPU
+from tests.support.small_training import read_history
+from tests.support.worlds import write_folder
 
 pytestmark = NEEDS_GPU
-SETTINGS = {"norm": "batch", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "keep": "last"}
+SETTINGS = {
+    "norm": "batch",
+    "epochs": 3,
+    "samples_per_epoch": 24,
+    "batch_size": 8,
+    "lr": 0.01,
+    "checkpoint_selection": "last",
+}
 
 
 def share_one_gpu(given, handed):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from commands import livecell, refused, small
-from worlds import picture_of, some_cells
 
-from livecell_monai.data import one_plane
-from livecell_monai.data.formats import read_plane
-from livecell_monai.workflow.inferers import PatchInferer
+from livecell_monai.data.readers import single_plane as one_plane
+from livecell_monai.data.readers.kinds import read_plane
+from livecell_monai.prediction.window_inferer import PatchInferer
+from tests.support.commands import livecell, refused, small
+from tests.support.worlds import picture_of, some_cells
 
 QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu-fp32")
 WIDE = (*QUIET, "--set", "window=[256,256]")
@@ -50,7 +50,7 @@ def cramp(monkeypatch):
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes.")
             return slide(self, plain, *args, **kwargs)
 
-        from livecell_monai.workflow.inferers import WindowInferer
+        from livecell_monai.prediction.window_inferer import WindowInferer
 
         slide = WindowInferer._slide
         monkeypatch.setattr(PatchInferer, "__call__", cramped)
@@ -80,7 +80,7 @@ class TestOutOfMemory:
         assert (outcome.code, outcome.out) == (3, f"{tmp_path / 'out'}: 2 masks and summary.csv\n")
         named, count = outcome.err.splitlines()
         assert named.startswith(f"error: {images / 'b.tif'}: 200 x 240 pixels must fit into memory by windows of 64 x 64")
-        assert "mosaic_from" in named
+        assert "tiling_min_megapixels" in named
         assert count == "1 of 3 images have no mask"
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
 
@@ -113,7 +113,7 @@ class TestOutOfMemory:
         large = tmp_path / "large.tif"
         picture = np.kron(picture_of(some_cells((300, 250))), np.ones((4, 4), np.uint16))
         tifffile.imwrite(large, picture, tile=(256, 256), metadata=None)
-        mosaic = ("--set", "mosaic_from=1")
+        mosaic = ("--set", "tiling_min_megapixels=1")
         assert livecell("predict", trained[1], large, "-o", tmp_path / "plain", *WIDE, *mosaic).code == 0
         cramp(128 * 128)
         assert livecell("predict", trained[1], large, "-o", tmp_path / "out", *WIDE, *mosaic).code == 0
@@ -126,7 +126,7 @@ class TestOutOfMemory:
         for path in (first, second):
             tifffile.imwrite(path, np.tile(tifffile.imread(images / "a.tif"), (10, 9)), tile=(256, 256), metadata=None)
         cramp(1)
-        command = ("predict", trained[1], first, second, "-o", tmp_path / "out", *WIDE, "--set", "mosaic_from=1")
+        command = ("predict", trained[1], first, second, "-o", tmp_path / "out", *WIDE, "--set", "tiling_min_megapixels=1")
         outcome = livecell(*command)
         assert outcome.code == 3
         assert "first.tif: the smallest windows of the network must fit into memory" in outcome.err
@@ -138,8 +138,22 @@ COMMANDS = {
     "predict": lambda data, bundle, out: ("predict", bundle, data / "test/images", "-o", out / "masks", *WIDE, "--overlay"),
     "evaluate": lambda data, bundle, out: ("evaluate", bundle, data, "-o", out / "scores", *WIDE),
     "report": lambda data, bundle, out: ("report", bundle, "--data", data, "-o", out / "page.html"),
-    "crossval": lambda data, bundle, out: ("crossval", data, "-o", out / "folds", *small(epochs=1, keep="last")),
-    "sweep": lambda data, bundle, out: ("sweep", data, "-o", out / "sweep", "--trials", 2, *small(epochs=1, keep="last")),
+    "crossval": lambda data, bundle, out: (
+        "crossval",
+        data,
+        "-o",
+        out / "folds",
+        *small(epochs=1, checkpoint_selection="last"),
+    ),
+    "sweep": lambda data, bundle, out: (
+        "sweep",
+        data,
+        "-o",
+        out / "sweep",
+        "--trials",
+        2,
+        *small(epochs=1, checkpoint_selection="last"),
+    ),
 }
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from commands import livecell, refused, small
-from gpus import NEEDS_GPU
-from stopped_training import at_loss, foreground, list_differences, press_ctrl_c
-from worlds import picture_of, some_cells, write_folder
 
-from livecell_monai.data.formats import read_plane
+from livecell_monai.data.readers.kinds import read_plane
+from tests.support.commands import livecell, refused, small
+from tests.support.gpus import NEEDS_GPU
+from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
+from tests.support.worlds import picture_of, some_cells, write_folder
 
 pytestmark = [*NEEDS_GPU, pytest.mark.usefixtures("without_figures")]
 SPECS = ["cuda", "cuda-fp32"]
@@ -105,7 +105,9 @@ def test_a_gpu_without_room_takes_smaller_windows(model, large, tmp_path):
 def test_a_mosaic_is_that_of_the_image_in_memory(model, large, tmp_path):
     window = ("--set", "window=[512,512]", "--set", "accelerator=cuda-fp32")
     expected = mask_of(model, large, tmp_path / "whole", *window)
-    outcome = livecell("predict", model, large, "-o", tmp_path / "parts", *QUIET, *window, "--set", "mosaic_from=1")
+    outcome = livecell(
+        "predict", model, large, "-o", tmp_path / "parts", *QUIET, *window, "--set", "tiling_min_megapixels=1"
+    )
     assert outcome.code == 0, outcome
     found = read_plane(tmp_path / "parts" / "large.ome.tif").pixels > 0
     assert np.count_nonzero(found != expected) <= 1e-5 * found.size

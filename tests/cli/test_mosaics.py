@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from commands import livecell, refused
-from fresh import run_python
-from worlds import picture_of, some_cells
 
-from livecell_monai.data.formats import read_plane
+from livecell_monai.data.readers.kinds import read_plane
+from tests.support.commands import livecell, refused
+from tests.support.fresh import run_python
+from tests.support.worlds import picture_of, some_cells
 
 SHAPE = (2500, 1300)  # 3 x 2 chunks of the mask
 WINDOW = ("--set", "window=[512,512]", "--set", "show_progress=false")
-MOSAIC = (*WINDOW, "--set", "mosaic_from=1")
+MOSAIC = (*WINDOW, "--set", "tiling_min_megapixels=1")
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,10 @@ class TestResult:
 
     @pytest.mark.parametrize("factor", [0.5, 0.37, 1.6])
     def test_at_another_working_size_too(self, trained, image, tmp_path, factor):
-        settings = ("--set", f"working_size={factor}", "--set", "accelerator=cpu-fp32")
+        settings = ("--set", f"scale={factor}", "--set", "accelerator=cpu-fp32")
         both = []
         for name, size in (("mosaic", 1), ("memory", 100)):
-            where = ("-o", tmp_path / name, *WINDOW, "--set", f"mosaic_from={size}")
+            where = ("-o", tmp_path / name, *WINDOW, "--set", f"tiling_min_megapixels={size}")
             assert livecell("predict", trained[1], image, *where, *settings).code == 0
             both.append(read_plane(next((tmp_path / name).glob("*.tif"))).pixels)
         assert (both[0] != both[1]).sum() <= 5  # ties
@@ -84,7 +84,9 @@ class TestResult:
         scale = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [0.25, 0.5]}]}
         group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [scale]}]}
         out = tmp_path / "out"
-        outcome = livecell("predict", trained[1], source, "-o", out, *MOSAIC, "--set", "mosaic_output=zarr", "--overlay")
+        outcome = livecell(
+            "predict", trained[1], source, "-o", out, *MOSAIC, "--set", "large_image_format=zarr", "--overlay"
+        )
         assert (outcome.code, outcome.err) == (0, "")
         assert names(out) == ["large.ome.zarr", "large_overlay.png", "summary.csv"]
         np.testing.assert_array_equal(read_plane(out / "large.ome.zarr").pixels, read_plane(whole / "large.tif").pixels)
@@ -118,7 +120,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("form", ["tiff", "zarr"])
     def test_an_output_that_is_there_but_for_overwrite(self, trained, image, tmp_path, form):
-        given = ("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC, "--set", f"mosaic_output={form}")
+        given = ("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC, "--set", f"large_image_format={form}")
         ending = {"tiff": "tif", "zarr": "zarr"}[form]
         assert livecell(*given).code == 0
         first = (tmp_path / "out" / f"large.ome.{ending}").stat().st_ino
@@ -131,8 +133,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            (("--set", "mosaic_output=png"), ["mosaic_output must be one of tiff, zarr", "'png'"]),
-            (("--set", "mosaic_from=0"), ["mosaic_from must be above 0"]),
+            (("--set", "large_image_format=png"), ["large_image_format must be one of tiff, zarr", "'png'"]),
+            (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
             (("--probability",), ["large.tif: --probability must be left out for a mosaic"]),
         ],
         ids=["form", "size", "probability"],
@@ -175,7 +177,7 @@ class TestResume:
         assert "2/1" not in before
         kept = {}
         monkeypatch.setattr(
-            "livecell_monai.data.mosaics.folder.MosaicFolder.remove", lambda self: kept.update(self_chunks())
+            "livecell_monai.outputs.large.folder.LargeImageFolder.remove", lambda self: kept.update(self_chunks())
         )
 
         def self_chunks():
@@ -183,7 +185,7 @@ class TestResume:
 
         looked = []
         monkeypatch.setattr(
-            "livecell_monai.workflow.mosaics.predictor.survey_source", lambda *_: looked.append("survey of what is measured")
+            "livecell_monai.prediction.large.predictor.survey_source", lambda *_: looked.append("survey of what is measured")
         )
         assert livecell(*given, "--resume").code == 0
         assert not looked

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import livecell, refused
-from fresh import run_python, start_python
 from PIL import Image
-from stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff, write_zarr
-from worlds import picture_of, some_cells
 
-from livecell_monai.data.stacks import close_last, open_stack
+from livecell_monai.data.readers import close_last, open_stack
+from tests.support.commands import livecell, refused
+from tests.support.fresh import run_python, start_python
+from tests.support.stack_files import INTERVAL_MIN, SIZE_UM, write_ome_tiff, write_zarr
+from tests.support.worlds import picture_of, some_cells
 
 COUNT = 5
 PICTURES = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(COUNT)])

@@ -6,11 +6,11 @@ import time
 
 import pytest
 import tifffile
-from commands import livecell, refused
-from fresh import run_python
-from small_training import train_small
 
 from livecell_monai.experiments.store import find_experiment, open_store
+from tests.support.commands import livecell, refused
+from tests.support.fresh import run_python
+from tests.support.small_training import train_small
 
 QUIET = ("--set", "show_progress=false")
 

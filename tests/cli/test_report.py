@@ -4,9 +4,9 @@ import shutil
 import sys
 
 import pytest
-from small_training import train_small
 
 from livecell_monai import cli
+from tests.support.small_training import train_small
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import sqlite3
 from contextlib import contextmanager
 
 import pytest
-from commands import livecell, refused, small
-from stopped_training import at_loss, foreground, list_differences, press_ctrl_c
-from worlds import write_folder
+
+from tests.support.commands import livecell, refused, small
+from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
+from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 OPTIONS = small(track=True, samples_per_epoch=12, epochs=2)

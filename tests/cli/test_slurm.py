@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from commands import livecell
-from worlds import write_folder
+
+from tests.support.commands import livecell
+from tests.support.worlds import write_folder
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 OURS = {  # what the page says is the reader's own

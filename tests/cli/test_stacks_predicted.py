@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from commands import livecell, refused
-from stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
-from worlds import picture_of, some_cells
 
-from livecell_monai.data.stacks import open_stack
+from livecell_monai.data.readers import open_stack
+from tests.support.commands import livecell, refused
+from tests.support.stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
+from tests.support.worlds import picture_of, some_cells
 
 FRAMES = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(3)])  # (T, Y, X)
 FIELD = np.stack([FRAMES, FRAMES[::-1]], axis=1)  # (T, C, Y, X)

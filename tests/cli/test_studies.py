@@ -4,8 +4,9 @@ import csv
 import json
 
 import pytest
-from commands import livecell, refused, small
-from worlds import write_folder
+
+from tests.support.commands import livecell, refused, small
+from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -15,7 +16,12 @@ TINY = {"epochs": 1, "samples_per_epoch": 4, "track": False}
 def options(**settings):
     """Settings of trainings of a second, without those that a study keeps for itself."""
     given = small(**TINY, **settings)
-    return [part for i in range(0, len(given), 2) if not given[i + 1].startswith("keep=") for part in given[i : i + 2]]
+    return [
+        part
+        for i in range(0, len(given), 2)
+        if not given[i + 1].startswith("checkpoint_selection=")
+        for part in given[i : i + 2]
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,13 @@ import json
 import socket
 
 import pytest
-from commands import livecell, refused
-from small_training import SMALL
+
+from tests.support.commands import livecell, refused
+from tests.support.small_training import SMALL
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
-OPTIONS = {**SMALL, "keep": "last", "epochs": 1, "samples_per_epoch": 4}
+OPTIONS = {**SMALL, "checkpoint_selection": "last", "epochs": 1, "samples_per_epoch": 4}
 GIVEN = [part for name, value in OPTIONS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
 
 

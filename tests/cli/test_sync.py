@@ -3,12 +3,12 @@
 import socket
 
 import pytest
-from commands import livecell, refused, small
-from fresh import start_python
 
 from livecell_monai.experiments import syncing
-from livecell_monai.experiments.spool import METRICS, open_spool
+from livecell_monai.experiments.outbox import METRICS, open_outbox
 from livecell_monai.experiments.store import open_store
+from tests.support.commands import livecell, refused, small
+from tests.support.fresh import start_python
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def left(store, tmp_path):
     """The folder of a training that was killed while its server was dead; the store is there now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with open_spool(tmp_path / "model" / ".tracking") as spool:
+    with open_outbox(tmp_path / "model" / ".tracking") as spool:
         told = {"experiment": "livecell", "name": "cells-1", "tags": {}, "params": {}, "data": "cells", "files": {}}
         spool.begin(uri=dead, **told, time=1, again=None)
         spool.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)

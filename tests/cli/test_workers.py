@@ -12,9 +12,10 @@ import time
 from contextlib import contextmanager, suppress
 
 import pytest
-from commands import livecell, refused
-from fresh import prepare_forks
-from worlds import write_folder
+
+from tests.support.commands import livecell, refused
+from tests.support.fresh import prepare_forks
+from tests.support.worlds import write_folder
 
 QUIET = ("--set", "show_progress=false")
 
@@ -93,7 +94,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
             time.sleep(0.2)
         killer = when_begun(output, scheduler.kill)
         start = time.monotonic()
-        outcome = livecell("predict", trained[1], many, "-o", output, "--scheduler", address, *QUIET, "--set", "views=8")
+        outcome = livecell("predict", trained[1], many, "-o", output, "--scheduler", address, *QUIET, "--set", "tta_views=8")
         killer.join()
         assert time.monotonic() - start < 60
     assert (outcome.code, outcome.out) == (2, "")
@@ -102,7 +103,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
     assert 0 < len(before) < 24
     assert not (output / "summary.csv").exists()
 
-    command = ("predict", trained[1], many, "-o", output, *QUIET, "--set", "views=8")
+    command = ("predict", trained[1], many, "-o", output, *QUIET, "--set", "tta_views=8")
     refused(livecell(*command), "an unfinished run is there; go on by --resume, or begin anew by --overwrite")
     refused(livecell(*command, "--resume", "--set", "threshold=0.6"), "--resume must go on with the same threshold")
     resumed = livecell(*command, "--resume")
@@ -120,7 +121,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
 @pytest.mark.slow  # test_unfinished stops a run at each of its steps
 def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
     output = tmp_path / "masks"
-    words = ["predict", str(trained[1]), str(many), "-o", str(output), *QUIET, "--set", "views=8"]
+    words = ["predict", str(trained[1]), str(many), "-o", str(output), *QUIET, "--set", "tta_views=8"]
     process = subprocess.Popen([sys.executable, "-m", "livecell_monai.cli", *words], stderr=subprocess.DEVNULL)
     when_begun(output, lambda: os.kill(process.pid, signal.SIGKILL)).join()
     process.wait()

@@ -9,12 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from livecell_monai.data.formats import read_border, read_label, read_plane
-from livecell_monai.data.mosaics import CHUNK, ChunkWriter, MosaicFolder
-from livecell_monai.data.movie_file import MovieFile, MovieNotes
-from livecell_monai.data.stacks import close_last, open_stack
-from livecell_monai.data.stacks.interval import UNITS_MIN, even_interval, to_minutes
-from livecell_monai.data.writing import (
+from livecell_monai.data.plane_files import (
     mask_pixels,
     write_border,
     write_image,
@@ -22,6 +17,12 @@ from livecell_monai.data.writing import (
     write_mask,
     write_probability,
 )
+from livecell_monai.data.readers import close_last, open_stack
+from livecell_monai.data.readers.interval import UNITS_MIN, even_interval, to_minutes
+from livecell_monai.data.readers.kinds import read_border, read_label, read_plane
+from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
+from livecell_monai.outputs.large.folder import LargeImageFolder
+from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 #: (Y, X) µm; None where unknown
@@ -103,7 +104,7 @@ class TestMosaics:
     def test_parts_of_any_size_make_the_mask(self, place, edges, cuts, seed):
         generator = np.random.default_rng(seed)
         mask = generator.integers(0, 256, edges, np.uint8)
-        folder = MosaicFolder(place(""), "large")
+        folder = LargeImageFolder(place(""), "large")
         folder.begin({}, edges, np.zeros((1, 1), np.uint8))
         rows, columns = (
             sorted({0, edge, *(round(share * edge) for share in shares)}) for edge, shares in zip(edges, cuts, strict=True)

@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
-from logged_runs import some_scores, write_scores
 
 from livecell_monai.errors import DataError
 from livecell_monai.experiments import crossval
 from livecell_monai.experiments.compared_folder import RECORD, read_folder
+from tests.support.logged_runs import some_scores, write_scores
 
 IMAGES = some_scores(0.5, 0.7)
 

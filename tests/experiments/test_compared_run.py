@@ -4,17 +4,17 @@ import math
 import os
 
 import pytest
-from logged_runs import DATA, log_run, some_scores
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.compared_run import (
     ComparedRun,
+    check_unfinished,
     find_best,
     find_image_scores,
     read_run,
-    refuse_unfinished,
 )
 from livecell_monai.experiments.store import find_experiment, open_store
+from tests.support.logged_runs import DATA, log_run, some_scores
 
 KEPT = {"iou": 0.7, "accuracy": 0.9, "loss": 0.3}
 EPOCHS = ({"iou": 0.6, "loss": 0.2}, {"iou": 0.8, "loss": math.nan}, {"iou": 0.7, "loss": 0.3})
@@ -126,14 +126,14 @@ class TestRefuseUnfinished:
     def test_one_that_runs_is_refused_with_the_way_out(self, client, experiment):
         run_id = log_run(client, experiment, "now", "RUNNING")
         with pytest.raises(SettingError, match=rf"^run now: must have ended, it is RUNNING; .*set_terminated\('{run_id}'"):
-            refuse_unfinished(client.get_run(run_id))
+            check_unfinished(client.get_run(run_id))
 
     def test_one_that_is_deleted_is_refused(self, client, experiment):
         run_id = log_run(client, experiment, "gone")
         client.delete_run(run_id)
         with pytest.raises(SettingError, match=rf"^run gone: must not be deleted, it is; .*--run-id {run_id}"):
-            refuse_unfinished(client.get_run(run_id))
+            check_unfinished(client.get_run(run_id))
 
     @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
     def test_one_that_has_ended_passes(self, client, experiment, status):
-        refuse_unfinished(client.get_run(log_run(client, experiment, "a", status)))
+        check_unfinished(client.get_run(log_run(client, experiment, "a", status)))

@@ -5,7 +5,6 @@ import socket
 
 import numpy as np
 import pytest
-from logged_runs import DATA, log_run, some_scores, write_scores
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import comparison
@@ -13,6 +12,7 @@ from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import compare_runs, find_differences, list_runs
 from livecell_monai.experiments.store import find_experiment, open_store
 from livecell_monai.metrics import measure_paired_difference, summarise_scores
+from tests.support.logged_runs import DATA, log_run, some_scores, write_scores
 
 FIRST, OTHER = some_scores(0.5, 0.6, 0.7, 0.8), some_scores(0.55, 0.6, 0.6, 0.9)
 REGION = {"split_used": "region", "validation_fraction": 0.15}

@@ -9,21 +9,24 @@ from collections import Counter
 import numpy as np
 import pytest
 import tifffile
-from fresh import start_python
-from small_training import QUIET, SMALL
-from worlds import write_folder
 
-from livecell_monai.data.identity import hash_file
+from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import crossval, parts
 from livecell_monai.experiments.crossval import choose_epochs, cross_validate
 from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
-from livecell_monai.workflow.tasks import predict
+from livecell_monai.tasks import predict
+from tests.support.fresh import start_python
+from tests.support.small_training import QUIET, SMALL
+from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
-TINY = {name: value for name, value in SMALL.items() if name != "keep"} | {"epochs": 1, "samples_per_epoch": 4}
+TINY = {name: value for name, value in SMALL.items() if name != "checkpoint_selection"} | {
+    "epochs": 1,
+    "samples_per_epoch": 4,
+}
 NAMES_OF = ["train_00", "train_01", "train_02"]
 
 
@@ -252,7 +255,7 @@ def test_epochs_are_those_whose_mean_is_best(histories, epochs):
     assert choose_epochs(histories) == epochs
 
 
-@pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("patience", 3)])
+@pytest.mark.parametrize(("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("patience", 3)])
 def test_nothing_may_be_chosen_by_what_is_scored(folder, tmp_path, name, value):
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
-from livecell_monai.data.writing import write_table
 from livecell_monai.errors import DataError
 from livecell_monai.experiments.image_scores import read_image_scores
 from livecell_monai.metrics.scores import NAMES, Scores
+from livecell_monai.runs.atomic import write_table
 
 A, B = Scores(10, 5, 5, 80), Scores(0, 0, 0, 100, 1.0)
 HEAD = "image,tp,fp,fn,tn"

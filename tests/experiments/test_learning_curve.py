@@ -5,17 +5,20 @@ import json
 
 import pytest
 import tifffile
-from small_training import SMALL
-from worlds import write_folder
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import learning_curve, parts
 from livecell_monai.experiments.learning_curve import Amount, learn_curve, list_amounts, tell_of
 from livecell_monai.experiments.store import open_store
+from tests.support.small_training import SMALL
+from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
-TINY = {name: value for name, value in SMALL.items() if name != "keep"} | {"epochs": 1, "samples_per_epoch": 4}
+TINY = {name: value for name, value in SMALL.items() if name != "checkpoint_selection"} | {
+    "epochs": 1,
+    "samples_per_epoch": 4,
+}
 SHARES = (0.25, 1.0)  # two of the four: each costs a training for each fold
 ALL, HALF = Amount(None, 1.0), Amount(None, 0.5)
 

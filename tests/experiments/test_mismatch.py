@@ -1,9 +1,8 @@
 """Which scores may be set against each other, and what is said where they may not."""
 
-from logged_runs import some_scores
-
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
+from tests.support.logged_runs import some_scores
 
 REGION = {"split": "region", "settings": {"validation_fraction": "0.15"}}
 

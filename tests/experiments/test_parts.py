@@ -4,25 +4,27 @@ import re
 import shutil
 
 import pytest
-from small_training import SMALL
-from stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
-from livecell_monai.data.folder import list_samples
-from livecell_monai.data.folds import make_folds
+from livecell_monai.data.dataset.folder import list_samples
+from livecell_monai.data.dataset.folds import make_folds
 from livecell_monai.errors import LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.metrics import NAMES, SURFACE
+from tests.support.small_training import SMALL
+from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
 
-@pytest.mark.parametrize(("name", "value"), [("keep", "best"), ("split", "region"), ("split", "none"), ("patience", 3)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("split", "none"), ("patience", 3)]
+)
 def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
         Training((), {name: value}, "planned").check(folder)
-    Training((), {"keep": "last", "split": "auto", "lr": 1.0}, "planned").check(folder)
+    Training((), {"checkpoint_selection": "last", "split": "auto", "lr": 1.0}, "planned").check(folder)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def stop_part(fold, root, training, at):
 class TestStopped:
     @pytest.fixture
     def training(self):
-        return Training((), {**SMALL, "epochs": 3, "keep": "last"}, "planned")
+        return Training((), {**SMALL, "epochs": 3, "checkpoint_selection": "last"}, "planned")
 
     @pytest.fixture
     def fold(self, folder):
@@ -102,7 +104,7 @@ class TestPart:
         made = []
 
         def train(data, output, overlays, settings, recipe, started, parent_run, resume):
-            made.append(("train", data.name, settings["run_name"], settings["keep"], parent_run))
+            made.append(("train", data.name, settings["run_name"], settings["checkpoint_selection"], parent_run))
             (output / "half").mkdir(parents=True)
 
         def evaluate(bundle, data, output, settings):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from livecell_monai.data.identity import hash_file
+from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.experiments.registry import register
 from livecell_monai.experiments.store import find_experiment, open_store

@@ -5,9 +5,9 @@ import re
 import optuna
 import pytest
 
+from livecell_monai.bundle.open import find_template, read_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.search_space import check_space, read_space, to_settings
-from livecell_monai.workflow.opening import find_template, read_settings
 
 CONFIGS = find_template() / "configs"
 
@@ -60,7 +60,7 @@ class TestValues:
         values = drawn(space)
         assert all(0.001 <= value["lr"] <= 0.1 for value in values)
         assert sum(value["lr"] < 0.01 for value in values) > 4  # evenly by factors: nearly none below otherwise
-        assert {value["views"] for value in values} == {1, 8}
+        assert {value["tta_views"] for value in values} == {1, 8}
         assert [0.1, 99.9] in [value["percentiles"] for value in values]
         assert all(isinstance(value["percentiles"], list) for value in values)
 

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from small_training import QUIET
 
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.experiments.registry import register
 from livecell_monai.experiments.serving import _load_pyfunc
-from livecell_monai.workflow.tasks import predict
+from livecell_monai.tasks import predict
+from tests.support.small_training import QUIET
 
 MOST_PIXELS = 200_000
 

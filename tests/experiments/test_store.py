@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fresh import FORKS, prepare_forks, run_python
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
+from tests.support.fresh import FORKS, prepare_forks, run_python
 
 EPOCHS = 40
 

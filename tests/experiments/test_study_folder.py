@@ -6,10 +6,10 @@ import pytest
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.study_folder import (
+    check_choosing,
     keep_to_one,
     open_folder,
     read_record,
-    refuse_choosing,
     write_record,
 )
 
@@ -45,9 +45,9 @@ def test_what_lies_in_a_folder_is_left_alone(tmp_path):
 
 
 def test_a_setting_that_is_held_may_only_have_its_value():
-    refuse_choosing({"keep": "last", "lr": 1}, {"keep": "last"}, "a study")
-    with pytest.raises(SettingError, match="setting keep must be left as it is in a study, got 'best'"):
-        refuse_choosing({"keep": "best"}, {"keep": "last"}, "a study")
+    check_choosing({"checkpoint_selection": "last", "lr": 1}, {"checkpoint_selection": "last"}, "a study")
+    with pytest.raises(SettingError, match="setting checkpoint_selection must be left as it is in a study, got 'best'"):
+        check_choosing({"checkpoint_selection": "best"}, {"checkpoint_selection": "last"}, "a study")
 
 
 def test_a_record_is_whole_or_not_there(tmp_path):

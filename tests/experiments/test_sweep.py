@@ -10,21 +10,21 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fresh import start_python
-from small_training import SMALL
 
-from livecell_monai.data.identity import hash_file
+from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError, find_user_error
 from livecell_monai.experiments import trials as module
 from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
 from livecell_monai.experiments.sweep import sweep
-from livecell_monai.experiments.trials import Question
+from livecell_monai.experiments.trials import TrainingRequest
+from tests.support.fresh import start_python
+from tests.support.small_training import SMALL
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
-TINY = {name: value for name, value in SMALL.items() if name not in ("keep", "batch_size")}
+TINY = {name: value for name, value in SMALL.items() if name not in ("checkpoint_selection", "batch_size")}
 TINY |= {"epochs": 1, "samples_per_epoch": 4, "filters": [4, 8]}
 SPACE = "lr: {low: 0.0005, high: 0.02, log: true}\nbatch_size: {choices: [2, 4]}\nstrength: {low: 0.5, high: 1.5}\n"
 
@@ -34,7 +34,7 @@ def ask(data, trials=3, text=SPACE, **settings):
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
-    return Question(data, read_space(path, given), (), given, trials=trials)
+    return TrainingRequest(data, read_space(path, given), (), given, trials=trials)
 
 
 def runs_of(uri):
@@ -50,7 +50,7 @@ def trials_of(root, name="livecell"):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, empty_store):
     """A finished sweep of three trials with its store, made once and only to be read."""
-    from worlds import write_folder
+    from tests.support.worlds import write_folder
 
     root = tmp_path_factory.mktemp("sweep")
     shutil.copyfile(empty_store, root / "mlflow.db")
@@ -171,7 +171,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from livecell_monai.experiments import study, sweep, trials
-from test_sweep import ask
+from tests.experiments.test_sweep import ask
 study.HEARTBEAT_S, study.GRACE_S, trials.LOOK_S = 1, 2, 0.1
 data, output, uri, count, epochs = sys.argv[1:6]
 sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int(epochs)), output)
@@ -252,7 +252,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            ({"keep": "best"}, "setting keep must be left as it is in a sweep, got 'best'"),
+            ({"checkpoint_selection": "best"}, "setting checkpoint_selection must be left as it is in a sweep, got 'best'"),
             ({"patience": 3}, "setting patience must be left as it is in a sweep"),
             ({"split": "original"}, "setting split must be one of auto, images, region in a sweep, got 'original'"),
             ({"split": "none"}, "got 'none'"),
@@ -273,7 +273,7 @@ class TestRefusals:
         assert not (tmp_path / "out").exists()
 
     def test_of_the_reports_recipe_with_its_split(self, folder, tmp_path):
-        question = Question(folder, read_space(), (), {"track": False}, "original")
+        question = TrainingRequest(folder, read_space(), (), {"track": False}, "original")
         with pytest.raises(SettingError, match="give --set split=region"):
             sweep(question, tmp_path / "out")
 

@@ -6,7 +6,7 @@ import pytest
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments import syncing
-from livecell_monai.experiments.spool import AGAIN, END, METRICS, open_spool
+from livecell_monai.experiments.outbox import AGAIN, END, METRICS, open_outbox
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import Synced, sync
 
@@ -18,7 +18,7 @@ def hasty(monkeypatch):
 
 def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
     """What a training notes whose store does not answer; None for one that is killed."""
-    with open_spool(folder / hidden) as spool:
+    with open_outbox(folder / hidden) as spool:
         if not spool.entries:
             spool.begin(
                 uri=store,
@@ -115,7 +115,7 @@ def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
 
 
 def test_a_training_at_work_is_left_alone(store, tmp_path):
-    with open_spool(tmp_path / "model" / ".tracking") as spool:
+    with open_outbox(tmp_path / "model" / ".tracking") as spool:
         spool.begin(uri=store, time=1, again=None)
         with pytest.raises(SettingError, match="one process at a time may work in the folder, another does"):
             list(sync(tmp_path / "model"))

@@ -3,7 +3,7 @@
 import pytest
 
 from livecell_monai.experiments import tracked_run
-from livecell_monai.experiments.spool import END, FILE, METRICS, TAG, open_spool
+from livecell_monai.experiments.outbox import END, FILE, METRICS, TAG, open_outbox
 from livecell_monai.experiments.tracked_run import PrunedError, TrackedRun, ended_by_its_end
 
 
@@ -23,7 +23,7 @@ class Silent:
 
 @pytest.fixture
 def spool(tmp_path):
-    with open_spool(tmp_path / "fold_1.partial" / ".tracking") as spool:
+    with open_outbox(tmp_path / "fold_1.partial" / ".tracking") as spool:
         spool.begin(uri="", time=1, again=None)
         yield spool
 

@@ -9,17 +9,18 @@ import time
 from pathlib import Path
 
 import pytest
-from small_training import SMALL, train_small
-from tracking_server import Fault, draw_faults, proxied
 
 from livecell_monai import __version__
-from livecell_monai.data.identity import digest_of
+from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.experiments import RunTracker, crossval, sender
+from livecell_monai.experiments import RunTracker, crossval
 from livecell_monai.experiments import tracking as tracking_module
+from livecell_monai.experiments import uploader as sender
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
 from livecell_monai.experiments.tracked_run import PrunedError
+from tests.support.small_training import SMALL, train_small
+from tests.support.tracking_server import Fault, draw_faults, proxied
 
 SETTINGS = {"lr": 0.001, "filters": [4, 8], "seed": 3, "split": "auto"}
 DATA = {"image/a.tif": "0" * 64, "label/a.tif": "1" * 64}
@@ -461,7 +462,7 @@ class TestHarm:
             return run_part(fold, *given)
 
         monkeypatch.setattr(crossval, "run_part", die)
-        settings = {**SMALL, "keep": "last", "track": True, "tracking_uri": proxy.uri, "experiment": name}
+        settings = {**SMALL, "checkpoint_selection": "last", "track": True, "tracking_uri": proxy.uri, "experiment": name}
         crossval.cross_validate(folder, root, settings=settings)
         proxy.come_up()
         assert {done.folder.name for done in sync(root)} == {"folds", "fold_2", "fold_3"}
@@ -477,7 +478,7 @@ class TestHarm:
     @pytest.mark.slow
     def test_a_study_does_not_begin_without_its_server(self, proxy, folder, tmp_path):
         proxy.die()
-        settings = {**SMALL, "keep": "last", "track": True, "tracking_uri": proxy.uri}
+        settings = {**SMALL, "checkpoint_selection": "last", "track": True, "tracking_uri": proxy.uri}
         with pytest.raises(SettingError, match="must be a store that answers"):
             crossval.cross_validate(folder, tmp_path / "folds", settings=settings)
         assert not (tmp_path / "folds").exists()

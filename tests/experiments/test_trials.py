@@ -4,14 +4,14 @@ import os
 
 import optuna
 import pytest
-from fresh import FORKS, prepare_forks
-from test_sweep import ask, runs_of, trained, trials_of
 
 from livecell_monai.experiments import study
 from livecell_monai.experiments import trials as module
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.sweep import sweep
 from livecell_monai.report import training
+from tests.experiments.test_sweep import ask, runs_of, trained, trials_of
+from tests.support.fresh import FORKS, prepare_forks
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -83,7 +83,7 @@ def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_p
 
 def test_a_trial_that_lags_behind_is_pruned(folder, tmp_path, store, monkeypatch):
     """One planted value is scored low after each epoch; the median of four others is above it."""
-    from livecell_monai.workflow.history import History
+    from livecell_monai.training.history import History
 
     real = History._add
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from scipy import ndimage
-from worlds import one_cell
 
 from livecell_monai.metrics import measure_surface_dice
+from tests.support.worlds import one_cell
 
 CELL = one_cell() > 0
 EMPTY = np.zeros_like(CELL)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from livecell_monai.errors import SettingError
-from livecell_monai.network import Ensemble, UNet, build_network, fold_batch_norms, join_weights
+from livecell_monai.network import Ensemble, UNet, build_network, fuse_batch_norms, join_weights
 
 SETTINGS = {"filters": [4, 8], "stem_stride": 2}
 IMAGE = torch.rand(2, 1, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -48,7 +48,7 @@ def test_batch_norms_of_every_member_are_folded():
     ensemble = Ensemble(three_members()).eval()
     with torch.no_grad():
         before = ensemble(IMAGE)
-        folded = fold_batch_norms(ensemble)
+        folded = fuse_batch_norms(ensemble)
         torch.testing.assert_close(folded(IMAGE), before, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
 
@@ -60,7 +60,7 @@ def test_one_member_is_the_network_itself():
 
 @pytest.mark.parametrize("members", [0, -1, 1.5, True, "2", None])
 def test_refused(members):
-    with pytest.raises(SettingError, match="setting members must be a whole number of 1 or more, got"):
+    with pytest.raises(SettingError, match="setting ensemble_size must be a whole number of 1 or more, got"):
         build_network(members, **SETTINGS)
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from worlds import SHAPE, write_folder, write_sample
 
-from livecell_monai.data.folder import list_samples
+from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
 from livecell_monai.plan import describe_fingerprint, measure_fingerprint, measure_image
 from livecell_monai.sample import Region
+from tests.support.worlds import SHAPE, write_folder, write_sample
 
 
 def discs(diameter, count, shape=(120, 400)):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from monai.bundle import ConfigParser
 
-from livecell_monai.plan import Fingerprint, format_plan, plan_training, refuse_out_of_range, write_plan
-from livecell_monai.workflow.opening import find_template, open_bundle, read_settings
+from livecell_monai.bundle.open import find_template, open_bundle, read_settings
+from livecell_monai.plan import Fingerprint, check_bounds, format_plan, plan_training, write_plan
 
 TRAINING = ("inference", "train")
 MEASURED = {
@@ -50,21 +50,19 @@ class TestWorkingSize:
         ],
     )
     def test_brings_a_cell_to_about_40_pixels(self, diameter, factor):
-        assert planned(diameter_px=float(diameter))["working_size"] == factor
+        assert planned(diameter_px=float(diameter))["scale"] == factor
 
     @pytest.mark.parametrize(("minutes", "share"), [(0, 1), (0.01, 0.5), (1, 0.5), (1.49, 0.5), (1.5, 1), (5, 1)])
     @pytest.mark.parametrize("diameter", [20.0, 40.0, 200.0])
     def test_little_time_halves_it(self, minutes, share, diameter):
-        assert (
-            planned(minutes, diameter_px=diameter)["working_size"] == share * planned(diameter_px=diameter)["working_size"]
-        )
+        assert planned(minutes, diameter_px=diameter)["scale"] == share * planned(diameter_px=diameter)["scale"]
 
     def test_without_a_cell_the_image_is_taken_as_it_is_even_in_little_time(self):
-        assert planned(1.0, diameter_px=0.0)["working_size"] == 1.0
+        assert planned(1.0, diameter_px=0.0)["scale"] == 1.0
 
     @given(diameter=st.floats(10, 160))
     def test_a_cell_comes_out_at_a_size_that_suits_the_network(self, diameter):
-        assert 40 / 1.65 <= diameter * planned(diameter_px=diameter)["working_size"] <= 40 * 1.65
+        assert 40 / 1.65 <= diameter * planned(diameter_px=diameter)["scale"] <= 40 * 1.65
 
     @pytest.mark.parametrize(
         ("diameter", "minutes", "words"),
@@ -76,7 +74,7 @@ class TestWorkingSize:
         ],
     )
     def test_says_why(self, diameter, minutes, words):
-        assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["working_size"].reason
+        assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["scale"].reason
 
 
 class TestPercentiles:
@@ -129,7 +127,7 @@ class TestPatches:
     )
     def test_are_no_larger_than_the_largest_image(self, size, working, multiple, edge):
         plan = planned(multiple=multiple, sizes=((5, 5), size), diameter_px=40 / working)
-        assert plan["working_size"] == working
+        assert plan["scale"] == working
         assert plan["patch_size"] == [edge, edge]
 
     @pytest.mark.parametrize(("edge", "batch"), [(256, 16), (224, 20), (192, 28), (160, 40), (128, 64), (32, 64)])
@@ -261,7 +259,7 @@ class TestPlan:
         assert set(plan) <= set(known)
         for name, value in plan.items():
             assert type(value) is type(known[name])
-            refuse_out_of_range({name: value}, multiple)
+            check_bounds({name: value}, multiple)
         assert {"filters", "illumination", "noise", "pos_weight", "lr"} <= set(plan)
 
     def test_stands_in_the_order_of_the_configs(self):
@@ -272,9 +270,9 @@ class TestPlan:
     def test_the_bundle_opens_with_it(self, tmp_path):
         write_plan(tmp_path / "plan.yaml", plan_training(replace(USUAL, diameter_px=20.0), 5.0))
         opened = open_bundle(find_template(), TRAINING, overlays=[str(tmp_path / "plan.yaml")], workflow_type="train").parser
-        assert [opened["working_size"], opened["epochs"], opened["zoom"]] == [2.0, 10, [0.77, 1.3]]
+        assert [opened["scale"], opened["epochs"], opened["zoom"]] == [2.0, 10, [0.77, 1.3]]
         plain = open_bundle(find_template(), TRAINING, workflow_type="train").parser
-        assert [plain["working_size"], plain["epochs"], plain["zoom"]] != [2.0, 10, [0.77, 1.3]]
+        assert [plain["scale"], plain["epochs"], plain["zoom"]] != [2.0, 10, [0.77, 1.3]]
 
 
 @pytest.mark.parametrize(("multiple", "edge"), [(512, 512), (96, 192), (32, 256)])

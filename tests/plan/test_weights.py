@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from livecell_monai.data.split import split_samples
+from livecell_monai.data.dataset.split import split_samples
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import choose_pos_weight
 from livecell_monai.sample import Region, Sample

@@ -2,11 +2,11 @@ import json
 import shutil
 
 import pytest
-from worlds import some_cells, write_sample
 
+from livecell_monai.bundle.ensemble import join_bundles
 from livecell_monai.errors import BundleError, DataError, SettingError
-from livecell_monai.report.bundle_page import NO_DATA, read_bundle_facts, refuse_output, write_bundle_page
-from livecell_monai.workflow.joining import join_bundles
+from livecell_monai.report.bundle_page import NO_DATA, check_output, read_bundle_facts, write_bundle_page
+from tests.support.worlds import some_cells, write_sample
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_facts_are_those_of_the_training(bundle):
     assert facts["threshold"] == 0.5
     assert facts["versions"]["monai"]
     assert "behind a guard band" in facts["split"]
-    assert "working_size" in facts["plan"]
+    assert "scale" in facts["plan"]
     assert [row["image"] for row in facts["rows"]] == ["train_00", "train_01", "train_02"]
 
 
@@ -102,9 +102,9 @@ class TestRefusals:
             ("nowhere/page.html", "must be a file in a folder that is there"),
         ):
             with pytest.raises(SettingError, match=words):
-                refuse_output(tmp_path / name, False)
-        refuse_output(tmp_path / "there.html", True)
-        refuse_output(tmp_path / "new.html", False)
+                check_output(tmp_path / name, False)
+        check_output(tmp_path / "there.html", True)
+        check_output(tmp_path / "new.html", False)
 
 
 def test_a_test_image_that_was_trained_on_is_said_loudly(bundle, trained, tmp_path):

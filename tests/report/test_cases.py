@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from page_facts import judged
 
 from livecell_monai.metrics import score_mask, segment_by_otsu, tabulate_scores
 from livecell_monai.report import cases as module
 from livecell_monai.report.cases import read_cases, summarise_cases, take_cases
+from tests.support.page_facts import judged
 
 
 def test_images_come_worst_first_and_those_without_a_truth_last():

@@ -5,14 +5,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from logged_runs import some_scores
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
-from livecell_monai.report.comparison_page import refuse_lost, render_page, write_comparison
+from livecell_monai.report.comparison_page import check_output_folder, render_page, write_comparison
 from livecell_monai.report.comparison_tables import build_notes, build_tables
+from tests.support.logged_runs import some_scores
 
 NASTY = "<img src=x onerror=alert(1)>&\"'</td></table><script>alert(1)</script>"
 FIRST = ComparedRun("first", "FINISHED", id="1" * 32, images=some_scores(0.5, 0.6, 0.7), settings={"lr": "0.1"})
@@ -117,9 +117,9 @@ class TestWrite:
 class TestRefuseLost:
     def test_new_files_pass_and_old_ones_where_it_is_asked_for(self, tmp_path):
         (tmp_path / "a.csv").write_text("mine")
-        refuse_lost([tmp_path / "b.csv", tmp_path / "b.html"], overwrite=False)
-        refuse_lost([tmp_path / "a.csv"], overwrite=True)
-        refuse_lost([], overwrite=False)
+        check_output_folder([tmp_path / "b.csv", tmp_path / "b.html"], overwrite=False)
+        check_output_folder([tmp_path / "a.csv"], overwrite=True)
+        check_output_folder([], overwrite=False)
 
     @pytest.mark.parametrize(
         ("names", "overwrite", "words"),
@@ -134,7 +134,7 @@ class TestRefuseLost:
         (tmp_path / "a.csv").write_text("mine")
         (tmp_path / "folder").mkdir()
         with pytest.raises(SettingError, match=words):
-            refuse_lost([tmp_path / name for name in names], overwrite)
+            check_output_folder([tmp_path / name for name in names], overwrite)
 
 
 def test_a_list_and_sides_have_titles_of_their_own():

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from logged_runs import some_scores
 
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
 from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables, shorten
+from tests.support.logged_runs import some_scores
 
 FIRST = ComparedRun(
     "first",

@@ -3,13 +3,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from page_facts import HISTORY, NASTY, TRAINING, judged, page_facts, sides
 
 from livecell_monai.errors import DataError
 from livecell_monai.metrics import score_mask, tabulate_scores
 from livecell_monai.report.card import ALIKE, FEW
 from livecell_monai.report.page import write_page
 from livecell_monai.sample import Judged
+from tests.support.page_facts import HISTORY, NASTY, TRAINING, judged, page_facts, sides
 
 VOID = {"meta", "img", "input"}
 
@@ -92,7 +92,7 @@ class TestPage:
     def test_tells_settings_versions_and_hashes(self, page):
         for words in ("lr 0.002", "filters [16, 32]", "torch 2.13.0", f"the weights {'c' * 64}", f"image/a.tif {'a' * 64}"):
             assert words in page.text
-        assert "working_size: 1.0 # because" in page.text
+        assert "scale: 1.0 # because" in page.text
 
     def test_tells_what_the_numbers_do_not_say(self, page):
         for words in (FEW, ALIKE, "The strips are parts of the images."):
@@ -109,7 +109,7 @@ class TestPage:
         assert "Other data." in loud.text
 
     def test_an_epoch_that_was_chosen_is_said(self, tmp_path):
-        write_page(tmp_path / "report.html", page_facts(settings={"keep": "best"}))
+        write_page(tmp_path / "report.html", page_facts(settings={"checkpoint_selection": "best"}))
         assert "chosen by the validation score" in read(tmp_path / "report.html").text
 
 

@@ -4,9 +4,9 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
-from page_facts import NASTY, judged, page_facts
 
 from livecell_monai.report.page import write_page
+from tests.support.page_facts import NASTY, judged, page_facts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")

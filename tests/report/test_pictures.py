@@ -4,11 +4,11 @@ from base64 import b64decode
 import numpy as np
 import pytest
 from PIL import Image
-from worlds import one_cell, picture_of
 
 from livecell_monai.report.legend import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_judged, draw_sample, draw_sides, encode
 from livecell_monai.sample import Region, Sides
+from tests.support.worlds import one_cell, picture_of
 
 PLENTY = 200_000
 
@@ -20,7 +20,7 @@ def opened(uri, kind):
 
 
 def read(layers):
-    """Grey (Y, X) and the layer above it (Y, X, 4)."""
+    """IntensityRange (Y, X) and the layer above it (Y, X, 4)."""
     return (
         np.asarray(opened(layers.image, "image/jpeg")),
         np.asarray(opened(layers.overlay, "image/png").convert("RGBA")),

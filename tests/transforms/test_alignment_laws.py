@@ -13,6 +13,8 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
+from livecell_monai.bundle.open import find_template
+from livecell_monai.training.loader import PatchLoader
 from livecell_monai.transforms import (
     Appearance,
     CropRegiond,
@@ -21,8 +23,6 @@ from livecell_monai.transforms import (
     Warp,
     draw_patches,
 )
-from livecell_monai.workflow import PatchLoader
-from livecell_monai.workflow.opening import find_template
 
 KEYS = ["image", "label", "border"]
 sizes = st.tuples(st.integers(24, 60), st.integers(24, 60))

@@ -11,9 +11,9 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from monai.utils import set_determinism
 from scipy import ndimage
-from worlds import some_cells, write_folder, write_sample
 
-from livecell_monai.workflow.opening import find_template, open_bundle
+from livecell_monai.bundle.open import find_template, open_bundle
+from tests.support.worlds import some_cells, write_folder, write_sample
 
 KEYS = ("image", "label", "border")
 STEPS = ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")])["train"]["random"]
@@ -31,7 +31,7 @@ SMALL = {
     "batch_size": 8,
     "track": False,
     "guard": 6,
-    "working_size": 1.0,
+    "scale": 1.0,
     # grey values stay in [0, 1], so that a planted one is told by its value
     "normalise": False,
     "change_probability": 1.0,
@@ -121,7 +121,7 @@ class TestLeak:
 
     def test_at_another_working_size(self, bordered):
         """Resizing mixes neighbouring pixels: it must come after the crop."""
-        parser = open_training(bordered, patch_size=self.PATCH, split="region", working_size=0.7, guard=0)
+        parser = open_training(bordered, patch_size=self.PATCH, split="region", scale=0.7, guard=0)
         self.plant(parser.get_parsed_content("partition"))
         assert self.traces(epoch_of(parser)) == set()
 
@@ -203,7 +203,7 @@ class TestAlignment:
         assert False in self.verdicts(parser, index, keys=("image",))
 
     # a label that was resized ahead of the augmentation has been rounded to whole pixels twice
-    @pytest.mark.parametrize(("settings", "reach"), [({}, 1), ({"patch_size": [128, 128]}, 1), ({"working_size": 0.8}, 2)])
+    @pytest.mark.parametrize(("settings", "reach"), [({}, 1), ({"patch_size": [128, 128]}, 1), ({"scale": 0.8}, 2)])
     @BOTH_WAYS
     def test_all_together(self, tmp_path, settings, reach, way):
         # one way rounds a label to whole pixels at each of its steps, the other once

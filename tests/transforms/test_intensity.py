@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from monai.data import MetaTensor
-from worlds import picture_of, some_cells
 
 from livecell_monai.errors import SettingError
 from livecell_monai.transforms import NormaliseContrast, NormaliseContrastd, intensity
+from tests.support.worlds import picture_of, some_cells
 
 UNCLIPPED = (0, 100)
 

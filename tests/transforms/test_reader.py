@@ -7,11 +7,11 @@ import tifffile
 from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
-from stack_files import HYPERSTACK, SIZE_UM, WRITERS
 
-from livecell_monai.data.stacks import PlaneAddress
+from livecell_monai.data.readers import PlaneAddress
 from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.transforms import PlaneReader
+from tests.support.stack_files import HYPERSTACK, SIZE_UM, WRITERS
 
 RAMP = np.arange(6 * 9, dtype=np.uint8).reshape(6, 9)  # (Y, X); no two pixels alike, no two axes alike
 

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from livecell_monai import cli
-from livecell_monai.data.stacks.listing import list_planes
+from livecell_monai.data.readers.listing import list_planes
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import FRAMES
 from soak.broken.lines import judge_output

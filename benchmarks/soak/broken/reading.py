@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livecell_monai.data.formats import read_border, read_image, read_label, read_plane
-from livecell_monai.data.stacks import describe_stack, open_stack
+from livecell_monai.data.readers import describe_stack, open_stack
+from livecell_monai.data.readers.kinds import read_border, read_image, read_label, read_plane
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.sample import Region
 from soak.broken.lines import judge_line

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from livecell_monai.data.checks import check_data
+from livecell_monai.bundle.open import find_template, parse_setting, read_settings
+from livecell_monai.data.dataset.findings import check_data
 from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.search_space import read_space
-from livecell_monai.workflow.asking import resolve_settings
-from livecell_monai.workflow.opening import find_template, parse_setting, read_settings
+from livecell_monai.training.planned import resolve_settings
 from soak.broken.byte_mutations import BYTES
 from soak.broken.commands import run_command
 from soak.broken.lines import judge_line, judge_output
@@ -27,7 +27,7 @@ filters: [4, 8]
 patch_size: [64, 64]
 window: [64, 64]
 loss: bce
-working_size: 1.0
+scale: 1.0
 keep: best
 zoom: [0.8, 1.25]
 track: false

@@ -1,0 +1,1 @@
+"""A bundle opened, exported and joined; its weights loaded."""

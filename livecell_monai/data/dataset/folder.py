@@ -1,0 +1,155 @@
+"""What a data folder or a datalist holds: lists of samples, matched by stem and refused where they do not match.
+
+A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels`. A
+datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}], "test": [...]}` with
+paths relative to the JSON file, and a list "validation" where the user has split already.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.paths import list_folder, stem_of
+from livecell_monai.errors import DataError
+from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, Sample
+
+ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
+
+
+def list_samples(data: str | Path, role: str) -> list[Sample]:
+    """The samples of one role, sorted by name.
+
+    Args:
+        data: a data folder, or a datalist ending in `.json`.
+        role: `train` or `test`, of a datalist also `validation`.
+
+    Raises:
+        DataError: where the folder is missing or an image, label or border has no counterpart.
+    """
+    root = Path(data)
+    if root.suffix.lower() == ".json":
+        return _samples_of_datalist(root, role)
+    if not root.is_dir():
+        raise DataError(f"{root}: the data folder must exist, found none; give a folder with train/images in it")
+    images = _by_stem(root / role / "images", needed=True)
+    labels = _by_stem(root / role / "labels", needed=role == "train")
+    borders = _by_stem(root / role / "borders", needed=False)
+    if labels:
+        _check_unmatched(images, labels, "label")
+    if borders:
+        _check_unmatched(images, borders, "border")
+    return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+
+
+def names_role(data: str | Path, role: str) -> bool:
+    """Whether a datalist has a list for a role, or a data folder a folder; False where neither can be read."""
+    root = Path(data)
+    if root.suffix.lower() != ".json":
+        return role != "validation" and (root / role).exists()  # a data folder has no place for it
+    try:
+        return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def name_data(data: str | Path) -> str:
+    """What a data folder or datalist is called: its last part, that of a datalist without its ending."""
+    path = Path(data).resolve()
+    return path.stem if path.suffix.lower() == ".json" else path.name
+
+
+def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
+    """The stem that each image's outputs bear.
+
+    Raises:
+        DataError: where two inputs would write the same output name.
+    """
+    names: dict[str, Path] = {}
+    for path in images:
+        # compared without case: a file system may not tell `A.tif` from `a.tif`
+        other = names.setdefault(stem_of(path).lower(), path)
+        if other is not path:
+            raise DataError(
+                f"{path}: each input must have an output name of its own, {other} has the same ({stem_of(path)}); "
+                "rename one or predict them into two folders"
+            )
+    return {path: stem_of(path) for path in names.values()}
+
+
+def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
+    """The image files of a folder by stem, sorted; hidden files and other kinds are passed over."""
+    if not folder.is_dir():
+        if needed:
+            raise DataError(f"{folder}: the folder must exist, found none; make it and put the images in")
+        return {}
+    found: dict[str, Path] = {}
+    for path in list_folder(folder):
+        other = found.setdefault(stem_of(path), path)
+        if other is not path:
+            raise DataError(f"{path}: a stem must stand for one file, {other.name} has the same; remove one of the two")
+    if needed and not found:
+        raise DataError(f"{folder}: the folder must hold at least one image, got none; put TIFF, PNG, JPEG or NIfTI in")
+    return found
+
+
+def _check_unmatched(images: dict[str, Path], others: dict[str, Path], what: str) -> None:
+    for stem, path in images.items():
+        if stem not in others:
+            folder = next(iter(others.values())).parent
+            raise DataError(f"{path}: an image must have a {what} of the same stem, found none in {folder}; add it")
+    for stem, path in others.items():
+        if stem not in images:
+            folder = next(iter(images.values())).parent
+            raise DataError(f"{path}: a {what} must have an image of the same stem, found none in {folder}; add it")
+
+
+def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))[ROLES[role]]
+        if not isinstance(entries, list):
+            raise TypeError(f"{type(entries).__name__} in place of the list")
+    except OSError as error:
+        raise DataError(f"{path}: the datalist must be readable, got {error.strerror}; correct the path") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
+        raise DataError(f"{path}: {rule}, got {type(error).__name__}: {error}; correct it") from error
+    samples = [_sample_of_entry(path, entry, role) for entry in entries]
+    names = [sample.name for sample in samples]
+    if len(set(names)) < len(names):  # the same stem in two folders is common in a datalist: tell them apart by it
+        samples = [replace(sample, name=f"{sample.image.parent.name}_{sample.name}") for sample in samples]
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        other = first.setdefault(sample.name, sample)
+        if other is not sample:
+            rule = "each image must have a name of its own, with its folder's"
+            raise DataError(f"{path}: {rule}, got {other.image} and {sample.image}; remove or rename one")
+    if not samples:
+        raise DataError(f'{path}: the list "{ROLES[role]}" must not be empty, got no entry; add images')
+    return sorted(samples, key=lambda sample: sample.name)
+
+
+def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
+    fields = {IMAGE: entry} if isinstance(entry, str) else entry
+    if not isinstance(fields, dict) or not isinstance(fields.get(IMAGE), str):
+        raise DataError(f'{datalist}: an entry must be a path or have an "image", got {entry!r}; correct it')
+    if role != "test" and not fields.get(LABEL):
+        raise DataError(f'{datalist}: {fields[IMAGE]}: a {ROLES[role]} image must have a "label", got none; add it')
+    for key in (LABEL, BORDER):
+        if not isinstance(fields.get(key, ""), str | None):
+            raise DataError(f"{datalist}: {fields[IMAGE]}: a {key} must be a path, got {fields[key]!r}; correct it")
+    paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
+    for path in paths.values():
+        if not path.exists():
+            raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
+    group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
+    if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
+        raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be one that a file may bear, got {name!r}; correct it")
+    return Sample(
+        name=name,
+        image=paths[IMAGE],
+        label=paths.get(LABEL),
+        border=paths.get(BORDER),
+        group=None if group is None else str(group),
+    )

@@ -1,0 +1,99 @@
+"""Zeiss CZI by Zeiss's own library `pylibCZIrw`; of large mosaics only the tiles that a part touches are read."""
+
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, reading, to_number
+from livecell_monai.data.checks.ome_xml import parse_notes
+from livecell_monai.data.readers.axes import name_axes
+from livecell_monai.data.readers.base import Stack
+from livecell_monai.data.readers.extra import import_extra
+from livecell_monai.data.readers.interval import to_minutes
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels, Region
+
+_TYPES = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
+_UM_PER_M = 1e6
+
+
+class CziStack(Stack):
+    """A CZI file of one scene, in full size.
+
+    Args:
+        path: the file.
+        axes: what the user calls its axes; None to believe the file.
+
+    Raises:
+        DataError: several scenes, colours, channels of several types, or damage.
+        SettingError: axes that are unknown or do not fit, or the extra `czi` is missing.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        self.path = path
+        czi = import_extra(path, "pylibCZIrw.czi", "czi")
+        self._file: Any = None
+        try:
+            with reading(path, "CZI"):
+                self._file = czi.CziReader(str(path))
+                self._open(axes)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, axes: str | None) -> None:
+        file = self._file
+        scenes = file.scenes_bounding_rectangle
+        if len(scenes) > 1:
+            raise DataError(f"{self.path}: a CZI must hold one scene, got {len(scenes)}; export the one to use")
+        kinds = set(file.pixel_types.values())
+        if len(kinds) != 1 or not kinds <= set(_TYPES):
+            if any(kind.startswith("Bgr") for kind in kinds):
+                raise_colour_error(self.path, f"RGB ({', '.join(sorted(kinds))})")
+            raise DataError(f"{self.path}: channels must be of one type, got {', '.join(sorted(kinds))}; export one of them")
+        self._kind = kinds.pop()
+        self.dtype = np.dtype(_TYPES[self._kind])
+        box = file.total_bounding_box_no_pyramid
+        self._starts = {name: int(start) for name, (start, _) in box.items()}
+        letters = [*(name for name in box if name not in ("Y", "X")), "Y", "X"]
+        self._found = letters[:-2]
+        self._named = name_axes(self.path, letters, [int(box[name][1] - box[name][0]) for name in letters], axes)
+        self.axes, self.shape = self._named.axes, self._named.shape
+        self._describe(parse_notes(file.raw_metadata))
+
+    def _describe(self, notes: ElementTree.Element) -> None:
+        """Sizes, interval and channels of the file's own metadata; lengths stand in metres there, times in seconds."""
+        metres = {
+            distance.get("Id", ""): to_number(distance.findtext("Value"))
+            for distance in notes.iterfind(".//Scaling/Items/Distance")
+        }
+        y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
+        self.pixel_size_um = pixel_size([y, x], ["um", "um"])
+        self.z_step_um = z if self.length("Z") > 1 and 0 < z < math.inf else None
+        dimensions = notes.find(".//Information/Image/Dimensions")
+        if dimensions is None:
+            return
+        interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+        self.interval_min = interval if self.length("T") > 1 else None
+        names = tuple(channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel"))
+        self.channels = names if all(names) and len(names) == self.length("C") else ()
+
+    def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
+        """The plane or a part of it; where no tile lies it is 0."""
+        part = self.locate(time, channel, z, region)
+        with reading(self.name_plane(time, channel, z), "CZI"):
+            indices = zip(self._found, self._named.index(time, channel, z), strict=True)
+            plane = {name: self._starts[name] + index for name, index in indices}
+            left, top = self._starts["X"] + part.left, self._starts["Y"] + part.top
+            roi = (left, top, part.right - part.left, part.bottom - part.top)
+            pixels = self._file.read(roi=roi, plane=plane, pixel_type=self._kind)
+            return np.array(pixels[..., 0], dtype=self.dtype, order="C")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        file, self._file = self._file, None
+        if file is not None:  # the library refuses to close twice
+            file.close()

@@ -1,0 +1,92 @@
+"""Images that come in a message, a file in base64 or rows of numbers: onto disk, where the readers check them."""
+
+import base64
+import binascii
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from livecell_monai.data.checks.limits import reading
+from livecell_monai.data.checks.tiff import list_series
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels
+
+MOST_PIXELS = 2**26  #: of an image in a message, 8192 x 8192: some kilobytes can stand for gigabytes of pixels
+
+_STARTS = {  # what a file of each format begins with
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+    b"II+\0": ".tif",
+    b"MM\0+": ".tif",
+    b"\x89PNG": ".png",
+    b"\xff\xd8\xff": ".jpg",
+}
+
+
+def write_message(image: object, folder: Path, name: str, most_pixels: int = MOST_PIXELS) -> Path:
+    """Write the image of a message as the file that it is, or as TIFF of 64 bit floats.
+
+    Args:
+        image: a TIFF, PNG or JPEG file in base64, line breaks or not; or (Y, X) numbers, as nested lists or an array.
+        folder: an existing one.
+        name: of the file, without its ending.
+        most_pixels: an image of more is refused before it is decoded.
+
+    Raises:
+        DataError: where it is neither, or too large. Whether a file is whole and one grey plane, its reader tells.
+    """
+    if isinstance(image, str):
+        path = _write_file(image, folder, name)
+        pixels = _count_pixels(path)
+    else:
+        plane = _as_plane(image, name)
+        path, pixels = folder / f"{name}.tif", plane.size
+    if pixels > most_pixels:
+        raise DataError(f"{path.name}: an image must have at most {most_pixels} pixels, got {pixels}; cut it up")
+    if not isinstance(image, str):
+        tifffile.imwrite(path, plane, photometric="minisblack", metadata=None)
+    return path
+
+
+def _write_file(text: str, folder: Path, name: str) -> Path:
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(f"{name}: text must be a file in base64, it is not ({error}); encode the whole file") from error
+    suffix = next((suffix for start, suffix in _STARTS.items() if data.startswith(start)), None)
+    if suffix is None:
+        got = f"{len(data)} bytes that begin with {data[:8]!r}" if data else "nothing"
+        raise DataError(f"{name}: a file in base64 must be a TIFF, PNG or JPEG, got {got}; save it as TIFF")
+    path = folder / f"{name}{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def _count_pixels(path: Path) -> int:
+    """How many pixels a file says that it takes to decode it, of which none is decoded."""
+    with reading(path, "an image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the caller has a bound of its own
+        if path.suffix != ".tif":
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                return picture.width * picture.height
+        with tifffile.TiffFile(path, _multifile=False) as tif:
+            # a tile is decoded whole, however little of it is image
+            return sum(max(math.prod(series.shape), math.prod(series.keyframe.chunks)) for series in list_series(tif))
+
+
+def _as_plane(image: object, name: str) -> Pixels:
+    """(Y, X) float64, which holds exactly whatever the network can tell apart."""
+    try:
+        plane = np.asarray(image)
+        got = f"{plane.ndim} axes of {'text' if plane.dtype.kind == 'U' else plane.dtype}"
+    except ValueError:  # nested lists that are no array
+        plane, got = np.empty(0), "rows that differ in length"
+    if plane.ndim != 2 or plane.dtype.kind not in "uif" or plane.size == 0:
+        raise DataError(
+            f"{name}: an image must be a file in base64, or numbers in rows of one length (Y, X), got {got}; correct it"
+        )
+    return plane.astype(np.float64)

@@ -1,0 +1,47 @@
+"""Any image file opened as a stack, by the ending of its name."""
+
+from pathlib import Path
+
+from livecell_monai.data.checks.limits import reading
+from livecell_monai.data.paths import find_zarr, name_format, names_frames, require_there
+from livecell_monai.data.readers.base import Stack
+from livecell_monai.data.readers.frames import FramesStack
+from livecell_monai.data.readers.plane import PlaneStack
+
+
+def open_stack(path: str | Path, axes: str | None = None) -> Stack:
+    """Open an image file, of which the header alone is read; PNG, JPEG and NIfTI are read whole.
+
+    Args:
+        path: the file or, of OME-Zarr, the folder; or the folder or glob of a movie's numbered frames.
+        axes: what the user calls its axes, letters of `TCZYX` in the file's order; None to believe the file.
+
+    Raises:
+        DataError: no such file, not a known format, damaged, in colour, or several images.
+        SettingError: axes that are unknown or do not fit, or a format whose extra is not installed.
+    """
+    path = Path(path)
+    if find_zarr(path) is None and names_frames(path):
+        return FramesStack(path, open_stack, axes)
+    kind = name_format(path)
+    if kind is None:
+        return PlaneStack(path, axes)
+    with reading(path, kind):  # a folder that may not be entered raises here
+        require_there(path)
+    match kind:
+        case "TIFF":
+            from livecell_monai.data.readers.tiff import TiffStack
+
+            return TiffStack(path, axes)
+        case "ND2":
+            from livecell_monai.data.readers.nd2 import Nd2Stack
+
+            return Nd2Stack(path, axes)
+        case "CZI":
+            from livecell_monai.data.readers.czi import CziStack
+
+            return CziStack(path, axes)
+        case _:
+            from livecell_monai.data.readers.zarr import ZarrStack
+
+            return ZarrStack(path, axes)

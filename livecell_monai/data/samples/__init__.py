@@ -1,0 +1,1 @@
+"""The synthetic sample set: cells, their labels and border weights."""

@@ -1,0 +1,1 @@
+"""Several processes: DDP for training, Dask for prediction."""

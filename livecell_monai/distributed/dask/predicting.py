@@ -1,0 +1,207 @@
+"""A prediction handed out to workers: its tasks, their retries, and the rows of the table gathered from them."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.data.dataset.items import Item
+from livecell_monai.distributed.dask.cluster import Workers, check_workers, connect
+from livecell_monai.distributed.dask.partition import share_images, share_rows
+from livecell_monai.distributed.dask.shared_folders import require_seeing
+from livecell_monai.distributed.dask.worker import Done, Job, predict_band, predict_images
+from livecell_monai.errors import BundleError, LiveCellError, SettingError
+from livecell_monai.outputs.large.chunks import CHUNK
+from livecell_monai.runs.progress import counting
+from livecell_monai.sample import NAME
+
+RETRIES = 3  # of a task that fails otherwise than by the user's hand, and of one whose worker has died
+AHEAD = 3  # tasks that are handed out for each worker: one runs, the others wait beside it
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call on a worker.
+
+    Attributes:
+        function: called there with the job and the arguments.
+        arguments: plain values.
+        images: how many images are done with it.
+        mosaic: the item that it belongs to; None for images.
+    """
+
+    function: Callable[..., Done]
+    arguments: tuple[Any, ...]
+    images: int = 0
+    mosaic: Item | None = None
+
+
+def run_distributed(
+    workflow: Any, job: Job, workers: int | None, scheduler: str | None, tell: Callable[[str], None] | None = None
+) -> dict[Path, str]:
+    """Initialise a bundle that is opened for prediction, and run it on workers.
+
+    Args:
+        workflow: the bundle, opened.
+        job: what the tasks share.
+        workers: number of processes on this machine.
+        scheduler: address of one that runs; in place of the number.
+        tell: called with a line about the workers, when they are there; None for nothing.
+
+    Returns:
+        As `predict_distributed`.
+
+    Raises:
+        LiveCellError: as `check_workers`, `connect` and `predict_distributed`.
+    """
+    check_workers(workers, scheduler)
+    if "unfinished" not in workflow.parser.config:
+        raise BundleError(
+            f"{job.bundle}: for workers the bundle must know of unfinished runs, it was trained before; "
+            "leave --workers out, or train it anew"
+        )
+    workflow.initialize()
+    with connect(workers, scheduler) as found:
+        if tell is not None:
+            tell(str(found))
+        try:
+            return predict_distributed(workflow.parser, job, found)
+        except LiveCellError:
+            raise
+        except Exception as error:
+            if found.client.status == "running":
+                raise
+            raise _gone(found) from error  # whatever was asked of it last
+        finally:
+            workflow.parser.get_parsed_content("unfinished").abandon()
+
+
+def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, str]:
+    """Predict on workers what a bundle that is opened and initialised would predict here.
+
+    Args:
+        parser: of the bundle, whose `initialize` has found nothing wrong.
+        job: what its tasks share.
+        workers: who does them.
+
+    Returns:
+        The message for each image that could not be read, by its path; the rows are those of the parser's writer.
+
+    Raises:
+        LiveCellError: workers do not see the same folders, the scheduler went away, or a result cannot be written. What
+            was finished stays, and `resume` goes on from there.
+    """
+    run, writer = parser.get_parsed_content("unfinished"), parser.get_parsed_content("writer")
+    mosaics, images = parser.get_parsed_content("mosaics"), parser.get_parsed_content("images")
+    is_new = not run.folder.exists()
+    run.begin()
+    job = replace(job, threads=workers.threads, weights=hash_file(parser.get_parsed_content("checkpoint")))
+    require_seeing(workers, job)
+    prediction = _Prediction(writer, mosaics, images)
+    show = parser.get_parsed_content("show_progress")
+    total = len({item[NAME] for item in images}) + len(mosaics.mosaics)
+    results = closing(_hand_out(workers, job, prediction.tasks(workers)))  # what is handed out is called back on an error
+    with counting("predicting", "image", total, show) as advance, results as finished:
+        for task, done in finished:
+            advance(prediction.take(task, done))
+    writer.finish()
+    if is_new and not writer.rows:
+        with suppress(OSError):
+            run.folder.rmdir()  # as where nothing could be read without workers
+    return {**prediction.failures, **mosaics.failures}
+
+
+class _Prediction:
+    """The tasks of a prediction, and what has come back of them."""
+
+    def __init__(self, writer: Any, mosaics: Any, images: list[Item]) -> None:
+        self.writer, self.mosaics, self.images = writer, mosaics, images
+        self.failures: dict[Path, str] = {}
+        self.open: dict[str, int] = {}  # bands that are not back yet, by mosaic
+
+    def tasks(self, workers: Workers) -> Iterator[Task]:
+        """Images first; a mosaic is begun when there is room for its bands."""
+        for items in share_images(self.images, workers.count()):
+            yield Task(predict_images, (items,), len({item[NAME] for item in items}))
+        for item in self.mosaics.mosaics:
+            begun = self.mosaics.begin(item)
+            if begun is None:
+                continue
+            bands = share_rows(begun, workers.count(), CHUNK)
+            self.open[item[NAME]] = len(bands)
+            for top, bottom in bands:
+                yield Task(predict_band, (item, top, bottom), mosaic=item)
+            if not bands:
+                self.writer.add(self.mosaics.finish(item))
+
+    def take(self, task: Task, done: Done) -> int:
+        """Keep what a task has given; how many images are finished by it."""
+        if done.error is not None:
+            raise done.error
+        self.writer.rows.extend(done.rows)
+        self.failures.update(done.failures)
+        if task.mosaic is None:
+            return task.images
+        name = task.mosaic[NAME]
+        self.open[name] -= 1
+        if self.open[name] > 0:
+            return 0
+        if not self.mosaics.missing(task.mosaic):  # or a band of it was too large for the memory of its worker
+            self.writer.add(self.mosaics.finish(task.mosaic))
+        return 1
+
+
+def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tuple[Task, Done], None, None]:
+    """Tasks with their results, as they come; never more of them handed out than keep the workers busy."""
+    from distributed import as_completed
+
+    running: dict[Any, Task] = {}
+    finished = as_completed(loop=workers.client.loop)
+
+    def top_up() -> None:
+        while len(running) < AHEAD * workers.count():
+            task = next(tasks, None)
+            if task is None:
+                return
+            future = workers.client.submit(task.function, job, *task.arguments, pure=False, retries=RETRIES)
+            running[future] = task
+            finished.add(future)
+
+    try:
+        top_up()
+        for future in finished:
+            task = running.pop(future)
+            yield task, _result(future, task, workers)
+            future.release()
+            top_up()
+    finally:
+        if workers.client.status == "running":  # or this would wait for a scheduler that is gone
+            workers.client.cancel(list(running), force=True)
+
+
+def _result(future: Any, task: Task, workers: Workers) -> Done:
+    from distributed import KilledWorker
+
+    if future.status in ("cancelled", "lost"):
+        raise _gone(workers)
+    try:
+        done: Done = future.result()
+    except LiveCellError:
+        raise
+    except KilledWorker as error:
+        first = task.mosaic or task.arguments[0][0]
+        raise SettingError(
+            f"{first[NAME]}: a worker must outlive its task, {RETRIES + 1} have died of it (their memory?); give fewer "
+            "--workers or a smaller window_memory, and go on by --resume"
+        ) from error
+    except (OSError, TimeoutError) as error:
+        raise _gone(workers) from error
+    return done
+
+
+def _gone(workers: Workers) -> SettingError:
+    return SettingError(
+        f"{workers.address}: the scheduler must be there to the end, it has gone away; start it again, and go on by --resume"
+    )

@@ -1,0 +1,77 @@
+"""Training on several devices of this machine: a process for each, once all that can be asked ahead of it has been asked."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from livecell_monai.distributed.ranks import check_batch_divides
+from livecell_monai.errors import SettingError
+from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.runs.processes import count_cores, run_in_processes
+from livecell_monai.training.training_folder import check_output_folder
+
+ASKED = ("accelerator", "batch_size", "augmentation", "split", "compile", "norm")  #: settings that a division hangs on
+
+
+def train_on_devices(devices: int, parser: Any, train: Callable[..., None], *arguments: Any) -> dict[str, Any]:
+    """Train in several processes.
+
+    Args:
+        devices: number of processes, one for each GPU or for a part of the cores.
+        parser: of the training as one process would open it.
+        train: what each process does; of a module.
+        arguments: of its call.
+
+    Returns:
+        What the bundle's metadata says of the training.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule; nothing is written then.
+    """
+    if parser["on_epoch"] is not None:
+        raise ValueError("on_epoch must be None where several processes train: they cannot call it")
+    check_devices(devices, parser)
+    run_in_processes(devices, train, *arguments)
+    metadata = json.loads((Path(parser["output_dir"]) / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    training: dict[str, Any] = metadata["training"]
+    return training
+
+
+def check_device_count(devices: int) -> None:
+    """Refuse what is no number of devices, and several processes that know nothing of each other.
+
+    Raises:
+        SettingError: where it is so.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # each would train for itself, into the same folder
+        raise SettingError(
+            "livecell train must not be run by torchrun, it starts its processes itself; give it --devices N, or run "
+            "configs/multi_gpu_train.yaml by torchrun -m monai.bundle run"
+        )
+    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 1:
+        raise SettingError(f"--devices must be a whole number of 1 or more, got {devices!r}; correct it")
+
+
+def check_devices(devices: int, parser: Any) -> None:
+    """Refuse a number of devices that cannot be, or a training that they cannot share, with nothing written.
+
+    Args:
+        devices: number of processes.
+        parser: of the opened training.
+
+    Raises:
+        LiveCellError: what stands in the way.
+    """
+    device = Accelerator(parser["accelerator"]).device
+    most, what = (torch.cuda.device_count(), "GPUs") if device.type == "cuda" else (count_cores(), "cores")
+    if devices > most:
+        raise SettingError(f"--devices must be at most the number of {what} that are there, {most}, got {devices}; lower it")
+    check_batch_divides({name: parser[name] for name in ASKED}, devices)
+    check_output_folder(parser["output_dir"], parser["resume"])
+    for name in ("validate_settings", "teacher"):  # and what they read
+        parser.get_parsed_content(name)
+    parser.get_parsed_content("session#tracker").check()  # makes the store ahead of the processes

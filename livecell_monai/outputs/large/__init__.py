@@ -1,0 +1,1 @@
+"""The mask of a large image: chunks, pyramid, BigTIFF or OME-Zarr."""

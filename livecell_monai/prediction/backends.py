@@ -1,0 +1,123 @@
+"""What runs the network in prediction: PyTorch as it is trained, or OpenVINO in integers of 8 bits."""
+
+import json
+import math
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.network import Ensemble, Range, UNet
+from livecell_monai.network.accelerator import Accelerator, read_capabilities
+from livecell_monai.network.map_ranges import RANGES
+from livecell_monai.plan import check_bounds
+
+#: instructions that add products of 8 bits without overflow
+EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
+
+
+def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelerator, checkpoint: str | Path) -> nn.Module:
+    """Have another engine run a network that is ready for prediction, in place.
+
+    Args:
+        network: in evaluation mode, its weights loaded and its batch norms folded.
+        backend: `torch` leaves it as it is; `int8`: OpenVINO, most convolutions in integers of 8 bits.
+        accelerator: where it lies.
+        checkpoint: `models/model.pt` of the bundle, whose metadata hold the ranges of the maps.
+
+    Returns:
+        The network.
+
+    Raises:
+        SettingError: the backend is unknown, not installed, or not for this device or processor.
+        BundleError: the bundle has no ranges for it.
+    """
+    check_bounds({"backend": backend}, network.multiple)
+    if backend == "torch":
+        return network
+    _check_machine(accelerator)
+    ranges = _read_ranges(Path(checkpoint).parent.parent / "configs" / "metadata.json")
+    try:
+        from livecell_monai.network.int8 import build_model, compile_model
+    except ImportError as error:
+        reason = " ".join(str(error).split())[:100]
+        raise SettingError(
+            f"setting backend=int8 needs the library openvino, which cannot be imported ({reason}); "
+            "pip install 'livecell-monai[openvino]'"
+        ) from error
+    try:
+        model = build_model(network, ranges)
+    except KeyError as error:
+        raise BundleError(
+            f"{checkpoint}: for backend=int8 configs/metadata.json must tell the range of each map, that of {error.args[0]} "
+            "is missing; take backend=torch, or train again"
+        ) from error
+    network.forward = _Runner(partial(compile_model, model, bf16=accelerator.bf16))  # type: ignore[method-assign]
+    return network
+
+
+class _Runner:
+    """A model in use: threads that call at once have a copy each, made for as many threads as torch may use there.
+
+    Args:
+        compile: makes a copy, for a number of threads.
+    """
+
+    def __init__(self, compile: Callable[..., Any]) -> None:
+        self.compile = compile
+        self.idle: dict[int, list[Any]] = defaultdict(list)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 1, Y, X) float32 of images (B, 1, Y, X) float32."""
+        threads = torch.get_num_threads()
+        try:
+            request = self.idle[threads].pop()
+        except IndexError:
+            request = self.compile(threads=threads)
+        found = request.infer({0: image.contiguous().numpy()}, share_inputs=True)[0]
+        self.idle[threads].append(request)
+        return torch.from_numpy(found)
+
+
+def _check_machine(accelerator: Accelerator) -> None:
+    if accelerator.device.type != "cpu":
+        raise SettingError(
+            f"setting backend=int8 runs on processors alone, the network lies on {accelerator.device.type}; "
+            "set backend=torch, or accelerator=cpu"
+        )
+    found = read_capabilities()
+    if platform.machine() in ("x86_64", "AMD64") and not any(found.get(name) for name in EXACT):
+        raise SettingError(
+            "setting backend=int8 needs a processor with VNNI, on which products of 8 bits cannot overflow, this one has "
+            "none; set backend=torch"
+        )
+
+
+def _read_ranges(metadata: Path) -> dict[str, Range]:
+    try:
+        ranges = json.loads(metadata.read_text(encoding="utf-8"))["training"][RANGES]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BundleError(
+            f"{metadata}: for backend=int8 the metadata must tell the ranges of the network's maps ({RANGES}), they do not; "
+            "take backend=torch, or train again"
+        ) from error
+    if not isinstance(ranges, Mapping) or not all(map(_is_range, ranges.values())):
+        raise BundleError(
+            f"{metadata}: {RANGES} must be two finite numbers for each map, the lower one first; restore the file, or take "
+            "backend=torch"
+        )
+    return {name: (float(ends[0]), float(ends[1])) for name, ends in ranges.items()}
+
+
+def _is_range(ends: Any) -> bool:
+    if not isinstance(ends, list) or len(ends) != 2:
+        return False
+    return (
+        all(isinstance(end, int | float) and math.isfinite(end) and abs(end) < 1e30 for end in ends) and ends[0] <= ends[1]
+    )

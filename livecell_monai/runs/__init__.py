@@ -1,0 +1,1 @@
+"""What every run needs: atomic writes, processes, progress."""

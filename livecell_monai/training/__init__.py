@@ -1,0 +1,1 @@
+"""One training: session, loader, pseudo-labels, schedule, budget, checkpoints and resume."""

@@ -1,0 +1,256 @@
+"""The whole state of a training: saved after each epoch and at an interruption, and gone on from to the bit."""
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite import distributed as idist
+from ignite.engine import Engine, Events
+from ignite.metrics import Metric
+
+from livecell_monai.training.changes import (
+    check_data_unchanged,
+    check_same_settings,
+    list_changes,
+    tell_other_machine,
+)
+from livecell_monai.training.checkpoint_file import pick_checkpoint, read_checkpoint, write_checkpoint
+from livecell_monai.training.history import History
+from livecell_monai.training.interruption import Interruption
+from livecell_monai.training.metric_states import capture_metrics, restore_metrics
+from livecell_monai.training.random_states import RandomStates
+from livecell_monai.training.request import TrainingRequest
+from livecell_monai.training.training_folder import TrainingFolder
+
+State = dict[str, Any]
+
+
+class Checkpoints:
+    """Writes the state of a training into its hidden folder, and has a training go on from the last one.
+
+    Within an epoch a state is saved at an interruption alone. Several processes have the same state; the first one writes
+    it, after epochs alone, since they do not end at the same iteration.
+
+    Args:
+        output_dir: the folder that becomes the bundle.
+        parts: what has a state, by name: `state_dict` and `load_state_dict`.
+        metrics: those of the trainer, by name.
+        dataloader: what the trainer iterates over; where it has MONAI's transforms, their random states are kept.
+        device: where it trains.
+        resume: whether to go on with the training that is in the folder; `auto` where there is one, else begin.
+        force: go on although the data have changed.
+        question: what was asked on the command line, noted so that it can be asked again; None for nothing.
+
+    Attributes:
+        run_id: that of the tracked run to go on with; None where there is none.
+        resumed: how often the training was gone on with.
+        changes: the files that had changed by then, each with what has become of it.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        parts: Mapping[str, Any],
+        metrics: Mapping[str, Metric],
+        dataloader: Any,
+        device: torch.device,
+        resume: bool | str = False,
+        force: bool = False,
+        question: TrainingRequest | None = None,
+    ) -> None:
+        self.folder = TrainingFolder(output_dir)
+        self.parts = parts
+        self.metrics = metrics
+        transform = getattr(getattr(dataloader, "dataset", None), "transform", None)
+        self.device = device
+        self.random = RandomStates(transform, device)
+        self.resume = resume
+        self.force = force
+        self.question = question
+        self.interruption = Interruption()
+        self.is_alone = idist.get_world_size() == 1
+        self.run_id: str | None = None
+        self.resumed = 0
+        self.changes: list[str] = []
+        self._seconds, self._from_s = 0.0, time.monotonic()
+        self._ahead: State = {}  # random states before the validation at work
+        self._pending: State | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What the training has taken, before it was stopped too."""
+        return self._seconds + time.monotonic() - self._from_s
+
+    def facts(self) -> dict[str, Any]:
+        """What the bundle's metadata say of it."""
+        digest = None if self.question is None else self.question.digest()
+        return {"resumed": self.resumed, "data_changes": self.changes, "question_sha256": digest}
+
+    @contextmanager
+    def opened(
+        self, settings: Mapping[str, Any], files: Mapping[str, Path], hashes: Mapping[str, str], machine: Mapping[str, Any]
+    ) -> Iterator[None]:
+        """Keep the folder to this training for the time of the block, and note what it is, or compare it with what it was.
+
+        Args:
+            settings: every one, resolved.
+            files: what is learned from, by name.
+            hashes: their SHA-256.
+            machine: what else bits hang on.
+
+        Raises:
+            LiveCellError: another process is at work, settings differ, or data do and that is not to be forced.
+        """
+        with self.folder.kept_to_one():
+            question = None if self.question is None else self.question.to_json()
+            begun: State = {"settings": dict(settings), "data": dict(hashes), "machine": dict(machine)}
+            if self.resume and self.folder.is_unfinished():
+                record = self.folder.read()
+                check_same_settings(self.folder.output, record["settings"], settings)
+                changes = list_changes(record["data"], hashes, files)
+                check_data_unchanged(self.folder.output, changes, self.force)
+                tell_other_machine(self.folder.output, record["machine"], machine)
+                self.run_id = record["run_id"]
+                self.resumed, self.changes = record["resumed"] + 1, [*record["changes"], *changes]
+                self.folder.write(
+                    {"resumed": self.resumed, "changes": self.changes, **begun, "settings": record["settings"]}
+                )
+            else:
+                self.resume = False
+                self.folder.write({"question": question, "run_id": None, "resumed": 0, "changes": [], **begun})
+            yield
+        self.folder.end()
+
+    def note_run(self, run_id: str) -> None:
+        """Note the tracked run, so that a training that is gone on with goes on in it."""
+        if (run_id or None) != self.run_id:
+            self.run_id = run_id or None
+            self.folder.write({"run_id": self.run_id})
+
+    def follow(self, trainer: Engine, evaluator: Engine, history: History | None = None) -> None:
+        """Go on from the last checkpoint, where that is asked for, and save the state as the training goes.
+
+        To be called when all else is attached to the engines, but for what the history tells of each epoch.
+
+        Args:
+            trainer: runs the epochs.
+            evaluator: validates after each.
+            history: of the epochs; None in processes that write nothing.
+
+        Raises:
+            DataError: no checkpoint is whole.
+        """
+        self.trainer, self.evaluator, self.history = trainer, evaluator, history
+        trainer.add_event_handler(Events.STARTED, self._start)
+        trainer.add_event_handler(Events.GET_BATCH_STARTED, self._go_on_within)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._heed)
+        evaluator.add_event_handler(Events.STARTED, self._look_ahead)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._heed_validation)
+        if history is not None:
+            history.listeners.insert(0, self._save_epoch)  # ahead of what tells of the epoch
+        if self.resume:
+            path = pick_checkpoint(self.folder.path) if history is not None else None
+            name = idist.broadcast(path.name if path else "", safe_mode=True) if not self.is_alone else path and path.name
+            if name:
+                self._restore(read_checkpoint(self.folder.path / name))
+
+    def heeding(self) -> Any:
+        """The context in which the trainer runs: an interruption saves the state."""
+        return self.interruption.heeded(self.is_alone)
+
+    def _capture(self, is_within: bool, random: State | None = None) -> State:
+        state, scaler = self.trainer.state, self.trainer.scaler
+        assert self.history is not None
+        return {
+            "epoch": state.epoch,
+            "iteration": state.iteration,
+            "is_within": is_within,
+            "is_full": state.iteration == state.epoch * state.epoch_length
+            or bool(self.trainer.should_terminate_single_epoch),
+            "is_over": state.epoch == state.max_epochs or bool(self.trainer.should_terminate),
+            "best": [
+                (engine.state.best_metric, engine.state.best_metric_epoch) for engine in (self.trainer, self.evaluator)
+            ],
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "random": random or self.random.state_dict(),
+            "metrics": capture_metrics(self.metrics) if is_within else None,
+            "rows": self.history.rows,
+            "lr": self.history.lr,
+            "seconds": self.seconds,
+        }
+
+    def _restore(self, state: State) -> None:
+        for name, part in self.parts.items():
+            part.load_state_dict(state["parts"][name])
+        if self.trainer.scaler is not None and state["scaler"] is not None:
+            self.trainer.scaler.load_state_dict(state["scaler"])
+        if self.history is not None:
+            self.history.rows = list(state["rows"])
+        for engine, (metric, epoch) in zip((self.trainer, self.evaluator), state["best"], strict=True):
+            engine.state.best_metric, engine.state.best_metric_epoch = metric, epoch
+        self._seconds, self._pending = state["seconds"], state
+        self._place()
+
+    def _place(self) -> None:
+        """Where the engine goes on: it counts an epoch up as it begins it."""
+        assert self._pending is not None
+        self.trainer.state.epoch = self._pending["epoch"] - self._pending["is_within"]
+        self.trainer.state.iteration = self._pending["iteration"]
+
+    def _start(self) -> None:
+        state = self._pending
+        if state is None:
+            return
+        self._place()  # an engine that has nothing left to do begins anew
+        if state["is_within"] and not state["is_full"]:
+            return
+        self._pending = None
+        self.random.load_state_dict(state["random"])
+        if state["is_within"]:  # its iterations are done, its validation is not
+            self._restore_sums(state)
+            self.trainer.state.epoch = state["epoch"]
+            with warnings.catch_warnings():  # the optimiser's steps were ahead of the stop
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                self.trainer.fire_event(Events.EPOCH_COMPLETED)
+        elif state["is_over"]:
+            self.trainer.terminate()
+
+    def _go_on_within(self) -> None:
+        """Behind what begins an epoch, the making of its batches too: that has drawn, and set the sums to 0."""
+        if self._pending is not None:
+            self.random.load_state_dict(self._pending["random"])
+            self._restore_sums(self._pending)
+            self._pending = None
+
+    def _restore_sums(self, state: State) -> None:
+        restore_metrics(self.metrics, state["metrics"], self.device)
+        if self.history is not None:
+            self.history.lr = state["lr"]
+
+    def _save_epoch(self, epoch: int, row: Mapping[str, float]) -> None:
+        self._write(self._capture(is_within=False))
+
+    def _heed(self) -> None:
+        if self.interruption.noted:
+            self._save_and_end(None)
+
+    def _look_ahead(self) -> None:
+        self._ahead = self.random.state_dict()
+
+    def _heed_validation(self) -> None:
+        if self.interruption.noted:
+            self._save_and_end(self._ahead)
+
+    def _save_and_end(self, random: State | None) -> None:
+        self.interruption.calm()
+        state = self._capture(is_within=True, random=random)
+        self._write({**state, "is_full": state["is_full"] or random is not None})
+        raise KeyboardInterrupt
+
+    def _write(self, state: State) -> None:
+        write_checkpoint(self.folder.path, state)

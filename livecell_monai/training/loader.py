@@ -1,0 +1,119 @@
+"""Batches of random patches, cut from stacks that are read once and stay in memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+
+from livecell_monai.errors import SettingError
+from livecell_monai.sample import BORDER, IMAGE, LABEL
+from livecell_monai.transforms import WHOLE_BATCH, Appearance, RankSlice, Warp, draw_patches
+
+Batch = dict[str, torch.Tensor]
+
+
+class PatchLoader:
+    """What the trainer iterates over: an epoch of batches, each drawn anew.
+
+    Everything random is done on the whole batch by the process that trains: a worker would only take the cores that the
+    network needs, and the seed would give other patches with another number of workers.
+
+    Args:
+        dataset: samples with `image` and `label`, perhaps `border`, each (1, Y, X) at the working size; read at the first
+            batch.
+        warp: how a patch is cut.
+        appearance: how its looks are changed.
+        batch_size: number of patches, those of all processes together.
+        samples_per_epoch: number of patches in an epoch.
+        seed: of every draw.
+        device: where the stacks lie and the patches are made.
+        weighted: whether patches have a weight per pixel even where no sample has one.
+        part: of each batch, where several processes train together; its rows alone are made, and those of all processes
+            are the patches that one process would make.
+
+    Attributes:
+        stacks: (C, Y, X) tensors of image, label and perhaps weight per pixel, as annotated.
+        taught: such stacks whose labels a network has made, with a weight.
+        share: of the patches that come from the taught ones, where there are some.
+
+    Raises:
+        SettingError: where the processes cannot share a batch equally.
+    """
+
+    def __init__(
+        self,
+        dataset: Sequence[Any],
+        warp: Warp,
+        appearance: Appearance,
+        batch_size: int,
+        samples_per_epoch: int,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        weighted: bool = False,
+        part: RankSlice = WHOLE_BATCH,
+    ) -> None:
+        if batch_size % part.world:
+            raise SettingError(
+                f"setting batch_size must be a multiple of the {part.world} processes, got {batch_size}; correct it"
+            )
+        self.dataset = dataset
+        self.warp = warp
+        self.appearance = appearance
+        self.batch_size = batch_size
+        self.batches = -(-samples_per_epoch // batch_size)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
+        self.weighted = weighted
+        self.part = part
+        self.stacks: list[torch.Tensor] = []
+        self.taught: list[torch.Tensor] = []
+        self.share = 0.5
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        if not self.stacks:
+            self.stacks = self._read()
+        for _ in range(self.batches):
+            yield self._draw()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Where the draws are."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Have the next patch be the one that would have followed."""
+        self.generator.set_state(state["generator"])
+
+    def _draw(self) -> Batch:
+        sources = [*self.stacks, *self.taught]
+        patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights(), self.part)
+        images = self.appearance(patches[:, :1], self.generator, self.part)
+        batch = {IMAGE: images, LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
+        if patches.shape[1] > 2:
+            batch[BORDER] = patches[:, 2:3]
+        return batch
+
+    def _weights(self) -> list[float] | None:
+        """How often each stack is drawn: all of its kind alike."""
+        if not self.taught:
+            return None
+        kinds = ((self.stacks, 1 - self.share), (self.taught, self.share))
+        return [share / len(stacks) for stacks, share in kinds for _ in stacks]
+
+    def _read(self) -> list[torch.Tensor]:
+        samples = [self.dataset[index] for index in range(len(self.dataset))]
+        has_weights = self.weighted or any(BORDER in sample for sample in samples)
+        keys = [IMAGE, LABEL, *([BORDER] if has_weights else [])]
+        return [torch.cat([_plane(sample, key) for key in keys]).to(self.device) for sample in samples]
+
+
+def _plane(sample: dict[str, Any], key: str) -> torch.Tensor:
+    """(1, Y, X) float32; a sample without a border weighs 1 everywhere."""
+    value = sample.get(key)
+    if value is None:
+        return torch.ones_like(_plane(sample, IMAGE))
+    plane: torch.Tensor = (value.as_tensor() if isinstance(value, MetaTensor) else value).float()
+    return plane

@@ -1,0 +1,105 @@
+"""What a training is asked, from overlays, settings and recipe to the bundle opened with all of it."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.bundle.open import find_template, open_bundle, read_settings
+from livecell_monai.errors import SettingError
+from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
+
+RECIPES = ("planned", "original")
+
+
+def resolve_settings(
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
+) -> dict[str, Any]:
+    """Every setting with the value that `train` would take from configs, plan, overlays and settings; nothing is written.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule, as `train` would refuse it.
+    """
+    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    with lay_recipe(data, overlays, settings, recipe) as (_, layers):
+        parser = open_training(data, "unused", layers, settings).parser
+        parser.get_parsed_content("validate_settings")
+        return {name: parser[name] for name in known}
+
+
+@contextmanager
+def lay_recipe(
+    data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
+) -> Iterator[tuple[str | None, list[str]]]:
+    """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them.
+
+    Raises:
+        SettingError: where there is no such recipe.
+    """
+    if recipe not in RECIPES:
+        raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
+    if recipe == "original":
+        yield None, ["original", *overlays]
+        return
+    choices, head = plan(data, overlays, settings, devices)
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "plan.yaml")
+        write_plan(file, choices, head)
+        yield file, [file, *overlays]  # what overlays and settings say stands over the plan
+
+
+def plan(
+    data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
+) -> tuple[dict[str, Choice], str]:
+    """What `train` would set for a data folder or datalist, and the fingerprint that it follows from, in words.
+
+    Raises:
+        LiveCellError: where the data or a setting breaks a rule.
+    """
+    parser = open_training(data, "unused", overlays, settings).parser
+    parser.get_parsed_content("validate_settings")
+    # of what would be trained on: pixels that are held out have no say
+    fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
+    multiple = parser.get_parsed_content("network_def").multiple
+    template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
+    head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
+    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free, devices), head
+
+
+def open_training(
+    data: str | Path,
+    output: str | Path,
+    overlays: Sequence[str],
+    settings: Mapping[str, Any] | None,
+    started: float | None = None,
+    unlabelled: Sequence[str | Path] = (),
+    overlay: str = "train",
+    **handed: Any,
+) -> Any:
+    """The bundle opened for a training, ready to `initialize` and `run`.
+
+    Args:
+        data: data folder or datalist.
+        output: the folder that becomes the bundle.
+        overlays: configs over those of training, later ones over earlier ones.
+        settings: values over those of the configs.
+        started: `time.monotonic()` at the call of the program; None for now.
+        unlabelled: files, folders or globs of images without labels.
+        overlay: config of the bundle that lies right over `train`.
+        handed: what else is set by whoever opens the bundle.
+
+    Raises:
+        LiveCellError: where a setting is unknown or of another kind.
+    """
+    paths: dict[str, Any] = {
+        "dataset_dir": str(Path(data).resolve()),
+        "output_dir": str(Path(output).resolve()),
+        "started": time.monotonic() if started is None else started,
+        "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
+        **handed,
+    }
+    configs = ["inference", "train", overlay]
+    return open_bundle(find_template(), configs, settings, paths, overlays, run_id="training", workflow_type="train")

@@ -1,0 +1,101 @@
+"""YAML that a user gives: plain values, of a bounded size, and nothing that is expanded."""
+
+import math
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.plain_yaml import MOST_CHARACTERS, parse_values, read_values
+from livecell_monai.errors import SettingError
+from livecell_monai.training.planned import resolve_settings
+
+LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+ARTFUL = {
+    "laughs": (LAUGHS, "an anchor or alias in line 1"),
+    "alias": ("a: *b", "an anchor or alias in line 1"),
+    "tag": ("a: 1\nb: !!python/name:os.system", "a tag in line 2"),
+    "deep": ("[" * 20_000, "more than 24 levels in line 1"),
+    "deep mappings": ("{a: " * 20_000, "more than 24 levels in line 1"),
+    "documents": ("a: 1\n---\nb: 2", "a second document in line 2"),
+    "long": ("a: " + "x" * MOST_CHARACTERS, "at most 262144 characters"),
+    "date": ("a: 2024-13-45", "cannot be read: month must be in 1..12"),
+    "digits": (f"a: {'9' * 5000}", "cannot be read: Exceeds the limit"),
+    "control": ("a: \x00", "cannot be read"),
+    "open": ("a: [", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
+def test_is_refused(tmp_path, text, words):
+    (tmp_path / "a.yaml").write_text(text)
+    for read in (lambda: parse_values(text, "it must be YAML"), lambda: read_values(tmp_path / "a.yaml", "an overlay")):
+        with pytest.raises(SettingError, match=words) as caught:
+            read()
+        assert len(str(caught.value)) < 500
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "a.yaml", tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(SettingError, match="an overlay must be a YAML file, it cannot be read"):
+            read_values(path, "an overlay")
+
+
+def test_plain_values_are_as_they_stand():
+    assert parse_values("[1, 0.5, a, null, {b: true}]", "it") == [1, 0.5, "a", None, {"b": True}]
+
+
+@pytest.mark.parametrize("name", ["smoke", "original", "sweep"])
+def test_our_own_are_plain(name):
+    assert isinstance(read_values(find_template() / "configs" / f"{name}.yaml", "it"), dict)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(LAUGHS, "anchor or alias"), ("scale: -.inf", "a number must be finite, got -inf")]
+)
+def test_an_overlay_is_read_so(folder, tmp_path, text, words):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(SettingError, match=words):
+        resolve_settings(folder, [str(tmp_path / "a.yaml")])
+
+
+def outcome_of(text):
+    """What a text stands for, and what was said in place of it."""
+    try:
+        return parse_values(text, "it must be YAML"), None
+    except SettingError as error:
+        return None, str(error)
+
+
+WORDS = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=12)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
+TREES = st.recursive(
+    SCALARS,
+    lambda parts: st.lists(parts, max_size=4) | st.dictionaries(WORDS, parts, max_size=4),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(TREES, st.booleans())
+def test_trees_of_plain_values_come_back_or_are_refused_in_one_line(tree, is_flow):
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data):
+            return True
+
+    text = yaml.dump(tree, Dumper=Plain, default_flow_style=is_flow, allow_unicode=True)
+    found, refusal = outcome_of(text)
+    if refusal is not None:
+        assert refusal.isprintable()
+    else:
+        assert found == tree or (isinstance(tree, float) and math.isclose(found, tree))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.text(st.sampled_from("ab01:-[]{},&*!|>%@`\"'#?. \n\t\x00\x85\u2028"), max_size=60))
+def test_any_text_is_plain_values_or_one_line(text):
+    _, refusal = outcome_of(text)
+    assert refusal is None or (refusal.isprintable() and len(refusal) < 500)

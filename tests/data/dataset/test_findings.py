@@ -1,0 +1,180 @@
+"""Every sample looked at: what is found, and each bad file named in one line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from livecell_monai.data.dataset.findings import Finding, check_data, check_samples, count_cells, look_at
+from livecell_monai.data.dataset.folder import list_samples
+from livecell_monai.errors import DataError
+from tests.support.stack_files import write_zarr
+from tests.support.worlds import SHAPE, picture_of, some_cells, write_folder
+
+LABEL = some_cells()
+PICTURE = picture_of(LABEL)
+
+
+def with_nan():
+    pixels = PICTURE.astype(np.float32)
+    pixels[5, 7] = np.nan
+    return pixels
+
+
+# kind of the file, its pixels, what its problem says
+BAD = {
+    "label of another size": ("labels", LABEL[:, :-1], "label and border must have their image's size, got 96 x 111 for"),
+    "turned label": ("labels", LABEL.T, "got 112 x 96 for an image of 96 x 112; export it again"),
+    "border of another size": ("borders", np.ones((96, 111), np.float32), "must have their image's size, got 96 x 111"),
+    "colour": ("images", np.stack([PICTURE] * 3, -1).astype(np.uint8), "RGB"),
+    "stack": ("images", np.stack([PICTURE] * 4), "must be one grey plane"),
+    "constant": ("images", np.full(SHAPE, 7, np.uint16), "an image must not be constant, got 7 in every pixel"),
+    "not a number": (
+        "images",
+        with_nan(),
+        "must be finite in every pixel, got 1 NaN or infinite, the first at row 5, column 7",
+    ),
+    "no foreground": ("labels", np.zeros(SHAPE, np.uint8), "a training label must have both classes, got background only"),
+    "no background": ("labels", np.ones(SHAPE, np.uint8), "a training label must have both classes, got foreground only"),
+    "float label": ("labels", LABEL.astype(np.float32), "a label must hold integers, got float32"),
+    "negative label": ("labels", LABEL.astype(np.int16) - 1, "a label must be >= 0"),
+    "negative border": ("borders", np.full(SHAPE, -1, np.float32), "a border weight must be >= 0"),
+}
+
+
+def spoil(folder, kind, pixels, name="train_01"):
+    path = folder / "train" / kind / f"{name}.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.shape[-1] == 3 else "minisblack")
+    return path
+
+
+def problems_of(folder):
+    return {finding.name: finding.problem for finding in check_data(folder) if finding.problem}
+
+
+class TestGood:
+    def test_findings(self, bordered):
+        findings = check_data(bordered)
+        assert [finding.role for finding in findings] == ["train"] * 3 + ["test"] * 2
+        assert findings[0] == Finding(
+            role="train",
+            name="train_00",
+            size=SHAPE,
+            dtype="uint16",
+            low=8_114.0,
+            high=65_535.0,
+            foreground=float((LABEL > 0).mean()),
+            cells=5,
+            problem=None,
+        )
+        assert problems_of(bordered) == {}
+
+    def test_without_label(self, folder):
+        shutil.rmtree(folder / "test" / "labels")
+        finding = check_data(folder)[-1]
+        assert (finding.size, finding.foreground, finding.cells, finding.problem) == (SHAPE, None, None, None)
+
+    def test_one_class_is_allowed_where_nothing_is_learnt(self, folder):
+        sample = list_samples(folder, "test")[0]
+        tifffile.imwrite(sample.label, np.zeros(SHAPE, np.uint8))
+        assert look_at(sample, "train").problem is not None
+        assert (look_at(sample, "test").problem, look_at(sample, "test").cells) == (None, 0)
+
+    def test_no_test_images(self, tmp_path):
+        assert len(check_data(write_folder(tmp_path, test=0))) == 3
+
+    def test_datalist_without_test_images(self, folder):
+        entries = [{"image": str(sample.image), "label": str(sample.label)} for sample in list_samples(folder, "train")]
+        path = folder / "list.json"
+        path.write_text(json.dumps({"training": entries}))
+        assert [finding.problem for finding in check_data(path)] == [None] * 3
+        path.write_text(json.dumps({"training": entries, "test": ["gone.tif"]}))
+        assert "gone.tif: a file named by list.json must exist" in check_data(path)[-1].problem
+
+
+class TestBad:
+    @pytest.mark.parametrize("what", BAD)
+    def test_is_named_in_one_line(self, bordered, what):
+        kind, pixels, words = BAD[what]
+        assert problems_of(bordered) == {}
+        path = spoil(bordered, kind, pixels)
+        problems = problems_of(bordered)
+        assert list(problems) == ["train_01"]
+        assert problems["train_01"].startswith(f"{path}: ")
+        assert words in problems["train_01"]
+        assert "\n" not in problems["train_01"]
+
+    @pytest.mark.parametrize("kind", ["images", "labels", "borders"])
+    def test_cut_off(self, bordered, kind):
+        path = bordered / "train" / kind / "train_02.tif"
+        path.write_bytes(path.read_bytes()[:5_000])
+        problem = problems_of(bordered)["train_02"]
+        assert problem.startswith(f"{path}: cannot be read as TIFF")
+        assert "\n" not in problem
+
+    def test_colour_png(self, folder):
+        (folder / "train/images/train_00.tif").unlink()
+        Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(folder / "train/images/train_00.png")
+        assert "train_00.png: " in problems_of(folder)["train_00"]
+        assert "RGB" in problems_of(folder)["train_00"]
+
+    def test_all_are_told_not_only_the_first(self, bordered):
+        spoil(bordered, *BAD["stack"][:2], name="train_00")
+        spoil(bordered, *BAD["float label"][:2], name="train_01")
+        spoil(bordered, *BAD["negative border"][:2], name="train_02")
+        tifffile.imwrite(bordered / "test/images/test_00.tif", np.zeros(SHAPE, np.uint8))
+        assert list(problems_of(bordered)) == ["train_00", "train_01", "train_02", "test_00"]
+        assert len(check_data(bordered)) == 5
+
+    def test_test_folder_out_of_order(self, folder):
+        (folder / "test/labels/test_00.tif").unlink()
+        findings = check_data(folder)
+        assert [finding.problem for finding in findings[:3]] == [None] * 3
+        assert (findings[3].role, findings[3].name) == ("test", "")
+        assert "an image must have a label of the same stem" in findings[3].problem
+
+    def test_train_folder_out_of_order(self, folder):
+        (folder / "train/labels/train_00.tif").unlink()
+        with pytest.raises(DataError, match=r"train_00\.tif: an image must have a label"):
+            check_data(folder)
+
+
+class TestCheckSamples:
+    def test_good(self, folder):
+        assert [finding.name for finding in check_samples(list_samples(folder, "train"), "train")] == [
+            "train_00",
+            "train_01",
+            "train_02",
+        ]
+
+    def test_stops_at_the_first(self, folder):
+        samples = list_samples(folder, "train")
+        spoil(folder, *BAD["no foreground"][:2], name="train_02")
+        spoil(folder, *BAD["constant"][:2], name="train_01")
+        with pytest.raises(DataError, match=r"train_01\.tif: an image must not be constant"):
+            check_samples(samples, "train")
+
+
+class TestCells:
+    def test_instances_are_counted_by_id(self):
+        assert count_cells(np.array([[1, 1, 2], [0, 0, 2], [9, 0, 0]])) == 3
+
+    def test_a_binary_label_by_its_components(self):
+        touching_at_a_corner = np.array([[255, 0, 0, 0], [0, 255, 0, 255]], np.uint8)
+        assert count_cells(touching_at_a_corner) == 2
+
+    def test_none(self):
+        assert count_cells(np.zeros((3, 4), np.uint8)) == 0
+
+
+def test_axes_that_no_option_can_name_do_not_stop_the_others(folder):
+    write_zarr(folder / "test" / "images" / "odd.zarr", np.zeros((3, 4, 5), np.uint8), "TYX")
+    (notes,) = list((folder / "test" / "images" / "odd.zarr").glob("zarr.json"))
+    notes.write_text(notes.read_text().replace('"name": "t"', '"name": "q"'))
+    shutil.rmtree(folder / "test" / "labels")
+    findings = {found.name: found.problem for found in check_data(folder)}
+    assert "its axes must be of T, C, Z, Y, X" in findings["odd"]
+    assert findings["test_00"] is None

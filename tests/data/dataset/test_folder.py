@@ -1,0 +1,235 @@
+"""What a data folder, a datalist and a list of inputs stand for, and where they do not match."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.data.dataset.folder import list_samples, name_outputs, names_role
+from livecell_monai.data.paths import list_images
+from livecell_monai.errors import DataError
+from tests.support.worlds import names_of, touch, write_folder
+
+
+class TestFolder:
+    def test_matches_what_belongs_together(self, tmp_path):
+        root = write_folder(tmp_path / "data", borders=True)
+        samples = list_samples(root, "train")
+        assert [sample.name for sample in samples] == ["train_00", "train_01", "train_02"]
+        for sample in samples:
+            assert sample.image == root / "train" / "images" / f"{sample.name}.tif"
+            assert sample.label == root / "train" / "labels" / f"{sample.name}.tif"
+            assert sample.border == root / "train" / "borders" / f"{sample.name}.tif"
+            assert sample.group is None
+            assert sample.region is None
+
+    def test_roles_are_apart(self, folder):
+        assert [sample.name for sample in list_samples(folder, "test")] == ["test_00", "test_01"]
+
+    def test_a_path_may_be_text(self, folder):
+        assert list_samples(str(folder), "train") == list_samples(folder, "train")
+
+    @pytest.mark.parametrize("image", ["a.ome.tif", "a.OME.TIFF", "a.tiff", "a.nii.gz", "a.jpg"])
+    def test_suffixes_may_differ(self, tmp_path, image):
+        touch(tmp_path / "train/images" / image, tmp_path / "train/labels/a.png", tmp_path / "train/borders/a.tif")
+        (sample,) = list_samples(tmp_path, "train")
+        assert (sample.name, sample.image.name, sample.label.name, sample.border.name) == ("a", image, "a.png", "a.tif")
+
+    def test_sorted_by_name(self, tmp_path):
+        for name in "cab":
+            touch(tmp_path / f"train/images/{name}.tif", tmp_path / f"train/labels/{name}.tif")
+        assert [sample.name for sample in list_samples(tmp_path, "train")] == ["a", "b", "c"]
+
+    def test_hidden_files_and_other_kinds_are_passed_over(self, folder):
+        before = list_samples(folder, "train")
+        images = folder / "train" / "images"
+        touch(*names_of(images, ".DS_Store", "._train_00.tif", ".hidden.tif", "notes.txt", "Thumbs.db"))
+        assert list_samples(folder, "train") == before
+
+    def test_no_borders(self, folder):
+        assert {sample.border for sample in list_samples(folder, "train")} == {None}
+
+    def test_test_images_need_no_labels(self, folder):
+        shutil.rmtree(folder / "test" / "labels")
+        assert [sample.label for sample in list_samples(folder, "test")] == [None, None]
+
+    @pytest.mark.parametrize(
+        ("lost", "message"),
+        [
+            ("train/labels/train_01.tif", r"images/train_01\.tif: an image must have a label of the same stem.*labels; add"),
+            ("train/images/train_01.tif", r"labels/train_01\.tif: a label must have an image of the same stem.*images; add"),
+            ("train/borders/train_01.tif", r"images/train_01\.tif: an image must have a border of the same stem.*; add it"),
+        ],
+    )
+    def test_without_counterpart(self, bordered, lost, message):
+        assert list_samples(bordered, "train")
+        (bordered / lost).unlink()
+        with pytest.raises(DataError, match=message):
+            list_samples(bordered, "train")
+
+    def test_border_without_image(self, bordered):
+        touch(bordered / "train/borders/other.tif")
+        with pytest.raises(DataError, match=r"borders/other\.tif: a border must have an image of the same stem"):
+            list_samples(bordered, "train")
+
+    def test_some_test_labels_are_not_enough(self, folder):
+        (folder / "test/labels/test_01.tif").unlink()
+        with pytest.raises(DataError, match=r"test_01\.tif: an image must have a label"):
+            list_samples(folder, "test")
+
+    @pytest.mark.parametrize("kind", ["images", "labels"])
+    def test_stem_twice(self, folder, kind):
+        touch(folder / "train" / kind / "train_00.ome.tif")
+        with pytest.raises(DataError, match=r"a stem must stand for one file, train_00\.ome\.tif has the same; remove one"):
+            list_samples(folder, "train")
+
+    @pytest.mark.parametrize("lost", ["", "train", "train/images", "train/labels"])
+    def test_missing_folder(self, folder, lost):
+        shutil.rmtree(folder / lost)
+        with pytest.raises(DataError, match=rf"{re.escape(str(folder / lost))}.*must exist, found none; (make it|give)"):
+            list_samples(folder, "train")
+
+    @pytest.mark.parametrize("kind", ["images", "labels"])
+    def test_empty_folder(self, folder, kind):
+        for path in (folder / "train" / kind).iterdir():
+            path.unlink()
+        with pytest.raises(DataError, match=rf"train/{kind}: the folder must hold at least one image, got none; put TIFF"):
+            list_samples(folder, "train")
+
+
+class TestDatalist:
+    def entries(self, folder, role="train"):
+        keys = ("image", "label", "border")
+        return [
+            {key: f"{folder.name}/{path.relative_to(folder)}" for key in keys if (path := getattr(sample, key))}
+            for sample in list_samples(folder, role)
+        ]
+
+    def write(self, folder, text):
+        path = folder.parent / "list.JSON"
+        path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+        return path
+
+    def test_stands_for_the_same_as_the_folder(self, bordered):
+        path = self.write(bordered, {"training": self.entries(bordered)[::-1], "test": self.entries(bordered, "test")})
+        assert list_samples(path, "train") == list_samples(bordered, "train")
+        assert list_samples(path, "test") == list_samples(bordered, "test")
+
+    def test_paths_are_relative_to_the_file(self, folder, monkeypatch):
+        monkeypatch.chdir("/")
+        path = self.write(folder, {"training": self.entries(folder)})
+        assert all(sample.image.is_relative_to(folder) for sample in list_samples(path, "train"))
+
+    def test_absolute_paths(self, folder):
+        sample = list_samples(folder, "train")[0]
+        path = self.write(folder, {"training": [{"image": str(sample.image), "label": str(sample.label)}]})
+        assert list_samples(path, "train") == [sample]
+
+    def test_groups_become_text(self, folder):
+        entries = [{**entry, "group": group} for entry, group in zip(self.entries(folder), ["day", 2, None], strict=True)]
+        assert [s.group for s in list_samples(self.write(folder, {"training": entries}), "train")] == ["day", "2", None]
+
+    def test_test_entries_may_be_paths(self, folder):
+        path = self.write(folder, {"test": [entry["image"] for entry in self.entries(folder, "test")]})
+        samples = list_samples(path, "test")
+        assert [sample.name for sample in samples] == ["test_00", "test_01"]
+        assert {sample.label for sample in samples} == {None}
+
+    def test_border_may_be_null(self, folder):
+        path = self.write(folder, {"training": [{**self.entries(folder)[0], "border": None}]})
+        assert list_samples(path, "train")[0].border is None
+
+    def test_one_stem_in_two_folders(self, tmp_path):
+        for day in ("monday", "tuesday"):
+            touch(tmp_path / day / "a.tif")
+        path = self.write(tmp_path / "x", {"test": ["monday/a.tif", "tuesday/a.tif"]})
+        assert [sample.name for sample in list_samples(path, "test")] == ["monday_a", "tuesday_a"]
+
+    @pytest.mark.parametrize("images", [("1/images/a.tif", "2/images/a.tif"), ("1/images/a.tif", "1/images/a.tif")])
+    def test_one_name_twice(self, tmp_path, images):
+        touch(*names_of(tmp_path, *images))
+        path = self.write(tmp_path / "x", {"test": list(images)})
+        with pytest.raises(DataError, match=r"each image must have a name of its own.*images/a\.tif and .*images/a\.tif"):
+            list_samples(path, "test")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", r"list\.JSON: a datalist must be JSON with a list \"training\", got JSONDecodeError: .*; correct it"),
+            ("[]", r"must be JSON with a list \"training\", got TypeError"),
+            ({"train": []}, r"must be JSON with a list \"training\", got KeyError: 'training'"),
+            ({"training": None}, r"must be JSON with a list \"training\", got TypeError: NoneType in place of the list"),
+            ({"training": {"image": "a.tif"}}, r"got TypeError: dict in place of the list"),
+            ({"training": []}, r"the list \"training\" must not be empty, got no entry; add images"),
+            ({"training": [3]}, r"an entry must be a path or have an \"image\", got 3; correct it"),
+            ({"training": [{"label": "a.tif"}]}, r"or have an \"image\", got \{'label': 'a.tif'\}"),
+            ({"training": [{"image": 3}]}, r"or have an \"image\", got \{'image': 3\}"),
+            ({"training": [{"image": "a.tif"}]}, r"a\.tif: a training image must have a \"label\", got none; add it"),
+            ({"training": ["a.tif"]}, r"a\.tif: a training image must have a \"label\", got none; add it"),
+            ({"training": [{"image": "a.tif", "label": None}]}, r"a training image must have a \"label\", got none"),
+            ({"training": [{"image": "a.tif", "label": 3}]}, r"a\.tif: a label must be a path, got 3; correct it"),
+            (
+                {"training": [{"image": "a.tif", "label": "gone.tif"}]},
+                r"gone\.tif: a file named by list\.JSON must exist, found none; correct the datalist",
+            ),
+        ],
+    )
+    def test_refused(self, folder, text, message):
+        shutil.copy(folder / "train/images/train_00.tif", folder.parent / "a.tif")
+        with pytest.raises(DataError, match=message):
+            list_samples(self.write(folder, text), "train")
+
+    def test_not_text(self, folder):
+        path = folder.parent / "list.json"
+        path.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(DataError, match=r"must be JSON .* got UnicodeDecodeError"):
+            list_samples(path, "train")
+
+    def test_no_such_file(self, tmp_path):
+        with pytest.raises(DataError, match=r"gone\.json: the datalist must be readable, got No such file"):
+            list_samples(tmp_path / "gone.json", "train")
+
+
+class TestOutputNames:
+    def test_stems_in_order(self):
+        images = names_of(Path("in"), "b.ome.tif", "A.nii.gz", "c.d.png")
+        assert list(name_outputs(images).items()) == list(zip(images, ["b", "A", "c.d"], strict=True))
+
+    @pytest.mark.parametrize("other", ["two/a.tif", "one/a.png", "one/A.tif", "one/a.ome.tif"])
+    def test_collision(self, other):
+        assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
+        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have an output name.*one/a\.tif has the"):
+            name_outputs(map(Path, ["one/a.tif", other]))
+
+
+def test_validation_is_a_list_of_datalists_alone(tmp_path):
+    root = write_folder(tmp_path / "data")
+    (root / "validation" / "images").mkdir(parents=True)
+    assert not names_role(root, "validation")
+    (root / "list.JSON").write_text(json.dumps({"validation": ["a.tif"], "test": []}))
+    assert names_role(root / "list.JSON", "validation")
+    assert not names_role(root / "list.JSON", "test")
+
+
+def test_a_name_that_no_table_can_hold_is_refused(folder):
+    """A file system may hold any bytes; cards and tables are UTF-8."""
+    images = folder / "train" / "images"
+    (images / "train_00.tif").rename(images / os.fsdecode(b"caf\xe9.tif"))
+    for listing in (
+        lambda: list_samples(folder, "train"),
+        lambda: list_images([images]),
+        lambda: list_images(images.glob("*")),
+    ):
+        with pytest.raises(DataError, match=r"a file name must be valid UTF-8, got caf\\udce9\.tif; rename the file"):
+            listing()
+
+
+def test_a_datalist_nested_without_end_is_no_datalist(tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text('{"training": ' + "[" * 100_000)
+    with pytest.raises(DataError, match=r"a datalist must be JSON .* got RecursionError"):
+        list_samples(path, "train")
+    assert not names_role(path, "test")

@@ -1,0 +1,201 @@
+"""What holds for every format, and what images, labels and border weights must be."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.data.paths import SUFFIXES
+from livecell_monai.data.readers.kinds import read_border, read_image, read_label, read_plane
+from livecell_monai.errors import DataError
+from tests.support.plane_files import GREY, RAMP, file_of, with_value
+from tests.support.stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
+
+READERS = [read_plane, read_image, read_label, read_border]
+
+
+class TestEveryFormat:
+    @pytest.mark.parametrize("suffix", [*SUFFIXES, ".TIF", ".PNG", ".NII.GZ", ".ome.tif"])
+    @pytest.mark.parametrize("read", READERS)
+    def test_gives_the_plane_as_y_and_x(self, tmp_path, suffix, read):
+        result = read(file_of(tmp_path, suffix))
+        pixels = getattr(result, "pixels", result)
+        assert pixels.shape == GREY.shape
+        lossy = suffix.startswith(".jp")
+        np.testing.assert_allclose(pixels, GREY, atol=255 if lossy else 0)
+        assert pixels.dtype == (np.float32 if read is read_border else np.uint8)
+        assert pixels.flags.c_contiguous
+        assert pixels.flags.writeable
+        assert pixels.dtype.isnative
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_is_refused_wherever_it_is_cut_off(self, tmp_path, suffix):
+        path = file_of(tmp_path, suffix)
+        data = path.read_bytes()
+        lengths = {*range(1, 30), *range(30, len(data), len(data) // 40), *range(len(data) - 30, len(data))}
+        for length in lengths:
+            path.write_bytes(data[:length])
+            with pytest.raises(DataError, match=r"cannot be read as [^\n]+; check that the file is whole[^\n]*$"):
+                read_plane(path)
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    @pytest.mark.parametrize("read", READERS)
+    def test_is_refused_when_it_holds_something_else(self, tmp_path, suffix, read):
+        path = tmp_path / f"cell{suffix}"
+        path.write_bytes(b"This is a text,\nand no image at all.\n" * 40)
+        with pytest.raises(DataError, match=r"cell[.a-z]+: cannot be read as [^\n]*$") as caught:
+            read(path)
+        assert caught.value.__cause__ is not None
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    @pytest.mark.parametrize("read", READERS)
+    def test_is_refused_when_empty(self, tmp_path, suffix, read):
+        path = tmp_path / f"cell{suffix}"
+        path.touch()
+        with pytest.raises(DataError, match=r"this file is empty \(0 bytes\); copy it again"):
+            read(path)
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_is_refused_when_a_folder(self, tmp_path, suffix):
+        path = tmp_path / f"cell{suffix}"
+        path.mkdir()
+        with pytest.raises(DataError, match="an image must be a file, this is a folder; check the path"):
+            read_plane(path)
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_is_refused_when_missing(self, tmp_path, suffix):
+        with pytest.raises(DataError, match="an image must be a file, this does not exist; check the path"):
+            read_plane(tmp_path / f"cell{suffix}")
+
+    def test_is_one_of_those_known(self, tmp_path):
+        path = tmp_path / "cell.lif"
+        path.write_bytes(b"LMSDataContainerHeader")
+        with pytest.raises(DataError, match=r"cell\.lif: an image's name must end in one of \.tif .*; save it as TIFF"):
+            read_plane(path)
+
+    def test_that_the_system_withholds_is_refused(self, tmp_path, monkeypatch):
+        def deny(path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        path = file_of(tmp_path, ".png")
+        monkeypatch.setattr(Path, "read_bytes", deny)
+        with pytest.raises(DataError, match=r"cannot be read as PNG or JPEG .*Permission denied"):
+            read_plane(path)
+
+
+def tiff(tmp_path, pixels):
+    path = tmp_path / "cell.tif"
+    tifffile.imwrite(path, pixels)
+    return path
+
+
+class TestImage:
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "uint32", "float32", "float64"])
+    def test_types_that_may_be(self, tmp_path, dtype):
+        assert read_image(tiff(tmp_path, RAMP.astype(dtype))).pixels.dtype == dtype
+
+    @pytest.mark.parametrize("dtype", ["int8", "int64", "uint64", "float16", "complex64"])
+    def test_types_that_may_not(self, tmp_path, dtype):
+        with pytest.raises(DataError, match=f"an image must be one of uint8, .*, got {dtype}; save it as 16 bit"):
+            read_image(tiff(tmp_path, RAMP.astype(dtype)))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_a_value_that_is_none_is_counted_and_placed(self, tmp_path, value):
+        pixels = with_value(value)
+        pixels[5, 1] = value
+        with pytest.raises(DataError, match="finite in every pixel, got 2 NaN or infinite, the first at row 3, column 7"):
+            read_image(tiff(tmp_path, pixels))
+
+    @pytest.mark.parametrize("pixels", [np.full((40, 36), 7, np.uint8), np.full((1, 1), 7, np.uint8)])
+    def test_an_image_of_nothing_is_refused(self, tmp_path, pixels):
+        with pytest.raises(DataError, match="must not be constant, got 7 in every pixel"):
+            read_image(tiff(tmp_path, pixels))
+
+    def test_the_pixel_size_comes_along(self, tmp_path):
+        path = tmp_path / "cell.tif"
+        tifffile.imwrite(path, RAMP, resolution=(20000, 40000), resolutionunit="CENTIMETER")
+        assert read_image(path).pixel_size_um == pytest.approx((0.25, 0.5))
+
+
+class TestLabel:
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "int64"])
+    def test_integers_are_kept(self, tmp_path, dtype):
+        assert read_label(tiff(tmp_path, RAMP.astype(dtype))).dtype == dtype
+
+    def test_one_class_alone_is_not_our_business(self, tmp_path):
+        assert not read_label(tiff(tmp_path, np.zeros((40, 36), np.uint8))).any()
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+    def test_fractions_are_refused_even_when_whole(self, tmp_path, dtype):
+        with pytest.raises(DataError, match=f"a label must hold integers, got {dtype}; save it as 8 or 16 bit"):
+            read_label(tiff(tmp_path, RAMP.astype(dtype)))
+
+    def test_negative_ids_are_refused(self, tmp_path):
+        with pytest.raises(DataError, match="a label must be >= 0, got 1 pixels down to -4"):
+            read_label(tiff(tmp_path, with_value(-4, np.int16)))
+
+
+class TestBorder:
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
+    def test_numbers_become_float32(self, tmp_path, dtype):
+        weights = read_border(tiff(tmp_path, RAMP.astype(dtype)))
+        assert weights.dtype == np.float32
+        np.testing.assert_array_equal(weights, RAMP.astype(dtype))
+
+    def test_complex_numbers_are_refused(self, tmp_path):
+        with pytest.raises(DataError, match="a border weight must be a real number, got complex64"):
+            read_border(tiff(tmp_path, RAMP.astype(np.complex64)))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+    def test_what_float32_cannot_hold_is_refused(self, tmp_path, value):
+        with pytest.raises(DataError, match=r"a border weight must be finite in every pixel, got 1 .* row 3, column 7"):
+            read_border(tiff(tmp_path, with_value(value, np.float64)))
+
+    def test_negative_weights_are_refused(self, tmp_path):
+        with pytest.raises(DataError, match=r"a border weight must be >= 0, got 1 pixels down to -0\.5"):
+            read_border(tiff(tmp_path, with_value(-0.5)))
+
+
+def test_a_path_that_the_system_refuses_to_look_at(tmp_path):
+    name = "a" * (os.pathconf(tmp_path, "PC_NAME_MAX") + 1) + ".tif"
+    with pytest.raises(DataError):
+        read_plane(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [([0.0, 1e39], "values that float32 holds"), ([-3e38, 3e38], "values that float32 holds"), ([1e9, 1e9 + 1], "constant")],
+)
+def test_an_image_must_survive_float32(tmp_path, values, words):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([values, values], np.float64))
+    with pytest.raises(DataError, match=words):
+        read_image(tmp_path / "a.tif")
+
+
+class TestStacks:
+    @pytest.mark.parametrize("write", [write_zarr, write_czi], ids=["a.zarr", "a.czi"])
+    @pytest.mark.parametrize("read", READERS)
+    def test_of_one_plane_are_images_as_others(self, tmp_path, write, read, request):
+        path = write(tmp_path / request.node.callspec.id.split("-")[1], GREY[None], "TYX")
+        result = read(path)
+        np.testing.assert_array_equal(getattr(result, "pixels", result), GREY)
+        assert getattr(result, "pixel_size_um", SIZE_UM) == pytest.approx(SIZE_UM)
+
+    @pytest.mark.parametrize("write", [write_zarr, write_czi], ids=["a.zarr", "a.czi"])
+    def test_of_more_planes_are_refused_with_their_axes(self, tmp_path, write, request):
+        path = write(tmp_path / request.node.callspec.id, np.stack([GREY] * 3), "TYX")
+        with pytest.raises(DataError, match=r"an image must be one grey plane, got a stack with axes T 3,.* Y 40, X 36"):
+            read_plane(path)
+
+    def test_an_image_may_be_one_plane_of_a_stack(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "a.ome.tif", np.stack([GREY, GREY + 1]), "TYX")
+        plane = read_image(Path(f"{path}::t=1,c=0,z=0"))
+        np.testing.assert_array_equal(plane.pixels, GREY + 1)
+        assert plane.pixel_size_um == pytest.approx(SIZE_UM)
+
+    def test_one_plane_of_a_stack_must_be_what_an_image_must_be(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "a.ome.tif", np.stack([GREY, GREY * 0]), "TYX")
+        with pytest.raises(DataError, match=r"a\.ome\.tif.*: an image must not be constant, got 0 in every pixel"):
+            read_image(Path(f"{path}::t=1,c=0,z=0"))

@@ -1,0 +1,83 @@
+import pytest
+import tifffile
+
+from livecell_monai.data.readers import choose_planes, open_stack
+from livecell_monai.errors import SettingError
+from tests.support.stack_files import HYPERSTACK, write_ome_tiff
+
+THERE = "there is T 3, C 2, Z 4, Y 40, X 36; channels 0 DAPI, 1 GFP"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with open_stack(write_ome_tiff(tmp_path_factory.mktemp("s") / "a.ome.tif")) as stack:
+        yield stack
+
+
+def chosen(stack, **choices):
+    return [(plane.time, plane.channel, plane.z) for plane in choose_planes(stack, **choices)]
+
+
+@pytest.mark.parametrize(
+    ("choices", "planes"),
+    [
+        ({"channel": "GFP", "z": 3}, [(0, 1, 3), (1, 1, 3), (2, 1, 3)]),
+        ({"channel": 0, "z": "3", "time": 2}, [(2, 0, 3)]),
+        ({"channel": "1", "z": 0, "time": "1:"}, [(1, 1, 0), (2, 1, 0)]),
+        ({"channel": 1, "z": 0, "time": ":2"}, [(0, 1, 0), (1, 1, 0)]),
+        ({"channel": 1, "z": 0, "time": "0:1"}, [(0, 1, 0)]),
+    ],
+)
+def test_planes_in_the_order_of_time(stack, choices, planes):
+    assert chosen(stack, **choices) == planes
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"z": 0}, "--channel must choose one of 2, none is given"),
+        ({"channel": 0}, "--z must choose one of 4, none is given"),
+        ({"channel": 2, "z": 0}, "--channel must be 0 to 1 or the name of a channel, got 2"),
+        ({"channel": "gfp", "z": 0}, "--channel must be 0 to 1 or the name of a channel, got 'gfp'"),
+        ({"channel": -1, "z": 0}, "--channel must be .*, got -1"),
+        ({"channel": True, "z": 0}, "--channel must be .*, got True"),
+        ({"channel": 0, "z": 4}, "--z must be 0 to 3, got 4"),
+        ({"channel": 0, "z": 0, "time": 3}, "--time must be 0 to 2 or first:stop, got 3"),
+        ({"channel": 0, "z": 0, "time": "2:4"}, "--time must be first:stop with 0 <= first < stop <= 3, got '2:4'"),
+        ({"channel": 0, "z": 0, "time": "2:2"}, "--time must be first:stop .*, got '2:2'"),
+        ({"channel": 0, "z": 0, "time": "0:3:2"}, "--time must be 0 to 2 or first:stop, got '0:3:2'"),
+        ({"channel": 0, "z": 0, "time": 1.5}, "--time must be 0 to 2 or first:stop, got 1.5"),
+    ],
+)
+def test_what_is_open_or_not_there_is_refused_with_what_is_there(stack, choices, words):
+    with pytest.raises(SettingError, match=rf"a\.ome\.tif: {words}; {THERE}$"):
+        choose_planes(stack, **choices)
+
+
+def test_a_file_without_an_axis_takes_index_0_of_it(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", HYPERSTACK[0, 0, 0])
+    with open_stack(tmp_path / "a.tif") as stack:
+        assert chosen(stack) == chosen(stack, channel="0", time=0, z=0) == [(0, 0, 0)]
+        with pytest.raises(SettingError, match="--z must be 0, got 1; there is Y 40, X 36"):
+            choose_planes(stack, z=1)
+
+
+def named(stack, *names):
+    stack.channels = names
+    return stack
+
+
+def test_names_of_channels_go_before_indices_and_must_be_one(tmp_path):
+    with open_stack(write_ome_tiff(tmp_path / "a.ome.tif")) as stack:
+        assert chosen(named(stack, "1", "488"), channel="1", z=0, time=0) == [(0, 0, 0)]
+        assert chosen(stack, channel=1, z=0, time=0) == [(0, 1, 0)]
+        assert chosen(stack, channel="488", z=0, time=0) == [(0, 1, 0)]
+        with pytest.raises(SettingError, match="--channel must name one channel, 2 are called 'GFP'; there is"):
+            choose_planes(named(stack, "GFP", "GFP"), channel="GFP", z=0)
+
+
+def test_many_channels_are_not_all_told(tmp_path):
+    with open_stack(write_ome_tiff(tmp_path / "a.ome.tif")) as stack:
+        with pytest.raises(SettingError) as caught:
+            choose_planes(named(stack, *(f"c{i}" for i in range(400))))
+        assert len(str(caught.value)) < 500

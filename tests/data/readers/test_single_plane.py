@@ -1,0 +1,164 @@
+"""PNG, JPEG and NIfTI: what is read of them, and what is refused."""
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from livecell_monai.data.checks import limits as planes
+from livecell_monai.data.readers import single_plane as one_plane
+from livecell_monai.data.readers.single_plane import read_single
+from livecell_monai.errors import DataError
+from tests.support.plane_files import GREY, RAMP, file_of, nifti, picture_bytes, with_value
+
+
+class TestPngAndJpeg:
+    def read(self, tmp_path, data, suffix=".png"):
+        path = tmp_path / f"cell{suffix}"
+        path.write_bytes(data)
+        return read_single(path)
+
+    def test_sixteen_bits_are_kept(self, tmp_path):
+        pixels = self.read(tmp_path, picture_bytes(Image.fromarray(RAMP * 40), "PNG")).pixels
+        assert pixels.dtype == np.uint16
+        np.testing.assert_array_equal(pixels, RAMP * 40)
+
+    def test_one_bit_becomes_zero_and_one(self, tmp_path):
+        pixels = self.read(tmp_path, picture_bytes(Image.fromarray(RAMP > 9), "PNG")).pixels
+        assert pixels.dtype == np.uint8
+        np.testing.assert_array_equal(pixels, RAMP > 9)
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA"])
+    def test_colour_is_refused(self, tmp_path, mode):
+        data = picture_bytes(Image.fromarray(GREY).convert(mode), "PNG")
+        what = "RGB" if mode.startswith("RGB") else "not grey"
+        with pytest.raises(DataError, match=rf"is {what} \(mode {mode}\); convert it to one grey channel first"):
+            self.read(tmp_path, data)
+
+    def test_colour_for_print_is_refused(self, tmp_path):
+        data = picture_bytes(Image.fromarray(GREY).convert("CMYK"), "JPEG")
+        with pytest.raises(DataError, match=r"is not grey \(mode CMYK\)"):
+            self.read(tmp_path, data, ".jpg")
+
+    def test_a_film_is_refused(self, tmp_path):
+        frames = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy().reshape(GREY.shape))]
+        data = picture_bytes(frames[0], "PNG", save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match="got a stack with axes T 2, Y 40, X 36"):
+            self.read(tmp_path, data)
+
+    def test_a_rotation_for_display_is_ignored(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # Orientation: turn by 90 degrees
+        data = picture_bytes(Image.fromarray(GREY), "JPEG", exif=exif)
+        assert self.read(tmp_path, data, ".jpg").pixels.shape == GREY.shape
+
+    def test_an_image_too_large_to_trust_is_refused(self, tmp_path, monkeypatch):
+        data = picture_bytes(Image.fromarray(np.zeros((40, 360), np.uint8)), "PNG")
+        self.read(tmp_path, data)
+        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        with pytest.raises(
+            DataError, match=r"read whole must have at most 1000 pixels, or a byte .* got 40 x 360; save it in"
+        ):
+            self.read(tmp_path, data)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(DataError, match=r"decompression bomb.*save it again as TIFF"):
+            self.read(tmp_path, data)
+
+    def test_what_is_written_after_the_end_does_not_matter(self, tmp_path):
+        data = picture_bytes(Image.fromarray(GREY), "PNG") + b"a camera's notes"
+        np.testing.assert_array_equal(self.read(tmp_path, data).pixels, GREY)
+
+    def test_another_format_by_that_name_is_refused(self, tmp_path):
+        with pytest.raises(DataError, match="cannot be read as PNG or JPEG"):
+            self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "BMP"))
+
+    def test_they_tell_no_pixel_size(self, tmp_path):
+        assert self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "PNG", dpi=(300, 300))).pixel_size_um is None
+
+    def test_values_of_older_pillows_become_sixteen_bits(self, tmp_path, monkeypatch):
+        path = self.as_int32(tmp_path, monkeypatch, RAMP)
+        assert read_single(path).pixels.dtype == np.uint16
+
+    @pytest.mark.parametrize("value", [-1, 65536])
+    def test_values_beyond_sixteen_bits_are_refused(self, tmp_path, monkeypatch, value):
+        path = self.as_int32(tmp_path, monkeypatch, with_value(value, np.int32))
+        with pytest.raises(DataError, match="beyond 16 bits"):
+            read_single(path)
+
+    def as_int32(self, tmp_path, monkeypatch, pixels):
+        """A PNG that Pillow hands out in mode I, as it did before version 11 with 16 bits."""
+        picture = Image.fromarray(pixels.astype(np.int32))
+        picture.format = "PNG"
+        path = file_of(tmp_path, ".png")
+        monkeypatch.setattr(one_plane.Image, "open", lambda *_, **__: picture)
+        return path
+
+
+class TestNifti:
+    def read(self, tmp_path, image, suffix=".nii"):
+        path = tmp_path / f"cell{suffix}"
+        image.to_filename(path)
+        return read_single(path)
+
+    @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+    @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+    @pytest.mark.parametrize("more", [(), (1,), (1, 1)])
+    def test_an_array_of_x_and_y_is_turned(self, tmp_path, kind, suffix, more):
+        pixels = self.read(tmp_path, nifti(RAMP.T.reshape(36, 40, *more), kind=kind), suffix).pixels
+        assert pixels.dtype == np.uint16
+        np.testing.assert_array_equal(pixels, RAMP)
+
+    def test_big_endian(self, tmp_path):
+        header = nibabel.Nifti1Header(endianness=">")
+        header.set_data_dtype(np.uint16)
+        pixels = self.read(tmp_path, nibabel.Nifti1Image(RAMP.T, np.eye(4), header)).pixels
+        assert pixels.dtype.isnative
+        np.testing.assert_array_equal(pixels, RAMP)
+
+    @pytest.mark.parametrize(
+        ("shape", "axes"),
+        [((36, 40, 2), "Z 2, Y 40, X 36"), ((36, 40, 1, 3), "T 3, Y 40, X 36"), ((1, 4, 5), "Z 5, Y 4")],
+    )
+    def test_a_stack_is_refused_with_its_axes(self, tmp_path, shape, axes):
+        with pytest.raises(DataError, match=f"got a stack with axes {axes}"):
+            self.read(tmp_path, nifti(np.zeros(shape, np.uint8)))
+
+    def test_colour_is_refused(self, tmp_path):
+        colours = np.zeros((36, 40, 1), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+        with pytest.raises(DataError, match=r"is RGB \(data type R, G, B\); convert it to one grey channel first"):
+            self.read(tmp_path, nibabel.Nifti1Image(colours, np.eye(4)))
+
+    def test_a_scale_in_the_header_is_applied(self, tmp_path):
+        image = nifti(RAMP.T)
+        image.header.set_slope_inter(1, 0)
+        data = bytearray(image.to_bytes())
+        data[112:120] = np.array([2.0, 10.0], "<f4").tobytes()  # scl_slope, scl_inter
+        path = tmp_path / "cell.nii"
+        path.write_bytes(data)
+        np.testing.assert_allclose(read_single(path).pixels, RAMP * 2.0 + 10)
+
+    @pytest.mark.parametrize(
+        ("unit", "size"),
+        [("mm", (250.0, 500.0)), ("micron", (0.25, 0.5)), ("meter", (0.25e6, 0.5e6)), ("unknown", None)],
+    )
+    def test_pixel_size(self, tmp_path, unit, size):
+        got = self.read(tmp_path, nifti(RAMP.T, zooms=(0.5, 0.25), unit=unit)).pixel_size_um
+        assert got == (None if size is None else pytest.approx(size))
+
+    def test_a_header_that_claims_more_than_memory_is_refused(self, tmp_path):
+        data = bytearray(nifti(GREY.T).to_bytes())
+        data[42:46] = np.array([32_767, 32_767], "<i2").tobytes()  # dim[1], dim[2]
+        for path, content in ((tmp_path / "a.nii", bytes(data)), (tmp_path / "a.nii.gz", gzip.compress(data))):
+            path.write_bytes(content)
+            with pytest.raises(
+                DataError, match=r"read whole must have at most .* got 32767 x 32767; save it in smaller pieces"
+            ):
+                read_single(path)
+
+    def test_a_lost_checksum_is_a_cut(self, tmp_path):
+        path = tmp_path / "cell.nii.gz"
+        path.write_bytes(gzip.compress(nifti(GREY.T).to_bytes())[:-1])
+        with pytest.raises(DataError, match="cannot be read as NIfTI"):
+            read_single(path)

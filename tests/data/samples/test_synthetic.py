@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from livecell_monai.data.samples.border import measure_border
+from livecell_monai.data.samples.synthetic import BRIGHTEST, DARKEST, Field, draw_field
+from livecell_monai.errors import SettingError
+
+SIDE = 256
+
+
+@pytest.fixture(scope="module")
+def fields() -> list[Field]:
+    return [draw_field((SIDE, SIDE + 32), rng=np.random.default_rng(seed)) for seed in range(6)]
+
+
+def count_touching(label: NDArray[np.uint16]) -> int:
+    """How many pairs of cells share an edge of a pixel."""
+    pairs = set()
+    for one, other in ((label[1:], label[:-1]), (label[:, 1:], label[:, :-1])):
+        meet = (one != other) & (one > 0) & (other > 0)
+        pairs |= {tuple(sorted(pair)) for pair in zip(one[meet].tolist(), other[meet].tolist(), strict=True)}
+    return len(pairs)
+
+
+def score_otsu(image: NDArray[np.float64], label: NDArray[np.uint16]) -> float:
+    """IoU of the better side of the threshold that parts the histogram into classes of least inner variance."""
+    counts, edges = np.histogram(image, 256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    below, above = np.cumsum(counts)[:-1], counts.sum() - np.cumsum(counts)[:-1]
+    total = np.cumsum(counts * middle)
+    between = (total[:-1] * (below + above) - total[-1] * below) ** 2 / (below * above)
+    bright, cells = image > edges[1:-1][np.argmax(between)], label > 0
+    return max(float((side & cells).sum() / (side | cells).sum()) for side in (bright, ~bright))
+
+
+def test_form_and_range(fields: list[Field]) -> None:
+    for field in fields:
+        assert field.image.shape == field.label.shape == field.border.shape == (SIDE, SIDE + 32)
+        assert (field.image.dtype, field.label.dtype, field.border.dtype) == (np.uint16, np.uint16, np.float32)
+        assert field.image.min() >= DARKEST
+        assert field.image.max() <= BRIGHTEST
+        # Not washed out at either end: a camera that clips would lose what the network should see.
+        assert np.mean((field.image == DARKEST) | (field.image == BRIGHTEST)) < 0.02
+
+
+def test_ids_run_without_gaps_and_each_is_one_piece(fields: list[Field]) -> None:
+    for field in fields:
+        assert np.unique(field.label).tolist() == list(range(field.label.max() + 1))
+        for number in range(1, field.label.max() + 1):
+            assert ndimage.label(field.label == number)[1] == 1
+
+
+def test_foreground_is_a_minority(fields: list[Field]) -> None:
+    assert all(0.10 <= np.mean(field.label > 0) <= 0.25 for field in fields)
+
+
+def test_cells_touch_and_border_is_theirs(fields: list[Field]) -> None:
+    assert sum(count_touching(field.label) for field in fields) >= len(fields)
+    for field in fields:
+        np.testing.assert_array_equal(field.border, measure_border(field.label))
+    assert max(field.border.max() for field in fields) > 5
+
+
+def test_a_threshold_does_not_solve_it(fields: list[Field]) -> None:
+    for field in fields:
+        grey = field.image.astype(float)
+        assert score_otsu(grey, field.label) < 0.6
+        assert score_otsu(np.abs(grey - ndimage.gaussian_filter(grey, 40)), field.label) < 0.6
+
+
+def test_threshold_solves_an_easy_world() -> None:
+    label = np.zeros((40, 40), dtype=np.uint16)
+    label[5:20, 5:20] = 1
+    assert score_otsu(np.where(label > 0, 100.0, 900.0), label) == 1
+
+
+def test_cells_can_be_told_from_the_dish(fields: list[Field]) -> None:
+    for field in fields:
+        grey = field.image.astype(float)
+        bare = ndimage.distance_transform_edt(field.label == 0) > 12
+        assert grey[field.label > 0].std() > 2 * (grey - ndimage.gaussian_filter(grey, 15))[bare].std()
+
+
+def test_same_seed_same_field_and_other_seed_other_field() -> None:
+    one, again, other = (draw_field((128, 128), rng=np.random.default_rng(seed)) for seed in (4, 4, 5))
+    assert one.image.tobytes() == again.image.tobytes()
+    assert one.label.tobytes() == again.label.tobytes()
+    assert not np.array_equal(one.label, other.label)
+
+
+@pytest.mark.parametrize("cells", [0, 1, 5])
+def test_number_of_cells_can_be_asked_for(cells: int) -> None:
+    field = draw_field((192, 192), rng=np.random.default_rng(2), cells=cells)
+    assert field.label.max() <= cells
+    assert (field.label.max() > 0) == (cells > 0)
+
+
+def test_smallest_field_is_drawn() -> None:
+    for seed in range(5):
+        assert draw_field((64, 64), rng=np.random.default_rng(seed)).image.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("shape", "cells", "message"),
+    [((63, 200), None, r"at least 64 pixels, got \(63, 200\)"), ((64, 64), -1, "0 or more, got -1")],
+)
+def test_refuses_what_cannot_be_drawn(shape: tuple[int, int], cells: int | None, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        draw_field(shape, rng=np.random.default_rng(0), cells=cells)

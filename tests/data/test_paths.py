@@ -1,0 +1,108 @@
+"""What names say, and which images a file, a folder or a glob stands for."""
+
+from pathlib import Path
+
+import pytest
+
+from livecell_monai.data.paths import SUFFIXES, is_image, list_images, names_frames, stem_of
+from livecell_monai.errors import DataError
+from tests.support.worlds import names_of, touch, write_folder
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name",
+        [f"a{suffix}" for suffix in SUFFIXES]
+        + ["a.OME.TIF", "b.c.Png", "A.NII.GZ", "a.ND2", "a.czi", "a.ome.zarr", "a.zarr"],
+    )
+    def test_images(self, name):
+        assert is_image(Path("/d") / name)
+
+    @pytest.mark.parametrize("name", ["a.csv", "a", "tif", "a.gz", "a.tif.txt", "._a.tif", ".writing-0.tif", ".tif"])
+    def test_no_images(self, name):
+        assert not is_image(Path("/d") / name)
+
+    @pytest.mark.parametrize(
+        ("name", "stem"),
+        [
+            ("a.tif", "a"),
+            ("a.b.png", "a.b"),
+            ("a.nii.gz", "a"),
+            ("a.NII.GZ", "a"),
+            ("a.ome.tif", "a"),
+            ("a.b.OME.TIFF", "a.b"),
+            ("a.ome.png", "a.ome"),
+            ("a.ome.zarr", "a"),
+            ("a.zarr", "a"),
+            ("a.b.nd2", "a.b"),
+            ("a.csv", "a"),
+            ("a", "a"),
+        ],
+    )
+    def test_stems(self, name, stem):
+        assert stem_of(Path("/d.e") / name) == stem
+
+
+class TestInputs:
+    def test_file_folder_and_glob(self, folder):
+        train, test = folder / "train/images", folder / "test/images"
+        found = list_images([test / "test_01.tif", train, str(test / "*.tif")])
+        assert found == [
+            *names_of(test, "test_01.tif"),
+            *names_of(train, "train_00.tif", "train_01.tif", "train_02.tif"),
+            *names_of(test, "test_00.tif"),  # the other one stands at the front already
+        ]
+
+    def test_only_the_images_of_a_folder(self, tmp_path):
+        touch(*names_of(tmp_path, "b.tif", "a.png", ".a.tif", "notes.txt", "inside/c.tif"))
+        assert list_images([tmp_path]) == names_of(tmp_path, "a.png", "b.tif")
+
+    def test_a_zarr_folder_is_an_image(self, tmp_path):
+        image = tmp_path / "a.ome.zarr"
+        (image / "0").mkdir(parents=True)
+        (image / "0" / "preview.tif").touch()
+        assert list_images([tmp_path]) == [image]
+        assert list_images([image]) == [image]
+        assert list_images([tmp_path / "*.zarr"]) == [image]
+        (tmp_path / "b.tif").touch()
+        assert list_images([str(tmp_path / "**" / "*.tif")]) == [tmp_path / "b.tif"]
+
+    def test_a_name_may_look_like_a_glob(self, tmp_path):
+        touch(*names_of(tmp_path, "a[1].tif", "a1.tif"))
+        assert list_images([tmp_path / "a[1].tif"]) == [tmp_path / "a[1].tif"]
+
+    def test_nothing_asked_nothing_found(self):
+        assert list_images([]) == []
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("gone.tif", r"gone\.tif: an input must be an image, a folder or a glob.*no such file or folder; correct"),
+            ("*.tif", r"\*\.tif: .*no such file or folder"),
+            ("empty", r"empty: .*the folder holds no image"),
+        ],
+    )
+    def test_nothing_found(self, tmp_path, given, message):
+        touch(tmp_path / "empty" / "notes.txt")
+        with pytest.raises(DataError, match=message):
+            list_images([tmp_path / given])
+
+
+def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
+    root = write_folder(tmp_path / "data")
+    below = [path.name for path in list_images([f"{root}/**/images/*.tif"])]
+    assert sorted(below) == sorted(path.name for path in root.glob("*/images/*.tif"))
+    assert len(below) == 5
+    assert [path.name for path in list_images([f"{root}/tes*/images"])] == sorted(
+        path.name for path in (root / "test" / "images").iterdir()
+    )
+
+
+def test_which_paths_stand_for_frames(tmp_path):
+    (tmp_path / "a.ome.zarr").mkdir()
+    (tmp_path / "odd[1].tif").touch()
+    assert names_frames(tmp_path)
+    assert names_frames(tmp_path / "t*.tif")
+    assert not names_frames(tmp_path / "a.ome.zarr")
+    assert not names_frames(tmp_path / "odd[1].tif")
+    assert not names_frames(tmp_path / "missing.tif")

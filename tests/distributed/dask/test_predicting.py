@@ -1,0 +1,150 @@
+"""Predictions on real workers: the files of the plain loop, whatever happens to a worker."""
+
+import csv
+import filecmp
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.distributed.dask import Job, predict_distributed
+from livecell_monai.errors import DataError
+from livecell_monai.tasks import predict
+from tests.support.small_training import QUIET
+from tests.support.worlds import picture_of, some_cells
+
+
+def predict_on(workers, bundle, images, output, **settings):
+    """Predict on workers that are there already; the parser's rows and the failures."""
+    chosen = {**QUIET, **settings}
+    paths = {"dataset_dir": [str(image) for image in images], "output_dir": str(output)}
+    workflow = open_bundle(bundle, ["inference"], chosen, paths, run_id="inferring")
+    workflow.initialize()
+    failures = predict_distributed(workflow.parser, Job(str(bundle), str(output), json.dumps(chosen)), workers)
+    return workflow.parser.get_parsed_content("writer").rows, failures
+
+
+def read_table(path, *without):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return [{key: value for key, value in row.items() if key not in without} for row in csv.DictReader(stream)]
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def assert_alike(plain, shared):
+    """The same files byte for byte; in the table all but the seconds."""
+    assert names(plain) == names(shared)
+    files = [name for name in names(plain) if name not in ("summary.csv",)]
+    same, other, unread = filecmp.cmpfiles(plain, shared, files, shallow=False)
+    assert (sorted(same), other, unread) == (files, [], [])
+    assert read_table(plain / "summary.csv", "seconds") == read_table(shared / "summary.csv", "seconds")
+
+
+def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_path):
+    settings = {"write_probability": True, "write_overlay": True}
+    predict(trained[1], [many], tmp_path / "plain", {**QUIET, **settings})
+    rows, failures = predict_on(workers, trained[1], [many], tmp_path / "shared", **settings)
+    assert (len(rows), failures) == (24, {})
+    assert len(names(tmp_path / "shared")) == 3 * 24 + 1
+    assert_alike(tmp_path / "plain", tmp_path / "shared")
+
+
+def test_the_model_is_loaded_once_in_a_worker(workers, trained, many, tmp_path):
+    predict_on(workers, trained[1], [many], tmp_path / "shared")
+
+    def count_loads():
+        from livecell_monai.distributed.dask.worker import _open
+
+        return _open.cache_info().misses
+
+    before = workers.client.run(count_loads)
+    predict_on(workers, trained[1], [many], tmp_path / "shared", overwrite=True)
+    predict_on(workers, trained[1], [many], tmp_path / "shared", overwrite=True)
+    # once for the job, whose settings now say to write over; not once for each of its 24 images
+    assert all(after <= before[address] + 1 for address, after in workers.client.run(count_loads).items())
+
+
+def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_written_twice(workers, trained, many, tmp_path):
+    output, seen = tmp_path / "shared", {}
+    victim = next(iter(workers.client.run(os.getpid).values()))
+
+    def kill():
+        while not list(output.glob("*.tif")):
+            time.sleep(0.002)
+        seen.update({path.name: path.stat().st_ino for path in output.glob("*.tif")})
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    rows, failures = predict_on(workers, trained[1], [many], output, tta_views=8)
+    killer.join()
+    workers.client.wait_for_workers(2, timeout=60)
+    assert victim not in workers.client.run(os.getpid).values()
+    assert 0 < len(seen) < 24
+    assert (len(rows), failures) == (24, {})
+    assert {name: (output / name).stat().st_ino for name in seen} == seen
+    predict(trained[1], [many], tmp_path / "plain", {**QUIET, "tta_views": 8})
+    assert_alike(tmp_path / "plain", output)
+
+
+def test_an_image_that_cannot_be_read(workers, trained, many, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no image")
+    rows, failures = predict_on(workers, trained[1], [bad, many], tmp_path / "shared")
+    assert len(rows) == 24
+    assert list(failures) == [bad]
+    assert "bad.tif" not in names(tmp_path / "shared")
+
+
+def test_where_none_can_be_read_no_folder_is_left(workers, trained, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no image")
+    rows, failures = predict_on(workers, trained[1], [bad], tmp_path / "shared")
+    assert (rows, list(failures)) == ([], [bad])
+    assert not (tmp_path / "shared").exists()
+
+
+def test_a_result_that_cannot_be_written_is_one_error_and_not_tried_again(workers, trained, many, tmp_path):
+    output = tmp_path / "shared"
+    (output / "test_05.tif").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"test_05.tif: cannot be written"):
+        predict_on(workers, trained[1], [many], output, overwrite=True)
+    assert not (output / "summary.csv").exists()
+
+
+def test_a_movie_is_one_stack(workers, trained, tmp_path):
+    frames = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(4)])
+    tifffile.imwrite(tmp_path / "movie.ome.tif", frames, metadata={"axes": "TYX"}, photometric="minisblack")
+    predict(trained[1], [tmp_path / "movie.ome.tif"], tmp_path / "plain", QUIET)
+    rows, failures = predict_on(workers, trained[1], [tmp_path / "movie.ome.tif"], tmp_path / "shared")
+    assert (len(rows), failures) == (1, {})
+    assert names(tmp_path / "plain") == names(tmp_path / "shared")
+    masks = [tifffile.imread(tmp_path / kind / "movie.ome.tif") for kind in ("plain", "shared")]
+    assert masks[0].shape == frames.shape
+    np.testing.assert_array_equal(*masks)
+
+
+def test_bands_of_a_mosaic_by_several_workers(workers, trained, many, tmp_path):
+    label = np.tile(some_cells(seed=3), (24, 3))
+    large = tmp_path / "large.tif"
+    tifffile.imwrite(large, picture_of(label), tile=(256, 256))
+    single = many / "test_00.tif"
+    settings = {"tiling_min_megapixels": 0.5}
+    predict(trained[1], [large, single], tmp_path / "plain", {**QUIET, **settings})
+    rows, failures = predict_on(workers, trained[1], [large, single], tmp_path / "shared", **settings)
+    assert failures == {}
+    assert {row["image"] for row in rows} == {"large", "test_00"}
+    assert names(tmp_path / "plain") == names(tmp_path / "shared") == ["large.ome.tif", "summary.csv", "test_00.tif"]
+    masks = [tifffile.imread(tmp_path / kind / "large.ome.tif") for kind in ("plain", "shared")]
+    assert masks[0].shape == label.shape
+    assert 0 < (masks[0] > 0).mean() < 1
+    np.testing.assert_array_equal(*masks)

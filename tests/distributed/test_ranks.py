@@ -1,0 +1,206 @@
+"""Two real processes joined by gloo, and what one of them alone refuses."""
+
+import logging
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+
+from livecell_monai.distributed.ranks import NAMES, Ranks, check_batch_divides, choose_spec
+from livecell_monai.errors import SettingError
+from livecell_monai.network import SegmentationLoss, UNet
+from livecell_monai.runs.processes import count_cores, run_in_processes
+from livecell_monai.runs.progress import ProgressBar
+from livecell_monai.training import budget
+from livecell_monai.training.budget import Budget
+
+RATE = 0.5
+FINE = {
+    "accelerator": "cpu",
+    "batch_size": 4,
+    "augmentation": "patches",
+    "split": "auto",
+    "compile": False,
+    "norm": "instance",
+}
+
+
+def build():
+    """A network with dropout, images and targets whose classes are unevenly spread over the batch."""
+    torch.manual_seed(0)
+    network, images = UNet([4, 8], norm="instance", dropout=0.3), torch.rand(4, 1, 16, 24)
+    target = (torch.rand(4, 1, 16, 24) < torch.tensor([0.05, 0.9, 0.1, 0.8])[:, None, None, None]).float()
+    return network, images, target
+
+
+def step(network, loss, images, target):
+    """Three steps of plain gradient descent; the losses."""
+    losses = []
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE)
+    torch.manual_seed(1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        value = loss(network(images), target)
+        value.backward()
+        optimizer.step()
+        losses.append(float(value.detach()))
+    return losses
+
+
+def train(ranks):
+    network, images, target = build()
+    rows = ranks.share.rows
+    shared = ranks.share_network(network)
+    losses = step(ranks.wrap(shared), SegmentationLoss("dice_bce", total=ranks.total), images[rows], target[rows])
+    return losses, shared.state_dict()
+
+
+def follow_the_clock(ranks):
+    """(iterations of each epoch, part done after each) by a clock that runs five times as fast in the second process."""
+    clock = SimpleNamespace(now=1000.0)
+    budget.time = SimpleNamespace(monotonic=lambda: clock.now)
+    limit, done, lengths = Budget(0.1, 3), [], []
+    trainer = Engine(lambda *_: setattr(clock, "now", clock.now + (0.5 if ranks.is_main_process else 2.5)))
+    limit.attach(trainer)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: lengths.append(trainer.state.iteration - sum(lengths)))
+    trainer.run([0], max_epochs=3, epoch_length=limit.epoch_length(1))
+    return lengths, done
+
+
+def act(folder):
+    """All that two processes have to do with each other, noted by each."""
+    ranks = Ranks("cpu-fp32")
+    engine = Engine(lambda *_: None)
+    ProgressBar(enabled=True).attach(engine)
+    found = {
+        "train": train(ranks),
+        "clock": follow_the_clock(ranks),
+        "samplers": [None if (own := ranks.sampler(range(count))) is None else list(own) for count in (1, 2, 5)],
+        "facts": (ranks.rank, ranks.world, ranks.is_main_process, ranks.spec),
+        "place": [os.environ[name] for name in NAMES],
+        "threads": torch.get_num_threads(),
+        "bar": engine.has_event_handler(ProgressBar._open) or len(engine._event_handlers[Events.STARTED]) > 0,
+        "tells": logging.getLogger("any").isEnabledFor(logging.INFO) or logging.root.manager.disable < logging.INFO,
+    }
+    if not ranks.is_main_process:
+        time.sleep(0.5)
+    session = SimpleNamespace(run=lambda: "session", follow=lambda: "trainer")
+    start = time.monotonic()
+    found["run"] = ranks.run(session), time.monotonic() - start
+    torch.save(found, f"{folder}/{ranks.rank}.pt")
+    ranks.leave()
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def both(forked, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS")
+        run_in_processes(2, act, str(folder))
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+
+
+class TestTogether:
+    def test_each_knows_its_place(self, both):
+        assert [found["facts"] for found in both] == [(0, 2, True, "cpu-fp32"), (1, 2, False, "cpu-fp32")]
+        assert [found["place"] for found in both] == [["0", "2", "0"], ["1", "2", "1"]]
+        assert set(NAMES).isdisjoint(os.environ)  # of the caller
+
+    def test_the_cores_are_shared_out(self, both):
+        assert {found["threads"] for found in both} == {max(1, count_cores() // 2)}
+
+    def test_losses_and_weights_are_those_of_one_process_with_the_whole_batch(self, both):
+        network, images, target = build()
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        losses = step(network, SegmentationLoss("dice_bce"), images, target)
+        for found in both:
+            own, weights = found["train"]
+            # the bce is that of the process's own rows, the Dice that of all
+            for name, value in network.state_dict().items():
+                torch.testing.assert_close(weights[name], value, atol=1e-5, rtol=1e-4)
+        assert any((before[name] - value).abs().max() > 1e-2 for name, value in network.state_dict().items())
+        mean = [sum(pair) / 2 for pair in zip(*(found["train"][0] for found in both), strict=True)]
+        assert mean == pytest.approx(losses, abs=1e-5)
+        assert own != pytest.approx(losses, abs=1e-3)
+
+    def test_the_first_ones_clock_counts(self, both):
+        lengths, done = both[0]["clock"]
+        assert both[1]["clock"] == (lengths, done)
+        assert min(lengths) >= 2
+        assert done == sorted(done)
+        assert done[-1] == 1.0
+
+    def test_validation_is_shared_where_each_gets_an_image(self, both):
+        assert [found["samplers"] for found in both] == [[None, [0], [0, 2, 4]], [None, [1], [1, 3]]]
+
+    def test_the_first_one_alone_shows_and_tells(self, both):
+        assert [found["bar"] for found in both] == [True, False]
+        assert [found["tells"] for found in both] == [True, False]
+
+    def test_the_first_one_runs_the_session_and_waits_for_the_others(self, both):
+        assert [found["run"][0] for found in both] == ["session", "trainer"]
+        assert both[0]["run"][1] > 0.3
+
+
+class TestRefused:
+    def test_without_torchrun(self, monkeypatch):
+        monkeypatch.delenv("RANK", raising=False)
+        with pytest.raises(SettingError, match=r"^configs/multi_gpu_train.yaml must be run by torchrun, .* start it by "):
+            Ranks()
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("batch_size", 5, "a multiple of 2"),
+            ("augmentation", "transforms", "patches"),
+            ("split", "original", "another one"),
+            ("compile", True, "false"),
+            ("norm", "batch", "instance where there is no CUDA GPU"),
+        ],
+    )
+    def test_what_cannot_be_divided(self, name, value, words):
+        check_batch_divides(FINE, 2)
+        check_batch_divides({**FINE, name: value}, 1)
+        with pytest.raises(SettingError, match=rf"^setting {name} must be {words}.* where 2 processes .*, got {value!r}; "):
+            check_batch_divides({**FINE, name: value}, 2)
+
+
+class TestSpec:
+    """Which GPU is whose, on a machine that has two."""
+
+    @pytest.fixture(autouse=True)
+    def two(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    @pytest.mark.parametrize(
+        ("spec", "kind", "local", "world", "own"),
+        [
+            ("auto", "cpu", 3, 4, "auto"),
+            ("cpu-fp32", "cpu", 0, 2, "cpu-fp32"),
+            ("auto", "cuda", 0, 2, "cuda:0"),
+            ("auto", "cuda", 1, 8, "cuda:1"),
+            ("cuda-fp32", "cuda", 1, 2, "cuda:1-fp32"),
+            ("auto", "cuda", 0, 1, "cuda:0"),
+            ("cuda:1", "cuda", 0, 1, "cuda:1"),
+            ("auto", "mps", 0, 1, "auto"),
+        ],
+    )
+    def test_is_that_of_the_process(self, spec, kind, local, world, own):
+        assert choose_spec(spec, kind, local, world) == own
+
+    @pytest.mark.parametrize(
+        ("spec", "kind", "local", "words"),
+        [
+            ("cuda:1", "cuda", 0, "accelerator must be cpu, cuda or auto .* got 'cuda:1'"),
+            ("auto", "mps", 0, "accelerator must be cpu, cuda or auto .* got 'auto'"),
+            ("auto", "cuda", 2, "at most the number of GPUs, 2, got more"),
+        ],
+    )
+    def test_is_refused_where_there_is_none(self, spec, kind, local, words):
+        with pytest.raises(SettingError, match=words):
+            choose_spec(spec, kind, local, 3)

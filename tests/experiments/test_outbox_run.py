@@ -1,0 +1,241 @@
+"""Each entry reaches the store once, wherever a connection was cut or a process killed."""
+
+import math
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run, RunData, RunInfo
+from mlflow.exceptions import MlflowException
+
+from livecell_monai.experiments import outbox_run as delivery_module
+from livecell_monai.experiments.outbox import AGAIN, END, FILE, METRICS, TAG, open_outbox
+from livecell_monai.experiments.outbox_run import SPOOL_TAG, OutboxRun
+from livecell_monai.experiments.store import find_experiment, open_store
+
+CHANGING = ("create_run", "log_batch", "log_inputs", "log_artifact", "set_tag", "update_run", "set_terminated", "delete_run")
+
+
+class Unreliable:
+    """A client whose every call that changes something loses its answer the first time it is made with its arguments."""
+
+    def __init__(self, client, before=False):
+        self.client = client
+        self.before = before
+        self.made = []
+        self.lost = 0
+
+    def __getattr__(self, name):
+        call = getattr(self.client, name)
+
+        def make(*given, **named):
+            key = (name, repr(given), repr(named))
+            is_first = key not in self.made
+            self.made.append(key)
+            if is_first and self.before:
+                self.lost += 1
+                raise MlflowException("the request was lost")
+            result = call(*given, **named)
+            if is_first:
+                self.lost += 1
+                raise MlflowException("the answer was lost")
+            return result
+
+        return make if name in CHANGING else call
+
+
+@pytest.fixture
+def client(store):
+    return open_store(store)
+
+
+@pytest.fixture
+def spool(tmp_path):
+    with open_outbox(tmp_path / "model" / ".tracking") as spool:
+        yield spool
+
+
+def begin(spool, store, again=None, name="cells-1"):
+    params, files = {"lr": "0.1"}, {"image/a.tif": "0" * 64}
+    told = {"experiment": "livecell", "name": name, "tags": {"a": "b"}, "params": params, "data": "cells", "files": files}
+    spool.begin(uri=store, **told, time=1000, again=again)
+
+
+def fill(spool, store):
+    """Everything that a training notes."""
+    begin(spool, store)
+    for epoch in (1, 2, 3):
+        values = {"val_iou": epoch / 4, "val_loss": math.nan if epoch == 2 else math.inf}
+        spool.append(METRICS, step=epoch, time=1000 + epoch, values=values, once=True)
+    (spool.root / "model.pt").write_text("weights")
+    spool.append(FILE, path="model.pt", into="bundle/models")
+    spool.append(FILE, path="gone.pt", into="bundle/models")
+    spool.append(TAG, key="pruned", value="true")
+    spool.append(END, status="KILLED", time=2000)
+    spool.append(AGAIN)
+    spool.append(METRICS, step=4, time=1004, values={"val_iou": 0.25}, once=True)
+    spool.append(END, status="FINISHED", time=3000)
+
+
+def send_all(delivery, tries=40):
+    """Send, and try again whatever fails; how often it failed."""
+    failed = 0
+    while True:
+        try:
+            if not delivery.send_next():
+                return failed
+        except (MlflowException, ConnectionError):
+            failed += 1
+            assert failed < tries
+
+
+def runs_of(client):
+    return client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
+
+
+def judge(client, store):
+    (run,) = runs_of(client)
+    assert (run.info.run_name, run.info.status) == ("cells-1", "FINISHED")
+    assert (run.info.start_time, run.info.end_time) == (1000, 3000)
+    history = [(one.step, one.value, one.timestamp) for one in client.get_metric_history(run.info.run_id, "val_iou")]
+    assert history == [(1, 0.25, 1001), (2, 0.5, 1002), (3, 0.75, 1003), (4, 0.25, 1004)]
+    losses = [(one.step, math.isnan(one.value)) for one in client.get_metric_history(run.info.run_id, "val_loss")]
+    assert losses == [(1, False), (2, True), (3, False)]
+    assert run.data.params == {"lr": "0.1"}
+    assert (run.data.tags["a"], run.data.tags["pruned"]) == ("b", "true")
+    assert len(run.inputs.dataset_inputs) == 1
+    (file,) = client.list_artifacts(run.info.run_id, "bundle/models")
+    assert file.path == "bundle/models/model.pt"
+    kept = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts" / run.info.run_id / "artifacts" / file.path
+    assert kept.read_text() == "weights"
+
+
+def test_all_kinds_of_entries_arrive(client, store, spool):
+    fill(spool, store)
+    assert send_all(OutboxRun(spool, client, store)) == 0
+    assert spool.waiting() == []
+    judge(client, store)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["requests", "answers"])
+def test_each_once_where_every_call_is_lost_once(client, store, spool, before):
+    fill(spool, store)
+    unreliable = Unreliable(client, before)
+    assert send_all(OutboxRun(spool, unreliable, store)) == unreliable.lost > 8
+    judge(client, store)
+
+
+def test_each_once_where_it_is_not_known_what_was_sent(client, store, spool):
+    """As after a kill between the store's answer and the word of it."""
+    fill(spool, store)
+    send_all(OutboxRun(spool, client, store))
+    first = spool.run_id
+    spool.forget()
+    send_all(OutboxRun(spool, client, store))
+    assert spool.run_id == first
+    judge(client, store)
+
+
+def test_a_run_that_was_created_twice_is_deleted_once(client, store, spool):
+    """The first request had gone astray, and came when the second one was answered."""
+    fill(spool, store)
+    delivery = OutboxRun(spool, client, store)
+    delivery.send_next()
+    experiment = find_experiment(client, store, "livecell")
+    late = client.create_run(experiment, run_name="cells-1", tags={SPOOL_TAG: spool.first["id"]}).info.run_id
+    other = client.create_run(experiment, run_name="other", tags={SPOOL_TAG: "of another"}).info.run_id
+    send_all(delivery)
+    assert {run.info.run_id for run in runs_of(client)} == {spool.run_id, other}
+    assert client.get_run(late).info.lifecycle_stage == "deleted"
+
+
+class TestARunOfBefore:
+    @pytest.fixture
+    def before(self, client, store):
+        run = client.create_run(find_experiment(client, store, "livecell"), run_name="cells-0").info.run_id
+        client.log_metric(run, "val_iou", 0.5, step=1)
+        client.log_metric(run, "best_val_iou", 0.5, step=0)
+        client.set_terminated(run, "KILLED")
+        return run
+
+    def test_keeps_the_epochs_that_it_has(self, client, store, spool, before):
+        begin(spool, store, before)
+        spool.append(METRICS, step=1, time=5, values={"val_iou": 0.625, "lr": 0.1}, once=True)
+        spool.append(METRICS, step=2, time=6, values={"val_iou": 0.75}, once=True)
+        send_all(OutboxRun(spool, client, store))
+        assert spool.run_id == before
+        (run,) = runs_of(client)
+        assert run.info.status == "RUNNING"
+        history = sorted((one.step, one.value) for one in client.get_metric_history(before, "val_iou"))
+        assert history == [(1, 0.5), (2, 0.75)]
+        assert run.data.metrics["lr"] == 0.1
+        assert "lr" not in run.data.params
+
+    @pytest.mark.parametrize(("value", "expected"), [(0.5, [0.5]), (0.75, [0.5, 0.75])])
+    def test_takes_scores_that_have_changed(self, client, store, spool, before, value, expected):
+        begin(spool, store, before)
+        spool.append(METRICS, step=0, time=5, values={"best_val_iou": value}, once=False)
+        send_all(OutboxRun(spool, client, store))
+        assert sorted(one.value for one in client.get_metric_history(before, "best_val_iou")) == expected
+
+    @pytest.mark.parametrize("is_deleted", [True, False])
+    def test_that_the_store_does_not_know_is_a_new_one(self, client, store, spool, before, is_deleted):
+        if is_deleted:
+            client.delete_run(before)
+        begin(spool, store, before if is_deleted else "0" * 32)
+        send_all(OutboxRun(spool, client, store))
+        assert spool.run_id not in (before, "")
+        assert client.get_run(spool.run_id).data.params == {"lr": "0.1"}
+
+
+def test_epochs_that_wait_are_sent_together_as_many_as_the_store_takes(client, store, spool, monkeypatch):
+    monkeypatch.setattr(delivery_module, "MOST_METRICS", 10)
+    begin(spool, store)
+    for epoch in range(1, 15):
+        spool.append(METRICS, step=epoch, time=epoch, values={"val_iou": 0.5}, once=True)
+    delivery = OutboxRun(spool, client, store)
+    delivery.send_next()
+    delivery.send_next()
+    assert spool.sent == 11
+    send_all(delivery)
+    assert len(client.get_metric_history(spool.run_id, "val_iou")) == 14
+
+
+class Hollow:
+    """A client whose answers are each cut among the headers once: to MLflow they are then without anything in them."""
+
+    def __init__(self, client, *names):
+        self.client = client
+        self.names = list(names)
+
+    def __getattr__(self, name):
+        call = getattr(self.client, name)
+        if name not in self.names:
+            return call
+
+        def make(*given, **named):
+            answer = call(*given, **named)
+            self.names.remove(name)
+            return [] if isinstance(answer, list) else Run(RunInfo("", "", "", "RUNNING", 0, 0, "active"), RunData())
+
+        return make
+
+
+@pytest.mark.parametrize("name", ["create_run", "get_run"])
+def test_an_answer_without_anything_in_it_is_none(client, store, spool, name, tmp_path, monkeypatch):
+    """A place of artifacts that is nowhere is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    fill(spool, store)
+    hollow = Hollow(client, name)
+    assert send_all(OutboxRun(spool, hollow, store)) == 1
+    assert hollow.names == []
+    judge(client, store)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_epochs_are_not_taken_for_unknown_by_an_answer_without_them(client, store, spool):
+    before = client.create_run(find_experiment(client, store, "livecell")).info.run_id
+    client.log_metric(before, "val_iou", 0.5, step=1)
+    begin(spool, store, before)
+    spool.append(METRICS, step=1, time=5, values={"val_iou": 0.625}, once=True)
+    assert send_all(OutboxRun(spool, Hollow(client, "get_metric_history"), store)) == 1
+    assert len(client.get_metric_history(before, "val_iou")) == 1

@@ -1,0 +1,110 @@
+"""The hidden folder of a mosaic: its record, what is missing, and the name that it gives at the end."""
+
+import json
+
+import numpy as np
+import pytest
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
+from livecell_monai.outputs.large.folder import LargeImageFolder
+
+RECORD = {"image": {"file": "large.tif", "bytes": 7}, "threshold": 0.5}
+SHAPE = (3 * CHUNK + 5, CHUNK + 1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = LargeImageFolder(tmp_path / "out", "large")
+    made.begin(RECORD, SHAPE, np.arange(6, dtype=np.uint16).reshape(2, 3))
+    return made
+
+
+def fill(folder, *rows):
+    with ChunkWriter(folder.array()) as writer:
+        for row in rows:
+            writer.add(row * CHUNK, 0, np.zeros((min(CHUNK, SHAPE[0] - row * CHUNK), SHAPE[1]), np.uint8))
+
+
+def test_is_hidden_and_tells_what_it_is(folder, tmp_path):
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".large.writing"]
+    assert folder.read_record() == RECORD
+    assert folder.array().shape == SHAPE
+    np.testing.assert_array_equal(folder.thumbnail(), [[0, 1, 2], [3, 4, 5]])
+
+
+def test_one_that_was_never_begun_or_not_to_the_end_has_no_record(folder, tmp_path):
+    assert LargeImageFolder(tmp_path, "other").read_record() is None
+    folder.record_file.unlink()
+    assert folder.read_record() is None
+
+
+def test_a_torn_record_is_refused(folder):
+    folder.record_file.write_text('{"image": ')
+    with pytest.raises(DataError, match=r"record\.json: the record must be JSON"):
+        folder.read_record()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"threshold": 0.6}, "same threshold, begun with 0.5, now 0.6"),
+        ({"image": {"file": "large.tif", "bytes": 8}}, "same image, begun with "),
+        ({"weights": "ab"}, "same weights, begun with null"),
+    ],
+)
+def test_another_image_or_setting_is_not_gone_on_with(folder, change, words):
+    folder.check_same_run(folder.read_record(), RECORD)
+    with pytest.raises(SettingError, match=words) as refusal:
+        folder.check_same_run(folder.read_record(), {**RECORD, **change})
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_bands_are_whole_rows_of_chunks(folder):
+    whole = (0, SHAPE[0])
+    assert folder.missing_bands() == [whole]
+    fill(folder, 1)
+    assert folder.missing_bands() == [(0, CHUNK), (2 * CHUNK, SHAPE[0])]
+    (folder.image / "0" / "c" / "1" / "1").unlink()
+    assert folder.missing_bands() == [whole]
+    fill(folder, 0, 1, 2, 3)
+    assert folder.missing_bands() == []
+
+
+def test_a_file_that_was_being_written_is_no_chunk(folder):
+    row = folder.image / "0" / "c" / "0"
+    row.mkdir(parents=True)
+    (row / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
+    assert folder.done() == frozenset()
+
+
+def test_what_a_killed_run_was_writing_is_no_part_of_the_finished_one(folder, tmp_path):
+    (folder.image / "0" / "c" / "0").mkdir(parents=True)
+    (folder.image / "0" / "c" / "0" / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
+    folder.publish(folder.image, tmp_path / "out" / "large.ome.zarr")
+    assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_beginning_anew_forgets_what_was_there(folder):
+    fill(folder, 0)
+    folder.begin({"threshold": 1}, SHAPE, np.zeros((1, 1), np.uint8))
+    assert folder.done() == frozenset()
+    assert json.loads(folder.record_file.read_text()) == {"threshold": 1}
+
+
+@pytest.mark.parametrize("old", ["nothing", "file", "folder"])
+def test_the_finished_one_takes_its_name_in_place_of_what_has_it(folder, tmp_path, old):
+    target = tmp_path / "out" / "large.ome.zarr"
+    if old == "file":
+        target.write_text("old")
+        finished = folder.path / "mask.ome.tif"
+        finished.write_text("new")
+    else:
+        finished = folder.image
+    if old == "folder":
+        (target / "0").mkdir(parents=True)
+        (target / "0" / "old").write_text("old")
+    folder.publish(finished, target)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.ome.zarr"]
+    assert target.is_file() if old == "file" else (target / "zarr.json").is_file()
+    assert not (target / "0" / "old").exists()

@@ -1,0 +1,101 @@
+"""Nothing is lost: what may be written where."""
+
+import os
+import re
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.outputs.overwriting import check_empty_folder, check_outputs
+
+NAMES = ["{name}.tif", "{name}_probability.tif", "summary.csv"]
+
+
+def items(*paths):
+    return [{"name": path.name.split(".")[0], "image": str(path)} for path in paths]
+
+
+class TestRefuseOccupied:
+    def test_takes_a_new_or_an_empty_folder(self, tmp_path):
+        assert check_empty_folder(str(tmp_path)) == tmp_path
+        assert check_empty_folder(tmp_path / "new" / "one") == tmp_path / "new" / "one"
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("name", ["file", ".hidden"])
+    def test_refuses_one_with_something_in_it(self, tmp_path, name):
+        (tmp_path / name).touch()
+        with pytest.raises(SettingError, match="must be empty or new, it is not; name another or remove it"):
+            check_empty_folder(tmp_path)
+
+    @pytest.mark.parametrize("inside", ["", "below/it"])
+    def test_refuses_a_file(self, tmp_path, inside):
+        (tmp_path / "file").touch()
+        with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
+            check_empty_folder(tmp_path / "file" / inside)
+
+
+class TestRefuseOverwriting:
+    def test_a_new_folder_is_free_and_not_made(self, tmp_path):
+        check_outputs(tmp_path / "out", NAMES, items(tmp_path / "a.tif", tmp_path / "b.tif"), overwrite=False)
+        assert os.listdir(tmp_path) == []
+
+    def test_frames_of_one_movie_share_its_name(self, tmp_path):
+        frames = [{"name": "a", "image": f"{tmp_path}/in/a.ome.tif::t={time},c=0,z=0"} for time in range(3)]
+        check_outputs(tmp_path / "out", NAMES, frames, overwrite=False)
+
+    def test_a_movie_is_never_written_over(self, tmp_path):
+        (tmp_path / "a.tif").touch()
+        frames = [{"name": "a", "image": f"{tmp_path}/a.tif::t={time},c=0,z=0"} for time in range(3)]
+        with pytest.raises(SettingError, match="a result must not be written over an input"):
+            check_outputs(tmp_path, NAMES, frames, overwrite=True)
+
+    def test_other_files_in_the_folder_are_no_hindrance(self, tmp_path):
+        (tmp_path / "c.tif").touch()
+        check_outputs(tmp_path, NAMES, items(tmp_path / "in" / "a.tif"), overwrite=False)
+
+    @pytest.mark.parametrize("there", ["b.tif", "b_probability.tif", "summary.csv"])
+    def test_a_result_that_is_there_is_refused_unless_overwritten(self, tmp_path, there):
+        (tmp_path / there).touch()
+        images = items(tmp_path / "in" / "a.png", tmp_path / "in" / "b.png")
+        with pytest.raises(SettingError, match=f"{re.escape(there)}: a result must not be there yet, it is; name another"):
+            check_outputs(tmp_path, NAMES, images, overwrite=False)
+        check_outputs(tmp_path, NAMES, images, overwrite=True)
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    @pytest.mark.parametrize("way", [".", "../in", "link"], ids=["same", "dotted", "linked"])
+    def test_an_input_is_never_written_over(self, tmp_path, overwrite, way):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "a.tif").touch()
+        (folder / "link").symlink_to(folder)
+        with pytest.raises(SettingError, match=r"a\.tif: a result must not be written over an input; name another output"):
+            check_outputs(folder / way, NAMES, items(folder / "a.tif"), overwrite)
+
+    def test_another_kind_of_file_beside_the_input_is_fine(self, tmp_path):
+        (tmp_path / "a.png").touch()
+        check_outputs(tmp_path, NAMES, items(tmp_path / "a.png"), overwrite=False)
+
+    def test_two_images_of_which_one_would_take_the_others_result(self, tmp_path):
+        images = items(tmp_path / "in" / "a.png", tmp_path / "in" / "a_probability.png")
+        with pytest.raises(
+            SettingError, match=r"a_probability\.tif: each result must have a name of its own, a has the same"
+        ):
+            check_outputs(tmp_path / "out", NAMES, images, overwrite=True)
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    @pytest.mark.parametrize("inside", ["", "below/it"])
+    def test_refuses_a_file_in_the_folders_place(self, tmp_path, overwrite, inside):
+        (tmp_path / "file").touch()
+        with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
+            check_outputs(tmp_path / "file" / inside, NAMES, items(tmp_path / "a.tif"), overwrite)
+
+    @pytest.mark.parametrize("there", ["a.ome.tif", "a_frames.csv"])
+    def test_frames_of_a_movie_share_its_own_files(self, tmp_path, there):
+        frames = [{"name": "a", "image": f"{tmp_path}/in/a.tif::t={index},c=0,z=0", "frames": 2} for index in range(2)]
+        given = [*frames, *items(tmp_path / "in" / "b.tif")]
+        movie_names = ["{name}.ome.tif", "{name}_frames.csv", "summary.csv"]
+        (tmp_path / "a.tif").touch()
+        check_outputs(tmp_path, NAMES, given, False, movie_names)
+        (tmp_path / there).touch()
+        with pytest.raises(SettingError, match=f"{re.escape(there)}: a result must not be there yet"):
+            check_outputs(tmp_path, NAMES, given, False, movie_names)

@@ -1,0 +1,430 @@
+"""Windows that leave no trace: sizes, blending, views, what the network gets to see."""
+
+import logging
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import pytest
+import torch
+from monai.data import MetaTensor
+from torch import nn
+from torch.nn import functional
+
+from livecell_monai.errors import SettingError, TooLargeError
+from livecell_monai.network import UNet
+from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.prediction.window_inferer import PatchInferer, WindowInferer
+
+FP32 = Accelerator("cpu-fp32")
+SIZES = [(96, 112), (97, 113), (31, 65), (5, 200), (64, 64), (1, 1), (63, 3)]
+every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+
+
+@pytest.fixture
+def local():
+    """A network whose every output pixel hangs on the one input pixel."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 3, 1), nn.Tanh(), nn.Conv2d(3, 1, 1)).eval()
+
+
+class Seen:
+    """A network that gives back what it gets and notes how large it was."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, part):
+        self.sizes += [tuple(part.shape[-2:])] * len(part)
+        return part.clone()  # MONAI weighs what comes back in place, and a window as wide as the image lies in the image
+
+    @property
+    def pixels(self):
+        return sum(height * width for height, width in self.sizes)
+
+
+class TestWindowInferer:
+    @every_size
+    @pytest.mark.parametrize(("overlap", "batch"), list(product((0, 8, 100), (1, 4))))
+    def test_is_the_whole_image_at_once_for_a_local_network(self, local, size, overlap, batch):
+        image = torch.rand(1, 1, *size)
+        with torch.no_grad():
+            logits = WindowInferer(FP32, [32, 64], 8, batch, overlap)(image, local)
+            torch.testing.assert_close(logits, local(image), atol=1e-5, rtol=1e-5)
+
+    @every_size
+    @pytest.mark.parametrize("overlap", [0, 1, 10, 16, 64])
+    def test_blends_a_constant_into_a_constant(self, size, overlap):
+        inferer = WindowInferer(FP32, [32, 64], 8, overlap=overlap)
+        logits = inferer(torch.rand(1, 1, *size), lambda part: torch.full_like(part, -2.5))
+        assert logits.shape == (1, 1, *size)
+        torch.testing.assert_close(logits, torch.full_like(logits, -2.5))
+
+    @every_size
+    def test_every_window_is_one_that_the_network_takes(self, size):
+        seen = Seen()
+        WindowInferer(FP32, [32, 64], 8)(torch.rand(1, 1, *size), seen)
+        (window,) = set(seen.sizes)
+        assert all(edge % 8 == 0 for edge in window)
+        assert all(edge <= most for edge, most in zip(window, (32, 64), strict=True))
+        assert all(edge >= min(most, whole) for edge, most, whole in zip(window, (24, 48), size, strict=True))
+
+    def test_a_small_image_does_not_shrink_the_window_of_the_next(self, local):
+        inferer = WindowInferer(FP32, [32, 64], 8)
+        with torch.no_grad():
+            for size in (SIZES[3], SIZES[0]):
+                image, seen = torch.rand(1, 1, *size), Seen()
+                torch.testing.assert_close(inferer(image, local), local(image), atol=1e-5, rtol=1e-5)
+        inferer(image, seen)
+        assert inferer.window == (32, 64)
+        assert set(seen.sizes) == {(32, 64)}
+
+    def test_an_image_within_one_window_is_one_forward_pass(self):
+        torch.manual_seed(0)
+        network, image = UNet([4, 8]).eval(), torch.rand(1, 1, 60, 40)
+        with torch.no_grad():
+            torch.testing.assert_close(WindowInferer(FP32, [64, 64], 4)(image, network), network(image))
+
+    @pytest.mark.parametrize("stem_stride", [1, 2, 4])
+    def test_takes_every_size_through_a_network(self, stem_stride):
+        network = UNet([4, 8, 8], stem_stride=stem_stride).eval()
+        inferer = WindowInferer(FP32, [32, 48], network.multiple)
+        with torch.no_grad():
+            for size in SIZES:
+                assert inferer(torch.rand(1, 1, *size), network).shape == (1, 1, *size)
+
+    @pytest.mark.parametrize("overlap", [-1, 0.25, 1.0, True, None, "64"], ids=repr)
+    def test_an_overlap_that_cannot_be_is_refused(self, overlap):
+        with pytest.raises(
+            SettingError, match="setting overlap must be a whole number of pixels, 0 or more, got "
+        ) as refusal:
+            WindowInferer(FP32, [32, 32], 8, overlap=overlap)
+        assert repr(overlap) in str(refusal.value)
+
+    def test_a_window_that_the_network_does_not_take_is_not_passed_over(self):
+        with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+            WindowInferer(FP32, [30, 30], 8)(torch.rand(1, 1, 64, 64), UNet([4, 8, 8, 8]).eval())
+
+
+class TestEqualWindows:
+    def look(self, size, window, multiple=32, **settings):
+        seen = Seen()
+        image = torch.rand(1, 1, *size)
+        torch.testing.assert_close(WindowInferer(FP32, window, multiple, **settings)(image, seen), image)
+        assert len(set(seen.sizes)) == 1
+        return seen
+
+    @pytest.mark.parametrize("size", [(1500, 1700), (1100, 2100), (900, 3000), (1025, 1025)], ids=str)
+    @pytest.mark.parametrize("window", [[1024, 1024], "auto"], ids=str)
+    def test_a_large_image_is_looked_at_at_most_one_and_a_third_times(self, size, window):
+        height, width = size
+        seen = self.look(size, window, batch=1)
+        assert height * width <= seen.pixels <= 1.3 * height * width
+        if window == [1024, 1024]:  # full windows would take more than they must
+            assert set(seen.sizes) != {(1024, 1024)}
+            assert -(-height // 960) * -(-width // 960) * 1024**2 > seen.pixels
+
+    @pytest.mark.parametrize(
+        ("edge", "window", "overlap", "count"),
+        [
+            (64, 64, 16, 1),
+            (65, 64, 16, 2),
+            (112, 64, 16, 2),
+            (113, 64, 16, 3),
+            (128, 64, 0, 2),
+            (129, 64, 0, 3),
+            (96, 64, 32, 2),
+            (97, 64, 32, 3),
+            (97, 64, 99, 3),  # at most half a window is shared
+            (76, 48, 20, 2),
+            (604, 512, 100, 2),
+        ],
+    )
+    def test_no_more_windows_than_of_the_largest(self, edge, window, overlap, count):
+        assert len(self.look((edge, 8), [window, window], 8, overlap=overlap).sizes) == count
+        assert len(self.look((8, edge), [window, window], 8, overlap=overlap).sizes) == count
+
+    @pytest.mark.parametrize("overlap", [0, 8, 16])
+    def test_neighbours_share_the_pixels_set(self, overlap):
+        """Each column bears its number; those that two windows share come up twice."""
+        columns = []
+
+        def network(part):
+            columns.append(part[:, 0, 0].flatten().clone())
+            return part
+
+        image = torch.arange(112.0).expand(1, 1, 32, 112)
+        WindowInferer(FP32, [32, 64], 8, overlap=overlap)(image, network)
+        counts = torch.cat(columns).long().bincount()
+        assert len(counts) == 112
+        assert set(counts.tolist()) <= {1, 2}
+        assert overlap <= int((counts == 2).sum()) < overlap + 16  # windows are multiples of 8
+
+    def test_one_window_goes_over_into_the_next_without_a_step(self):
+        """The first window says 0 and the second 1: a plain mean would say a half all over what they share."""
+        called = []
+
+        def network(part):
+            called.append(part)
+            return torch.full_like(part, len(called) - 1.0)
+
+        seam = WindowInferer(FP32, [32, 64], 8, batch=1, overlap=32)(torch.rand(1, 1, 32, 96), network)[0, 0, 16]
+        assert len(called) == 2
+        assert (seam[0], seam[-1]) == (0, 1)
+        steps = seam.diff()
+        assert (steps >= 0).all()
+        assert steps.max() < 0.15
+
+    @pytest.mark.parametrize("edges", [(64, 65), (112, 113), (1000, 1016)])
+    def test_time_grows_with_the_pixels_and_not_in_steps(self, edges):
+        few, many = (self.look((edge, 64), [64, 64], 8, overlap=8).pixels for edge in edges)
+        assert few <= many < 1.3 * few
+
+
+class TestAutoWindow:
+    def window(self, memory_mb=256.0, multiple=32, **settings):
+        seen = Seen()
+        WindowInferer(FP32, "auto", multiple, memory_mb=memory_mb, **settings)(torch.zeros(1, 1, 1024, 1024), seen)
+        return max(seen.sizes)
+
+    def test_takes_fewer_pixels_with_less_memory(self):
+        edges = [WindowInferer(FP32, "auto", 32, memory_mb=memory).window[0] for memory in (16, 64, 256, 1024)]
+        assert edges == sorted(set(edges))
+        assert edges[-1] == pytest.approx(8 * edges[0], abs=8 * 32)
+
+    @pytest.mark.parametrize("settings", [{}, {"memory_mb": 100}, {"batch": 1}, {"batch": 16}, {"bytes_per_pixel": 500.0}])
+    @pytest.mark.parametrize("multiple", [8, 32, 64])
+    def test_fills_the_memory_and_no_more(self, settings, multiple):
+        inferer = WindowInferer(FP32, "auto", multiple, **settings)
+        height, width = inferer.window
+        used = {"memory_mb": 100, "batch": 4, "bytes_per_pixel": 128, **settings}
+
+        def needed(edge):
+            return edge**2 * used["batch"] * used["bytes_per_pixel"] / 2**20
+
+        assert height == width
+        assert height % multiple == 0
+        assert needed(height) <= used["memory_mb"] < needed(height + multiple)
+
+    def test_half_precision_takes_half_the_memory(self):
+        accelerator = Accelerator("cpu-fp32")
+        full = WindowInferer(accelerator, "auto", 1).window[0]
+        accelerator.bf16 = True
+        assert WindowInferer(accelerator, "auto", 1).window[0] == pytest.approx(full * 2**0.5, abs=2)
+
+    @pytest.mark.parametrize("memory", [1e-6, 0.01])
+    def test_is_never_smaller_than_the_network_takes(self, memory):
+        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).window == (32, 32)
+
+    def test_is_what_the_network_gets(self):
+        height, width = self.window(4.0, bytes_per_pixel=64, batch=1)
+        assert 0.9 * 256**2 < height * width <= 256**2
+
+    def test_has_other_edges_where_they_part_the_image_better(self):
+        seen = Seen()
+        WindowInferer(FP32, "auto", 8, memory_mb=1, bytes_per_pixel=64, batch=1)(torch.zeros(1, 1, 88, 184), seen)
+        assert seen.sizes == [(88, 184)]  # one window, and not two of at most 128 x 128
+
+    def test_the_networks_own_need_tells_a_wide_network_from_a_narrow_one(self):
+        narrow, wide = (
+            WindowInferer(FP32, "auto", 4, bytes_per_pixel=UNet([width, 8], stem_stride=2).bytes_per_pixel).window
+            for width in (4, 64)
+        )
+        assert narrow > wide
+
+
+def dihedral(kernel, views):
+    """The mean of a kernel (1, 1, k, k) and of what the views turn it into: what a convolution gives over all of them."""
+    flipped = kernel.flip(3)
+    turned = {
+        1: [kernel],
+        2: [kernel, flipped],
+        4: [torch.rot90(kernel, turns, (2, 3)) for turns in range(4)],
+        8: [torch.rot90(each, turns, (2, 3)) for each in (kernel, flipped) for turns in range(4)],
+    }
+    return torch.stack(turned[views]).mean(0)
+
+
+class TestViews:
+    @every_size
+    @pytest.mark.parametrize("views", [2, 4, 8])
+    def test_one_view_is_enough_for_a_network_that_does_not_care(self, local, size, views):
+        image = torch.rand(1, 1, *size)
+        with torch.no_grad():
+            one, all_of_them = (WindowInferer(FP32, [32, 64], 8, tta_views=count)(image, local) for count in (1, views))
+        torch.testing.assert_close(all_of_them, one, atol=1e-5, rtol=1e-5)
+
+    @pytest.mark.parametrize("views", [1, 2, 4, 8])
+    def test_is_the_mean_of_the_turned_ones(self, views):
+        generator = torch.Generator().manual_seed(0)
+        image, kernel = torch.rand(2, 1, 48, 64, generator=generator), torch.randn(1, 1, 5, 5, generator=generator)
+
+        def network(part):
+            return functional.conv2d(part, kernel, padding=2)
+
+        logits = WindowInferer(FP32, [64, 64], 8, tta_views=views)(image, network)
+        torch.testing.assert_close(
+            logits, functional.conv2d(image, dihedral(kernel, views), padding=2), atol=1e-5, rtol=1e-5
+        )
+        for other in {1, 2, 4, 8} - {views}:
+            assert (dihedral(kernel, other) - dihedral(kernel, views)).abs().max() > 0.1
+
+    @pytest.mark.parametrize("views", [1, 2, 4, 8])
+    def test_each_is_another_pass_over_another_image(self, views):
+        seen = []
+        WindowInferer(FP32, [64, 64], 8, tta_views=views)(torch.rand(1, 1, 48, 48), lambda part: seen.append(part) or part)
+        assert len(seen) == views
+        assert len({part.numpy().tobytes() for part in seen}) == views
+
+    @pytest.mark.parametrize("views", [0, 3, 16, -1, None, "8", True, [1]], ids=repr)
+    def test_a_number_of_views_that_is_not_known_is_refused(self, views):
+        with pytest.raises(SettingError, match="setting tta_views must be one of 1, 2, 4, 8, got ") as refusal:
+            WindowInferer(FP32, [64, 64], 8, tta_views=views)
+        assert repr(views) in str(refusal.value)
+
+
+@pytest.mark.parametrize("build", [PatchInferer, lambda accelerator: WindowInferer(accelerator, [32, 32], 4)])
+class TestEveryInferer:
+    def test_gives_float32_whatever_the_network_computes_in(self, build):
+        logits = build(FP32)(torch.rand(1, 1, 32, 40), lambda part: part.bfloat16())
+        assert logits.dtype == torch.float32
+
+    def test_the_network_sees_a_plain_tensor(self, build):
+        def network(part):
+            assert type(part) is torch.Tensor
+            return part
+
+        image = MetaTensor(torch.rand(2, 1, 32, 40))
+        torch.testing.assert_close(torch.as_tensor(build(FP32)(image, network)), image.as_tensor())
+
+    def test_the_network_runs_under_the_accelerators_autocast(self, build, monkeypatch):
+        accelerator = Accelerator("cpu-fp32")
+        seen = set()
+
+        def network(part):
+            seen.add(torch.is_autocast_enabled("cpu"))
+            return part
+
+        for accelerator.bf16 in (False, True):
+            build(accelerator)(torch.rand(1, 1, 32, 40), network)
+        assert seen == {False, True}
+
+    def test_further_arguments_reach_the_network(self, build):
+        seen = []
+
+        def network(part, *args, **kwargs):
+            seen.append((args, kwargs))
+            return part
+
+        build(FP32)(torch.rand(1, 1, 32, 32), network, 7, condition="a")
+        assert seen == [((7,), {"condition": "a"})]
+
+
+class Cramped(nn.Module):
+    """A network that asks for more memory than there is for more than so many pixels at once."""
+
+    def __init__(self, inner, most, error=None):
+        super().__init__()
+        self.inner, self.most = inner, most
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        self.refused, self.held = [], None
+
+    def forward(self, part):
+        assert self.held is None or self.held() is None  # what the last attempt held is gone
+        pixels = part.numel()
+        if pixels > self.most:
+            activations = part * 2
+            self.held = weakref.ref(activations)
+            self.refused.append(tuple(part.shape))
+            raise type(self.error)(*self.error.args)
+        return self.inner(part)
+
+
+class TestOutOfMemory:
+    @pytest.mark.parametrize("shortage", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=repr)
+    def test_the_logits_are_those_of_the_windows_that_fit(self, shortage):
+        network, image = UNet([4, 8]).eval(), torch.rand(1, 1, 300, 420)
+        cramped, inferer = Cramped(network, 128 * 128, shortage), WindowInferer(FP32, [256, 256], 4, batch=1)
+        with torch.no_grad():
+            found = inferer(image, cramped)
+            assert len(cramped.refused) == 2
+            assert inferer.most[0] * inferer.most[1] <= 128 * 128
+            assert torch.equal(found, WindowInferer(FP32, inferer.most, 4, batch=1)(image, network))
+            assert not torch.equal(found, WindowInferer(FP32, [256, 256], 4, batch=1)(image, network))
+
+    def test_a_window_by_area_is_told_by_its_own_edges(self, local, caplog):
+        inferer = WindowInferer(FP32, "auto", 8, memory_mb=1, bytes_per_pixel=64, batch=1)
+        with torch.no_grad(), caplog.at_level(logging.WARNING):
+            image = torch.rand(1, 1, 88, 184)
+            torch.testing.assert_close(inferer(image, Cramped(local, 88 * 96)), local(image), atol=1e-5, rtol=1e-5)
+        (message,) = (record.getMessage() for record in caplog.records)
+        assert message.startswith("out of memory by windows of 88 x 184, 1 at once: going on by 8")
+
+    def test_what_has_worked_is_kept_and_said_once(self, local, caplog):
+        inferer, cramped = WindowInferer(FP32, [256, 256], 8, batch=1, overlap=0), Cramped(local, 128 * 128)
+        with torch.no_grad(), caplog.at_level(logging.WARNING):
+            for _ in range(3):
+                image = torch.rand(1, 1, 256, 256)
+                torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
+        assert cramped.refused == [(1, 1, 256, 256), (1, 1, 128, 256)]
+        assert [record.getMessage() for record in caplog.records] == [
+            "out of memory by windows of 256 x 256, 1 at once: going on by 128 x 128, 1 at once"
+        ]
+
+    def test_fewer_at_once_come_before_smaller_ones(self, local):
+        inferer, cramped = WindowInferer(FP32, [64, 64], 8, batch=8), Cramped(local, 2 * 64 * 64)
+        with torch.no_grad():
+            image = torch.rand(1, 1, 200, 200)
+            torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
+        assert [shape[0] for shape in cramped.refused] == [8, 4]
+        assert inferer.most == (64, 64)
+
+    def test_a_batch_of_single_windows_is_parted_too(self, local):
+        """Windows of a mosaic come as a batch of images of one window each."""
+        inferer, cramped = WindowInferer(FP32, [64, 64], 8, batch=4), Cramped(local, 64 * 64)
+        with torch.no_grad():
+            images = torch.rand(4, 1, 64, 64)
+            torch.testing.assert_close(inferer(images, cramped), local(images))
+        assert [shape[0] for shape in cramped.refused] == [4, 2]
+
+    def test_the_plan_stays_as_it_was_asked_for(self, local):
+        """A mosaic that is gone on with must be of the windows that it was begun with."""
+        inferer = WindowInferer(FP32, [256, 256], 8)
+        before = inferer.plan((1000, 1000))
+        with torch.no_grad():
+            inferer(torch.rand(1, 1, 256, 256), Cramped(local, 64 * 64))
+        assert inferer.most == (64, 64)
+        assert inferer.plan((1000, 1000)) == before
+
+    def test_where_the_least_does_not_fit_it_is_one_line_and_the_next_image_starts_anew(self, local):
+        inferer = WindowInferer(FP32, [256, 256], 8, batch=2)
+        image = MetaTensor(torch.rand(1, 1, 300, 420), meta={"filename_or_obj": "cells/large.png"})
+        with torch.no_grad():
+            with pytest.raises(
+                TooLargeError, match=r"^cells/large.png: 300 x 420 pixels .* windows of 64 x 64, .* tiling_min_megapixels$"
+            ):
+                inferer(image, Cramped(local, 1))
+            assert (inferer.most, inferer.sw_batch_size) == ((256, 256), 2)
+            torch.testing.assert_close(inferer(image.as_tensor(), local), local(image.as_tensor()), atol=1e-5, rtol=1e-5)
+
+    def test_other_errors_are_no_reason_to_try_again(self, local):
+        cramped = Cramped(local, 1, RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x3 and 4x4)"))
+        with pytest.raises(RuntimeError, match="mat1 and mat2"):
+            WindowInferer(FP32, [64, 64], 8)(torch.rand(1, 1, 64, 64), cramped)
+        assert len(cramped.refused) == 1
+
+    def test_threads_that_meet_a_shortage_do_not_mix_their_windows(self, local):
+        """A mosaic's windows may be looked at by several threads at once."""
+        inferer, cramped = WindowInferer(FP32, [256, 256], 8, batch=1), Cramped(local, 64 * 64)
+        cramped.held, images = None, [torch.rand(1, 1, 256, 256) for _ in range(8)]
+
+        def look(image):
+            with torch.no_grad():
+                return inferer(image, lambda part: cramped(part) if part.numel() <= cramped.most else refuse())
+
+        def refuse():
+            raise MemoryError
+
+        with ThreadPoolExecutor(max_workers=4) as threads:
+            for image, found in zip(images, threads.map(look, images), strict=True):
+                torch.testing.assert_close(found, local(image), atol=1e-5, rtol=1e-5)

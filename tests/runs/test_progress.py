@@ -1,0 +1,77 @@
+"""A bar over the whole run."""
+
+import io
+import sys
+
+import pytest
+from ignite.engine import Engine, Events
+
+from livecell_monai.runs.progress import ProgressBar, counting
+
+
+def run(bar, epochs=3, length=4):
+    engine = Engine(lambda *_: None)
+    bar.attach(engine)
+    engine.run(range(length), max_epochs=epochs)
+    return engine
+
+
+def test_counts_all_batches_of_all_epochs(capsys):
+    bar = ProgressBar("training")
+    run(bar)
+    assert (bar.bar.total, bar.bar.n) == (12, 12)
+    assert bar.bar.disable  # closed
+    assert "training: 100%" in capsys.readouterr().err
+
+
+def test_takes_a_total_that_the_engine_cannot_know():
+    bar = ProgressBar(total=7)
+    run(bar, epochs=1)
+    assert (bar.bar.total, bar.bar.n) == (7, 4)
+
+
+def test_tells_epoch_and_metrics(capsys):
+    bar = ProgressBar()
+    engine = Engine(lambda *_: None)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: engine.state.metrics.update(train_iou=0.12345, other="text"))
+    bar.attach(engine)
+    engine.run(range(2), max_epochs=2)
+    assert bar.bar.postfix == "epoch=2, train_iou=0.123"
+
+
+def test_shows_nothing_where_it_is_not_wanted(capsys):
+    bar = ProgressBar(enabled=False)
+    run(bar)
+    assert bar.bar is None
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("terminal", "interval"), [(True, 0.5), (False, 60.0)])
+def test_a_file_gets_a_line_a_minute(monkeypatch, terminal, interval):
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", stream)
+    bar = ProgressBar()
+    run(bar)
+    assert bar.bar.mininterval == interval
+
+
+def test_a_second_run_has_a_bar_of_its_own():
+    bar = ProgressBar()
+    run(bar)
+    first = bar.bar
+    run(bar)
+    assert bar.bar is not first
+
+
+def test_counts_what_no_engine_does(capsys):
+    with counting("mosaic", "window", 7) as advance:
+        advance(3)
+        advance(4)
+    assert "7/7" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="on the way"), counting("mosaic", "window", 7) as advance:
+        raise ValueError("on the way")
+    assert capsys.readouterr().err.endswith("\n")  # what is printed next has a line of its own
+    with counting("mosaic", "window", 7, enabled=False) as advance:
+        advance(3)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,1 @@
+"""What tests share: small worlds on disk, trainings of seconds, commands, servers."""

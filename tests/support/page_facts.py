@@ -1,0 +1,75 @@
+"""What a page tells, of small worlds: facts of a training that never was, images judged by a shifted truth."""
+
+import numpy as np
+
+from livecell_monai.report.page import PageFacts
+from livecell_monai.sample import Judged, Region, Sides
+from tests.support.worlds import SHAPE, picture_of, some_cells
+
+NASTY = "<img src=x onerror=alert(1)>&\"'"  # a name that would be an element, were it not kept text
+TRAINING = {
+    "created": "2026-01-02T03:04:05+00:00",
+    "data": "cells",
+    "data_sha256": "d" * 64,
+    "files_sha256": {"image/a.tif": "a" * 64, "label/a.tif": "b" * 64},
+    "weights_sha256": "c" * 64,
+    "split": "region",
+    "leaks": False,
+    "epochs_run": 3,
+    "kept_epoch": 3,
+    "seconds": 12.3,
+    "seed": 0,
+    "computed_on": "cpu, float32, 1 threads",
+    "validation": {"iou": 0.7, "accuracy": 0.9, "loss": 0.3},
+    "validated_on": "the strips that were held out",
+}
+HISTORY = [
+    {"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 1.2 / epoch, "train_iou": 0.2 * epoch, "val_iou": 0.22 * epoch}
+    | {"train_accuracy": 0.9, "val_accuracy": 0.8 + 0.03 * epoch}
+    for epoch in (1, 2, 3)
+]
+
+
+def judged(name="a", role="test", shift=3, shape=SHAPE, seed=0, labelled=True):
+    """An image whose prediction is the truth moved to the right: the farther, the worse its scores."""
+    label = some_cells(shape, seed)
+    truth = label > 0
+    found = np.roll(truth, shift, axis=1)
+    noise = np.random.default_rng(seed).uniform(0, 0.3, shape)
+    probability = np.where(found, 1 - noise, noise).astype(np.float32)
+    image = picture_of(label, seed).astype(np.float32)
+    return Judged(name, role, image, probability, found, truth if labelled else None)
+
+
+def sides(name="a"):
+    """An image of which the lower rows are held out behind a guard of 8 rows."""
+    label = some_cells()
+    height, width = label.shape
+    return Sides(name, picture_of(label), label > 0, Region(0, 0, 70, width), Region(78, 0, height, width))
+
+
+def page_facts(**changes):
+    """A page of two test images, a validation image and an image without truth, and all else that there can be."""
+    cells = some_cells((64, 64)) > 0
+    images = [
+        judged("good", shift=1),
+        judged("bad", shift=9, seed=1),
+        judged("strip", "validation", 4, seed=2),
+        judged("new", labelled=False, seed=3),
+    ]
+    facts = {
+        "title": "U-Net trained on cells",
+        "training": TRAINING,
+        "settings": {"checkpoint_selection": "last", "lr": 0.002, "filters": [16, 32]},
+        "versions": {"torch": "2.13.0", "monai": "1.6.1"},
+        "history": HISTORY,
+        "threshold": 0.5,
+        "split": "a strip was held out",
+        "limit": "The strips are parts of the images.",
+        "plan": "scale: 1.0  # because",
+        "sides": [sides()],
+        "samples": (np.stack([picture_of(cells.astype(np.uint16))] * 2).astype(np.float32), np.stack([cells] * 2)),
+        "judged": iter(images),
+        "expected": len(images),
+    }
+    return PageFacts(**(facts | changes))

@@ -1,0 +1,209 @@
+"""How far a training is, by its iterations or by a clock that the tests turn."""
+
+import math
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from ignite.engine import Engine, Events
+
+from livecell_monai.errors import SettingError
+from livecell_monai.training import budget
+from livecell_monai.training.budget import Budget
+
+CALLED = 1000.0  # reading of the clock at the call
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is turned by `clock.now += seconds`."""
+    turned = SimpleNamespace(now=CALLED)
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: turned.now))
+    return turned
+
+
+def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_measured=False):
+    """Run an engine whose iterations take so many seconds, after reading that took `ahead`; the budget's and its readings.
+
+    Each epoch is followed by a validation that takes as long as the next of `validation`, the last one again and again.
+
+    Returns:
+        (done after each iteration, clock at the end of each epoch ahead of its validation, iterations of each epoch)
+    """
+    done, ends, lengths, left = [], [], [], list(validation)
+
+    def spend(seconds):
+        clock.now += seconds
+
+    trainer = Engine(lambda *_: spend(takes))
+    evaluator = Engine(lambda *_: spend(left.pop(0) if len(left) > 1 else left[0]))
+    limit.attach(trainer, evaluator if is_measured else None)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
+
+    @trainer.on(Events.EPOCH_COMPLETED)
+    def validate():
+        ends.append(clock.now)
+        lengths.append(trainer.state.iteration - sum(lengths))
+        evaluator.run([0])
+
+    spend(ahead)
+    trainer.run(range(batches), max_epochs=limit.epochs, epoch_length=limit.epoch_length(batches))
+    return done, ends, lengths
+
+
+class TestByTheClock:
+    @pytest.mark.parametrize(("minutes", "reserve"), [(5, 6.0), (1, 6.0), (0.25, 4.5), (0.05, 0.9)])
+    def test_what_follows_the_last_epoch_has_its_time(self, clock, minutes, reserve):
+        assert Budget(minutes, 4).until_s == pytest.approx(CALLED + 60 * minutes - reserve)
+
+    @pytest.mark.parametrize("epochs", [1, 4, 10])
+    @pytest.mark.parametrize("ahead", [0.0, 20.0])
+    def test_epochs_are_equal_slices_of_what_is_left(self, clock, epochs, ahead):
+        limit = Budget(2, epochs)
+        _, ends, _ = train(limit, clock, ahead=ahead)
+        first, seconds = CALLED + ahead, 120 - 6 - ahead
+        assert limit.seconds == pytest.approx(seconds - 0.1)  # counted from the end of the first iteration
+        # each ends with the first iteration that is past its slice
+        assert ends == pytest.approx([first + seconds * (epoch + 1) / epochs for epoch in range(epochs)], abs=0.11)
+
+    @pytest.mark.parametrize("takes", [0.01, 0.5, 3.0])
+    @pytest.mark.parametrize("validation", [0.0, 2.0])
+    def test_the_last_epoch_ends_in_time_however_fast_the_machine(self, clock, takes, validation):
+        limit = Budget(2, 5)
+        _, ends, lengths = train(limit, clock, takes=takes, validation=[validation])
+        assert len(ends) == 5
+        assert limit.until_s - 1e-6 <= ends[-1] < limit.until_s + takes + 1e-6 < CALLED + 120
+        assert sum(lengths) == pytest.approx((114 - 4 * validation) / takes, rel=0.1)
+
+    def test_a_long_first_iteration_leaves_the_rise_of_the_rate_its_time(self, clock):
+        """The first one reads the files, and compiles the network where that is asked for."""
+        limit, takes = Budget(2, 4), iter([40.0])
+        trainer = Engine(lambda *_: setattr(clock, "now", clock.now + next(takes, 0.1)))
+        limit.attach(trainer)
+        done = []
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
+        trainer.run([0], max_epochs=4, epoch_length=limit.epoch_length(1))
+        assert done[0] == 0
+        assert done[1] == pytest.approx(0.1 / 74, abs=1e-4)
+        assert clock.now == pytest.approx(CALLED + 114, abs=0.2)
+
+    def test_time_of_validation_is_taken_from_the_slices(self, clock):
+        _, ends, lengths = train(Budget(2, 4), clock, validation=[10.0])
+        _, _, lengths_without = train(Budget(2, 4, started=clock.now), clock)
+        assert [end - CALLED for end in ends] == pytest.approx([28.5, 57, 85.5, 114], abs=0.11)
+        assert lengths[0] == pytest.approx(lengths_without[0], abs=1)
+        assert sum(lengths) == pytest.approx(sum(lengths_without) - 300, abs=5)
+
+    @pytest.mark.parametrize(("takes", "validation"), [(40.0, 0.0), (0.5, 40.0)])
+    def test_every_epoch_has_an_iteration_however_slow_the_machine(self, clock, takes, validation):
+        done, ends, lengths = train(Budget(1, 5), clock, takes=takes, validation=[validation])
+        assert len(ends) == 5
+        assert min(lengths) == 1
+        assert done[-1] == 1.0
+
+    def test_done_rises_to_1(self, clock):
+        done, _, _ = train(Budget(1, 3), clock, takes=0.25)
+        assert done == sorted(done)
+        assert done[0] == 0
+        assert done[-1] == 1.0
+        assert all(second - first == pytest.approx(0.25 / 53.75) for first, second in pairwise(done[:-1]))
+
+    def test_the_clock_runs_from_the_call_on(self, clock):
+        clock.now += 30
+        assert Budget(2, 4, started=CALLED).until_s == CALLED + 114
+        assert Budget(2, 4).until_s == CALLED + 144
+
+    def test_reading_that_took_all_the_time_leaves_a_step_for_each_epoch(self, clock):
+        done, ends, lengths = train(Budget(1, 3), clock, ahead=500.0)
+        assert lengths == [1, 1, 1]
+        assert set(done) == {1.0}
+        assert len(ends) == 3
+
+    def test_few_batches_are_gone_through_again_and_again(self, clock):
+        _, _, lengths = train(Budget(1, 2), clock, batches=3)
+        assert lengths == pytest.approx([270, 270], abs=2)
+
+
+class TestValidation:
+    @pytest.mark.parametrize("validation", [0.0, 0.5, 3.0, 8.0])
+    def test_two_of_them_and_the_writing_fit_behind_the_last_epoch(self, clock, validation):
+        _, ends, _ = train(Budget(2, 5), clock, validation=[validation], is_measured=True)
+        assert CALLED + 119 - 1e-6 < ends[-1] + 2 * validation + budget.FINISH_S < CALLED + 120 + 0.2
+
+    def test_that_is_not_measured_would_make_it_late(self, clock):
+        _, ends, _ = train(Budget(2, 5), clock, validation=[8.0])
+        assert ends[-1] + 2 * 8 + budget.FINISH_S > CALLED + 130
+
+    def test_the_latest_one_counts(self, clock):
+        limit = Budget(2, 3)
+        train(limit, clock, validation=[9.0, 2.0, 1.0], is_measured=True)
+        assert limit.until_s == pytest.approx(CALLED + 120 - 6 - 2 * 1)
+
+    def test_never_takes_more_than_its_part(self, clock):
+        limit = Budget(1, 3)
+        _, ends, _ = train(limit, clock, validation=[100.0], is_measured=True)
+        assert limit.until_s == pytest.approx(CALLED + 0.7 * 60)
+        assert len(ends) == 3
+
+    @pytest.mark.parametrize("validation", [(1.0, 9.0, 9.0), (9.0, 1.0, 1.0)], ids=["slower", "faster"])
+    def test_done_never_falls(self, clock, validation):
+        """The first validation reads the files, so the later ones are shorter."""
+        done, _, _ = train(Budget(1, 6), clock, validation=validation, is_measured=True)
+        assert done == sorted(done)
+        assert done[-1] == 1.0
+
+
+class TestByIterations:
+    def test_the_epochs_are_the_loaders(self, clock):
+        limit = Budget(0, 3)
+        done, _, lengths = train(limit, clock, batches=4, takes=1e6)
+        assert lengths == [4, 4, 4]
+        assert done == pytest.approx([iteration / 12 for iteration in range(1, 13)])
+        assert limit.epoch_length(7) == 7
+
+    def test_done_is_0_ahead_of_the_first(self):
+        assert Budget(0, 3).done == Budget(1, 3).done == 0
+
+
+@pytest.mark.parametrize("minutes", [-1, -1e-9, math.nan, math.inf, True, False, None, "5", [5]], ids=repr)
+def test_minutes_that_cannot_be_are_refused(minutes):
+    with pytest.raises(SettingError, match=r"^setting minutes must be 0 \(as many epochs as set\) or more, got ") as refusal:
+        Budget(minutes, 3)
+    assert repr(minutes) in str(refusal.value)
+
+
+@pytest.mark.parametrize("minutes", [0, 0.0, 1e-3, 5, 600.0])
+def test_minutes_that_can_be_are_taken(minutes):
+    assert Budget(minutes, 3).minutes == minutes
+
+
+def test_the_end_leaves_time_for_the_validations_behind_it(clock):
+    limit, evaluator = Budget(2, 4), Engine(lambda *_: setattr(clock, "now", clock.now + 3))
+    limit.attach(Engine(lambda *_: None), evaluator)
+    before = limit.until_s
+    evaluator.run([0])
+    assert limit.until_s == pytest.approx(before - 2 * 3)
+
+
+class TestGoingOn:
+    def test_the_minutes_hold_what_it_took_before_but_not_the_time_that_it_lay_still(self, clock):
+        first = Budget(5, 4)
+        train_for(first, clock, 60.0)
+        state = first.state_dict()
+        clock.now += 1e6
+        second = Budget(5, 4, started=clock.now)
+        clock.now += 8.0  # importing and reading again
+        second.load_state_dict(state)
+        assert second.done == first.done > 0.1
+        assert second.until_s - clock.now == pytest.approx(first.until_s - (CALLED + 60.0) - 8.0)
+        second._start()
+        train_for(second, clock, 30.0)
+        assert second.done == pytest.approx(first.done + 38.0 / first.seconds, abs=0.01)
+
+
+def train_for(limit, clock, seconds):
+    trainer = Engine(lambda *_: setattr(clock, "now", clock.now + 0.5))
+    limit.attach(trainer)
+    trainer.state.iteration = 7
+    trainer.add_event_handler(Events.ITERATION_COMPLETED(every=int(seconds / 0.5)), lambda: trainer.terminate())
+    trainer.run([0], max_epochs=4, epoch_length=10**6)

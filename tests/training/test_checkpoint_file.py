@@ -1,0 +1,85 @@
+"""Checkpoints on disk, whole and torn, on a disk that has room and on one that is full."""
+
+import logging
+import resource
+
+import pytest
+import torch
+
+from livecell_monai.errors import DataError
+from livecell_monai.training.checkpoint_file import (
+    list_checkpoints,
+    pick_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+
+STATE = {"epoch": 3, "weights": {"a": torch.arange(6.0)}, "rows": [{"lr": 0.1}], "none": None, "pair": (1, 2.5)}
+
+
+@pytest.fixture
+def full_disk():
+    """Files of more than 4 KB are refused by the system, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = write_checkpoint(tmp_path, STATE)
+    assert pick_checkpoint(tmp_path) == path
+    read = read_checkpoint(path)
+    assert torch.equal(read["weights"].pop("a"), STATE["weights"]["a"])
+    assert read == {**STATE, "weights": {}}
+
+
+def test_the_last_two_are_kept_and_nothing_else_is_left(tmp_path):
+    paths = [write_checkpoint(tmp_path, {"number": number}) for number in range(4)]
+    assert list_checkpoints(tmp_path) == [paths[3], paths[2]]
+    assert sorted(tmp_path.iterdir()) == paths[2:]
+
+
+def test_where_none_was_written_there_is_none(tmp_path):
+    assert pick_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize("tear", [lambda whole: whole[:-9], lambda whole: whole[:40] + b"?" + whole[41:], lambda whole: b""])
+def test_a_torn_one_is_told_of_and_the_one_before_is_taken(tmp_path, caplog, tear):
+    first, second = (write_checkpoint(tmp_path, {"number": number}) for number in range(2))
+    second.write_bytes(tear(second.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert pick_checkpoint(tmp_path) == first
+    (line,) = caplog.messages
+    assert second.name in line
+    assert "torn" in line
+    third = write_checkpoint(tmp_path, {"number": 2})
+    assert list_checkpoints(tmp_path) == [third, first]  # a torn one is no spare
+
+
+def test_where_both_are_torn_it_is_said(tmp_path):
+    for number in range(2):
+        write_checkpoint(tmp_path, {"number": number}).write_bytes(b"torn")
+    with pytest.raises(DataError, match="all 2 are torn"):
+        pick_checkpoint(tmp_path)
+    assert len(list_checkpoints(tmp_path)) == 2
+
+
+def test_a_full_disk_is_one_line_and_costs_none_of_those_before(tmp_path, full_disk):
+    before = [write_checkpoint(tmp_path, {"number": number}) for number in range(2)]
+    with pytest.raises(DataError, match=r"cannot be written \(File too large\); make room"):
+        write_checkpoint(tmp_path, {"weights": torch.rand(10_000)})
+    assert sorted(tmp_path.iterdir()) == before
+    assert read_checkpoint(before[1]) == {"number": 1}
+
+
+def test_nothing_but_plain_values_is_read(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "canary"), "w"))
+
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"payload": Payload()}, path)
+    with pytest.raises(DataError, match="must be readable"):
+        read_checkpoint(path)
+    assert not (tmp_path / "canary").exists()

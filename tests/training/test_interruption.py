@@ -1,0 +1,95 @@
+"""Signals that are noted, that end at once, that are left alone."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from livecell_monai.training import interruption
+from livecell_monai.training.interruption import Interruption
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Those of a shell's foreground: a job of its background ignores Ctrl-C. They must be there again in the end."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    assert [signal.getsignal(one) for one in before] == [signal.default_int_handler] * 2
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+def send(kind=signal.SIGINT):
+    os.kill(os.getpid(), kind)
+
+
+def work(heard, *steps):
+    """Steps one after the other, while interruptions are heeded."""
+    with heard.heeded():
+        for step in steps:
+            step()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_the_work_in_hand_is_finished(kind):
+    heard, done = Interruption(), []
+    with pytest.raises(KeyboardInterrupt):
+        work(heard, lambda: send(kind), lambda: done.append(heard.noted))
+    assert done == [True]
+
+
+def test_a_second_one_ends_at_once():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        work(Interruption(), send, send, lambda: done.append("too far"))
+    assert done == []
+
+
+def test_work_that_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setattr(interruption, "PATIENCE_S", 0.05)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work(Interruption(), send, lambda: time.sleep(5))
+    assert time.monotonic() - started < 2
+
+
+def test_what_is_saved_has_the_time_that_it_takes(monkeypatch):
+    monkeypatch.setattr(interruption, "PATIENCE_S", 0.05)
+    heard, done = Interruption(), []
+    with pytest.raises(KeyboardInterrupt):
+        work(heard, send, heard.calm, lambda: time.sleep(0.1), lambda: done.append("saved"))
+    assert done == ["saved"]
+
+
+def test_without_a_signal_nothing_happens():
+    with Interruption().heeded():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+
+
+def test_what_is_ignored_stays_ignored():
+    """As in a job that a shell has sent to the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard = Interruption()
+    with heard.heeded():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert not heard.noted
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_elsewhere_than_in_the_main_thread_and_where_it_is_not_wanted_signals_do_what_they_did():
+    seen = []
+
+    def look():
+        with Interruption().heeded():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    other = threading.Thread(target=look)
+    other.start()
+    other.join()
+    with Interruption().heeded(enabled=False):
+        seen.append(signal.getsignal(signal.SIGINT))
+    assert seen == [signal.default_int_handler] * 2

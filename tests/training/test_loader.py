@@ -1,0 +1,217 @@
+"""An epoch of batches from stacks in memory."""
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from livecell_monai.errors import SettingError
+from livecell_monai.training.loader import PatchLoader
+from livecell_monai.transforms import Appearance, RankSlice, Warp
+from tests.support.worlds import border_of, picture_of, some_cells
+
+OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
+PLAIN = Appearance(**OFF)
+LOUD = Appearance(1.0, **{**OFF, "contrast": 1.5, "brightness": 1.0, "noise": 0.3})
+WARP = Warp((24, 32))
+
+
+def sample_of(seed, shape=(96, 112), border=False, wrap=torch.Tensor):
+    label = some_cells(shape, seed)
+    planes = {"image": picture_of(label, seed) / 65_535, "label": label > 0}
+    if border:
+        planes["border"] = border_of(label)
+    return {key: wrap(torch.from_numpy(plane[None].astype("float32"))) for key, plane in planes.items()}
+
+
+class Counted(list):
+    """A data set that counts how often it is asked."""
+
+    asked = 0
+
+    def __getitem__(self, index):
+        self.asked += 1
+        return super().__getitem__(index)
+
+
+def load(dataset, appearance=PLAIN, batch_size=4, samples_per_epoch=10, **settings):
+    return PatchLoader(dataset, settings.pop("warp", WARP), appearance, batch_size, samples_per_epoch, **settings)
+
+
+def planes(loader):
+    """All planes of an epoch (N, C, Y, X)."""
+    return torch.cat([torch.cat(list(batch.values()), dim=1) for batch in loader])
+
+
+class TestEpoch:
+    @pytest.mark.parametrize(("samples", "batches"), [(1, 1), (4, 1), (5, 2), (8, 2), (1773, 444)])
+    def test_has_as_many_batches_as_its_samples_need(self, samples, batches):
+        assert len(load([], samples_per_epoch=samples)) == batches
+
+    def test_every_batch_is_full(self):
+        batches = list(load([sample_of(0), sample_of(1, (40, 50))]))
+        assert len(batches) == 3
+        for batch in batches:
+            assert {key: tuple(plane.shape) for key, plane in batch.items()} == dict.fromkeys(batch, (4, 1, 24, 32))
+            assert {plane.dtype for plane in batch.values()} == {torch.float32}
+
+    def test_every_patch_of_every_epoch_is_drawn_anew(self):
+        loader = load([sample_of(0), sample_of(1)])
+        patches = torch.cat([planes(loader), planes(loader)])
+        assert len({patch.numpy().tobytes() for patch in patches}) == len(patches) == 24
+
+    def test_all_samples_come_up(self):
+        samples = [{key: torch.full((1, 30, 40), value) for key in ("image", "label")} for value in (0.0, 1.0)]
+        assert set(planes(load(samples, samples_per_epoch=40))[:, 1].unique().tolist()) == {0.0, 1.0}
+
+
+class TestStacks:
+    def test_are_read_once_and_not_before_the_first_batch(self):
+        data = Counted([sample_of(0), sample_of(1), sample_of(2)])
+        loader = load(data)
+        assert (len(loader), data.asked) == (3, 0)
+        for _ in range(3):
+            planes(loader)
+        assert data.asked == 3
+
+    def test_what_is_read_is_not_changed(self):
+        loader = load([sample_of(0, border=True)], LOUD)
+        next(iter(loader))
+        before = [stack.clone() for stack in loader.stacks]
+        planes(loader)
+        assert all(torch.equal(one, two) for one, two in zip(before, loader.stacks, strict=True))
+        assert loader.stacks[0].shape == (3, 96, 112)
+
+    @pytest.mark.parametrize("wrap", [torch.Tensor, MetaTensor])
+    def test_the_network_gets_plain_tensors(self, wrap):
+        (batch, *_) = load([sample_of(0, border=True, wrap=wrap)])
+        assert list(batch) == ["image", "label", "border"]
+        assert {type(plane) for plane in batch.values()} == {torch.Tensor}
+
+    @pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.float64])
+    def test_labels_may_be_of_any_kind(self, kind):
+        plain = sample_of(0)
+        other = {**plain, "label": plain["label"].to(kind)}
+        assert torch.equal(planes(load([plain])), planes(load([other])))
+
+
+class TestBatch:
+    def test_planes_stay_together(self):
+        """The image is made of the label and the border of the image: 0.5 in the image is the label's edge."""
+        sample = sample_of(0)
+        sample |= {"image": 3 * sample["label"] - 1, "border": 1 + sample["label"]}
+        image, label, border = planes(load([sample], samples_per_epoch=40)).unbind(1)
+        assert torch.equal(label > 0, image >= 0.5)
+        torch.testing.assert_close(image, 3 * border - 4, atol=1e-4, rtol=0)
+        assert 0.05 < label.mean() < 0.6
+
+    def test_labels_are_0_and_1_and_borders_are_between(self):
+        _, label, border = planes(load([sample_of(0, border=True)], samples_per_epoch=40)).unbind(1)
+        assert set(label.unique().tolist()) == {0.0, 1.0}
+        assert 1 - 1e-5 <= border.min() < 1.1 < 5 < border.max() <= 6 + 1e-5
+        assert len(border.unique()) > 1000
+
+    def test_appearance_changes_the_image_alone(self):
+        data = [sample_of(0, border=True)]
+        (plain, *_), (loud, *_) = load(data), load(data, LOUD)  # the first batch: later ones have drawn more numbers
+        assert torch.equal(plain["label"], loud["label"])
+        assert torch.equal(plain["border"], loud["border"])
+        assert (plain["image"] - loud["image"]).abs().amax(dim=(1, 2, 3)).min() > 0.05
+
+    def test_a_sample_without_a_border_weighs_1(self):
+        without, bordered = sample_of(0, (40, 50)), sample_of(1, border=True)
+        loader = load([without, bordered], samples_per_epoch=40)
+        assert planes(loader).shape[1] == 3
+        assert (loader.stacks[0][2] == 1).all()
+        assert not (loader.stacks[1][2] == 1).all()
+        assert set(next(iter(load([without])))) == {"image", "label"}
+
+
+class TestTaught:
+    """Stacks whose labels a network has made, beside those that were annotated."""
+
+    def loader(self, areas, share=None, count=2000):
+        """Annotated samples of value 0 and taught stacks of value 1 to 2, of these areas in pixels."""
+        annotated = [{key: torch.zeros(1, 10, area // 10) for key in ("image", "label")} for area in areas[0]]
+        loader = load(annotated, batch_size=count, samples_per_epoch=count, weighted=True, warp=Warp((1, 1)))
+        assert planes(loader)[:, 0].max() == 0
+        loader.taught = [torch.full((3, 10, area // 10), 1.0 + index) for index, area in enumerate(areas[1])]
+        loader.share = loader.share if share is None else share
+        return loader
+
+    @pytest.mark.parametrize("share", [None, 0.1, 0.8])
+    @pytest.mark.parametrize("areas", [((400,), (400,)), ((400, 400), (100,)), ((100,), (900, 900, 900))], ids=str)
+    def test_have_their_share_however_many_pixels_they_hold(self, share, areas):
+        drawn = planes(self.loader(areas, share))[:, 0]
+        # four sigma of a share of 2000 patches are 0.045
+        assert float((drawn > 0.5).float().mean()) == pytest.approx(0.5 if share is None else share, abs=0.045)
+
+    def test_are_drawn_alike_among_themselves(self):
+        drawn = planes(self.loader(((500,), (300, 900))))[:, 0].round()
+        assert float((drawn == 2).sum() / (drawn >= 1).sum()) == pytest.approx(0.5, abs=0.065)
+
+    def test_leave_the_weight_of_each_pixel_as_it_is(self):
+        loader = self.loader(((400,), (400,)), count=200)
+        weight = planes(loader)[:, 2]
+        torch.testing.assert_close(weight, torch.ones_like(weight))
+        loader.taught = [torch.cat([torch.ones(1, 10, 40), torch.zeros(2, 10, 40)])]
+        image, _, weight = planes(loader).unbind(1)
+        assert torch.equal(weight.round(), 1 - image.round())
+        assert 50 < float(image.sum()) < 150
+
+    def test_weights_are_there_where_they_are_asked_for(self):
+        assert "border" not in next(iter(load([sample_of(0)])))
+        (batch, *_) = load([sample_of(0)], weighted=True)
+        assert torch.allclose(batch["border"], torch.ones(1))
+        (bordered, *_) = load([sample_of(0, border=True)], weighted=True)
+        assert bordered["border"].max() > 2
+
+
+class TestChance:
+    def test_a_seed_repeats_the_epochs(self):
+        def epochs(seed):
+            loader = load([sample_of(0), sample_of(1)], LOUD, seed=seed)
+            return torch.cat([planes(loader), planes(loader)])
+
+        assert torch.equal(epochs(3), epochs(3))
+        assert not torch.equal(epochs(3), epochs(4))
+
+    def test_no_number_comes_from_elsewhere(self):
+        loader = load([sample_of(0)], LOUD)
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        planes(loader)
+        assert torch.equal(before, torch.get_rng_state())
+
+
+class TestPart:
+    """Several loaders of one seed, each with its part of every batch."""
+
+    @pytest.mark.parametrize("world", [1, 2, 3, 6])
+    def test_all_parts_are_the_batches_of_one(self, world):
+        data, everything = [sample_of(0, border=True), sample_of(1, (40, 50))], Appearance(0.6, noise=0.2)
+        warp = Warp((24, 32), stretch=1.2, shear=0.1, elastic=4.0)
+        settings = {"batch_size": 6, "samples_per_epoch": 18, "warp": warp, "seed": 3}
+        whole = load(data, everything, **settings)
+        parts = [load(data, everything, **settings, part=RankSlice(rank, world)) for rank in range(world)]
+        for _ in range(2):
+            for batch, *shares in zip(whole, *parts, strict=True):
+                for key, planes in batch.items():
+                    assert {len(share[key]) for share in shares} == {6 // world}
+                    together = torch.stack([share[key] for share in shares], dim=1).flatten(0, 1)
+                    torch.testing.assert_close(together, planes, atol=1e-6, rtol=1e-6)
+
+    @pytest.mark.parametrize(("size", "world"), [(4, 3), (5, 2), (1, 2)])
+    def test_a_batch_that_does_not_divide_is_refused(self, size, world):
+        with pytest.raises(
+            SettingError, match=f"batch_size must be a multiple of the {world} processes, got {size}; correct"
+        ):
+            load([], batch_size=size, part=RankSlice(0, world))
+
+
+def test_goes_on_with_the_patch_that_would_have_followed():
+    sample = {"image": torch.rand(1, 40, 48), "label": torch.zeros(1, 40, 48)}
+    first, second = (PatchLoader([sample], Warp((16, 16)), Appearance(), 2, 6, seed=seed) for seed in (1, 2))
+    epoch = iter(first)
+    next(epoch)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(next(epoch)["image"], next(iter(second))["image"])

@@ -1,0 +1,33 @@
+"""What a training is asked, with a recipe, overlays and settings over each other."""
+
+import pytest
+
+from livecell_monai.bundle.open import find_template, read_settings
+from livecell_monai.errors import SettingError
+from livecell_monai.tasks import train
+from livecell_monai.training.planned import resolve_settings
+from tests.support.small_training import SMALL
+
+
+class TestResolvedSettings:
+    def test_are_those_that_a_training_takes(self, folder, tmp_path):
+        """From configs, plan, overlay and settings, the later over the earlier."""
+        (tmp_path / "mine.yaml").write_text("noise: 0.33\nblur: 0.9\n")
+        overlays, settings = [str(tmp_path / "mine.yaml")], {**SMALL, "blur": 0.7}
+        found = resolve_settings(folder, overlays, settings)
+        train(folder, tmp_path / "model", overlays, settings)
+        taken = read_settings([tmp_path / "model" / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+        assert (found["noise"], found["blur"], found["filters"]) == (0.33, 0.7, [4, 8])
+        template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+        assert found["zoom"] != template["zoom"]  # planned
+        noted = set(found) - {"track", "show_progress", "pos_weight", "lr_step"}  # the last two are made numbers
+        assert {name: found[name] for name in noted} == {name: taken[name] for name in noted}
+
+    def test_of_the_reports_recipe_know_no_plan(self, folder):
+        found = resolve_settings(folder, recipe="original")
+        assert (found["split"], found["zoom"], found["filters"][0]) == ("original", [0.8, 1.25], 64)
+
+
+def test_an_unknown_recipe_is_refused(folder):
+    with pytest.raises(SettingError, match="the recipe must be one of planned, original"):
+        resolve_settings(folder, recipe="mine")

@@ -1,0 +1,171 @@
+"""Labels that a network makes for images without, and what keeps them from doing harm."""
+
+import pytest
+import tifffile
+import torch
+from ignite.engine import Engine, Events
+
+from livecell_monai.errors import DataError, SettingError, find_user_error
+from livecell_monai.network import SegmentationLoss
+from livecell_monai.tasks import train
+from livecell_monai.training.budget import Budget
+from livecell_monai.training.loader import PatchLoader
+from livecell_monai.training.pseudo_labels import PseudoLabeller
+from livecell_monai.transforms import Appearance, Warp
+from tests.support.small_training import QUIET, SMALL
+from tests.support.worlds import some_cells, write_folder
+
+
+def build_loader(**options):
+    sample = {"image": torch.zeros(1, 40, 48), "label": torch.zeros(1, 40, 48)}
+    return PatchLoader([sample], Warp((16, 16)), Appearance(), 8, 8, weighted=True, **options)
+
+
+def build_teacher(loader, values, count=3, **options):
+    """A teacher of `count` images of one value each, by a network that gives these logits from left to right."""
+    logits = torch.tensor(values).repeat(1, 1, 32, 8)
+    options = {"times": [0.5], **options}
+    items = [{"image": number} for number in range(count)]
+    return PseudoLabeller(
+        items,
+        lambda item: {"image": torch.full(logits.shape[1:], float(item["image"]) + 1)},
+        torch.nn.Identity(),
+        lambda image, network: logits,
+        loader,
+        Budget(0, 1),
+        **options,
+    )
+
+
+class TestLabel:
+    def test_teaches_where_it_is_sure(self):
+        stack = build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0]).label({"image": 1})
+        assert stack.shape == (3, 32, 32)
+        assert (stack[0] == 2).all()
+        assert stack[1, 0, :4].tolist() == [0, 0, 1, 1]
+        assert stack[2, 0, :4].tolist() == [1, 0, 0, 1]
+
+    @pytest.mark.parametrize(("gate", "sure"), [(0.5, 4), (0.7, 2), (0.999, 0)])
+    def test_the_gate_says_how_sure(self, gate, sure):
+        stack = build_teacher(build_loader(), [-2.0, -0.5, 0.5, 2.0], gate=gate).label({"image": 1})
+        assert stack[2, 0, :4].sum() == sure
+
+
+class TestTimes:
+    def run(self, teacher, iterations=8):
+        """Stacks in use after each iteration."""
+        seen = []
+        engine = Engine(lambda *_: None)
+        teacher.budget.attach(engine)
+        teacher.attach(engine)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(list(teacher.loader.taught)))
+        engine.run(range(iterations), max_epochs=1)
+        return seen
+
+    def test_labels_when_it_is_time_and_again(self):
+        seen = self.run(build_teacher(build_loader(), [9.0], times=[0.5, 0.75]))
+        assert [len(stacks) for stacks in seen] == [0, 0, 0, 3, 3, 3, 3, 3]
+        assert seen[3][0] is seen[4][0]
+        assert seen[3][0] is not seen[5][0]
+
+    def test_without_images_nothing_happens(self):
+        assert self.run(build_teacher(build_loader(), [9.0], count=0))[-1] == []
+
+    def test_more_images_than_memory_holds_take_turns(self, monkeypatch):
+        monkeypatch.setattr("livecell_monai.training.pseudo_labels.MOST_IMAGES", 2)
+        seen = self.run(build_teacher(build_loader(), [9.0], count=9, times=[0.2, 0.4, 0.6, 0.8]))
+        assert {len(stacks) for stacks in seen} == {0, 2}
+        assert len({float(stack[0, 0, 0]) for stacks in seen for stack in stacks}) > 2
+
+
+class TestPatches:
+    @pytest.mark.parametrize("share", [0.25, 0.75])
+    def test_come_from_both_in_their_shares(self, share):
+        loader = build_loader()
+        teacher = build_teacher(loader, [9.0], share=share)
+        next(iter(loader))
+        loader.taught = [teacher.label(item) for item in teacher.items]
+        loader.appearance = Appearance(0, 1, 0, 1, 0, 0, 0, 0)
+        taught = torch.cat([batch["image"][:, 0, 8, 8] for _ in range(100) for batch in loader]) > 0.5
+        assert taught.float().mean() == pytest.approx(share, abs=0.05)
+
+    def test_unsure_pixels_do_not_count(self):
+        torch.manual_seed(0)
+        logits, label = torch.randn(2, 1, 8, 8), (torch.rand(2, 1, 8, 8) > 0.5).float()
+        weight = torch.ones_like(label)
+        weight[..., 4:] = 0
+        loss = SegmentationLoss("dice_bce")
+        changed = torch.where(weight > 0, logits, -3 * logits)
+        first, second = (loss(guess, torch.cat([label, weight], dim=1)) for guess in (logits, changed))
+        torch.testing.assert_close(first, second)
+        assert not torch.isclose(loss(logits, label), loss(changed, label))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("gate", 0.4), ("gate", 1.0), ("share", 0.0)]
+)
+def test_refuses_what_cannot_be(name, value):
+    with pytest.raises(SettingError, match=f"setting unlabelled_{name} must be"):
+        build_teacher(build_loader(), [9.0], **{name: value})
+
+
+def refused(data, tmp_path, unlabelled):
+    with pytest.raises(RuntimeError, match="Failed to instantiate") as raised:  # by MONAI's parser
+        train(data, tmp_path / "model", settings=SMALL, unlabelled=unlabelled)
+    error = find_user_error(raised.value)
+    assert isinstance(error, DataError)
+    return str(error)
+
+
+class TestTraining:
+    @pytest.fixture
+    def data(self, tmp_path):
+        return write_folder(tmp_path / "data")
+
+    def test_learns_from_images_without_labels(self, data, tmp_path):
+        settings = {**SMALL, "samples_per_epoch": 32, "pseudo_label_confidence": 0.5}
+        for name, unlabelled in (("without", []), ("with", [data / "test" / "images"])):
+            result = train(data, tmp_path / name, settings=settings, unlabelled=unlabelled)
+            assert result["unlabelled_images"] == len(list((data / "test" / "images").iterdir())) * bool(unlabelled)
+        first, second = (
+            torch.load(tmp_path / name / "models" / "last.pt", weights_only=True)["model"] for name in ("with", "without")
+        )
+        assert not all(torch.equal(value, second[name]) for name, value in first.items())
+        assert "unlabelled_images" in (tmp_path / "with" / "docs" / "README.md").read_text()
+
+    def test_annotated_images_are_no_unlabelled_ones(self, data, tmp_path):
+        refusal = refused(data, tmp_path, [data / "train" / "images"])
+        assert "must be others than the annotated ones, found none" in refusal
+        assert not (tmp_path / "model").exists()
+
+    def test_an_unreadable_one_is_refused_before_training(self, data, tmp_path):
+        bad = tmp_path / "more" / "bad.tif"
+        bad.parent.mkdir()
+        tifffile.imwrite(bad, some_cells())
+        bad.write_bytes(bad.read_bytes()[:200])
+        assert "bad.tif" in refused(data, tmp_path, [bad.parent])
+        assert not (tmp_path / "model").exists()
+
+    def test_the_reports_recipe_takes_none(self, data, tmp_path):
+        with pytest.raises(SettingError, match="learns from labels alone"):
+            train(data, tmp_path / "model", settings=QUIET, recipe="original", unlabelled=[data / "test" / "images"])
+
+
+class TestGoingOn:
+    def test_what_was_taught_is_taught_again_to_the_bit(self):
+        first, second = (build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
+        first.budget.done = 0.3
+        first._label_in_time()
+        second.load_state_dict(first.state_dict())
+        assert second.waiting == [0.5]
+        assert len(second.loader.taught) == 3
+        for one, two in zip(first.loader.taught, second.loader.taught, strict=True):
+            assert torch.equal(one, two)
+        assert second.state_dict()["taught"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
+
+    def test_an_image_that_is_gone_teaches_no_more(self):
+        first, second = (build_teacher(build_loader(), [9.0], count=count) for count in (3, 2))
+        first.budget.done = 0.5
+        first._label_in_time()
+        second.load_state_dict(first.state_dict())
+        assert len(second.loader.taught) == 2

@@ -1,0 +1,155 @@
+"""To the working size and back to the original grid."""
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from scipy import ndimage
+
+from livecell_monai.errors import SettingError
+from livecell_monai.transforms import CropRegiond, ResizeToWorkingd, RestoreGridd
+from livecell_monai.transforms.scale import working_shape
+from tests.support.worlds import one_cell, picture_of
+
+
+def smooth(shape=(60, 84)):
+    """(1, Y, X) float32 in [-1, 1], two waves that many pixels describe."""
+    rows, columns = torch.meshgrid(*(torch.linspace(0, 1, edge) for edge in shape), indexing="ij")
+    wave = torch.sin(5 * rows + 1) * torch.cos(4 * columns)
+    return MetaTensor(wave[None], meta={"spatial_shape": list(shape)})
+
+
+class TestWorkingShape:
+    @pytest.mark.parametrize(
+        ("shape", "whole", "size", "expected"),
+        [
+            ((100, 60), (100, 60), 1.0, (100, 60)),
+            ((100, 60), (100, 60), 0.5, (50, 30)),
+            ((100, 60), (100, 60), 1.5, (150, 90)),
+            ((100, 60), (100, 60), [256, 200], (256, 200)),
+            ((1024, 1024), (1024, 1024), (256, 256), (256, 256)),
+            # a part of an image is scaled as the whole would be
+            ((50, 60), (100, 60), [256, 200], (128, 200)),
+            ((50, 30), (100, 60), 0.5, (25, 15)),
+            ((1, 1), (100, 60), 0.01, (1, 1)),  # never to nothing
+        ],
+    )
+    def test_shapes(self, shape, whole, size, expected):
+        assert working_shape(shape, whole, size) == expected
+
+    @pytest.mark.parametrize(
+        "size", [[64], 0, -1, float("nan"), [0, 5], [1, 2, 3], [], "256", None, ["a", "b"], [256, -256]]
+    )
+    def test_refused(self, size):
+        with pytest.raises(SettingError, match=r"setting scale must be a factor above 0 or two sizes \[Y, X\].*; corr"):
+            working_shape((9, 9), (9, 9), size)
+
+    def test_refused_before_any_image_is_read(self):
+        with pytest.raises(SettingError, match=r"scale must be a factor .* got 0"):
+            ResizeToWorkingd("image", 0)
+
+
+class TestResize:
+    @pytest.mark.parametrize(
+        ("size", "expected"), [(0.5, (30, 42)), ([20, 42], (20, 42)), (1.0, (60, 84)), (2.0, (120, 168))]
+    )
+    def test_image(self, size, expected):
+        resized = ResizeToWorkingd("image", size)({"image": smooth()})
+        assert resized["image"].shape == (1, *expected)
+        assert resized["grid"].tolist() == [60, 84]
+
+    def test_own_size_changes_nothing(self):
+        image = smooth()
+        assert ResizeToWorkingd("image", 1.0)({"image": image})["image"] is image
+
+    def test_a_region_is_scaled_as_its_image(self):
+        sample = {"image": smooth(), "region": [0, 0, 60, 42]}
+        resized = ResizeToWorkingd("image", [30, 60])(CropRegiond("image")(sample))
+        assert resized["image"].shape == (1, 30, 30)
+        assert resized["grid"].tolist() == [60, 42]
+        whole = ResizeToWorkingd("image", [30, 60])({"image": smooth()})["image"]
+        # apart from the rim that the crop has made the pixels are those of the whole image
+        np.testing.assert_allclose(resized["image"][..., :28].numpy(), whole[..., :28].numpy(), atol=1e-5)
+
+    def test_a_label_stays_a_label(self):
+        label = MetaTensor(torch.from_numpy(one_cell((60, 84)).astype(np.float32))[None], meta={"spatial_shape": [60, 84]})
+        sample = {"image": smooth(), "label": label, "border": 1 + label}
+        resize = ResizeToWorkingd(["image", "label", "border"], 0.6, ["bilinear", "nearest", "bilinear"])
+        resized = resize(sample)
+        assert {resized[key].shape for key in ("image", "label", "border")} == {(1, 36, 50)}
+        assert set(resized["label"].unique().tolist()) == {0.0, 1.0}
+        assert len(resized["border"].unique()) > 2
+        assert resized["label"].mean() == pytest.approx(float(label.mean()), rel=0.1)
+        agree = (resized["border"] > 1.5) == (resized["label"] > 0)
+        assert agree.float().mean() > 0.97
+
+    def test_shrinking_takes_the_mean_of_noise(self):
+        noise = MetaTensor(torch.rand(1, 96, 96, generator=torch.manual_seed(0)), meta={"spatial_shape": [96, 96]})
+        # a quarter of the size: the spread of a mean of about 4 x 4 pixels, where plain sampling would keep 0.2 or more
+        assert float(noise.std()) == pytest.approx(12**-0.5, abs=0.01)
+        assert float(ResizeToWorkingd("image", 0.25)({"image": noise})["image"].std()) < 0.09
+
+    @pytest.mark.parametrize("size", [0.8, 0.6, 1.4, [60, 80], [134, 90]])
+    def test_image_and_label_keep_one_centre(self, size):
+        """Not at 1 / 2 or 1 / 4: there two pixels are equally near, and half a pixel of the original grid is lost."""
+        label = MetaTensor(torch.from_numpy(one_cell().astype(np.float32))[None], meta={"spatial_shape": [96, 112]})
+        resize = ResizeToWorkingd(["image", "label"], size, ["bilinear", "nearest"])
+        resized = resize({"image": label.clone(), "label": label})
+        plain = torch.nn.functional.interpolate(label[None], resized["label"].shape[-2:], mode="nearest")[0]
+        image, exact, first = (
+            np.array(ndimage.center_of_mass(np.asarray(plane[0]))) for plane in (resized["image"], resized["label"], plain)
+        )
+        assert np.abs(exact - image).max() < 0.1
+        assert np.abs(first - image).max() > 0.15  # torch's plain "nearest" moves cells down and to the right
+
+    @pytest.mark.parametrize("size", [0.25, 0.5, [13, 70], [200, 20], 1.7])
+    def test_even_to_the_rim(self, size):
+        """MONAI's own anti-aliasing darkens the rim: it takes zeros for what lies beyond."""
+        flat = MetaTensor(torch.full((1, 60, 84), 0.8), meta={"spatial_shape": [60, 84]})
+        resized = ResizeToWorkingd("image", size)({"image": flat})["image"]
+        np.testing.assert_allclose(resized.numpy(), 0.8, atol=1e-5)
+        assert isinstance(resized, MetaTensor)
+        assert list(resized.meta["spatial_shape"]) == [60, 84]
+
+    def test_missing_keys(self):
+        keys = ["image", "border"]
+        assert "border" not in ResizeToWorkingd(keys, 0.5, allow_missing_keys=True)({"image": smooth()})
+        with pytest.raises(KeyError, match="border"):
+            ResizeToWorkingd(keys, 0.5)({"image": smooth()})
+
+
+class TestRestore:
+    @pytest.mark.parametrize("size", [0.5, 0.37, 1.0, 1.7, [41, 97]])
+    def test_round_trip_of_a_smooth_image(self, size):
+        sample = ResizeToWorkingd("image", size)({"image": smooth()})
+        restored = RestoreGridd("pred")({**sample, "pred": sample["image"]})["pred"]
+        assert restored.shape == (1, 60, 84)
+        error = (restored - smooth()).abs().numpy()
+        assert error.mean() < 0.01
+        assert error.max() < 0.1  # at the rim, where half a working pixel lies beyond the last centre
+
+    def test_round_trip_does_not_shift(self):
+        label = torch.from_numpy(one_cell((64, 96)).astype(np.float32))[None]
+        image = MetaTensor(label, meta={"spatial_shape": [64, 96]})
+        sample = ResizeToWorkingd("image", 0.5)({"image": image})
+        restored = RestoreGridd("pred")({**sample, "pred": sample["image"]})["pred"] > 0.5
+
+        def agreement(mask):
+            return float((mask & (label > 0)).sum() / (mask | (label > 0)).sum())
+
+        assert agreement(restored) > 0.95
+        assert all(agreement(restored.roll(step, axis)) < 0.92 for step in (-1, 1) for axis in (1, 2))
+
+    def test_the_grid_of_a_region(self):
+        sample = CropRegiond("image")({"image": smooth(), "region": [10, 5, 43, 80]})
+        resized = ResizeToWorkingd("image", [30, 30])(sample)
+        assert RestoreGridd("image")(resized)["image"].shape == (1, 33, 75)
+
+    def test_many_channels_and_other_types(self):
+        pred = torch.zeros(3, 5, 5, dtype=torch.bfloat16)
+        restored = RestoreGridd("pred")({"pred": pred, "grid": torch.tensor([7, 9])})["pred"]
+        assert (restored.shape, restored.dtype) == ((3, 7, 9), torch.float32)
+
+    def test_own_size_changes_nothing(self):
+        pred = torch.from_numpy(picture_of(one_cell()).astype(np.float32))[None]
+        assert RestoreGridd("pred")({"pred": pred, "grid": torch.tensor([96, 112])})["pred"] is pred
