@@ -235,7 +235,7 @@ ATTACKS = {
     "python tag": Attack("a Python tag", _early("!!python/object/apply:os.system [{command}]")),
     "second document": Attack("a second document", _replaced("\nrun: ", "\n---\nrun: ")),
     "huge network": Attack("a network of 100 GB", _replaced("\nfilters: [", "\nfilters: [8192, 8192, 8192, 8192, ")),
-    "huge image": Attack("images enlarged a thousandfold", _replaced("\nworking_size: 1.0", "\nworking_size: 1000.0")),
+    "huge image": Attack("images enlarged a thousandfold", _replaced("\nscale: 1.0", "\nscale: 1000.0")),
     "link to a config": Attack("a config that is a symbolic link", _linked(CONFIG)),
     "link to weights": Attack("weights that are a symbolic link", _linked(MODEL)),
     "metadata": Attack("an expression in metadata.json", _metadata),

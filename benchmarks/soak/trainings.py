@@ -20,7 +20,7 @@ yaml.SafeLoader = yaml.CSafeLoader
 
 STORE = "mlflow.db"
 #: what a training imports, seconds of it; this module is the first
-PRELOADED = (__name__, *(f"livecell_monai.{name}" for name in ("cli", "workflow.tasks", "experiments.tracking")))
+PRELOADED = (__name__, *(f"livecell_monai.{name}" for name in ("cli", "tasks", "experiments.tracking")))
 LONGEST_S = 120.0  # a training that takes longer hangs
 
 

@@ -154,7 +154,7 @@ class TestCombinations:
         target, _ = locate("SupervisedEvaluator")
         with pytest.raises(TypeError, match="unexpected keyword argument 'val_handler'"):
             inspect.signature(target).bind_partial(val_handler=None)
-        assert not locate("livecell_monai.workflow.Nothing")[1]
+        assert not locate("livecell_monai.training.Nothing")[1]
 
     @pytest.mark.parametrize("overlay", ["original", "smoke"])
     def test_overlays_hold_nothing_but_settings_of_the_same_kind(self, overlay):

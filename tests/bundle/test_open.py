@@ -21,11 +21,11 @@ class TestFindTemplate:
     def test_of_an_installed_package_and_of_a_checkout(self, tmp_path, monkeypatch, place):
         (tmp_path / place / "configs").mkdir(parents=True)
         (tmp_path / place / "configs" / "inference.yaml").touch()
-        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "workflow" / "opening.py"))
+        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "open.py"))
         assert find_template() == tmp_path / place
 
     def test_says_so_where_there_is_none(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "workflow" / "opening.py"))
+        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "open.py"))
         with pytest.raises(BundleError, match="must come with its bundle, found none; install livecell-monai again"):
             find_template()
 

@@ -2,87 +2,16 @@
 
 import errno
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from livecell_monai.data.paths import is_image
-from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
-from livecell_monai.data.readers.kinds import read_plane
+from livecell_monai.data.plane_files import write_mask
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs import atomic as writing
 from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
-GENERATOR = np.random.default_rng(7)
-IDS = GENERATOR.integers(0, 65536, (40, 36)).astype(np.uint16)
-FRACTIONS = GENERATOR.random((40, 36), np.float32)
-WRITERS = [
-    (write_mask, IDS > 30000),
-    (write_probability, FRACTIONS),
-    (write_label, IDS),
-    (write_image, IDS),
-    (write_border, FRACTIONS * 7),
-]
-IDENTIFIERS = [writer.__name__ for writer, _ in WRITERS]
-every_writer = pytest.mark.parametrize(("write", "pixels"), WRITERS, ids=IDENTIFIERS)
-
-
-class TestEveryWriter:
-    @every_writer
-    @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
-    def test_what_was_written_is_read(self, tmp_path, write, pixels, name):
-        write(tmp_path / name, pixels, (0.325, 0.65))
-        plane = read_plane(tmp_path / name)
-        expected = pixels * np.uint8(255) if pixels.dtype == bool else pixels
-        assert plane.pixels.dtype == expected.dtype
-        np.testing.assert_array_equal(plane.pixels, expected)
-        assert plane.pixel_size_um == pytest.approx((0.325, 0.65), rel=1e-6)
-        assert os.listdir(tmp_path) == [name]
-
-    @every_writer
-    def test_no_pixel_size_stays_none(self, tmp_path, write, pixels):
-        write(tmp_path / "a.tif", pixels, None)
-        assert read_plane(tmp_path / "a.tif").pixel_size_um is None
-
-    @every_writer
-    def test_files_are_deflated(self, tmp_path, write, pixels):
-        write(tmp_path / "a.tif", pixels, None)
-        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
-            assert tif.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-
-    @every_writer
-    def test_the_same_pixels_give_the_same_bytes(self, tmp_path, write, pixels):
-        for name in ("a.tif", "b.tif"):
-            write(tmp_path / name, pixels, (0.5, 0.5))
-        assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
-
-    @every_writer
-    @pytest.mark.parametrize("change", [lambda pixels: pixels.astype(np.int64), lambda pixels: pixels[None]])
-    def test_what_would_be_changed_in_silence_is_the_callers_fault(self, tmp_path, write, pixels, change):
-        with pytest.raises(ValueError, match=r"must be \(Y, X\) \w+, got \("):
-            write(tmp_path / "a.tif", change(pixels), None)
-        assert not os.listdir(tmp_path)
-
-    @every_writer
-    def test_a_full_disk_leaves_the_old_file(self, tmp_path, monkeypatch, write, pixels):
-        def fill_the_disk(path, *_, **__):
-            Path(path).write_bytes(b"half a fi")
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        (tmp_path / "a.tif").write_bytes(b"old")
-        monkeypatch.setattr(writing.tifffile, "imwrite", fill_the_disk)
-        with pytest.raises(DataError, match=r"a\.tif: cannot be written \(No space left on device\); make room"):
-            write(tmp_path / "a.tif", pixels, None)
-        assert (tmp_path / "a.tif").read_bytes() == b"old"
-        assert os.listdir(tmp_path) == ["a.tif"]
-
-
-@pytest.mark.parametrize("um", [0.01, 0.1083, 1 / 3, 1.0, 6.45, 1234.5])
-def test_pixel_sizes_come_back(tmp_path, um):
-    write_mask(tmp_path / "a.tif", IDS > 9, (um, 2 * um))
-    assert read_plane(tmp_path / "a.tif").pixel_size_um == pytest.approx((um, 2 * um), rel=1e-6)
+IDS = np.random.default_rng(7).integers(0, 65536, (40, 36)).astype(np.uint16)
 
 
 class TestAtomicPath:

@@ -15,6 +15,9 @@ from livecell_monai.transforms import Appearance, Warp
 from tests.support.small_training import QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
+#: parameter of the labeller -> end of the setting's name
+NAMES = {"times": "schedule", "gate": "confidence", "share": "fraction"}
+
 
 def build_loader(**options):
     sample = {"image": torch.zeros(1, 40, 48), "label": torch.zeros(1, 40, 48)}
@@ -105,7 +108,7 @@ class TestPatches:
     ("name", "value"), [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("gate", 0.4), ("gate", 1.0), ("share", 0.0)]
 )
 def test_refuses_what_cannot_be(name, value):
-    with pytest.raises(SettingError, match=f"setting unlabelled_{name} must be"):
+    with pytest.raises(SettingError, match=f"setting pseudo_label_{NAMES[name]} must be"):
         build_teacher(build_loader(), [9.0], **{name: value})
 
 

@@ -23,8 +23,8 @@ def test_our_own_settings_keep_the_bounds():
         ("filters", [8193, 1]),
         ("filters", ["a"]),
         ("filters", 8),
-        ("members", 65),
-        ("members", True),
+        ("ensemble_size", 65),
+        ("ensemble_size", True),
         ("convolutions", 17),
         ("scale", 17.0),
         ("scale", [2**16, 1]),
@@ -41,7 +41,7 @@ def test_beyond(name, value):
 
 
 def test_a_network_may_be_as_large_as_its_weights(tmp_path):
-    settings = {"filters": [3000, 3000], "members": 1}  # 324 MB in one convolution
+    settings = {"filters": [3000, 3000], "ensemble_size": 1}  # 324 MB in one convolution
     with pytest.raises(BundleError, match=r"must not be larger than its weights, filters .* ask for 324,000,000 bytes"):
         check_large_network(tmp_path, settings)
     (tmp_path / "models").mkdir()
@@ -50,4 +50,4 @@ def test_a_network_may_be_as_large_as_its_weights(tmp_path):
     check_large_network(tmp_path, settings)
     assert SPARE_BYTES < 324_000_000
     with pytest.raises(BundleError, match="of 2 networks"):
-        check_large_network(tmp_path, settings | {"members": 2})
+        check_large_network(tmp_path, settings | {"ensemble_size": 2})
