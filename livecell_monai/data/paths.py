@@ -4,20 +4,23 @@ from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
 
+from livecell_monai.data.formats import OME_ZARR, find_format, list_formats
 from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
 
 _DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
-#: endings, in lower case, of the formats that have a library of their own, by the name of the format; .zarr is a folder
-ENDINGS = {".nd2": "ND2", ".czi": "CZI", ".zarr": "OME-Zarr"}
-TIFF = (".tif", ".tiff")
 
 
 def is_image(path: Path) -> bool:
     """Whether a file's name says that it is an image; hidden files (".DS_Store", "._cell.tif") are not."""
-    return not path.name.startswith(".") and path.name.lower().endswith((*SUFFIXES, *ENDINGS))
+    return not path.name.startswith(".") and path.name.lower().endswith(list_endings())
+
+
+def list_endings() -> tuple[str, ...]:
+    """The endings, in lower case, of every file that is an image."""
+    return tuple(dict.fromkeys((*SUFFIXES, *(ending for format_ in list_formats() for ending in format_.endings))))
 
 
 def stem_of(path: Path) -> str:
@@ -33,15 +36,14 @@ def stem_of(path: Path) -> str:
 
 
 def name_format(path: Path) -> str | None:
-    """`TIFF`, `ND2`, `CZI` or `OME-Zarr`, by the ending; None for formats of one plane and what is no image.
+    """`TIFF`, `ND2`, `CZI`, `OME-Zarr` or that of another package, by the ending; None for single-plane formats.
 
     A folder inside of an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
     """
-    name = path.name.lower()
-    if name.endswith(TIFF):
-        return "TIFF"
-    kind = next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
-    return "OME-Zarr" if kind is None and find_zarr(path) is not None and path.is_dir() else kind
+    found = find_format(path.name)
+    if found is None and find_zarr(path) is not None and path.is_dir():
+        found = OME_ZARR
+    return None if found is None else found.name
 
 
 def find_zarr(path: Path) -> Path | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.checks.limits import reading, require_plane
-from livecell_monai.data.paths import ENDINGS, name_format, require_there
+from livecell_monai.data.formats import TIFF
+from livecell_monai.data.paths import name_format, require_there
 from livecell_monai.data.readers import open_stack, parse_address, read_addressed
 from livecell_monai.data.readers.single_plane import read_single
 from livecell_monai.errors import DataError
@@ -28,7 +29,7 @@ def read_plane(path: Path) -> Plane:
         DataError: no such file, not a known format, damaged, in colour, or more than one plane.
     """
     with reading(path, "an image"):  # a folder that may not be entered raises here
-        if is_stack := name_format(path) in ENDINGS.values():
+        if is_stack := name_format(path) not in (None, TIFF.name):
             require_there(path)
     return _read_only_plane(path) if is_stack else read_single(path)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from livecell_monai.data.checks.limits import reading
+from livecell_monai.data.formats import list_formats
 from livecell_monai.data.paths import find_zarr, name_format, names_frames, require_there
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.readers.frames import FramesStack
@@ -28,20 +29,6 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
         return PlaneStack(path, axes)
     with reading(path, kind):  # a folder that may not be entered raises here
         require_there(path)
-    match kind:
-        case "TIFF":
-            from livecell_monai.data.readers.tiff import TiffStack
-
-            return TiffStack(path, axes)
-        case "ND2":
-            from livecell_monai.data.readers.nd2 import Nd2Stack
-
-            return Nd2Stack(path, axes)
-        case "CZI":
-            from livecell_monai.data.readers.czi import CziStack
-
-            return CziStack(path, axes)
-        case _:
-            from livecell_monai.data.readers.zarr import ZarrStack
-
-            return ZarrStack(path, axes)
+    opener = next(format_.opener() for format_ in list_formats() if format_.name == kind)
+    stack: Stack = opener(path, axes)
+    return stack

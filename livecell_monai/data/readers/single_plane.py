@@ -14,7 +14,7 @@ from livecell_monai.data.checks import png
 from livecell_monai.data.checks.gzip_stream import open_packed, read_rest
 from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, reading, require_bounded, require_plane
 from livecell_monai.data.checks.tiff import read_tiff
-from livecell_monai.data.paths import ENDINGS, SUFFIXES, require_there
+from livecell_monai.data.paths import SUFFIXES, list_endings, require_there
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Plane
 
@@ -37,7 +37,7 @@ def read_single(path: Path) -> Plane:
         case ".nii" | ".nii.gz":
             kind, read = "NIfTI", _read_nifti
         case _:
-            known = " ".join((*SUFFIXES, *ENDINGS))
+            known = " ".join(list_endings())
             raise DataError(f"{path}: an image's name must end in one of {known}; save it as TIFF")
     with reading(path, kind):
         plane = read(path)
