@@ -29,5 +29,5 @@ def test_what_cannot_be_loaded_names_its_package(tmp_path):
 def test_one_name_of_two_packages_is_refused(tmp_path):
     for name in ("scores_a", "scores_b"):
         write_package(tmp_path, name, "X = 1", {METRICS: {"same": f"{name}:X"}})
-    with installed(tmp_path), pytest.raises(SettingError, match="the name 'same' in livecell_monai.metrics is taken"):
+    with installed(tmp_path), pytest.raises(SettingError, match=r"the name 'same' in livecell_monai\.metrics is taken"):
         load_plugins("metrics")
