@@ -62,7 +62,7 @@ def check_large_network(root: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         BundleError: where it is so.
     """
-    filters, members = settings.get("filters", []), settings.get("members", 1)
+    filters, members = settings.get("filters", []), settings.get("ensemble_size", 1)
     least = members * _FLOAT * _TAPS * sum(fine * coarse for fine, coarse in pairwise(filters))
     weights = root / "models" / "model.pt"
     size = weights.stat().st_size if weights.is_file() else 0
