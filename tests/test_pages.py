@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fresh import prepare_forks
 from tests.support.pages import ROOT, Shell, copy_world, list_anchors, list_commands, list_pages, list_targets, read_page
 
 README = "README.md"
@@ -27,6 +28,7 @@ def quiet():
 @pytest.fixture(scope="module")
 def readme(quiet, tmp_path_factory):
     """The folder that the README's commands leave, and the shell that ran them."""
+    prepare_forks()  # ahead of the first process that Dask forks
     shell = Shell(tmp_path_factory.mktemp("readme"), by_clock=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(shell.folder)
@@ -36,7 +38,7 @@ def readme(quiet, tmp_path_factory):
 
 
 @pytest.fixture
-def page_shell(page, readme, tmp_path, monkeypatch):
+def page_shell(page, readme, forked, tmp_path, monkeypatch):
     """A shell in a copy of that folder, where trainings draw no figures: they take longer than the trainings.
 
     A page that writes the sample set itself starts from an empty folder, as the README does.
