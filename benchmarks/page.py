@@ -18,8 +18,8 @@ keep_freed_memory()  # as the command does it first of all: what is measured in 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-The command above each table produced it, on the machine below it, unless the section says otherwise. `make benchmark` runs most
-of the commands. `LIVECELL_DATA` names the folder of the real data.
+The command above each table produced it, on the machine below it, unless the section says otherwise. `make benchmark` runs
+most of the commands. `LIVECELL_DATA` names the folder of the real data.
 """
 
 

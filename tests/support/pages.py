@@ -69,9 +69,7 @@ class Shell:
                 assert target in _make_targets()
             case ["cd", name]:
                 self.folder = (self.folder / name).resolve()
-                (self.folder / "schema.json").write_text(
-                    json.dumps({"type": "object", "required": ["network_data_format"]})
-                )
+                (self.folder / "schema.json").write_text(json.dumps({"type": "object", "required": ["network_data_format"]}))
             case ["livecell", *_]:
                 run_livecell(words, self.by_clock)
             case ["python", "-m", "monai.bundle", *_]:
@@ -96,9 +94,10 @@ def copy_world(world: Path, folder: Path) -> None:
 def run_livecell(words: list[str], by_clock: bool = False) -> None:
     """Run a `livecell` command in this process; it must succeed."""
     words = [*_shorten(words, by_clock), *_added(words)]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words)
-        cli.main()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
     assert end.value.code == 0, words
 
 
