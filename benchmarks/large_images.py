@@ -1,10 +1,10 @@
 """Memory of the command that predicts a large image, at two sizes; its pixels per second over those of the network alone.
 
-Run: `python benchmarks/large_images.py`. The images are repeated synthetic cells, uint16, in uncompressed tiled BigTIFFs (4 GB
-of disk). The bundle is trained for a minute, so that masks are cells and not noise. For the network alone, as many windows of
-the same size are in memory already, in the same process, in turns with the large image: with all cores on one window, and with
-two windows at once on half of the cores each; the faster of the two counts. Its size is 10,000 x 10,000, the least favourable of
-the three: fixed costs, such as opening the bundle, weigh most on it.
+Run: `python benchmarks/large_images.py`. The images are repeated synthetic cells, uint16, in uncompressed tiled BigTIFFs (4
+GB of disk). The bundle is trained for a minute, so that masks are cells and not noise. For the network alone, as many
+windows of the same size are in memory already, in the same process, in turns with the large image: with all cores on one
+window, and with two windows at once on half of the cores each; the faster of the two counts. Its size is 10,000 x 10,000,
+the least favourable of the three: fixed costs, such as opening the bundle, weigh most on it.
 """
 
 import logging
