@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 minutes
+demo: $(READY)  ## write the sample set, train, score and predict, in demo/; at most 6 minutes
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
 	$(BIN)/livecell sample $(DEMO)/cells
@@ -26,43 +26,43 @@ demo: $(READY)  ## sample set, training, scores and masks, in demo/; at most 6 m
 	cd $(DEMO) && ../$(BIN)/livecell train cells --output model --minutes 2
 	$(BIN)/livecell evaluate $(DEMO)/model $(DEMO)/cells --output $(DEMO)/scores
 	$(BIN)/livecell predict $(DEMO)/model $(DEMO)/cells/test/images --output $(DEMO)/masks --overlay
-	@echo "Everything lies in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
+	@echo "Results in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
 test: $(READY)  ## the test suite; at most 8 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(READY)  ## the tests that take minutes, and the laws on many more examples
+test-slow: $(READY)  ## the slow tests, and the property tests on many more examples
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long
 
-test-real: $(READY)  ## the tests on real data, in the folder that LIVECELL_DATA names
+test-real: $(READY)  ## the tests on real data; LIVECELL_DATA names its folder
 	$(BIN)/python -m pytest -m real -rs
 
-test-gpu: $(READY)  ## the tests on a CUDA GPU, where there is one
+test-gpu: $(READY)  ## the tests that need a CUDA GPU
 	$(BIN)/python -m pytest -m gpu -rs
 
-lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
+lint: $(READY)  ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: $(READY)  ## harm on purpose, and what was lost by it, into docs/reliability.md; at most 20 minutes
+soak: $(READY)  ## provoke failures and write what was lost to docs/reliability.md; at most 20 minutes
 	$(BIN)/python benchmarks/reliability.py --write
 
-benchmark: $(READY)  ## what docs/benchmarks.md comes from; hours, with the data in the folder that LIVECELL_DATA names
+benchmark: $(READY)  ## measure the figures of docs/benchmarks.md; hours; LIVECELL_DATA names the folder of the data
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/prediction_speed.py
 	$(BIN)/python benchmarks/movie.py
-	$(BIN)/python benchmarks/mosaic.py
+	$(BIN)/python benchmarks/large_images.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/reading_stacks.py $(LIVECELL_DATA)/t98g_movie
 	$(BIN)/python benchmarks/accuracy.py $(LIVECELL_DATA)
 	$(BIN)/python benchmarks/ablation.py $(LIVECELL_DATA)/t98g
 	$(BIN)/python -m pip install --quiet -c constraints.txt onnx onnxruntime
-	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/peers/compare.py $(LIVECELL_DATA)/t98g --minutes 10
 
 clean:  ## remove what the targets made, .venv too

@@ -21,15 +21,15 @@ from livecell_monai.tasks import evaluate, train
 
 TITLE = "What each part brings"
 QUIET = {"track": False, "show_progress": False}
-WORDS = "samples each (ten minutes are 20,000 to 27,000), each image scored by the network that has not seen it."
+WORDS = "samples per training (ten minutes are 20,000 to 27,000). Each image is scored by the network that has not seen it."
 PLAIN_LIGHT = {"illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
 
 #: by row: settings of training, settings of scoring
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the default": ({}, {}),
     "no light fields, blur or noise": (PLAIN_LIGHT, {}),
-    "these half as strong": ({"illumination": 0.25, "shading": 0.15, "blur": 0.75, "noise": 0.1}, {}),
-    "these twice as strong": ({"illumination": 1.0, "shading": 0.6, "blur": 3.0, "noise": 0.4}, {}),
+    "light fields, blur and noise half as strong": ({"illumination": 0.25, "shading": 0.15, "blur": 0.75, "noise": 0.1}, {}),
+    "light fields, blur and noise twice as strong": ({"illumination": 1.0, "shading": 0.6, "blur": 3.0, "noise": 0.4}, {}),
     "no blur": ({"blur": 0.0}, {}),
     "no blur, a quarter of the noise": ({"blur": 0.0, "noise": 0.05}, {}),
     "elastic deformation of 5 pixels": ({"elastic": 5.0}, {}),
@@ -37,7 +37,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "grey values from 0 to 1 instead of by contrast": ({"normalise": False}, {}),
     "no grey value clipped": ({"percentiles": [0.0, 100.0]}, {}),
     "binary cross-entropy alone": ({"loss": "bce"}, {}),
-    "the same, weighted": ({"loss": "bce", "pos_weight": "auto"}, {}),
+    "binary cross-entropy alone, weighted": ({"loss": "bce", "pos_weight": "auto"}, {}),
     "focal loss": ({"loss": "focal"}, {}),
     "batches of 8": ({"batch_size": 8}, {}),
     "a learning rate of 0.004": ({"lr": 0.004}, {}),
@@ -53,11 +53,11 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 #: the same for images without labels, where some are given
 TAUGHT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the default": ({}, {}),
-    "8 views in labelling": ({"tta_views": 8}, {"tta_views": 1}),
-    "labelled five times": ({"pseudo_label_schedule": [0.3, 0.45, 0.6, 0.75, 0.9]}, {}),
-    "seven tenths of the patches": ({"pseudo_label_fraction": 0.7}, {}),
-    "every pixel teaches": ({"pseudo_label_confidence": 0.5}, {}),
-    "pixels of a probability of 0.9 teach": ({"pseudo_label_confidence": 0.9}, {}),
+    "8 views in pseudo-labelling": ({"tta_views": 8}, {"tta_views": 1}),
+    "pseudo-labels refreshed five times": ({"pseudo_label_schedule": [0.3, 0.45, 0.6, 0.75, 0.9]}, {}),
+    "pseudo-label fraction 0.7": ({"pseudo_label_fraction": 0.7}, {}),
+    "confidence threshold 0.5": ({"pseudo_label_confidence": 0.5}, {}),
+    "confidence threshold 0.9": ({"pseudo_label_confidence": 0.9}, {}),
 }
 
 

@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=[work.name for work in WORKS])
     parser.add_argument("--keep", type=Path, help="folder for the bundles and scores")
     asked = parser.parse_args()
-    head = [["work", "minutes", "took", "validation IoU", "test IoU (95 % over images)", "with 8 views", "aim"], ["---"] * 7]
+    head = [["task", "minutes", "time", "validation IoU", "test IoU (95 % over images)", "with 8 views", "aim"], ["---"] * 7]
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def main() -> None:
             trained_on = len(samples) - len(left_out)
             rows.append(f"| {trained_on} of the {len(samples)} test images | {' | '.join(map(cell_of, found))} |")
     both = [f"{statistics.mean(pair):.3f}" for pair in zip(*means, strict=True)]
-    text = ["| trained on | IoU of the others (95 % over images) | with 8 views |", "| --- | --- | --- |", *rows]
+    text = ["| trained on | IoU on the other images (95 % over images) | with 8 views |", "| --- | --- | --- |", *rows]
     text.append(f"| both | {' | '.join(both)} |")
     print("\n".join(text))
     command = f"python benchmarks/ceiling.py $LIVECELL_DATA/{asked.data.name} --minutes {asked.minutes:g}"

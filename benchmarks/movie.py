@@ -104,7 +104,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     kinds = {"deflated": "zlib", "not compressed": None}
     lines = [
-        "| movie, OME-TIFF | files to files | in memory | of that the network | reading and writing | aim |",
+        "| movie, OME-TIFF | files to files | in memory | network alone | reading and writing | aim |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""`docs/benchmarks.md`: one section a benchmark, written anew when it has run, beside what it ran on."""
+"""`docs/benchmarks.md`: one section per benchmark, replaced when the benchmark runs, with the machine that it ran on."""
 
 import os
 import platform
@@ -18,8 +18,8 @@ keep_freed_memory()  # as the command does it first of all: what is measured in 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Every figure was measured by the command that stands over it, on the machine that stands under it, but where a section says
-otherwise. `make benchmark` runs most of them; `LIVECELL_DATA` names the folder of the real data.
+The command above each table produced it, on the machine below it, unless the section says otherwise. `make benchmark` runs
+most of the commands. `LIVECELL_DATA` names the folder of the real data.
 """
 
 

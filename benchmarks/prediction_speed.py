@@ -1,4 +1,4 @@
-"""Masks per second from files to files by both engines, against plain MONAI in one run; FLOP/s; memory; growth.
+"""Masks per second from files to files with both backends, against plain MONAI in one run; FLOP/s; memory; growth.
 
 Run: `python benchmarks/prediction_speed.py [BUNDLE IMAGES]`; without them on a synthetic set, with a bundle of half a minute
 at full scale. Plain MONAI is the same network in float32 and torch's own memory format under `SlidingWindowInferer`, windows
@@ -27,7 +27,7 @@ from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
 from livecell_monai.tasks import predict, train
 
-ENGINES = ("torch", "int8")
+BACKENDS = ("torch", "int8")
 ROUNDS = 3
 QUIET = {"show_progress": False}
 EDGES = (512, 1024, 2048, 4096, 8192)
@@ -58,12 +58,12 @@ def predict_plainly(bundle: Path, images: Path, output: Path) -> None:
 
 
 def compare(bundle: Path, images: Path, folder: Path) -> dict[str, tuple[float, float, float]]:
-    """By engine (images per second, ratio to plain MONAI's, IoU of their masks), rounds in turns."""
+    """By backend (images per second, ratio to plain MONAI's, IoU of their masks), rounds in turns."""
 
     def by(backend: str) -> Callable[[Path], Any]:
-        return lambda output: predict(bundle, [images], output, {**QUIET, "backend": engine}, overwrite=True)
+        return lambda output: predict(bundle, [images], output, {**QUIET, "backend": backend}, overwrite=True)
 
-    ways: dict[str, Callable[[Path], Any]] = {engine: by(engine) for engine in ENGINES}
+    ways: dict[str, Callable[[Path], Any]] = {backend: by(backend) for backend in BACKENDS}
     ways["plain"] = lambda output: predict_plainly(bundle, images, output)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(ROUNDS + 1):
@@ -74,10 +74,10 @@ def compare(bundle: Path, images: Path, folder: Path) -> dict[str, tuple[float, 
                 seconds[name].append(time.perf_counter() - start)
     masks = sorted((folder / "plain").glob("*.tif"))
     found = {}
-    for engine in ENGINES:
-        same = [score_mask(tifffile.imread(folder / engine / path.name) > 0, tifffile.imread(path)).iou for path in masks]
-        ratio = statistics.median(b / a for a, b in zip(seconds[engine], seconds["plain"], strict=True))
-        found[engine] = len(masks) / statistics.median(seconds[engine]), ratio, statistics.mean(same)
+    for backend in BACKENDS:
+        same = [score_mask(tifffile.imread(folder / backend / path.name) > 0, tifffile.imread(path)).iou for path in masks]
+        ratio = statistics.median(b / a for a, b in zip(seconds[backend], seconds["plain"], strict=True))
+        found[backend] = len(masks) / statistics.median(seconds[backend]), ratio, statistics.mean(same)
     return found
 
 
@@ -138,17 +138,17 @@ def main() -> None:
         "| --- | --- | --- |",
         *(
             row
-            for engine, (rate, ratio, same) in compared.items()
+            for backend, (rate, ratio, same) in compared.items()
             for row in (
-                f"| images per second, files in and masks out, `engine: {engine}` | {rate:.1f} | |",
-                f"| over plain MONAI | {ratio:.1f} | 5 |",
-                f"| IoU of the two's masks | {same:.4f} | 0.995 |",
+                f"| images per second, files in and masks out, `backend: {backend}` | {rate:.1f} | |",
+                f"| times as fast as plain MONAI | {ratio:.1f} | 5 |",
+                f"| IoU between the two masks | {same:.4f} | 0.995 |",
             )
         ),
-        f"| FLOP/s over those of a large bf16 matrix product | {flops:.2f} | 0.5 |",
+        f"| FLOP/s relative to a large bf16 matrix product | {flops:.2f} | 0.5 |",
         f"| resident memory, one image | {memory:.0f} MB | 1000 MB |",
         *(f"| ms per megapixel at {size:.2f} megapixels | {cost:.0f} | |" for size, cost in growth),
-        f"| largest over least of these | {max(slopes) / min(slopes):.2f} | 1.15 |",
+        f"| largest of these over smallest | {max(slopes) / min(slopes):.2f} | 1.15 |",
     ]
     print("\n".join(lines))
     write_section("Speed of prediction", "python benchmarks/prediction_speed.py", "\n".join(lines))

@@ -1,7 +1,7 @@
-"""Harm done on purpose: kills, faults, broken files, hostile bundles; what was lost goes into docs/reliability.md.
+"""Failures provoked on purpose: kills, faults, broken files, hostile bundles; what was lost goes to docs/reliability.md.
 
 Run: `python benchmarks/reliability.py` (`make soak`), bounded to 20 minutes on two cores; `--only resume fuzzing` takes
-some of the kinds, `--minutes 5` less time. A short form of each is among the tests. The exit code is 1 where anything
+some of the kinds, `--minutes 5` less time. A short form of each is among the tests. The exit code is 1 if anything
 was lost.
 """
 
@@ -23,7 +23,7 @@ HEADER = ("kind", "what was tried", "times", "what was lost", "seconds")
 
 
 def write_table(rows: list[list[str]], kinds: list[str]) -> None:
-    """Put the rows of some kinds into the page's table in place of those that it has of them."""
+    """Replace the rows of some kinds in the page's table."""
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(TABLE[0])
     old, after = rest.split(TABLE[1])
@@ -35,18 +35,18 @@ def write_table(rows: list[list[str]], kinds: list[str]) -> None:
 
 
 def try_kind(kind: str, seconds: float, seed: int) -> list[Tried]:
-    """What one kind of harm comes to."""
+    """The results of one kind of failure."""
     tried: list[Tried] = importlib.import_module(f"soak.{kind}").run(seconds, seed)
     return tried
 
 
 def main() -> None:
-    """Try each kind for its share of the time, print and write the table."""
-    parser = argparse.ArgumentParser(description="Harm the tool on purpose and note what is lost.")
+    """Try each kind for its share of the time; print and write the table."""
+    parser = argparse.ArgumentParser(description="Provoke failures and record what is lost.")
     parser.add_argument("--only", nargs="+", choices=tuple(SHARES), default=tuple(SHARES))
     parser.add_argument("--minutes", type=float, default=18.0, help="time for all kinds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/reliability.md")
     arguments = parser.parse_args()
     total = sum(SHARES[kind] for kind in arguments.only)
     rows, lost = [], 0

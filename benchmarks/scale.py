@@ -163,18 +163,18 @@ def describe(times: dict[str, Seconds], sizes: list[tuple[float, float]], rate: 
             f"| one worker of one core | {speed['one']:.2f} images/s | |",
             f"| two workers of one core each | {speed['two']:.2f} images/s | |",
             f"| two workers over one, median of {ROUNDS} rounds | {gain:.2f} | 1.7 |",
-            f"| one worker's time over the plain loop's | {100 * overhead:+.1f} % | at most +5 % |",
-            f"| tasks per second of a model that does nothing, one worker | {rate:.0f} | |",
+            f"| one worker's time relative to the plain loop | {100 * overhead:+.1f} % | at most +5 % |",
+            f"| tasks per second with a model that does nothing, one worker | {rate:.0f} | |",
             "",
             "| megapixels | s for an image, one worker of one core | s per megapixel |",
             "| --- | --- | --- |",
             *(f"| {size:.2f} | {cost:.3f} | {cost / size:.3f} |" for size, cost in sizes),
             "",
-            f"The line through the five: {offset:.3f} s for an image and {slope:.4f} s for each megapixel of it.",
+            f"Linear fit: {offset:.3f} s per image and {slope:.4f} s per megapixel.",
             "",
-            f"{TARGET:,} images of 1024 x 1024 would be {cores:,.0f} core hours of a core that works alone; on {NODES} "
-            f"nodes of {CORES} cores each they take {hours:.1f} hours, if cores share one there as the two share this one. "
-            f"The scheduler then hands out {tasks:.0f} tasks of {MOST} images a second.",
+            f"{TARGET:,} images of 1024 x 1024 would take {cores:,.0f} hours of one core that works alone. On {NODES} nodes "
+            f"of {CORES} cores each they would take {hours:.1f} hours, if the cores there slow each other as these two do. "
+            f"The scheduler would then hand out {tasks:.0f} tasks of {MOST} images per second.",
         ]
     )
 

@@ -133,7 +133,7 @@ def main() -> None:
         "| --- | --- |",
         *(f"| {what} | {rate:.1f} |" for what, rate in median.items()),
         "",
-        f"Training over bare {ratios['bare']:.2f} (aim 0.85), over plain {ratios['plain']:.1f} (aim 4).",
+        f"Training relative to bare: {ratios['bare']:.2f} (aim 0.85); to plain: {ratios['plain']:.1f} (aim 4).",
         f"Resident memory of `livecell train`: {memory:.0f} MB (aim: at most 3000).",
     ]
     print("\n".join(lines))

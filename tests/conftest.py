@@ -41,7 +41,7 @@ settings.register_profile(
 settings.load_profile("short")
 
 #: files of tests that take longest, the longest first: begun last, one of them would run on alone
-LONGEST = ("test_readme", "test_tutorial", "test_crossval", "test_cli", "test_tasks", "test_sweep")
+LONGEST = ("test_pages", "test_crossval", "test_cli", "test_tasks", "test_sweep")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

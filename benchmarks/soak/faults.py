@@ -34,7 +34,7 @@ def run(seconds: float, seed: int) -> list[Tried]:
         where = "a full disk" if disk else "a limit on the size of files (no small disk can be made here)"
         kinds: list[tuple[str, float, Iterator[Try]]] = [
             (f"{where} at a random byte of one of {len(WRITERS)} writers", 0.2, _writers(Path(root), disk)),
-            (f"{where} under one of {len(COMMANDS)} commands", 0.35, _commands(studio, disk)),
+            (f"{where} during one of {len(COMMANDS)} commands", 0.35, _commands(studio, disk)),
             ("out of memory in predict, at a random limit", 0.5, repeat(partial(predict_cramped, studio))),
             ("Ctrl-C at a random moment of a command", 1.0, repeat(partial(interrupt, studio))),
         ]

@@ -73,7 +73,7 @@ def _try_readers(what: str, seeds: Sequence[Seed], seed: int, folder: Path, unti
         return Tried(f"{what}: their libraries are not installed", 0)
     _import_readers()
     return _count(
-        f"broken {what} through the readers",
+        f"broken {what}, read by the readers",
         lambda number: _read(choose_input(chosen, seed, number), folder / "read"),
         range(TIMES[what]),
         until,
@@ -85,7 +85,7 @@ def _try_bombs(folder: Path, until: float) -> Tried:
     """Each in a process of its own: what it takes, and what it leaves behind, is its own."""
     bombs = [*tiff_mutations.list_bombs(), *header_mutations.list_bombs()]
     work = lambda number: _read(bombs[number], folder / "bombs")  # noqa: E731
-    return _count("bombs of up to 2^62 pixels through the readers", work, range(len(bombs)), until, "bomb")
+    return _count("decompression bombs of up to 2^62 pixels, read by the readers", work, range(len(bombs)), until, "bomb")
 
 
 def _try_folders(seeds: Sequence[Seed], seed: int, folder: Path, bundle: Path, until: float) -> Tried:
@@ -95,7 +95,7 @@ def _try_folders(seeds: Sequence[Seed], seed: int, folder: Path, bundle: Path, u
         chosen = [choose_input(seeds, seed + 1, BATCH * number + index) for index in range(BATCH)]
         return try_commands(chosen, place, bundle)
 
-    done = _count("files through info, check and predict", work, range(60), until, "batch", seconds=60.0)
+    done = _count("files given to info, check and predict", work, range(60), until, "batch", seconds=60.0)
     return Tried(done.what, done.times * BATCH, done.lost)
 
 

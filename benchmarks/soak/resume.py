@@ -156,17 +156,17 @@ def try_case(trial: Trial, until: float, kills: int = KILLS, stops: int = STOPS,
     while trial.kills < kills and has_time():
         trial.kill(f"{case.recipe}_killed_{done}", often=min(trial.dice.randint(1, 3), kills - trial.kills))
         done += 1
-    add(f"SIGKILL at a random moment ({trial.in_writing} while a checkpoint was written), gone on with", trial.kills)
+    add(f"SIGKILL at a random moment ({trial.in_writing} while a checkpoint was written), resumed", trial.kills)
     done = 0
     while done < torn and has_time():
         trial.kill(f"{case.recipe}_torn_{done}", often=1, is_torn=True)
         done += 1
-    add("SIGKILL, then the newest checkpoint torn, gone on with", done)
+    add("SIGKILL, then the newest checkpoint truncated, resumed", done)
     done = 0
     while done < stops and has_time():
         trial.interrupt(f"{case.recipe}_interrupted_{done}")
         done += 1
-    add(f"Ctrl-C or SIGTERM at a random moment (ended within {trial.longest_s:.1f} s), gone on with", done)
+    add(f"Ctrl-C or SIGTERM at a random moment (ended within {trial.longest_s:.1f} s), resumed", done)
     return rows
 
 

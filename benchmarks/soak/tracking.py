@@ -104,7 +104,7 @@ def repeat(play: Callable[[], list[str]], what: str, seconds: float) -> Tried:
 
 
 def play_harm(place: Place) -> list[str]:
-    """Trainings of 24 epochs under a server that is dead, dies, comes back, is slow or cuts connections; sync afterwards."""
+    """Trainings of 24 epochs with a server that is dead, dies, returns, is slow or cuts connections; sync afterwards."""
     name = place.name_next("harm")
     harm, what = _draw_harm(place)
     where = f"{name} ({what})"
@@ -116,7 +116,7 @@ def play_harm(place: Place) -> list[str]:
 
 
 def play_kill(place: Place) -> list[str]:
-    """Trainings killed at a random moment under such a server, gone on with or not; sync, killed too."""
+    """Trainings killed at a random moment with such a server, resumed or not; sync, also killed."""
     name = place.name_next("kill")
     place.proxy.choose = draw_faults(place.rng, 0.2, 0.3)
     arguments = (place.proxy.uri, place.root / name, name, EPOCHS, 0.03)
@@ -133,7 +133,7 @@ def play_kill(place: Place) -> list[str]:
 
 
 def play_at_once(place: Place) -> list[str]:
-    """Two to four trainings of 24 epochs at once on one SQLite store that none has made yet."""
+    """Two to four trainings of 24 epochs at once that create one SQLite store."""
     name = place.name_next("at_once")
     uri = f"sqlite:///{place.root / name / 'mlflow.db'}"
     names = [f"{name}-{number}" for number in range(place.rng.randint(2, 4))]
@@ -165,7 +165,7 @@ def play_trainings(place: Place) -> Tried:
         seconds.append(time.monotonic() - started)
     _, without, slow = seconds
     bound = tracking.CHECK_S + tracking.SERVER_S
-    what = f"A training with a server that takes {SLOW_S:.0f} s for each answer: {slow:.1f} s, {without:.1f} s untracked"
+    what = f"A training with a server that takes {SLOW_S:.0f} s per answer: {slow:.1f} s; without tracking {without:.1f} s"
     lost = [] if slow < 2 * without + bound + 10 else [f"{name}: {slow:.1f} s, more than the check and the end may wait"]
     place.proxy.choose = Fault
     sent = list(sync(place.root / "model_2"))

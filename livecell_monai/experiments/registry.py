@@ -169,7 +169,7 @@ def _save(path: Path, bundle: Path, model_id: str, trust: bool) -> None:
     with as_file(files("livecell_monai")) as package:
         save_model(
             path,
-            loader_module=serving.__name__,
+            loader_module=serving.__name__,  # the bundle is data beside it; no pickled class
             data_path=str(bundle),
             code_paths=[str(package), *_template_beside(package, path.parent)],  # served by the code that wrote it
             mlflow_model=Model(model_id=model_id),

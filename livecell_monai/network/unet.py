@@ -54,7 +54,7 @@ class UNet(nn.Module):
         _check_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
         # an instance norm of a single pixel has no statistics: the coarsest level keeps two
         self.multiple = stem_stride * 2 ** (len(filters) - 1) * (2 if norm == "instance" else 1)
-        """Y and X of an image must be multiples of this."""
+        """Y and X of an image must be multiples of this; twice as large with instance norm: one pixel has no statistics."""
         self.bytes_per_pixel = 24 + 24 * filters[0] / stem_stride**2
         """Memory of a forward pass in float32 without gradients, by pixel of the image; measured, within a third."""
         make = _Maker(convolutions, down == "strided", dropout, residual, norm)

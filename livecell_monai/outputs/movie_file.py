@@ -62,6 +62,7 @@ class MovieFile:
             notes: dict[str, Any] = {}
             if self._writer is None:
                 is_big = self.notes.frames * plane.nbytes > _LARGEST
+                # page by page behind our own OME-XML: tifffile's OME writer wants all frames at once
                 self._writer = tifffile.TiffWriter(self._temporary, bigtiff=is_big, ome=False)
                 # told ahead of the pixels, since the number of frames is known: nothing must be gone back to
                 notes = {"description": self._describe(plane)}

@@ -78,7 +78,8 @@ class MovieWriter:
         with_probability: whether to write the probabilities.
         draw: called with (path, image, mask) to write an overlay; None for no overlays.
         plot: called with (path, name, rows of the table) to write the plot; None for none.
-        interval_min: time from frame to frame in minutes, whatever the file tells; None to believe the file.
+        interval_min: time from frame to frame in minutes; overrides that of the file, which is often a template's. None
+            takes that of the file.
 
     Raises:
         SettingError: the interval is no time.

@@ -1,10 +1,10 @@
-"""Memory of the command that predicts a mosaic, at two sizes; its pixels per second over those of the network alone.
+"""Memory of the command that predicts a large image, at two sizes; its pixels per second over those of the network alone.
 
-Run: `python benchmarks/mosaic.py`. The mosaics are synthetic cells repeated, uint16, in uncompressed tiled BigTIFFs (4 GB of
-disk), the bundle is trained for a minute, so that masks are cells and not noise. The network alone looks at as many
-windows of the same size that are in memory already, in the same process, in turns with the mosaic: all cores at one window,
-and two windows at once with half of the cores each, of which the faster way counts. The size is 10,000 x 10,000, the least
-favourable one of the three: what a mosaic costs once, such as opening the bundle, weighs most on it.
+Run: `python benchmarks/large_images.py`. The images are repeated synthetic cells, uint16, in uncompressed tiled BigTIFFs (4
+GB of disk). The bundle is trained for a minute, so that masks are cells and not noise. For the network alone, as many
+windows of the same size are in memory already, in the same process, in turns with the large image: with all cores on one
+window, and with two windows at once on half of the cores each; the faster of the two counts. Its size is 10,000 x 10,000,
+the least favourable of the three: fixed costs, such as opening the bundle, weigh most on it.
 """
 
 import logging
@@ -37,7 +37,7 @@ TILE = 512
 QUIET: dict[str, Any] = {"show_progress": False}
 
 
-def write_mosaic(path: Path, edge: int, cells: Pixels) -> Path:
+def write_large_image(path: Path, edge: int, cells: Pixels) -> Path:
     """A tiled BigTIFF of cells (Y, X) uint16, repeated."""
     repeated = np.tile(cells, [-(-(TILE + size) // size) for size in cells.shape])
 
@@ -54,7 +54,7 @@ def write_mosaic(path: Path, edge: int, cells: Pixels) -> Path:
 
 
 def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) -> tuple[float, float]:
-    """(MB of resident memory at most, seconds) of the command that predicts one mosaic."""
+    """(MB of resident memory at most, seconds) of the command that predicts one large image."""
     given = [option for name, value in {**QUIET, **settings}.items() for option in ("--set", f"{name}={value}")]
     command = [sys.executable, "-m", "livecell_monai.cli", "predict", str(bundle), str(image), "-o", str(output), *given]
     start, peak = time.perf_counter(), 0
@@ -68,7 +68,7 @@ def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) ->
 
 
 def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
-    """Megapixels per second of the network on as many windows in memory as the mosaic has, so many at once."""
+    """Megapixels per second of the network on as many windows in memory as the large image has, so many at once."""
     rows, columns = inferer.plan((SPEED_EDGE, SPEED_EDGE))
     window, count = torch.rand(1, 1, rows.size, columns.size), len(rows.starts) * len(columns.starts)
 
@@ -83,7 +83,7 @@ def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
 
 
 def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, float]]:
-    """(megapixels per second of the mosaic, of the network alone) by round."""
+    """(megapixels per second of the large image, of the network alone) by round."""
     paths = {"dataset_dir": str(image), "output_dir": str(folder / "unused")}
     workflow = open_bundle(bundle, ["inference"], {**QUIET, "tiling_min_megapixels": 1e9}, paths)
     workflow.initialize()
@@ -92,8 +92,8 @@ def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, 
     for index in range(ROUNDS):
         start = time.perf_counter()
         predict(bundle, [image], folder / f"round_{index}", QUIET)
-        mosaic = SPEED_EDGE**2 / (time.perf_counter() - start) / 1e6
-        found.append((mosaic, max(measure_alone(network, inferer, lanes) for lanes in (1, LANES))))
+        large = SPEED_EDGE**2 / (time.perf_counter() - start) / 1e6
+        found.append((large, max(measure_alone(network, inferer, lanes) for lanes in (1, LANES))))
     return found
 
 
@@ -105,16 +105,16 @@ def main() -> None:
         data = write_sample_set(folder / "cells", train=3, test=1)
         train(data, folder / "model", settings={**QUIET, "track": False, "minutes": 1.0, "scale": 1.0})
         cells = tifffile.imread(next((data / "test" / "images").iterdir()))
-        speeds = measure_speed(folder / "model", write_mosaic(folder / "speed.tif", SPEED_EDGE, cells), folder)
+        speeds = measure_speed(folder / "model", write_large_image(folder / "speed.tif", SPEED_EDGE, cells), folder)
         rows = []
         for edge in EDGES:
-            image = write_mosaic(folder / f"edge_{edge}.tif", edge, cells)
+            image = write_large_image(folder / f"edge_{edge}.tif", edge, cells)
             memory, seconds = measure_command(folder / "model", image, folder / f"out_{edge}")
             rows.append((edge, memory, seconds))
             image.unlink()
             shutil.rmtree(folder / f"out_{edge}")
-    ratio = sorted(mosaic / alone for mosaic, alone in speeds)[ROUNDS // 2]
-    mosaic, alone = (sorted(speed[which] for speed in speeds)[ROUNDS // 2] for which in (0, 1))
+    ratio = sorted(large / alone for large, alone in speeds)[ROUNDS // 2]
+    large, alone = (sorted(speed[which] for speed in speeds)[ROUNDS // 2] for which in (0, 1))
     lines = [
         "| what | measured | aim |",
         "| --- | --- | --- |",
@@ -122,13 +122,13 @@ def main() -> None:
             f"| resident memory, {edge:,} x {edge:,} uint16 ({took:.0f} s) | {memory:.0f} MB | |"
             for edge, memory, took in rows
         ),
-        f"| the larger one over the smaller one | {rows[-1][1] / rows[0][1]:.3f} | at most 1.1, and 1500 MB |",
-        f"| megapixels per second, file in and mask out, {SPEED_EDGE:,} x {SPEED_EDGE:,} | {mosaic:.1f} | |",
-        f"| megapixels per second of the network on windows in memory, the faster way | {alone:.1f} | |",
-        f"| mosaic over network alone, median of {ROUNDS} rounds | {ratio:.2f} | 0.8 |",
+        f"| larger image over smaller image | {rows[-1][1] / rows[0][1]:.3f} | at most 1.1, and 1500 MB |",
+        f"| megapixels per second, file in and mask out, {SPEED_EDGE:,} x {SPEED_EDGE:,} | {large:.1f} | |",
+        f"| megapixels per second of the network alone, windows in memory | {alone:.1f} | |",
+        f"| large image over network alone, median of {ROUNDS} rounds | {ratio:.2f} | 0.8 |",
     ]
     print("\n".join(lines))
-    write_section("Mosaics", "python benchmarks/mosaic.py", "\n".join(lines))
+    write_section("Large images", "python benchmarks/large_images.py", "\n".join(lines))
 
 
 if __name__ == "__main__":

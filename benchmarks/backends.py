@@ -1,7 +1,7 @@
-"""The network on 1024 x 1024 by both engines, and by what is not built in, in turns and in one run.
+"""The network on 1024 x 1024 with both backends and with libraries that are not built in, in turns and in one run.
 
-Run: `python benchmarks/engines.py [BUNDLE IMAGE]`, where `openvino`, `onnx` and `onnxruntime` are installed; without a
-bundle on a synthetic image, with a bundle of half a minute. An engine is worth an option of its own from 1.3 times on.
+Run: `python benchmarks/backends.py [BUNDLE IMAGE]`, where `openvino`, `onnx` and `onnxruntime` are installed; without a
+bundle on a synthetic image, with a bundle of half a minute. A backend must be 1.3 times as fast as PyTorch to be built in.
 """
 
 import logging
@@ -25,7 +25,7 @@ from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import train
 
-ENGINES = ("torch", "int8")
+BACKENDS = ("torch", "int8")
 ROUNDS, PASSES = 7, 6
 QUIET = {"show_progress": False}
 
@@ -49,7 +49,7 @@ def _open(bundle: Path, backend: str) -> Callable[[torch.Tensor], Pixels]:
 
 def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
     """By name, what gives the logits of the image."""
-    own = {name: _open(bundle, name) for name in ENGINES}
+    own = {name: _open(bundle, name) for name in BACKENDS}
     import openvino  # not ahead of the package's own import, which keeps it from telling its makers
 
     exported, array = export(bundle, image), image.numpy()
@@ -63,8 +63,8 @@ def build(bundle: Path, image: torch.Tensor) -> dict[str, Callable[[], Pixels]]:
     session = onnxruntime.InferenceSession(exported, options)
     name = session.get_inputs()[0].name
     return {
-        "PyTorch, `engine: torch`": lambda: own["torch"](image),
-        "OpenVINO in 8 bits, `engine: int8`": lambda: own["int8"](image),
+        "PyTorch, `backend: torch`": lambda: own["torch"](image),
+        "OpenVINO in 8-bit integers, `backend: int8`": lambda: own["int8"](image),
         f"OpenVINO, {hint}": lambda: np.array(compiled.infer({0: array})[0]),
         "ONNX Runtime, float32": lambda: np.asarray(session.run(None, {name: array})[0]),
     }
@@ -85,24 +85,24 @@ def main() -> None:
         parser = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring").parser
         item = parser.get_parsed_content("preprocessing")(parser.get_parsed_content("items")[0])
         image = item["image"].as_tensor()[None, :, :1024, :1024].contiguous()
-        engines = build(bundle, image)
+        backends = build(bundle, image)
     torch.set_grad_enabled(False)
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
-    masks = {name: run() > 0 for name, run in engines.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in backends}
+    masks = {name: run() > 0 for name, run in backends.items()}
     for _ in range(ROUNDS):
-        for name, run in engines.items():
+        for name, run in backends.items():
             start = time.perf_counter()
             for _ in range(PASSES):
                 run()
             seconds[name].append((time.perf_counter() - start) / PASSES)
-    own = next(iter(engines))
-    lines = ["| engine | ms | times as fast | IoU of its mask with ours |", "| --- | --- | --- | --- |"]
+    own = next(iter(backends))
+    lines = ["| backend | ms | times as fast | IoU with PyTorch's mask |", "| --- | --- | --- | --- |"]
     for name, found in seconds.items():
         ratio = statistics.median(ours / theirs for ours, theirs in zip(seconds[own], found, strict=True))
         same = score_mask(masks[name], masks[own]).iou
         lines.append(f"| {name} | {1000 * statistics.median(found):.0f} | {ratio:.2f} | {same:.4f} |")
     print("\n".join(lines))
-    write_section("Engines", "python benchmarks/engines.py", "\n".join(lines))
+    write_section("Backends", "python benchmarks/backends.py", "\n".join(lines))
 
 
 if __name__ == "__main__":
