@@ -55,7 +55,7 @@ class TestTheBundlesOwn:
 
 class TestValues:
     def test_lie_between_the_ends_and_are_of_their_kind(self, written):
-        text = "lr: {low: 0.001, high: 0.1, log: true}\nviews: {low: 1, high: 8, step: 7}\npercentiles: "
+        text = "lr: {low: 0.001, high: 0.1, log: true}\ntta_views: {low: 1, high: 8, step: 7}\npercentiles: "
         space = read_space(written(text + "{choices: [[0.1, 99.9], [2.0, 98.0]]}"))
         values = drawn(space)
         assert all(0.001 <= value["lr"] <= 0.1 for value in values)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from livecell_monai.data import plane_files
 from livecell_monai.data.paths import is_image
 from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs import atomic as writing
 from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
 GENERATOR = np.random.default_rng(7)
@@ -72,7 +72,7 @@ class TestEveryWriter:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         (tmp_path / "a.tif").write_bytes(b"old")
-        monkeypatch.setattr(writing.tifffile, "imwrite", fill_the_disk)
+        monkeypatch.setattr(plane_files.tifffile, "imwrite", fill_the_disk)
         with pytest.raises(DataError, match=r"a\.tif: cannot be written \(No space left on device\); make room"):
             write(tmp_path / "a.tif", pixels, None)
         assert (tmp_path / "a.tif").read_bytes() == b"old"
