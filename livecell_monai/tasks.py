@@ -14,8 +14,8 @@ from livecell_monai.distributed.devices import check_device_count, train_on_devi
 from livecell_monai.runs.progress import close_bars
 from livecell_monai.training.history import OnEpoch
 from livecell_monai.training.planned import lay_recipe, open_training
-from livecell_monai.training.request import TrainingRequest, ask, check_given_settings, read_request
-from livecell_monai.training.training_folder import TrainingFolder, check_output_folder
+from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
+from livecell_monai.training.training_folder import check_output_folder, training_ledger
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def train(
         on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing; with several
             devices there is none.
         devices: of this machine that train together, a process for each: GPUs, or parts of the processor.
-        resume: whether to go on with an unfinished training of the same question, where the folder has one.
+        resume: whether to resume an unfinished training of the same request, where the folder has one.
         force: whether to do so although the data have changed.
 
     Returns:
@@ -69,40 +69,40 @@ def train(
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
     check_device_count(devices)
-    question = ask(data, overlays, settings, recipe, unlabelled, devices)
-    if resume and TrainingFolder(output).is_unfinished():
-        return _go_on(read_request(output), question, output, started, force, parent_run=parent_run, on_epoch=on_epoch)
+    request = make_request(data, overlays, settings, recipe, unlabelled, devices)
+    if resume and training_ledger(output).is_unfinished():
+        return _resume(read_request(output), request, output, started, force, parent_run=parent_run, on_epoch=on_epoch)
     with lay_recipe(data, overlays, settings, recipe, devices) as (file, layers):
-        planned = question.planned(file)
-        return _answer(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
+        planned = request.with_plan(file)
+        return _train(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
 
 
 def resume(
     output: str | Path, settings: Mapping[str, Any] | None = None, started: float | None = None, force: bool = False
 ) -> dict[str, Any]:
-    """Go on with a training that was stopped, to what it would have been without the stop.
+    """Resume a training that was interrupted; the result is that of a training without interruption.
 
     Args:
-        output: the folder that it was begun in.
-        settings: where and how loudly it goes on; others must be those that it was begun with.
+        output: the folder that it was started in.
+        settings: of where and how loudly; others must be those that it was started with.
         started: as for `train`; a budget of minutes holds what the training took before.
-        force: whether to go on although the data have changed.
+        force: whether to resume although the data have changed.
 
     Returns:
         As `train`.
 
     Raises:
-        LiveCellError: where there is no such training, the data have changed, or no checkpoint is whole.
+        LiveCellError: where there is no such training, the data have changed, or all checkpoints are damaged.
     """
     check_output_folder(output, resume=True)
-    begun, given = read_request(output), settings or {}
+    before, given = read_request(output), settings or {}
     check_given_settings(output, given)
-    return _go_on(begun, begun.asked_with(given), output, started, force)
+    return _resume(before, before.with_local(given), output, started, force)
 
 
 def is_unfinished(output: str | Path) -> bool:
-    """Whether a folder holds a training that can be gone on with."""
-    return TrainingFolder(output).is_unfinished()
+    """Whether a folder holds a training that can be resumed."""
+    return training_ledger(output).is_unfinished()
 
 
 def is_finished(
@@ -119,34 +119,34 @@ def is_finished(
     if is_unfinished(output) or not metadata.is_file():
         return False
     training = json.loads(metadata.read_text(encoding="utf-8")).get("training", {})
-    question = ask(data, overlays, settings, recipe, unlabelled, devices)
-    if training.get("question_sha256") != question.digest():
+    request = make_request(data, overlays, settings, recipe, unlabelled, devices)
+    if training.get("request_sha256") != request.digest():
         return False
     parser = open_training(data, output, overlays, settings).parser
     split = parser.get_parsed_content("partition")
     return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
 
 
-def _go_on(
-    begun: TrainingRequest, question: TrainingRequest, output: str | Path, started: float | None, force: bool, **handed: Any
+def _resume(
+    before: TrainingRequest, request: TrainingRequest, output: str | Path, started: float | None, force: bool, **handed: Any
 ) -> dict[str, Any]:
-    begun.check_same_run(Path(output), question)
-    with begun.laid_out() as (file, layers):
-        own = ["original"] if begun.recipe == "original" else []
-        asked = question.planned(file)
-        return _answer(asked, output, [*own, *layers], started, plan=file, resume=True, force=force, **handed)
+    before.check_same(output, request)
+    with before.as_files() as (file, layers):
+        own = ["original"] if before.recipe == "original" else []
+        planned = request.with_plan(file)
+        return _train(planned, output, [*own, *layers], started, plan=file, resume=True, force=force, **handed)
 
 
-def _answer(
-    question: TrainingRequest, output: str | Path, layers: Sequence[str], started: float | None, **handed: Any
+def _train(
+    request: TrainingRequest, output: str | Path, layers: Sequence[str], started: float | None, **handed: Any
 ) -> dict[str, Any]:
     at = time.monotonic() if started is None else started
-    given = (question.data, output, layers, question.settings, at, question.unlabelled)
-    handed["question"] = question
+    given = (request.data, output, layers, request.settings, at, request.unlabelled)
+    handed["request"] = request
     opened = open_training(*given, **handed)
-    if question.devices == 1:
+    if request.devices == 1:
         return _run(opened)  # type: ignore[no-any-return]
-    return train_on_devices(question.devices, opened.parser, _train_together, given, handed)
+    return train_on_devices(request.devices, opened.parser, _train_together, given, handed)
 
 
 def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:

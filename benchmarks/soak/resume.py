@@ -1,4 +1,4 @@
-"""Trainings that are killed, torn and interrupted, and gone on with: what comes out is that of one that was never stopped.
+"""Trainings that are killed, torn and interrupted, and resumed: the result is that of one without interruption.
 
 Weights, optimiser, history and MLflow's metrics are compared to the bit. Some of the kills come in the middle of writing a
 checkpoint: the folder is watched for the temporary file.
@@ -49,7 +49,7 @@ class Trial:
     def of(cls, nursery: Nursery, case: Case, seed: int) -> "Trial":
         """Train once without a stop."""
         training = nursery.start(case, f"{case.recipe}_whole")
-        training.wait_for("run.json")
+        training.wait_for("record.json")
         started = time.monotonic()
         code = training.wait()
         trial = cls(nursery, case, random.Random(f"{seed} {case.recipe}"), training.place, time.monotonic() - started)
@@ -60,15 +60,15 @@ class Trial:
     def kill(self, name: str, often: int, is_torn: bool = False) -> None:
         """Kill a training again and again, each time going on with it, and let it come to its end."""
         for stop in range(often):
-            self._kill_once(name, goes_on=stop > 0, in_writing=self.dice.random() < 0.5)
+            self._kill_once(name, resumes=stop > 0, in_writing=self.dice.random() < 0.5)
             if is_torn:
                 self._tear(name)
         self._end(name)
 
     def interrupt(self, name: str) -> None:
-        """End a training politely, by either signal, and go on with it."""
+        """End a training by SIGINT or SIGTERM, and resume it."""
         training = self.nursery.start(self.case, name)
-        training.wait_for("run.json")
+        training.wait_for("record.json")
         time.sleep(self.dice.uniform(0.1, 0.7) * self.seconds)
         is_at_work = training.process.is_alive()
         started = time.monotonic()
@@ -86,9 +86,9 @@ class Trial:
         """The same seed once more."""
         self._compare(f"{self.case.recipe}_again", self.nursery.train(self.case, f"{self.case.recipe}_again"))
 
-    def _kill_once(self, name: str, goes_on: bool, in_writing: bool) -> None:
-        training = self.nursery.start(self.case, name, goes_on)
-        training.wait_for("run.json")
+    def _kill_once(self, name: str, resumes: bool, in_writing: bool) -> None:
+        training = self.nursery.start(self.case, name, resumes)
+        training.wait_for("record.json")
         time.sleep(self.dice.uniform(0, 0.9 if not in_writing else 0.5) * self.seconds)
         if in_writing:
             training.wait_for(WRITING)
@@ -107,7 +107,7 @@ class Trial:
             checkpoints[-1].write_bytes(whole[: self.dice.randrange(len(whole))])
 
     def _end(self, name: str) -> None:
-        self._compare(name, self.nursery.train(self.case, name, goes_on=True))
+        self._compare(name, self.nursery.train(self.case, name, resumes=True))
 
     def _compare(self, name: str, place: Path) -> None:
         if not (place / "model" / "configs" / "metadata.json").is_file():

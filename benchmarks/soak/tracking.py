@@ -13,8 +13,7 @@ from pathlib import Path
 
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.errors import LiveCellError
-from livecell_monai.experiments import tracking
-from livecell_monai.experiments import uploader as sender
+from livecell_monai.experiments import tracking, uploader
 from livecell_monai.experiments.outbox import ENTRIES, FOLDER
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
@@ -81,13 +80,13 @@ def run(seconds: float, seed: int) -> list[Tried]:
                 ["mlflow", "livecell_monai.experiments.syncing", "livecell_monai.experiments"]
             )
             trained = play_trainings(place)
-            before = sender.FIRST_PAUSE_S, tracking.SERVER_S
-            sender.FIRST_PAUSE_S, tracking.SERVER_S = 0.1, 2.0  # more rounds in the time: the rules stay the same
+            before = uploader.FIRST_PAUSE_S, tracking.SERVER_S
+            uploader.FIRST_PAUSE_S, tracking.SERVER_S = 0.1, 2.0  # more rounds in the time: the rules stay the same
             try:
                 left = ends - time.monotonic()
                 tried = [repeat(partial(play, place), play.__doc__ or "", share * left) for play, share in SHARES.items()]
             finally:
-                sender.FIRST_PAUSE_S, tracking.SERVER_S = before
+                uploader.FIRST_PAUSE_S, tracking.SERVER_S = before
     return [*tried, trained]
 
 

@@ -82,19 +82,19 @@ class Nursery:
         for name in PRELOADED if method == "fork" else ():
             import_module(name)
 
-    def start(self, case: Case, name: str, goes_on: bool = False) -> "Training":
-        """Start a training, or go on with one, in the folder `name`."""
+    def start(self, case: Case, name: str, resumes: bool = False) -> "Training":
+        """Start a training, or resume one, in the folder `name`."""
         place = self.root / name
-        if not goes_on:
+        if not resumes:
             place.mkdir()
             shutil.copyfile(self.store, place / STORE)
-        process = self.context.Process(target=_train, args=(self.root / "data", place, case, goes_on, self.threads))
+        process = self.context.Process(target=_train, args=(self.root / "data", place, case, resumes, self.threads))
         process.start()
         return Training(process, place)
 
-    def train(self, case: Case, name: str, goes_on: bool = False) -> Path:
+    def train(self, case: Case, name: str, resumes: bool = False) -> Path:
         """A training to its end, however it ends."""
-        training = self.start(case, name, goes_on)
+        training = self.start(case, name, resumes)
         training.wait()
         return training.place
 
@@ -134,7 +134,7 @@ class Training:
             os.kill(self.process.pid, kind)
 
 
-def _train(data: Path, place: Path, case: Case, goes_on: bool, threads: int) -> None:
+def _train(data: Path, place: Path, case: Case, resumes: bool, threads: int) -> None:
     """What the process does: a call of the command line."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell's background ignore it, and so do theirs
     with open(place / "said", "a", encoding="utf-8") as said:
@@ -149,7 +149,7 @@ def _train(data: Path, place: Path, case: Case, goes_on: bool, threads: int) -> 
     settings = {**case.settings, "tracking_uri": f"sqlite:///{place / STORE}"}
     options = ["--recipe", case.recipe, *(["--unlabelled", str(data / "test" / "images")] if case.unlabelled else [])]
     options += [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
-    is_there = (place / "model" / ".training" / "run.json").exists()  # it may have been killed ahead of its record
+    is_there = (place / "model" / ".training" / "record.json").exists()  # it may have been killed ahead of its record
     begins = ["train", str(data), "--output", "model", *options]
-    sys.argv = ["livecell", *(["train", "--resume", "model"] if goes_on and is_there else begins)]
+    sys.argv = ["livecell", *(["train", "--resume", "model"] if resumes and is_there else begins)]
     cli.main()

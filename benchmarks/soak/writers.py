@@ -9,7 +9,6 @@ from livecell_monai.data.dataset.crops import crop_sample
 from livecell_monai.data.dataset.folds import Fold, write_fold
 from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.experiments.study_folder import write_record
 from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
 from livecell_monai.outputs.large.finishing import Finishing
 from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
@@ -20,6 +19,7 @@ from livecell_monai.report.gallery import write_gallery
 from livecell_monai.report.learning import write_learning_curve
 from livecell_monai.report.overlay import write_overlay
 from livecell_monai.runs.atomic import write_table
+from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Sample
 
 Write = Callable[[Path, int], None]
@@ -132,7 +132,7 @@ WRITERS: dict[str, Write] = {
     "border": lambda folder, seed: write_border(folder / "border.tif", _noise(seed, np.float32)),
     "overlay": lambda folder, seed: write_overlay(folder / "overlay.png", _noise(seed), _mask(seed)),
     "table": _write_table,
-    "record": lambda folder, seed: write_record(folder / "record.json", {str(key): key + seed for key in range(400)}),
+    "record": lambda folder, seed: Ledger(folder, "a run", "try again").start({str(key): key + seed for key in range(400)}),
     "movie": _write_movie,
     "mosaic": _write_bigtiff,
     "confluency": _write_confluency,

@@ -37,13 +37,13 @@ def sweep(
     """
     from livecell_monai.experiments.search_space import read_space
     from livecell_monai.experiments.sweep import sweep as run
-    from livecell_monai.experiments.trials import TrainingRequest
+    from livecell_monai.experiments.trials import SweepRequest
     from livecell_monai.report.comparison_tables import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)
-    question = TrainingRequest(data, searched, config, settings, recipe, trials)
-    result = run(question, output, storage, study, _tell, _tell_waiting)
+    request = SweepRequest(data, searched, config, settings, recipe, trials)
+    result = run(request, output, storage, study, _tell, _tell_waiting)
     columns = ["trial", "state", "val_iou", "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
     show_table(["trial", "state", "IoU", "seconds", *searched.entries], rows)

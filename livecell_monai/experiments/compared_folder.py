@@ -11,6 +11,7 @@ from livecell_monai.bundle.trusting import read_plain
 from livecell_monai.errors import BundleError, DataError
 from livecell_monai.experiments.compared_run import CROSS_VALIDATION, LOSS, VALIDATED, ComparedRun
 from livecell_monai.experiments.image_scores import TABLE, read_image_scores
+from livecell_monai.runs.ledger import STARTED_WITH
 
 METADATA = Path("configs") / "metadata.json"
 CONFIGS = (Path("configs") / "inference.yaml", Path("configs") / "train.yaml")
@@ -31,12 +32,12 @@ def read_folder(folder: Path) -> ComparedRun:
         images = read_image_scores(folder / TABLE)
         if not (folder / RECORD).is_file():
             return ComparedRun(str(folder), images=images, split=EVALUATION)
-        asked = _read_json(folder / RECORD, "asked")
-        folds, given = (asked.get(name) for name in ("folds", "settings"))
-        told = {"recipe": asked.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
+        started_with = _read_json(folder / RECORD, STARTED_WITH)
+        folds, given = (started_with.get(name) for name in ("folds", "settings"))
+        told = {"recipe": started_with.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
         told |= given if isinstance(given, dict) else {}
         settings = {name: str(value) for name, value in told.items()}
-        data = str(asked.get("data_sha256", ""))
+        data = str(started_with.get("data_sha256", ""))
         return ComparedRun(str(folder), images=images, split=CROSS_VALIDATION, data=data, settings=settings)
     if (folder / METADATA).is_file():
         return _read_bundle(folder)

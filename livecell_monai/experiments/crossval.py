@@ -1,6 +1,7 @@
 """Cross-validation: every image scored by a network that has not seen it, one nested run for each fold."""
 
 import csv
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores, train_part
-from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
+from livecell_monai.experiments.study_folder import open_study
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
@@ -36,7 +37,7 @@ class CrossValidation:
         data: name of the data.
         rows: of `scores.csv`, one for each image: its fold, its name, its scores.
         summary: what the scores say of the set, and on how many images, cells and folds they rest.
-        bundles: those that were asked for beyond the folds' own, `ensemble` and `refit`, by name.
+        bundles: those that were requested beyond the folds' own, `ensemble` and `refit`, by name.
     """
 
     data: str
@@ -60,7 +61,7 @@ def cross_validate(
     ensemble: bool = False,
     refit: bool = False,
 ) -> CrossValidation:
-    """Train and score each fold; those that an earlier call has finished in the same folder are taken over.
+    """Train and score each fold; those that an earlier call has finished in the same folder are kept.
 
     Args:
         data: data folder or datalist; its test images are not looked at.
@@ -86,29 +87,30 @@ def cross_validate(
     check_unique_names(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
-    asked = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.asked()}
+    must_match = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.must_match()}
     tracker = RunTracker.of(resolved, output)
     tracker.check()
     root = Path(output)
-    open_folder(root, RECORD, asked, "a cross-validation")
     noted = {"recipe": recipe, "number_of_folds": len(parts), **training.settings}
-    before = read_record(root / RECORD).get("run_id")
-    with keep_to_one(root), tracker.start(noted, hashes, name_data(data), before) as run:
-        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
+    with (
+        open_study(root, RECORD, "a cross-validation", must_match) as ledger,
+        tracker.start(noted, hashes, name_data(data), ledger.read().get("run_id")) as run,
+    ):
+        ledger.update(run_id=run.run_id)
         if ensemble:
             training = _share_plan(data, root, training)
         for fold in parts:
             run_part(fold, root, training, run)
         result = _collect(name_data(data), root, parts, cells, ensemble, refit)
         write_table(root / SCORES, result.rows)
-        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "summary": result.summary})
+        ledger.update(run_id=run.run_id, summary=result.summary)
         run.log_scores(_metrics(result.summary), (RECORD, SCORES))
         if ensemble and not (root / "ensemble").is_dir():
             card = describe("ensemble", result) if describe else ""
-            join_bundles([root / fold.name for fold in parts], root / "ensemble", _facts(result, asked), card)
+            join_bundles([root / fold.name for fold in parts], root / "ensemble", _facts(result, digest_of(hashes)), card)
         if refit:
             section = describe("refit", result) if describe else ""
-            _refit(data, root, parts, training, run, _facts(result, asked), section)
+            _refit(data, root, parts, training, run, _facts(result, digest_of(hashes)), section)
     return result
 
 
@@ -135,7 +137,8 @@ def _collect(
     rows = read_rows(root, folds)
     scores = to_scores(rows)
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]
-    tolerance = read_record(root / folds[0].name / "evaluation" / "scores.json")["surface_tolerance_px"]
+    evaluated = (root / folds[0].name / "evaluation" / "scores.json").read_text(encoding="utf-8")
+    tolerance = json.loads(evaluated)["surface_tolerance_px"]
     groups = len({row["group"] for row in rows})
     found = summarise_scores(scores, groups=[row["group"] for row in rows])
     rests_on = {"groups": groups, "cells": cells, "folds": len(folds), "worst_image": worst}
@@ -150,9 +153,9 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     return {**means, "crossval_pooled_iou": summary["pooled_iou"]}
 
 
-def _facts(result: CrossValidation, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(result: CrossValidation, digest: str) -> dict[str, Any]:
     """What a bundle's metadata say of the cross-validation that it comes from."""
-    return {"data": result.data, "data_sha256": asked["data_sha256"], "crossval": result.summary}
+    return {"data": result.data, "data_sha256": digest, "crossval": result.summary}
 
 
 def choose_epochs(histories: Sequence[Sequence[float]]) -> int:

@@ -15,7 +15,7 @@ from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import Training, read_rows, run_part
-from livecell_monai.experiments.study_folder import keep_to_one, open_folder, read_record, write_record
+from livecell_monai.experiments.study_folder import open_study
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import measure_mean
 from livecell_monai.runs.atomic import write_table
@@ -74,7 +74,7 @@ def learn_curve(
 
     Args:
         data: data folder or datalist; its test images are not looked at.
-        output: folder for a bundle by part, `scores.csv`, `curve.csv` and the record; goes on where it was stopped.
+        output: folder for a bundle by part, `scores.csv`, `curve.csv` and the record; an interrupted study in it is resumed.
         overlays: configs over those of training, as for `train`.
         settings: values over those of the configs; minutes and epochs are those of each training.
         recipe: as for `train`.
@@ -101,15 +101,16 @@ def learn_curve(
     check_unique_names(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
-    asked = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.asked()}
+    must_match = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.must_match()}
     tracker = RunTracker.of(resolved, output)
     tracker.check()
     root = Path(output)
-    open_folder(root, RECORD, asked, "a learning curve")
     noted = {"recipe": recipe, "by": by, "draws": draws, "number_of_folds": len(parts), **training.settings}
-    before = read_record(root / RECORD).get("run_id")
-    with keep_to_one(root), tracker.start(noted, hashes, name_data(data), before) as run:
-        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id})
+    with (
+        open_study(root, RECORD, "a learning curve", must_match) as ledger,
+        tracker.start(noted, hashes, name_data(data), ledger.read().get("run_id")) as run,
+    ):
+        ledger.update(run_id=run.run_id)
         rows = []
         for amount in amounts:
             drawn = [part for fold in parts for part in _draw(fold, amount, draws, seed, root)]
@@ -119,7 +120,7 @@ def learn_curve(
         curve = _summarise(rows, amounts)
         write_table(root / "scores.csv", rows)
         write_table(root / "curve.csv", curve.points)
-        write_record(root / RECORD, {"asked": asked, "run_id": run.run_id, "gain": curve.gain, "words": curve.words})
+        ledger.update(run_id=run.run_id, gain=curve.gain, words=curve.words)
         last = {"learning_curve_iou": curve.points[-1]["iou"], "learning_curve_gain": curve.gain[0]}
         run.log_scores(last, (RECORD, "scores.csv", "curve.csv"))
     return curve

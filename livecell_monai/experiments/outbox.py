@@ -1,13 +1,12 @@
-"""What a training notes, on disk ahead of being sent: an entry a line, and how many of them the store has acknowledged.
+"""The outbox of a tracked run: what a training logs is on disk before it is sent to the store.
 
-The hidden folder `.tracking` lies in the folder of the training. `entries.jsonl` only grows; `sent.json` names the run and
-the last entry that the store has taken. Whoever holds `lock` may write.
+It is the ledger `.tracking` in the folder of the training. `entries.jsonl` only grows, an entry a line; the record names the
+run in the store and the last entry that the store has acknowledged.
 """
 
 import json
 import logging
 import os
-import shutil
 import threading
 import uuid
 from bisect import bisect_right
@@ -16,14 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from livecell_monai.errors import DataError, LiveCellError, SettingError
-from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.errors import DataError, LiveCellError
+from livecell_monai.runs.ledger import Ledger
 
 LOGGER = logging.getLogger(__name__)
-FOLDER = ".tracking"  #: and what begins like it, where several processes share a study's folder
-ENTRIES, SENT, LOCK = "entries.jsonl", "sent.json", "lock"
+FOLDER = ".tracking"  #: or a name that begins with it, if several processes share a study's folder
+ENTRIES = "entries.jsonl"
 RUN, AGAIN, METRICS, TAG, FILE, END = "run", "again", "metrics", "tag", "file", "end"  #: kinds of entries
 FINISHED = "FINISHED"
 Entry = dict[str, Any]
@@ -33,7 +30,7 @@ class Outbox:
     """The entries of one run, in order.
 
     Args:
-        path: the hidden folder, which is there; files that entries name lie relative to the folder above it.
+        ledger: locked by the caller; files that entries name lie relative to the folder above it.
 
     Attributes:
         entries: all, sent ones among them; each has its number `n` and its `kind`.
@@ -44,25 +41,25 @@ class Outbox:
         DataError: where the entries cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.path = ledger, ledger.path
         self._guard = threading.Lock()
         self._is_closed = False
         self._is_failing = False
-        self.entries = _read_entries(path / ENTRIES)
-        self.sent, self.run_id = _read_sent(path / SENT)
-        self._noted: dict[tuple[str, int], set[float]] = {}
+        self.entries = _read_entries(self.path / ENTRIES)
+        self.sent, self.run_id = _read_sent(ledger)
+        self._logged: dict[tuple[str, int], set[float]] = {}
         for entry in self.entries:
-            self._note(entry)
+            self._index(entry)
 
     @property
     def root(self) -> Path:
         """The folder of the training."""
-        return self.path.parent
+        return self.ledger.output
 
     @property
     def first(self) -> Entry:
-        """The entry that tells which run this is."""
+        """The entry that says which run this is."""
         return self.entries[0]
 
     @property
@@ -72,7 +69,7 @@ class Outbox:
 
     @property
     def is_done(self) -> bool:
-        """Whether nobody needs it any more."""
+        """Whether it is not needed any more."""
         return not self.entries or (self.is_ended and self.entries[-1]["status"] == FINISHED and not self.waiting())
 
     def waiting(self) -> list[Entry]:
@@ -80,40 +77,39 @@ class Outbox:
         return self.entries[bisect_right(self.entries, self.sent, key=lambda entry: int(entry["n"])) :]
 
     def values(self, metric: str, step: int) -> set[float]:
-        """What has been noted of a metric at a step; nothing, or more than one value for scores that changed."""
-        return self._noted.get((metric, step), set())
+        """The values that were logged of a metric at a step; nothing, or more than one value for scores that changed."""
+        return self._logged.get((metric, step), set())
 
     def append(self, kind: str, **values: Any) -> None:
-        """Note something: on disk, and for the sender.
+        """Add an entry: on disk, and for the uploader.
 
-        A disk that refuses does not end a training: what it did not take is still sent, as long as this process lives.
+        A disk that refuses does not end a training: what it did not take is still sent while this process lives.
         """
         with self._guard:
             entry = {"n": self.entries[-1]["n"] + 1 if self.entries else 1, "kind": kind, **values}
-            self._note(entry)
+            self._index(entry)
             self.entries.append(entry)
             try:
                 _append_line(self.path / ENTRIES, json.dumps(entry))
             except OSError as error:
                 if not self._is_failing:
-                    LOGGER.warning("%s: cannot be written (%s), training goes on", self.path / ENTRIES, error.strerror)
+                    LOGGER.warning("%s: cannot be written (%s), the training continues", self.path / ENTRIES, error.strerror)
                 self._is_failing = True
 
     def begin(self, **values: Any) -> None:
-        """Note the first entry: which run this is, under an id of its own."""
+        """Add the first entry: which run this is, under an id of its own."""
         self.append(RUN, id=uuid.uuid4().hex, **values)
 
     def acknowledge(self, number: int, run_id: str | None = None) -> None:
-        """Note that the store has the entries up to a number, and as which run."""
+        """Record that the store has the entries up to a number, and as which run."""
         with self._guard:
-            if self._is_closed:  # a sender that was given up on, and is late
+            if self._is_closed:  # an uploader that was given up, and is late
                 return
             self.sent, self.run_id = number, run_id or self.run_id
-            with atomic_path(self.path / SENT) as temporary:
-                temporary.write_text(json.dumps({"run_id": self.run_id, "sent": self.sent}), encoding="utf-8")
+            self.ledger.start({}, run_id=self.run_id, sent=self.sent)
 
     def forget(self) -> None:
-        """Take it that no store has anything of this."""
+        """Assume that no store has anything of this."""
         self.sent, self.run_id = 0, ""
 
     def close(self) -> None:
@@ -121,18 +117,18 @@ class Outbox:
         with self._guard:
             self._is_closed = True
 
-    def _note(self, entry: Entry) -> None:
+    def _index(self, entry: Entry) -> None:
         if entry["kind"] == METRICS:
             for metric, value in entry["values"].items():
-                self._noted.setdefault((metric, entry["step"]), set()).add(value)
+                self._logged.setdefault((metric, entry["step"]), set()).add(value)
 
 
 @contextmanager
 def open_outbox(path: Path) -> Iterator[Outbox]:
-    """The spool of a folder for the time of the block, made where there is none; kept to one process.
+    """The outbox of a folder for the time of the block, made if there is none; kept to one process.
 
-    It disappears where all of it was sent and the run has finished. Of a run that ended otherwise it stays: a training that
-    goes on in the folder goes on in the run.
+    It is removed when all of it was sent and the run has finished. If the run ended otherwise it stays: a training that
+    resumes in the folder continues the run.
 
     Args:
         path: the hidden folder.
@@ -141,24 +137,17 @@ def open_outbox(path: Path) -> Iterator[Outbox]:
         SettingError: where another process is at work.
         DataError: where it cannot be made or read.
     """
-    make_folder(path)
-    lock = FileLock(path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise SettingError(
-            f"{path.parent}: one process at a time may work in the folder, another does; wait for it"
-        ) from error
-    try:
-        spool = Outbox(path)
+    ledger = Ledger(path, "a tracked run", "wait for it")
+    with ledger.lock():
+        outbox = Outbox(ledger)
         try:
-            yield spool
+            yield outbox
         finally:
-            spool.close()
-            if spool.is_done:
-                _remove(path)
-    finally:
-        lock.release()
+            outbox.close()
+            if outbox.is_done:
+                with suppress(OSError, DataError):
+                    (path / ENTRIES).unlink(missing_ok=True)  # first: nothing else makes an outbox of it
+                    ledger.end()
 
 
 def find_outboxes(folder: Path) -> list[Path]:
@@ -171,8 +160,8 @@ def set_aside(folder: Path, root: Path) -> None:
     """Keep what was not sent of a training whose folder is about to be removed, in the folder of its study."""
     for path in find_outboxes(folder):
         try:
-            with open_outbox(path) as spool:
-                is_waiting = bool(spool.waiting())
+            with open_outbox(path) as outbox:
+                is_waiting = bool(outbox.waiting())
             if is_waiting:
                 path.rename(root / f"{FOLDER}-{uuid.uuid4().hex[:8]}")
         except (OSError, LiveCellError) as error:
@@ -180,7 +169,7 @@ def set_aside(folder: Path, root: Path) -> None:
 
 
 def _append_line(path: Path, line: str) -> None:
-    """Add a line, whole or not at all."""
+    """Add a line completely or not at all."""
     with open(path, "ab") as stream:
         before = stream.tell()
         try:
@@ -197,32 +186,27 @@ def _read_entries(path: Path) -> list[Entry]:
     """The entries; the last line may be torn by a kill, it is cut off then."""
     if not path.exists():
         return []
-    whole, _, torn = path.read_bytes().rpartition(b"\n")
-    if torn:
-        os.truncate(path, len(whole) + 1 if whole else 0)
+    complete, _, cut = path.read_bytes().rpartition(b"\n")
+    if cut:
+        os.truncate(path, len(complete) + 1 if complete else 0)
     try:
-        entries: list[Entry] = [json.loads(line) for line in whole.splitlines()]
+        entries: list[Entry] = [json.loads(line) for line in complete.splitlines()]
         if any(entry["kind"] == METRICS and not isinstance(entry["values"], Mapping) for entry in entries):
             raise ValueError("values")
         if entries and (entries[0]["kind"], entries[0]["n"]) != (RUN, 1):
             raise ValueError("no first entry")
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(
-            f"{path}: must be what a training has noted, it is not; remove {path.parent}, what it holds is then not sent"
+            f"{path}: expected the log of a tracked run, it cannot be read; remove {path.parent}, "
+            "what it holds is then not sent"
         ) from error
     return entries
 
 
-def _read_sent(path: Path) -> tuple[int, str]:
-    """The last entry that is acknowledged and the run; where that is not known all is sent again, which changes nothing."""
+def _read_sent(ledger: Ledger) -> tuple[int, str]:
+    """The last entry that is acknowledged and the run; if that is not known all is sent again, which changes nothing."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = ledger.read()
         return int(found["sent"]), str(found["run_id"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (DataError, ValueError, LookupError, TypeError):
         return 0, ""
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        (path / ENTRIES).unlink(missing_ok=True)  # first: nothing else makes a spool of it
-        shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""From the entries of a spool to a run in MLflow: in order, each once, however often it has to be tried."""
+"""From the entries of an outbox to a run in MLflow: in order, each once, however often it has to be tried."""
 
 from itertools import takewhile
 from typing import Any, TypeVar
@@ -7,14 +7,14 @@ from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.outbox import AGAIN, END, FILE, METRICS, TAG, Entry, Outbox
 from livecell_monai.experiments.store import find_experiment
 
-SPOOL_TAG = "livecell.spool"  #: on the run, the spool's id: whoever finds it has no run to create
+OUTBOX_TAG = "livecell.outbox"  #: on the run, the outbox's id: whoever finds it has no run to create
 MOST_METRICS = 1000  # that MLflow takes at once
 Answer = TypeVar("Answer")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class OutboxRun:
-    """Sends a spool.
+    """Sends an outbox.
 
     Whatever was under way when a connection or a process ended is sent again, and the store keeps it once: parameters,
     files and the end are set, not added; a metric is what it is by name, step, time and value; a run is looked for by its
@@ -22,13 +22,13 @@ class OutboxRun:
     taken for empty, or for missing, that cannot be.
 
     Args:
-        spool: held by the caller.
+        outbox: held by the caller.
         client: of MLflow.
         uri: of the store.
     """
 
-    def __init__(self, spool: Outbox, client: Any, uri: str) -> None:
-        self.spool = spool
+    def __init__(self, outbox: Outbox, client: Any, uri: str) -> None:
+        self.outbox = outbox
         self.client = client
         self.uri = uri
         self._known: dict[tuple[str, int], set[float]] | None = None
@@ -41,16 +41,16 @@ class OutboxRun:
             Whether there was one.
 
         Raises:
-            Exception: what the store or the way there makes of it; the entry then waits on.
+            Exception: whatever the store or the network raises; the entry then stays.
         """
-        waiting = self.spool.waiting()
+        waiting = self.outbox.waiting()
         if not waiting:
             return False
-        if waiting[0] is self.spool.first or not self.spool.run_id:
-            self._open(self.spool.first)
+        if waiting[0] is self.outbox.first or not self.outbox.run_id:
+            self._open(self.outbox.first)
             return True
         sent = waiting[:1]
-        run_id, first = self.spool.run_id, waiting[0]
+        run_id, first = self.outbox.run_id, waiting[0]
         if first["kind"] == METRICS:
             sent = self._send_metrics(run_id, waiting)
         elif first["kind"] == AGAIN:
@@ -61,7 +61,7 @@ class OutboxRun:
             self._send_file(run_id, first)
         elif first["kind"] == END:
             self._end(run_id, first)
-        self.spool.acknowledge(sent[-1]["n"])
+        self.outbox.acknowledge(sent[-1]["n"])
         return True
 
     def knows(self, run_id: str) -> bool:
@@ -71,28 +71,28 @@ class OutboxRun:
         try:
             return bool(self._get_run(run_id).info.lifecycle_stage == "active")
         except MlflowException as error:
-            if error.error_code in MISSING:  # noted in another store
+            if error.error_code in MISSING:  # logged to another store
                 return False
             raise
 
     def _open(self, entry: Entry) -> None:
-        """The run that is gone on with where the store has it, or else a new one with its settings and data."""
+        """The run to continue if the store has it, else a new one with its settings and data."""
         if entry["again"] and self.knows(entry["again"]):
             self.client.update_run(entry["again"], status="RUNNING")
-            self.spool.acknowledge(entry["n"], entry["again"])
+            self.outbox.acknowledge(entry["n"], entry["again"])
             return
-        run_id = self.spool.run_id or self._create(entry)
-        self.spool.acknowledge(0, run_id)
+        run_id = self.outbox.run_id or self._create(entry)
+        self.outbox.acknowledge(0, run_id)
         self._describe(run_id, entry)
-        self.spool.acknowledge(entry["n"])
+        self.outbox.acknowledge(entry["n"])
 
     def _create(self, entry: Entry) -> str:
         experiment = find_experiment(self.client, self.uri, entry["experiment"])
         runs = self._find_runs(experiment)
         if not runs:
-            tags = {**entry["tags"], SPOOL_TAG: entry["id"]}
+            tags = {**entry["tags"], OUTBOX_TAG: entry["id"]}
             runs = [self.client.create_run(experiment, start_time=entry["time"], tags=tags, run_name=entry["name"])]
-        return _whole(str(runs[0].info.run_id))
+        return _check_answer(str(runs[0].info.run_id))
 
     def _describe(self, run_id: str, entry: Entry) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
@@ -123,13 +123,13 @@ class OutboxRun:
         return sent
 
     def _has(self, run_id: str, name: str, value: float, entry: Entry) -> bool:
-        """Whether a run that was begun elsewhere has the metric of that step already, or that value where it may change."""
-        if run_id != self.spool.first["again"]:
+        """Whether a run that was started elsewhere has the metric of that step already, or that value if it may change."""
+        if run_id != self.outbox.first["again"]:
             return False
         if self._known is None:
             known: dict[tuple[str, int], set[float]] = {}
             for metric in self._get_run(run_id).data.metrics:
-                for one in _whole(self.client.get_metric_history(run_id, metric)):
+                for one in _check_answer(self.client.get_metric_history(run_id, metric)):
                     known.setdefault((metric, one.step), set()).add(one.value)
             self._known = known
         values = self._known.get((name, entry["step"]), set())
@@ -138,35 +138,35 @@ class OutboxRun:
     def _send_file(self, run_id: str, entry: Entry) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        path = self.spool.root / entry["path"]
+        path = self.outbox.root / entry["path"]
         if not path.is_file():  # someone has removed it since: there is nothing to send any more
             return
         if (
             self._files is None
         ):  # the client's own would remember an answer without the place, and write to the working folder
-            place = _whole(str(self._get_run(run_id).info.artifact_uri))
+            place = _check_answer(str(self._get_run(run_id).info.artifact_uri))
             self._files = get_artifact_repository(place, tracking_uri=self.client.tracking_uri)
         self._files.log_artifact(str(path), entry["into"])
 
     def _end(self, run_id: str, entry: Entry) -> None:
         """End the run; where a call to create it had gone astray and came late, what it made is deleted."""
         run = self._get_run(run_id)
-        if run.data.tags.get(SPOOL_TAG) == self.spool.first["id"]:  # and not begun elsewhere
-            for twin in _whole(self._find_runs(run.info.experiment_id)):
+        if run.data.tags.get(OUTBOX_TAG) == self.outbox.first["id"]:  # and not started elsewhere
+            for twin in _check_answer(self._find_runs(run.info.experiment_id)):
                 if twin.info.run_id != run_id:
                     self.client.delete_run(twin.info.run_id)
         self.client.set_terminated(run_id, entry["status"], entry["time"])
 
     def _get_run(self, run_id: str) -> Any:
         run = self.client.get_run(run_id)
-        _whole(run.info.run_id)
+        _check_answer(run.info.run_id)
         return run
 
     def _find_runs(self, experiment: str) -> list[Any]:
-        return list(self.client.search_runs([experiment], f"tags.`{SPOOL_TAG}` = '{self.spool.first['id']}'"))
+        return list(self.client.search_runs([experiment], f"tags.`{OUTBOX_TAG}` = '{self.outbox.first['id']}'"))
 
 
-def _whole(answer: Answer) -> Answer:
+def _check_answer(answer: Answer) -> Answer:
     """What a store has answered, which cannot be nothing."""
     if not answer:
         raise ConnectionError("the answer was cut")

@@ -13,11 +13,12 @@ from livecell_monai.bundle.open import read_settings
 from livecell_monai.data.dataset.folds import Fold, write_fold
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.study_folder import ASIDE, check_choosing
+from livecell_monai.experiments.study_folder import check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.request import LOCAL
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
@@ -38,9 +39,9 @@ class Training:
     settings: Mapping[str, Any]
     recipe: str
 
-    def asked(self) -> dict[str, Any]:
-        """What the results hang on, for the record of the study."""
-        kept = {name: value for name, value in self.settings.items() if name not in ASIDE}
+    def must_match(self) -> dict[str, Any]:
+        """What must be the same for the study to resume, by name."""
+        kept = {name: value for name, value in self.settings.items() if name not in LOCAL}
         # by content where it is a file: it may be edited between two calls
         overlays = [hash_file(overlay) if Path(overlay).is_file() else str(overlay) for overlay in self.overlays]
         return {"recipe": self.recipe, "overlays": overlays, "settings": kept}
@@ -66,7 +67,7 @@ class Training:
 
 
 def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> bool:
-    """Train and score a part; its folder takes its name when both are done.
+    """Train and score a part; its folder gets its name when both are done.
 
     Args:
         fold: what it learns from and what it is scored on.
@@ -78,7 +79,7 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> boo
         Whether it was trained: False where an earlier call has done it.
     """
     if (root / fold.name).is_dir():
-        logging.getLogger(__name__).info("%s is there already", fold.name)
+        logging.getLogger(__name__).info("%s exists already", fold.name)
         return False
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**training.settings, **HELD}
@@ -91,7 +92,7 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> boo
 def train_part(
     data: str | Path, root: Path, name: str, training: Training, settings: Mapping[str, Any], run: TrackedRun
 ) -> Path:
-    """Train a part, or go on with it where it was stopped; the folder of its bundle, which has not taken its name yet.
+    """Train a part, or resume it if it was interrupted; the folder of its bundle, which does not have its name yet.
 
     Args:
         data: data folder or datalist.
@@ -102,7 +103,7 @@ def train_part(
         run: what the part's own run is nested under.
 
     Raises:
-        LiveCellError: as `train`, also where one that was stopped cannot be gone on with; nothing of it is lost then.
+        LiveCellError: as `train`, also if an interrupted part cannot be resumed; nothing of it is lost then.
     """
     run.end_nested(name)  # what was killed without a word in an earlier call
     partial = root / f"{name}{PARTIAL}"

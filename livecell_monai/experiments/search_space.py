@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from livecell_monai.bundle.open import check_setting, find_template, read_settings
 from livecell_monai.bundle.plain_yaml import read_values
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.study_folder import ASIDE
 from livecell_monai.network import SegmentationLoss, UNet
 from livecell_monai.plan import check_bounds
+from livecell_monai.training.request import LOCAL
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -34,7 +34,7 @@ COMPARED_BY = (
 )
 PLANES = ("channel", "time", "z", "axes", "movie", "interval_min")  # of the images, not of the method
 OUTPUTS = ("overwrite", "resume", "write_probability", "write_overlay", "tiling_min_megapixels", "large_image_format")
-NOT_THE_METHOD = (*ASIDE, *PLANES, *OUTPUTS, "accelerator", "compile")
+NOT_THE_METHOD = (*LOCAL, *PLANES, *OUTPUTS, "accelerator", "compile")
 OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 KEYS = ("low", "high", "step", "log", "choices")
 

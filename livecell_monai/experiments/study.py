@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.study_folder import check_same_run
+from livecell_monai.runs.ledger import STARTED_WITH, check_same
 
 HEARTBEAT_S = 10  # seconds between the signs of life of a running trial
 GRACE_S = 60  # seconds without one after which a trial is taken for dead, and trained again
@@ -86,18 +86,18 @@ def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
 
 
 def join_study(
-    storage: RDBStorage, name: str, asked: Mapping[str, Any], first: Mapping[str, Any]
+    storage: RDBStorage, name: str, must_match: Mapping[str, Any], first: Mapping[str, Any]
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name, made where there is none.
 
     Args:
         storage: the database.
         name: of the study.
-        asked: what the study is of; another process joins only with the same.
+        must_match: what the study is of, by name; another process joins only with the same.
         first: the values of its first trial.
 
     Returns:
-        The study, and the id of the run that it is noted under: None where the caller is the one to open that and note it
+        The study, and the id of the run that it is logged under: None where the caller is the one to open that and record it
         under `parent_run`.
 
     Raises:
@@ -108,9 +108,9 @@ def join_study(
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage)
         if (parent := _wait_for_parent(study, name)) is not None:
-            check_same_run(f"study {name}", "a sweep", study.user_attrs["asked"], asked, "name another by --study")
+            check_same(f"study {name}", "a sweep", study.user_attrs[STARTED_WITH], must_match, "name another by --study")
             return study, parent
-    study.set_user_attr("asked", dict(asked))
+    study.set_user_attr(STARTED_WITH, dict(must_match))
     study.enqueue_trial(dict(first), skip_if_exists=True)
     return study, None
 
@@ -118,7 +118,7 @@ def join_study(
 def _wait_for_parent(study: optuna.Study, name: str) -> str | None:
     until = time.monotonic() + JOIN_S
     while "parent_run" not in study.user_attrs:
-        if "asked" not in study.user_attrs and study.get_trials(deepcopy=False):
+        if STARTED_WITH not in study.user_attrs and study.get_trials(deepcopy=False):
             raise SettingError(f"study {name}: must be that of a sweep, it is not; name another by --study")
         if time.monotonic() > until:
             return None  # whoever made it has died on the way

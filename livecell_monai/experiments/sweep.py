@@ -1,4 +1,4 @@
-"""A sweep: trials with other settings, each a nested run, until the study has as many as were asked for."""
+"""A sweep: trials with other settings, each a nested run, until the study has as many as were requested."""
 
 import os
 import platform
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
@@ -23,12 +22,14 @@ from livecell_monai.experiments.study import (
     quiet_optuna,
     trials_by_state,
 )
-from livecell_monai.experiments.study_folder import ASIDE, LOCK, check_choosing, open_folder, write_record
+from livecell_monai.experiments.study_folder import check_choosing, open_study
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.experiments.trials import HELD, Row, TrainingRequest, Trials, make_row
+from livecell_monai.experiments.trials import HELD, Row, SweepRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
+from livecell_monai.runs.ledger import Ledger
 from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.request import LOCAL
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 SPLITS = ("auto", "images", "region")
@@ -50,86 +51,88 @@ class Sweep:
 
 
 def sweep(
-    question: TrainingRequest,
+    request: SweepRequest,
     output: str | Path,
     storage: str | None = None,
     name: str = "livecell",
     on_trial: Callable[[Row], None] = lambda row: None,
     on_wait: Callable[[int], None] = lambda trials: None,
 ) -> Sweep:
-    """Train trials until the study has as many as were asked for, and keep the bundle of the best.
+    """Train trials until the study has as many as were requested, and keep the bundle of the best.
 
     Args:
-        question: what is swept over.
+        request: what is swept over.
         output: folder for a bundle by trial, `best`, `sweep.csv` and `sweep.json`; new, empty, or of the same sweep before.
         storage: URL of the database that holds the study, for several machines; None for SQLite in the folder.
         name: of the study.
         on_trial: called with the row of each trial that this process has finished.
-        on_wait: called with the number of trials that others have begun, when there is nothing left but to wait for them.
+        on_wait: called with the number of trials that others have started, when only waiting for them is left.
 
     Raises:
         LiveCellError: where the data, a setting or the space breaks a rule, a store does not answer, or the folder or the
             study is of something else.
     """
-    if question.trials < 1:
-        raise SettingError(f"--trials must be 1 or more, got {question.trials}: an empty study tells nothing; correct it")
-    given, root = {**question.settings, **HELD}, Path(output)
-    check_choosing(question.settings, HELD, "a sweep")
-    base = _find_base(question, given)
-    hashes = hash_samples(list_samples(question.data, "train"))
-    tracker = RunTracker.of(question.settings, root, f"-{platform.node()}-{os.getpid()}")
+    if request.trials < 1:
+        raise SettingError(f"--trials must be 1 or more, got {request.trials}: an empty study tells nothing; correct it")
+    given, root = {**request.settings, **HELD}, Path(output)
+    check_choosing(request.settings, HELD, "a sweep")
+    base = _find_base(request, given)
+    hashes = hash_samples(list_samples(request.data, "train"))
+    tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
-    asked = _describe(question, name, digest_of(hashes))
+    must_match = _describe(request, name, digest_of(hashes))
     with quiet_optuna():
         elsewhere = None if storage is None else open_storage(storage)
-        open_folder(root, RECORD, asked, "a sweep")
+        with open_study(root, RECORD, "a sweep", must_match, wait=True) as ledger:
+            pass  # not kept to one: other processes and machines work on the same study
         database = elsewhere or open_storage(f"sqlite:///{root.resolve() / DATABASE}")
-        study, parent = join_study(database, name, asked, question.space.usual(base))
-        searched = {f"space_{key}": entry for key, entry in asked["space"].items()}
-        start = {"recipe": question.recipe, **question.settings, **searched}
-        with tracker.start(start, hashes, name_data(question.data), parent) as run:
+        study, parent = join_study(database, name, must_match, request.space.usual(base))
+        searched = {f"space_{key}": entry for key, entry in must_match["space"].items()}
+        start = {"recipe": request.recipe, **request.settings, **searched}
+        with tracker.start(start, hashes, name_data(request.data), parent) as run:
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
-            Trials(question, root, study, base, run, on_trial).run(on_wait)
-            return _conclude(study, root, asked, int(base["seed"]), run)
+            Trials(request, root, study, base, run, on_trial).run(on_wait)
+            return _conclude(study, ledger, int(base["seed"]), run)
 
 
-def _describe(question: TrainingRequest, name: str, digest: str) -> dict[str, Any]:
-    """What makes this sweep another than the next, as JSON holds it; where it runs does not."""
-    aside = (*ASIDE, "accelerator", "compile")
+def _describe(request: SweepRequest, name: str, digest: str) -> dict[str, Any]:
+    """What must be the same for the sweep to resume, by name; not where it runs."""
+    apart = (*LOCAL, "accelerator", "compile")
     return {
         "data_sha256": digest,
-        "recipe": question.recipe,
+        "recipe": request.recipe,
         # by content where it is a file: it may be edited between two calls
-        "overlays": [hash_file(it) if Path(it).is_file() else str(it) for it in question.overlays],
-        "settings": {key: value for key, value in question.settings.items() if key not in aside},
-        "space": question.space.describe(),
+        "overlays": [hash_file(it) if Path(it).is_file() else str(it) for it in request.overlays],
+        "settings": {key: value for key, value in request.settings.items() if key not in apart},
+        "space": request.space.describe(),
         "study": name,
     }
 
 
-def _find_base(question: TrainingRequest, given: Mapping[str, Any]) -> dict[str, Any]:
+def _find_base(request: SweepRequest, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting as a trial has it where the space says nothing; the ends of the space are tried on it."""
-    base = resolve_settings(question.data, question.overlays, given, question.recipe)
+    base = resolve_settings(request.data, request.overlays, given, request.recipe)
     if base["split"] not in SPLITS:
         raise SettingError(
             f"setting split must be one of {', '.join(SPLITS)} in a sweep, got {base['split']!r}: trials would be compared "
             "by what they were trained on; give --set split=region"
         )
-    check_space(question.space, base, question.settings)
+    check_space(request.space, base, request.settings)
     return base
 
 
-def _conclude(study: optuna.Study, root: Path, asked: Mapping[str, Any], seed: int, run: TrackedRun) -> Sweep:
+def _conclude(study: optuna.Study, ledger: Ledger, seed: int, run: TrackedRun) -> Sweep:
     """Table, importance and best bundle of all trials that are finished, whoever trained them."""
     rows = [make_row(trial) for trial in trials_by_state(study, *FINISHED)]
     rows.sort(key=lambda row: (row["state"] != "complete", -(row["val_iou"] or 0.0)))
     if not rows or rows[0]["state"] != "complete":
         raise SettingError(f"study {study.study_name}: must have a trial that came to its end, has none; raise --trials")
     importance = measure_importance(study, seed)
-    with FileLock(root / LOCK):
+    root = ledger.path
+    with ledger.lock(wait=True):
         write_table(root / TABLE, rows)
-        write_record(root / RECORD, {"asked": asked, "trials": rows, "importance": importance})
+        ledger.update(trials=rows, importance=importance)
         best = _keep_best(root, str(rows[0]["bundle"]))
     scores = {f"importance_{name}": share for name, share in importance.items()}
     run.log_scores({"sweep_best_iou": rows[0]["val_iou"], **scores}, (RECORD, TABLE))

@@ -1,4 +1,4 @@
-"""What MLflow lacks of trainings, sent later: what was noted while the store did not answer, and what a kill left over."""
+"""What MLflow lacks of trainings, sent later: what was logged while the store did not answer, and what a kill left over."""
 
 import time
 import warnings
@@ -37,8 +37,8 @@ class Synced:
 def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
     """Send what MLflow lacks of a training, or of a study and its parts, each entry once and in order.
 
-    The run of a training that was killed ends as KILLED, at the time of its last entry; a training that goes on in the
-    folder later goes on in that run. A call that was killed is gone on with by the next.
+    The run of a training that was killed ends as KILLED, at the time of its last entry; a training that
+    resumes in the folder later continues that run. A call that was killed is continued by the next.
 
     Args:
         folder: of the training, or of the study.
@@ -56,30 +56,30 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
     if not paths and not any((root / sign).exists() for sign in SIGNS):
         raise SettingError(f"{root}: must be the folder of a training or of a study, it is not; name what --output named")
     for path in paths:
-        with open_outbox(path) as spool:
-            if not spool.is_ended:
-                times = [entry["time"] for entry in spool.entries if "time" in entry]
-                spool.append(END, status="KILLED", time=max(times))
-            before = len(spool.waiting())
+        with open_outbox(path) as outbox:
+            if not outbox.is_ended:
+                times = [entry["time"] for entry in outbox.entries if "time" in entry]
+                outbox.append(END, status="KILLED", time=max(times))
+            before = len(outbox.waiting())
             if before:
-                where = spool.first["uri"] if uri is None else choose_uri(uri)
-                _send(spool, where, is_other=where != spool.first["uri"])
-                yield Synced(path.parent, spool.run_id, where, before)
+                where = outbox.first["uri"] if uri is None else choose_uri(uri)
+                _send(outbox, where, is_other=where != outbox.first["uri"])
+                yield Synced(path.parent, outbox.run_id, where, before)
 
 
-def _send(spool: Outbox, uri: str, is_other: bool) -> None:
+def _send(outbox: Outbox, uri: str, is_other: bool) -> None:
     from mlflow.exceptions import MlflowException
 
     with warnings.catch_warnings(), patient(ANSWER_S), without_bars():
         warnings.simplefilter("ignore")
-        delivery = OutboxRun(spool, open_store(uri, answer_s=ANSWER_S), uri)
+        outbox_run = OutboxRun(outbox, open_store(uri, answer_s=ANSWER_S), uri)
         failures = 0
         while failures < TRIES:
             try:
-                if is_other and spool.run_id and not delivery.knows(spool.run_id):
-                    spool.forget()
+                if is_other and outbox.run_id and not outbox_run.knows(outbox.run_id):
+                    outbox.forget()
                 is_other = False
-                if not delivery.send_next():
+                if not outbox_run.send_next():
                     return
                 failures = 0
             except (MlflowException, SilentStoreError, OSError) as error:
@@ -87,6 +87,6 @@ def _send(spool: Outbox, uri: str, is_other: bool) -> None:
                 fault = error
                 time.sleep(PAUSE_S)
         raise SettingError(
-            f"{spool.root}: the store {uri} must take what is left, {len(spool.waiting())} entries, it does not: "
-            f"{find_reason(fault)}; mend that and call again, or give up on them: remove {spool.path}"
+            f"{outbox.root}: the store {uri} must take what is left, {len(outbox.waiting())} entries, it does not: "
+            f"{find_reason(fault)}; mend that and call again, or give up on them: remove {outbox.path}"
         ) from fault

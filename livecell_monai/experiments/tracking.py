@@ -29,7 +29,7 @@ from livecell_monai.experiments.store import (
     patient,
     without_bars,
 )
-from livecell_monai.experiments.tracked_run import TrackedRun, ended_by_its_end, now
+from livecell_monai.experiments.tracked_run import TrackedRun, ended_with_block, now
 from livecell_monai.experiments.uploader import Uploader
 
 LOGGER = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class RunTracker:
     def check(self) -> None:
         """Refuse a store that cannot be or has no place for the experiment, before any work is done.
 
-        A server that does not answer is no reason to stop a training, though one to stop a study: it is said, and what the
-        training notes is kept for later.
+        A server that does not answer stops a study, but not a training: there is a warning, and what the training logs is
+        kept for later.
 
         Raises:
             SettingError: where it cannot.
@@ -109,7 +109,7 @@ class RunTracker:
                 self._client = build_client(self.uri)
                 self._is_told = True
                 LOGGER.warning(
-                    "MLflow at %s does not answer: training goes on, what it notes is kept for later (%s)",
+                    "MLflow at %s does not answer: the training continues, what it logs is kept for later (%s)",
                     self.uri,
                     find_reason(error.__cause__ or error),
                 )
@@ -131,13 +131,13 @@ class RunTracker:
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
     ) -> Iterator[TrackedRun]:
-        """Open a run for the time of the block; one that the folder knows of already is gone on with.
+        """Open a run for the time of the block; one that the folder has already is continued.
 
         Args:
             settings: what is logged as parameters.
             data: SHA-256 of each file, logged as the run's data set.
             name: of the data.
-            again: id of a run to go on with, where the store has it; None for a new one.
+            again: id of a run to continue, if the store has it; None for a new one.
 
         Raises:
             SettingError: where the store cannot be reached, or another process is at work in the folder.
@@ -148,25 +148,25 @@ class RunTracker:
         if self._client is None:
             self.check()
         # around the whole block, since a thread must not change the environment: patience for each of its calls
-        with patient(), without_bars(), open_outbox(self.hidden) as spool:
-            if spool.entries:
-                spool.append(AGAIN)
+        with patient(), without_bars(), open_outbox(self.hidden) as outbox:
+            if outbox.entries:
+                outbox.append(AGAIN)
             else:
-                spool.begin(**self._describe(settings, data, name), again=again)
-            delivery = OutboxRun(spool, self._client, self.uri)
-            if self.is_study and not spool.run_id:
-                self._send_first(delivery)
-            sender = Uploader(delivery, self._is_told)
-            sender.start()
-            run = TrackedRun(spool, sender, self._client, SERVER_S if is_server(self.uri) else DATABASE_S)
-            with ended_by_its_end(run):
+                outbox.begin(**self._describe(settings, data, name), again=again)
+            outbox_run = OutboxRun(outbox, self._client, self.uri)
+            if self.is_study and not outbox.run_id:
+                self._send_first(outbox_run)
+            uploader = Uploader(outbox_run, self._is_told)
+            uploader.start()
+            run = TrackedRun(outbox, uploader, self._client, SERVER_S if is_server(self.uri) else DATABASE_S)
+            with ended_with_block(run):
                 yield run
 
-    def _send_first(self, delivery: OutboxRun) -> None:
+    def _send_first(self, outbox_run: OutboxRun) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            delivery.send_next()
+            outbox_run.send_next()
         except (MlflowException, SilentStoreError, OSError) as error:
             raise SettingError(
                 f"setting tracking_uri must be a store that takes runs, got {self.uri!r}: {find_reason(error)}; correct it"

@@ -1,4 +1,4 @@
-"""The trials of a sweep that this process trains: none twice, none half, no more than were asked for."""
+"""The trials of a sweep that this process trains: none twice, none half, no more than were requested."""
 
 import json
 import platform
@@ -26,11 +26,11 @@ Row = dict[str, Any]
 
 
 class _SurplusError(Exception):
-    """Other processes have begun as many trials as were asked for in the same moment."""
+    """Other processes have started as many trials as were requested in the same moment."""
 
 
 @dataclass(frozen=True)
-class TrainingRequest:
+class SweepRequest:
     """What is swept over, and by which rules.
 
     Attributes:
@@ -55,14 +55,14 @@ class Trials:
 
     def __init__(
         self,
-        question: TrainingRequest,
+        request: SweepRequest,
         root: Path,
         study: optuna.Study,
         base: Mapping[str, Any],
         run: TrackedRun,
         on_trial: Callable[[Row], None],
     ) -> None:
-        self.question = question
+        self.request = request
         self.root = root
         self.study = study
         self.base = base
@@ -72,8 +72,8 @@ class Trials:
         self.study.pruner = build_pruner(int(base["epochs"]))
 
     def run(self, on_wait: Callable[[int], None]) -> None:
-        """Train until the study has its number; what another process has begun and not finished is waited for."""
-        wanted, is_waiting = self.question.trials, False
+        """Train until the study has its number; wait for those that another process has started and not finished."""
+        wanted, is_waiting = self.request.trials, False
         while len(finished := trials_by_state(self.study, *FINISHED)) < wanted:
             running = len(trials_by_state(self.study, TrialState.RUNNING))
             if len(finished) + running < wanted:
@@ -101,23 +101,23 @@ class Trials:
 
     def _train(self, trial: optuna.Trial) -> float:
         others = self.study.get_trials(deepcopy=False)[: trial.number]
-        if sum(other.state in (*FINISHED, TrialState.RUNNING) for other in others) >= self.question.trials:
+        if sum(other.state in (*FINISHED, TrialState.RUNNING) for other in others) >= self.request.trials:
             raise _SurplusError
         self.study.sampler = build_sampler(int(self.base["seed"]), trial.number)
-        values = self.question.space.suggest(trial)
+        values = self.request.space.suggest(trial)
         frozen = self.study.get_trials(deepcopy=False)[trial.number]
         before = RetryHeartbeatStaleTrialCallback.retry_history(frozen)
         for number in before:
             self.parent.end_nested(name_trial(number))
             self._throw_away(self.root / f"{name_trial(number)}{PARTIAL}")
-        # its process may have died between the end of the training and the word of it
+        # its process may have died between the end of the training and the report of it
         folder = next(
             (self.root / name_trial(number) for number in before if (self.root / name_trial(number)).is_dir()), None
         )
         try:
             folder = folder or self._train_bundle(trial, values)
         except KeyboardInterrupt:
-            RetryHeartbeatStaleTrialCallback()(self.study, frozen)  # to go on with it the next time
+            RetryHeartbeatStaleTrialCallback()(self.study, frozen)  # to resume it the next time
             raise
         facts = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))["training"]
         trial.set_user_attr("seconds", facts["seconds"])
@@ -125,8 +125,8 @@ class Trials:
         return float(facts["validation"]["iou"])
 
     def _train_bundle(self, trial: optuna.Trial, values: Mapping[str, Any]) -> Path:
-        """Train into a folder that takes its name when it is complete."""
-        name, given = name_trial(trial.number), self.question.settings
+        """Train into a folder that gets its name when it is complete."""
+        name, given = name_trial(trial.number), self.request.settings
         partial = self.root / f"{name}{PARTIAL}"
         self._throw_away(partial)
         settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
@@ -141,7 +141,7 @@ class Trials:
 
         try:
             train(
-                *(self.question.data, partial, self.question.overlays, settings, self.question.recipe, time.monotonic()),
+                *(self.request.data, partial, self.request.overlays, settings, self.request.recipe, time.monotonic()),
                 parent_run=self.parent.run_id or None,
                 on_epoch=follow,
             )

@@ -1,4 +1,4 @@
-"""The thread that sends what a training notes, so that no store, however slow, keeps the training waiting."""
+"""The thread that sends what a training logs, so that no slow store keeps the training waiting."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ ENOUGH = 3  # tries in a row that fail, when there is nothing left but to end
 
 
 class Uploader:
-    """Sends a spool until it is closed; what a store does to it is said once.
+    """Sends an outbox until it is closed; a store that fails is reported once.
 
     Args:
-        delivery: of the spool.
-        is_told: whether it was said already that the store does not answer.
+        outbox_run: sends its entries.
+        is_told: whether it was reported already that the store does not answer.
     """
 
-    def __init__(self, delivery: OutboxRun, is_told: bool = False) -> None:
-        self.delivery = delivery
-        self.spool = delivery.spool
+    def __init__(self, outbox_run: OutboxRun, is_told: bool = False) -> None:
+        self.outbox_run = outbox_run
+        self.outbox = outbox_run.outbox
         self.is_told = is_told
         self._news, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
@@ -46,18 +46,18 @@ class Uploader:
         if self._thread.is_alive():
             self._thread.join(seconds)
         self._given_up.set()
-        self.spool.close()  # a call that still hangs may come through later: it changes nothing then
-        return len(self.spool.waiting())
+        self.outbox.close()  # a call that still hangs may come through later: it changes nothing then
+        return len(self.outbox.waiting())
 
     def _work(self) -> None:
         failures = last_failures = 0
         while not self._given_up.is_set() and last_failures < ENOUGH:
             self._news.clear()
             try:
-                is_more = self.delivery.send_next()
-            except Exception as error:  # whatever a store does, the training goes on
+                is_more = self.outbox_run.send_next()
+            except Exception as error:  # whatever a store does, the training continues
                 failures += 1
-                self._tell(error)
+                self._warn(error)
                 if self._closing.is_set():
                     last_failures += 1
                     time.sleep(FIRST_PAUSE_S / 4)
@@ -66,12 +66,12 @@ class Uploader:
                 continue
             failures = last_failures = 0
             if not is_more:
-                if self._closing.is_set() and not self.spool.waiting():
+                if self._closing.is_set() and not self.outbox.waiting():
                     return
                 self._news.wait()
 
-    def _tell(self, error: Exception) -> None:
+    def _warn(self, error: Exception) -> None:
         if not self.is_told:
             reason = find_reason(error)
-            LOGGER.warning("MLflow does not answer, training goes on, what it notes is kept and sent later: %s", reason)
+            LOGGER.warning("MLflow does not answer, the training continues, what it logs is kept and sent later: %s", reason)
         self.is_told = True

@@ -72,6 +72,27 @@ def describe_os_error(error: OSError) -> str:
     return " ".join((error.strerror or f"no more room, {error}").split())
 
 
+def move_to_name(source: Path, target: Path, aside: Path) -> None:
+    """Move a file or folder to its name, in place of a file or folder of the same kind; nothing where it was moved before.
+
+    Args:
+        source: what was written.
+        target: the name that it gets.
+        aside: a folder on the same disk that a replaced folder is moved into; it is removed later.
+
+    Raises:
+        DataError: the system refuses.
+    """
+    with writing_errors(target):
+        if source.is_dir() and target.is_dir():  # a folder cannot be replaced by another in one step
+            target.rename(aside / f"replaced-{uuid.uuid4().hex}")
+        try:
+            source.replace(target)
+        except FileNotFoundError:
+            if source.exists():  # it is the folder of the target that is missing
+                raise
+
+
 def remove(temporary: Path) -> None:
     """Remove a temporary file, where there is one."""
     with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more

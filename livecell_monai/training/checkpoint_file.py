@@ -1,4 +1,4 @@
-"""Checkpoints on disk: each is whole and synced before it takes its name, which holds its hash; the last two are kept."""
+"""Checkpoints on disk: each is written atomically and synced, its name holds its hash; the last two are kept."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ _NAME = re.compile(r"(\d{6,})-([0-9a-f]{64})\.pt")
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder by their number, the newest first, torn ones among them."""
+    """The checkpoints of a folder by their number, the newest first, damaged ones among them."""
     found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
 
@@ -46,33 +46,38 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
             _sync_folder(folder)
     finally:
         remove(temporary)
-    for old in list_checkpoints(folder)[KEPT:]:
-        remove(old)
+    remove_checkpoints(folder, KEPT)
     return path
 
 
+def remove_checkpoints(folder: Path, kept: int = 0) -> None:
+    """Remove the checkpoints of a folder, but for the newest ones."""
+    for old in list_checkpoints(folder)[kept:]:
+        remove(old)
+
+
 def pick_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; torn ones that are newer are told of and removed.
+    """The newest checkpoint that is not damaged; damaged ones that are newer are reported and removed.
 
     Returns:
         None where none was written yet.
 
     Raises:
-        DataError: all are torn.
+        DataError: all are damaged.
     """
     paths = list_checkpoints(folder)
-    torn: list[Path] = []
+    damaged: list[Path] = []
     for path in paths:
         if hash_file(path) == path.stem.partition("-")[2]:
-            for other in torn:
-                LOGGER.warning("%s: the checkpoint is torn, its hash differs; the one before is taken", other)
+            for other in damaged:
+                LOGGER.warning("%s: the checkpoint is damaged, its hash differs; the one before is used", other)
                 remove(other)
             return path
-        torn.append(path)
-    if torn:
+        damaged.append(path)
+    if damaged:
         raise DataError(
-            f"{folder}: a checkpoint must be whole to go on with, all {len(torn)} are torn, their hashes differ; remove the "
-            "folder of the run and train anew"
+            f"{folder}: a training needs an undamaged checkpoint to resume, the hashes of all {len(damaged)} differ; "
+            "remove the folder of the run and train again"
         )
     return None
 
@@ -87,7 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: the checkpoint must be readable, got: {reason}; remove it, or train anew") from error
+        raise DataError(f"{path}: the checkpoint must be readable, got: {reason}; remove it, or train again") from error
     return state
 
 

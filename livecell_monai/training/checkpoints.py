@@ -1,4 +1,4 @@
-"""The whole state of a training: saved after each epoch and at an interruption, and gone on from to the bit."""
+"""The whole state of a training: saved after each epoch and at an interruption; a training resumes from it to the bit."""
 
 import time
 import warnings
@@ -12,25 +12,20 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from ignite.metrics import Metric
 
-from livecell_monai.training.changes import (
-    check_data_unchanged,
-    check_same_settings,
-    list_changes,
-    tell_other_machine,
-)
-from livecell_monai.training.checkpoint_file import pick_checkpoint, read_checkpoint, write_checkpoint
+from livecell_monai.runs.signals import Interruption
+from livecell_monai.training.changes import check_data, warn_of_other_machine
+from livecell_monai.training.checkpoint_file import pick_checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from livecell_monai.training.history import History
-from livecell_monai.training.interruption import Interruption
 from livecell_monai.training.metric_states import capture_metrics, restore_metrics
 from livecell_monai.training.random_states import RandomStates
 from livecell_monai.training.request import TrainingRequest
-from livecell_monai.training.training_folder import TrainingFolder
+from livecell_monai.training.training_folder import training_ledger
 
 State = dict[str, Any]
 
 
 class Checkpoints:
-    """Writes the state of a training into its hidden folder, and has a training go on from the last one.
+    """Writes the state of a training into its ledger, and resumes a training from the last one.
 
     Within an epoch a state is saved at an interruption alone. Several processes have the same state; the first one writes
     it, after epochs alone, since they do not end at the same iteration.
@@ -41,13 +36,13 @@ class Checkpoints:
         metrics: those of the trainer, by name.
         dataloader: what the trainer iterates over; where it has MONAI's transforms, their random states are kept.
         device: where it trains.
-        resume: whether to go on with the training that is in the folder; `auto` where there is one, else begin.
-        force: go on although the data have changed.
-        question: what was asked on the command line, noted so that it can be asked again; None for nothing.
+        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
+        force: resume although the data have changed.
+        request: the call of `train`, recorded so that `--resume` can repeat it; None for none.
 
     Attributes:
-        run_id: that of the tracked run to go on with; None where there is none.
-        resumed: how often the training was gone on with.
+        run_id: that of the tracked run to resume; None where there is none.
+        resumed: how often the training was resumed.
         changes: the files that had changed by then, each with what has become of it.
     """
 
@@ -60,9 +55,9 @@ class Checkpoints:
         device: torch.device,
         resume: bool | str = False,
         force: bool = False,
-        question: TrainingRequest | None = None,
+        request: TrainingRequest | None = None,
     ) -> None:
-        self.folder = TrainingFolder(output_dir)
+        self.ledger = training_ledger(output_dir)
         self.parts = parts
         self.metrics = metrics
         transform = getattr(getattr(dataloader, "dataset", None), "transform", None)
@@ -70,7 +65,7 @@ class Checkpoints:
         self.random = RandomStates(transform, device)
         self.resume = resume
         self.force = force
-        self.question = question
+        self.request = request
         self.interruption = Interruption()
         self.is_alone = idist.get_world_size() == 1
         self.run_id: str | None = None
@@ -87,54 +82,52 @@ class Checkpoints:
 
     def facts(self) -> dict[str, Any]:
         """What the bundle's metadata say of it."""
-        digest = None if self.question is None else self.question.digest()
-        return {"resumed": self.resumed, "data_changes": self.changes, "question_sha256": digest}
+        digest = None if self.request is None else self.request.digest()
+        return {"resumed": self.resumed, "data_changes": self.changes, "request_sha256": digest}
 
     @contextmanager
     def opened(
         self, settings: Mapping[str, Any], files: Mapping[str, Path], hashes: Mapping[str, str], machine: Mapping[str, Any]
     ) -> Iterator[None]:
-        """Keep the folder to this training for the time of the block, and note what it is, or compare it with what it was.
+        """Keep the folder to this training for the time of the block, and start its ledger, or compare what is in it.
 
         Args:
-            settings: every one, resolved.
+            settings: those that must be the same on resume, resolved, by name.
             files: what is learned from, by name.
             hashes: their SHA-256.
-            machine: what else bits hang on.
+            machine: what else the bits of the weights depend on.
 
         Raises:
-            LiveCellError: another process is at work, settings differ, or data do and that is not to be forced.
+            LiveCellError: another process is at work, settings differ, or data do and that is not forced.
         """
-        with self.folder.kept_to_one():
-            question = None if self.question is None else self.question.to_json()
-            begun: State = {"settings": dict(settings), "data": dict(hashes), "machine": dict(machine)}
-            if self.resume and self.folder.is_unfinished():
-                record = self.folder.read()
-                check_same_settings(self.folder.output, record["settings"], settings)
-                changes = list_changes(record["data"], hashes, files)
-                check_data_unchanged(self.folder.output, changes, self.force)
-                tell_other_machine(self.folder.output, record["machine"], machine)
+        with self.ledger.lock():
+            facts: State = {"data": dict(hashes), "machine": dict(machine)}
+            if self.resume and self.ledger.is_unfinished():
+                self.ledger.check_same(settings)
+                record, output = self.ledger.read(), self.ledger.output
+                changes = check_data(output, record["data"], hashes, files, self.force)
+                warn_of_other_machine(output, record["machine"], machine)
                 self.run_id = record["run_id"]
                 self.resumed, self.changes = record["resumed"] + 1, [*record["changes"], *changes]
-                self.folder.write(
-                    {"resumed": self.resumed, "changes": self.changes, **begun, "settings": record["settings"]}
-                )
+                self.ledger.update(resumed=self.resumed, changes=self.changes, **facts)
             else:
                 self.resume = False
-                self.folder.write({"question": question, "run_id": None, "resumed": 0, "changes": [], **begun})
+                remove_checkpoints(self.ledger.path)  # of a training whose record is gone
+                request = None if self.request is None else self.request.to_json()
+                self.ledger.start(settings, request=request, run_id=None, resumed=0, changes=[], **facts)
             yield
-        self.folder.end()
+        self.ledger.end()
 
     def note_run(self, run_id: str) -> None:
-        """Note the tracked run, so that a training that is gone on with goes on in it."""
+        """Record the tracked run, so that a resumed training continues it."""
         if (run_id or None) != self.run_id:
             self.run_id = run_id or None
-            self.folder.write({"run_id": self.run_id})
+            self.ledger.update(run_id=self.run_id)
 
     def follow(self, trainer: Engine, evaluator: Engine, history: History | None = None) -> None:
-        """Go on from the last checkpoint, where that is asked for, and save the state as the training goes.
+        """Resume from the last checkpoint, where that is requested, and save the state after each epoch.
 
-        To be called when all else is attached to the engines, but for what the history tells of each epoch.
+        To be called when all else is attached to the engines, but for the listeners of the history.
 
         Args:
             trainer: runs the epochs.
@@ -142,25 +135,25 @@ class Checkpoints:
             history: of the epochs; None in processes that write nothing.
 
         Raises:
-            DataError: no checkpoint is whole.
+            DataError: all checkpoints are damaged.
         """
         self.trainer, self.evaluator, self.history = trainer, evaluator, history
         trainer.add_event_handler(Events.STARTED, self._start)
-        trainer.add_event_handler(Events.GET_BATCH_STARTED, self._go_on_within)
+        trainer.add_event_handler(Events.GET_BATCH_STARTED, self._resume_within)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._heed)
         evaluator.add_event_handler(Events.STARTED, self._look_ahead)
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._heed_validation)
         if history is not None:
-            history.listeners.insert(0, self._save_epoch)  # ahead of what tells of the epoch
+            history.listeners.insert(0, self._save_epoch)  # ahead of what reports the epoch
         if self.resume:
-            path = pick_checkpoint(self.folder.path) if history is not None else None
+            path = pick_checkpoint(self.ledger.path) if history is not None else None
             name = idist.broadcast(path.name if path else "", safe_mode=True) if not self.is_alone else path and path.name
             if name:
-                self._restore(read_checkpoint(self.folder.path / name))
+                self._restore(read_checkpoint(self.ledger.path / name))
 
     def heeding(self) -> Any:
         """The context in which the trainer runs: an interruption saves the state."""
-        return self.interruption.heeded(self.is_alone)
+        return self.interruption.deferred(self.is_alone)
 
     def _capture(self, is_within: bool, random: State | None = None) -> State:
         state, scaler = self.trainer.state, self.trainer.scaler
@@ -197,7 +190,7 @@ class Checkpoints:
         self._place()
 
     def _place(self) -> None:
-        """Where the engine goes on: it counts an epoch up as it begins it."""
+        """Where the engine resumes: it counts an epoch up as it begins it."""
         assert self._pending is not None
         self.trainer.state.epoch = self._pending["epoch"] - self._pending["is_within"]
         self.trainer.state.iteration = self._pending["iteration"]
@@ -206,7 +199,7 @@ class Checkpoints:
         state = self._pending
         if state is None:
             return
-        self._place()  # an engine that has nothing left to do begins anew
+        self._place()  # an engine that has nothing left to do starts again
         if state["is_within"] and not state["is_full"]:
             return
         self._pending = None
@@ -220,7 +213,7 @@ class Checkpoints:
         elif state["is_over"]:
             self.trainer.terminate()
 
-    def _go_on_within(self) -> None:
+    def _resume_within(self) -> None:
         """Behind what begins an epoch, the making of its batches too: that has drawn, and set the sums to 0."""
         if self._pending is not None:
             self.random.load_state_dict(self._pending["random"])
@@ -236,21 +229,21 @@ class Checkpoints:
         self._write(self._capture(is_within=False))
 
     def _heed(self) -> None:
-        if self.interruption.noted:
+        if self.interruption.requested:
             self._save_and_end(None)
 
     def _look_ahead(self) -> None:
         self._ahead = self.random.state_dict()
 
     def _heed_validation(self) -> None:
-        if self.interruption.noted:
+        if self.interruption.requested:
             self._save_and_end(self._ahead)
 
     def _save_and_end(self, random: State | None) -> None:
-        self.interruption.calm()
+        self.interruption.cancel_deadline()
         state = self._capture(is_within=True, random=random)
         self._write({**state, "is_full": state["is_full"] or random is not None})
         raise KeyboardInterrupt
 
     def _write(self, state: State) -> None:
-        write_checkpoint(self.folder.path, state)
+        write_checkpoint(self.ledger.path, state)

@@ -1,4 +1,4 @@
-"""What a training was asked for on the command line, in full, so that it can be asked again without its files."""
+"""The request of a training: a call of `train` in full, so that `--resume` can repeat it without the files it named."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from typing import Any
 
 from livecell_monai.bundle.open import find_config, find_template
 from livecell_monai.errors import SettingError
-from livecell_monai.training.changes import check_same_settings
-from livecell_monai.training.training_folder import TrainingFolder
+from livecell_monai.runs.ledger import STARTED_WITH, check_same
+from livecell_monai.training.training_folder import training_ledger
 
 #: settings that say where and how loudly a training goes, not what it is
-ASIDE = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
+LOCAL = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingRequest:
 
     @classmethod
     def from_json(cls, read: Mapping[str, Any]) -> "TrainingRequest":
-        """The question that `to_json` gave."""
+        """The request that `to_json` gave."""
         overlays = tuple((name, text) for name, text in read["overlays"])
         return cls(**{**read, "overlays": overlays, "unlabelled": tuple(read["unlabelled"])})
 
@@ -52,34 +52,36 @@ class TrainingRequest:
         return plain
 
     def digest(self) -> str:
-        """SHA-256 of what was asked; not of where the data lie and what was planned from them."""
-        return hashlib.sha256(json.dumps(self._essence(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of what must match; not of where the data lie and what was planned from them."""
+        return hashlib.sha256(json.dumps(self.must_match(), sort_keys=True).encode()).hexdigest()
 
-    def check_same_run(self, folder: Path, other: "TrainingRequest") -> None:
-        """Refuse another question than this one, which the folder's training was begun with.
+    def must_match(self) -> dict[str, Any]:
+        """What must be the same on resume, by name; the overlays by their text, wherever their files lie."""
+        plain = self.to_json()
+        settings = {f"setting {name}": value for name, value in plain["settings"].items() if name not in LOCAL}
+        parts = {name: plain[name] for name in ("recipe", "unlabelled", "devices")}
+        return {**parts, "overlays": [text for _, text in self.overlays], **settings}
+
+    def check_same(self, folder: str | Path, other: "TrainingRequest") -> None:
+        """Refuse to resume the training in a folder, which was started by this request, by another one.
 
         Raises:
             SettingError: the first part that differs.
         """
-        own, now = self._essence(), other._essence()
-        for name in sorted({*own, *now}):
-            if own.get(name) != now.get(name):
-                raise SettingError(
-                    f"{folder}: a training must go on with the same {name}, begun with {_tell(own.get(name))}, now "
-                    f"{_tell(now.get(name))}; call as it was begun, or train into another folder"
-                )
+        ledger = training_ledger(folder)
+        check_same(ledger.output, ledger.what, self.must_match(), other.must_match(), ledger.remedy)
 
-    def asked_with(self, settings: Mapping[str, Any]) -> "TrainingRequest":
-        """The question with other settings of where and how loudly."""
-        aside = {name: value for name, value in settings.items() if name in ASIDE}
-        return replace(self, settings={**self.settings, **aside})
+    def with_local(self, settings: Mapping[str, Any]) -> "TrainingRequest":
+        """The request with other settings of where and how loudly."""
+        local = {name: value for name, value in settings.items() if name in LOCAL}
+        return replace(self, settings={**self.settings, **local})
 
-    def planned(self, file: str | None) -> "TrainingRequest":
-        """The question with the plan of a file, None for none."""
+    def with_plan(self, file: str | None) -> "TrainingRequest":
+        """The request with the plan of a file, None for none."""
         return replace(self, plan=None if file is None else Path(file).read_text(encoding="utf-8"))
 
     @contextmanager
-    def laid_out(self) -> Iterator[tuple[str | None, list[str]]]:
+    def as_files(self) -> Iterator[tuple[str | None, list[str]]]:
         """The file of the plan, None where there was none, and those of all overlays, for the time of the block."""
         with tempfile.TemporaryDirectory() as folder:
             texts = [("plan", self.plan)] if self.plan is not None else []
@@ -90,15 +92,8 @@ class TrainingRequest:
                 files.append(str(file))
             yield (files[0] if texts else None), files
 
-    def _essence(self) -> dict[str, Any]:
-        """What makes it another question, by name; the overlays by their text, wherever their files lie."""
-        plain = self.to_json()
-        settings = {f"setting {name}": value for name, value in plain["settings"].items() if name not in ASIDE}
-        parts = {name: plain[name] for name in ("recipe", "unlabelled", "devices")}
-        return {**parts, "overlays": [text for _, text in self.overlays], **settings}
 
-
-def ask(
+def make_request(
     data: str | Path,
     overlays: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
@@ -106,7 +101,7 @@ def ask(
     unlabelled: Sequence[str | Path] = (),
     devices: int = 1,
 ) -> TrainingRequest:
-    """The question that a call of `train` with these arguments asks, not planned yet.
+    """The request that a call of `train` with these arguments makes, without a plan yet.
 
     Raises:
         LiveCellError: an overlay is not there, or images without labels are given to a recipe that takes none.
@@ -125,18 +120,18 @@ def ask(
 
 
 def read_request(output_dir: str | Path) -> TrainingRequest:
-    """The question of the unfinished training in a folder.
+    """The request of the unfinished training in a folder.
 
     Raises:
-        SettingError: it was not begun by `livecell train`, so that nothing was noted.
+        SettingError: it was not started by `livecell train`, so that no request was recorded.
     """
-    asked = TrainingFolder(output_dir).read()["question"]
-    if asked is None:
+    request = training_ledger(output_dir).read()["request"]
+    if request is None:
         raise SettingError(
-            f"{output_dir}: --resume must name a training that livecell train has begun, this one was begun by monai.bundle "
-            "run; call that again with --resume true"
+            f"{output_dir}: --resume must name a training that livecell train has started, this one was started by "
+            "monai.bundle run; call that again with --resume true"
         )
-    return TrainingRequest.from_json(asked)
+    return TrainingRequest.from_json(request)
 
 
 def check_given_settings(output_dir: str | Path, settings: Mapping[str, Any]) -> None:
@@ -145,11 +140,6 @@ def check_given_settings(output_dir: str | Path, settings: Mapping[str, Any]) ->
     Raises:
         SettingError: the first such one.
     """
-    begun = TrainingFolder(output_dir).read()["settings"]
-    given = {name: value for name, value in settings.items() if name not in ASIDE}
-    check_same_settings(Path(output_dir), begun, {**begun, **given})
-
-
-def _tell(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    ledger = training_ledger(output_dir)
+    given = {name: value for name, value in settings.items() if name not in LOCAL}
+    ledger.check_same({**ledger.read()[STARTED_WITH], **given})

@@ -8,7 +8,7 @@ from soak.noting import METRICS, find_losses, note, value_of
 from soak.proxy import proxied
 
 from livecell_monai.experiments import tracking as tracker
-from livecell_monai.experiments import uploader as sender
+from livecell_monai.experiments import uploader
 from livecell_monai.experiments.store import open_store
 
 
@@ -31,7 +31,7 @@ def test_what_is_lost_or_doubled_would_be_found(store, tmp_path):
 
 
 def test_a_round_of_it(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(uploader, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(tracker, "SERVER_S", 1.0)
     with proxied(int(server[0].rpartition(":")[2])) as proxy:
         place = tracking.Place(tmp_path, server[0], proxy, random.Random(4), 4)

@@ -204,11 +204,11 @@ class TestResume:
     def test_it_does_not_go_on_with_something_else(self, killed, image):
         out, given = killed
         before = self.chunks(out)
-        refused(livecell(*given, "--resume", "--set", "threshold=0.4"), "--resume must go on with the same threshold", "0.4")
+        refused(livecell(*given, "--resume", "--set", "threshold=0.4"), "must resume with the same threshold", "0.4")
         state = image.stat()
         os.utime(image, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
         try:
-            refused(livecell(*given, "--resume"), "--resume must go on with the same image")
+            refused(livecell(*given, "--resume"), "must resume with the same image")
         finally:
             os.utime(image, ns=(state.st_atime_ns, state.st_mtime_ns))
         assert self.chunks(out) == before

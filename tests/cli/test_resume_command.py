@@ -1,4 +1,4 @@
-"""`livecell train --resume`: stopped by Ctrl-C, gone on with, finished; and whatever does not go together."""
+"""`livecell train --resume`: interrupted by Ctrl-C, resumed, finished; and whatever does not go together."""
 
 import json
 import sqlite3
@@ -50,7 +50,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_as_one(place, store):
     outcome = stop(place, "model", *where)
     assert (outcome.code, outcome.out) == (130, "")
     assert outcome.err.splitlines() == [f"stopped; go on where it was by: livecell train --resume {model}", "interrupted"]
-    refused(begin(place, "model", *where), "an unfinished training is there", f"livecell train --resume {model}")
+    refused(begin(place, "model", *where), "holds an unfinished training", f"livecell train --resume {model}")
     refused(livecell("train", "--resume", model, "--set", "lr=0.5"), "the same lr", "0.5")
     with altered(place) as label:
         refused(livecell("train", "--resume", model), f"{label} has changed since", "--force")
@@ -75,7 +75,7 @@ class TestAuto:
     def test_begins_goes_on_and_is_done(self, place):
         auto = ("--set", "track=false", "--resume", "auto")
         assert stop(place, "job", *auto).code == 130
-        refused(begin(place, "job", *auto, "--seed", "3"), "the same setting seed, begun with None, now 3")
+        refused(begin(place, "job", *auto, "--seed", "3"), "the same setting seed: started with nothing, now 3")
         assert begin(place, "job", *auto).code == 0
         assert list_differences(place / "whole", place / "job") == []
         written = {path: path.stat().st_mtime_ns for path in (place / "job").rglob("*")}
@@ -85,7 +85,7 @@ class TestAuto:
         assert len(outcome.out.splitlines()) == 1
         assert {path: path.stat().st_mtime_ns for path in (place / "job").rglob("*")} == written
 
-    def test_another_question_or_other_data_of_a_finished_one(self, place):
+    def test_another_request_or_other_data_of_a_finished_one(self, place):
         auto = ("--set", "track=false", "--resume", "auto")
         refused(begin(place, "whole", *auto, "--seed", "3"), "must be empty or new")
         with altered(place):

@@ -16,10 +16,10 @@ def left(store, tmp_path):
     """The folder of a training that was killed while its server was dead; the store is there now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with open_outbox(tmp_path / "model" / ".tracking") as spool:
+    with open_outbox(tmp_path / "model" / ".tracking") as outbox:
         told = {"experiment": "livecell", "name": "cells-1", "tags": {}, "params": {}, "data": "cells", "files": {}}
-        spool.begin(uri=dead, **told, time=1, again=None)
-        spool.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
+        outbox.begin(uri=dead, **told, time=1, again=None)
+        outbox.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
     return tmp_path / "model", dead
 
 

@@ -104,8 +104,8 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
     assert not (output / "summary.csv").exists()
 
     command = ("predict", trained[1], many, "-o", output, *QUIET, "--set", "tta_views=8")
-    refused(livecell(*command), "an unfinished run is there; go on by --resume, or begin anew by --overwrite")
-    refused(livecell(*command, "--resume", "--set", "threshold=0.6"), "--resume must go on with the same threshold")
+    refused(livecell(*command), "holds an unfinished prediction; resume it by --resume, or start again by --overwrite")
+    refused(livecell(*command, "--resume", "--set", "threshold=0.6"), "a prediction must resume with the same threshold")
     resumed = livecell(*command, "--resume")
     assert (resumed.code, resumed.err) == (0, "")
     assert read_names(output) == sorted(path.stem for path in many.iterdir())

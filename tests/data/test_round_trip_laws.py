@@ -105,7 +105,7 @@ class TestMosaics:
         generator = np.random.default_rng(seed)
         mask = generator.integers(0, 256, edges, np.uint8)
         folder = LargeImageFolder(place(""), "large")
-        folder.begin({}, edges, np.zeros((1, 1), np.uint8))
+        folder.begin({"started_with": {}}, edges, np.zeros((1, 1), np.uint8))
         rows, columns = (
             sorted({0, edge, *(round(share * edge) for share in shares)}) for edge, shares in zip(edges, cuts, strict=True)
         )

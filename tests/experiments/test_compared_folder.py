@@ -24,22 +24,27 @@ class TestCrossValidation:
     def test_says_what_it_was_asked(self, tmp_path):
         write_scores(tmp_path / "scores.csv", IMAGES)
         folds = {"fold_1": ["a"], "fold_2": ["b"]}
-        asked = {"data_sha256": "ab" * 32, "folds": folds, "recipe": "planned", "settings": {"lr": 0.1, "filters": [4, 8]}}
-        (tmp_path / "crossval.json").write_text(json.dumps({"asked": asked}))
+        started_with = {
+            "data_sha256": "ab" * 32,
+            "folds": folds,
+            "recipe": "planned",
+            "settings": {"lr": 0.1, "filters": [4, 8]},
+        }
+        (tmp_path / "crossval.json").write_text(json.dumps({"started_with": started_with}))
         run = read_folder(tmp_path)
         assert (run.images, run.scored_on, run.data) == (IMAGES, "cross-validation", "ab" * 32)
         assert run.settings == {"recipe": "planned", "number_of_folds": "2", "lr": "0.1", "filters": "[4, 8]"}
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}', '{"asked": 1}'])
+    @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}', '{"started_with": 1}'])
     def test_a_record_that_is_none_is_refused(self, tmp_path, text):
         write_scores(tmp_path / "scores.csv", IMAGES)
         (tmp_path / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match=r"crossval\.json: must be JSON with the entry asked"):
+        with pytest.raises(DataError, match=r"crossval\.json: must be JSON with the entry started_with"):
             read_folder(tmp_path)
 
     def test_a_record_that_tells_less_is_shown_with_less(self, tmp_path):
         write_scores(tmp_path / "scores.csv", IMAGES)
-        (tmp_path / "crossval.json").write_text('{"asked": {"folds": 3, "settings": null}}')
+        (tmp_path / "crossval.json").write_text('{"started_with": {"folds": 3, "settings": null}}')
         run = read_folder(tmp_path)
         assert (run.images, run.data, run.scored_on) == (IMAGES, "", "cross-validation")
 

@@ -1,4 +1,4 @@
-"""What a training notes is on disk before anything is sent, whole after a kill, and goes away when nobody needs it."""
+"""What a training logs is on disk before anything is sent, intact after a kill, and removed when it is not needed."""
 
 import errno
 import os
@@ -15,70 +15,70 @@ def path(tmp_path):
     return tmp_path / "model" / ".tracking"
 
 
-def begin(spool):
-    spool.begin(uri="sqlite:///mlflow.db", time=1, again=None)
-    spool.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
+def begin(outbox):
+    outbox.begin(uri="sqlite:///mlflow.db", time=1, again=None)
+    outbox.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
 
 
-def kinds(spool):
-    return [(entry["n"], entry["kind"]) for entry in spool.entries]
+def kinds(outbox):
+    return [(entry["n"], entry["kind"]) for entry in outbox.entries]
 
 
-def test_what_was_noted_is_there_again_and_what_was_sent_is_known(path):
-    with open_outbox(path) as spool:
-        begin(spool)
-        spool.acknowledge(1, "abc")
+def test_what_was_logged_is_read_again_and_what_was_sent_is_known(path):
+    with open_outbox(path) as outbox:
+        begin(outbox)
+        outbox.acknowledge(1, "abc")
     with open_outbox(path) as again:
         assert kinds(again) == [(1, "run"), (2, "metrics")]
         assert (again.sent, again.run_id) == (1, "abc")
         assert [entry["n"] for entry in again.waiting()] == [2]
         assert again.values("val_iou", 1) == {0.5}
         assert again.values("val_iou", 2) == set()
-        assert again.first["id"] == spool.first["id"]
+        assert again.first["id"] == outbox.first["id"]
         assert again.root == path.parent
 
 
 @pytest.mark.parametrize("cut", [1, 5, 60])
-def test_a_line_that_a_kill_has_torn_is_cut_off(path, cut):
-    with open_outbox(path) as spool:
-        begin(spool)
+def test_a_line_that_a_kill_has_cut_is_removed(path, cut):
+    with open_outbox(path) as outbox:
+        begin(outbox)
     file = path / "entries.jsonl"
     whole = file.read_bytes()
     file.write_bytes(whole[:-cut])
-    with open_outbox(path) as spool:
-        assert kinds(spool) == [(1, "run")]
-        spool.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
-    with open_outbox(path) as spool:
-        assert kinds(spool) == [(1, "run"), (2, "metrics")]
+    with open_outbox(path) as outbox:
+        assert kinds(outbox) == [(1, "run")]
+        outbox.append(METRICS, step=1, time=2, values={"val_iou": 0.5}, once=True)
+    with open_outbox(path) as outbox:
+        assert kinds(outbox) == [(1, "run"), (2, "metrics")]
     assert file.read_bytes() == whole
 
 
-def test_of_a_torn_first_line_nothing_is_left(path):
+def test_of_a_cut_first_line_nothing_is_left(path):
     path.mkdir(parents=True)
     (path / "entries.jsonl").write_bytes(b'{"n": 1, "kind": "ru')
-    with open_outbox(path) as spool:
-        assert spool.entries == []
-        begin(spool)
-        assert kinds(spool) == [(1, "run"), (2, "metrics")]
+    with open_outbox(path) as outbox:
+        assert outbox.entries == []
+        begin(outbox)
+        assert kinds(outbox) == [(1, "run"), (2, "metrics")]
 
 
 def test_where_it_is_not_known_what_was_sent_all_is_sent_again(path):
-    with open_outbox(path) as spool:
-        begin(spool)
-        spool.acknowledge(2, "abc")
-    (path / "sent.json").write_text("{")
-    with open_outbox(path) as spool:
-        assert len(spool.waiting()) == 2
+    with open_outbox(path) as outbox:
+        begin(outbox)
+        outbox.acknowledge(2, "abc")
+    (path / "record.json").write_text("{")
+    with open_outbox(path) as outbox:
+        assert len(outbox.waiting()) == 2
 
 
 @pytest.mark.parametrize(
     "text", ["no JSON\n", "[]\n", '{"kind": "run"}\n', '{"n": 1, "kind": "end"}\n', '{"kind": "metrics"}\n']
 )
-def test_what_is_none_is_refused(path, text):
+def test_what_is_no_log_is_refused(path, text):
     path.mkdir(parents=True)
     (path / "entries.jsonl").write_text(text)
     with (
-        pytest.raises(DataError, match=r"must be what a training has noted, it is not; remove .*.tracking"),
+        pytest.raises(DataError, match=r"expected the log of a tracked run, it cannot be read; remove .*\.tracking"),
         open_outbox(path),
     ):
         pytest.fail("it must be refused")
@@ -86,9 +86,9 @@ def test_what_is_none_is_refused(path, text):
 
 
 def test_one_process_at_a_time(path):
-    with open_outbox(path) as spool:
-        begin(spool)
-        rule = "one process at a time may work in the folder, another does; wait for it"
+    with open_outbox(path) as outbox:
+        begin(outbox)
+        rule = "one process at a time may work here, another one does; wait for it"
         with pytest.raises(SettingError, match=rule), open_outbox(path):
             pytest.fail("it must be refused")
     with open_outbox(path) as again:
@@ -100,11 +100,11 @@ class TestEnd:
         ("status", "sent", "stays"), [("FINISHED", 3, False), ("FINISHED", 2, True), ("KILLED", 3, True), (None, 2, True)]
     )
     def test_it_goes_where_all_of_a_finished_run_was_sent(self, path, status, sent, stays):
-        with open_outbox(path) as spool:
-            begin(spool)
+        with open_outbox(path) as outbox:
+            begin(outbox)
             if status:
-                spool.append(END, status=status, time=3)
-            spool.acknowledge(sent, "abc")
+                outbox.append(END, status=status, time=3)
+            outbox.acknowledge(sent, "abc")
         assert path.exists() is stays
         assert path.parent.exists()
         assert find_outboxes(path.parent) == [path] * stays
@@ -115,32 +115,32 @@ class TestEnd:
         assert not path.exists()
 
     def test_what_comes_after_it_changes_nothing(self, path):
-        """A sender that was given up on is late."""
-        with open_outbox(path) as spool:
-            begin(spool)
-        spool.acknowledge(2, "abc")
+        """An uploader that was given up is late."""
+        with open_outbox(path) as outbox:
+            begin(outbox)
+        outbox.acknowledge(2, "abc")
         with open_outbox(path) as again:
             assert (again.sent, again.run_id) == (0, "")
 
 
-def test_a_full_disk_is_told_once_and_leaves_whole_lines(path, monkeypatch, caplog):
+def test_a_full_disk_is_reported_once_and_leaves_whole_lines(path, monkeypatch, caplog):
     """What it did not take is sent as long as the process lives."""
 
     def fail(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with open_outbox(path) as spool:
-        begin(spool)
+    with open_outbox(path) as outbox:
+        begin(outbox)
         before = (path / "entries.jsonl").read_bytes()
         with monkeypatch.context() as patch:
             patch.setattr(module.os, "fsync", fail)
             for step in (2, 3):
-                spool.append(METRICS, step=step, time=2, values={"val_iou": 0.5}, once=True)
+                outbox.append(METRICS, step=step, time=2, values={"val_iou": 0.5}, once=True)
         assert (path / "entries.jsonl").read_bytes() == before
-        assert len(spool.waiting()) == 4
-        spool.append(METRICS, step=4, time=2, values={"val_iou": 0.5}, once=True)
+        assert len(outbox.waiting()) == 4
+        outbox.append(METRICS, step=4, time=2, values={"val_iou": 0.5}, once=True)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path / 'entries.jsonl'}: cannot be written (No space left on device), training goes on"
+        f"{path / 'entries.jsonl'}: cannot be written (No space left on device), the training continues"
     ]
     with open_outbox(path) as again:
         assert kinds(again) == [(1, "run"), (2, "metrics"), (5, "metrics")]
@@ -149,21 +149,21 @@ def test_a_full_disk_is_told_once_and_leaves_whole_lines(path, monkeypatch, capl
 class TestSettingAside:
     def test_keeps_what_was_not_sent_of_a_folder_that_goes(self, tmp_path):
         root, partial = tmp_path / "sweep", tmp_path / "sweep" / "trial_0001.partial"
-        with open_outbox(partial / ".tracking") as spool:
-            begin(spool)
+        with open_outbox(partial / ".tracking") as outbox:
+            begin(outbox)
         set_aside(partial, root)
         assert list(partial.iterdir()) == []
         (kept,) = find_outboxes(root)
         assert kept.parent == root
         with open_outbox(kept) as again:
-            assert again.entries == spool.entries
+            assert again.entries == outbox.entries
 
     def test_leaves_what_was_sent(self, tmp_path):
         partial = tmp_path / "trial_0001.partial"
-        with open_outbox(partial / ".tracking") as spool:
-            begin(spool)
-            spool.append(END, status="KILLED", time=3)
-            spool.acknowledge(3, "abc")
+        with open_outbox(partial / ".tracking") as outbox:
+            begin(outbox)
+            outbox.append(END, status="KILLED", time=3)
+            outbox.acknowledge(3, "abc")
         set_aside(partial, tmp_path)
         assert find_outboxes(tmp_path) == [partial / ".tracking"]
 

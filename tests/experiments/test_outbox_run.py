@@ -7,9 +7,9 @@ import pytest
 from mlflow.entities import Run, RunData, RunInfo
 from mlflow.exceptions import MlflowException
 
-from livecell_monai.experiments import outbox_run as delivery_module
+from livecell_monai.experiments import outbox_run as module
 from livecell_monai.experiments.outbox import AGAIN, END, FILE, METRICS, TAG, open_outbox
-from livecell_monai.experiments.outbox_run import SPOOL_TAG, OutboxRun
+from livecell_monai.experiments.outbox_run import OUTBOX_TAG, OutboxRun
 from livecell_monai.experiments.store import find_experiment, open_store
 
 CHANGING = ("create_run", "log_batch", "log_inputs", "log_artifact", "set_tag", "update_run", "set_terminated", "delete_run")
@@ -49,39 +49,39 @@ def client(store):
 
 
 @pytest.fixture
-def spool(tmp_path):
-    with open_outbox(tmp_path / "model" / ".tracking") as spool:
-        yield spool
+def outbox(tmp_path):
+    with open_outbox(tmp_path / "model" / ".tracking") as outbox:
+        yield outbox
 
 
-def begin(spool, store, again=None, name="cells-1"):
+def begin(outbox, store, again=None, name="cells-1"):
     params, files = {"lr": "0.1"}, {"image/a.tif": "0" * 64}
     told = {"experiment": "livecell", "name": name, "tags": {"a": "b"}, "params": params, "data": "cells", "files": files}
-    spool.begin(uri=store, **told, time=1000, again=again)
+    outbox.begin(uri=store, **told, time=1000, again=again)
 
 
-def fill(spool, store):
+def fill(outbox, store):
     """Everything that a training notes."""
-    begin(spool, store)
+    begin(outbox, store)
     for epoch in (1, 2, 3):
         values = {"val_iou": epoch / 4, "val_loss": math.nan if epoch == 2 else math.inf}
-        spool.append(METRICS, step=epoch, time=1000 + epoch, values=values, once=True)
-    (spool.root / "model.pt").write_text("weights")
-    spool.append(FILE, path="model.pt", into="bundle/models")
-    spool.append(FILE, path="gone.pt", into="bundle/models")
-    spool.append(TAG, key="pruned", value="true")
-    spool.append(END, status="KILLED", time=2000)
-    spool.append(AGAIN)
-    spool.append(METRICS, step=4, time=1004, values={"val_iou": 0.25}, once=True)
-    spool.append(END, status="FINISHED", time=3000)
+        outbox.append(METRICS, step=epoch, time=1000 + epoch, values=values, once=True)
+    (outbox.root / "model.pt").write_text("weights")
+    outbox.append(FILE, path="model.pt", into="bundle/models")
+    outbox.append(FILE, path="gone.pt", into="bundle/models")
+    outbox.append(TAG, key="pruned", value="true")
+    outbox.append(END, status="KILLED", time=2000)
+    outbox.append(AGAIN)
+    outbox.append(METRICS, step=4, time=1004, values={"val_iou": 0.25}, once=True)
+    outbox.append(END, status="FINISHED", time=3000)
 
 
-def send_all(delivery, tries=40):
+def send_all(outbox_run, tries=40):
     """Send, and try again whatever fails; how often it failed."""
     failed = 0
     while True:
         try:
-            if not delivery.send_next():
+            if not outbox_run.send_next():
                 return failed
         except (MlflowException, ConnectionError):
             failed += 1
@@ -109,42 +109,42 @@ def judge(client, store):
     assert kept.read_text() == "weights"
 
 
-def test_all_kinds_of_entries_arrive(client, store, spool):
-    fill(spool, store)
-    assert send_all(OutboxRun(spool, client, store)) == 0
-    assert spool.waiting() == []
+def test_all_kinds_of_entries_arrive(client, store, outbox):
+    fill(outbox, store)
+    assert send_all(OutboxRun(outbox, client, store)) == 0
+    assert outbox.waiting() == []
     judge(client, store)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["requests", "answers"])
-def test_each_once_where_every_call_is_lost_once(client, store, spool, before):
-    fill(spool, store)
+def test_each_once_where_every_call_is_lost_once(client, store, outbox, before):
+    fill(outbox, store)
     unreliable = Unreliable(client, before)
-    assert send_all(OutboxRun(spool, unreliable, store)) == unreliable.lost > 8
+    assert send_all(OutboxRun(outbox, unreliable, store)) == unreliable.lost > 8
     judge(client, store)
 
 
-def test_each_once_where_it_is_not_known_what_was_sent(client, store, spool):
+def test_each_once_where_it_is_not_known_what_was_sent(client, store, outbox):
     """As after a kill between the store's answer and the word of it."""
-    fill(spool, store)
-    send_all(OutboxRun(spool, client, store))
-    first = spool.run_id
-    spool.forget()
-    send_all(OutboxRun(spool, client, store))
-    assert spool.run_id == first
+    fill(outbox, store)
+    send_all(OutboxRun(outbox, client, store))
+    first = outbox.run_id
+    outbox.forget()
+    send_all(OutboxRun(outbox, client, store))
+    assert outbox.run_id == first
     judge(client, store)
 
 
-def test_a_run_that_was_created_twice_is_deleted_once(client, store, spool):
+def test_a_run_that_was_created_twice_is_deleted_once(client, store, outbox):
     """The first request had gone astray, and came when the second one was answered."""
-    fill(spool, store)
-    delivery = OutboxRun(spool, client, store)
-    delivery.send_next()
+    fill(outbox, store)
+    outbox_run = OutboxRun(outbox, client, store)
+    outbox_run.send_next()
     experiment = find_experiment(client, store, "livecell")
-    late = client.create_run(experiment, run_name="cells-1", tags={SPOOL_TAG: spool.first["id"]}).info.run_id
-    other = client.create_run(experiment, run_name="other", tags={SPOOL_TAG: "of another"}).info.run_id
-    send_all(delivery)
-    assert {run.info.run_id for run in runs_of(client)} == {spool.run_id, other}
+    late = client.create_run(experiment, run_name="cells-1", tags={OUTBOX_TAG: outbox.first["id"]}).info.run_id
+    other = client.create_run(experiment, run_name="other", tags={OUTBOX_TAG: "of another"}).info.run_id
+    send_all(outbox_run)
+    assert {run.info.run_id for run in runs_of(client)} == {outbox.run_id, other}
     assert client.get_run(late).info.lifecycle_stage == "deleted"
 
 
@@ -157,12 +157,12 @@ class TestARunOfBefore:
         client.set_terminated(run, "KILLED")
         return run
 
-    def test_keeps_the_epochs_that_it_has(self, client, store, spool, before):
-        begin(spool, store, before)
-        spool.append(METRICS, step=1, time=5, values={"val_iou": 0.625, "lr": 0.1}, once=True)
-        spool.append(METRICS, step=2, time=6, values={"val_iou": 0.75}, once=True)
-        send_all(OutboxRun(spool, client, store))
-        assert spool.run_id == before
+    def test_keeps_the_epochs_that_it_has(self, client, store, outbox, before):
+        begin(outbox, store, before)
+        outbox.append(METRICS, step=1, time=5, values={"val_iou": 0.625, "lr": 0.1}, once=True)
+        outbox.append(METRICS, step=2, time=6, values={"val_iou": 0.75}, once=True)
+        send_all(OutboxRun(outbox, client, store))
+        assert outbox.run_id == before
         (run,) = runs_of(client)
         assert run.info.status == "RUNNING"
         history = sorted((one.step, one.value) for one in client.get_metric_history(before, "val_iou"))
@@ -171,33 +171,33 @@ class TestARunOfBefore:
         assert "lr" not in run.data.params
 
     @pytest.mark.parametrize(("value", "expected"), [(0.5, [0.5]), (0.75, [0.5, 0.75])])
-    def test_takes_scores_that_have_changed(self, client, store, spool, before, value, expected):
-        begin(spool, store, before)
-        spool.append(METRICS, step=0, time=5, values={"best_val_iou": value}, once=False)
-        send_all(OutboxRun(spool, client, store))
+    def test_takes_scores_that_have_changed(self, client, store, outbox, before, value, expected):
+        begin(outbox, store, before)
+        outbox.append(METRICS, step=0, time=5, values={"best_val_iou": value}, once=False)
+        send_all(OutboxRun(outbox, client, store))
         assert sorted(one.value for one in client.get_metric_history(before, "best_val_iou")) == expected
 
     @pytest.mark.parametrize("is_deleted", [True, False])
-    def test_that_the_store_does_not_know_is_a_new_one(self, client, store, spool, before, is_deleted):
+    def test_that_the_store_does_not_know_is_a_new_one(self, client, store, outbox, before, is_deleted):
         if is_deleted:
             client.delete_run(before)
-        begin(spool, store, before if is_deleted else "0" * 32)
-        send_all(OutboxRun(spool, client, store))
-        assert spool.run_id not in (before, "")
-        assert client.get_run(spool.run_id).data.params == {"lr": "0.1"}
+        begin(outbox, store, before if is_deleted else "0" * 32)
+        send_all(OutboxRun(outbox, client, store))
+        assert outbox.run_id not in (before, "")
+        assert client.get_run(outbox.run_id).data.params == {"lr": "0.1"}
 
 
-def test_epochs_that_wait_are_sent_together_as_many_as_the_store_takes(client, store, spool, monkeypatch):
-    monkeypatch.setattr(delivery_module, "MOST_METRICS", 10)
-    begin(spool, store)
+def test_epochs_that_wait_are_sent_together_as_many_as_the_store_takes(client, store, outbox, monkeypatch):
+    monkeypatch.setattr(module, "MOST_METRICS", 10)
+    begin(outbox, store)
     for epoch in range(1, 15):
-        spool.append(METRICS, step=epoch, time=epoch, values={"val_iou": 0.5}, once=True)
-    delivery = OutboxRun(spool, client, store)
-    delivery.send_next()
-    delivery.send_next()
-    assert spool.sent == 11
-    send_all(delivery)
-    assert len(client.get_metric_history(spool.run_id, "val_iou")) == 14
+        outbox.append(METRICS, step=epoch, time=epoch, values={"val_iou": 0.5}, once=True)
+    outbox_run = OutboxRun(outbox, client, store)
+    outbox_run.send_next()
+    outbox_run.send_next()
+    assert outbox.sent == 11
+    send_all(outbox_run)
+    assert len(client.get_metric_history(outbox.run_id, "val_iou")) == 14
 
 
 class Hollow:
@@ -221,21 +221,21 @@ class Hollow:
 
 
 @pytest.mark.parametrize("name", ["create_run", "get_run"])
-def test_an_answer_without_anything_in_it_is_none(client, store, spool, name, tmp_path, monkeypatch):
+def test_an_answer_without_anything_in_it_is_none(client, store, outbox, name, tmp_path, monkeypatch):
     """A place of artifacts that is nowhere is the working folder."""
     monkeypatch.chdir(tmp_path)
-    fill(spool, store)
+    fill(outbox, store)
     hollow = Hollow(client, name)
-    assert send_all(OutboxRun(spool, hollow, store)) == 1
+    assert send_all(OutboxRun(outbox, hollow, store)) == 1
     assert hollow.names == []
     judge(client, store)
     assert not (tmp_path / "bundle").exists()
 
 
-def test_epochs_are_not_taken_for_unknown_by_an_answer_without_them(client, store, spool):
+def test_epochs_are_not_taken_for_unknown_by_an_answer_without_them(client, store, outbox):
     before = client.create_run(find_experiment(client, store, "livecell")).info.run_id
     client.log_metric(before, "val_iou", 0.5, step=1)
-    begin(spool, store, before)
-    spool.append(METRICS, step=1, time=5, values={"val_iou": 0.625}, once=True)
-    assert send_all(OutboxRun(spool, Hollow(client, "get_metric_history"), store)) == 1
+    begin(outbox, store, before)
+    outbox.append(METRICS, step=1, time=5, values={"val_iou": 0.625}, once=True)
+    assert send_all(OutboxRun(outbox, Hollow(client, "get_metric_history"), store)) == 1
     assert len(client.get_metric_history(before, "val_iou")) == 1

@@ -45,7 +45,7 @@ def test_what_training_would_refuse_is_refused_first(folder, training, message):
 
 def test_what_the_results_hang_on():
     settings = {"lr": 0.1, "show_progress": False, "track": False, "tracking_uri": "x", "experiment": "y", "run_name": "z"}
-    assert Training(["smoke"], settings, "planned").asked() == {
+    assert Training(["smoke"], settings, "planned").must_match() == {
         "recipe": "planned",
         "overlays": ["smoke"],
         "settings": {"lr": 0.1},
@@ -79,15 +79,15 @@ class TestStopped:
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
 
-    def test_one_that_cannot_be_gone_on_with_is_left_to_the_user(self, fold, training, tmp_path):
+    def test_one_that_cannot_be_resumed_is_left_to_the_user(self, fold, training, tmp_path):
         stop_part(fold, tmp_path, training, at=5)
         partial = tmp_path / "fold_1.partial"
         for checkpoint in (partial / ".training").glob("*.pt"):
-            checkpoint.write_bytes(b"torn")
+            checkpoint.write_bytes(b"damaged")
         before = sorted(partial.rglob("*"))
         with pytest.raises((LiveCellError, RuntimeError)) as refused:
             run_part(fold, tmp_path, training, TrackedRun())
-        assert "remove the folder of the run and train anew" in str(find_user_error(refused.value))
+        assert "remove the folder of the run and train again" in str(find_user_error(refused.value))
         assert set(before) <= set(partial.rglob("*"))
         shutil.rmtree(partial)
         assert run_part(fold, tmp_path, training, TrackedRun()) is True

@@ -5,7 +5,7 @@ import threading
 import optuna
 import pytest
 
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import SettingError
 from livecell_monai.experiments import study as module
 from livecell_monai.experiments.study import (
     build_pruner,
@@ -84,11 +84,12 @@ class TestJoining:
         assert len(joined.trials) == 1
         assert joined.trials[0].system_attrs["fixed_params"] == {"lr": 0.1}
 
-    def test_one_of_another_question_is_refused(self, storage):
+    def test_one_of_other_data_is_refused(self, storage):
         study, _ = join_study(storage, "one", {"data": "abc"}, {})
         study.set_user_attr("parent_run", "")
         with pytest.raises(
-            DataError, match="study one: a sweep goes on only as it began, data differ; name another by --study"
+            SettingError,
+            match=r'study one: a sweep must .* same data: started with "abc", now "abd"; name another by --study',
         ):
             join_study(storage, "one", {"data": "abd"}, {})
 

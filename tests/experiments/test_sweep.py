@@ -18,7 +18,7 @@ from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
 from livecell_monai.experiments.sweep import sweep
-from livecell_monai.experiments.trials import TrainingRequest
+from livecell_monai.experiments.trials import SweepRequest
 from tests.support.fresh import start_python
 from tests.support.small_training import SMALL
 
@@ -30,11 +30,11 @@ SPACE = "lr: {low: 0.0005, high: 0.02, log: true}\nbatch_size: {choices: [2, 4]}
 
 
 def ask(data, trials=3, text=SPACE, **settings):
-    """A question; the file of its space lies beside the data."""
+    """A request; the file of its space lies beside the data."""
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
-    return TrainingRequest(data, read_space(path, given), (), given, trials=trials)
+    return SweepRequest(data, read_space(path, given), (), given, trials=trials)
 
 
 def runs_of(uri):
@@ -112,7 +112,7 @@ class TestResult:
 class TestGoingOn:
     @pytest.fixture
     def again(self, done, tmp_path):
-        """A copy of the finished sweep and its question."""
+        """A copy of the finished sweep and its request."""
         root, uri, _, _ = done
         shutil.copytree(root / "out", tmp_path / "out")
         return tmp_path / "out", lambda **given: ask(root / "data", **{"track": True, "tracking_uri": uri, **given})
@@ -134,7 +134,7 @@ class TestGoingOn:
         ("change", "word"), [({"weight_decay": 0.5}, "settings"), ({"text": "lr: {choices: [0.1]}"}, "space")]
     )
     def test_another_one_in_the_same_folder_is_refused(self, again, change, word):
-        with pytest.raises(DataError, match=f"a sweep goes on only as it began, {word} differ"):
+        with pytest.raises(SettingError, match=f"a sweep must resume with the same {word}"):
             sweep(again[1](**change), again[0])
 
     def test_an_interrupted_trial_is_trained_first_and_with_the_same_settings(self, folder, tmp_path, monkeypatch):
@@ -273,9 +273,9 @@ class TestRefusals:
         assert not (tmp_path / "out").exists()
 
     def test_of_the_reports_recipe_with_its_split(self, folder, tmp_path):
-        question = TrainingRequest(folder, read_space(), (), {"track": False}, "original")
+        request = SweepRequest(folder, read_space(), (), {"track": False}, "original")
         with pytest.raises(SettingError, match="give --set split=region"):
-            sweep(question, tmp_path / "out")
+            sweep(request, tmp_path / "out")
 
     def test_of_data_that_is_none(self, tmp_path):
         with pytest.raises(RuntimeError) as caught:

@@ -18,9 +18,9 @@ def hasty(monkeypatch):
 
 def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
     """What a training notes whose store does not answer; None for one that is killed."""
-    with open_outbox(folder / hidden) as spool:
-        if not spool.entries:
-            spool.begin(
+    with open_outbox(folder / hidden) as outbox:
+        if not outbox.entries:
+            outbox.begin(
                 uri=store,
                 experiment="livecell",
                 name=folder.name,
@@ -32,11 +32,11 @@ def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
                 again=None,
             )
         else:
-            spool.append(AGAIN)
-        for epoch in range(len([e for e in spool.entries if e["kind"] == METRICS]) + 1, epochs + 1):
-            spool.append(METRICS, step=epoch, time=epoch, values={"val_iou": epoch / 4}, once=True)
+            outbox.append(AGAIN)
+        for epoch in range(len([e for e in outbox.entries if e["kind"] == METRICS]) + 1, epochs + 1):
+            outbox.append(METRICS, step=epoch, time=epoch, values={"val_iou": epoch / 4}, once=True)
         if end is not None:
-            spool.append(END, status=end, time=epochs + 1)
+            outbox.append(END, status=end, time=epochs + 1)
     return folder
 
 
@@ -115,11 +115,11 @@ def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
 
 
 def test_a_training_at_work_is_left_alone(store, tmp_path):
-    with open_outbox(tmp_path / "model" / ".tracking") as spool:
-        spool.begin(uri=store, time=1, again=None)
-        with pytest.raises(SettingError, match="one process at a time may work in the folder, another does"):
+    with open_outbox(tmp_path / "model" / ".tracking") as outbox:
+        outbox.begin(uri=store, time=1, again=None)
+        with pytest.raises(SettingError, match="one process at a time may work here, another one does"):
             list(sync(tmp_path / "model"))
-        assert len(spool.entries) == 1
+        assert len(outbox.entries) == 1
 
 
 @pytest.mark.parametrize("sign", ["configs/metadata.json", "models/model.pt", "crossval.json"])

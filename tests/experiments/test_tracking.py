@@ -13,9 +13,8 @@ import pytest
 from livecell_monai import __version__
 from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.experiments import RunTracker, crossval
+from livecell_monai.experiments import RunTracker, crossval, uploader
 from livecell_monai.experiments import tracking as tracking_module
-from livecell_monai.experiments import uploader as sender
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
 from livecell_monai.experiments.tracked_run import PrunedError
@@ -359,7 +358,7 @@ class TestHarm:
         """What trains by way of the proxy, in an experiment of its own."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 20.0)
         monkeypatch.setattr(tracking_module, "CHECK_S", 1)
-        monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.05)
+        monkeypatch.setattr(uploader, "FIRST_PAUSE_S", 0.05)
 
         def train(at_epoch=lambda epoch: None):
             tracker = RunTracker(proxy.uri, request.node.name, folder=tmp_path / "training")
@@ -391,7 +390,7 @@ class TestHarm:
         assert time.monotonic() - started < 10  # by itself MLflow asks for minutes
         first, last = messages_of(caplog)
         assert first.startswith(
-            f"MLflow at {proxy.uri} does not answer: training goes on, what it notes is kept for later ("
+            f"MLflow at {proxy.uri} does not answer: the training continues, what it logs is kept for later ("
         )
         folder = tmp_path / "training"
         assert last == f"MLflow lacks 16 entries of this run, kept in {folder}; send them: livecell sync {folder}"
@@ -408,7 +407,7 @@ class TestHarm:
 
         harmed(harm)
         first, last = messages_of(caplog)
-        assert first.startswith("MLflow does not answer, training goes on, what it notes is kept and sent later: ")
+        assert first.startswith("MLflow does not answer, the training continues, what it logs is kept and sent later: ")
         assert "livecell sync" in last
         (run,) = runs_of(server[0], request.node.name)
         assert run.info.status == "RUNNING"

@@ -1,4 +1,4 @@
-"""A run that is killed anywhere goes on: nothing is lost, nothing is written twice, and two kinds of results never mix."""
+"""A prediction that is killed anywhere resumes: nothing is lost or written twice, and two kinds of results never mix."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def items(tmp_path):
     return [{"name": image.stem, "image": str(image)} for image in images]
 
 
-def begun(tmp_path, **options) -> UnfinishedRun:
+def started(tmp_path, **options) -> UnfinishedRun:
     run = UnfinishedRun(tmp_path / "out", **options)
     run.begin()
     return run
@@ -37,7 +37,7 @@ def resumed(tmp_path, **options) -> UnfinishedRun:
 
 
 def test_an_image_has_its_name_when_it_is_complete(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     (run.files / "a.tif").write_text("mask")
     (run.files / "a_2.tif").write_text("another image's, not yet complete")
     assert not (run.folder / "a.tif").exists()
@@ -48,7 +48,7 @@ def test_an_image_has_its_name_when_it_is_complete(tmp_path, items):
 
 
 def test_what_a_killed_run_has_finished_is_not_missing(tmp_path, items):
-    write(begun(tmp_path), items[1])
+    write(started(tmp_path), items[1])
     run = resumed(tmp_path)
     assert [item["name"] for item in run.missing(items, NAMES)] == ["a", "b"]
     rows = run.arrange([{"image": "b"}, {"image": "a"}])
@@ -57,7 +57,7 @@ def test_what_a_killed_run_has_finished_is_not_missing(tmp_path, items):
 
 
 def test_killed_between_the_row_and_the_name(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     write(run, items[0])
     (run.folder / "a.tif").rename(run.files / "a.tif")  # as if the process had ended ahead of this
     assert [item["name"] for item in resumed(tmp_path).missing(items, NAMES)] == ["a_2", "b"]
@@ -65,14 +65,14 @@ def test_killed_between_the_row_and_the_name(tmp_path, items):
 
 
 def test_killed_ahead_of_the_row(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     (run.files / "a.tif").write_text("half a ma")
     assert resumed(tmp_path).missing(items, NAMES) == items
     assert not (run.folder / "a.tif").exists()
 
 
 def test_an_image_that_has_changed_or_whose_mask_is_gone_is_missing(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     for item in items:
         write(run, item)
     Path(items[0]["image"]).write_text("another image")
@@ -80,19 +80,19 @@ def test_an_image_that_has_changed_or_whose_mask_is_gone_is_missing(tmp_path, it
     assert [item["name"] for item in resumed(tmp_path).missing(items, NAMES)] == ["a", "b"]
 
 
-def test_going_on_keeps_what_is_there_and_a_new_run_does_not(tmp_path, items):
-    write(begun(tmp_path), items[0])
+def test_resuming_keeps_what_is_there_and_a_new_run_does_not(tmp_path, items):
+    write(started(tmp_path), items[0])
     again = resumed(tmp_path)
     again.begin()
     assert [item["name"] for item in again.missing(items, NAMES)] == ["a_2", "b"]
-    fresh = begun(tmp_path, overwrite=True)
+    fresh = started(tmp_path, overwrite=True)
     assert fresh.missing(items, NAMES) == items
-    assert not list((fresh.path / "rows").iterdir())
+    assert not list(fresh.ledger.entries.iterdir())
 
 
-def test_neither_asked_for_is_refused(tmp_path):
-    begun(tmp_path)
-    with pytest.raises(SettingError, match="an unfinished run is there; go on by --resume, or begin anew by --overwrite"):
+def test_without_either_option_it_is_refused(tmp_path):
+    started(tmp_path)
+    with pytest.raises(SettingError, match="unfinished prediction; resume it by --resume, or start again by --overwrite"):
         UnfinishedRun(tmp_path / "out", overwrite=False)
 
 
@@ -100,16 +100,18 @@ def test_other_weights_or_settings_are_refused(tmp_path, items):
     weights = tmp_path / "model.pt"
     weights.write_text("some")
     options = {"checkpoint": weights, "settings": {"threshold": 0.5}}
-    begun(tmp_path, **options)
+    started(tmp_path, **options)
     assert resumed(tmp_path, **options).missing(items, NAMES) == items
-    with pytest.raises(SettingError, match=r"the same threshold, begun with 0.5, now 0.6"):
+    with pytest.raises(
+        SettingError, match=r"prediction must resume with the same threshold: started with 0\.5, now 0\.6; undo"
+    ):
         resumed(tmp_path, **{**options, "settings": {"threshold": 0.6}}).missing(items, NAMES)
     weights.write_text("others")
     with pytest.raises(SettingError, match="the same weights"):
         resumed(tmp_path, **options).missing(items, NAMES)
 
 
-def test_a_finished_run_is_believed_by_its_table(tmp_path, items):
+def test_a_finished_run_is_known_by_its_table(tmp_path, items):
     folder = tmp_path / "out"
     folder.mkdir()
     for name in ("a", "b"):
@@ -117,7 +119,7 @@ def test_a_finished_run_is_believed_by_its_table(tmp_path, items):
     write_table(folder / "summary.csv", [{"image": "a", "components": 4, "seconds": 0.5}, {"image": "a_2", "components": 5}])
     patterns = ["{name}.tif", "summary.csv"]
     run = resumed(tmp_path)
-    assert not run.goes_on
+    assert not run.resumes
     # a_2 has a row and no mask, b a mask and no row
     assert [item["name"] for item in run.missing(items, patterns)] == ["a_2", "b"]
     assert run.arrange([]) == [{"image": "a", "components": 4, "seconds": 0.5}]
@@ -133,30 +135,23 @@ def test_a_part_of_a_run_must_see_its_folder(tmp_path, items):
 
 
 def test_records_that_are_damaged_are_one_line(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     write(run, items[0])
-    row = run.path / "rows" / "a.json"
+    row = run.ledger.entries / "a.json"
     row.write_text(json.dumps({"row": 3}))
-    with pytest.raises(DataError, match=r"a.json: the row must be readable, it is not; remove it"):
+    with pytest.raises(DataError, match=r"a\.json: the entry cannot be read; remove it"):
         resumed(tmp_path).missing(items, NAMES)
-    (run.path / "run.json").write_text("{")
-    with pytest.raises(DataError, match=r"run.json: the record must be JSON, it is not; remove"):
+    run.ledger.record_file.write_text("{")
+    with pytest.raises(DataError, match=r"record\.json: expected the record of a prediction, it cannot be read; remove"):
         resumed(tmp_path).missing(items, NAMES)
-
-
-def test_a_folder_in_place_of_a_result_is_one_line(tmp_path, items):
-    run = begun(tmp_path)
-    (run.folder / "a.tif").mkdir()
-    with pytest.raises(DataError, match=r"a.tif: cannot be written \(Is a directory\)"):
-        write(run, items[0])
 
 
 def test_a_run_without_a_finished_image_leaves_no_trace_and_one_with_stays(tmp_path, items):
-    run = begun(tmp_path)
+    run = started(tmp_path)
     (run.files / "a.tif").write_text("half a ma")
     run.abandon()
     assert not list(run.folder.iterdir())
-    run = begun(tmp_path)
+    run = started(tmp_path)
     write(run, items[0])
     run.abandon()
-    assert resumed(tmp_path).goes_on
+    assert resumed(tmp_path).resumes

@@ -1,4 +1,4 @@
-"""Checkpoints on disk, whole and torn, on a disk that has room and on one that is full."""
+"""Checkpoints on disk, whole and damaged, on a disk that has room and on one that is full."""
 
 import logging
 import resource
@@ -11,6 +11,7 @@ from livecell_monai.training.checkpoint_file import (
     list_checkpoints,
     pick_checkpoint,
     read_checkpoint,
+    remove_checkpoints,
     write_checkpoint,
 )
 
@@ -45,22 +46,22 @@ def test_where_none_was_written_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("tear", [lambda whole: whole[:-9], lambda whole: whole[:40] + b"?" + whole[41:], lambda whole: b""])
-def test_a_torn_one_is_told_of_and_the_one_before_is_taken(tmp_path, caplog, tear):
+def test_a_damaged_one_is_reported_and_the_one_before_is_used(tmp_path, caplog, tear):
     first, second = (write_checkpoint(tmp_path, {"number": number}) for number in range(2))
     second.write_bytes(tear(second.read_bytes()))
     with caplog.at_level(logging.WARNING):
         assert pick_checkpoint(tmp_path) == first
     (line,) = caplog.messages
     assert second.name in line
-    assert "torn" in line
+    assert "the checkpoint is damaged" in line
     third = write_checkpoint(tmp_path, {"number": 2})
-    assert list_checkpoints(tmp_path) == [third, first]  # a torn one is no spare
+    assert list_checkpoints(tmp_path) == [third, first]  # a damaged one is no spare
 
 
-def test_where_both_are_torn_it_is_said(tmp_path):
+def test_where_both_are_damaged_it_is_an_error(tmp_path):
     for number in range(2):
-        write_checkpoint(tmp_path, {"number": number}).write_bytes(b"torn")
-    with pytest.raises(DataError, match="all 2 are torn"):
+        write_checkpoint(tmp_path, {"number": number}).write_bytes(b"damaged")
+    with pytest.raises(DataError, match="the hashes of all 2 differ"):
         pick_checkpoint(tmp_path)
     assert len(list_checkpoints(tmp_path)) == 2
 
@@ -83,3 +84,10 @@ def test_nothing_but_plain_values_is_read(tmp_path):
     with pytest.raises(DataError, match="must be readable"):
         read_checkpoint(path)
     assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(("kept", "left"), [(0, 0), (1, 1), (5, 2)])
+def test_all_but_the_newest_are_removed(tmp_path, kept, left):
+    paths = [write_checkpoint(tmp_path, {"number": number}) for number in range(2)]
+    remove_checkpoints(tmp_path, kept)
+    assert list_checkpoints(tmp_path) == paths[::-1][:left]

@@ -1,4 +1,4 @@
-"""Trainings that are stopped here and there go on to what they would have been, to the bit."""
+"""Trainings that are interrupted anywhere resume to what they would have been, to the bit."""
 
 import logging
 import resource
@@ -106,14 +106,14 @@ class TestTheDefaultRecipe:
         assert (result["resumed"], result["data_changes"], result["epochs_run"]) == (1, [], 3)
         assert not (root / name / ".training").exists()
 
-    def test_killed_twice_and_the_last_checkpoint_torn(self, root, whole, caplog):
+    def test_killed_twice_and_the_last_checkpoint_damaged(self, root, whole, caplog):
         assert stop(train, root, "killed", 1, power_fails) is None
         assert stop(lambda root, name: tasks.resume(root / name), root, "killed", 14, power_fails)["epoch"] == 2
         newest, _ = list_checkpoints(root / "killed" / ".training")
         newest.write_bytes(newest.read_bytes()[:-1])
         with caplog.at_level(logging.WARNING):
             result = tasks.resume(root / "killed")
-        assert [line for line in caplog.messages if "is torn" in line and newest.name in line]
+        assert [line for line in caplog.messages if "is damaged" in line and newest.name in line]
         assert result["resumed"] == 2
         assert list_differences(whole, root / "killed") == []
 
@@ -200,12 +200,12 @@ class TestRefused:
     def test_a_new_training_in_its_folder(self, root, stopped):
         with pytest.raises(RuntimeError) as failure:
             train(root, "refused")
-        assert f"go on by livecell train --resume {stopped}" in str(find_user_error(failure.value))
+        assert f"resume it by livecell train --resume {stopped}" in str(find_user_error(failure.value))
 
     def test_other_settings(self, root, stopped):
-        with pytest.raises(SettingError, match=r"same lr, begun with 0\.02, now 0\.5"):
+        with pytest.raises(SettingError, match=r"same lr: started with 0\.02, now 0\.5"):
             tasks.resume(stopped, {"lr": 0.5})
-        with pytest.raises(SettingError, match=r"same setting lr, begun with 0\.02, now 0\.1"):
+        with pytest.raises(SettingError, match=r"same setting lr: started with 0\.02, now 0\.1"):
             tasks.train(root / "data", stopped, settings={**PATCHES, "lr": 0.1}, resume=True)
         assert tasks.is_unfinished(stopped)
 

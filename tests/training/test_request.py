@@ -1,4 +1,4 @@
-"""What was asked on the command line, noted and asked again."""
+"""The request of a training: recorded, read again and compared."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from livecell_monai.errors import SettingError
-from livecell_monai.training.request import TrainingRequest, ask, check_given_settings, read_request
-from livecell_monai.training.training_folder import TrainingFolder
+from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
+from livecell_monai.training.training_folder import training_ledger
 
 
 @pytest.fixture
@@ -18,74 +18,77 @@ def overlay(tmp_path):
 
 
 def test_comes_back_from_json(overlay):
-    question = ask("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"]).planned(
+    request = make_request("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"]).with_plan(
         str(overlay)
     )
-    assert TrainingRequest.from_json(json.loads(json.dumps(question.to_json()))) == question
+    assert TrainingRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 
 
 def test_overlays_and_plan_need_their_files_no_more(overlay):
-    question = ask("cells", [str(overlay)]).planned(str(overlay))
+    request = make_request("cells", [str(overlay)]).with_plan(str(overlay))
     overlay.unlink()
-    with question.laid_out() as (plan, files):
+    with request.as_files() as (plan, files):
         assert plan == files[0]
         assert [Path(file).read_text() for file in files] == ["noise: 0.1\n"] * 2
-    with ask("cells").laid_out() as laid:
+    with make_request("cells").as_files() as laid:
         assert laid == (None, [])
 
 
 class TestAnother:
     def test_the_same_one_from_elsewhere(self, overlay, tmp_path):
         (tmp_path / "moved.yaml").write_text(overlay.read_text())
-        begun, now = ask("cells", [str(overlay)]), ask("moved", [str(tmp_path / "moved.yaml")])
-        begun.check_same_run(tmp_path, now)
-        assert begun.digest() == now.digest()
+        started, now = make_request("cells", [str(overlay)]), make_request("moved", [str(tmp_path / "moved.yaml")])
+        started.check_same(tmp_path, now)
+        assert started.digest() == now.digest()
 
     @pytest.mark.parametrize(
         ("other", "words"),
         [
-            ({"settings": {"lr": 0.2}}, "setting lr, begun with 0.1, now 0.2"),
-            ({"settings": {}}, "setting lr, begun with 0.1, now None"),
-            ({"recipe": "original"}, "recipe, begun with planned, now original"),
-            ({"devices": 2}, "devices, begun with 1, now 2"),
-            ({"unlabelled": ["more"]}, "unlabelled, begun with"),
-            ({"overlays": ["smoke"]}, "overlays, begun with"),
+            ({"settings": {"lr": 0.2}}, "setting lr: started with 0.1, now 0.2"),
+            ({"settings": {}}, "setting lr: started with 0.1, now nothing"),
+            ({"recipe": "original"}, 'recipe: started with "planned", now "original"'),
+            ({"devices": 2}, "devices: started with 1, now 2"),
+            ({"unlabelled": ["more"]}, "unlabelled: started with"),
+            ({"overlays": ["smoke"]}, "overlays: started with"),
         ],
     )
     def test_is_refused_by_what_differs(self, tmp_path, other, words):
-        begun, now = ask("cells", settings={"lr": 0.1}), ask("cells", **{"settings": {"lr": 0.1}, **other})
+        started, now = (
+            make_request("cells", settings={"lr": 0.1}),
+            make_request("cells", **{"settings": {"lr": 0.1}, **other}),
+        )
         with pytest.raises(SettingError, match=words):
-            begun.check_same_run(tmp_path, now)
-        assert begun.digest() != now.digest()
+            started.check_same(tmp_path, now)
+        assert started.digest() != now.digest()
 
     def test_where_and_how_loudly_it_goes_is_no_part_of_it(self, tmp_path):
-        begun = ask("cells", settings={"show_progress": True, "lr": 0.1})
-        now = begun.asked_with({"show_progress": False, "tracking_uri": "http://elsewhere", "lr": 9})
-        begun.check_same_run(tmp_path, now)
+        started = make_request("cells", settings={"show_progress": True, "lr": 0.1})
+        now = started.with_local({"show_progress": False, "tracking_uri": "http://elsewhere", "lr": 9})
+        started.check_same(tmp_path, now)
         assert now.settings == {"show_progress": False, "tracking_uri": "http://elsewhere", "lr": 0.1}
 
 
 class TestGivenAgain:
     @pytest.fixture
     def folder(self, tmp_path):
-        TrainingFolder(tmp_path).write({"settings": {"lr": 0.1, "epochs": 7}, "question": ask("cells").to_json()})
+        training_ledger(tmp_path).start({"lr": 0.1, "epochs": 7}, request=make_request("cells").to_json())
         return tmp_path
 
     def test_with_the_same_value_or_aside(self, folder):
         check_given_settings(folder, {"lr": 0.1, "track": False})
-        assert read_request(folder) == ask("cells")
+        assert read_request(folder) == make_request("cells")
 
     def test_with_another_value(self, folder):
-        with pytest.raises(SettingError, match="same epochs, begun with 7, now 9"):
+        with pytest.raises(SettingError, match="same epochs: started with 7, now 9"):
             check_given_settings(folder, {"epochs": 9})
 
 
-def test_what_monais_own_command_has_begun_is_for_it_to_go_on_with(tmp_path):
-    TrainingFolder(tmp_path).write({"question": None})
+def test_what_monais_own_command_has_started_is_for_it_to_resume(tmp_path):
+    training_ledger(tmp_path).start({}, request=None)
     with pytest.raises(SettingError, match="call that again with --resume true"):
         read_request(tmp_path)
 
 
 def test_the_report_recipe_takes_no_unlabelled_images():
     with pytest.raises(SettingError, match="--unlabelled must be left out"):
-        ask("cells", recipe="original", unlabelled=["more"])
+        make_request("cells", recipe="original", unlabelled=["more"])

@@ -16,7 +16,7 @@ from typing import Any
 from livecell_monai.bundle.trusting.reading import read_config
 
 #: set by whoever opens the bundle, not by the user
-PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run", "on_epoch", "force", "question")
+PATHS = ("bundle_root", "started", "plan", "unlabelled", "parent_run", "on_epoch", "force", "request")
 #: of more than one kind; their readers know which values they take
 EITHER = ("scale", "pos_weight", "lr_step", "window", "compile")
 DIGITS = 32  # of a SHA-256, which leaves 2^128 tries to find another entry of the same hash

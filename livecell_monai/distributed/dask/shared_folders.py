@@ -8,6 +8,7 @@ from livecell_monai.distributed.dask.cluster import Workers
 from livecell_monai.distributed.dask.worker import Job
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.unfinished import FOLDER
+from livecell_monai.runs.ledger import RECORD
 
 
 def require_seeing(workers: Workers, job: Job) -> None:
@@ -20,7 +21,7 @@ def require_seeing(workers: Workers, job: Job) -> None:
     Raises:
         SettingError: the first one that lacks something.
     """
-    paths = [str(Path(job.bundle) / "configs"), str(Path(job.output) / FOLDER / "run.json")]
+    paths = [str(Path(job.bundle) / "configs"), str(Path(job.output) / FOLDER / RECORD)]
     answers: dict[str, Any] = workers.client.run(_build_look(paths, job.output), on_error="return")
     for address, lacking in sorted(answers.items()):
         if isinstance(lacking, Exception):

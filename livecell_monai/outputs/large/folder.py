@@ -1,41 +1,39 @@
-"""The hidden folder that a mosaic grows in, with a record of what it is, so that a killed run goes on and never mixes."""
+"""The hidden folder that the mask of a large image is written to part by part, so that a killed run resumes."""
 
 import io
-import json
-import shutil
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK, writing_chunks
 from livecell_monai.outputs.large.pyramid import open_level
+from livecell_monai.runs.atomic import move_to_name
+from livecell_monai.runs.ledger import STARTED_WITH, Ledger, check_same
 from livecell_monai.sample import Pixels
 
 
 class LargeImageFolder:
-    """`.NAME.writing` beside the mosaic to come: `record.json`, `thumbnail.npy` and an OME-Zarr image that fills up.
+    """`.NAME.writing` among the results: the ledger of a large image, its thumbnail and an OME-Zarr image that fills up.
 
     Args:
         output_dir: folder of the results.
-        name: of the mosaic.
+        name: of the large image.
     """
 
     def __init__(self, output_dir: Path, name: str) -> None:
         self.path = output_dir / f".{name}.writing"
         self.name = name
-        self.record_file = self.path / "record.json"
+        remedy = "undo the change, or start again by --overwrite without --resume"
+        self.ledger = Ledger(self.path, "a large image", remedy)
         self.image = self.path / "mask.ome.zarr"
 
     def begin(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels) -> None:
-        """Make the folder; the record, written last, says that it is complete.
+        """Make the folder; the record is written last.
 
         Args:
-            record: what the mosaic is; plain values.
+            record: of the ledger: `started_with`, and what was measured; plain values.
             shape: (Y, X) of the mask.
             thumbnail: (Y, X) small picture of the image.
 
@@ -49,40 +47,27 @@ class LargeImageFolder:
             np.save(packed, thumbnail, allow_pickle=False)
             (self.path / "thumbnail.npy").write_bytes(packed.getbuffer())
             open_level(self.image, 0, shape)
-            partial = self.record_file.with_suffix(".partial")
-            partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-            partial.replace(self.record_file)
+            self.ledger.start(**record)
 
     def read_record(self) -> dict[str, Any] | None:
-        """What the mosaic is that was begun here; None where none was, or not so far that it could go on.
+        """The record of the large image that was started here; None where there is none that could be resumed.
 
         Raises:
             DataError: the record is there and cannot be read.
         """
-        if not self.record_file.is_file():
-            return None
-        try:
-            record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.record_file}: the record must be JSON, it is not; remove {self.path}") from error
-        return record
+        return self.ledger.read() if self.ledger.is_unfinished() else None
 
-    def check_same_run(self, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """Refuse to go on with a mosaic that was begun from another image, with other weights or settings.
+    def check_same_run(self, record: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse to resume with another image, other weights or settings than the large image was started with.
 
         Args:
-            begun: what the record says.
-            wanted: what is asked for now; its names are compared.
+            record: as `read_record` gives it.
+            now: the values that must be the same, by name.
 
         Raises:
             SettingError: the first that differs.
         """
-        for key, value in json.loads(json.dumps(wanted)).items():
-            if begun.get(key) != value:
-                raise SettingError(
-                    f"{self.path}: --resume must go on with the same {key}, begun with {_short(begun.get(key))}, now "
-                    f"{_short(value)}; undo the change, or begin anew by --overwrite without --resume"
-                )
+        check_same(self.path, self.ledger.what, record[STARTED_WITH], now, self.ledger.remedy)
 
     def thumbnail(self) -> Pixels:
         """The small picture (Y, X) of the image."""
@@ -94,7 +79,7 @@ class LargeImageFolder:
         return open_level(self.image, 0)
 
     def done(self) -> frozenset[tuple[int, int]]:
-        """The chunks (row, column) that are on disk; each came under its name when it was whole."""
+        """The chunks (row, column) that are on disk; each was written atomically."""
         chunks = self.image / "0" / "c"
         return frozenset(
             (int(row.name), int(file.name))
@@ -119,7 +104,7 @@ class LargeImageFolder:
         return bands
 
     def publish(self, finished: Path, path: Path) -> None:
-        """Give the finished file or folder its name, in place of what has it; then there is no hidden folder any more.
+        """Move the finished file or folder to its name, in place of what has the name; then remove the hidden folder.
 
         Raises:
             DataError: the system refuses.
@@ -127,18 +112,9 @@ class LargeImageFolder:
         with writing_chunks(path):
             for partial in self.image.rglob("*.partial"):  # what a killed run was writing when it was killed
                 partial.unlink()
-            replaced = self.path / f"replaced-{uuid.uuid4().hex}"
-            if path.is_dir():  # a folder cannot be replaced by another in one step
-                path.rename(replaced)
-            finished.replace(path)
-            self.remove()
+        move_to_name(finished, path, aside=self.path)
+        self.remove()
 
     def remove(self) -> None:
-        """Throw the folder away."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.path)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        """Remove the folder."""
+        self.ledger.end()

@@ -1,4 +1,4 @@
-"""What a mosaic is: image, weights and settings, and what was measured of the whole; plain values for a file in JSON."""
+"""The record of a large image: image, weights and settings that must be the same on resume, and what was measured."""
 
 import math
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from livecell_monai.data.large.survey import Survey, count_others
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.prediction.large.band import IntensityRange
 from livecell_monai.prediction.window_inferer import WindowInferer
+from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.transforms import IntensityScale, NormaliseContrast
 
 Record = dict[str, Any]
@@ -20,7 +21,7 @@ Record = dict[str, Any]
 def describe_large_image(
     source: LargeImageSource, inferer: WindowInferer, weights: str, settings: Mapping[str, Any]
 ) -> Record:
-    """What must be the same when a mosaic is gone on with, by the name that a refusal gives it.
+    """What must be the same on resume, by name.
 
     Args:
         source: the image.
@@ -76,6 +77,6 @@ def grey_of(record: Mapping[str, Any]) -> IntensityRange:
 
 
 def to_record(description: Mapping[str, Any], grey: IntensityRange, pixel_size_um: tuple[float, float] | None) -> Record:
-    """The description with what was measured."""
+    """The record of the ledger: what must be the same on resume, and what was measured."""
     size = None if pixel_size_um is None else list(pixel_size_um)
-    return {**description, "grey": asdict(grey), "pixel_size_um": size}
+    return {STARTED_WITH: dict(description), "grey": asdict(grey), "pixel_size_um": size}

@@ -15,7 +15,7 @@ def test_all_is_seen(workers, trained, tmp_path):
 
 def test_a_folder_that_a_worker_does_not_see(workers, trained, tmp_path):
     with pytest.raises(
-        SettingError, match=r"tcp://127.*: a worker must .* see the same folders, it lacks .*run.json; install"
+        SettingError, match=r"tcp://127.*: a worker must .* see the same folders, it lacks .*record.json; install"
     ):
         require_seeing(workers, Job(str(trained[1]), str(tmp_path / "none"), "{}"))
 

@@ -15,7 +15,7 @@ SHAPE = (2 * CHUNK + 100, CHUNK + 300)
 @pytest.fixture
 def folder(tmp_path):
     made = LargeImageFolder(tmp_path, "large")
-    made.begin({}, SHAPE, np.zeros((2, 2), np.uint8))
+    made.begin({"started_with": {}}, SHAPE, np.zeros((2, 2), np.uint8))
     return made
 
 

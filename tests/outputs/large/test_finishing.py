@@ -21,7 +21,7 @@ MASK = ((np.sin(ROWS / 37) + np.cos(COLUMNS / 51)) > 0.4).astype(np.uint8) * 255
 @pytest.fixture
 def levels(tmp_path):
     folder = LargeImageFolder(tmp_path, "large")
-    folder.begin({}, SHAPE, MASK[:2, :2])
+    folder.begin({"started_with": {}}, SHAPE, MASK[:2, :2])
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, MASK)
     return begin_pyramid(folder.image)

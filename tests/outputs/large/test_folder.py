@@ -1,6 +1,4 @@
-"""The hidden folder of a mosaic: its record, what is missing, and the name that it gives at the end."""
-
-import json
+"""The hidden folder of a large image: its record, what is missing, and the name that it gives at the end."""
 
 import numpy as np
 import pytest
@@ -9,7 +7,8 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
 
-RECORD = {"image": {"file": "large.tif", "bytes": 7}, "threshold": 0.5}
+STARTED = {"image": {"file": "large.tif", "bytes": 7}, "threshold": 0.5}
+RECORD = {"started_with": STARTED, "grey": {"low": 0.0}}
 SHAPE = (3 * CHUNK + 5, CHUNK + 1)
 
 
@@ -33,30 +32,30 @@ def test_is_hidden_and_tells_what_it_is(folder, tmp_path):
     np.testing.assert_array_equal(folder.thumbnail(), [[0, 1, 2], [3, 4, 5]])
 
 
-def test_one_that_was_never_begun_or_not_to_the_end_has_no_record(folder, tmp_path):
+def test_one_that_was_never_started_or_not_to_the_end_has_no_record(folder, tmp_path):
     assert LargeImageFolder(tmp_path, "other").read_record() is None
-    folder.record_file.unlink()
+    folder.ledger.record_file.unlink()
     assert folder.read_record() is None
 
 
 def test_a_torn_record_is_refused(folder):
-    folder.record_file.write_text('{"image": ')
-    with pytest.raises(DataError, match=r"record\.json: the record must be JSON"):
+    folder.ledger.record_file.write_text('{"image": ')
+    with pytest.raises(DataError, match=r"record\.json: expected the record of a large image"):
         folder.read_record()
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"threshold": 0.6}, "same threshold, begun with 0.5, now 0.6"),
-        ({"image": {"file": "large.tif", "bytes": 8}}, "same image, begun with "),
-        ({"weights": "ab"}, "same weights, begun with null"),
+        ({"threshold": 0.6}, "a large image must resume with the same threshold: started with 0.5, now 0.6"),
+        ({"image": {"file": "large.tif", "bytes": 8}}, "same image.bytes: started with 7, now 8"),
+        ({"weights": "ab"}, "same weights: started with nothing"),
     ],
 )
-def test_another_image_or_setting_is_not_gone_on_with(folder, change, words):
-    folder.check_same_run(folder.read_record(), RECORD)
+def test_another_image_or_setting_is_refused(folder, change, words):
+    folder.check_same_run(folder.read_record(), STARTED)
     with pytest.raises(SettingError, match=words) as refusal:
-        folder.check_same_run(folder.read_record(), {**RECORD, **change})
+        folder.check_same_run(folder.read_record(), {**STARTED, **change})
     assert "\n" not in str(refusal.value)
 
 
@@ -85,15 +84,15 @@ def test_what_a_killed_run_was_writing_is_no_part_of_the_finished_one(folder, tm
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_beginning_anew_forgets_what_was_there(folder):
+def test_starting_again_forgets_what_was_there(folder):
     fill(folder, 0)
-    folder.begin({"threshold": 1}, SHAPE, np.zeros((1, 1), np.uint8))
+    folder.begin({"started_with": {"threshold": 1}}, SHAPE, np.zeros((1, 1), np.uint8))
     assert folder.done() == frozenset()
-    assert json.loads(folder.record_file.read_text()) == {"threshold": 1}
+    assert folder.read_record() == {"started_with": {"threshold": 1}}
 
 
 @pytest.mark.parametrize("old", ["nothing", "file", "folder"])
-def test_the_finished_one_takes_its_name_in_place_of_what_has_it(folder, tmp_path, old):
+def test_the_finished_one_replaces_what_has_its_name(folder, tmp_path, old):
     target = tmp_path / "out" / "large.ome.zarr"
     if old == "file":
         target.write_text("old")

@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     folder = LargeImageFolder(tmp_path_factory.mktemp("mosaic"), "large")
     rows, columns = np.indices(SHAPE, np.int32)
     mask = ((np.sin(rows / 37) + np.cos(columns / 51)) > 0.4).astype(np.uint8) * 255
-    folder.begin({}, SHAPE, mask[:2, :2])
+    folder.begin({"started_with": {}}, SHAPE, mask[:2, :2])
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, mask)
     levels = begin_pyramid(folder.image)

@@ -1,4 +1,4 @@
-"""Signals that are noted, that end at once, that are left alone."""
+"""Signals that are deferred, that end at once, that are ignored."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from livecell_monai.training import interruption
-from livecell_monai.training.interruption import Interruption
+from livecell_monai.runs import signals
+from livecell_monai.runs.signals import Interruption
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def send(kind=signal.SIGINT):
 
 
 def work(heard, *steps):
-    """Steps one after the other, while interruptions are heeded."""
-    with heard.heeded():
+    """Steps one after the other, while interruptions are deferred."""
+    with heard.deferred():
         for step in steps:
             step()
 
@@ -38,7 +38,7 @@ def work(heard, *steps):
 def test_the_work_in_hand_is_finished(kind):
     heard, done = Interruption(), []
     with pytest.raises(KeyboardInterrupt):
-        work(heard, lambda: send(kind), lambda: done.append(heard.noted))
+        work(heard, lambda: send(kind), lambda: done.append(heard.requested))
     assert done == [True]
 
 
@@ -50,7 +50,7 @@ def test_a_second_one_ends_at_once():
 
 
 def test_work_that_takes_too_long_is_ended(monkeypatch):
-    monkeypatch.setattr(interruption, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(signals, "GRACE_S", 0.05)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         work(Interruption(), send, lambda: time.sleep(5))
@@ -58,15 +58,15 @@ def test_work_that_takes_too_long_is_ended(monkeypatch):
 
 
 def test_what_is_saved_has_the_time_that_it_takes(monkeypatch):
-    monkeypatch.setattr(interruption, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(signals, "GRACE_S", 0.05)
     heard, done = Interruption(), []
     with pytest.raises(KeyboardInterrupt):
-        work(heard, send, heard.calm, lambda: time.sleep(0.1), lambda: done.append("saved"))
+        work(heard, send, heard.cancel_deadline, lambda: time.sleep(0.1), lambda: done.append("saved"))
     assert done == ["saved"]
 
 
 def test_without_a_signal_nothing_happens():
-    with Interruption().heeded():
+    with Interruption().deferred():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
@@ -74,9 +74,9 @@ def test_what_is_ignored_stays_ignored():
     """As in a job that a shell has sent to the background."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     heard = Interruption()
-    with heard.heeded():
+    with heard.deferred():
         os.kill(os.getpid(), signal.SIGINT)
-    assert not heard.noted
+    assert not heard.requested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -84,12 +84,12 @@ def test_elsewhere_than_in_the_main_thread_and_where_it_is_not_wanted_signals_do
     seen = []
 
     def look():
-        with Interruption().heeded():
+        with Interruption().deferred():
             seen.append(signal.getsignal(signal.SIGINT))
 
     other = threading.Thread(target=look)
     other.start()
     other.join()
-    with Interruption().heeded(enabled=False):
+    with Interruption().deferred(enabled=False):
         seen.append(signal.getsignal(signal.SIGINT))
     assert seen == [signal.default_int_handler] * 2
