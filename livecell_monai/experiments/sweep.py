@@ -28,7 +28,7 @@ from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.experiments.trials import HELD, Row, TrainingRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
-from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.setup import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 SPLITS = ("auto", "images", "region")

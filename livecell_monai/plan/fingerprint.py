@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError
 from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.sample import Sample
@@ -60,7 +61,7 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     Raises:
         DataError: a file cannot be read, a label has not its image's size, or no sample has a label.
     """
-    prints = tuple(_measure_sample(sample, sample.label) for sample in samples if sample.label is not None)
+    prints = tuple(_measure_once(sample, sample.label) for sample in samples if sample.label is not None)
     if not prints:
         raise DataError("a fingerprint must rest on at least one annotated image, got none; give images that have labels")
     low, middle, high = _diameter_quantiles(prints, (0.1, 0.5, 0.9))
@@ -99,6 +100,11 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
         ("noise", f"sigma {fingerprint.noise:.1%} of P99 - P1"),
         ("pixel size", _describe_pixel_size(fingerprint)),
     ]
+
+
+def _measure_once(sample: Sample, label_path: Path) -> ImageStatistics:
+    key = ("statistics", sample.name, sample.region)
+    return measure_once(key, [sample.image, label_path], lambda: _measure_sample(sample, label_path))
 
 
 def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:

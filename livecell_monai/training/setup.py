@@ -23,14 +23,14 @@ def resolve_settings(
         LiveCellError: where the data or a setting breaks a rule, as `train` would refuse it.
     """
     known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    with lay_recipe(data, overlays, settings, recipe) as (_, layers):
+    with prepare_overlays(data, overlays, settings, recipe) as (_, layers):
         parser = open_training(data, "unused", layers, settings).parser
         parser.get_parsed_content("validate_settings")
         return {name: parser[name] for name in known}
 
 
 @contextmanager
-def lay_recipe(
+def prepare_overlays(
     data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
 ) -> Iterator[tuple[str | None, list[str]]]:
     """The file of the plan, where the recipe makes one, and the overlays with the recipe's own below them.
