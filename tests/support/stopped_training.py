@@ -13,7 +13,7 @@ import torch
 
 from livecell_monai.network import SegmentationLoss
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from soak.comparing import list_differences
 
