@@ -100,10 +100,10 @@ class TestMeasurements:
         """Region, role and name of a sample change what is found in the same files."""
         part = Sample("b", sample.image, sample.label, region=Region(0, 0, 60, 112))
         empty = Sample("c", sample.image)
-        alone = [measure_fingerprint([one]).prints for one in (sample, part)]
+        alone = [measure_fingerprint([one]).by_image for one in (sample, part)]
         looks = [look_at(one, role) for one in (sample, part, empty) for role in ("train", "test")]
         assert alone[0] != alone[1]
         with cached_reads():
             for _ in range(2):
-                assert [measure_fingerprint([one]).prints for one in (sample, part)] == alone
+                assert [measure_fingerprint([one]).by_image for one in (sample, part)] == alone
                 assert [look_at(one, role) for one in (sample, part, empty) for role in ("train", "test")] == looks
