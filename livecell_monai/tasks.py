@@ -1,30 +1,31 @@
-"""Train, evaluate and predict: one call each, over the same files that `monai.bundle run` reads."""
+"""Train, evaluate and predict: one call each. All read the configs that `monai.bundle run` reads."""
 
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
+from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.distributed.devices import check_device_count, train_on_devices
 from livecell_monai.runs.progress import close_bars
-from livecell_monai.training.history import OnEpoch
-from livecell_monai.training.planned import lay_recipe, open_training
 from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
+from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import open_training, prepare_overlays
 from livecell_monai.training.training_folder import check_output_folder, training_ledger
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a prediction left.
+    """The results of a prediction.
 
     Attributes:
         rows: the rows of `summary.csv`.
-        failures: the message for each image that could not be read, by its path.
+        failures: path of each image that could not be read, with the reason.
     """
 
     rows: list[dict[str, Any]]
@@ -37,67 +38,60 @@ def train(
     overlays: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     recipe: str = "planned",
-    started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
-    parent_run: str | None = None,
-    on_epoch: OnEpoch | None = None,
     devices: int = 1,
-    resume: bool = False,
-    force: bool = False,
+    context: RunContext | None = None,
 ) -> dict[str, Any]:
     """Train on a data folder or datalist; the output folder becomes a complete bundle.
 
     Args:
         data: data folder or datalist.
-        output: a folder that is empty or new.
-        overlays: configs over those of training, later ones over earlier ones: `smoke`, or a path.
-        settings: values over those of the configs.
-        recipe: `planned`, what overlays and settings leave open is planned from the images; `original`, the report's own.
-        started: `time.monotonic()` at the call of the program, which a budget of minutes counts from; None for now.
-        unlabelled: files, folders or globs of images without labels to learn from as well.
-        parent_run: id of the MLflow run that this one is nested under; None for none.
-        on_epoch: called with each epoch and its metrics; what it raises ends the training. None for nothing; with several
-            devices there is none.
-        devices: of this machine that train together, a process for each: GPUs, or parts of the processor.
-        resume: whether to resume an unfinished training of the same request, where the folder has one.
-        force: whether to do so although the data have changed.
+        output: an empty or new folder.
+        overlays: configs that override those of training, later ones override earlier ones: `smoke`, or a path.
+        settings: values that override those of the configs.
+        recipe: `planned`: what overlays and settings leave open is planned from the images; `original`: the report's own.
+        unlabelled: files, folders or globs of images without labels, for pseudo-labels.
+        devices: number of processes that train together, one for each GPU or for a part of the CPU's cores.
+        context: options that do not change the weights; None for the defaults.
 
     Returns:
-        What the bundle's metadata says of the training: scores, epochs, seconds, hashes.
+        What the bundle's metadata say of the training: scores, epochs, seconds, hashes.
 
     Raises:
-        LiveCellError: where the data or a setting breaks a rule; nothing is written then.
+        LiveCellError: the data or a setting breaks a rule; nothing is written then.
     """
     check_device_count(devices)
+    context = context or RunContext()
     request = make_request(data, overlays, settings, recipe, unlabelled, devices)
-    if resume and training_ledger(output).is_unfinished():
-        return _resume(read_request(output), request, output, started, force, parent_run=parent_run, on_epoch=on_epoch)
-    with lay_recipe(data, overlays, settings, recipe, devices) as (file, layers):
-        planned = request.with_plan(file)
-        return _train(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
+    with cached_reads():
+        if context.resume and is_unfinished(output):
+            return _resume_request(read_request(output), request, output, context)
+        with prepare_overlays(data, overlays, settings, recipe, devices) as (plan, layers):
+            return _run_request(request.with_plan(plan), output, layers, plan, replace(context, resume=False))
 
 
 def resume(
     output: str | Path, settings: Mapping[str, Any] | None = None, started: float | None = None, force: bool = False
 ) -> dict[str, Any]:
-    """Resume a training that was interrupted; the result is that of a training without interruption.
+    """Resume an interrupted training; the weights become those of an uninterrupted one.
 
     Args:
-        output: the folder that it was started in.
-        settings: of where and how loudly; others must be those that it was started with.
-        started: as for `train`; a budget of minutes holds what the training took before.
-        force: whether to resume although the data have changed.
+        output: the folder of the training.
+        settings: where it runs and what it prints may change; other settings must be those of its start.
+        started: as in `RunContext`; a budget of minutes includes the time before the interruption.
+        force: resume even if the data have changed.
 
     Returns:
         As `train`.
 
     Raises:
-        LiveCellError: where there is no such training, the data have changed, or all checkpoints are damaged.
+        LiveCellError: there is no such training, the data have changed, or no checkpoint is intact.
     """
     check_output_folder(output, resume=True)
     before, given = read_request(output), settings or {}
     check_given_settings(output, given)
-    return _resume(before, before.with_local(given), output, started, force)
+    with cached_reads():
+        return _resume_request(before, before.with_local(given), output, RunContext(started, resume=True, force=force))
 
 
 def is_unfinished(output: str | Path) -> bool:
@@ -114,7 +108,7 @@ def is_finished(
     unlabelled: Sequence[str | Path] = (),
     devices: int = 1,
 ) -> bool:
-    """Whether a folder is the complete bundle that `train` with these arguments leaves, of the same data."""
+    """Whether a folder is the complete bundle that `train` leaves for these arguments and data."""
     metadata = Path(output) / "configs" / "metadata.json"
     if is_unfinished(output) or not metadata.is_file():
         return False
@@ -127,31 +121,38 @@ def is_finished(
     return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
 
 
-def _resume(
-    before: TrainingRequest, request: TrainingRequest, output: str | Path, started: float | None, force: bool, **handed: Any
+def _resume_request(
+    before: TrainingRequest, request: TrainingRequest, output: str | Path, context: RunContext
 ) -> dict[str, Any]:
     before.check_same(output, request)
-    with before.as_files() as (file, layers):
+    with before.as_files() as (plan, layers):
         own = ["original"] if before.recipe == "original" else []
-        planned = request.with_plan(file)
-        return _train(planned, output, [*own, *layers], started, plan=file, resume=True, force=force, **handed)
+        return _run_request(request.with_plan(plan), output, [*own, *layers], plan, context)
 
 
-def _train(
-    request: TrainingRequest, output: str | Path, layers: Sequence[str], started: float | None, **handed: Any
+def _run_request(
+    request: TrainingRequest, output: str | Path, layers: Sequence[str], plan: str | None, context: RunContext
 ) -> dict[str, Any]:
-    at = time.monotonic() if started is None else started
-    given = (request.data, output, layers, request.settings, at, request.unlabelled)
-    handed["request"] = request
-    opened = open_training(*given, **handed)
+    started = time.monotonic() if context.started is None else context.started
+    arguments = (request.data, output, layers, request.settings, started, request.unlabelled)
+    private: dict[str, Any] = {
+        "plan": plan,
+        "request": request,
+        "parent_run": context.parent_run,
+        "on_epoch": context.on_epoch,
+    }
+    if context.resume:
+        private |= {"resume": True, "force": context.force}
+    workflow = open_training(*arguments, **private)
     if request.devices == 1:
-        return _run(opened)  # type: ignore[no-any-return]
-    return train_on_devices(request.devices, opened.parser, _train_together, given, handed)
+        return _run(workflow)  # type: ignore[no-any-return]
+    return train_on_devices(request.devices, workflow.parser, _train_together, arguments, private)
 
 
-def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:
-    """What each of several processes does."""
-    _run(open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
+def _train_together(arguments: tuple[Any, ...], private: Mapping[str, Any]) -> None:
+    """The training of one of several processes."""
+    with cached_reads():
+        _run(open_training(*arguments, **{**private, "overlay": "multi_gpu_train"}))
 
 
 def evaluate(
@@ -165,18 +166,18 @@ def evaluate(
     """Score a trained bundle on labelled test images, on their original grid.
 
     Args:
-        bundle: the folder that training left.
+        bundle: a trained bundle.
         data: data folder or datalist with labelled test images.
-        output: where `scores.csv` and `scores.json` go.
-        settings: values over those of the bundle.
-        overwrite: whether scores of an earlier run may be written over.
+        output: folder for `scores.csv` and `scores.json`.
+        settings: values that override those of the bundle.
+        overwrite: replace the scores of an earlier run.
         trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Returns:
-        What `scores.json` holds.
+        The contents of `scores.json`.
 
     Raises:
-        LiveCellError: where the bundle, the data or a setting breaks a rule; nothing is written then.
+        LiveCellError: the bundle, the data or a setting breaks a rule; nothing is written then.
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
@@ -197,22 +198,22 @@ def predict(
     tell: Callable[[str], None] | None = None,
     trust: bool = False,
 ) -> Predictions:
-    """Write a mask for every image that files, folders and globs stand for.
+    """Write a mask for each image of the given files, folders and globs.
 
     Args:
-        bundle: the folder that training left.
+        bundle: a trained bundle.
         images: files, folders or globs.
-        output: where masks and `summary.csv` go.
-        settings: values over those of the bundle.
-        overwrite: whether results of an earlier run may be written over.
-        workers: number of processes on this machine to share the work; None for this one alone.
-        scheduler: address of a Dask scheduler whose workers share it; None for none.
-        tell: called with a line about the workers, when they are there; None for nothing.
+        output: folder for the masks and `summary.csv`.
+        settings: values that override those of the bundle.
+        overwrite: replace the results of an earlier run.
+        workers: number of worker processes on this machine; None to predict in this process.
+        scheduler: address of a Dask scheduler whose workers predict; None for none.
+        tell: called with a line about the workers when they have started; None for no message.
         trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
-        LiveCellError: where the bundle, an input or a setting breaks a rule; an image that cannot be read is no such
-            case, it is named in the result.
+        LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read raises nothing; the
+            result names it.
     """
     paths: dict[str, Any] = {
         "dataset_dir": [str(Path(image).absolute()) for image in images],
@@ -233,7 +234,7 @@ def predict(
 
 
 def _run(workflow: Any) -> Any:
-    # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
+    # ignite logs each epoch, which the progress bar shows, and each error, which it raises again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:
         workflow.initialize()

@@ -15,7 +15,17 @@ from livecell_monai import experiments
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "livecell_monai").rglob("*.py"))
 LONGEST_FILE = 260
+MOST_PARAMETERS = 8  # self and cls not counted
 LONGEST_FUNCTION = 45  # lines of code: docstrings, which state shapes and units, do not count
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+#: functions that still take more; to be emptied
+MANY_PARAMETERS = {
+    "experiments/crossval.py:cross_validate",
+    "experiments/learning_curve.py:learn_curve",
+    "prediction/large/predictor.py:__init__",
+    "tasks.py:predict",
+    "training/loader.py:__init__",
+}
 RENAMED = {"weights": "test_weights_loading", "training": "test_training_figures"}
 CLUTTER = {"utils", "helpers", "common", "misc"}
 
@@ -36,6 +46,26 @@ def test_a_file_holds_one_idea(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert code_lines(node) <= LONGEST_FUNCTION, node.name
+
+
+def count_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = function.args
+    return len([one for one in (*given.posonlyargs, *given.args, *given.kwonlyargs) if one.arg not in ("self", "cls")])
+
+
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it is a command of the CLI, whose parameters are its options."""
+    calls = [one.func for one in function.decorator_list if isinstance(one, ast.Call)]
+    return any(isinstance(call, ast.Attribute) and call.attr == "command" for call in calls)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_takes_few_parameters(path: Path) -> None:
+    functions = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, FUNCTIONS)]
+    counts = {one.name: count_parameters(one) for one in functions if not is_command(one)}
+    place = path.relative_to(ROOT / "livecell_monai").as_posix()
+    many = {f"{place}:{name}" for name, count in counts.items() if count > MOST_PARAMETERS}
+    assert many <= MANY_PARAMETERS
 
 
 def test_every_source_file_has_its_test() -> None:

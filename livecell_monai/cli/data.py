@@ -76,7 +76,7 @@ def plan(
     Example: `livecell plan cells --minutes 10 --output plan.yaml`
     """
     from livecell_monai.plan import format_plan, write_plan
-    from livecell_monai.training.planned import plan as run
+    from livecell_monai.training.setup import plan as run
 
     choices, head = run(data, settings=read_settings(set_, minutes=minutes))
     if output is not None:

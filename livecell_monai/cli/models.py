@@ -55,22 +55,23 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
+    from livecell_monai.training.run_context import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     goes_on = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     check_arguments({**given, "--devices": devices}, ("DATA", "--output"), goes_on)
     folder = Path(str(resume)) if goes_on else Path(str(output))
-    call = (config, settings, recipe or "planned")
+    call, count = (config, settings, recipe or "planned"), 1 if devices is None else devices
     try:
         if goes_on:
             result = tasks.resume(folder, settings, STARTED, force)
-        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, 1 if devices is None else devices):
+        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, count):
             print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
             return
         else:
-            again: dict[str, Any] = {"devices": 1 if devices is None else devices, "resume": bool(resume), "force": force}
-            result = tasks.train(str(data), folder, *call, STARTED, unlabelled, **again)
+            context = RunContext(STARTED, resume=bool(resume), force=force)
+            result = tasks.train(str(data), folder, *call, unlabelled, count, context)
     except KeyboardInterrupt:
         if tasks.is_unfinished(folder):
             print(f"stopped; go on where it was by: livecell train --resume {folder}", file=sys.stderr)

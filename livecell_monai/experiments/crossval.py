@@ -23,7 +23,7 @@ from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.runs.atomic import write_table
-from livecell_monai.training.planned import plan
+from livecell_monai.training.setup import plan
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"

@@ -17,8 +17,9 @@ from livecell_monai.experiments.study_folder import check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.tasks import evaluate, is_unfinished, train
-from livecell_monai.training.planned import resolve_settings
 from livecell_monai.training.request import LOCAL
+from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import resolve_settings
 
 COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
@@ -110,8 +111,8 @@ def train_part(
     if not is_unfinished(partial):
         set_aside(partial, root)
         shutil.rmtree(partial, ignore_errors=True)
-    call = (data, partial, training.overlays, {**settings, "run_name": name}, training.recipe, time.monotonic())
-    train(*call, parent_run=run.run_id or None, resume=True)
+    context = RunContext(time.monotonic(), run.run_id or None, resume=True)
+    train(data, partial, training.overlays, {**settings, "run_name": name}, training.recipe, context=context)
     return partial
 
 

@@ -28,8 +28,8 @@ from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.experiments.trials import HELD, Row, SweepRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
 from livecell_monai.runs.ledger import Ledger
-from livecell_monai.training.planned import resolve_settings
 from livecell_monai.training.request import LOCAL
+from livecell_monai.training.setup import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 SPLITS = ("auto", "images", "region")

@@ -18,6 +18,7 @@ from livecell_monai.experiments.search_space import Space, to_settings
 from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler, trials_by_state
 from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
 from livecell_monai.tasks import train
+from livecell_monai.training.run_context import RunContext
 
 #: by epoch or threshold of its own choice a trial would look better than it is
 HELD = {"checkpoint_selection": "last", "patience": 10**6}
@@ -140,11 +141,8 @@ class Trials:
                 raise PrunedError(f"epoch {epoch}")
 
         try:
-            train(
-                *(self.request.data, partial, self.request.overlays, settings, self.request.recipe, time.monotonic()),
-                parent_run=self.parent.run_id or None,
-                on_epoch=follow,
-            )
+            context = RunContext(time.monotonic(), self.parent.run_id or None, follow)
+            train(self.request.data, partial, self.request.overlays, settings, self.request.recipe, context=context)
             return partial.rename(self.root / name)
         except RuntimeError as error:
             if isinstance(error.__cause__, PrunedError):  # MONAI wraps what a training raises

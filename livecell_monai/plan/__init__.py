@@ -1,7 +1,7 @@
-"""From the training data to the settings of a training. No torch here: plain arrays and numbers.
+"""From the training data to the settings of a training, without torch.
 
-A fingerprint measures the annotated images, a plan makes settings of it, and `choose_*` find the values of those that are
-left on `auto`.
+`measure_fingerprint` measures the annotated images, `plan_training` chooses settings from the measurements, and `choose_*`
+resolve settings that are `auto`.
 """
 
 from livecell_monai.plan.bounds import check_bounds

@@ -1,4 +1,4 @@
-"""What a set of annotated images is like: the numbers of its images joined, and the same in words."""
+"""Measurements of a set of annotated images, as numbers and in words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,33 +8,34 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError
 from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.sample import Sample
 
-_SAME = 0.01  # pixel sizes that differ by less than this share are one
+_TOLERANCE = 0.01  # relative; pixel sizes that differ by less are the same
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What was measured in a set of annotated images, each weighing the same however many cells or pixels it holds.
+    """Measurements of a set of annotated images; all images have the same weight, whatever their size and number of cells.
 
     Attributes:
-        images: how many.
-        cells: how many in all images.
-        diameter_px: median of the cells' diameters, 0 where no image holds a cell.
-        diameter_range_px: their 10th and 90th percentile, 0 and 0 where no image holds a cell.
-        diameter_by_image: px, median of each image in the order of `prints`, 0 where it holds no cell.
-        foreground: share of foreground pixels in [0, 1], mean over the images.
-        percentiles: grey values at `PERCENTILES`, median over the images of each.
-        saturated: share of pixels in [0, 1] at an end of the range of values, mean over the images.
-        polarity: foreground - background in sigmas of the background, median over the images.
-        polarity_word: `bright`, `dark` or `mixed`, whichever more than half of the images are; else `mixed`.
-        illumination: unevenness over P99 - P1, median over the images.
-        noise: sigma over P99 - P1, median over the images.
-        pixel_size_um: (Y, X) µm, None where a file does not tell or the images differ by more than 1 %.
+        images: number of images.
+        cells: number of cells in all images.
+        diameter_px: median diameter of the cells, 0 without cells.
+        diameter_range_px: 10th and 90th percentile of the diameters, 0 and 0 without cells.
+        diameter_by_image: px, median of each image in the order of `by_image`, 0 for an image without cells.
+        foreground: fraction of foreground pixels in [0, 1], mean over the images.
+        percentiles: grey values at `PERCENTILES`, medians over the images.
+        saturated: fraction of saturated pixels in [0, 1], mean over the images.
+        polarity: (foreground - background) / sigma of the background, median over the images.
+        polarity_word: `bright` or `dark` if more than half of the images are, else `mixed`.
+        illumination: unevenness / (P99 - P1), median over the images.
+        noise: sigma / (P99 - P1), median over the images.
+        pixel_size_um: (Y, X) µm, None if a file does not state it or the images differ by more than 1 %.
         sizes: (Y, X) pixels of the smallest and of the largest image.
-        prints: what was measured in each image.
+        by_image: measurements of each image.
     """
 
     images: int
@@ -51,42 +52,42 @@ class Fingerprint:
     noise: float
     pixel_size_um: tuple[float, float] | None
     sizes: tuple[tuple[int, int], tuple[int, int]]
-    prints: tuple[ImageStatistics, ...]
+    by_image: tuple[ImageStatistics, ...]
 
 
 def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
-    """Read and measure every sample that has a label; pixels outside of a sample's region are not looked at.
+    """Measure every sample that has a label, within its region.
 
     Raises:
-        DataError: a file cannot be read, a label has not its image's size, or no sample has a label.
+        DataError: a file cannot be read, label and image differ in size, or no sample has a label.
     """
-    prints = tuple(_measure_sample(sample, sample.label) for sample in samples if sample.label is not None)
-    if not prints:
-        raise DataError("a fingerprint must rest on at least one annotated image, got none; give images that have labels")
-    low, middle, high = _diameter_quantiles(prints, (0.1, 0.5, 0.9))
-    word, votes = Counter(one.polarity_word for one in prints).most_common(1)[0]
-    sizes = sorted((one.size for one in prints), key=lambda size: (size[0] * size[1], size))
+    by_image = tuple(_measure_once(sample, sample.label) for sample in samples if sample.label is not None)
+    if not by_image:
+        raise DataError("a fingerprint needs at least one annotated image, got none; add labels")
+    low, middle, high = _diameter_quantiles(by_image, (0.1, 0.5, 0.9))
+    word, votes = Counter(one.polarity_word for one in by_image).most_common(1)[0]
+    sizes = sorted((one.size for one in by_image), key=lambda size: (size[0] * size[1], size))
     return Fingerprint(
-        images=len(prints),
-        cells=sum(one.cells for one in prints),
+        images=len(by_image),
+        cells=sum(one.cells for one in by_image),
         diameter_px=middle,
         diameter_range_px=(low, high),
-        diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in prints),
-        foreground=float(np.mean([one.foreground for one in prints])),
-        percentiles=tuple(np.median([one.percentiles for one in prints], axis=0).tolist()),
-        saturated=float(np.mean([one.saturated for one in prints])),
-        polarity=float(np.median([one.polarity for one in prints])),
-        polarity_word=word if 2 * votes > len(prints) else "mixed",
-        illumination=float(np.median([one.illumination for one in prints])),
-        noise=float(np.median([one.noise for one in prints])),
-        pixel_size_um=_one_pixel_size(prints),
+        diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in by_image),
+        foreground=float(np.mean([one.foreground for one in by_image])),
+        percentiles=tuple(np.median([one.percentiles for one in by_image], axis=0).tolist()),
+        saturated=float(np.mean([one.saturated for one in by_image])),
+        polarity=float(np.median([one.polarity for one in by_image])),
+        polarity_word=word if 2 * votes > len(by_image) else "mixed",
+        illumination=float(np.median([one.illumination for one in by_image])),
+        noise=float(np.median([one.noise for one in by_image])),
+        pixel_size_um=_common_pixel_size(by_image),
         sizes=(sizes[0], sizes[-1]),
-        prints=prints,
+        by_image=by_image,
     )
 
 
 def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
-    """The fingerprint as rows (what, value in words with its unit)."""
+    """The fingerprint as rows (name, value with its unit)."""
     return [
         ("images", f"{fingerprint.images}, {_to(*(f'{y} x {x}' for y, x in fingerprint.sizes))} pixels (Y x X)"),
         ("cells", str(fingerprint.cells)),
@@ -101,34 +102,39 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
     ]
 
 
+def _measure_once(sample: Sample, label_path: Path) -> ImageStatistics:
+    key = ("statistics", sample.name, sample.region)
+    return measure_once(key, [sample.image, label_path], lambda: _measure_sample(sample, label_path))
+
+
 def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:
     plane, label = read_image(sample.image), read_label(label_path)
     image = plane.pixels
     if image.shape != label.shape:
-        rule = f"a label must have its image's size, got {label.shape[0]} x {label.shape[1]}"
+        rule = f"a label must have the size of its image, got {label.shape[0]} x {label.shape[1]}"
         raise DataError(f"{label_path}: {rule} for {image.shape[0]} x {image.shape[1]}; export it again")
     if sample.region is not None:
         image, label = sample.region.crop(image), sample.region.crop(label)
     return measure_image(image, label, sample.name, plane.pixel_size_um)
 
 
-def _diameter_quantiles(prints: tuple[ImageStatistics, ...], shares: tuple[float, ...]) -> list[float]:
-    """Diameters in px below which these shares of the cells lie, where all images have the same say."""
-    told = [one.diameters for one in prints if one.diameters]
-    if not told:
+def _diameter_quantiles(by_image: tuple[ImageStatistics, ...], shares: tuple[float, ...]) -> list[float]:
+    """Quantiles of the diameters in px, with the same weight for each image."""
+    known = [one.diameters for one in by_image if one.diameters]
+    if not known:
         return [0.0] * len(shares)
-    # as many diameters of each image, however many cells it has: its percentiles
-    even = np.concatenate([np.percentile(diameters, np.arange(101)) for diameters in told])
+    # each image contributes 101 diameters, its percentiles
+    even = np.concatenate([np.percentile(diameters, np.arange(101)) for diameters in known])
     return [float(diameter) for diameter in np.quantile(even, shares)]
 
 
-def _one_pixel_size(prints: tuple[ImageStatistics, ...]) -> tuple[float, float] | None:
-    told = [one.pixel_size_um for one in prints if one.pixel_size_um is not None]
-    if len(told) < len(prints):
+def _common_pixel_size(by_image: tuple[ImageStatistics, ...]) -> tuple[float, float] | None:
+    known = [one.pixel_size_um for one in by_image if one.pixel_size_um is not None]
+    if len(known) < len(by_image):
         return None
-    sizes = np.array(told)
-    first: tuple[float, float] = told[0]
-    return first if bool(np.all(np.ptp(sizes, axis=0) <= _SAME * sizes.min(axis=0))) else None
+    sizes = np.array(known)
+    first: tuple[float, float] = known[0]
+    return first if bool(np.all(np.ptp(sizes, axis=0) <= _TOLERANCE * sizes.min(axis=0))) else None
 
 
 def _describe_diameters(fingerprint: Fingerprint) -> str:
@@ -155,8 +161,8 @@ def _describe_pixel_size(fingerprint: Fingerprint) -> str:
     if fingerprint.pixel_size_um is not None:
         y, x = fingerprint.pixel_size_um
         return f"{y:.4g} x {x:.4g} µm (Y x X)"
-    is_told = any(one.pixel_size_um is not None for one in fingerprint.prints)
-    return "not one for all images" if is_told else "not told by the files"
+    is_known = any(one.pixel_size_um is not None for one in fingerprint.by_image)
+    return "differs between the images" if is_known else "unknown: the files do not state it"
 
 
 def _to(low: str, high: str) -> str:

@@ -1,15 +1,15 @@
-"""When the learning rate falls."""
+"""The step of the learning-rate schedule `step`."""
 
 from livecell_monai.errors import SettingError
 
 
 def choose_lr_step(lr_step: int | str, epochs: int) -> int:
-    """Number of epochs after which the learning rate falls, again and again.
+    """Resolve `lr_step`, the number of epochs between two reductions of the learning rate.
 
-    `auto` is two fifths of the run, and at least 1. A run of one epoch has no later one: any step will do.
+    `auto` is two fifths of the run, and at least 1. In a run of one epoch any step is valid.
 
     Raises:
-        SettingError: where the step would never fire within the run.
+        SettingError: a value is out of range, or the rate would never be reduced.
     """
     if not isinstance(epochs, int) or epochs < 1:
         raise SettingError(f"setting epochs must be a whole number of 1 or more, got {epochs!r}; correct it")

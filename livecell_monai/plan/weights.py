@@ -1,4 +1,4 @@
-"""How much more a foreground pixel weighs than one of the background."""
+"""The weight of foreground pixels in the loss."""
 
 import math
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from livecell_monai.sample import Sample
 
 
 def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> float:
-    """Factor on the loss of foreground pixels, a number or a word that says how to find it.
+    """Resolve `pos_weight`, the factor on the loss of foreground pixels.
 
-    `balanced` is the share of background pixels over that of foreground pixels, means over images, so that both classes
-    weigh the same in sum; masks come out too large by it. `auto` is its square root, half way between that and no weight.
+    `balanced` is background / foreground, means over images: both classes get the same total weight, but masks become too
+    large. `auto` is its square root.
 
     Args:
         pos_weight: a number above 0, `auto` or `balanced`.
-        samples: what is trained on, each with a label; pixels outside of a sample's region are not counted.
+        samples: training samples with labels; pixels outside of their regions are not counted.
 
     Raises:
-        SettingError: where it is neither.
+        SettingError: another value.
     """
     if pos_weight == "balanced":
         return _background_over_foreground(samples)
@@ -31,11 +31,11 @@ def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> flo
 
 
 def _background_over_foreground(samples: Iterable[Sample]) -> float:
-    shares = []
+    fractions = []
     for sample in samples:
         if sample.label is None:
             continue
         label = read_label(sample.label)
         part = label if sample.region is None else sample.region.crop(label)
-        shares.append(max(1, int((part > 0).sum())) / part.size)
-    return len(shares) / sum(shares) - 1 if shares else 0.0
+        fractions.append(max(1, int((part > 0).sum())) / part.size)
+    return len(fractions) / sum(fractions) - 1 if fractions else 0.0

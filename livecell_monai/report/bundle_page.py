@@ -98,7 +98,7 @@ def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
 
 def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a bundle; what is missing or no number raises as it comes."""
-    from livecell_monai.training.split_descriptions import SPLITS
+    from livecell_monai.data.dataset.split_descriptions import SPLITS
 
     training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
     rows = _read_table(bundle / "docs" / "scores.csv")
@@ -119,7 +119,7 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
 
 
 def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: bool) -> dict[str, Any]:
-    from livecell_monai.training.showing import open_review
+    from livecell_monai.training.review import open_review
 
     shown = open_review(bundle, data, trust=trust)
     warnings, notes = [], []

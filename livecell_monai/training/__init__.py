@@ -1,1 +1,1 @@
-"""One training: session, loader, pseudo-labels, schedule, budget, checkpoints and resume."""
+"""One training: session, loader, pseudo-labels, learning-rate schedule, time budget, checkpoints, bundle and figures."""

@@ -1,4 +1,4 @@
-"""The mean of the weights over the last iterations: what is validated, kept and used."""
+"""The moving average of the weights, which is validated and kept."""
 
 import copy
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from torch import nn
 
 
 class WeightAverage:
-    """An exponential moving average of a network's weights and of the statistics of its batch norms.
+    """An exponential moving average of the weights and batch-norm statistics of a network.
 
     Args:
-        network: what is trained.
-        decay: share of the average that stays at each iteration, in [0, 1); 0 follows the network itself. In the first
-            iterations it is lower, so that the random weights of the start are soon forgotten.
+        network: the trained network.
+        decay: weight of the old average at each iteration, in [0, 1); 0 copies the network. It is lower in the first
+            iterations, so that the initial weights do not persist.
 
     Attributes:
         network: the averaged network, in evaluation mode.
@@ -30,25 +30,25 @@ class WeightAverage:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     def attach(self, trainer: Engine) -> None:
-        """Follow a trainer; to be attached ahead of what validates."""
+        """Update after each iteration of a trainer. Attach before the handler that validates."""
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self.update)
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average towards the network by one step."""
+        """Update the average once."""
         self.steps += 1
-        share = 1 - min(self.decay, self.steps / (10 + self.steps))
+        weight = 1 - min(self.decay, self.steps / (10 + self.steps))
         mean, now = self.network.state_dict(), self.trained.state_dict()
         floats = [name for name, value in mean.items() if value.is_floating_point()]
-        torch._foreach_lerp_([mean[name] for name in floats], [now[name] for name in floats], share)
+        torch._foreach_lerp_([mean[name] for name in floats], [now[name] for name in floats], weight)
         for name in mean.keys() - set(floats):
             mean[name].copy_(now[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """The mean, and of how many steps it is."""
+        """The average and its number of updates."""
         return {"network": self.network.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a mean."""
+        """Restore an average."""
         self.network.load_state_dict(state["network"])
         self.steps = state["steps"]

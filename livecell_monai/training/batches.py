@@ -1,4 +1,4 @@
-"""From a batch of the loader to what the engine feeds the network and the loss."""
+"""Batches of the loader as inputs of network and loss."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from livecell_monai.sample import BORDER, IMAGE, LABEL
 def prepare_batch(
     batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Image (B, 1, Y, X) and target (B, 1 or 2, Y, X): the label and, where there is one, the border weight behind it.
+    """Image (B, 1, Y, X) and target (B, 1 or 2, Y, X): the label and, if there is one, the weight of each pixel.
 
     Args:
-        batch: what the loader gives, keys `image`, `label` and perhaps `border`.
-        device: where the tensors go.
-        non_blocking: whether the copy may overlap with computing.
+        batch: of the loader, with keys `image`, `label` and optionally `border`.
+        device: of the returned tensors.
+        non_blocking: whether the copy may overlap with computation.
         kwargs: further arguments of `torch.Tensor.to`.
     """
     parts = [batch[key] for key in (LABEL, BORDER) if key in batch]

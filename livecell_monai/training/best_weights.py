@@ -1,4 +1,4 @@
-"""The weights of the best epoch so far, in memory: what is kept where that is asked for, written once and whole."""
+"""The weights of the best epoch so far, kept in memory and written once at the end."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from torch import nn
 
 
 class BestWeights:
-    """Keeps a copy of a network's weights whenever a score rises above all before it.
+    """Copies the weights of a network after each epoch with a new best score.
 
     Args:
-        network: what is validated.
-        metric: name of the score among the engine's metrics.
-        enabled: whether to keep any.
+        network: the network that is validated.
+        metric: name of the score in the metrics of the engine.
+        enabled: False keeps no weights.
 
     Attributes:
         weights: the state dictionary; empty before the first epoch.
@@ -28,7 +28,7 @@ class BestWeights:
         self.weights: dict[str, torch.Tensor] = {}
 
     def attach(self, evaluator: Engine) -> None:
-        """Follow what validates."""
+        """Follow the engine that validates."""
         if self.enabled:
             evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._compare)
 
@@ -43,5 +43,5 @@ class BestWeights:
         return {"score": self.score, "weights": self.weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over score and weights."""
+        """Restore score and weights."""
         self.score, self.weights = state["score"], dict(state["weights"])

@@ -1,4 +1,4 @@
-"""How far a training is: by its iterations, or by the clock where minutes are given."""
+"""Progress of a training: by iterations, or by the clock if minutes are set."""
 
 import time
 from collections.abc import Mapping
@@ -8,27 +8,27 @@ from ignite.engine import Engine, Events
 
 from livecell_monai.errors import SettingError
 
-# What follows the last epoch: curves, overlays, page, card, hashes take 3 s of one core for three images of 1024 x 1024 and
-# six test images; then come the run's artifacts.
+# Time after the last epoch: curves, overlays, page, card and hashes take 3 s of one core for three images of 1024 x 1024 and
+# six test images, then the artifacts of the run.
 FINISH_S = 6.0
 ENDLESS = 10**6
-MOST_IN_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
+MAX_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
 
 
 class Budget:
-    """The part of a training that is done, in [0, 1], and the end of each epoch where the clock sets it.
+    """Progress of a training in [0, 1]; with minutes, also the end of each epoch.
 
-    With minutes, the epochs are equal slices of the time that is left after reading and checking, less what writing the
-    bundle takes: however fast the machine, the schedule runs to its end and the last epoch ends in time. The number of
-    iterations then hangs on the machine, and two runs are not the same bit by bit.
+    With minutes, the epochs are equal parts of the time that remains after reading and checking, without the time to write
+    the bundle. On every machine the learning-rate schedule is completed and the last epoch ends in time. The number of
+    iterations then depends on the machine, and two runs are not bit-equal.
 
     Args:
-        minutes: of the whole run, from the call on; 0 leaves it to the number of epochs and samples.
-        epochs: number of epochs, slices of the time where minutes are given.
+        minutes: time for the whole run; 0: as many epochs and samples as set.
+        epochs: number of epochs.
         started: `time.monotonic()` at the call; None for now.
 
     Raises:
-        SettingError: where minutes are negative.
+        SettingError: minutes are negative.
     """
 
     def __init__(self, minutes: float, epochs: int, started: float | None = None) -> None:
@@ -41,25 +41,25 @@ class Budget:
         self.done = 0.0
         self.validation_s = 0.0
         self.validating_from_s = self.called
-        self.goes_on = False
+        self.is_resumed = False
 
     @property
     def until_s(self) -> float:
-        """The clock's reading at which the last epoch ends: two more validations come after it, and then the writing."""
+        """Clock reading at which the last epoch ends. Two validations and the writing of the bundle follow."""
         seconds = 60 * self.minutes
-        return self.called + seconds - min(FINISH_S + 2 * self.validation_s, MOST_IN_FINISH * seconds)
+        return self.called + seconds - min(FINISH_S + 2 * self.validation_s, MAX_FINISH * seconds)
 
     @property
     def seconds(self) -> float:
-        """Time for the epochs, from the first iteration on."""
+        """Time for the epochs, from the first iteration."""
         return max(1e-3, self.until_s - self.from_s)
 
     def epoch_length(self, batches: int) -> int:
-        """Iterations of an epoch: as many as there are batches, or more than the clock will ever allow."""
+        """Iterations of an epoch: the number of batches, or without limit if the clock ends the epoch."""
         return batches if self.minutes == 0 else ENDLESS
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
-        """Follow a trainer, and take the time of what validates."""
+        """Follow a trainer, and measure the time of validations."""
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
         if evaluator is not None:
@@ -67,37 +67,37 @@ class Budget:
             evaluator.add_event_handler(Events.COMPLETED, self._end_validation)
 
     def state_dict(self) -> dict[str, float]:
-        """How far the training is, and the time that it has taken."""
+        """Progress and elapsed time."""
         spent = {"elapsed_s": time.monotonic() - self.called, "from_s": self.from_s - self.called}
         return {"done": self.done, "validation_s": self.validation_s, **spent}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on: the minutes hold what a training took before it was stopped, not the time that it lay still."""
+        """Resume: the minutes include the time before an interruption, but not the interruption."""
         self.done, self.validation_s = state["done"], state["validation_s"]
         self.called -= state["elapsed_s"]
         self.from_s = self.called + state["from_s"]
-        self.goes_on = True
+        self.is_resumed = True
 
     def _start(self) -> None:
-        if not self.goes_on:
+        if not self.is_resumed:
             self.from_s = time.monotonic()
 
     def _start_validation(self) -> None:
         self.validating_from_s = time.monotonic()
 
     def _end_validation(self) -> None:
-        # the first one also reads the files
+        # the first validation also reads the files
         self.validation_s = time.monotonic() - self.validating_from_s
 
     def _advance(self, trainer: Engine) -> None:
         state = trainer.state
         if state.iteration == 1 and time.monotonic() < self.until_s:
-            self._start()  # it has read the files, and compiled the network where that is asked for
+            self._start()  # files are read, and the network is compiled if that is set
         if self.minutes == 0:
             self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
             return
-        # a validation that was faster than the one before leaves more time: what is done stays done
+        # a faster validation leaves more time: progress must not decrease
         done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
-        self.done = float(idist.broadcast(done))  # of several processes the first one has the clock: all take as many steps
+        self.done = float(idist.broadcast(done))  # the main process's clock: all take as many steps
         if self.done >= state.epoch / state.max_epochs:
             trainer.terminate_epoch()

@@ -1,4 +1,4 @@
-"""The course of a training: one row an epoch, handed on as it comes and kept for curves and tables."""
+"""Metrics of each epoch, for listeners, curves and tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +16,8 @@ class History:
     """Collects the metrics of trainer and evaluator after each epoch.
 
     Args:
-        evaluator: the engine that validates; its metrics join the trainer's in one row.
-        listeners: what to call with each epoch and its row as soon as it is there, in this order.
+        evaluator: the engine that validates; each row has its metrics and those of the trainer.
+        listeners: called in this order after each epoch, with the number of the epoch and its row.
     """
 
     def __init__(self, evaluator: Engine, *listeners: OnEpoch) -> None:
@@ -28,14 +28,14 @@ class History:
         self.lr = 0.0
 
     def attach(self, trainer: Engine) -> None:
-        """Follow a trainer; to be attached last, behind the handler that validates."""
+        """Follow a trainer. Attach last, after the handler that validates."""
         self.optimizer = trainer.optimizer
         trainer.add_event_handler(Events.EPOCH_STARTED, self._note_lr)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._add)
 
     def _note_lr(self) -> None:
         assert self.optimizer is not None
-        self.lr = float(self.optimizer.param_groups[0]["lr"])  # before the scheduler lowers it for the next epoch
+        self.lr = float(self.optimizer.param_groups[0]["lr"])  # before the scheduler changes it for the next epoch
 
     def _add(self, trainer: Engine) -> None:
         row = {"lr": self.lr}
@@ -47,7 +47,7 @@ class History:
             listener(epoch, row)
 
     def best(self) -> Row:
-        """The row of the best epoch by validation IoU, the first of equals."""
+        """The row of the epoch with the best validation IoU; of equal ones the first."""
         return max(self.rows, key=lambda row: (row["val_iou"], -row["epoch"]))
 
     def write(self, path: Path) -> None:

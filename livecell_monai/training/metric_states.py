@@ -1,4 +1,4 @@
-"""What metrics have summed up in the middle of an epoch, so that its row comes out the same."""
+"""Intermediate states of metrics, so that an epoch that was interrupted gets the same row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from monai.handlers import IgniteMetricHandler
 
 
 def capture_metrics(metrics: Mapping[str, Metric]) -> dict[str, Any]:
-    """What each metric has summed up, as tensors and plain values."""
+    """The state of each metric, as tensors and plain values."""
     return {name: _capture(metric) for name, metric in metrics.items()}
 
 
 def restore_metrics(metrics: Mapping[str, Metric], states: Mapping[str, Any], device: torch.device) -> None:
-    """Have the metrics go on from what `capture_metrics` gave, on the device that makes the rows that follow."""
+    """Restore the states of `capture_metrics` on the device of the following batches."""
     for name, metric in metrics.items():
         metric.reset()
         state = states[name]
@@ -27,5 +27,5 @@ def restore_metrics(metrics: Mapping[str, Metric], states: Mapping[str, Any], de
 def _capture(metric: Metric) -> Any:
     if not isinstance(metric, IgniteMetricHandler):
         return dict(metric.state_dict())
-    rows = metric.metric_fn.get_buffer()  # MONAI's metrics keep a row for each sample; one tensor, or several
+    rows = metric.metric_fn.get_buffer()  # MONAI's metrics keep one row for each sample, in one tensor or several
     return rows if rows is None or isinstance(rows, list) else [rows]

@@ -1,6 +1,7 @@
-"""Learning from images without labels: the averaged network labels them where it is sure, and the network learns from it."""
+"""Pseudo-labels: the averaged network labels images without labels, and the network trains on its confident pixels."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,29 +15,53 @@ from livecell_monai.sample import IMAGE
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.loader import PatchLoader
 
-MOST_IMAGES = 32  # in memory at a time; from more, others are drawn at the next time
+MOST_IMAGES = 32  # in memory at a time; with more images, each refresh draws others
+
+
+@dataclass(frozen=True)
+class PseudoLabelSchedule:
+    """When pseudo-labels are made, and which of them the network trains on.
+
+    Attributes:
+        times: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing.
+        confidence: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0.
+        fraction: fraction of the patches that come from pseudo-labelled images, in (0, 1).
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    times: Sequence[float] = (0.4, 0.7)
+    confidence: float = 0.8
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        times = list(self.times)
+        is_increasing = len(times) > 0 and all(0 <= time < 1 for time in times) and times == sorted(times)
+        rules = [
+            (is_increasing, "schedule", "increasing numbers, at least 0 and below 1", times),
+            (0.5 <= self.confidence < 1, "confidence", "at least 0.5 and below 1", self.confidence),
+            (0 < self.fraction < 1, "fraction", "above 0 and below 1", self.fraction),
+        ]
+        for holds, name, rule, value in rules:
+            if not holds:
+                raise SettingError(f"setting pseudo_label_{name} must be {rule}, got {value!r}; correct it")
 
 
 class PseudoLabeller:
-    """Puts images without labels among those that patches are drawn from, with labels that are made anew now and then.
+    """Adds images with pseudo-labels to the images that patches are drawn from.
 
-    A pixel teaches where the averaged network gives one of the classes at least a certain probability; others have weight 0.
-    The patches are changed as all others are, so the network has to find in a turned, blurred, badly lit patch what the
-    average of its past has found in the image as it is.
+    Patches of these images are augmented like all others: the network learns to find in a rotated, blurred, badly lit patch
+    what the averaged network found in the unchanged image.
 
     Args:
-        items: the images, a dictionary each; none leaves training as it is.
-        transform: reads and prepares one, to (1, Y, X) at the working size.
+        items: the images, one dictionary each; without images nothing changes.
+        transform: reads and prepares an image, to (1, Y, X) at the working size.
         network: the averaged network.
-        inferer: runs it over an image.
+        inferer: runs it on an image.
         loader: draws the patches.
-        budget: tells how far the training is.
-        times: parts of the training, in [0, 1), at which the images are labelled, rising.
-        gate: least probability of a class for a pixel to teach, in [0.5, 1).
-        share: of the patches that come from these images, in (0, 1).
-
-    Raises:
-        SettingError: where a value is out of range.
+        budget: progress of the training.
+        schedule: when, how confident and how many.
 
     Source: Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017; Sohn et al., "FixMatch: Simplifying
     Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020.
@@ -50,42 +75,27 @@ class PseudoLabeller:
         inferer: Callable[..., torch.Tensor],
         loader: PatchLoader,
         budget: Budget,
-        times: Sequence[float] = (0.4, 0.7),
-        gate: float = 0.8,
-        share: float = 0.5,
+        schedule: PseudoLabelSchedule = PseudoLabelSchedule(),
     ) -> None:
-        rules = [
-            (
-                len(times) > 0 and all(0 <= time < 1 for time in times) and list(times) == sorted(times),
-                "pseudo_label_schedule",
-                "rising numbers, at least 0 and below 1",
-                list(times),
-            ),
-            (0.5 <= gate < 1, "pseudo_label_confidence", "at least 0.5 and below 1", gate),
-            (0 < share < 1, "pseudo_label_fraction", "above 0 and below 1", share),
-        ]
-        for holds, setting, rule, value in rules:
-            if not holds:
-                raise SettingError(f"setting {setting} must be {rule}, got {value!r}; correct it")
         self.items = list(items)
         self.transform = transform
         self.network = network
         self.inferer = inferer
         self.loader = loader
         self.budget = budget
-        self.waiting = list(times)
+        self.confidence = schedule.confidence
+        self.remaining = list(schedule.times)
         self.chosen: list[Item] = []
-        self.gate = gate
-        loader.share = share
+        loader.share = schedule.fraction
 
     def attach(self, trainer: Engine) -> None:
-        """Follow a trainer; without images there is nothing to follow."""
+        """Follow a trainer if there are images."""
         if self.items:
-            trainer.add_event_handler(Events.ITERATION_COMPLETED, self._label_in_time)
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, self._refresh_when_due)
 
-    def _label_in_time(self) -> None:
-        if self.waiting and self.budget.done >= self.waiting[0]:
-            self.waiting = [time for time in self.waiting if time > self.budget.done]
+    def _refresh_when_due(self) -> None:
+        if self.remaining and self.budget.done >= self.remaining[0]:
+            self.remaining = [time for time in self.remaining if time > self.budget.done]
             self.chosen = self._choose()
             self.loader.taught = [self.label(item) for item in self.chosen]
 
@@ -95,26 +105,26 @@ class PseudoLabeller:
 
     @torch.no_grad()
     def label(self, item: Item) -> torch.Tensor:
-        """Image, label of 0 and 1 and weight of 0 and 1 of one item, as (3, Y, X) float32."""
+        """(3, Y, X) float32 of one item: image, pseudo-label of 0 and 1, weight of 0 and 1."""
         image = self._read(item)
         probability = torch.sigmoid(self.inferer(image[None], self.network)[0])
-        is_sure = (probability >= self.gate) | (probability <= 1 - self.gate)
-        return torch.cat([image, (probability > 0.5).to(image), is_sure.to(image)])
+        is_confident = (probability >= self.confidence) | (probability <= 1 - self.confidence)
+        return torch.cat([image, (probability > 0.5).to(image), is_confident.to(image)])
 
     def state_dict(self) -> dict[str, Any]:
-        """What is still to be labelled when, and the labels that teach: two bits a pixel, the images are read again."""
-        taught = [(str(item[IMAGE]), *_pack(stack)) for item, stack in zip(self.chosen, self.loader.taught, strict=True)]
-        return {"waiting": self.waiting, "taught": taught}
+        """Remaining refreshes, and pseudo-labels with two bits for each pixel; the images are read again."""
+        labels = [(str(item[IMAGE]), *_pack(stack)) for item, stack in zip(self.chosen, self.loader.taught, strict=True)]
+        return {"remaining": self.remaining, "labels": labels}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Teach what was taught; an image that is gone, or has another size, teaches no more."""
-        self.waiting = list(state["waiting"])
-        there = {str(item[IMAGE]): item for item in self.items}
+        """Restore the pseudo-labels, without images that are missing or have another size."""
+        self.remaining = list(state["remaining"])
+        by_path = {str(item[IMAGE]): item for item in self.items}
         self.chosen, self.loader.taught = [], []
-        for path, bits, shape in state["taught"]:
-            image = self._read(there[path]) if path in there else None
+        for path, bits, shape in state["labels"]:
+            image = self._read(by_path[path]) if path in by_path else None
             if image is not None and list(image.shape[1:]) == shape:
-                self.chosen.append(there[path])
+                self.chosen.append(by_path[path])
                 self.loader.taught.append(torch.cat([image, _unpack(bits, shape).to(image)]))
 
     def _read(self, item: Item) -> torch.Tensor:
@@ -125,11 +135,11 @@ class PseudoLabeller:
 
 
 def _pack(stack: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Label and weight of a stack (3, Y, X), both 0 or 1, as bits; and (Y, X)."""
+    """Label and weight of a stack (3, Y, X) as bits, and its (Y, X)."""
     return torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0)), list(stack.shape[1:])
 
 
 def _unpack(bits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """(2, Y, X) of 0 and 1."""
+    """Label and weight (2, Y, X) of 0 and 1."""
     count = 2 * shape[0] * shape[1]
     return torch.from_numpy(np.unpackbits(bits.numpy(), count=count).reshape(2, *shape))

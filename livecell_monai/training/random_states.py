@@ -1,4 +1,4 @@
-"""Every random state that a training draws from but for the patches' own, as tensors and plain values."""
+"""Every random state of a training except that of the patches, as tensors and plain values."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,11 @@ from monai.transforms import Compose, Randomizable
 
 
 class RandomStates:
-    """The states of python, numpy, torch, the GPU and the transforms that draw.
+    """The random states of Python, NumPy, torch, the GPU and random transforms.
 
     Args:
-        transform: whose random parts have states of their own; None for none.
-        device: whose state is taken where it is a CUDA GPU.
+        transform: whose random parts have their own states; None for none.
+        device: its state is included if it is a CUDA GPU.
     """
 
     def __init__(self, transform: Any = None, device: torch.device | None = None) -> None:
@@ -22,7 +22,7 @@ class RandomStates:
         self.device = device if device is not None and device.type == "cuda" else None
 
     def state_dict(self) -> dict[str, Any]:
-        """All states as they are now."""
+        """All current states."""
         version, words, gauss = random.getstate()
         return {
             "python": [version, torch.tensor(words), gauss],
@@ -33,7 +33,7 @@ class RandomStates:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all states to those of `state_dict`."""
+        """Restore all states."""
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         np.random.set_state(_unpack(state["numpy"]))
@@ -45,7 +45,7 @@ class RandomStates:
 
 
 def find_random(part: Any) -> Iterator[Randomizable]:
-    """The parts of a transform that draw, however deep they lie, in the order of their making."""
+    """The random parts of a transform at any depth, in order of construction."""
     if isinstance(part, list | tuple):
         for one in part:
             yield from find_random(one)

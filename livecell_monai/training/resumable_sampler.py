@@ -1,4 +1,4 @@
-"""Which sample comes next, where samples are read one by one: a sampler that knows how far it is."""
+"""A random sampler whose position within an epoch can be saved."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from torch.utils.data import RandomSampler
 
 
 class ResumableSampler(RandomSampler):
-    """Torch's random sampler, the same draws, whose place within an epoch can be kept and gone on from."""
+    """Torch's `RandomSampler` with the same draws, and a position within the epoch that can be saved and restored."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

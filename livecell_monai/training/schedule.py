@@ -1,4 +1,4 @@
-"""The learning rate over a training: the step decay of the report, or a rise and a fall over the time that there is."""
+"""Learning-rate schedules: the step decay of the report, or warm-up and decay over the whole training."""
 
 import math
 
@@ -9,23 +9,23 @@ from livecell_monai.errors import SettingError
 from livecell_monai.training.budget import Budget
 
 KINDS = ("decay", "step")
-WARM_UP = 0.05  # share of the training in which the rate rises
-POWER = 0.9  # of what is left, for the fall: nearly a straight line
+WARM_UP = 0.05  # fraction of the training in which the rate increases
+POWER = 0.9  # of the remaining fraction: nearly linear decay
 
 
 def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:
-    """A scheduler of torch.
+    """Build a scheduler of torch.
 
     Args:
-        kind: `decay`, to be stepped after every iteration, rises and then falls to 0 as the budget goes; `step`, to be
-            stepped after every epoch, falls by a factor again and again.
-        optimizer: whose rate is set.
-        budget: tells how far the training is.
+        kind: `decay`, stepped after each iteration: warm-up, then decay to nearly 0 over the budget; `step`, stepped after
+            each epoch: multiplied by gamma every `step` epochs.
+        optimizer: its learning rate is set.
+        budget: progress of the training.
         step: epochs, for `step`.
         gamma: factor, for `step`.
 
     Raises:
-        SettingError: where the kind is unknown.
+        SettingError: the kind is unknown.
     """
     if kind not in KINDS:
         raise SettingError(f"setting lr_schedule must be one of {', '.join(KINDS)}, got {kind!r}; correct it")
@@ -35,6 +35,6 @@ def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: in
 
 
 def decay_factor(done: float) -> float:
-    """Factor on the learning rate where a part `done` in [0, 1] of the training is behind; never quite 0."""
+    """Factor on the learning rate after a fraction `done` in [0, 1] of the training; at least 0.001."""
     rise, fall = min(1.0, done / WARM_UP + 0.02), math.pow(1 - done, POWER)
     return max(1e-3, rise * fall)

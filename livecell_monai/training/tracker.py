@@ -1,4 +1,4 @@
-"""What a training asks of whatever tracks it."""
+"""The interface between a training and its experiment tracker."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -7,33 +7,33 @@ from typing import Any, Protocol
 
 
 class Run(Protocol):
-    """A run as the tracker has opened it."""
+    """An open run."""
 
     run_id: str
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Note the metrics of one epoch."""
+        """Log the metrics of one epoch."""
 
     def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Note the scores of the weights that are kept, and keep the files of a folder."""
+        """Log the scores of the kept weights, and the files of a folder as artifacts."""
 
 
 class Tracker(Protocol):
-    """What opens a run and ends it by how the block inside ended."""
+    """Opens a run, and ends it with the status of the block inside."""
 
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
     ) -> AbstractContextManager[Run]:
-        """Open a run with settings and the hashes of its data, or an old one again."""
+        """Open a run with settings and data hashes, or reopen the run whose id is `again`."""
 
 
 @contextmanager
 def noted(opening: AbstractContextManager[Run], note: Callable[[str], None]) -> Iterator[Run]:
-    """A run for the time of the block, whose id is noted at its end too: a store that is slow has given none at the start.
+    """A run for the duration of the block. Its id is noted again at the end: a slow store has none at the start.
 
     Args:
-        opening: opens the run, and ends it.
-        note: takes its id, empty as long as there is none.
+        opening: opens and ends the run.
+        note: called with its id, empty while it has none.
     """
     run = None
     try:

@@ -31,7 +31,7 @@ from livecell_monai.bundle.weights import load_weights
 from livecell_monai.metrics import score_mask
 from livecell_monai.plan import write_plan
 from livecell_monai.tasks import evaluate, predict
-from livecell_monai.training.planned import plan
+from livecell_monai.training.setup import plan
 from tests.support.small_training import QUIET, SMALL, train_small
 from tests.support.worlds import some_cells
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from livecell_monai.bundle.open import find_template
 from livecell_monai.bundle.plain_yaml import MOST_CHARACTERS, parse_values, read_values
 from livecell_monai.errors import SettingError
-from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.setup import resolve_settings
 
 LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 ARTFUL = {

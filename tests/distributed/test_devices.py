@@ -9,7 +9,8 @@ import torch
 from livecell_monai.distributed import devices as room
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.tasks import train
-from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import resolve_settings
 from tests.support.small_training import SMALL
 
 FINE = {"norm": "instance", "accelerator": "cpu-fp32"}
@@ -94,4 +95,4 @@ def test_an_occupied_folder(folder):
 
 def test_a_caller_who_would_follow_is_told_that_he_cannot(folder, tmp_path):
     with pytest.raises(ValueError, match="on_epoch must be None where several processes train"):
-        train(folder, tmp_path / "model", settings={**SMALL, **FINE}, devices=2, on_epoch=print)
+        train(folder, tmp_path / "model", settings={**SMALL, **FINE}, devices=2, context=RunContext(on_epoch=print))

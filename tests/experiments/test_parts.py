@@ -103,8 +103,9 @@ class TestPart:
         """Stand-ins for training and scoring, which tests of the studies run in earnest."""
         made = []
 
-        def train(data, output, overlays, settings, recipe, started, parent_run, resume):
-            made.append(("train", data.name, settings["run_name"], settings["checkpoint_selection"], parent_run))
+        def train(data, output, overlays, settings, recipe, context):
+            names = settings["run_name"], settings["checkpoint_selection"], context.parent_run
+            made.append(("train", data.name, *names))
             (output / "half").mkdir(parents=True)
 
         def evaluate(bundle, data, output, settings):

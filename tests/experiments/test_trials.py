@@ -1,6 +1,7 @@
 """What a process does with a trial when others come in between: taken over, done already, one too many, pruned."""
 
 import os
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -20,15 +21,15 @@ def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_pat
     """As when a machine wakes up, whose trial was taken for dead meanwhile."""
     real, told = module.train, []
 
-    def sleeping(*args, on_epoch, **kwargs):
+    def sleeping(*args, context):
         def follow(epoch, row):
             if not told:
                 (running,) = (trial for trial in trials_of(tmp_path / "out") if trial.state.name == "RUNNING")
                 storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'out' / 'study.db'}")
                 told.append(storage.set_trial_state_values(running._trial_id, optuna.trial.TrialState.FAIL))
-            on_epoch(epoch, row)
+            context.on_epoch(epoch, row)
 
-        return real(*args, on_epoch=follow, **kwargs)
+        return real(*args, context=replace(context, on_epoch=follow))
 
     monkeypatch.setattr(module, "train", sleeping)
     result = sweep(ask(folder, 2), tmp_path / "out")

@@ -49,7 +49,7 @@ def unlike(tmp_path):
 class TestDiameter:
     def test_each_image_weighs_the_same(self, unlike):
         found = fingerprint_of(unlike)
-        pooled = [diameter for one in found.prints for diameter in one.diameters]
+        pooled = [diameter for one in found.by_image for diameter in one.diameters]
         assert np.median(pooled) == pytest.approx(12, rel=0.05)
         assert found.diameter_px == pytest.approx(26, rel=0.05)  # half way: as many on each side
         assert found.diameter_range_px == pytest.approx((12, 40), rel=0.05)
@@ -62,7 +62,7 @@ class TestDiameter:
             label[:, 60 * (cell - 1) : 60 * cell][discs(diameter, 1, (60, 60)) > 0] = cell
         write(tmp_path, "a", label)
         found = fingerprint_of(tmp_path)
-        diameters = found.prints[0].diameters
+        diameters = found.by_image[0].diameters
         assert found.diameter_px == pytest.approx(np.median(diameters)) == pytest.approx(22, rel=0.05)
         assert found.diameter_range_px == pytest.approx(np.percentile(diameters, [10, 90]), rel=0.01)
 
@@ -85,7 +85,7 @@ class TestSamples:
         samples = list_samples(folder, "train")
         found = measure_fingerprint(iter(samples))
         arrays = [(tifffile.imread(sample.image), tifffile.imread(sample.label), sample.name) for sample in samples]
-        assert found.prints == tuple(measure_image(*array) for array in arrays)
+        assert found.by_image == tuple(measure_image(*array) for array in arrays)
 
     def test_outside_of_a_region_nothing_is_looked_at(self, unlike):
         (sample, _) = list_samples(unlike, "train")
@@ -103,19 +103,21 @@ class TestSamples:
     def test_those_without_a_label_are_passed_over(self, folder):
         samples = list_samples(folder, "train")
         found = measure_fingerprint([samples[0], replace(samples[1], label=None), samples[2]])
-        assert [one.name for one in found.prints] == ["train_00", "train_02"]
+        assert [one.name for one in found.by_image] == ["train_00", "train_02"]
         assert found.images == 2
 
     @pytest.mark.parametrize("labelled", [True, False])
     def test_none_is_refused(self, folder, labelled):
         samples = [] if labelled else [replace(sample, label=None) for sample in list_samples(folder, "train")]
-        with pytest.raises(DataError, match="must rest on at least one annotated image, got none; give images that have"):
+        with pytest.raises(DataError, match="needs at least one annotated image, got none; add labels"):
             measure_fingerprint(samples)
 
     def test_a_label_of_another_size_is_refused(self, folder):
         path = folder / "train/labels/train_01.tif"
         tifffile.imwrite(path, np.eye(96, dtype=np.uint8))
-        with pytest.raises(DataError, match=r"train_01\.tif: a label must have its image's size, got 96 x 96 for 96 x 112"):
+        with pytest.raises(
+            DataError, match=r"train_01\.tif: a label must have the size of its image, got 96 x 96 for 96 x 112"
+        ):
             fingerprint_of(folder)
 
 
@@ -130,10 +132,10 @@ class TestJoined:
             ("illumination", np.median),
             ("noise", np.median),
         ):
-            values = [getattr(one, name) for one in found.prints]
+            values = [getattr(one, name) for one in found.by_image]
             assert len(set(values)) > 1 or name == "saturated"
             assert getattr(found, name) == pytest.approx(join(values))
-        assert found.percentiles == pytest.approx(np.median([one.percentiles for one in found.prints], axis=0))
+        assert found.percentiles == pytest.approx(np.median([one.percentiles for one in found.by_image], axis=0))
 
     def test_sizes_are_of_the_smallest_and_the_largest(self, unlike):
         write(unlike, "c", discs(20, 3, (200, 61)))
@@ -153,9 +155,9 @@ class TestJoined:
         [
             ((20_000, 20_000, 20_000), (0.25, 0.5), "0.25 x 0.5 µm (Y x X)"),
             ((20_000, 20_020, 20_000), (0.25, 0.5), "0.25 x 0.5 µm (Y x X)"),
-            ((20_000, 20_000, 30_000), None, "not one for all images"),
-            ((20_000, None, 20_000), None, "not one for all images"),
-            ((None, None, None), None, "not told by the files"),
+            ((20_000, 20_000, 30_000), None, "differs between the images"),
+            ((20_000, None, 20_000), None, "differs between the images"),
+            ((None, None, None), None, "unknown: the files do not state it"),
         ],
     )
     def test_pixel_size_is_one_for_all_or_none(self, folder, pixels_per_cm, size, words):
@@ -185,7 +187,7 @@ class TestWords:
             ("cells look", f"brighter than the background (median +{found.polarity:.1f} sigma)"),
             ("illumination", f"uneven by {100 * found.illumination:.1f}% of P99 - P1"),
             ("noise", f"sigma {100 * found.noise:.1f}% of P99 - P1"),
-            ("pixel size", "not told by the files"),
+            ("pixel size", "unknown: the files do not state it"),
         ]
 
     @pytest.mark.parametrize(

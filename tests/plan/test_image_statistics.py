@@ -384,5 +384,5 @@ def test_name_size_and_pixel_size_are_handed_on():
 
 @pytest.mark.parametrize("shapes", [((4, 5), (5, 4)), ((4, 5, 1), (4, 5, 1)), ((0, 5), (0, 5)), ((20,), (20,))])
 def test_arrays_of_another_shape_are_refused(shapes):
-    with pytest.raises(ValueError, match=r"must have one shape \(Y, X\), not empty, got \("):
+    with pytest.raises(ValueError, match=r"must have one shape \(Y, X\) with at least one pixel, got \("):
         measure_image(np.zeros(shapes[0]), np.zeros(shapes[1], np.uint8))

@@ -30,7 +30,7 @@ def planned(minutes=0.0, multiple=32, **changes):
     return {name: choice.value for name, choice in plan_training(replace(USUAL, **changes), minutes, multiple).items()}
 
 
-class TestWorkingSize:
+class TestScale:
     @pytest.mark.parametrize(
         ("diameter", "factor"),
         [
@@ -69,8 +69,8 @@ class TestWorkingSize:
         [
             (0, 0, "no cell was measured"),
             (38, 0, "is 38 px across, which suits the network"),
-            (20, 0, "is 20 px across; this brings it to 40"),
-            (20, 1, "is 20 px across; halved, for there is little time"),
+            (20, 0, "is 20 px across; scaled to 40"),
+            (20, 1, "is 20 px across; halved because time is short"),
         ],
     )
     def test_says_why(self, diameter, minutes, words):
@@ -190,8 +190,8 @@ class TestFilters:
 
     def test_none_where_the_users_own_sizes_or_levels_forbid_it(self):
         large = replace(USUAL, diameter_px=900.0, sizes=((9, 9), (5000, 5000)))
-        assert len(plan_training(large, may_deepen=False)["filters"].value) == 5
-        assert plan_training(large, multiple=96, may_deepen=False)["patch_size"].value == [192, 192]
+        assert len(plan_training(large, can_add_level=False)["filters"].value) == 5
+        assert plan_training(large, multiple=96, can_add_level=False)["patch_size"].value == [192, 192]
         assert plan_training(large, multiple=96)["patch_size"].value == [192, 192]
 
     def test_says_how_large_cells_still_are(self):

@@ -51,7 +51,7 @@ def test_facts_are_those_of_the_training(bundle):
     assert [row["epoch"] for row in facts["history"]] == [1, 2, 3, 4]
     assert facts["threshold"] == 0.5
     assert facts["versions"]["monai"]
-    assert "behind a guard band" in facts["split"]
+    assert "an unused guard band" in facts["split"]
     assert "scale" in facts["plan"]
     assert [row["image"] for row in facts["rows"]] == ["train_00", "train_01", "train_02"]
 

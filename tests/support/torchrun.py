@@ -10,7 +10,7 @@ from typing import Any
 
 from livecell_monai.bundle.open import find_template
 from livecell_monai.plan import write_plan
-from livecell_monai.training.planned import plan
+from livecell_monai.training.setup import plan
 
 CONFIGS = [f"configs/{name}.yaml" for name in ("inference", "train", "multi_gpu_train", "plan")]
 

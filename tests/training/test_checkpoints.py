@@ -10,9 +10,10 @@ import torch
 from livecell_monai import tasks
 from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import DataError, SettingError, find_user_error
+from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints
-from livecell_monai.training.planned import lay_recipe
-from livecell_monai.training.session import TrainingSession
+from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import prepare_overlays
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 from tests.support.worlds import write_folder
@@ -27,11 +28,16 @@ class PowerFailure(Exception):  # noqa: N818 - it is no error of the program
     """What ends a training without a word."""
 
 
+def write_history(folder, result):
+    result.history.write(folder / "history.csv")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def plain():
     """A training ends with its weights and its history: figures and configs would take most of the time."""
     with pytest.MonkeyPatch.context() as patch, foreground():
-        patch.setattr(TrainingSession, "_write", lambda session, history, _: history.write(session.folder / "history.csv"))
+        patch.setattr(BundleWriter, "_write_bundle", lambda writer, result, _: write_history(writer.folder, result))
+        patch.setattr(BundleWriter, "_write_figures", lambda *_: None)
         yield
 
 
@@ -120,7 +126,7 @@ class TestTheDefaultRecipe:
     @pytest.mark.slow
     def test_killed_while_the_bundle_was_written(self, root, whole):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(TrainingSession, "_write", lambda *_: power_fails())
+            patch.setattr(BundleWriter, "_write_bundle", lambda *_: power_fails())
             with pytest.raises(RuntimeError):
                 train(root, "written")
         with at_loss(0, power_fails) as calls:
@@ -155,7 +161,7 @@ class TestByMonaisOwnCommand:
     def train(root, name, **options):
         paths = {"dataset_dir": str(root / "data"), "output_dir": str(root / name), **options}
         paths["unlabelled"] = str(root / "data" / "test" / "images")
-        with lay_recipe(root / "data", (), PATCHES, "planned") as (_, layers):
+        with prepare_overlays(root / "data", (), PATCHES, "planned") as (_, layers):
             given = (find_template(), ["inference", "train"], PATCHES, paths, layers)
             workflow = open_bundle(*given, run_id="training", workflow_type="train")
             workflow.initialize()
@@ -206,7 +212,7 @@ class TestRefused:
         with pytest.raises(SettingError, match=r"same lr: started with 0\.02, now 0\.5"):
             tasks.resume(stopped, {"lr": 0.5})
         with pytest.raises(SettingError, match=r"same setting lr: started with 0\.02, now 0\.1"):
-            tasks.train(root / "data", stopped, settings={**PATCHES, "lr": 0.1}, resume=True)
+            tasks.train(root / "data", stopped, settings={**PATCHES, "lr": 0.1}, context=RunContext(resume=True))
         assert tasks.is_unfinished(stopped)
 
     @pytest.mark.parametrize("name", ["train/labels/train_01.tif", "train/borders/train_01.tif", "test/images/test_01.tif"])

@@ -10,13 +10,13 @@ from livecell_monai.network import SegmentationLoss
 from livecell_monai.tasks import train
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.loader import PatchLoader
-from livecell_monai.training.pseudo_labels import PseudoLabeller
+from livecell_monai.training.pseudo_labels import PseudoLabeller, PseudoLabelSchedule
 from livecell_monai.transforms import Appearance, Warp
 from tests.support.small_training import QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
-#: parameter of the labeller -> end of the setting's name
-NAMES = {"times": "schedule", "gate": "confidence", "share": "fraction"}
+#: field of the schedule -> end of the setting's name
+NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"}
 
 
 def build_loader(**options):
@@ -27,7 +27,6 @@ def build_loader(**options):
 def build_teacher(loader, values, count=3, **options):
     """A teacher of `count` images of one value each, by a network that gives these logits from left to right."""
     logits = torch.tensor(values).repeat(1, 1, 32, 8)
-    options = {"times": [0.5], **options}
     items = [{"image": number} for number in range(count)]
     return PseudoLabeller(
         items,
@@ -36,7 +35,7 @@ def build_teacher(loader, values, count=3, **options):
         lambda image, network: logits,
         loader,
         Budget(0, 1),
-        **options,
+        PseudoLabelSchedule(**{"times": [0.5], **options}),
     )
 
 
@@ -48,9 +47,9 @@ class TestLabel:
         assert stack[1, 0, :4].tolist() == [0, 0, 1, 1]
         assert stack[2, 0, :4].tolist() == [1, 0, 0, 1]
 
-    @pytest.mark.parametrize(("gate", "sure"), [(0.5, 4), (0.7, 2), (0.999, 0)])
-    def test_the_gate_says_how_sure(self, gate, sure):
-        stack = build_teacher(build_loader(), [-2.0, -0.5, 0.5, 2.0], gate=gate).label({"image": 1})
+    @pytest.mark.parametrize(("confidence", "sure"), [(0.5, 4), (0.7, 2), (0.999, 0)])
+    def test_the_threshold_says_how_sure(self, confidence, sure):
+        stack = build_teacher(build_loader(), [-2.0, -0.5, 0.5, 2.0], confidence=confidence).label({"image": 1})
         assert stack[2, 0, :4].sum() == sure
 
 
@@ -85,7 +84,7 @@ class TestPatches:
     @pytest.mark.parametrize("share", [0.25, 0.75])
     def test_come_from_both_in_their_shares(self, share):
         loader = build_loader()
-        teacher = build_teacher(loader, [9.0], share=share)
+        teacher = build_teacher(loader, [9.0], fraction=share)
         next(iter(loader))
         loader.taught = [teacher.label(item) for item in teacher.items]
         loader.appearance = Appearance(0, 1, 0, 1, 0, 0, 0, 0)
@@ -105,7 +104,8 @@ class TestPatches:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("gate", 0.4), ("gate", 1.0), ("share", 0.0)]
+    ("name", "value"),
+    [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("confidence", 0.4), ("confidence", 1.0), ("fraction", 0.0)],
 )
 def test_refuses_what_cannot_be(name, value):
     with pytest.raises(SettingError, match=f"setting pseudo_label_{NAMES[name]} must be"):
@@ -158,17 +158,17 @@ class TestGoingOn:
     def test_what_was_taught_is_taught_again_to_the_bit(self):
         first, second = (build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
         first.budget.done = 0.3
-        first._label_in_time()
+        first._refresh_when_due()
         second.load_state_dict(first.state_dict())
-        assert second.waiting == [0.5]
+        assert second.remaining == [0.5]
         assert len(second.loader.taught) == 3
         for one, two in zip(first.loader.taught, second.loader.taught, strict=True):
             assert torch.equal(one, two)
-        assert second.state_dict()["taught"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
+        assert second.state_dict()["labels"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
 
     def test_an_image_that_is_gone_teaches_no_more(self):
         first, second = (build_teacher(build_loader(), [9.0], count=count) for count in (3, 2))
         first.budget.done = 0.5
-        first._label_in_time()
+        first._refresh_when_due()
         second.load_state_dict(first.state_dict())
         assert len(second.loader.taught) == 2

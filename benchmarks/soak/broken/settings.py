@@ -13,7 +13,7 @@ from livecell_monai.bundle.open import find_template, parse_setting, read_settin
 from livecell_monai.data.dataset.findings import check_data
 from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.search_space import read_space
-from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.setup import resolve_settings
 from soak.broken.byte_mutations import BYTES
 from soak.broken.commands import run_command
 from soak.broken.lines import judge_line, judge_output

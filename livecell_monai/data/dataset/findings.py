@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from livecell_monai.data.dataset.folder import list_samples, names_role
 from livecell_monai.data.readers.kinds import read_border, read_image, read_label
+from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels, Sample
 
@@ -72,7 +73,13 @@ def check_samples(samples: list[Sample], role: str) -> list[Finding]:
 
 
 def look_at(sample: Sample, role: str) -> Finding:
-    """Read one sample and say what it is, or what is wrong with it."""
+    """Read one sample and say what it is, or what is wrong with it; the whole image, whatever the sample's region."""
+    files = [path for path in (sample.image, sample.label, sample.border) if path is not None]
+    key = ("finding", role, sample.name, sample.label is None, sample.border is None)
+    return measure_once(key, files, lambda: _look_at(sample, role))
+
+
+def _look_at(sample: Sample, role: str) -> Finding:
     try:
         image = read_image(sample.image).pixels
         found = Finding(

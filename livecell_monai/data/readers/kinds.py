@@ -13,6 +13,7 @@ from livecell_monai.data.checks.limits import reading, require_plane
 from livecell_monai.data.formats import TIFF
 from livecell_monai.data.paths import name_format, require_there
 from livecell_monai.data.readers import open_stack, parse_address, read_addressed
+from livecell_monai.data.readers.read_cache import read_once
 from livecell_monai.data.readers.single_plane import read_single
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
@@ -31,7 +32,7 @@ def read_plane(path: Path) -> Plane:
     with reading(path, "an image"):  # a folder that may not be entered raises here
         if is_stack := name_format(path) not in (None, TIFF.name):
             require_there(path)
-    return _read_only_plane(path) if is_stack else read_single(path)
+    return read_once(path, _read_only_plane if is_stack else read_single)
 
 
 def read_image(path: Path) -> Plane:

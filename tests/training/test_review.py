@@ -7,7 +7,7 @@ from livecell_monai.data.dataset.items import partition
 from livecell_monai.errors import BundleError, DataError, find_user_error
 from livecell_monai.metrics import score_mask
 from livecell_monai.tasks import evaluate
-from livecell_monai.training.showing import open_review
+from livecell_monai.training.review import open_review
 from tests.support.worlds import some_cells, write_sample
 
 

@@ -5,7 +5,7 @@ import pytest
 from livecell_monai.bundle.open import find_template, read_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.tasks import train
-from livecell_monai.training.planned import resolve_settings
+from livecell_monai.training.setup import resolve_settings
 from tests.support.small_training import SMALL
 
 

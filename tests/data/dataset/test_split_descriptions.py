@@ -1,7 +1,7 @@
 """Every split has its words."""
 
 from livecell_monai.data.dataset.split import MODES
-from livecell_monai.training.split_descriptions import SPLITS
+from livecell_monai.data.dataset.split_descriptions import SPLITS
 
 
 def test_every_split_has_its_words():

@@ -1,4 +1,4 @@
-"""A trained bundle opened beside data: what a report shows of it, image by image."""
+"""A trained bundle and a data folder, opened for a report."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ from livecell_monai.sample import Judged, Pixels, Sample, Sides
 
 @dataclass(frozen=True)
 class Review:
-    """What there is to see of a bundle and a data folder.
+    """The content of a report on a bundle and a data folder.
 
     Attributes:
-        data_sha256: digest of the annotated images and their labels, None where there are none.
-        sides: annotated images with the parts that the bundle's own split gives to either side.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None where nothing is annotated.
+        data_sha256: digest of the annotated images and their labels, None without any.
+        sides: annotated images with their training and validation regions in the split of the bundle.
+        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None without annotated images.
         judged: validation and test images, judged as they are asked for.
         expected: how many these are.
-        diameter_px: of a typical annotated cell, 0 where nothing is annotated.
-        left_out: number of test images that were left out.
-        hashes: SHA-256 of each test image that is shown, by its name.
+        diameter_px: median diameter of the annotated cells, 0 without any.
+        left_out: number of test images that are not shown.
+        hashes: SHA-256 of each test image that is shown, by name.
     """
 
     data_sha256: str | None
@@ -43,16 +43,16 @@ class Review:
 
 
 def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bool = False) -> Review:
-    """Open a bundle with its own settings, split and weights, and check the data.
+    """Open a bundle with its settings, split and weights, and check the data.
 
     Args:
-        bundle: the folder that training left.
+        bundle: a trained bundle.
         data: data folder or datalist with training images, test images or both.
-        most_tests: number of test images that is not to be passed; of more, some are drawn at random.
+        most_tests: largest number of test images; of more, a random choice is shown.
         trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
-        LiveCellError: where the bundle or the data breaks a rule.
+        LiveCellError: the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
     parser = open_bundle(bundle, ["inference", "train"], None, paths, trust=trust).parser
