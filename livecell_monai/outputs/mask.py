@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from livecell_monai.data.plane_files import mask_pixels, write_mask
+from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
 from livecell_monai.outputs.large.finished import ENDINGS
 from livecell_monai.outputs.movie_file import MovieStack
@@ -16,16 +17,22 @@ class Mask(Output):
 
     Args:
         options: the settings that outputs depend on.
+
+    Raises:
+        SettingError: the format of large images is unknown.
     """
 
     def __init__(self, options: OutputOptions) -> None:
-        self._form = options.large_image_format
+        form = options.large_image_format
+        if form not in ENDINGS:
+            raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
+        self._large = f"{{name}}{ENDINGS[form]}"
         self._stack = MovieStack(".ome.tif")
 
     @property
     def files(self) -> Files:
         """The file of an image, a movie or a large image."""
-        return Files(image=("{name}.tif",), movie=("{name}.ome.tif",), large=(f"{{name}}{ENDINGS[self._form]}",))
+        return Files(image=("{name}.tif",), movie=("{name}.ome.tif",), large=(self._large,))
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Write the mask, or append it to the stack of its movie."""

@@ -1,16 +1,13 @@
-"""Handlers that write what an engine predicts or scores, image by image, while the network works on the next one."""
+"""Handlers that write what an engine predicts or scores, image by image."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.engine import Engine, Events
 
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.errors import SettingError
@@ -20,93 +17,14 @@ from livecell_monai.outputs.output_set import OutputSet
 from livecell_monai.outputs.prediction import Frame, Prediction
 from livecell_monai.outputs.registry import DEFAULT
 from livecell_monai.outputs.unfinished import UnfinishedRun
-from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
+from livecell_monai.prediction.background_writer import BackgroundWriter
+from livecell_monai.runs.atomic import atomic_path, write_table
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, WEIGHT, Pixels
 
 MAPS = "maps"  #: key of the network's maps (C, Y, X) before the threshold
 
 
-class _Writer:
-    """A handler with a folder and a thread that writes one image while the network works on the next.
-
-    An error in writing is raised with the next image, or at the end.
-
-    Args:
-        output_dir: folder to write to; made when the first result is there.
-    """
-
-    def __init__(self, output_dir: str | Path) -> None:
-        self.folder = Path(output_dir)
-        self.rows: list[Row] = []
-        self.clock = 0.0
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.writing: Future[Row | None] | None = None
-
-    def attach(self, engine: Engine) -> None:
-        """Follow an evaluator that decollates its batches."""
-        engine.add_event_handler(Events.STARTED, self._restart)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
-        engine.add_event_handler(Events.COMPLETED, self.finish)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._give_up)
-
-    def settle(self) -> None:
-        """Wait for the last image."""
-        self._await_row()
-        self.discard()
-
-    def finish(self) -> None:
-        """Wait for the last image and write what is made of all."""
-        raise NotImplementedError
-
-    def discard(self) -> None:
-        """Leave nothing that is not complete."""
-
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
-        """A function that writes one image and returns its row of the table; it keeps no tensor of the engine.
-
-        Of a movie's frames only the last one returns a row.
-
-        Args:
-            item: what the loader gave.
-            output: what the engine made of it.
-            seconds: since the image before.
-        """
-        raise NotImplementedError
-
-    def _restart(self) -> None:
-        self.thread.submit(int).result()  # starts it: one that starts as Ctrl-C comes is known to no one, and never ends
-        self.clock = time.monotonic()
-
-    def make_room(self) -> None:
-        """Make the folder that files are written to."""
-        make_folder(self.folder)
-
-    def _write_batch(self, engine: Engine) -> None:
-        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self.make_room()  # in here: an image that was skipped needs none
-            now = time.monotonic()
-            write, self.clock = self.take(item, output, now - self.clock), now
-            self._await_row()
-            self.writing = self.thread.submit(write)
-
-    def _await_row(self) -> None:
-        """Take the row of the image that is being written, if there is one."""
-        if self.writing is None:
-            return
-        writing, self.writing = self.writing, None
-        row = writing.result()
-        if row is not None:
-            self.rows.append(row)
-
-    def _give_up(self, engine: Engine, error: BaseException) -> None:
-        """Leave nothing half-written; a handler of errors must raise them again."""
-        self.thread.shutdown()
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.discard()
-        raise error
-
-
-class PredictionWriter(_Writer):
+class PredictionWriter(BackgroundWriter):
     """Turns what an engine gives into a `Prediction` and hands it to the outputs.
 
     Args:
@@ -214,7 +132,7 @@ class PredictionWriter(_Writer):
         )
 
 
-class ScoreWriter(_Writer):
+class ScoreWriter(BackgroundWriter):
     """Scores on the original grid: `scores.csv` by image, `scores.json` for the set.
 
     Args:

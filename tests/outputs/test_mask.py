@@ -6,6 +6,7 @@ import tifffile
 
 from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_plane
+from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import OutputOptions
 from livecell_monai.outputs.mask import Mask
 from tests.support.predicted import COUNT, MASKS, frames, image, names, write, write_movie
@@ -43,3 +44,8 @@ def test_nothing_has_its_name_before_the_last_frame(tmp_path):
 @pytest.mark.parametrize(("form", "name"), [("tiff", "{name}.ome.tif"), ("zarr", "{name}.ome.zarr")])
 def test_the_file_of_a_large_image_has_the_ending_of_its_format(form, name):
     assert Mask(OutputOptions(large_image_format=form)).files.large == (name,)
+
+
+def test_an_unknown_format_of_large_images_is_refused():
+    with pytest.raises(SettingError, match="large_image_format must be one of tiff, zarr, got 'png'; correct it"):
+        Mask(OutputOptions(large_image_format="png"))

@@ -86,8 +86,6 @@ class LargeImagePredictor:
         resume: bool = False,
         show_progress: bool = True,
     ) -> None:
-        if form not in ENDINGS:
-            raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
         self.output_dir = Path(output_dir)
         self.network, self.inferer, self.device, self.checkpoint = network, inferer, device, Path(checkpoint)
         self.settings, self.writer, self.form = settings, writer, form
