@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 IMAGE = "image"  #: key of the grey image
 LABEL = "label"  #: key of the label: 0 background, > 0 foreground
 BORDER = "border"  #: key of the optional weight per pixel, high between close cells
+WEIGHT = "weight"  #: key of the optional weight per pixel in loss and score; a pixel of weight 0 is not labelled
 PRED = "pred"  #: key of the network's output
 REGION = "region"  #: key of the part of the image that a sample stands for
 NAME = "name"  #: key of the sample's name, the stem of its image file

@@ -132,10 +132,10 @@ class TestJourney:
         header, *rows, last = journey.said["evaluate"].out.splitlines()
         assert header.split() == ["2", "images", "mean", "95", "%", "interval", "median", "worst"]
         scores = json.loads((journey.root / "scores" / "scores.json").read_text())
-        (iou,) = [row.split() for row in rows if row.startswith("iou ")]
+        (iou,) = [row.split() for row in rows if row.startswith("IoU ")]
         assert iou[1] == f"{scores['iou']['mean']:.3f}"
         assert last == "outlines within 2 px count as right; by image: scores/scores.csv"
-        (pooled,) = [row.split() for row in rows if row.startswith("iou, pooled")]
+        (pooled,) = [row.split() for row in rows if row.startswith("IoU, pooled")]
         assert pooled[2] == f"{scores['pooled_iou']:.3f}"
         assert (journey.root / "scores" / "scores.csv").is_file()
 
@@ -292,8 +292,8 @@ class TestBadFolders:
     def test_what_is_set_counts_without_its_flag(self, journey, tmp_path):
         image = journey.root / "cells" / "test" / "images" / "field_01.tif"
         given = ("predict", journey.root / "model", image, "-o", tmp_path / "masks", "--set", "show_progress=false")
-        assert livecell(*given, "--set", "write_overlay=true").code == 0
-        assert (tmp_path / "masks" / "field_01_overlay.png").is_file()
+        assert livecell(*given, "--set", "outputs=[mask, overlay]").code == 0
+        assert {path.name for path in (tmp_path / "masks").iterdir()} == {"field_01.tif", "field_01_overlay.png"}
         assert livecell(*given, "--set", "overwrite=true").code == 0
 
     @pytest.mark.parametrize("experiment", ['""', "$1/0"])

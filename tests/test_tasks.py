@@ -371,7 +371,7 @@ class TestPredict:
 
     def test_probability_and_overlay(self, trained, tmp_path):
         data, bundle = trained
-        settings = {**QUIET, "write_probability": True, "write_overlay": True, "threshold": 0.7}
+        settings = {**QUIET, "outputs": ["mask", "summary", "probability", "overlay"], "threshold": 0.7}
         predict(bundle, [data / "test" / "images" / "test_00.tif"], tmp_path, settings)
         names = {"test_00.tif", "test_00_probability.tif", "test_00_overlay.png", "summary.csv"}
         assert {path.name for path in tmp_path.iterdir()} == names

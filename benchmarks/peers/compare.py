@@ -25,7 +25,7 @@ from livecell_monai import __version__
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.readers.kinds import read_label, read_plane
 from livecell_monai.errors import LiveCellError
-from livecell_monai.metrics.scores import score_mask, summarise_scores
+from livecell_monai.metrics import score_mask, summarise_scores
 from livecell_monai.sample import Pixels, Sample
 
 HERE = Path(__file__).resolve().parent

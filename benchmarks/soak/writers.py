@@ -9,15 +9,15 @@ from livecell_monai.data.dataset.crops import crop_sample
 from livecell_monai.data.dataset.folds import Fold, write_fold
 from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
 from livecell_monai.data.samples.sample_set import write_sample_set
+from livecell_monai.outputs.confluency import write_confluency
 from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
 from livecell_monai.outputs.large.finishing import Finishing
 from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
+from livecell_monai.outputs.overlay import write_overlay
 from livecell_monai.plan import Choice, write_plan
-from livecell_monai.report.confluency import write_confluency
 from livecell_monai.report.curves import write_curves
 from livecell_monai.report.gallery import write_gallery
 from livecell_monai.report.learning import write_learning_curve
-from livecell_monai.report.overlay import write_overlay
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Sample

@@ -116,8 +116,12 @@ def predict(
     bundle: Bundle,
     images: Annotated[list[Path], typer.Argument(help="Files, folders or globs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks and summary.csv.")],
-    probability: Annotated[bool, typer.Option("--probability", help="Also NAME_probability.tif.")] = False,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Also NAME_overlay.png.")] = False,
+    outputs: Annotated[
+        str | None,
+        typer.Option(help="What to write, separated by commas: mask, summary, confluency, probability, overlay."),
+    ] = None,
+    probability: Annotated[bool, typer.Option("--probability", help="Add probability: NAME_probability.tif.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Add overlay: NAME_overlay.png.")] = False,
     channel: Annotated[str | None, typer.Option(help="Of files of several channels: the index from 0, or the name.")] = None,
     time: Annotated[str | None, typer.Option(help="Of movies: a frame from 0, or FIRST:STOP; all by default.")] = None,
     z: Annotated[str | None, typer.Option(help="Of files with depth: the index of the plane, from 0.")] = None,
@@ -143,16 +147,36 @@ def predict(
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
-    flags = {"write_probability": probability or None, "write_overlay": overlay or None, "resume": resume or None}
-    settings = read_settings(set_, **flags, **planes)
+    listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
+    settings = read_settings(set_, resume=resume or None, outputs=listed, **planes)
+    written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
         tell = partial(print, file=sys.stderr)
         result = run(folder, images, output, settings, overwrite, workers, scheduler, tell, trust)
     if result.rows:
-        print(f"{output}: {len(result.rows)} masks and summary.csv")
+        what = "masks" if "mask" in written else "images"
+        print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if result.failures:
         total = len(result.rows) + len(result.failures)
         print(f"{len(result.failures)} of {total} images have no mask", file=sys.stderr)
         raise typer.Exit(PARTLY)
+
+
+def _add_outputs(settings: dict[str, Any], flags: Mapping[str, bool]) -> list[str]:
+    """Add outputs to the list that the settings have or to that of the defaults; the whole list.
+
+    Args:
+        settings: values by name; changed where an output is added.
+        flags: whether to add an output, by its name.
+    """
+    from livecell_monai.outputs.registry import DEFAULT
+
+    listed = settings.get("outputs", list(DEFAULT))
+    if not isinstance(listed, list):
+        return []  # not a list of names: refused when the bundle is opened
+    more = [name for name, is_wanted in flags.items() if is_wanted and name not in listed]
+    if more:
+        settings["outputs"] = [*listed, *more]
+    return [*listed, *more]

@@ -35,6 +35,7 @@ def crossval(
     Example: `livecell crossval cells --output folds --minutes 10`
     """
     from livecell_monai.experiments.crossval import CrossValidation, cross_validate
+    from livecell_monai.metrics import list_metrics
     from livecell_monai.report.study_card import render_study
 
     def describe(kind: str, found: CrossValidation) -> str:
@@ -42,9 +43,9 @@ def crossval(
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     result = cross_validate(data, output, config, settings, recipe, folds, group_pattern, describe, ensemble, refit)
-    shown = ("iou", "dice", "precision", "recall", "surface_dice")
-    rows = [[row["fold"], row["image"], *(f"{float(row[name]):.3f}" for name in shown)] for row in result.rows]
-    show_table(["fold", "image", *shown], rows)
+    shown = [metric for metric in list_metrics() if metric.name in result.summary]
+    rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
+    show_table(["fold", "image", *(metric.label for metric in shown)], rows)
     show_summary(result.summary)
     found = result.summary
     cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"

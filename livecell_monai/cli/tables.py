@@ -20,14 +20,11 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def show_summary(summary: Mapping[str, Any]) -> None:
     """Print what the scores of a set of images say of it."""
+    from livecell_monai.metrics import list_lines
+
     rows = []
-    for name, value in summary.items():
-        if isinstance(value, dict):
-            interval = value["interval_95"]
-            shown = "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
-            rows.append([name, f"{value['mean']:.3f}", shown, f"{value['median']:.3f}", f"{value['worst']:.3f}"])
-    pooled, interval = summary["pooled_iou"], summary["pooled_iou_interval_95"]
-    rows.append(
-        ["iou, pooled", f"{pooled:.3f}", "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}", "", ""]
-    )
+    for line in list_lines(summary):
+        interval = "" if line.interval_95 is None else f"{line.interval_95[0]:.3f} .. {line.interval_95[1]:.3f}"
+        rest = ("" if value is None else f"{value:.3f}" for value in (line.median, line.worst))
+        rows.append([line.label, f"{line.mean:.3f}", interval, *rest])
     show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)

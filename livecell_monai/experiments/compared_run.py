@@ -11,11 +11,10 @@ from typing import Any
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
 from livecell_monai.experiments.store import without_bars
-from livecell_monai.metrics.scores import NAMES, SURFACE
+from livecell_monai.metrics import list_metrics
 
 LOSS = "loss"
 VALIDATED = ("iou", "accuracy", LOSS)  # what a training notes of its validation
-METRICS = (*NAMES, SURFACE, LOSS)
 PARENT = "mlflow.parentRunId"
 CROSS_VALIDATION = "cross-validation"
 LEAKING = ("original", "none")
@@ -72,7 +71,7 @@ class ComparedRun:
 
     def score_images(self, metric: str) -> dict[str, float]:
         """A metric by image; empty where it was not measured on each."""
-        values = {name: getattr(scores, metric, None) for name, scores in (self.images or {}).items()}
+        values = {name: scores.get(metric) for name, scores in (self.images or {}).items()}
         return {} if None in values.values() else {name: float(value) for name, value in values.items() if value is not None}
 
     def score(self, metric: str) -> float | None:
@@ -81,6 +80,11 @@ class ComparedRun:
         if by_image:
             return fmean(by_image.values())
         return next((noted[metric] for noted in (self.crossval, self.kept, self.last) if metric in noted), None)
+
+
+def list_comparable() -> tuple[str, ...]:
+    """The names of the metrics that runs can be compared by."""
+    return (*(metric.name for metric in list_metrics()), LOSS)
 
 
 def read_run(run: Any, nested: int = 0) -> ComparedRun:
@@ -97,7 +101,7 @@ def read_run(run: Any, nested: int = 0) -> ComparedRun:
         id=info.run_id,
         kept=_noted(run.data.metrics, "best_val_", VALIDATED),
         last=_noted(run.data.metrics, "val_", VALIDATED),
-        crossval=_noted(run.data.metrics, "crossval_", METRICS),
+        crossval=_noted(run.data.metrics, "crossval_", list_comparable()),
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
         data=params.get("data_sha256", ""),
         split=CROSS_VALIDATION if "number_of_folds" in params else params.get("split_used", ""),

@@ -16,18 +16,17 @@ from livecell_monai.experiments.compared_folder import read_folder
 from livecell_monai.experiments.compared_run import (
     CROSS_VALIDATION,
     LOSS,
-    METRICS,
     ComparedRun,
     check_unfinished,
     find_best,
     find_image_scores,
+    list_comparable,
     read_run,
 )
 from livecell_monai.experiments.locate import find_run
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
 from livecell_monai.experiments.store import choose_uri, open_store
-from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
-from livecell_monai.metrics.scores import summarise_scores
+from livecell_monai.metrics import PairedDifference, find_metric, measure_paired_difference, summarise_scores
 
 UNINTERESTING = (
     "version_",
@@ -74,7 +73,7 @@ def list_runs(
         uri: tracking URI, as for `choose_uri`.
         experiment: its name.
         limit: greatest number of runs.
-        metric: what they are ranked by, one of `METRICS`.
+        metric: what they are ranked by, one of `list_comparable()`.
         nested: whether runs under another one, such as folds, are listed too; else their number stands beside it.
 
     Raises:
@@ -111,7 +110,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
     Args:
         names: ids or names of runs, folders that hold scores.csv, or trained bundles.
         uri: tracking URI, as for `choose_uri`; not asked where all are folders.
-        metric: what they are ranked and paired by, one of `METRICS`.
+        metric: what they are ranked and paired by, one of `list_comparable()`.
 
     Raises:
         LiveCellError: where there is no such run, it has not ended or has no such metric, or the store does not answer.
@@ -120,7 +119,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
     runs = _tell_apart(_read_all(names, uri))
     without = next((run for run in runs if run.score(metric) is None), None)
     if without is not None:
-        has = ", ".join(name for name in METRICS if without.score(name) is not None) or "none"
+        has = ", ".join(name for name in list_comparable() if without.score(name) is not None) or "none"
         raise SettingError(
             f"run {without.name}: must have the metric {metric}, it has: {has}; choose by --metric, or leave it"
         )
@@ -154,8 +153,8 @@ def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def _check_unknown(metric: str) -> None:
-    if metric not in METRICS:
-        raise SettingError(f"--metric must be one of {', '.join(METRICS)}, got {metric!r}; correct it")
+    if metric not in list_comparable():
+        raise SettingError(f"--metric must be one of {', '.join(list_comparable())}, got {metric!r}; correct it")
 
 
 def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
@@ -215,9 +214,14 @@ def _answering(uri: str) -> Iterator[None]:
 def _rank(runs: Sequence[ComparedRun], metric: str) -> list[ComparedRun]:
     def place(run: ComparedRun) -> tuple[bool, float]:
         score = run.score(metric)
-        return score is None, 0.0 if score is None else score if metric == LOSS else -score
+        return score is None, 0.0 if score is None else -score if _is_higher_better(metric) else score
 
     return sorted(runs, key=place)
+
+
+def _is_higher_better(metric: str) -> bool:
+    found = find_metric(metric)
+    return metric != LOSS if found is None else found.higher_is_better
 
 
 def _tell_apart(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
@@ -241,9 +245,8 @@ def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDi
         return None, [*said, f"no difference of {other.name} to {first.name}: no image in common"]
     if first.data and other.data and first.data != other.data:
         said.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
-    return measure_paired_difference(
-        np.array([before[name] for name in same]), np.array([after[name] for name in same])
-    ), said
+    found = measure_paired_difference(np.array([before[name] for name in same]), np.array([after[name] for name in same]))
+    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better), said
 
 
 def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:

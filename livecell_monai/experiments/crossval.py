@@ -16,11 +16,11 @@ from livecell_monai.data.dataset.findings import Finding, check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
-from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, to_scores, train_part
+from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, train_part
 from livecell_monai.experiments.study_folder import open_study
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.metrics import summarise_scores
+from livecell_monai.metrics import POOLED, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.training.setup import plan
@@ -135,7 +135,7 @@ def _collect(
     name: str, root: Path, folds: Sequence[Fold], cells: int | None, ensemble: bool, refit: bool
 ) -> CrossValidation:
     rows = read_rows(root, folds)
-    scores = to_scores(rows)
+    scores = [read_scores(row) for row in rows]
     worst = min(zip(scores, rows, strict=True), key=lambda pair: pair[0].iou)[1]["image"]
     evaluated = (root / folds[0].name / "evaluation" / "scores.json").read_text(encoding="utf-8")
     tolerance = json.loads(evaluated)["surface_tolerance_px"]
@@ -150,7 +150,8 @@ def _collect(
 def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     """What the run says of the cross-validation: means over images, by metric."""
     means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
-    return {**means, "crossval_pooled_iou": summary["pooled_iou"]}
+    pooled = {name: value for name, value in summary.items() if name.startswith(POOLED) and isinstance(value, float)}
+    return {**means, **{f"crossval_{name}": value for name, value in pooled.items()}}
 
 
 def _facts(result: CrossValidation, digest: str) -> dict[str, Any]:

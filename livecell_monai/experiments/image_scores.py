@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from livecell_monai.errors import DataError
-from livecell_monai.metrics.scores import SURFACE, Scores
+from livecell_monai.metrics import Scores, list_metrics, read_scores
+from livecell_monai.metrics.counts import COLUMNS
 
 TABLE = "scores.csv"
-COUNTS = ("tp", "fp", "fn", "tn")
 ImageScores = dict[str, Scores]
 
 
 def read_image_scores(path: Path, name: str = "") -> ImageScores:
     """The scores by image of a table, in its order.
 
-    The pixels that were counted tell everything but the surface Dice; what else stands in the table is not looked at.
+    Scores that follow from counts of pixels are computed from them; columns that are neither counts nor metrics are ignored.
 
     Args:
-        path: a CSV file with the columns image, tp, fp, fn and tn, and surface_dice where it was measured.
+        path: a CSV file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
         name: what an error calls the table; its path where it is empty.
 
     Raises:
@@ -43,20 +43,21 @@ def read_image_scores(path: Path, name: str = "") -> ImageScores:
 
 
 def _read_row(row: Mapping[str, str | None], called: str) -> Scores:
-    missing = [column for column in ("image", *COUNTS) if not row.get(column)]
+    missing = [column for column in ("image", *COLUMNS) if not row.get(column)]
     if missing:
         raise DataError(
-            f"{called}: a table of scores must have image, {', '.join(COUNTS)} for each image, {', '.join(missing)} is not "
+            f"{called}: a table of scores must have image, {', '.join(COLUMNS)} for each image, {', '.join(missing)} is not "
             "there; write it anew by livecell evaluate"
         )
     try:
-        tp, fp, fn, tn = (int(row[column] or "") for column in COUNTS)
-        surface = float(row[SURFACE] or "") if row.get(SURFACE) else None
+        scores = read_scores(row)
     except ValueError as error:
         raise DataError(
             f"{called}: {row['image']} must have pixels in whole numbers, got: {error}; write it anew"
         ) from error
-    if min(tp, fp, fn, tn) < 0 or not tp + fp + fn + tn or not (surface is None or 0 <= surface <= 1):
-        values = ", ".join(f"{column} {row.get(column)}" for column in (*COUNTS, SURFACE) if row.get(column))
+    counts = [getattr(scores, column) for column in COLUMNS]
+    measured = [(metric, value) for metric in list_metrics() if (value := scores.measured.get(metric.name)) is not None]
+    if min(counts) < 0 or not sum(counts) or not all(metric.least <= value <= metric.most for metric, value in measured):
+        values = ", ".join(f"{column} {row.get(column)}" for column in (*COLUMNS, *scores.measured))
         raise DataError(f"{called}: {row['image']} must have scores that can be, got {values}; write it anew")
-    return Scores(tp, fp, fn, tn, surface)
+    return scores

@@ -15,13 +15,11 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.study_folder import check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
-from livecell_monai.metrics import SURFACE, Scores
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
 from livecell_monai.training.run_context import RunContext
 from livecell_monai.training.setup import resolve_settings
 
-COUNTS = ("tp", "fp", "fn", "tn")
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
 
@@ -124,8 +122,3 @@ def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
         with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
             rows += [{"fold": fold.name, "group": groups[row["image"]], **row} for row in csv.DictReader(stream)]
     return rows
-
-
-def to_scores(rows: Iterable[Mapping[str, Any]]) -> list[Scores]:
-    """The scores that rows of `scores.csv` stand for."""
-    return [Scores(**{name: int(row[name]) for name in COUNTS}, surface_dice=float(row[SURFACE])) for row in rows]

@@ -33,7 +33,7 @@ COMPARED_BY = (
     "samples_per_epoch",
 )
 PLANES = ("channel", "time", "z", "axes", "movie", "interval_min")  # of the images, not of the method
-OUTPUTS = ("overwrite", "resume", "write_probability", "write_overlay", "tiling_min_megapixels", "large_image_format")
+OUTPUTS = ("overwrite", "resume", "outputs", "tiling_min_megapixels", "large_image_format")
 NOT_THE_METHOD = (*LOCAL, *PLANES, *OUTPUTS, "accelerator", "compile")
 OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 KEYS = ("low", "high", "step", "log", "choices")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livecell_monai.metrics.scores import measure_mean
+from livecell_monai.metrics.summary import measure_mean
 
 
 @dataclass(frozen=True)

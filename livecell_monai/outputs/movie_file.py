@@ -1,4 +1,4 @@
-"""A movie onto disk, frame by frame as they come: whatever its length, one frame is in memory."""
+"""A movie written frame by frame as its frames come: whatever its length, one frame is in memory."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import tifffile
 
 from livecell_monai.data.plane_files import resolution_tags
+from livecell_monai.outputs.prediction import Prediction
 from livecell_monai.runs.atomic import remove, temporary_path, writing_errors
 from livecell_monai.sample import Pixels
 
@@ -111,3 +112,43 @@ class MovieFile:
         frames = self.notes.frames
         xml.addimage(plane.dtype, (frames, *plane.shape), (frames, 1, 1, *plane.shape, 1), axes="TYX", **notes)
         return str(xml.tostring()).encode("utf-8")
+
+
+class MovieStack:
+    """Appends one plane of each frame to the file of its movie, movie after movie.
+
+    Args:
+        ending: of the files behind the name of the movie, such as `.ome.tif`.
+    """
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+        self._file: MovieFile | None = None
+
+    def append(self, prediction: Prediction, plane: Pixels, folder: Path) -> None:
+        """Append a plane; the file gets its name with the last frame.
+
+        Args:
+            prediction: a frame of a movie; the frames come in their order.
+            plane: (Y, X), of the same size and type for all frames.
+            folder: to write to.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        frame = prediction.frame
+        assert frame is not None
+        if frame.position == 0:
+            notes = MovieNotes(prediction.name, frame.frames, prediction.pixel_size_um, frame.interval_min, frame.channel)
+            self._file = MovieFile(folder / f"{prediction.name}{self._ending}", notes)
+        assert self._file is not None
+        self._file.append(plane)
+        if frame.is_last:
+            self._file.close()
+            self._file = None
+
+    def discard(self) -> None:
+        """Remove a file that is not complete."""
+        if self._file is not None:
+            self._file.discard()
+            self._file = None

@@ -31,7 +31,7 @@ def check_outputs(
     names: Sequence[str],
     items: Sequence[Item],
     overwrite: bool,
-    movie_names: Sequence[str] = ("{name}.ome.tif", "{name}_frames.csv"),
+    movie_names: Sequence[str] = (),
 ) -> None:
     """Refuse to write where something would be lost.
 
@@ -40,7 +40,7 @@ def check_outputs(
         names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
         items: the images, none of which may be written over; frames of one movie share its name.
         overwrite: whether results of an earlier run may be.
-        movie_names: the files of each movie; by default those that are always written, for bundles that name none.
+        movie_names: the files of each movie, likewise.
 
     Raises:
         SettingError: the first file that would be lost.

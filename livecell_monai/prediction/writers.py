@@ -1,225 +1,138 @@
-"""Handlers that write what an engine predicts or scores, file by file, as it comes."""
+"""Handlers that write what an engine predicts or scores, image by image."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.engine import Engine, Events
 
-from livecell_monai.data.plane_files import write_mask, write_probability
-from livecell_monai.data.readers.kinds import read_image
-from livecell_monai.metrics import Scores, measure_surface_dice, score_mask, summarise_scores, tabulate_scores
-from livecell_monai.outputs.movie_writer import Frame, MovieWriter, Plot, count_components
+from livecell_monai.data.readers import open_stack, parse_address
+from livecell_monai.errors import SettingError
+from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
+from livecell_monai.outputs.base import OutputOptions, Row
+from livecell_monai.outputs.output_set import OutputSet
+from livecell_monai.outputs.prediction import Frame, Prediction
+from livecell_monai.outputs.registry import DEFAULT
 from livecell_monai.outputs.unfinished import UnfinishedRun
-from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, Pixels
+from livecell_monai.prediction.background_writer import BackgroundWriter
+from livecell_monai.runs.atomic import atomic_path, write_table
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, WEIGHT, Pixels
 
-PROBABILITY = "probability"  #: key of the network's output before the threshold
-Row = dict[str, Any]
-SUMMARY = ("image", "foreground_fraction", "components", "seconds")
-
-
-class _TableWriter:
-    """What both writers share: a folder, rows as they come, a CSV file at the end.
-
-    An image is written while the network works on the next one; what went wrong in writing it is raised then.
-
-    Args:
-        output_dir: folder to write to; made when the first result is there.
-        table: name of the CSV file.
-    """
-
-    def __init__(self, output_dir: str | Path, table: str) -> None:
-        self.folder = Path(output_dir)
-        self.table = table
-        self.rows: list[Row] = []
-        self.clock = 0.0
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.writing: Future[Row | None] | None = None
-
-    def attach(self, engine: Engine) -> None:
-        """Follow an evaluator that decollates its batches."""
-        engine.add_event_handler(Events.STARTED, self._restart)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
-        engine.add_event_handler(Events.COMPLETED, self.finish)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._give_up)
-
-    def files(self) -> list[str]:
-        """The files to be written, `{name}` standing for the name of an image."""
-        return [self.table]
-
-    def movie_files(self) -> list[str]:
-        """The files to be written of a movie, `{name}` standing for its name."""
-        return self.files()
-
-    def settle(self) -> None:
-        """Wait for the last image."""
-        self._await_row()
-        self.discard()
-
-    def finish(self) -> None:
-        """Wait for the last image and write the table."""
-        self.settle()
-        if self.rows:
-            write_table(self.folder / self.table, self.rows)
-
-    def discard(self) -> None:
-        """Leave nothing of what is not whole."""
-
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
-        """What writes one image and gives its row of the table; it holds no more of the engine's tensors than it needs.
-
-        Of a movie's frames only the last gives one.
-
-        Args:
-            item: what the loader gave.
-            output: what the engine made of it.
-            seconds: since the image before.
-        """
-        raise NotImplementedError
-
-    def _restart(self) -> None:
-        self.thread.submit(int).result()  # begins it: one that begins as Ctrl-C comes is known to no one, and never ends
-        self.clock = time.monotonic()
-
-    def make_room(self) -> None:
-        """Make the folder that files are written to."""
-        make_folder(self.folder)
-
-    def _write_batch(self, engine: Engine) -> None:
-        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self.make_room()  # in here: an image that was passed over asks for none
-            now = time.monotonic()
-            write, self.clock = self.take(item, output, now - self.clock), now
-            self._await_row()
-            self.writing = self.thread.submit(write)
-
-    def _await_row(self) -> None:
-        """Take the row of the image that is being written, if there is one."""
-        if self.writing is None:
-            return
-        writing, self.writing = self.writing, None
-        row = writing.result()
-        if row is not None:
-            self.rows.append(row)
-
-    def _give_up(self, engine: Engine, error: BaseException) -> None:
-        """What ends the run leaves nothing half-written; a handler of errors must raise them again."""
-        self.thread.shutdown()
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.discard()
-        raise error
+MAPS = "maps"  #: key of the network's maps (C, Y, X) before the threshold
 
 
-class PredictionWriter(_TableWriter):
-    """For each image a mask TIFF, on request its probability map and an overlay; `summary.csv` for all.
-
-    Of a movie see `MovieWriter`.
+class PredictionWriter(BackgroundWriter):
+    """Turns what an engine gives into a `Prediction` and hands it to the outputs.
 
     Args:
         output_dir: folder to write to.
-        with_probability: whether to write `NAME_probability.tif`, float32 in [0, 1].
-        draw: called with (path, image, mask) to write `NAME_overlay.png`; None for no overlay.
-        plot: called with (path, name, rows by frame) to write a movie's `NAME_confluency.png`; None for no plot.
-        interval_min: time from frame to frame of movies in minutes; None to believe the files.
-        run: where files are until those of an image are all there, and which images are done already; None for a new run.
+        outputs: names of what is written, see `outputs.registry`.
+        channels: names of the network's maps, in their order.
+        interval_min: time from frame to frame of movies in minutes; None for what the files say.
+        large_image_format: `tiff` or `zarr`, of the mask of a large image.
+        run: keeps files until those of an image are all there, and knows which images are done; None for a new run.
+
+    Raises:
+        SettingError: an output is unknown, or the interval is no time.
     """
 
     def __init__(
         self,
         output_dir: str,
-        with_probability: bool = False,
-        draw: Callable[[Path, Pixels, Pixels], None] | None = None,
-        plot: Plot | None = None,
+        outputs: Sequence[str] = DEFAULT,
+        channels: Sequence[str] = ("foreground",),
         interval_min: float | None = None,
+        large_image_format: str = "tiff",
         run: UnfinishedRun | None = None,
     ) -> None:
-        super().__init__(output_dir, "summary.csv")
+        super().__init__(output_dir)
+        is_number = isinstance(interval_min, int | float) and not isinstance(interval_min, bool)
+        if interval_min is not None and not (is_number and 0 < interval_min < np.inf):
+            raise SettingError(f"--interval must be a number of minutes above 0, got {interval_min!r}; correct it")
         self.run = UnfinishedRun(output_dir) if run is None else run
-        self.movies = MovieWriter(self.run.files, with_probability, draw, plot, interval_min)
-        self.begun, self.with_probability, self.draw = False, with_probability, draw
+        self.channels, self.interval_min = tuple(channels), interval_min
+        self.outputs = OutputSet(outputs, OutputOptions(self.channels, large_image_format))
+        self.begun = False
+        self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the movie under way
+
+    def files(self) -> list[str]:
+        """The files of an image, `{name}` in place of its name, and those of the run."""
+        return [*self.outputs.image_files(), *self.outputs.run_files()]
+
+    def movie_files(self) -> list[str]:
+        """The files of a movie, and those of the run."""
+        return [*self.outputs.movie_files(), *self.outputs.run_files()]
+
+    def large_files(self) -> list[str]:
+        """The files of a large image, and those of the run."""
+        return [*self.outputs.large_files(), *self.outputs.run_files()]
 
     def make_room(self) -> None:
-        """Begin the run, where it is not under way."""
+        """Begin the run, where it has not begun."""
         if not self.begun:
             self.run.begin()
             self.begun = True
 
     def add(self, row: Row) -> None:
-        """Take the row of a mask that was written elsewhere; the table is on disk with it."""
+        """Take the row of an image whose files were written elsewhere, and write what is made of all so far."""
         self.rows = self.run.arrange([*self.rows, row])
-        write_table(self.folder / self.table, self.rows)
+        self.outputs.finish(self.folder, self.rows)
 
     def finish(self) -> None:
-        """Write the table of all images that are done, and leave no trace of the run."""
+        """Write what is made of all images that are done, and end the run."""
         self.settle()
         self.rows = self.run.arrange(self.rows)
         if self.run.shared:  # the process that has begun the run ends it
             return
-        if self.rows:
-            write_table(self.folder / self.table, self.rows)
+        self.outputs.finish(self.folder, self.rows)
         self.run.end()
         self.begun = False
 
-    def files(self) -> list[str]:
-        """Mask, and probability and overlay where they are asked for, of each image; the table of all."""
-        probability = ["{name}_probability.tif"] if self.with_probability else []
-        overlay = [] if self.draw is None else ["{name}_overlay.png"]
-        return ["{name}.tif", *probability, *overlay, self.table]
-
-    def movie_files(self) -> list[str]:
-        """Those of a movie, and the table of all."""
-        return [*self.movies.files(), self.table]
-
     def discard(self) -> None:
-        """Leave nothing of a movie whose last frame is not there, nor of a run that has finished no image."""
-        self.movies.discard()
+        """Leave nothing of an incomplete movie, nor of a run that has finished no image."""
+        self.outputs.discard()
         self.run.abandon()
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
-        """What writes the files of one image, or one frame of a movie."""
-        meta, name = item[IMAGE].meta, str(item[NAME])
+        """A function that writes the files of one image, or takes one frame of a movie."""
+        meta = item[IMAGE].meta
         found = np.asarray(meta["pixel_size_um"], dtype=float)
         source = Path(meta["filename_or_obj"])
-        size = None if np.isnan(found).any() else (float(found[0]), float(found[1]))
-        mask = _plane(output[PRED]) > 0
-        probability = _plane(output[PROBABILITY]) if self.with_probability else None
-        if FRAMES not in item:
-            return partial(self._write, name, source, size, mask, probability, round(seconds, 3))
-        index, position, frames = (int(item[key]) for key in (FRAME, POSITION, FRAMES))
-        frame = Frame(name, source, index, position, frames, size, mask, probability, seconds)
-        return partial(self._add, frame)
+        maps = output.get(MAPS, output.get("probability")) if self.outputs.needs_maps else None
+        prediction = Prediction(
+            name=str(item[NAME]),
+            source=source,
+            mask=_plane(output[PRED]) > 0,
+            maps={} if maps is None else dict(zip(self.channels, np.asarray(maps.cpu()), strict=True)),
+            pixel_size_um=None if np.isnan(found).any() else (float(found[0]), float(found[1])),
+            seconds=seconds,
+            frame=Frame(int(item[FRAME]), int(item[POSITION]), int(item[FRAMES])) if FRAMES in item else None,
+        )
+        return partial(self._write, prediction)
 
-    def _write(
-        self,
-        name: str,
-        source: Path,
-        pixel_size: tuple[float, float] | None,
-        mask: Pixels,
-        probability: Pixels | None,
-        seconds: float,
-    ) -> Row:
-        folder = self.run.files
-        if probability is not None:
-            write_probability(folder / f"{name}_probability.tif", probability, pixel_size)
-        if self.draw is not None:
-            self.draw(folder / f"{name}_overlay.png", read_image(source).pixels, mask)
-        write_mask(folder / f"{name}.tif", mask, pixel_size)
-        row = dict(zip(SUMMARY, (name, round(float(mask.mean()), 6), count_components(mask), seconds), strict=True))
-        return self.run.complete(name, source, row, self.files()[:-1])
+    def _write(self, prediction: Prediction) -> Row | None:
+        if prediction.frame is not None:
+            prediction = replace(prediction, frame=self._describe(prediction.frame, prediction.source))
+        row = self.outputs.write(prediction, self.run.files)
+        if row is None:
+            return None
+        names = self.outputs.image_files() if prediction.frame is None else self.outputs.movie_files()
+        return self.run.complete(prediction.name, prediction.source, row, names)
 
-    def _add(self, frame: Frame) -> Row | None:
-        row = self.movies.add(frame)
-        return None if row is None else self.run.complete(frame.name, frame.source, row, self.movies.files())
+    def _describe(self, frame: Frame, source: Path) -> Frame:
+        """The frame with what the file of its movie says."""
+        if frame.position == 0:
+            self._movie = _describe_movie(source)
+        interval, channel = self._movie
+        return replace(
+            frame, interval_min=interval if self.interval_min is None else float(self.interval_min), channel=channel
+        )
 
 
-class ScoreWriter(_TableWriter):
+class ScoreWriter(BackgroundWriter):
     """Scores on the original grid: `scores.csv` by image, `scores.json` for the set.
 
     Args:
@@ -228,31 +141,49 @@ class ScoreWriter(_TableWriter):
     """
 
     def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
-        super().__init__(output_dir, "scores.csv")
+        super().__init__(output_dir)
         self.tolerance_px = tolerance_px
         self.scores: list[Scores] = []
         self.summary: dict[str, Any] = {}
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
-        """What scores one image."""
-        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0)
+        """A function that scores one image."""
+        weight = _plane(output[WEIGHT]) if WEIGHT in output else None
+        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0, weight)
 
-    def _score(self, name: str, mask: Pixels, truth: Pixels) -> Row:
-        surface = measure_surface_dice(mask, truth, self.tolerance_px)
-        scores = replace(score_mask(mask, truth), surface_dice=surface)
+    def _score(self, name: str, mask: Pixels, truth: Pixels, weight: Pixels | None) -> Row:
+        scores = measure_scores(mask, truth, weight, {"surface_tolerance_px": self.tolerance_px})
         self.scores.append(scores)
         return tabulate_scores(name, scores)
 
     def files(self) -> list[str]:
         """Both tables."""
-        return [self.table, "scores.json"]
+        return ["scores.csv", "scores.json"]
+
+    def movie_files(self) -> list[str]:
+        """The same: a frame is scored as an image."""
+        return self.files()
 
     def finish(self) -> None:
         """Write the table and the summary of the set."""
-        super().finish()
+        self.settle()
+        if self.rows:
+            write_table(self.folder / "scores.csv", self.rows)
         self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
         with atomic_path(self.folder / "scores.json") as temporary:
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe_movie(source: Path) -> tuple[float | None, str | None]:
+    """(minutes from frame to frame, name of the channel) as the movie's file has them, None where it has none.
+
+    Args:
+        source: address of a frame.
+    """
+    address = parse_address(source)
+    assert address is not None
+    with open_stack(address.path, address.axes) as stack:
+        return stack.interval_min, stack.channels[address.channel] if stack.channels else None
 
 
 def _plane(tensor: Any) -> Pixels:

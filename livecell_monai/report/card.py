@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from livecell_monai.metrics import label_of
+
 ImageRow = tuple[str, str, int, int, int | None, float]
 
 # An underscore inside a word is no markup and stays readable in the source.
@@ -191,7 +193,10 @@ def _tell_stops(facts: CardFacts) -> str:
 
 
 def _render_validation(facts: CardFacts) -> str:
-    rows = [(escape(name), f"{value:.4f}" if isfinite(value) else "undefined") for name, value in facts.validation.items()]
+    rows = [
+        (escape(label_of(name)), f"{value:.4f}" if isfinite(value) else "undefined")
+        for name, value in facts.validation.items()
+    ]
     warning = f"{LEAK_WARNING}\n\n" if facts.leaking else ""
     return f"""\
 ## How it was validated

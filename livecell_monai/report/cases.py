@@ -4,7 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from livecell_monai.metrics import NAMES, Scores, score_mask, segment_by_otsu, summarise_scores
+from livecell_monai.metrics import (
+    Metric,
+    Scores,
+    list_metrics,
+    measure_scores,
+    read_scores,
+    score_mask,
+    segment_by_otsu,
+    summarise_scores,
+)
 from livecell_monai.report.pictures import Layers, draw_judged
 from livecell_monai.report.threshold import Probabilities
 from livecell_monai.sample import Judged
@@ -70,7 +79,7 @@ def take_cases(judged: Iterable[Judged], expected: int, diameter_px: float) -> t
             cases.append(Case(one.name, one.role, None, None, layers))
             continue
         baseline = score_mask(segment_by_otsu(one.image, diameter_px), one.truth)
-        cases.append(Case(one.name, one.role, score_mask(one.mask, one.truth), baseline, layers))
+        cases.append(Case(one.name, one.role, measure_scores(one.mask, one.truth), baseline, layers))
         spread.setdefault(one.role, Probabilities()).add(one.probability, one.truth)
     return sort_cases(cases), spread
 
@@ -81,9 +90,13 @@ def read_cases(rows: Iterable[Mapping[str, Any]]) -> list[Case]:
     Args:
         rows: of `scores.csv`.
     """
-    counts = ("tp", "fp", "fn", "tn")
-    cases = [Case(str(row["image"]), "validation", Scores(*(int(row[count]) for count in counts))) for row in rows]
-    return sort_cases(cases)
+    return sort_cases(Case(str(row["image"]), "validation", read_scores(row)) for row in rows)
+
+
+def choose_metrics(cases: Sequence[Case]) -> list[Metric]:
+    """The metrics that every scored image has, in the order of the registry."""
+    scores = [case.scores for case in cases if case.scores]
+    return [metric for metric in list_metrics() if scores and all(each.of(metric) is not None for each in scores)]
 
 
 def sort_cases(cases: Iterable[Case]) -> list[Case]:
@@ -97,7 +110,7 @@ def summarise_cases(cases: Sequence[Case]) -> list[Summary]:
     for role in sorted({case.role for case in cases if case.scores}):
         own = [case for case in cases if case.role == role and case.scores]
         found = summarise_scores([case.scores for case in own if case.scores])
-        means = {name: (found[name]["mean"], found[name]["interval_95"]) for name in NAMES}
+        means = {name: (part["mean"], part["interval_95"]) for name, part in found.items() if isinstance(part, Mapping)}
         others = [case.baseline for case in own if case.baseline]
         baseline = None
         if len(others) == len(own):

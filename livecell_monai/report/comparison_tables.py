@@ -6,8 +6,8 @@ from typing import Any
 
 from livecell_monai.experiments.compared_run import VALIDATED, ComparedRun
 from livecell_monai.experiments.comparison import NOTED_BY_TRAININGS, Comparison
+from livecell_monai.metrics import label_of
 
-TITLES = {"iou": "IoU"}
 INTERVAL = "95 % interval"
 
 
@@ -90,7 +90,7 @@ def shorten(value: str) -> str:
 def _list_runs(comparison: Comparison) -> Table:
     other = [] if comparison.metric in VALIDATED else [comparison.metric]
     nested = any(run.nested for run in comparison.runs)
-    header = ["run", "status", *map(_title, (*VALIDATED, *other)), "seconds", "data"]
+    header = ["run", "status", *map(label_of, (*VALIDATED, *other)), "seconds", "data"]
     rows = [
         [
             run.name,
@@ -116,7 +116,7 @@ def _show_scores(comparison: Comparison) -> Table:
         ["scored on", *((run.scored_on or "unknown") + (" (leaks)" if run.leaks else "") for run in runs)],
     ]
     if any(run.images for run in runs):
-        lines.append([f"{_title(metric)} by image, mean", *(_number(_mean(run, metric)) for run in runs)])
+        lines.append([f"{label_of(metric)} by image, mean", *(_number(_mean(run, metric)) for run in runs)])
         lines.append([INTERVAL, *(_interval(found) for found in comparison.intervals)])
         lines.append(["images", *(str(len(run.images)) if run.images else "" for run in runs)])
     for name in dict.fromkeys((*VALIDATED, metric)):
@@ -124,9 +124,9 @@ def _show_scores(comparison: Comparison) -> Table:
         for title, kind in kinds:
             values = [_number(getattr(run, kind).get(name)) for run in runs]
             if any(values):
-                lines.append([f"{_title(name)}, {title}", *values])
+                lines.append([f"{label_of(name)}, {title}", *values])
     rows = [line for line in lines if any(line[1:])]
-    return Table(f"Runs, best {_title(metric)} first", ["", *(run.name for run in runs)], rows)
+    return Table(f"Runs, best {label_of(metric)} first", ["", *(run.name for run in runs)], rows)
 
 
 def _show_differences(comparison: Comparison) -> Table:
@@ -141,7 +141,7 @@ def _show_differences(comparison: Comparison) -> Table:
         counts = [str(count) for count in (found.better, found.worse, found.equal)]
         rows.append([run.name, str(found.images), f"{found.mean:+.3f}", _interval(found.interval_95, "+"), *counts])
     header = ["run", "images", "mean difference", INTERVAL, "better", "worse", "equal"]
-    return Table(f"{_title(comparison.metric)} less that of {name}, on the same images", header, rows)
+    return Table(f"{label_of(comparison.metric)} less that of {name}, on the same images", header, rows)
 
 
 def _show_settings(comparison: Comparison) -> Table:
@@ -151,10 +151,6 @@ def _show_settings(comparison: Comparison) -> Table:
 
 def _mean(run: ComparedRun, metric: str) -> float | None:
     return run.score(metric) if run.score_images(metric) else None
-
-
-def _title(metric: str) -> str:
-    return TITLES.get(metric, metric.replace("_", " "))
 
 
 def _number(value: float | None) -> str:

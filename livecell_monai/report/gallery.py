@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from livecell_monai.report.legend import ALONE, BACKGROUND, COMPARED, INK, draw_legend, load_font, stack
-from livecell_monai.report.overlay import draw_overlay
+from livecell_monai.outputs.legend import ALONE, BACKGROUND, COMPARED, INK, draw_legend, load_font, stack
+from livecell_monai.outputs.overlay import draw_overlay
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.outputs.legend import ALONE, COMPARED, RGB
 from livecell_monai.report.card import ADVICE, list_limits
-from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
+from livecell_monai.report.cases import Case, choose_metrics, read_cases, summarise_cases, take_cases
 from livecell_monai.report.curves import draw_curves, find_best
-from livecell_monai.report.legend import ALONE, COMPARED, RGB
 from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_sample, draw_sides, encode
 from livecell_monai.report.threshold import Probabilities, draw_threshold
 from livecell_monai.report.threshold import find_best as find_threshold
@@ -110,6 +110,7 @@ def render_page(facts: PageFacts, cases: Sequence[Case], spread: Mapping[str, Pr
         training=facts.training,
         galleries=_arrange(cases),
         scored=[case for case in cases if case.scores],
+        metrics=choose_metrics(cases),
         summaries=summarise_cases(cases),
         has_baseline=any(case.baseline for case in cases),
         best_epoch=find_best(facts.history),

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED, RGB
+from livecell_monai.outputs.overlay import outline, stretch
 from livecell_monai.report.gallery import shrink, shrink_mask
-from livecell_monai.report.legend import AGREED, INVENTED, MISSED, PREDICTED, RGB
-from livecell_monai.report.overlay import outline, stretch
 from livecell_monai.sample import Pixels, Region, Sides
 
 SIDE_PX = 512  #: longest side of a picture

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from livecell_monai.metrics import list_lines
 from livecell_monai.report.card import LICENCE, USAGE, escape
 
 HEAD = """\
@@ -61,11 +62,9 @@ def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:
 
 def _table(summary: Mapping[str, Any]) -> str:
     rows: list[Sequence[str]] = [("score", "mean", "95 % interval", "median", "worst"), ("---", *["---:"] * 4)]
-    for name, part in summary.items():
-        if isinstance(part, Mapping):
-            numbers = (f"{part[key]:.3f}" for key in ("median", "worst"))
-            rows.append((escape(name), f"{part['mean']:.3f}", _interval(part["interval_95"]), *numbers))
-    rows.append(("iou, pooled", f"{summary['pooled_iou']:.3f}", _interval(summary["pooled_iou_interval_95"]), "", ""))
+    for line in list_lines(summary):
+        numbers = ("" if value is None else f"{value:.3f}" for value in (line.median, line.worst))
+        rows.append((escape(line.label), f"{line.mean:.3f}", _interval(line.interval_95), *numbers))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

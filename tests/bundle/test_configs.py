@@ -52,7 +52,7 @@ COMBINATIONS = {
 PUBLIC = {"initialize", "run", "training", "evaluating", "inferring", "finalize"}
 # what says where and how loudly this one run goes, not what the model is
 UNRECORDED = {
-    *("overwrite", "show_progress", "write_probability", "write_overlay"),
+    *("overwrite", "show_progress", "outputs"),
     *("tiling_min_megapixels", "large_image_format", "resume"),
     *("track", "tracking_uri", "experiment", "run_name"),
 }

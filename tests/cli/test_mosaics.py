@@ -135,7 +135,10 @@ class TestRefusals:
         [
             (("--set", "large_image_format=png"), ["large_image_format must be one of tiff, zarr", "'png'"]),
             (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
-            (("--probability",), ["large.tif: --probability must be left out for a mosaic"]),
+            (
+                ("--probability",),
+                ["large.tif: the output probability cannot be made of a large image"],
+            ),
         ],
         ids=["form", "size", "probability"],
     )

@@ -164,7 +164,7 @@ class TestSideBySide:
     def test_another_metric_pairs_and_ranks(self, paired):
         found = compare_runs(["first", "other"], paired[0], "dice")
         assert found.differences[0].mean == pytest.approx(
-            np.mean([b.dice - a.dice for a, b in zip(FIRST.values(), OTHER.values(), strict=True)])
+            np.mean([b.get("dice") - a.get("dice") for a, b in zip(FIRST.values(), OTHER.values(), strict=True)])
         )
 
     def test_the_interval_of_a_run_is_that_of_its_evaluation(self, paired):

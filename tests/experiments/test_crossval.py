@@ -15,7 +15,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import crossval, parts
 from livecell_monai.experiments.crossval import choose_epochs, cross_validate
 from livecell_monai.experiments.store import open_store
-from livecell_monai.metrics.scores import NAMES, Scores, summarise_scores
+from livecell_monai.metrics import list_metrics, read_scores, summarise_scores
 from livecell_monai.tasks import predict
 from tests.support.fresh import start_python
 from tests.support.small_training import QUIET, SMALL
@@ -66,10 +66,7 @@ class TestResult:
 
     def test_the_summary_is_that_of_the_scores_and_says_what_it_rests_on(self, done):
         root, _, result = done
-        scores = [
-            Scores(*(int(row[name]) for name in ("tp", "fp", "fn", "tn")), surface_dice=float(row["surface_dice"]))
-            for row in result.rows
-        ]
+        scores = [read_scores(row) for row in result.rows]
         assert {name: result.summary[name] for name in summarise_scores(scores)} == summarise_scores(scores)
         assert (result.summary["images"], result.summary["cells"], result.summary["folds"]) == (3, 15, 3)
         lowest = min(result.rows, key=lambda row: float(row["iou"]))["image"]
@@ -84,7 +81,7 @@ class TestResult:
         nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
         assert len(nested) == 3 == len(runs) - 1
         assert all(run.info.status == "FINISHED" for run in runs)
-        means = {f"crossval_{name}": result.summary[name]["mean"] for name in (*NAMES, "surface_dice")}
+        means = {f"crossval_{name}": result.summary[name]["mean"] for name in (metric.name for metric in list_metrics())}
         assert parent.data.metrics == pytest.approx({**means, "crossval_pooled_iou": result.summary["pooled_iou"]})
         assert {run.info.run_name for run in nested} == {"fold_1", "fold_2", "fold_3"}
         assert {entry.path for entry in client.list_artifacts(parent.info.run_id)} == {"crossval.json", "scores.csv"}
@@ -189,7 +186,7 @@ class TestBundles:
     def test_the_ensemble_is_the_mean_of_the_folds(self, both):
         root, data, result = both
         images = [data / "test" / "images"]
-        asked = {**QUIET, "write_probability": True}
+        asked = {**QUIET, "outputs": ["mask", "probability"]}
         bundles = {name: root / "out" / name for name in ("fold_1", "fold_2", "fold_3", "ensemble")}
         maps = {}
         for name, bundle in bundles.items():

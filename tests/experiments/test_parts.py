@@ -9,9 +9,9 @@ from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.dataset.folds import make_folds
 from livecell_monai.errors import LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
-from livecell_monai.experiments.parts import Training, read_rows, run_part, to_scores
+from livecell_monai.experiments.parts import Training, read_rows, run_part
 from livecell_monai.experiments.tracked_run import TrackedRun
-from livecell_monai.metrics import NAMES, SURFACE
+from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
@@ -131,6 +131,6 @@ class TestPart:
         assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
         (row,) = read_rows(tmp_path, folds[:1])
         assert (row["fold"], row["image"]) == ("fold_1", "train_00")
-        (scores,) = to_scores([row])
-        assert (scores.tp, scores.fp, scores.fn, scores.tn, scores.surface_dice) == (5, 2, 3, 10, 0.25)
-        assert {*NAMES, SURFACE} < set(row)
+        scores = read_scores(row)
+        assert (scores.tp, scores.fp, scores.fn, scores.tn, scores.get("surface_dice")) == (5, 2, 3, 10, 0.25)
+        assert {metric.name for metric in list_metrics()} < set(row)

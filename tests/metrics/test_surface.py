@@ -36,22 +36,24 @@ def test_against_the_definition(tolerance, shift):
     assert measure_surface_dice(moved, CELL, tolerance) == pytest.approx(by_distance_maps(moved, CELL, tolerance))
 
 
-def by_pixel(mask, truth, tolerance):
-    """The definition without any library: every edge pixel against every other one."""
+def by_pixel(mask, truth, tolerance, counts=lambda pixel: True):
+    """The definition without any library: every edge pixel that counts against every other one."""
     edges = []
     for plane in (mask, truth):
         inside = {(row, column) for row in range(plane.shape[0]) for column in range(plane.shape[1]) if plane[row, column]}
         edges.append(
             [(y, x) for y, x in inside if not {(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)} <= inside]  # 4 neighbours
         )
-    if not (edges[0] and edges[1]):
-        return float(len(edges[0]) == len(edges[1]))
-    right = sum(
+    near = [
         any(math.dist(pixel, other) <= tolerance for other in others)
         for own, others in (edges, edges[::-1])
         for pixel in own
-    )
-    return right / (len(edges[0]) + len(edges[1]))
+        if counts(pixel)
+    ]
+    if near:
+        return sum(near) / len(near)
+    found = [any(counts((y, x)) for y, x in np.argwhere(plane)) for plane in (mask, truth)]
+    return float(found[0] == found[1])
 
 
 shapes = st.tuples(st.integers(1, 14), st.integers(1, 14))
@@ -99,3 +101,12 @@ def test_foreground_is_above_zero():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"must have one shape, got \(96, 112\) and \(112, 96\)"):
         measure_surface_dice(CELL, CELL.T)
+
+
+@given(pair=planes, tolerance=st.sampled_from([0, 1, 2, 3.7]), seed=st.integers(0, 2**31))
+def test_outlines_on_pixels_of_weight_0_do_not_count(pair, tolerance, seed):
+    weight = np.random.default_rng(seed).choice([0.0, 0.5, 1.0], pair[0].shape)
+    found = measure_surface_dice(*pair, tolerance, weight)
+    assert found == pytest.approx(by_pixel(*pair, tolerance, lambda pixel: weight[pixel] > 0))
+    everywhere = measure_surface_dice(*pair, tolerance, np.ones(pair[0].shape))
+    assert everywhere == pytest.approx(measure_surface_dice(*pair, tolerance))

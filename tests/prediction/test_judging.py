@@ -30,7 +30,7 @@ class TestJudge:
     def test_gives_the_mask_that_predict_writes(self, judge, trained, tmp_path):
         data, bundle = trained
         (first, second) = judge.predict(to_items(list_samples(data, "test")), "test")
-        settings = {"accelerator": "cpu-fp32", "show_progress": False, "write_probability": True}
+        settings = {"accelerator": "cpu-fp32", "show_progress": False, "outputs": ["mask", "probability"]}
         predict(bundle, [data / "test" / "images"], tmp_path / "masks", settings)
         for one in (first, second):
             written = tifffile.imread(tmp_path / "masks" / f"{one.name}.tif")

@@ -149,7 +149,7 @@ class TestPredict:
     def probability(self, bundle, folder, image, **settings):
         folder.mkdir(parents=True)
         tifffile.imwrite(folder / "a.tif", np.ascontiguousarray(image))
-        given = {**QUIET, "accelerator": "cpu-fp32", "write_probability": True, "window": [512, 512], **settings}
+        given = {**QUIET, "accelerator": "cpu-fp32", "outputs": ["mask", "probability"], "window": [512, 512], **settings}
         predict(bundle, [folder / "a.tif"], folder / "out", given)
         return tifffile.imread(folder / "out" / "a_probability.tif")
 

@@ -4,8 +4,6 @@ import csv
 import json
 import threading
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +12,41 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
+from livecell_monai.data.readers import close_last
 from livecell_monai.data.readers.kinds import read_plane
-from livecell_monai.metrics import measure_surface_dice, score_mask, summarise_scores
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.metrics import measure_scores, summarise_scores
+from livecell_monai.outputs.base import Files, Output
+from livecell_monai.outputs.registry import BUILT_IN
 from livecell_monai.prediction.writers import PredictionWriter, ScoreWriter
+from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
 
 MASKS = [some_cells(seed=seed) > 0 for seed in range(3)]
+
+
+EVERYTHING = ("mask", "summary", "confluency", "probability", "overlay")
+
+
+class Spy(Output):
+    """An output that does what a test wants with the predictions that it is given."""
+
+    def __init__(self, look):
+        self.look = look
+
+    @property
+    def files(self):
+        return Files()
+
+    def write(self, prediction, folder):
+        self.look(prediction)
+        return {}
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """Registers an output `spy` that calls a function."""
+    return lambda look: monkeypatch.setitem(BUILT_IN, "spy", lambda options: Spy(look))
 
 
 def item(index, folder, pixel_size=(0.5, 0.25)):
@@ -31,7 +58,7 @@ def item(index, folder, pixel_size=(0.5, 0.25)):
 
 def output(mask, label=None):
     plane = torch.as_tensor(mask, dtype=torch.float32)[None]
-    given = {"pred": plane, "probability": plane * 0.75 + 0.1}
+    given = {"pred": plane, "maps": plane * 0.75 + 0.1}
     return given if label is None else {**given, "label": torch.as_tensor(label, dtype=torch.float32)[None]}
 
 
@@ -85,7 +112,7 @@ class TestPredictionWriter:
             np.testing.assert_array_equal(written, mask * np.uint8(255))
 
     def test_pixel_size_where_the_file_tells(self, tmp_path):
-        self.predict(tmp_path, with_probability=True)
+        self.predict(tmp_path, outputs=("mask", "probability"))
         for name, expected in (("cell_0", pytest.approx((0.5, 0.25))), ("cell_1", None)):
             assert read_plane(tmp_path / "out" / f"{name}.tif").pixel_size_um == expected
             assert read_plane(tmp_path / "out" / f"{name}_probability.tif").pixel_size_um == expected
@@ -100,44 +127,47 @@ class TestPredictionWriter:
         assert all(0 <= float(row["seconds"]) < 5 for row in rows)
         assert [str(row["components"]) for row in writer.rows] == [row["components"] for row in rows]
 
-    def test_cells_that_touch_by_a_corner_are_one_component(self, tmp_path):
-        mask = np.zeros((8, 10), bool)
-        mask[2, 3] = mask[3, 4] = True
-        writer = run(PredictionWriter(str(tmp_path)), [item(0, tmp_path)], [output(mask)])
-        assert writer.rows[0]["components"] == 1
-
     def test_probability(self, tmp_path):
-        self.predict(tmp_path, with_probability=True)
+        self.predict(tmp_path, outputs=("mask", "probability"))
         written = tifffile.imread(tmp_path / "out" / "cell_0_probability.tif")
         assert written.dtype == np.float32
         np.testing.assert_allclose(written, MASKS[0] * 0.75 + 0.1, rtol=1e-6)
 
-    def test_overlay_is_drawn_over_the_file_itself(self, tmp_path):
-        drawn = {}
-        for index in range(3):
-            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index], seed=index))
-        self.predict(tmp_path, draw=lambda path, image, mask: drawn.setdefault(Path(path), (image, mask)))
-        assert [path.name for path in drawn] == ["cell_0_overlay.png", "cell_1_overlay.png", "cell_2_overlay.png"]
-        for index, (image, mask) in enumerate(drawn.values()):
-            np.testing.assert_array_equal(image, picture_of(MASKS[index], seed=index))
-            np.testing.assert_array_equal(mask, MASKS[index])
-
-    @pytest.mark.parametrize("probability", [False, True])
-    @pytest.mark.parametrize("overlay", [False, True])
-    def test_writes_the_files_that_it_names_and_no_others(self, tmp_path, probability, overlay):
+    @pytest.mark.parametrize("outputs", [("mask", "summary"), ("overlay",), EVERYTHING])
+    def test_writes_the_files_that_it_names_and_no_others(self, tmp_path, outputs):
         for index in range(3):
             tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index]))
-        draw = (lambda path, image, mask: path.touch()) if overlay else None
-        writer = self.predict(tmp_path, with_probability=probability, draw=draw)
+        writer = self.predict(tmp_path, outputs=outputs)
         expected = {name.format(name=f"cell_{index}") for index in range(3) for name in writer.files()}
-        assert len(expected) == 3 * (1 + probability + overlay) + 1
+        kinds = len({"mask", "overlay", "probability"} & set(outputs))
+        assert len(expected) == 3 * kinds + ("summary" in outputs)
         assert {path.name for path in (tmp_path / "out").iterdir()} == expected
 
-    def test_an_image_is_written_while_the_next_one_is_worked_on(self, tmp_path):
+    def test_an_unknown_output_is_refused(self, tmp_path):
+        with pytest.raises(SettingError, match=r"outputs must list some of mask, probability, .*, got 'masks'"):
+            PredictionWriter(str(tmp_path / "out"), ["mask", "masks"])
+
+    def test_maps_have_the_names_of_the_channels(self, tmp_path, spy):
+        seen = []
+        spy(seen.append)
+        maps = torch.rand(2, *MASKS[0].shape)
+        given = {"channels": ("foreground", "border"), "outputs": ("spy", "probability")}
+        run(PredictionWriter(str(tmp_path / "out"), **given), [item(0, tmp_path)], [{**output(MASKS[0]), "maps": maps}])
+        for name, plane in zip(given["channels"], maps.numpy(), strict=True):
+            np.testing.assert_array_equal(seen[0].maps[name], plane)
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "cell_0_border.tif"), maps[1].numpy())
+
+    def test_maps_that_no_output_reads_are_not_kept(self, tmp_path, spy):
+        seen = []
+        spy(seen.append)
+        self.predict(tmp_path, outputs=("spy", "mask"))
+        assert [dict(prediction.maps) for prediction in seen] == [{}, {}, {}]
+
+    def test_an_image_is_written_while_the_next_one_is_worked_on(self, tmp_path, spy):
         next_one_is_there, items = threading.Event(), [item(index, tmp_path) for index in range(2)]
 
-        def draw(path, image, mask):
-            if path.name.startswith("cell_0"):
+        def look(prediction):
+            if prediction.name == "cell_0":
                 assert next_one_is_there.wait(timeout=30)
 
         def step(engine, index):
@@ -146,9 +176,8 @@ class TestPredictionWriter:
             engine.state.batch = [items[index]]
             return [output(MASKS[index])]
 
-        for index in range(2):
-            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index]))
-        writer, engine = PredictionWriter(str(tmp_path / "out"), draw=draw), Engine(step)
+        spy(look)
+        writer, engine = PredictionWriter(str(tmp_path / "out"), ("spy", "mask")), Engine(step)
         writer.attach(engine)
         engine.run(range(2), max_epochs=1)
         assert [row["image"] for row in writer.rows] == ["cell_0", "cell_1"]
@@ -171,15 +200,18 @@ class TestPredictionWriter:
         assert second < min(first, third)
 
     @pytest.mark.parametrize("which", [0, 2], ids=["the first", "the last"])
-    def test_what_goes_wrong_in_writing_ends_the_run(self, tmp_path, which):
-        def draw(path, image, mask):
-            if path.name.startswith(f"cell_{which}"):
-                raise OSError("no space left")
+    def test_what_goes_wrong_in_writing_ends_the_run(self, tmp_path, spy, which):
+        """Of the image that failed nothing is left, of those before it everything."""
 
-        for index in range(3):
-            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[index]))
-        with pytest.raises(OSError, match="no space left"):
-            self.predict(tmp_path, draw=draw)
+        def look(prediction):
+            if prediction.name == f"cell_{which}":
+                raise DataError("no space left")
+
+        spy(look)
+        with pytest.raises(DataError, match="no space left"):
+            self.predict(tmp_path, outputs=("mask", "spy"))
+        written = {path.name for path in (tmp_path / "out").rglob("*.tif")} if (tmp_path / "out").exists() else set()
+        assert written == {f"cell_{index}.tif" for index in range(which)}
 
     def test_no_folder_where_there_is_no_result(self, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"))
@@ -193,6 +225,51 @@ class TestPredictionWriter:
         assert [found["image"] for found in read_table(tmp_path / "out" / "summary.csv")][-2:] == ["cell_2", "large"]
 
 
+class TestMovie:
+    """Frames of a movie of two channels, of which the second is predicted."""
+
+    @pytest.fixture
+    def movie(self, tmp_path):
+        pictures = np.stack([picture_of(mask, seed) for seed, mask in enumerate(MASKS)])
+        (tmp_path / "in").mkdir()
+        yield write_ome_tiff(tmp_path / "in" / "cells.ome.tif", np.stack([pictures, pictures], axis=1), "TCYX")
+        close_last()
+
+    def frames(self, movie, positions=range(3)):
+        for position in positions:
+            meta = {"pixel_size_um": np.array((0.25, 0.5)), "filename_or_obj": f"{movie}::t={position},c=1,z=0"}
+            image = MetaTensor(torch.zeros(1, 8, 8), meta=meta)
+            yield {"name": "cells", "image": image, "frame": position, "position": position, "frames": 3}
+
+    @pytest.mark.parametrize(("interval_min", "expected"), [(None, 1.5), (20, 20.0)])
+    def test_frames_say_what_the_file_says(self, movie, tmp_path, spy, interval_min, expected):
+        seen = []
+        spy(seen.append)
+        writer = PredictionWriter(str(tmp_path / "out"), ("spy", "mask"), interval_min=interval_min)
+        run(writer, list(self.frames(movie)), [output(mask) for mask in MASKS])
+        assert [(p.frame.index, p.frame.position, p.frame.frames) for p in seen] == [(0, 0, 3), (1, 1, 3), (2, 2, 3)]
+        assert [p.frame.interval_min for p in seen] == pytest.approx([expected] * 3)
+        assert {p.frame.channel for p in seen} == {"GFP"}
+        assert [row["image"] for row in writer.rows] == ["cells"]
+
+    def test_writes_the_files_that_it_names_and_no_others(self, movie, tmp_path):
+        writer = PredictionWriter(str(tmp_path / "out"), EVERYTHING)
+        run(writer, list(self.frames(movie)), [output(mask) for mask in MASKS])
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {n.format(name="cells") for n in writer.movie_files()}
+        assert len(writer.movie_files()) == 8
+
+    def test_a_movie_that_lacks_a_frame_leaves_nothing(self, movie, tmp_path):
+        writer = PredictionWriter(str(tmp_path / "out"), EVERYTHING)
+        run(writer, list(self.frames(movie, (0, 2))), [output(mask) for mask in MASKS[:2]])
+        assert writer.rows == []
+        assert list((tmp_path / "out").iterdir()) == []
+
+    @pytest.mark.parametrize("interval", [0, -1, np.inf, np.nan, "ten", True])
+    def test_an_interval_that_is_no_time(self, tmp_path, interval):
+        with pytest.raises(SettingError, match="--interval must be a number of minutes above 0, got"):
+            PredictionWriter(str(tmp_path), interval_min=interval)
+
+
 class TestScoreWriter:
     TRUTH = some_cells(seed=9)
 
@@ -201,7 +278,7 @@ class TestScoreWriter:
         return run(ScoreWriter(str(folder)), [item(index, folder) for index in range(3)], outputs)
 
     def of(self, mask, tolerance=2.0):
-        return replace(score_mask(mask, self.TRUTH), surface_dice=measure_surface_dice(mask, self.TRUTH, tolerance))
+        return measure_scores(mask, self.TRUTH, settings={"surface_tolerance_px": tolerance})
 
     def test_the_tolerance_of_the_outline_is_that_asked_for(self, tmp_path):
         outputs = [output(mask, self.TRUTH) for mask in MASKS]
@@ -218,7 +295,8 @@ class TestScoreWriter:
         for index, (row, mask) in enumerate(zip(rows, MASKS, strict=True)):
             scores = self.of(mask)
             assert row["image"] == f"cell_{index}"
-            assert {name: float(row[name]) for name in names[1:]} == {name: getattr(scores, name) for name in names[1:]}
+            assert {name: float(row[name]) for name in names[1:7]} == {name: scores.get(name) for name in names[1:7]}
+            assert {name: int(row[name]) for name in names[7:]} == {name: getattr(scores, name) for name in names[7:]}
 
     def test_summary_is_that_of_the_set(self, tmp_path):
         writer = self.score(tmp_path)
@@ -228,3 +306,10 @@ class TestScoreWriter:
     def test_writes_the_files_that_it_names_and_no_others(self, tmp_path):
         writer = self.score(tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == set(writer.files())
+
+    def test_pixels_of_weight_0_do_not_count(self, tmp_path):
+        weight = np.ones(MASKS[0].shape, np.float32)
+        weight[MASKS[0] != (self.TRUTH > 0)] = 0
+        given = {**output(MASKS[0], self.TRUTH), "weight": torch.as_tensor(weight)[None]}
+        writer = run(ScoreWriter(str(tmp_path)), [item(0, tmp_path)], [given])
+        assert writer.scores[0].iou == 1.0 > self.of(MASKS[0]).iou

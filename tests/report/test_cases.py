@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from livecell_monai.metrics import score_mask, segment_by_otsu, tabulate_scores
+from livecell_monai.metrics import measure_scores, score_mask, segment_by_otsu, tabulate_scores
 from livecell_monai.report import cases as module
 from livecell_monai.report.cases import read_cases, summarise_cases, take_cases
 from tests.support.page_facts import judged
@@ -11,7 +11,7 @@ def test_images_come_worst_first_and_those_without_a_truth_last():
     images = [judged("b", shift=2), judged("new", labelled=False), judged("c", shift=9), judged("a", shift=2)]
     cases, spread = take_cases(iter(images), 4, 0.0)
     assert [case.name for case in cases] == ["c", "a", "b", "new"]
-    assert cases[0].scores == score_mask(images[2].mask, images[2].truth)
+    assert cases[0].scores == measure_scores(images[2].mask, images[2].truth)
     assert cases[0].baseline == score_mask(segment_by_otsu(images[2].image), images[2].truth)
     assert (cases[-1].scores, cases[-1].baseline) == (None, None)
     assert list(spread) == ["test"]

@@ -56,7 +56,7 @@ class TestList:
 
     def test_another_metric_gets_a_column(self):
         (table,) = build_tables(replace(LIST, metric="dice", runs=[replace(LISTED, crossval={"dice": 0.75}), OLD]))
-        assert table.header[2:6] == ["IoU", "accuracy", "loss", "dice"]
+        assert table.header[2:6] == ["IoU", "accuracy", "loss", "Dice"]
         assert table.rows[0][5] == "0.750"
 
     def test_nothing_needs_to_be_explained(self):

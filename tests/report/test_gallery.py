@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from livecell_monai.outputs.legend import INVENTED, MISSED, PREDICTED
 from livecell_monai.report.gallery import MAX_ROWS, SIDE_PX, draw_gallery, write_gallery
-from livecell_monai.report.legend import INVENTED, MISSED, PREDICTED
 
 
 def panel(side=60, truth=True, title="cells: IoU 0.812"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.errors import DataError
-from livecell_monai.metrics import score_mask, tabulate_scores
+from livecell_monai.metrics import list_metrics, measure_scores, score_mask, tabulate_scores
 from livecell_monai.report.card import ALIKE, FEW
 from livecell_monai.report.page import write_page
 from livecell_monai.sample import Judged
@@ -83,8 +83,8 @@ class TestPage:
 
     def test_tells_scores_as_they_are(self, page):
         image = judged("bad", shift=9, seed=1)
-        scores = score_mask(image.mask, image.truth)
-        ratios = " ".join(f"{getattr(scores, name):.4f}" for name in ("iou", "dice", "accuracy", "precision", "recall"))
+        scores = measure_scores(image.mask, image.truth)
+        ratios = " ".join(f"{scores.of(metric):.4f}" for metric in list_metrics())
         assert f"bad test {ratios}" in page.text
         assert "mean of 2 test" in page.text
         assert "mean of 1 validation" in page.text

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.report.legend import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_judged, draw_sample, draw_sides, encode
 from livecell_monai.sample import Region, Sides
 from tests.support.worlds import one_cell, picture_of

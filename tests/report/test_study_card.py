@@ -6,7 +6,11 @@ from markdown_it import MarkdownIt
 from livecell_monai.metrics import Scores, summarise_scores
 from livecell_monai.report.study_card import render_study
 
-SCORES = [Scores(50, 10, 20, 100, 0.8), Scores(70, 5, 5, 90, 0.9), Scores(20, 10, 0, 200, 0.4)]
+SCORES = [
+    Scores(50, 10, 20, 100, {"surface_dice": 0.8}),
+    Scores(70, 5, 5, 90, {"surface_dice": 0.9}),
+    Scores(20, 10, 0, 200, {"surface_dice": 0.4}),
+]
 SUMMARY = {**summarise_scores(SCORES), "cells": 45, "folds": 3, "worst_image": "b", "surface_tolerance_px": 2.0}
 
 
@@ -18,8 +22,8 @@ def test_says_what_the_scores_are_of(kind):
     assert "within 2 pixels" in text
     iou = SUMMARY["iou"]
     low, high = iou["interval_95"]
-    assert f"| iou | {iou['mean']:.3f} | {low:.3f} .. {high:.3f} | {iou['median']:.3f} | {iou['worst']:.3f} |" in text
-    assert f"| iou, pooled | {SUMMARY['pooled_iou']:.3f} |" in text
+    assert f"| IoU | {iou['mean']:.3f} | {low:.3f} .. {high:.3f} | {iou['median']:.3f} | {iou['worst']:.3f} |" in text
+    assert f"| IoU, pooled | {SUMMARY['pooled_iou']:.3f} |" in text
     html = MarkdownIt("commonmark").enable("table").render(text)
     assert html.count("<tr>") == 1 + 7  # a head; five scores by pixel, the surface, the pooled IoU
 
@@ -36,4 +40,4 @@ def test_a_name_with_markup_stays_text():
 
 def test_no_interval_where_there_is_none():
     summary = {**SUMMARY, **summarise_scores(SCORES[:2])}
-    assert f"| iou | {summary['iou']['mean']:.3f} |  |" in render_study("refit", "cells", summary)
+    assert f"| IoU | {summary['iou']['mean']:.3f} |  |" in render_study("refit", "cells", summary)

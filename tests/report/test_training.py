@@ -26,7 +26,7 @@ def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
 
     with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    columns = ["image", "iou", "dice", "accuracy", "precision", "recall", "tp", "fp", "fn", "tn"]
+    columns = ["image", "iou", "dice", "accuracy", "precision", "recall", "surface_dice", "tp", "fp", "fn", "tn"]
     assert [list(row) for row in rows] == [columns, columns]
     assert [row["image"] for row in rows] == ["a", "b <i>"]
     scores = score_mask(images[1].mask, images[1].truth)

@@ -1,8 +1,6 @@
 """Runs in MLflow as trainings and cross-validations leave them, without the training."""
 
-from dataclasses import asdict
-
-from livecell_monai.metrics.scores import NAMES, Scores
+from livecell_monai.metrics import Scores, tabulate_scores
 from livecell_monai.runs.atomic import write_table
 
 DATA = "0123456789abcdef" * 4
@@ -18,11 +16,7 @@ def some_scores(*ious, size=1000, foreground=100):
 def write_scores(path, images):
     """`scores.csv` with the columns that an evaluation writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {"image": name, **{metric: getattr(scores, metric) for metric in NAMES}, **asdict(scores)}
-        for name, scores in images.items()
-    ]
-    write_table(path, rows)
+    write_table(path, [tabulate_scores(name, scores) for name, scores in images.items()])
     return path
 
 

@@ -15,6 +15,7 @@ from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large.source import LargeImageSource
 from livecell_monai.data.large.survey import survey_source
 from livecell_monai.errors import DataError, SettingError, TooLargeError
+from livecell_monai.outputs.base import Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.finished import ENDINGS, open_finished
 from livecell_monai.outputs.large.finishing import finish_image
@@ -22,11 +23,12 @@ from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import list_level_shapes
 from livecell_monai.outputs.overwriting import check_outputs
+from livecell_monai.outputs.prediction import LargePrediction
 from livecell_monai.prediction.large.band import BandPredictor
 from livecell_monai.prediction.large.choosing import choose_large_images, opened
 from livecell_monai.prediction.large.record import describe_large_image, grey_of, measure_grey, to_record
 from livecell_monai.prediction.window_inferer import WindowInferer
-from livecell_monai.prediction.writers import SUMMARY, PredictionWriter, Row
+from livecell_monai.prediction.writers import PredictionWriter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
 from livecell_monai.transforms import NormaliseContrast
@@ -84,8 +86,6 @@ class LargeImagePredictor:
         resume: bool = False,
         show_progress: bool = True,
     ) -> None:
-        if form not in ENDINGS:
-            raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
         self.output_dir = Path(output_dir)
         self.network, self.inferer, self.device, self.checkpoint = network, inferer, device, Path(checkpoint)
         self.settings, self.writer, self.form = settings, writer, form
@@ -169,21 +169,23 @@ class LargeImagePredictor:
         Raises:
             DataError: it cannot be written.
         """
-        folder = self._folder(item)
+        folder, finished, picture = self._folder(item), None, None
         if self._is_finished(item):
             with open_finished(self.path_of(item)) as mask:
-                share, components = measure_mask(mask)
-            folder.remove()
+                measures = measure_mask(mask)
         else:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            finished, levels, (share, components) = finish_image(folder, self.form, pixel_size)
-            if self.writer.draw is not None:
-                small = levels[self._picture_level(levels[0].shape)][:]
-                self.writer.draw(self.output_dir / f"{item[NAME]}_overlay.png", folder.thumbnail(), small)
+            finished, levels, measures = finish_image(folder, self.form, pixel_size)
+            picture = folder.thumbnail(), levels[self._picture_level(levels[0].shape)][:]
+        seconds = time.monotonic() - self._started[item[NAME]]
+        prediction = LargePrediction(item[NAME], Path(item[IMAGE]), *measures, seconds, picture)
+        row = self.writer.outputs.write_large(prediction, self.output_dir)
+        if finished is None:
+            folder.remove()
+        else:
             folder.publish(finished, self.path_of(item))
-        seconds = round(time.monotonic() - self._started[item[NAME]], 3)
-        return dict(zip(SUMMARY, (item[NAME], round(share, 6), components, seconds), strict=True))
+        return row
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows some bands of a mosaic that is begun hang on."""
@@ -230,13 +232,8 @@ class LargeImagePredictor:
             raise SettingError(
                 f"{path}: a mosaic needs the libraries zarr and ome-zarr, not installed; pip install 'livecell-monai[zarr]'"
             )
-        if self.writer.with_probability:
-            raise SettingError(
-                f"{path}: --probability must be left out for a mosaic, whose mask alone is written; "
-                "or raise tiling_min_megapixels"
-            )
-        names = [f"{{name}}{ENDINGS[self.form]}", self.writer.table, *(["{name}_overlay.png"] if self.writer.draw else [])]
-        check_outputs(self.output_dir, names, self.mosaics, self.overwrite or self.resume)
+        self.writer.outputs.check_large(path)
+        check_outputs(self.output_dir, self.writer.large_files(), self.mosaics, self.overwrite or self.resume)
         for item in self.mosaics:
             folder = self._folder(item)
             if folder.path.exists() and not (self.resume or self.overwrite):

@@ -50,7 +50,7 @@ def assert_alike(plain, shared):
 
 
 def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_path):
-    settings = {"write_probability": True, "write_overlay": True}
+    settings = {"outputs": ["mask", "summary", "probability", "overlay"]}
     predict(trained[1], [many], tmp_path / "plain", {**QUIET, **settings})
     rows, failures = predict_on(workers, trained[1], [many], tmp_path / "shared", **settings)
     assert (len(rows), failures) == (24, {})

@@ -91,7 +91,7 @@ def test_every_strip_is_decoded_few_times(parser):
 
 
 def test_the_overlay_is_a_small_picture(parser, images, tmp_path):
-    predict_with = parser(write_overlay=True).get_parsed_content("mosaics")
+    predict_with = parser(outputs=["mask", "overlay"]).get_parsed_content("mosaics")
     (item,) = predict_with.mosaics
     for top, bottom in predict_with.begin(item):
         predict_with.predict_band(item, top, bottom)

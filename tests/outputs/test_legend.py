@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from livecell_monai.report.legend import AGREED, BACKGROUND, COMPARED, INVENTED, MISSED, draw_legend, stack
+from livecell_monai.outputs.legend import AGREED, BACKGROUND, COMPARED, INVENTED, MISSED, draw_legend, stack
 
 
 def lightness(colour):

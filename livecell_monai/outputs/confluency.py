@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
+from livecell_monai.outputs.prediction import Prediction
 from livecell_monai.runs.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -12,9 +14,41 @@ if TYPE_CHECKING:
 SIZE_INCH = (8, 4.5)
 DPI = 110
 COLOUR = "#0072B2"  # the blue of Okabe & Ito
-HOURS_FROM = 180  # minutes; what lasts longer is told in hours
+HOURS_FROM = 180  # minutes; from this duration on the axis is in hours
 MARKED_POINTS = 60  #: with more points than these, markers would merge into a thick line
 HALF = 50  # percent; from there on the axis shows the whole field
+
+
+class ConfluencyPlot(Output):
+    """`NAME_confluency.png` of each movie; nothing of other images.
+
+    Args:
+        options: not used.
+    """
+
+    def __init__(self, options: OutputOptions | None = None) -> None:
+        self._rows: list[Row] = []
+
+    @property
+    def files(self) -> Files:
+        """The plot of a movie."""
+        return Files(movie=("{name}_confluency.png",), large=())
+
+    def write(self, prediction: Prediction, folder: Path) -> Row:
+        """Keep the fraction of the frame; draw the plot with the last one."""
+        frame = prediction.frame
+        if frame is None:
+            return {}
+        fraction = round(float(prediction.mask.mean()), 6)
+        self._rows.append({"frame": frame.index, "time_min": frame.time_min, "foreground_fraction": fraction})
+        if frame.is_last:
+            rows, self._rows = self._rows, []
+            write_confluency(folder / f"{prediction.name}_confluency.png", prediction.name, rows)
+        return {}
+
+    def discard(self) -> None:
+        """Forget the frames of an incomplete movie."""
+        self._rows = []
 
 
 def write_confluency(path: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.report.confluency import draw_confluency, write_confluency
+from livecell_monai.outputs import confluency as module
+from livecell_monai.outputs.confluency import ConfluencyPlot, draw_confluency, write_confluency
+from tests.support.predicted import MASKS, frames, image, write
 
 
 def rows(count, interval, fractions=None):
@@ -53,6 +55,19 @@ def test_the_file_is_a_png_with_a_line_in_it(tmp_path):
         assert (picture.format, picture.size) == ("PNG", (880, 495))
         blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
     assert blue.all(axis=1).sum() > 500
+
+
+def test_the_plot_of_a_movie_is_drawn_with_its_last_frame(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(module, "write_confluency", lambda path, name, rows: drawn.update({path.name: (name, rows)}))
+    plot = ConfluencyPlot()
+    write(plot, frames(indices=[1, 2, 4])[:-1], tmp_path)
+    assert drawn == {}
+    plot.discard()
+    write(plot, [image(), *frames(indices=[1, 2, 4])], tmp_path)
+    (name, points) = drawn["cells_confluency.png"]
+    assert (name, [(point["frame"], point["time_min"]) for point in points]) == ("cells", [(1, 1.5), (2, 3.0), (4, 6.0)])
+    assert [point["foreground_fraction"] for point in points] == [round(MASKS[index].mean(), 6) for index in (1, 2, 4)]
 
 
 def test_no_frames():

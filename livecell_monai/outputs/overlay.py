@@ -6,13 +6,54 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from livecell_monai.report.legend import AGREED, COMPARED, INVENTED, MISSED, PREDICTED, RGB, draw_legend, stack
+from livecell_monai.data.readers.kinds import read_image
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
+from livecell_monai.outputs.legend import AGREED, COMPARED, INVENTED, MISSED, PREDICTED, RGB, draw_legend, stack
+from livecell_monai.outputs.prediction import LargePrediction, Prediction
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
 TINT_ALONE = 0.15  #: share of colour inside a mask; light, so that the cell remains to be judged
 TINT_AGREED = 0.2
 TINT_WRONG = 0.5  #: where prediction and truth differ the place matters more than the cell
+SHOWN = ("first", "middle", "last")  #: the frames of a movie that are drawn
+
+
+class Overlay(Output):
+    """`NAME_overlay.png`, the mask drawn over the image as it is on disk.
+
+    Of a movie `NAME_overlay_first.png`, `_middle` and `_last`; of a large image one reduced picture.
+
+    Args:
+        options: not used.
+    """
+
+    def __init__(self, options: OutputOptions | None = None) -> None:
+        pass
+
+    @property
+    def files(self) -> Files:
+        """One picture of an image, three of a movie."""
+        one = ("{name}_overlay.png",)
+        return Files(image=one, movie=tuple(f"{{name}}_overlay_{place}.png" for place in SHOWN), large=one)
+
+    def write(self, prediction: Prediction, folder: Path) -> Row:
+        """Draw the image, or the frame where it is the first, the middle or the last."""
+        ending, frame = "_overlay", prediction.frame
+        if frame is not None:
+            # of a short movie one frame may have two places: it is the first or the last then
+            places = {frame.frames // 2: "middle", 0: "first", frame.frames - 1: "last"}
+            if frame.position not in places:
+                return {}
+            ending = f"_overlay_{places[frame.position]}"
+        write_overlay(folder / f"{prediction.name}{ending}.png", read_image(prediction.source).pixels, prediction.mask)
+        return {}
+
+    def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
+        """Draw the reduced image."""
+        if prediction.picture is not None:
+            write_overlay(folder / f"{prediction.name}_overlay.png", *prediction.picture)
+        return {}
 
 
 def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, outline_px: int = 2) -> NDArray[np.uint8]:

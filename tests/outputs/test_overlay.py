@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.report.legend import AGREED, INVENTED, MISSED, PREDICTED
-from livecell_monai.report.overlay import draw_overlay, write_overlay
+from livecell_monai.data.readers import close_last
+from livecell_monai.outputs import overlay as module
+from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.overlay import Overlay, draw_overlay, write_overlay
+from tests.support.predicted import MASKS, PICTURES, frames, write, write_movie
+from tests.support.predicted import image as predicted
 
 DTYPES = [bool, np.uint8, np.uint16, np.int32, np.int64, np.float16, np.float32, np.float64]
 
@@ -147,9 +151,33 @@ def test_file_with_truth_has_the_overlay_and_a_legend_below(tmp_path, image):
         assert (pixels[40:] == colour).all(axis=2).any()
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(1, {"last": 0}), (2, {"first": 0, "last": 1}), (3, {"first": 0, "middle": 1, "last": 2}), (5, {"middle": 2})],
+)
+def test_three_frames_of_a_movie_are_drawn_over_the_file(tmp_path, monkeypatch, count, shown):
+    drawn = {}
+    monkeypatch.setattr(module, "write_overlay", lambda path, *planes: drawn.setdefault(path.name, planes))
+    write(Overlay(), frames(write_movie(tmp_path / "in"), range(count)), tmp_path / "out")
+    close_last()
+    assert len(drawn) == min(count, 3)
+    for place, index in shown.items():
+        image, mask = drawn[f"cells_overlay_{place}.png"]
+        np.testing.assert_array_equal(image, PICTURES[index])
+        np.testing.assert_array_equal(mask, MASKS[index])
+
+
+def test_an_image_is_drawn_over_the_file_itself(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "b.tif")
+    write(Overlay(), [predicted(tmp_path / "b.tif", square(4, 4), "b")], tmp_path / "out")
+    with Image.open(tmp_path / "out" / "b_overlay.png") as png:
+        assert np.array_equal(np.asarray(png), draw_overlay(image, square(4, 4)))
+
+
 def test_importing_the_room_loads_no_heavy_library():
     heavy = "{'torch', 'monai', 'ignite', 'matplotlib', 'mlflow'}"
-    rooms = ", ".join(f"livecell_monai.report.{name}" for name in ("overlay", "gallery", "curves", "card", "legend"))
+    parts = ("outputs.registry", "outputs.output_set", "report.gallery", "report.curves", "report.card")
+    rooms = ", ".join(f"livecell_monai.{part}" for part in parts)
     code = f"import sys, {rooms}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

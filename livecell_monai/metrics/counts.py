@@ -1,0 +1,88 @@
+"""Scores that follow from how many pixels of a mask are right and wrong, all in [0, 1].
+
+Where neither mask nor truth has foreground every score is 1; where a ratio has no denominator otherwise it is 0.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = ("tp", "fp", "fn", "tn")  #: of the counts in `scores.csv`
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The pixels of an image by what was predicted of them: true and false, positive and negative."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+def count_pixels(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> Counts:
+    """Count the pixels of a predicted mask against the truth.
+
+    Args:
+        mask: (Y, X), foreground where > 0.
+        truth: (Y, X), foreground where > 0.
+        weight: (Y, X), pixels of weight 0 are not counted; None for all pixels.
+
+    Raises:
+        ValueError: where the shapes differ.
+    """
+    check_shapes(mask, truth, weight)
+    said, true = mask > 0, truth > 0
+    size = mask.size
+    if weight is not None:
+        is_labelled = weight > 0
+        said, true, size = said & is_labelled, true & is_labelled, int(np.count_nonzero(is_labelled))
+    tp = int(np.count_nonzero(said & true))
+    fp = int(np.count_nonzero(said)) - tp
+    fn = int(np.count_nonzero(true)) - tp
+    return Counts(tp, fp, fn, size - tp - fp - fn)
+
+
+def check_shapes(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> None:
+    """Refuse planes of different shapes.
+
+    Raises:
+        ValueError: where they differ.
+    """
+    if mask.shape != truth.shape:
+        raise ValueError(f"mask and truth must have one shape, got {mask.shape} and {truth.shape}")
+    if weight is not None and weight.shape != mask.shape:
+        raise ValueError(f"mask and weight must have one shape, got {mask.shape} and {weight.shape}")
+
+
+def iou(counts: Counts) -> float:
+    """Intersection over union of the foreground."""
+    return _ratio(counts, counts.tp, counts.tp + counts.fp + counts.fn)
+
+
+def dice(counts: Counts) -> float:
+    """Dice coefficient of the foreground, also called F1."""
+    return _ratio(counts, 2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
+
+
+def accuracy(counts: Counts) -> float:
+    """Fraction of pixels that are right; 1 where no pixel is labelled."""
+    return _ratio(counts, counts.tp + counts.tn, counts.tp + counts.fp + counts.fn + counts.tn)
+
+
+def precision(counts: Counts) -> float:
+    """Fraction of the predicted foreground that is foreground."""
+    return _ratio(counts, counts.tp, counts.tp + counts.fp)
+
+
+def recall(counts: Counts) -> float:
+    """Fraction of the foreground that was found."""
+    return _ratio(counts, counts.tp, counts.tp + counts.fn)
+
+
+def _ratio(counts: Counts, part: int, whole: int) -> float:
+    if whole:
+        return part / whole
+    return 1.0 if counts.fp + counts.fn == 0 else 0.0

@@ -1,0 +1,53 @@
+"""The network's maps before the threshold: one TIFF for each map and image, one stack for each map and movie."""
+
+from pathlib import Path
+
+from livecell_monai.data.plane_files import write_probability
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
+from livecell_monai.outputs.movie_file import MovieStack
+from livecell_monai.outputs.prediction import Prediction
+
+FOREGROUND = "foreground"  # the map whose file is called NAME_probability
+
+
+class Probability(Output):
+    """`NAME_probability.tif`, (Y, X) float32 in [0, 1], of the foreground; `NAME_CHANNEL.tif` of each other map.
+
+    Of a movie `NAME_probability.ome.tif` and `NAME_CHANNEL.ome.tif`, (T, Y, X). Maps of a large image are never in memory as
+    a whole, so it has no such file.
+
+    Args:
+        options: the settings that outputs depend on.
+    """
+
+    needs_maps = True
+
+    def __init__(self, options: OutputOptions) -> None:
+        self._suffixes = {
+            channel: "_probability" if channel == FOREGROUND else f"_{channel}" for channel in options.channels
+        }
+        self._stacks = {channel: MovieStack(f"{suffix}.ome.tif") for channel, suffix in self._suffixes.items()}
+
+    @property
+    def files(self) -> Files:
+        """One file for each map."""
+        suffixes = self._suffixes.values()
+        return Files(
+            image=tuple(f"{{name}}{suffix}.tif" for suffix in suffixes),
+            movie=tuple(f"{{name}}{suffix}.ome.tif" for suffix in suffixes),
+        )
+
+    def write(self, prediction: Prediction, folder: Path) -> Row:
+        """Write the maps, or append each to its stack."""
+        for channel, suffix in self._suffixes.items():
+            values = prediction.maps[channel]
+            if prediction.frame is None:
+                write_probability(folder / f"{prediction.name}{suffix}.tif", values, prediction.pixel_size_um)
+            else:
+                self._stacks[channel].append(prediction, values, folder)
+        return {}
+
+    def discard(self) -> None:
+        """Remove stacks that are not complete."""
+        for stack in self._stacks.values():
+            stack.discard()

@@ -1,0 +1,40 @@
+"""The outputs by the name that the setting `outputs` has for them."""
+
+from collections.abc import Callable, Sequence
+
+from livecell_monai.errors import SettingError
+from livecell_monai.outputs.base import Output, OutputOptions
+from livecell_monai.outputs.confluency import ConfluencyPlot
+from livecell_monai.outputs.mask import Mask
+from livecell_monai.outputs.overlay import Overlay
+from livecell_monai.outputs.probability import Probability
+from livecell_monai.outputs.summary import Summary
+from livecell_monai.plugins import load_plugins
+
+GROUP = "outputs"  #: entry points of other packages
+BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
+    "mask": Mask,
+    "probability": Probability,
+    "overlay": Overlay,
+    "summary": Summary,
+    "confluency": ConfluencyPlot,
+}
+DEFAULT = ("mask", "summary", "confluency")  #: what a prediction writes unless it is told otherwise
+
+
+def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Output]:
+    """New outputs by name, in the order of the names.
+
+    Args:
+        names: of the setting `outputs`; a name that comes twice counts once.
+        options: the settings that outputs depend on.
+
+    Raises:
+        SettingError: a name is unknown, or there is none.
+    """
+    known = {**load_plugins(GROUP), **BUILT_IN}
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        got = repr(unknown[0]) if unknown else "none"
+        raise SettingError(f"setting outputs must list some of {', '.join(known)}, got {got}; correct it")
+    return {name: known[name](options) for name in names}

@@ -1,0 +1,45 @@
+"""What `livecell predict` writes: a list by --outputs or --set, and two flags that add to it."""
+
+import pytest
+
+from livecell_monai.cli.models import _add_outputs
+from livecell_monai.outputs.registry import DEFAULT
+from tests.support.commands import livecell, refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags", "written", "kept"),
+    [
+        ({}, {}, [*DEFAULT], None),
+        ({}, {"overlay": True}, [*DEFAULT, "overlay"], [*DEFAULT, "overlay"]),
+        ({"outputs": ["mask"]}, {"probability": True, "overlay": False}, ["mask", "probability"], ["mask", "probability"]),
+        ({"outputs": ["overlay"]}, {"overlay": True}, ["overlay"], ["overlay"]),
+        ({"outputs": "mask"}, {"overlay": True}, [], "mask"),  # refused when the bundle is opened
+    ],
+)
+def test_flags_add_to_the_list(settings, flags, written, kept):
+    assert _add_outputs(settings, flags) == written
+    assert settings.get("outputs") == kept
+
+
+def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
+    data, bundle = trained
+    image = data / "test" / "images" / "test_00.tif"
+    given = ("predict", bundle, image, "-o", tmp_path / "out", "--set", "show_progress=false")
+    outcome = livecell(*given, "--outputs", "mask, probability", "--overlay")
+    assert outcome.out == f"{tmp_path / 'out'}: 1 masks\n"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "test_00.tif",
+        "test_00_probability.tif",
+        "test_00_overlay.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(("--outputs", "mask,cells"), "outputs must list some of mask, probability"), (("--set", "outputs=mask"), "kind")],
+)
+def test_what_is_no_output_is_refused_before_any_work(trained, tmp_path, given, words):
+    data, bundle = trained
+    refused(livecell("predict", bundle, data / "test" / "images", "-o", tmp_path / "out", *given), words)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,70 @@
+"""The tables: one row for each image and movie, one for each frame."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from livecell_monai.outputs.prediction import LargePrediction
+from livecell_monai.outputs.summary import Summary, count_components
+from tests.support.predicted import MASKS, frames, image, names, write
+
+
+def read_table(path):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_row_of_an_image(tmp_path):
+    (row,) = write(Summary(), [image(seconds=0.12345)], tmp_path)
+    assert row == {"foreground_fraction": round(MASKS[0].mean(), 6), "components": 5, "seconds": 0.123}
+    assert names(tmp_path) == set()
+
+
+def test_the_table_by_frame_and_the_row_of_the_movie(tmp_path):
+    rows = write(Summary(), frames(indices=[1, 2, 4]), tmp_path)
+    table = read_table(tmp_path / "cells_frames.csv")
+    assert list(table[0]) == ["frame", "time_min", "foreground_fraction", "components", "seconds"]
+    assert [int(row["frame"]) for row in table] == [1, 2, 4]
+    assert [float(row["time_min"]) for row in table] == [1.5, 3.0, 6.0]
+    assert [float(row["foreground_fraction"]) for row in table] == [round(MASKS[index].mean(), 6) for index in (1, 2, 4)]
+    assert [int(row["components"]) for row in table] == [5, 5, 5]
+    assert rows[:2] == [{}, {}]
+    assert rows[2] == {
+        "foreground_fraction": pytest.approx(np.mean([MASKS[index].mean() for index in (1, 2, 4)]), abs=2e-6),
+        "components": 5.0,
+        "frames": 3,
+        "seconds": 1.5,
+    }
+
+
+def test_without_an_interval_the_time_is_left_open(tmp_path):
+    write(Summary(), frames(interval_min=None), tmp_path)
+    assert {row["time_min"] for row in read_table(tmp_path / "cells_frames.csv")} == {""}
+
+
+def test_frames_of_a_discarded_movie_are_in_no_table(tmp_path):
+    output = Summary()
+    write(output, frames()[:3], tmp_path)
+    output.discard()
+    write(output, frames(indices=[0, 1], name="other"), tmp_path)
+    assert names(tmp_path) == {"other_frames.csv"}
+    assert len(read_table(tmp_path / "other_frames.csv")) == 2
+
+
+def test_the_row_of_a_large_image(tmp_path):
+    row = Summary().write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5), tmp_path)
+    assert row == {"foreground_fraction": 0.25, "components": 7, "seconds": 1.5}
+
+
+def test_the_table_of_the_run(tmp_path):
+    Summary().finish(tmp_path, [])
+    assert names(tmp_path) == set()
+    Summary().finish(tmp_path, [{"image": "a", "components": 1}, {"image": "b", "components": 2, "frames": 3}])
+    assert read_table(tmp_path / "summary.csv")[0] == {"image": "a", "components": "1", "frames": ""}
+
+
+def test_cells_that_touch_by_a_corner_are_one_component():
+    mask = np.zeros((8, 10), bool)
+    mask[2, 3] = mask[3, 4] = mask[7, 9] = True
+    assert count_components(mask) == 2
