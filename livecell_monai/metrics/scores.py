@@ -57,19 +57,30 @@ class Scores:
         return 1.0 if self.fp + self.fn == 0 else 0.0
 
 
-def score_mask(mask: NDArray[Any], truth: NDArray[Any]) -> Scores:
+def score_mask(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> Scores:
     """Count the pixels of a predicted mask against the truth, both (Y, X), foreground where > 0.
 
+    Args:
+        mask: the prediction.
+        truth: the annotation.
+        weight: (Y, X) of each pixel; those of weight 0 are unlabelled and do not count. None where all count.
+
     Raises:
-        ValueError: where the shapes differ.
+        ValueError: where the shapes differ, or no pixel is labelled.
     """
-    if mask.shape != truth.shape:
-        raise ValueError(f"mask and truth must have one shape, got {mask.shape} and {truth.shape}")
+    if mask.shape != truth.shape or (weight is not None and weight.shape != truth.shape):
+        shapes = f"{mask.shape} and {truth.shape}" + ("" if weight is None else f", and of the weight {weight.shape}")
+        raise ValueError(f"mask and truth must have one shape, got {shapes}")
     said, true = mask > 0, truth > 0
+    if weight is not None:
+        labelled = weight > 0
+        if not labelled.any():
+            raise ValueError("an image to score must have a labelled pixel, the weight is 0 in all of them")
+        said, true = said[labelled], true[labelled]
     tp = int(np.count_nonzero(said & true))
     fp = int(np.count_nonzero(said)) - tp
     fn = int(np.count_nonzero(true)) - tp
-    return Scores(tp, fp, fn, mask.size - tp - fp - fn)
+    return Scores(tp, fp, fn, said.size - tp - fp - fn)
 
 
 def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:

@@ -6,13 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def measure_surface_dice(mask: NDArray[Any], truth: NDArray[Any], tolerance_px: float = 2.0) -> float:
+def measure_surface_dice(
+    mask: NDArray[Any], truth: NDArray[Any], tolerance_px: float = 2.0, weight: NDArray[Any] | None = None
+) -> float:
     """The normalised surface Dice: the share of both outlines that lies within a tolerance of the other one.
 
     Args:
         mask: (Y, X) predicted foreground, `> 0`.
         truth: (Y, X) annotated foreground, `> 0`.
         tolerance_px: distance in pixels up to which an outline counts as right, 0 or more.
+        weight: (Y, X) of each pixel; those of weight 0 are unlabelled: neither outline enters them. None where all count.
 
     Returns:
         In [0, 1]; 1 where neither has foreground, 0 where one of them has none, as for the other scores.
@@ -28,7 +31,8 @@ def measure_surface_dice(mask: NDArray[Any], truth: NDArray[Any], tolerance_px: 
 
     if mask.shape != truth.shape:
         raise ValueError(f"mask and truth must have one shape, got {mask.shape} and {truth.shape}")
-    said, true = (np.asarray(plane) > 0 for plane in (mask, truth))
+    labelled = True if weight is None else np.asarray(weight) > 0
+    said, true = ((np.asarray(plane) > 0) & labelled for plane in (mask, truth))
     if not (said.any() and true.any()):
         return float(said.any() == true.any())
     planes = [torch.from_numpy(plane)[None, None] for plane in (said, true)]

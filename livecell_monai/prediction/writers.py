@@ -18,9 +18,8 @@ from livecell_monai.metrics import Scores, measure_surface_dice, score_mask, sum
 from livecell_monai.outputs.movie_writer import Frame, MovieWriter, Plot, count_components
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, Pixels
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
 
-PROBABILITY = "probability"  #: key of the network's output before the threshold
 Row = dict[str, Any]
 SUMMARY = ("image", "foreground_fraction", "components", "seconds")
 
@@ -94,7 +93,7 @@ class _TableWriter:
 
     def _write_batch(self, engine: Engine) -> None:
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self.make_room()  # in here: an image that was passed over asks for none
+            self.make_room()  # in here: an image that was skipped asks for none
             now = time.monotonic()
             write, self.clock = self.take(item, output, now - self.clock), now
             self._await_row()
@@ -189,7 +188,7 @@ class PredictionWriter(_TableWriter):
         source = Path(meta["filename_or_obj"])
         size = None if np.isnan(found).any() else (float(found[0]), float(found[1]))
         mask = _plane(output[PRED]) > 0
-        probability = _plane(output[PROBABILITY]) if self.with_probability else None
+        probability = _plane(output[MAPS]) if self.with_probability else None
         if FRAMES not in item:
             return partial(self._write, name, source, size, mask, probability, round(seconds, 3))
         index, position, frames = (int(item[key]) for key in (FRAME, POSITION, FRAMES))
@@ -235,11 +234,12 @@ class ScoreWriter(_TableWriter):
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
         """What scores one image."""
-        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0)
+        labelled = _plane(output[LABELLED]) if LABELLED in output else None
+        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0, labelled)
 
-    def _score(self, name: str, mask: Pixels, truth: Pixels) -> Row:
-        surface = measure_surface_dice(mask, truth, self.tolerance_px)
-        scores = replace(score_mask(mask, truth), surface_dice=surface)
+    def _score(self, name: str, mask: Pixels, truth: Pixels, labelled: Pixels | None) -> Row:
+        surface = measure_surface_dice(mask, truth, self.tolerance_px, labelled)
+        scores = replace(score_mask(mask, truth, labelled), surface_dice=surface)
         self.scores.append(scores)
         return tabulate_scores(name, scores)
 

@@ -23,13 +23,14 @@ from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.plan import measure_fingerprint
-from livecell_monai.prediction.judging import Judge, draw_samples, pick_unseen, show_split
+from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Sample
 from livecell_monai.training.best_weights import BestWeights
 from livecell_monai.training.changes import describe_machine
 from livecell_monai.training.checkpoints import Checkpoints
 from livecell_monai.training.history import History, OnEpoch
+from livecell_monai.training.shown_samples import draw_samples, pick_unseen, show_split
 from livecell_monai.training.split_descriptions import SPLITS
 from livecell_monai.training.tracker import Run, Tracker, noted
 
@@ -53,7 +54,7 @@ class TrainingSession:
         bundle_root: the bundle that the run was started from.
         output_dir: the folder that becomes the trained bundle; `models/` is written when the training is over.
         tracker: notes the run.
-        judge: predicts validation and test images for the figures, by the same network.
+        predictor: predicts validation and test images for the figures, by the same network.
         illustrate: called with the folder and the facts of the run; writes the figures and `scores.csv`.
         describe: called with the facts of the run; gives the model card as Markdown.
         checkpoints: keep the state of the training, and have it go on where it was stopped.
@@ -75,7 +76,7 @@ class TrainingSession:
         bundle_root: str,
         output_dir: str,
         tracker: Tracker,
-        judge: Judge,
+        predictor: SamplePredictor,
         illustrate: Callable[..., None],
         describe: Callable[..., str],
         checkpoints: Checkpoints,
@@ -95,7 +96,7 @@ class TrainingSession:
         self.template = Path(bundle_root)
         self.folder = Path(output_dir)
         self.tracker = tracker
-        self.judge = judge
+        self.predictor = predictor
         self.illustrate = illustrate
         self.describe = describe
         self.checkpoints = checkpoints
@@ -124,7 +125,7 @@ class TrainingSession:
             training = self._facts(history, hashes)
             path = self.folder / "models" / WEIGHTS
             fill(self.network, read_state(path), path)
-            training[RANGES] = self.judge.measure_ranges(to_items(self.split.train))
+            training[RANGES] = self.predictor.measure_ranges(to_items(self.split.train))
             self._write(history, training)
             run.log_result(self.folder, training["validation"])
         return training
@@ -233,11 +234,11 @@ class TrainingSession:
         }
 
     def _picture(self, history: History, training: Mapping[str, Any]) -> dict[str, Any]:
-        """What the figures show, by the weights that are kept; images are judged as they are asked for."""
+        """What the figures show, by the weights that are kept; images are predicted as they are asked for."""
         is_hasty = 0 < self.settings["minutes"] < MINUTES
         unseen = pick_unseen(self.dataset_dir, UNSEEN_IN_HASTE if is_hasty else UNSEEN, self.settings["seed"])
         held = self.evaluator.data_loader.dataset
-        judged = (self.judge.judge(held, "validation"), self.judge.predict(to_items(unseen), "test"))
+        predictions = (self.predictor.predict_prepared(held, "validation"), self.predictor.predict(to_items(unseen), "test"))
         words = SPLITS[self.split.mode]
         return {
             "title": f"livecell U-Net trained on {self.data_name}",
@@ -251,7 +252,7 @@ class TrainingSession:
             "plan": "" if self.plan is None else self.plan.read_text(encoding="utf-8"),
             "sides": show_split(self.split),
             "samples": draw_samples(self.trainer.data_loader),
-            "judged": itertools.chain(*judged),
+            "predictions": itertools.chain(*predictions),
             "expected": len(held) + len(unseen),
             "diameter_px": measure_fingerprint(self.split.train).diameter_px,
         }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from livecell_monai.prediction.judging import Judge, draw_samples, pick_test_samples, pick_unseen, show_split
 from torch import nn
 
 from livecell_monai.bundle.open import open_bundle
@@ -13,7 +14,6 @@ from livecell_monai.data.dataset.split import given_split
 from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.errors import DataError
 from livecell_monai.prediction import judging
-from livecell_monai.prediction.judging import Judge, draw_samples, pick_test_samples, pick_unseen, show_split
 from livecell_monai.sample import IMAGE, LABEL, Region
 from livecell_monai.tasks import predict
 from tests.support.worlds import SHAPE

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tifffile
+from livecell_monai.prediction.large.choosing import opened
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.prediction.large.choosing import opened
 from livecell_monai.tasks import predict
 from tests.support.worlds import picture_of, some_cells
 

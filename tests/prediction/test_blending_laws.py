@@ -3,10 +3,10 @@
 import hypothesis.strategies as st
 import torch
 from hypothesis import given
+from tests.prediction.large.test_blending import blend, noisy
 
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.window_inferer import WindowInferer
-from tests.prediction.large.test_blending import blend, noisy
 
 FP32 = Accelerator("cpu-fp32")
 

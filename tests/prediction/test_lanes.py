@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-
 from livecell_monai.prediction.large.lanes import count_lanes, shared_cores
 
 
