@@ -1,6 +1,6 @@
 """The one path from an image to its maps and its mask, whatever its size and whoever asks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Segmenter:
 
     def bands(
         self, image: PreparedImage, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         """Maps of rows [top, bottom) of an image, each pixel once: (row, column, maps (C, y, x) float32 in [0, 1]).
 
         A band of a large image comes in blocks, each as soon as no later window changes it; a small image is one block.

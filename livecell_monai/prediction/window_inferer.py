@@ -1,6 +1,6 @@
 """How an image of any size goes through the network: window by window, the overlaps blended."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -109,7 +109,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         device: torch.device,
         band: tuple[int, int],
         advance: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         """Blended logits of rows [top, bottom) of an image, each pixel once, window by window, row by row.
 
         Of an image that is read part by part the next windows are read, and the last ones used, while the network works.

@@ -21,8 +21,8 @@ class PatchLoader:
     network needs, and the seed would give other patches with another number of workers.
 
     Args:
-        dataset: samples with `image` (1, Y, X) and `target` (C, Y, X), perhaps `weight` (1, Y, X), at the working scale; read
-            at the first batch.
+        dataset: samples with `image` (1, Y, X) and `target` (C, Y, X), perhaps `weight` (1, Y, X), at the working scale;
+            read at the first batch.
         warp: how a patch is cut.
         appearance: how its looks are changed.
         head: of the network, whose targets are resampled.

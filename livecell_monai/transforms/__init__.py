@@ -1,4 +1,4 @@
-"""What MONAI has no transform for: planes, regions, robust grey values, working scales, targets, random patches of a whole batch.
+"""What MONAI has no transform for: planes, regions, robust grey values, scales, targets, random patches of a batch.
 
 Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y, X) to `LoadImaged`; `draw_patches` and
 `Appearance` make and take batches (B, C, Y, X).

@@ -66,7 +66,7 @@ class PointwiseSteps:
 
     def _change(self, values: Pixels) -> Pixels:
         """Grey values (N,) float32 after all transforms."""
-        both = torch.from_numpy(np.concatenate([values, np.float32([self.low, self.high])]))[None]
+        both = torch.from_numpy(np.concatenate([values, np.array([self.low, self.high], np.float32)]))[None]
         scales = iter(self.scales)
         for transform in self.transforms:
             if isinstance(transform, NormaliseContrastd):
