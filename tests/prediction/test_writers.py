@@ -31,7 +31,7 @@ def item(index, folder, pixel_size=(0.5, 0.25)):
 
 def output(mask, label=None):
     plane = torch.as_tensor(mask, dtype=torch.float32)[None]
-    given = {"pred": plane, "probability": plane * 0.75 + 0.1}
+    given = {"pred": plane, "maps": plane * 0.75 + 0.1}
     return given if label is None else {**given, "label": torch.as_tensor(label, dtype=torch.float32)[None]}
 
 
