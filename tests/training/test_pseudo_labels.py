@@ -123,11 +123,14 @@ class TestPatches:
         assert not torch.isclose(loss(logits, label), loss(changed, label))
 
 
+NAMES = {"times": "schedule", "gate": "confidence", "share": "fraction"}
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("gate", 0.4), ("gate", 1.0), ("share", 0.0)]
 )
 def test_refuses_what_cannot_be(name, value):
-    with pytest.raises(SettingError, match=f"setting unlabelled_{name} must be"):
+    with pytest.raises(SettingError, match=f"setting pseudo_label_{NAMES[name]} must be"):
         build_teacher(build_loader(), [9.0], **{name: value})
 
 

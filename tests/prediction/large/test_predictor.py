@@ -42,7 +42,7 @@ def test_mosaics_and_other_images_part_by_size(parser):
     mosaics = parser().get_parsed_content("large_images")
     assert [item["name"] for item in mosaics.large] == ["large"]
     assert [item["name"] for item in mosaics.rest] == ["small"]
-    assert parser(tiling_min_megapixels=64.0).get_parsed_content("large_images").mosaics == []
+    assert parser(tiling_min_megapixels=64.0).get_parsed_content("large_images").large == []
 
 
 def test_step_by_step(parser, tmp_path):
@@ -67,11 +67,11 @@ def test_bands_of_several_predictors_make_one_mosaic(trained, images, parser, tm
     """As processes with a predictor of their own do: they find what one of them has begun."""
     predict(trained[1], [images], tmp_path / "whole", SETTINGS)
     first = parser().get_parsed_content("large_images")
-    (item,) = first.mosaics
+    (item,) = first.large
     assert first.begin(item) == [(0, 1500)]
     for top, bottom in ((1024, 1500), (0, 1024)):
         other = parser(resume=True).get_parsed_content("large_images")
-        other.predict_band(other.mosaics[0], top, bottom)
+        other.predict_band(other.large[0], top, bottom)
     assert first.missing(item) == []
     first.finish(item)
     masks = [read_plane(tmp_path / folder / "large.ome.tif").pixels for folder in ("whole", "out")]
@@ -92,7 +92,7 @@ def test_every_strip_is_decoded_few_times(parser):
 
 def test_the_overlay_is_a_small_picture(parser, images, tmp_path):
     predict_with = parser(write_overlay=True).get_parsed_content("large_images")
-    (item,) = predict_with.mosaics
+    (item,) = predict_with.large
     for top, bottom in predict_with.begin(item):
         predict_with.predict_band(item, top, bottom)
     predict_with.finish(item)
@@ -133,7 +133,7 @@ class TestOverlay:
         np.testing.assert_array_equal(changed_large, changed_small)
 
     def test_what_cannot_be_done_part_by_part_is_refused_in_one_line(self, trained, images, tmp_path):
-        smooth = {"_target_": "GaussianSmoothd", "keys": "image"}
+        smooth = {"_target_": "GaussianSmoothd", "keys": "image", "sigma": 1.0}
         with pytest.raises(Exception, match=r"GaussianSmoothd|LargeImagePredictor") as refusal:
             self.masks(trained, images, tmp_path, "smooth", lambda steps: [*steps, smooth])
         error = find_user_error(refusal.value)

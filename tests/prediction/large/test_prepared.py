@@ -95,17 +95,20 @@ class TestPreprocessing:
         image, steps = PICTURES[picture], CHAINS[chain]
         whole = sample_of(image, steps)["image"].as_tensor()
         parts = open_parts(image, steps, (64, 64))
-        assert torch.equal(parts.read(Region(0, 0, *image.shape)), whole)
-        assert torch.equal(parts.read(Region(100, 33, 150, 77)), whole[:, 100:150, 33:77])
+        # the last bit of a power depends on where a value lies in memory
+        rtol, atol = (1e-6, 1e-6) if any(isinstance(step, AdjustContrastd) for step in steps) else (0, 0)
+        torch.testing.assert_close(parts.read(Region(0, 0, *image.shape)), whole, rtol=rtol, atol=atol)
+        part = parts.read(Region(100, 33, 150, 77))
+        torch.testing.assert_close(part, whole[:, 100:150, 33:77], rtol=rtol, atol=atol)
 
     def test_transforms_of_other_keys_do_not_matter(self):
-        steps = [UNIT, GaussianSmoothd("label"), ResizeToScaled("image", 0.5), ResizeToScaled("label", 0.2)]
+        steps = [UNIT, GaussianSmoothd("label", 1.0), ResizeToScaled("image", 0.5), ResizeToScaled("label", 0.2)]
         assert open_parts(SPOT, steps).shape == (350, 300)
 
     @pytest.mark.parametrize(
         ("steps", "name"),
         [
-            ([UNIT, GaussianSmoothd("image")], "GaussianSmoothd"),
+            ([UNIT, GaussianSmoothd("image", 1.0)], "GaussianSmoothd"),
             ([NormalizeIntensityd("image")], "NormalizeIntensityd"),
             ([AdjustContrastd("image", gamma=2.0, retain_stats=True)], "AdjustContrastd"),
             ([ResizeToScaled("image", 0.5), UNIT], "ScaleIntensityd"),
@@ -150,7 +153,8 @@ class TestBands:
         assert whole.std() > 100 * TIE
         maps, times = collect(segmenter, open_parts(image, steps_at(factor)), (0, shape[0]))
         assert (times == 1).all()
-        np.testing.assert_allclose(maps, whole, atol=0 if factor == 1.0 else TIE)  # bit-equal where nothing is resized
+        # a sigmoid's last bit depends on where a value lies in memory
+        np.testing.assert_allclose(maps, whole, rtol=0, atol=1e-7 if factor == 1.0 else TIE)
 
     @pytest.mark.parametrize("overlap", [0, 8, 100])
     @pytest.mark.parametrize("views", [1, 8])
@@ -159,7 +163,7 @@ class TestBands:
         segmenter = make(network, window=[40, 56], overlap=overlap, tta_views=views)
         whole = segmenter.maps_of(image_of(sample_of(image, steps_at(1.0)))).numpy()
         maps, _ = collect(segmenter, open_parts(image, steps_at(1.0)), (0, image.shape[0]))
-        np.testing.assert_array_equal(maps, whole)
+        np.testing.assert_allclose(maps, whole, rtol=0, atol=1e-7)
 
     @pytest.mark.parametrize("factor", [1.0, 0.37, 1.6])
     @pytest.mark.parametrize("band", [(0, 100), (100, 200), (200, 301), (37, 38), (130, 301)], ids=str)
@@ -170,7 +174,7 @@ class TestBands:
         maps, times = collect(segmenter, parts, band)
         assert (times[slice(*band)] == 1).all()
         assert times.sum() == (band[1] - band[0]) * image.shape[1]
-        np.testing.assert_allclose(maps[:, slice(*band)], whole[:, slice(*band)], atol=TIE)
+        np.testing.assert_allclose(maps[:, slice(*band)], whole[:, slice(*band)], rtol=0, atol=TIE)
         if factor >= 1 and band[1] - band[0] < 150:  # no more windows than it touches
             assert segmenter.count_windows(parts, *band) < segmenter.count_windows(parts, 0, 301)
 
