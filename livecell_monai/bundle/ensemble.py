@@ -43,7 +43,7 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
     states: list[Mapping[str, torch.Tensor]] = [read_weights(bundle / "models" / WEIGHTS) for bundle in bundles]
     save_weights(join_weights(states), weights)
     configs = [bundles[0] / "configs" / name for name in ("inference.yaml", "train.yaml")]
-    settings = {**read_settings(configs), "members": len(bundles)}
+    settings = {**read_settings(configs), "ensemble_size": len(bundles)}
     training = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "ensemble_size": len(bundles),

@@ -79,7 +79,7 @@ class FittingPass:
         return logits
 
     def _look(self, windows: torch.Tensor, most: Size, at_once: int, network: Forward) -> torch.Tensor:
-        if self._size(windows.shape, most) == windows.shape[-2:]:
+        if most == self.plan.largest or self._size(windows.shape, most) == windows.shape[-2:]:
             parts = [self.forward(some, network) for some in torch.split(windows, at_once)]
             return parts[0] if len(parts) == 1 else torch.cat(parts)
         return torch.stack([self._look_inside(ImageInMemory(window), most, at_once, network) for window in windows])

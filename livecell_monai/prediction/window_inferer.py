@@ -77,8 +77,11 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         Raises:
             TooLargeError: the smallest windows are too large for the memory.
         """
-        given = partial(network, *args, **kwargs) if args or kwargs else network
-        found = [self.whole(ImageInMemory(image), given, inputs.device) for image in inputs]
+
+        def forward(windows: torch.Tensor) -> torch.Tensor:
+            return network(windows, *args, **kwargs)
+
+        found = [self.whole(ImageInMemory(image), forward, inputs.device) for image in inputs]
         return torch.stack(found) if len(found) > 1 else found[0][None]
 
     def whole(self, image: PreparedImage, network: Forward, device: torch.device) -> torch.Tensor:

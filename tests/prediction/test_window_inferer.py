@@ -190,7 +190,7 @@ class TestAutoWindow:
 
     def test_takes_fewer_pixels_with_less_memory(self):
         edges = [
-            WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largests.largest[0] for memory in (16, 64, 256, 1024)
+            WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest.largest[0] for memory in (16, 64, 256, 1024)
         ]
         assert edges == sorted(set(edges))
         assert edges[-1] == pytest.approx(8 * edges[0], abs=8 * 32)
@@ -217,7 +217,7 @@ class TestAutoWindow:
 
     @pytest.mark.parametrize("memory", [1e-6, 0.01])
     def test_is_never_smaller_than_the_network_takes(self, memory):
-        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largests.largest == (32, 32)
+        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest.largest == (32, 32)
 
     def test_is_what_the_network_gets(self):
         height, width = self.window(4.0, bytes_per_pixel=64, batch=1)
@@ -356,8 +356,9 @@ class TestOutOfMemory:
             rows, columns = plain.plan((300, 420))
             window = image[..., : rows.size, : columns.size]
             first = found[..., : rows.starts[1], : columns.starts[1]]  # of one window alone
-            assert torch.equal(first, smaller(window, network)[..., : rows.starts[1], : columns.starts[1]])
-            assert not torch.equal(found, plain(image, network))
+            part = smaller(window, network)[..., : rows.starts[1], : columns.starts[1]]
+            torch.testing.assert_close(first, part, rtol=0, atol=1e-6)  # weighed once more, which rounds
+            assert (found - plain(image, network)).abs().max() > 1e-4
 
     def test_a_window_by_area_is_told_by_its_own_edges(self, local, caplog):
         inferer = WindowInferer(FP32, "auto", 8, memory_mb=1, bytes_per_pixel=64, batch=1)

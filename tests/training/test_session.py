@@ -156,18 +156,18 @@ def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
         return look_back(session, *given)
 
     monkeypatch.setattr(TrainingSession, "_facts", forget)
-    monkeypatch.setattr(report, "write_figures", lambda _, judged, **facts: drawn.append((list(judged), facts)))
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append((list(predictions), facts)))
     result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
-    ((judged, facts),) = drawn
+    ((found, facts),) = drawn
     assert facts["training"] == result
-    held = [one for one in judged if one.role == "validation"]
+    held = [one for one in found if one.role == "validation"]
     assert [one.name for one in held] == ["train_00", "train_01", "train_02"]
     ious = [score_mask(one.mask, one.truth).iou for one in held]
     assert np.mean(ious) == pytest.approx(result["validation"]["iou"], rel=1e-5)
     assert np.mean(ious) > 0.05
-    for one in judged:
+    for one in found:
         assert one.image.shape == one.mask.shape == one.probability.shape
-    assert [(one.name, one.truth) for one in judged if one.role == "test"] == [("test_00", None), ("test_01", None)]
+    assert [(one.name, one.truth) for one in found if one.role == "test"] == [("test_00", None), ("test_01", None)]
 
 
 def test_test_labels_are_not_looked_at(folder, tmp_path):
@@ -188,7 +188,7 @@ def test_a_split_that_leaks_is_said_loudly_on_the_page(folder, tmp_path, split):
 
 def test_where_minutes_are_few_fewer_test_images_are_predicted(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(report, "write_figures", lambda _, judged, **facts: drawn.append(facts["expected"]))
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append(facts["expected"]))
     for number, minutes in enumerate((0.0, 0.03)):
         data = write_folder(tmp_path / f"data_{number}", test=7)
         train_small(data, tmp_path / f"model_{number}", epochs=1, minutes=minutes)
