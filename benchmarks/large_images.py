@@ -26,7 +26,7 @@ from page import write_section
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.prediction.large.lanes import LANES, shared_cores
+from livecell_monai.prediction.lanes import LANES, shared_cores
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import predict, train
 
@@ -74,7 +74,7 @@ def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
 
     @torch.no_grad()
     def look(_: int) -> None:
-        inferer.look(window, network)
+        inferer.fitting(window, network)
 
     start = time.perf_counter()
     with shared_cores(lanes), ThreadPoolExecutor(lanes) as threads:

@@ -25,6 +25,7 @@ from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.data.samples.synthetic import draw_field
 from livecell_monai.prediction.datasets import ReadableDataset
+from livecell_monai.prediction.evaluation_step import EvaluationStep
 from livecell_monai.sample import IMAGE, Pixels
 from livecell_monai.tasks import train
 
@@ -66,7 +67,8 @@ def hold(parser: Any) -> Any:
         val_data_loader=ThreadDataLoader(ReadableDataset(frames, rest), batch_size=1, num_workers=0),
         network=parser.get_parsed_content("network"),
         inferer=parser.get_parsed_content("inferer"),
-        postprocessing=parser.get_parsed_content("postprocessing"),
+        iteration_update=EvaluationStep(parser.get_parsed_content("segmenter")),
+        decollate=False,
     )
 
 

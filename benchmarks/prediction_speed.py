@@ -26,6 +26,7 @@ from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.metrics import score_mask
 from livecell_monai.tasks import predict, train
+from livecell_monai.transforms import restore_grid
 
 BACKENDS = ("torch", "int8")
 ROUNDS = 3
@@ -45,15 +46,15 @@ def predict_plainly(bundle: Path, images: Path, output: Path) -> None:
     """Plain MONAI: fp32, small windows, read, predict and write in turn."""
     parser = open_inference(bundle, images, accelerator="cpu-fp32")
     read = Compose(parser.get_parsed_content("preprocessing").transforms)
-    after = Compose(parser.get_parsed_content("postprocessing").transforms)
+    segmenter = parser.get_parsed_content("segmenter")
     network = parser.get_parsed_content("network_def").to(memory_format=torch.contiguous_format).eval()
     inferer = SlidingWindowInferer((256, 256), sw_batch_size=1, overlap=0.5, mode="gaussian", padding_mode="replicate")
     output.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
         for item in parser.get_parsed_content("items"):
             sample = read(dict(item))
-            sample["pred"] = inferer(sample["image"].as_tensor()[None], network)[0]
-            mask = np.asarray(after(sample)["pred"][0]) > 0
+            logits = inferer(sample["image"].as_tensor()[None], network)[0]
+            mask = segmenter.mask_of(torch.sigmoid(restore_grid(logits, tuple(sample["grid"].tolist()))))[0].numpy()
             tifffile.imwrite(output / f"{item['name']}.tif", mask.astype(np.uint8) * 255, compression="zlib")
 
 

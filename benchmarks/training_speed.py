@@ -26,7 +26,7 @@ from page import measure_memory, write_section
 
 from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.sample import IMAGE, LABEL
+from livecell_monai.sample import IMAGE, TARGET
 
 ROUNDS = 3
 STEPS = 6
@@ -75,7 +75,7 @@ def bare(parser: Any) -> Callable[[], float]:
     loss, optimizer = parser.get_parsed_content("loss_function"), parser.get_parsed_content("optimizer")
     batch = next(iter(parser.get_parsed_content("train#patches")))
     image = batch[IMAGE].to(accelerate.device).contiguous(memory_format=torch.channels_last)
-    label = batch[LABEL].to(accelerate.device)
+    label = batch[TARGET].to(accelerate.device)
 
     def steps() -> None:
         network.train()
@@ -102,7 +102,7 @@ def plain(parser: Any) -> Callable[[], float]:
         network.train()
         for _, batch in zip(range(STEPS), loader, strict=False):
             optimizer.zero_grad()
-            loss(network(batch[IMAGE].as_tensor()), batch[LABEL].as_tensor()).backward()
+            loss(network(batch[IMAGE].as_tensor()), batch[TARGET].as_tensor()).backward()
             optimizer.step()
 
     return timed(steps)

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGE = "image"  #: key of the grey image
-LABEL = "label"  #: key of the label: 0 background, > 0 foreground
-BORDER = "border"  #: key of the optional weight per pixel, high between close cells
-WEIGHT = "weight"  #: key of the optional weight per pixel in loss and score; a pixel of weight 0 is not labelled
-PRED = "pred"  #: key of the network's output
+LABEL = "label"  #: key of the label: 0 background, > 0 the number of an instance
+WEIGHT = "weight"  #: key of the optional weight per pixel: 0 unlabelled, high between close cells
+TARGET = "target"  #: key of what the network learns from a label, (C, Y, X) in [0, 1], in the order of its channels
+PRED = "pred"  #: key of the predicted mask; in training of the network's output too
+LOGITS = "logits"  #: key of the network's output (C, Y, X)
+LABELLED = "labelled"  #: key of which pixels are labelled (1, Y, X) bool, where not all are: others count in no score
+MAPS = "maps"  #: key of the network's maps (C, Y, X) in [0, 1]
 REGION = "region"  #: key of the part of the image that a sample stands for
 NAME = "name"  #: key of the sample's name, the stem of its image file
 FRAME = "frame"  #: key of a movie's frame: its index in the file, from 0
@@ -74,8 +77,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One image as the network judged it.
+class SamplePrediction:
+    """One image and what the network finds in it.
 
     Attributes:
         name: name of the sample.
@@ -84,6 +87,7 @@ class Judged:
         probability: (Y, X) float32 in [0, 1], of foreground.
         mask: (Y, X) bool, the foreground that is predicted.
         truth: (Y, X) bool, the annotated foreground; None where there is no annotation, or it was not looked at.
+        labelled: (Y, X) bool, which pixels count in scores; None where all do.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Judged:
     probability: Pixels
     mask: Pixels
     truth: Pixels | None = None
+    labelled: Pixels | None = None
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def predict(
         failures = run_distributed(workflow, job, workers, scheduler, tell)
         return Predictions(parser.get_parsed_content("writer").rows, failures)
     _run(workflow)
-    failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("mosaics").failures}
+    failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("large_images").failures}
     return Predictions(parser.get_parsed_content("writer").rows, failures)
 
 

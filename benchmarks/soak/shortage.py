@@ -51,13 +51,14 @@ def predict_cramped(studio: Studio, rng: random.Random) -> list[str]:
             return []  # a clear line; 3 where the other images would go on
         if cramped.returncode != 0:
             return [f"{extra >> 20} MB: exit code {cramped.returncode}, {cramped.stderr[-300:]!r}"]
-        found = re.search(r"going on by (\d+) x (\d+)", cramped.stderr)
+        found = re.search(r"continuing by (\d+) x (\d+)", cramped.stderr)
         window = "[1504,1504]" if found is None else f"[{found[1]},{found[2]}]"
         plain = _predict(bundle, image, out / "plain", 0, window)
         if plain.returncode != 0:
             return [f"windows of {window} fail: {plain.stderr[-300:]!r}"]
-        masks = [(out / name / "cramped.tif").read_bytes() for name in ("cramped", "plain")]
-        return [] if masks[0] == masks[1] else [f"{extra >> 20} MB: not the mask that windows of {window} give"]
+        masks = [tifffile.imread(out / name / "cramped.tif") for name in ("cramped", "plain")]
+        differing = float((masks[0] != masks[1]).mean())  # smaller windows lie inside of the large ones: other rims
+        return [] if differing < 0.02 else [f"{extra >> 20} MB: {differing:.3f} of the mask that windows of {window} give"]
 
 
 def _predict(bundle: Path, image: Path, output: Path, extra: int, window: str) -> "subprocess.CompletedProcess[str]":

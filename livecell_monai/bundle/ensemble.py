@@ -46,7 +46,7 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
     settings = {**read_settings(configs), "ensemble_size": len(bundles)}
     training = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "members": len(bundles),
+        "ensemble_size": len(bundles),
         **write_plain_weights(weights.parent),
         **_join_ranges(bundles),
         **facts,

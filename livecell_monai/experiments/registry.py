@@ -122,7 +122,7 @@ def _check_unusable(bundle: Path, trust: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "example.png"
         path.write_bytes(_example())
-        served.segmenter.segment(path)
+        served.segmenter(path)
 
 
 @contextmanager

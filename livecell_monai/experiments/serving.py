@@ -28,7 +28,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from livecell_monai.data.plane_files import write_mask
 from livecell_monai.data.readers.messages import MOST_PIXELS, write_message
 from livecell_monai.errors import LiveCellError, SettingError
-from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.prediction.prepared import image_of, pixel_size_of
+from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.sample import Pixels
 
 IMAGE_COLUMN = "image"
@@ -68,7 +69,7 @@ class ServedBundle:
     def __init__(self, bundle: str | Path, most_pixels: int = MOST_PIXELS, trust: bool = False) -> None:
         if isinstance(most_pixels, bool) or not isinstance(most_pixels, int) or most_pixels < 1:
             raise SettingError(f"most_pixels must be a whole number of 1 or more, got {most_pixels!r}; correct it")
-        self.segmenter = Segmenter(bundle, trust)
+        self.segmenter = open_segmenter(bundle, trust)
         self.most_pixels = most_pixels
         self.lock = threading.Lock()
 
@@ -97,12 +98,13 @@ class ServedBundle:
     def _answer(self, image: object, folder: Path, row: int) -> str | Pixels:
         """The mask of an image, in kind."""
         path = write_message(image, folder, f"image_{row}", self.most_pixels)
-        mask = self.segmenter.segment(path)
+        sample = self.segmenter.prepare(path)
+        mask = self.segmenter.mask_of(self.segmenter.maps_of(image_of(sample)))[0].numpy()
         path.unlink()
         if not isinstance(image, str):
-            return np.where(mask.pixels, np.uint8(255), np.uint8(0))
+            return np.where(mask, np.uint8(255), np.uint8(0))
         answer = folder / f"mask_{row}.tif"
-        write_mask(answer, mask.pixels, mask.pixel_size_um)
+        write_mask(answer, mask, pixel_size_of(sample))
         return base64.b64encode(answer.read_bytes()).decode("ascii")
 
 

@@ -44,8 +44,13 @@ def score_mask(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | N
         truth: (Y, X), foreground where > 0.
         weight: (Y, X), pixels of weight 0 do not count; None for all pixels.
 
+    Args:
+        mask: the prediction.
+        truth: the annotation.
+        weight: (Y, X) of each pixel; those of weight 0 are unlabelled and do not count. None where all count.
+
     Raises:
-        ValueError: where the shapes differ.
+        ValueError: where the shapes differ, or no pixel is labelled.
     """
     return Scores(**asdict(count_pixels(mask, truth, weight)))
 

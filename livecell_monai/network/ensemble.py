@@ -16,7 +16,7 @@ EPSILON = 1e-6  #: least distance of a probability from 0 and 1
 
 
 class Ensemble(nn.Module):
-    """Networks of one kind whose probabilities are averaged; the members run one after the other.
+    """Networks of one kind whose maps are averaged; the members run one after the other.
 
     Args:
         members: at least two.
@@ -31,7 +31,7 @@ class Ensemble(nn.Module):
         """Memory of a forward pass by pixel of the image, that of one member."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 1, Y, X) float32 of images (B, 1, Y, X): those of the members' mean probability."""
+        """Logits (B, C, Y, X) float32 of images (B, 1, Y, X): those of the members' mean maps."""
         total = torch.zeros((), device=image.device)
         for member in self.members:
             total = total + torch.sigmoid(member(image).float())

@@ -28,7 +28,7 @@ from openvino import opset15 as nodes  # noqa: E402
 
 
 def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
-    """The model that gives logits (B, 1, Y, X) of images (B, 1, Y, X), both float32, of any size that the network takes.
+    """The model that gives logits (B, C, Y, X) of images (B, 1, Y, X), both float32, of any size that the network takes.
 
     Args:
         network: in evaluation mode, its batch norms folded.

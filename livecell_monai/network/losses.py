@@ -50,11 +50,12 @@ class SegmentationLoss(nn.Module):
         """The mean loss, a scalar.
 
         Args:
-            logits: (B, 1, Y, X).
-            target: (B, 1, Y, X) label of 0 and 1, or (B, 2, Y, X) with a weight per pixel behind it.
+            logits: (B, C, Y, X).
+            target: (B, C, Y, X) in [0, 1], or (B, C + 1, Y, X) with a weight per pixel behind it.
         """
-        logits, label = logits.float(), target[:, :1].float()
-        weight = target[:, 1:2].float() if target.shape[1] > 1 else torch.ones_like(label)
+        channels = logits.shape[1]
+        logits, label = logits.float(), target[:, :channels].float()
+        weight = target[:, channels:].float() if target.shape[1] > channels else torch.ones_like(label[:, :1])
         if self.focal is not None:
             per_pixel: torch.Tensor = self.focal(logits, label) * (1 + (self.pos_weight - 1) * label)
             return (per_pixel * weight).mean()

@@ -35,6 +35,7 @@ class UNet(nn.Module):
             channels ahead of the first level, and channels become squares again behind the last. At 2 four times as fast.
         norm: `batch`, by the statistics of the training; `instance`, by those of each image that goes through the network,
             and so of each window.
+        channels: number of maps that it gives, those of its head.
 
     Raises:
         SettingError: where a value cannot make a network.
@@ -49,6 +50,7 @@ class UNet(nn.Module):
         residual: bool = False,
         stem_stride: int = 1,
         norm: str = "batch",
+        channels: int = 1,
     ) -> None:
         super().__init__()
         _check_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
@@ -61,11 +63,11 @@ class UNet(nn.Module):
         squares = stem_stride**2
         self.fold = nn.PixelUnshuffle(stem_stride) if stem_stride > 1 else nn.Identity()
         self.body = make.nest(squares, tuple(filters))
-        self.output = nn.Conv2d(filters[0], squares, kernel_size=1)
+        self.output = nn.Conv2d(filters[0], squares * channels, kernel_size=1)
         self.unfold = nn.PixelShuffle(stem_stride) if stem_stride > 1 else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 1, Y, X) of images (B, 1, Y, X); above 0 is foreground."""
+        """Logits (B, C, Y, X) of images (B, 1, Y, X); above 0 is a map above a half."""
         logits: torch.Tensor = self.unfold(self.output(self.body(self.fold(image))))
         return logits
 

@@ -74,7 +74,7 @@ class _Runner:
         self.idle: dict[int, list[Any]] = defaultdict(list)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 1, Y, X) float32 of images (B, 1, Y, X) float32."""
+        """Logits (B, C, Y, X) float32 of images (B, 1, Y, X) float32."""
         threads = torch.get_num_threads()
         try:
             request = self.idle[threads].pop()

@@ -21,9 +21,9 @@ Transform = Callable[[Item], Any]
 
 
 class ReadableDataset(IterableDataset[Any]):
-    """Images one after the other; one that cannot be read is noted and passed over, so that it does not stop the others.
+    """Images one after the other; one that cannot be read is recorded and skipped, so that it does not stop the others.
 
-    Of a movie a frame that cannot be read ends it: the frames behind it are passed over too.
+    Of a movie a frame that cannot be read ends it: the frames behind it are skipped too.
 
     Args:
         data: one dictionary an image.
@@ -53,19 +53,19 @@ class ReadableDataset(IterableDataset[Any]):
                 path = Path(item[IMAGE]) if address is None else address.path
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MORE_MEMORY}")
-                self.pass_over(path, str(failure))
+                self.skip(path, str(failure))
                 ended = item[NAME]
 
-    def pass_over(self, path: Path, failure: str) -> None:
+    def skip(self, path: Path, failure: str) -> None:
         """Note why an image has no mask."""
         self.failures[path] = failure
-        logging.getLogger(__name__).info("passed over: %s", failure)  # all that monai.bundle run shows of it
+        logging.getLogger(__name__).info("skipped: %s", failure)  # all that monai.bundle run shows of it
 
 
 def build_validation_dataset(
     split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int, most: int | None = None
 ) -> Dataset:
-    """What the network is judged on after each epoch.
+    """What the network is validated on after each epoch.
 
     The validation samples, once each; but for the report's leaking split 15 % of the number of samples in an
     epoch, drawn once from the very augmentation of the very images that are trained on.
@@ -91,7 +91,7 @@ def _endless(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def _plain(batch: Mapping[str, Any], index: int) -> Item:
-    """A sample whose grid is that of its augmented patch: there is no original one to go back to."""
+    """A sample whose grid is that of its augmented patch: there is no original one to restore."""
     planes = {key: value[index] for key, value in batch.items() if isinstance(value, torch.Tensor)}
     plain = {
         key: MetaTensor((value.as_tensor() if isinstance(value, MetaTensor) else value).clone())

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from monai.data.utils import dense_patch_slices
+
+from livecell_monai.sample import Region
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,46 @@ class AxisWindows:
     starts: tuple[int, ...]
     before: int
     interval: int
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """Where windows lie over images of any size.
+
+    Attributes:
+        largest: (Y, X) of the largest window, multiples of `multiple`.
+        overlap: pixels that neighbours share at least, but no more than half of the largest window.
+        multiple: what a window's edges must be multiples of.
+        by_area: as for `plan_windows`.
+    """
+
+    largest: tuple[int, int]
+    overlap: int
+    multiple: int
+    by_area: bool = False
+
+    def lay(self, shape: tuple[int, int], largest: tuple[int, int] | None = None) -> tuple[AxisWindows, AxisWindows]:
+        """The windows by row and by column over an image (Y, X), by another largest window where one is given."""
+        return _lay((int(shape[0]), int(shape[1])), largest or self.largest, self.overlap, self.multiple, self.by_area)
+
+
+def cut_window(
+    rows: AxisWindows, columns: AxisWindows, place: tuple[int, int], shape: tuple[int, int]
+) -> tuple[Region, tuple[int, int, int, int]]:
+    """The part of an image (Y, X) that a window sees, and by how many pixels it juts out: (left, right, top, bottom).
+
+    Args:
+        rows: the windows by row.
+        columns: the windows by column.
+        place: row and column of the window.
+        shape: (Y, X) of the image.
+    """
+    corner = (rows.starts[place[0]] - rows.before, columns.starts[place[1]] - columns.before)
+    first = [max(0, start) for start in corner]
+    last = [min(edge, start + axis.size) for edge, start, axis in zip(shape, corner, (rows, columns), strict=True)]
+    ahead = [have - start for have, start in zip(first, corner, strict=True)]
+    behind = [start + axis.size - have for start, axis, have in zip(corner, (rows, columns), last, strict=True)]
+    return Region(first[0], first[1], last[0], last[1]), (ahead[1], behind[1], ahead[0], behind[0])
 
 
 def plan_windows(
@@ -42,6 +85,9 @@ def plan_windows(
     if len(rows.starts) == len(columns.starts) == 1:  # one window: the image lies in its first corner
         return AxisWindows(rows.size, (0,), 0, rows.size), AxisWindows(columns.size, (0,), 0, columns.size)
     return rows, columns
+
+
+_lay = lru_cache(maxsize=64)(plan_windows)  # an image's windows are asked for by each of its windows
 
 
 def _choose_edges(shape: Sequence[int], pixels: int, overlap: int, multiple: int) -> tuple[int, int]:

@@ -19,9 +19,7 @@ from livecell_monai.outputs.registry import DEFAULT
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.runs.atomic import atomic_path, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, NAME, POSITION, PRED, WEIGHT, Pixels
-
-MAPS = "maps"  #: key of the network's maps (C, Y, X) before the threshold
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
 
 
 class PredictionWriter(BackgroundWriter):
@@ -101,7 +99,7 @@ class PredictionWriter(BackgroundWriter):
         meta = item[IMAGE].meta
         found = np.asarray(meta["pixel_size_um"], dtype=float)
         source = Path(meta["filename_or_obj"])
-        maps = output.get(MAPS, output.get("probability")) if self.outputs.needs_maps else None
+        maps = output[MAPS] if self.outputs.needs_maps else None
         prediction = Prediction(
             name=str(item[NAME]),
             source=source,
@@ -148,7 +146,7 @@ class ScoreWriter(BackgroundWriter):
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
         """A function that scores one image."""
-        weight = _plane(output[WEIGHT]) if WEIGHT in output else None
+        weight = _plane(output[LABELLED]) if LABELLED in output else None
         return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0, weight)
 
     def _score(self, name: str, mask: Pixels, truth: Pixels, weight: Pixels | None) -> Row:

@@ -35,7 +35,7 @@ def write_bundle_page(
     Args:
         bundle: the folder that training left.
         output: file to write, ending in .html.
-        data: data folder or datalist whose images are to be judged; None for a page without them.
+        data: data folder or datalist whose images are predicted; None for a page without them.
         overwrite: whether a file that is there may be written over.
         trust: whether to run whatever the bundle's YAML says.
 
@@ -140,7 +140,7 @@ def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: 
     return {
         "warnings": warnings,
         "notes": notes,
-        **{name: getattr(shown, name) for name in ("sides", "samples", "judged", "expected", "diameter_px")},
+        **{name: getattr(shown, name) for name in ("sides", "samples", "predictions", "expected", "diameter_px")},
     }
 
 

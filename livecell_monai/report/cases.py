@@ -1,4 +1,4 @@
-"""Judged images as a page shows them: scores, those of a method that learns nothing, and a picture."""
+"""Predicted images as a page shows them: scores, those of a method that learns nothing, and a picture."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from livecell_monai.metrics import (
 )
 from livecell_monai.report.pictures import Layers, draw_judged
 from livecell_monai.report.threshold import Probabilities
-from livecell_monai.sample import Judged
+from livecell_monai.sample import SamplePrediction
 
 MOST_PICTURES = 100  # images drawn; further ones stand in the table alone
 MOST_BYTES = 3_300_000  # of the page that their pictures may take together
@@ -25,7 +25,7 @@ ENOUGH_BYTES = 160_000  # for the best picture of one image
 
 @dataclass(frozen=True)
 class Case:
-    """One judged image.
+    """One predicted image.
 
     Attributes:
         name: of the image.
@@ -59,11 +59,13 @@ class Summary:
     baseline: tuple[float, list[float] | None] | None
 
 
-def take_cases(judged: Iterable[Judged], expected: int, diameter_px: float) -> tuple[list[Case], dict[str, Probabilities]]:
+def take_cases(
+    predictions: Iterable[SamplePrediction], expected: int, diameter_px: float
+) -> tuple[list[Case], dict[str, Probabilities]]:
     """Score and draw images, each as it comes, so that one lies in memory at a time.
 
     Args:
-        judged: the images.
+        predictions: of the images.
         expected: about how many they are; the more, the smaller their pictures.
         diameter_px: of a typical cell, for the baseline; 0 where it is not known.
 
@@ -73,14 +75,15 @@ def take_cases(judged: Iterable[Judged], expected: int, diameter_px: float) -> t
     most_bytes = min(ENOUGH_BYTES, MOST_BYTES // max(1, min(expected, MOST_PICTURES)))
     cases: list[Case] = []
     spread: dict[str, Probabilities] = {}
-    for number, one in enumerate(judged):
+    for number, one in enumerate(predictions):
         layers = draw_judged(one.image, one.mask, one.truth, most_bytes) if number < MOST_PICTURES else None
         if one.truth is None:
             cases.append(Case(one.name, one.role, None, None, layers))
             continue
-        baseline = score_mask(segment_by_otsu(one.image, diameter_px), one.truth)
-        cases.append(Case(one.name, one.role, measure_scores(one.mask, one.truth), baseline, layers))
-        spread.setdefault(one.role, Probabilities()).add(one.probability, one.truth)
+        baseline = score_mask(segment_by_otsu(one.image, diameter_px), one.truth, one.labelled)
+        cases.append(Case(one.name, one.role, measure_scores(one.mask, one.truth, one.labelled), baseline, layers))
+        labelled = slice(None) if one.labelled is None else one.labelled
+        spread.setdefault(one.role, Probabilities()).add(one.probability[labelled], one.truth[labelled])
     return sort_cases(cases), spread
 
 

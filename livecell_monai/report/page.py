@@ -14,7 +14,7 @@ from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, dra
 from livecell_monai.report.threshold import Probabilities, draw_threshold
 from livecell_monai.report.threshold import find_best as find_threshold
 from livecell_monai.runs.atomic import atomic_path
-from livecell_monai.sample import Judged, Pixels, Sides
+from livecell_monai.sample import Pixels, SamplePrediction, Sides
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,10 +39,10 @@ class PageFacts:
         plan: text of the plan that settings come from, empty where there was none.
         sides: annotated images with the parts that the split has given to either side.
         samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None where there are none.
-        judged: images as the network judges them, validation and test; looked at once, one after the other.
+        predictions: of validation and test images; looked at once, one after the other.
         expected: about how many these are.
         diameter_px: of a typical cell, for the baseline; 0 where it is not known.
-        rows: of `scores.csv`, told where no image is judged anew.
+        rows: of `scores.csv`, told where no image is predicted anew.
         warnings: lines that are said loudly ahead of everything.
         notes: lines about what is and is not on the page.
     """
@@ -58,7 +58,7 @@ class PageFacts:
     plan: str = ""
     sides: Sequence[Sides] = ()
     samples: tuple[Pixels, Pixels] | None = None
-    judged: Iterable[Judged] = ()
+    predictions: Iterable[SamplePrediction] = ()
     expected: int = 0
     diameter_px: float = 0.0
     rows: Sequence[Mapping[str, Any]] = ()
@@ -74,12 +74,12 @@ def write_page(path: Path, facts: PageFacts) -> list[Case]:
         facts: what it tells.
 
     Returns:
-        The judged images with their scores, worst first.
+        The predicted images with their scores, worst first.
 
     Raises:
         DataError: the file cannot be written.
     """
-    cases, spread = take_cases(facts.judged, facts.expected, facts.diameter_px)
+    cases, spread = take_cases(facts.predictions, facts.expected, facts.diameter_px)
     text = render_page(facts, cases or read_cases(facts.rows), spread)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -90,8 +90,8 @@ def render_page(facts: PageFacts, cases: Sequence[Case], spread: Mapping[str, Pr
     """The page as HTML.
 
     Args:
-        facts: what it tells; the judged images are taken from `cases`.
-        cases: judged images, worst first.
+        facts: what it tells; the predicted images are taken from `cases`.
+        cases: predicted images, worst first.
         spread: probabilities of those that have a truth, by role.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -10,19 +10,19 @@ from livecell_monai.report.curves import write_curves
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.page import PageFacts, write_page
 from livecell_monai.runs.atomic import write_table
-from livecell_monai.sample import Judged
+from livecell_monai.sample import SamplePrediction
 
 
-def write_figures(folder: Path, judged: Iterable[Judged], **facts: Any) -> None:
+def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> None:
     """Write `curves.png`, `validation.png`, `scores.csv` and the page `report.html`.
 
     Args:
         folder: where to.
-        judged: images as the network judges them, those of validation first; looked at once, one after the other.
+        predictions: of images, those of validation first; looked at once, one after the other.
         facts: the further facts that `PageFacts` names.
     """
     panels: list[Panel] = []
-    page = PageFacts(judged=_keep_first(judged, panels), **facts)
+    page = PageFacts(predictions=_keep_first(predictions, panels), **facts)
     write_curves(folder / "curves.png", page.history)
     cases = write_page(folder / "report.html", page)
     scored = sorted((case for case in cases if case.scores), key=lambda case: case.name)
@@ -35,9 +35,9 @@ def describe_run(**facts: Any) -> str:
     return render_card(CardFacts(**facts))
 
 
-def _keep_first(judged: Iterable[Judged], panels: list[Panel]) -> Iterator[Judged]:
+def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) -> Iterator[SamplePrediction]:
     """Hand on all images; of the first that have a truth, note what the gallery shows."""
-    for one in judged:
+    for one in predictions:
         if one.truth is not None and len(panels) < MAX_ROWS:
             panels.append((f"{one.name}: IoU {score_mask(one.mask, one.truth).iou:.3f}", one.image, one.mask, one.truth))
         yield one

@@ -21,7 +21,7 @@ from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.window_inferer import PatchInferer
+from livecell_monai.prediction.passes import PatchInferer
 from livecell_monai.runs.atomic import atomic_path, make_folder
 
 GAIN = 1.1  # of the compiled step over the other, for `auto` to compile

@@ -11,9 +11,10 @@ from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split_descriptions import SPLITS
 from livecell_monai.network import Range
 from livecell_monai.plan import measure_fingerprint
-from livecell_monai.prediction.judging import Judge, draw_samples, pick_unseen, show_split
+from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.sample import Sample
 from livecell_monai.training.facts import TrainingResult
+from livecell_monai.training.shown_samples import draw_samples, pick_unseen, show_split
 
 TEST_IMAGES = 6  # predicted for the page
 TEST_IMAGES_IN_HASTE = 2  # if the whole run has less than HASTE_MINUTES
@@ -37,18 +38,18 @@ class FigureWriter:
     """Writes the figures, `scores.csv` and `report.html`.
 
     Args:
-        judge: predicts images with the network that is kept.
+        predictor: predicts images with the network that is kept.
         write: called with the folder and the facts that `PageFacts` names.
     """
 
-    def __init__(self, judge: Judge, write: Callable[..., None]) -> None:
-        self.judge = judge
+    def __init__(self, predictor: SamplePredictor, write: Callable[..., None]) -> None:
+        self.predictor = predictor
         self.write = write
 
     def measure_ranges(self, samples: Sequence[Sample]) -> dict[str, Range]:
         """Ranges of the network's maps on the training images, for the int8 backend; labels are not read."""
         images = [replace(sample, label=None, border=None) for sample in samples]
-        return self.judge.measure_ranges(to_items(images))
+        return self.predictor.measure_ranges(to_items(images))
 
     def __call__(
         self, folder: Path, result: TrainingResult, training: Mapping[str, Any], loaders: Loaders, plan: str
@@ -65,7 +66,10 @@ class FigureWriter:
         data, settings = result.data, result.settings
         is_hasty = 0 < settings["minutes"] < HASTE_MINUTES
         tests = pick_unseen(data.dataset_dir, TEST_IMAGES_IN_HASTE if is_hasty else TEST_IMAGES, settings["seed"])
-        judged = (self.judge.judge(loaders.validation, "validation"), self.judge.predict(to_items(tests), "test"))
+        predictions = (
+            self.predictor.predict_prepared(loaders.validation, "validation"),
+            self.predictor.predict(to_items(tests), "test"),
+        )
         self.write(
             folder,
             title=f"livecell U-Net trained on {data.name}",
@@ -79,7 +83,7 @@ class FigureWriter:
             plan=plan,
             sides=show_split(data.split),
             samples=draw_samples(loaders.training),
-            judged=itertools.chain(*judged),
+            predictions=itertools.chain(*predictions),
             expected=len(loaders.validation) + len(tests),
             diameter_px=measure_fingerprint(data.split.train).diameter_px,
         )

@@ -7,7 +7,8 @@ import torch
 from monai.data import MetaTensor
 
 from livecell_monai.errors import SettingError
-from livecell_monai.sample import BORDER, IMAGE, LABEL
+from livecell_monai.network.heads import Head
+from livecell_monai.sample import IMAGE, TARGET, WEIGHT
 from livecell_monai.transforms import WHOLE_BATCH, Appearance, RankSlice, Warp, draw_patches
 
 Batch = dict[str, torch.Tensor]
@@ -20,21 +21,22 @@ class PatchLoader:
     network needs, and the seed would give other patches with another number of workers.
 
     Args:
-        dataset: samples with `image` and `label`, perhaps `border`, each (1, Y, X) at the working size; read at the first
-            batch.
+        dataset: samples with `image` (1, Y, X) and `target` (C, Y, X), perhaps `weight` (1, Y, X), at the working scale;
+            read at the first batch.
         warp: how a patch is cut.
         appearance: how its looks are changed.
+        head: of the network, whose targets are resampled.
         batch_size: number of patches, those of all processes together.
         samples_per_epoch: number of patches in an epoch.
         seed: of every draw.
         device: where the stacks lie and the patches are made.
-        weighted: whether patches have a weight per pixel even where no sample has one.
         part: of each batch, where several processes train together; its rows alone are made, and those of all processes
             are the patches that one process would make.
 
     Attributes:
-        stacks: (C, Y, X) tensors of image, label and perhaps weight per pixel, as annotated.
-        taught: such stacks whose labels a network has made, with a weight.
+        stacks: (1 + C or 2 + C, Y, X) tensors of image, target and perhaps weight per pixel, as annotated.
+        taught: such stacks whose targets a network has made, with a weight.
+        weighted: whether patches have a weight per pixel even where no sample has one.
         share: of the patches that come from the taught ones, where there are some.
 
     Raises:
@@ -46,11 +48,11 @@ class PatchLoader:
         dataset: Sequence[Any],
         warp: Warp,
         appearance: Appearance,
+        head: Head,
         batch_size: int,
         samples_per_epoch: int,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        weighted: bool = False,
         part: RankSlice = WHOLE_BATCH,
     ) -> None:
         if batch_size % part.world:
@@ -60,11 +62,12 @@ class PatchLoader:
         self.dataset = dataset
         self.warp = warp
         self.appearance = appearance
+        self.head = head
         self.batch_size = batch_size
         self.batches = -(-samples_per_epoch // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
-        self.weighted = weighted
+        self.weighted = False
         self.part = part
         self.stacks: list[torch.Tensor] = []
         self.taught: list[torch.Tensor] = []
@@ -91,9 +94,10 @@ class PatchLoader:
         sources = [*self.stacks, *self.taught]
         patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights(), self.part)
         images = self.appearance(patches[:, :1], self.generator, self.part)
-        batch = {IMAGE: images, LABEL: (patches[:, 1:2] >= 0.5).to(patches)}
-        if patches.shape[1] > 2:
-            batch[BORDER] = patches[:, 2:3]
+        behind = 1 + len(self.head)
+        batch = {IMAGE: images, TARGET: self.head.round_target(patches[:, 1:behind])}
+        if patches.shape[1] > behind:
+            batch[WEIGHT] = patches[:, behind:]
         return batch
 
     def _weights(self) -> list[float] | None:
@@ -105,13 +109,13 @@ class PatchLoader:
 
     def _read(self) -> list[torch.Tensor]:
         samples = [self.dataset[index] for index in range(len(self.dataset))]
-        has_weights = self.weighted or any(BORDER in sample for sample in samples)
-        keys = [IMAGE, LABEL, *([BORDER] if has_weights else [])]
+        has_weights = self.weighted or any(WEIGHT in sample for sample in samples)
+        keys = [IMAGE, TARGET, *([WEIGHT] if has_weights else [])]
         return [torch.cat([_plane(sample, key) for key in keys]).to(self.device) for sample in samples]
 
 
 def _plane(sample: dict[str, Any], key: str) -> torch.Tensor:
-    """(1, Y, X) float32; a sample without a border weighs 1 everywhere."""
+    """(C, Y, X) float32; a sample without a weight weighs 1 everywhere."""
     value = sample.get(key)
     if value is None:
         return torch.ones_like(_plane(sample, IMAGE))

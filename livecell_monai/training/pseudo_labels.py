@@ -1,16 +1,18 @@
 """Pseudo-labels: the averaged network labels images without labels, and the network trains on its confident pixels."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
-from torch import nn
 
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.errors import SettingError
+from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import IMAGE
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.loader import PatchLoader
@@ -55,10 +57,8 @@ class PseudoLabeller:
     what the averaged network found in the unchanged image.
 
     Args:
-        items: the images, one dictionary each; without images nothing changes.
-        transform: reads and prepares an image, to (1, Y, X) at the working size.
-        network: the averaged network.
-        inferer: runs it on an image.
+        items: the images, a dictionary each; none leaves training as it is.
+        segmenter: of the averaged network.
         loader: draws the patches.
         budget: progress of the training.
         schedule: when, how confident and how many.
@@ -70,23 +70,19 @@ class PseudoLabeller:
     def __init__(
         self,
         items: Sequence[Item],
-        transform: Callable[[Item], Mapping[Any, Any]],
-        network: nn.Module,
-        inferer: Callable[..., torch.Tensor],
+        segmenter: Segmenter,
         loader: PatchLoader,
         budget: Budget,
         schedule: PseudoLabelSchedule = PseudoLabelSchedule(),
     ) -> None:
         self.items = list(items)
-        self.transform = transform
-        self.network = network
-        self.inferer = inferer
+        self.segmenter = segmenter
         self.loader = loader
         self.budget = budget
         self.confidence = schedule.confidence
         self.remaining = list(schedule.times)
         self.chosen: list[Item] = []
-        loader.share = schedule.fraction
+        loader.share, loader.weighted = schedule.fraction, bool(self.items)
 
     def attach(self, trainer: Engine) -> None:
         """Follow a trainer if there are images."""
@@ -103,13 +99,12 @@ class PseudoLabeller:
         order = torch.randperm(len(self.items), generator=self.loader.generator).tolist()
         return [self.items[index] for index in sorted(order[:MOST_IMAGES])]
 
-    @torch.no_grad()
     def label(self, item: Item) -> torch.Tensor:
-        """(3, Y, X) float32 of one item: image, pseudo-label of 0 and 1, weight of 0 and 1."""
+        """Image, target of 0 and 1 and weight of 0 and 1 of one item, as (1 + C + 1, Y, X) float32."""
         image = self._read(item)
-        probability = torch.sigmoid(self.inferer(image[None], self.network)[0])
-        is_confident = (probability >= self.confidence) | (probability <= 1 - self.confidence)
-        return torch.cat([image, (probability > 0.5).to(image), is_confident.to(image)])
+        maps = self.segmenter.maps_of(ImageInMemory(image)).to(image)  # at the working scale
+        is_sure = ((maps >= self.confidence) | (maps <= 1 - self.confidence)).all(dim=0, keepdim=True)
+        return torch.cat([image, (maps > 0.5).to(image), is_sure.to(image)])
 
     def state_dict(self) -> dict[str, Any]:
         """Remaining refreshes, and pseudo-labels with two bits for each pixel; the images are read again."""
@@ -125,21 +120,19 @@ class PseudoLabeller:
             image = self._read(by_path[path]) if path in by_path else None
             if image is not None and list(image.shape[1:]) == shape:
                 self.chosen.append(by_path[path])
-                self.loader.taught.append(torch.cat([image, _unpack(bits, shape).to(image)]))
+                planes = (1 + len(self.segmenter.head), *shape)
+                self.loader.taught.append(torch.cat([image, _unpack(bits, planes).to(image)]))
 
     def _read(self, item: Item) -> torch.Tensor:
         """(1, Y, X) float32 at the working size."""
-        read = self.transform(dict(item))[IMAGE]
-        image: torch.Tensor = (read.as_tensor() if hasattr(read, "as_tensor") else read).float().to(self.loader.device)
-        return image
+        return without_metadata(self.segmenter.prepare(item)[IMAGE]).float().to(self.loader.device)
 
 
 def _pack(stack: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Label and weight of a stack (3, Y, X) as bits, and its (Y, X)."""
+    """Target and weight of a stack (1 + C + 1, Y, X), all 0 or 1, as bits; and (Y, X)."""
     return torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0)), list(stack.shape[1:])
 
 
 def _unpack(bits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Label and weight (2, Y, X) of 0 and 1."""
-    count = 2 * shape[0] * shape[1]
-    return torch.from_numpy(np.unpackbits(bits.numpy(), count=count).reshape(2, *shape))
+    """An array of 0 and 1 of a shape."""
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=math.prod(shape)).reshape(*shape))

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.findings import check_samples
@@ -13,8 +12,10 @@ from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samp
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
 from livecell_monai.plan import measure_fingerprint
-from livecell_monai.prediction.judging import Judge, draw_samples, pick_test_samples, show_split
-from livecell_monai.sample import Judged, Pixels, Sample, Sides
+from livecell_monai.prediction.sample_predictor import SamplePredictor
+from livecell_monai.prediction.segmenter import open_segmenter
+from livecell_monai.sample import Pixels, Sample, SamplePrediction, Sides
+from livecell_monai.training.shown_samples import draw_samples, pick_test_samples, show_split
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Review:
     """The content of a report on a bundle and a data folder.
 
     Attributes:
-        data_sha256: digest of the annotated images and their labels, None without any.
-        sides: annotated images with their training and validation regions in the split of the bundle.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None without annotated images.
-        judged: validation and test images, judged as they are asked for.
+        data_sha256: digest of the annotated images and their labels, None where there are none.
+        sides: annotated images with the parts that the bundle's own split gives to either side.
+        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None where nothing is annotated.
+        predictions: of validation and test images, as they are asked for.
         expected: how many these are.
         diameter_px: median diameter of the annotated cells, 0 without any.
         left_out: number of test images that are not shown.
@@ -35,7 +36,7 @@ class Review:
     data_sha256: str | None
     sides: Sequence[Sides]
     samples: tuple[Pixels, Pixels] | None
-    judged: Iterator[Judged]
+    predictions: Iterator[SamplePrediction]
     expected: int
     diameter_px: float
     left_out: int
@@ -56,30 +57,23 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bo
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
     parser = open_bundle(bundle, ["inference", "train"], None, paths, trust=trust).parser
-    judge = _open_judge(bundle, trust)
+    predictor = SamplePredictor(open_segmenter(bundle, trust))
     split = parser.get_parsed_content("partition") if names_role(data, "train") or not names_role(data, "test") else None
     tests = pick_test_samples(data, most_tests, parser.get_parsed_content("seed"))
     total = len(list_samples(data, "test")) if names_role(data, "test") else 0
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
-    judged = (judge.predict(to_items(held), "validation"), judge.predict(to_items(tests), "test"))
+    predictions = (predictor.predict(to_items(held), "validation"), predictor.predict(to_items(tests), "test"))
     return Review(
         data_sha256=_digest(split) if split else None,
         sides=show_split(split) if split else (),
         samples=draw_samples(parser.get_parsed_content("train#dataloader")) if split else None,
-        judged=itertools.chain(*judged),
+        predictions=itertools.chain(*predictions),
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,
         left_out=total - len(tests),
         hashes={sample.name: hash_file(sample.image) for sample in tests},
     )
-
-
-def _open_judge(bundle: Path, trust: bool) -> Judge:
-    parser: Any = open_bundle(bundle, ["inference"], trust=trust).parser
-    # loaded, and made ready as for every prediction
-    parts = ("ready", "inferer", "device", "preprocessing", "postprocessing")
-    return Judge(*(parser.get_parsed_content(part) for part in parts))
 
 
 def _digest(split: Split) -> str:

@@ -1,4 +1,4 @@
-"""What MONAI has no transform for: planes, regions, robust grey values, working sizes, random patches of a whole batch.
+"""What MONAI has no transform for: planes, regions, robust grey values, scales, targets, random patches of a batch.
 
 Array transforms and their dictionary twins take (C, Y, X); the reader gives (Y, X) to `LoadImaged`; `draw_patches` and
 `Appearance` make and take batches (B, C, Y, X).
@@ -11,12 +11,14 @@ from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
-from livecell_monai.transforms.scale import ResizeToWorkingd, RestoreGridd
+from livecell_monai.transforms.scale import ResizeToScaled, restore_grid
+from livecell_monai.transforms.targets import DeriveTargetd
 
 __all__ = [
     "WHOLE_BATCH",
     "Appearance",
     "CropRegiond",
+    "DeriveTargetd",
     "IntensityScale",
     "NormaliseContrast",
     "NormaliseContrastd",
@@ -24,8 +26,8 @@ __all__ = [
     "PartialRestore",
     "PlaneReader",
     "RankSlice",
-    "ResizeToWorkingd",
-    "RestoreGridd",
+    "ResizeToScaled",
     "Warp",
     "draw_patches",
+    "restore_grid",
 ]

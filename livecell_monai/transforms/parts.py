@@ -1,6 +1,6 @@
 """A part of an image, resized as if the whole were: the same taps, the same smoothing, the same rim.
 
-What `ResizeToWorkingd` and `RestoreGridd` do to an image in memory is done here to a rectangle of it, so that an image of
+What `ResizeToScaled` and `restore_grid` do to an image in memory is done here to a rectangle of it, so that an image of
 any size goes to the working size and back piece by piece, without a seam.
 
 Source: torch's `interpolate` (bilinear, `align_corners=False`) for the taps, computed in float32 as it does; MONAI's
@@ -130,12 +130,15 @@ class PartialRestore:
         """A part of the image's grid.
 
         Args:
-            part: (Y, X) float32 at the working size, of which it is made.
+            part: (C, Y, X) float32 at the working size, of which it is made.
             top: row that the part begins at.
             left: column that the part begins at.
             target: the part of the image's grid.
         """
         if not self.changes:
-            return part[target.top - top : target.bottom - top, target.left - left : target.right - left]
-        rows = self.rows.interpolate(part, target.top, target.bottom, top)
-        return self.columns.interpolate(rows.T, target.left, target.right, left).T
+            return part[:, target.top - top : target.bottom - top, target.left - left : target.right - left]
+        planes = []
+        for plane in part:
+            rows = self.rows.interpolate(plane, target.top, target.bottom, top)
+            planes.append(self.columns.interpolate(rows.T, target.left, target.right, left).T)
+        return torch.stack(planes) if len(planes) > 1 else planes[0][None]

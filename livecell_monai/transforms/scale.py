@@ -35,17 +35,17 @@ def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Seq
     return height, width
 
 
-class ResizeToWorkingd(MapTransform):  # type: ignore[misc]
+class ResizeToScaled(MapTransform):  # type: ignore[misc]
     """MONAI's `Resize` to a size that follows from the image: images differ in size, and a region is a part of one.
 
     The image is interpolated, with anti-aliasing where it shrinks; modes for labels and borders are given by key. The
-    image's (Y, X) before the change are left under `grid` for `RestoreGridd`.
+    image's (Y, X) before the change are left under `grid` for `restore_grid`.
 
     Args:
         keys: what to resize, (C, Y, X); the first one gives the grid.
         scale: a factor on the image's own size, or the [Y, X] that a whole image is brought to.
         mode: interpolation for each key, `bilinear`, `area` or `nearest`.
-        allow_missing_keys: pass over a key that a sample lacks.
+        allow_missing_keys: skip a key that a sample lacks.
     """
 
     def __init__(
@@ -87,18 +87,13 @@ def _resize(plane: torch.Tensor, target: tuple[int, int], mode: str) -> torch.Te
     return resized
 
 
-class RestoreGridd(MapTransform):  # type: ignore[misc]
-    """Bring predictions (C, Y, X) back from the working size to the grid that the image had, bilinearly.
+def restore_grid(planes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Planes (C, Y, X) at the working scale as (C, *grid) float32 on the grid that the image had, bilinearly.
 
     Args:
-        keys: what to bring back; logits, so that the threshold is applied on the original grid.
+        planes: logits, so that the threshold is applied on the original grid.
+        grid: (Y, X) of the image itself.
     """
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """The sample with its keys on the original grid."""
-        sample = dict(data)
-        height, width = (int(edge) for edge in sample[GRID])
-        for key in self.key_iterator(sample):
-            if tuple(sample[key].shape[-2:]) != (height, width):
-                sample[key] = interpolate(sample[key][None].float(), (height, width), mode="bilinear")[0]
-        return sample
+    if tuple(planes.shape[-2:]) == grid:
+        return planes
+    return interpolate(planes[None].float(), grid, mode="bilinear")[0]

@@ -135,7 +135,7 @@ class TestCombinations:
         workflow = open_bundle(BUNDLE, ["inference"], None, paths("inference"))
         workflow.init_id = "nothing"
         del workflow.parser.config["inferer"]
-        workflow.parser["evaluator#inferer"] = workflow.parser["mosaics#inferer"] = None
+        workflow.parser["evaluator#inferer"] = workflow.parser["segmenter#inferer"] = None
         workflow.initialize()
         with pytest.raises(KeyError, match="Property 'inferer' with config ID 'inferer' not in the config"):
             workflow.check_properties()

@@ -12,7 +12,7 @@ import torch
 
 from livecell_monai.data.readers import single_plane as one_plane
 from livecell_monai.data.readers.kinds import read_plane
-from livecell_monai.prediction.window_inferer import PatchInferer
+from livecell_monai.prediction.passes import PatchInferer
 from tests.support.commands import livecell, refused, small
 from tests.support.worlds import picture_of, some_cells
 
@@ -50,11 +50,11 @@ def cramp(monkeypatch):
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes.")
             return slide(self, plain, *args, **kwargs)
 
-        from livecell_monai.prediction.window_inferer import WindowInferer
+        from livecell_monai.prediction.fitting import FittingPass
 
-        slide = WindowInferer._slide
+        slide = FittingPass._look
         monkeypatch.setattr(PatchInferer, "__call__", cramped)
-        monkeypatch.setattr(WindowInferer, "_slide", refuse)
+        monkeypatch.setattr(FittingPass, "_look", refuse)
 
     return limit
 
@@ -69,7 +69,7 @@ class TestOutOfMemory:
         outcome = livecell("predict", trained[1], images / "b.tif", images / "a.tif", "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 0, outcome
         (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-        assert said.startswith("out of memory by windows of 256 x 256, 1 at once: going on by ")
+        assert said.startswith("out of memory by windows of 256 x 256, 1 at once: continuing by ")
         assert names(tmp_path / "out") == ["a.tif", "b.tif", "summary.csv"]
         masks = [read_plane(tmp_path / folder / "b.tif").pixels for folder in ("out", "plain")]
         assert (masks[0] != masks[1]).mean() < 0.02  # other windows: other pixels near their borders, by a hair

@@ -19,7 +19,7 @@ from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator, read_capabilities
 from livecell_monai.prediction import backends as engine
 from livecell_monai.prediction.backends import choose_backend
-from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.tasks import evaluate, predict
 from tests.support.commands import livecell, refused
 from tests.support.small_training import QUIET, train_small
@@ -124,7 +124,7 @@ def test_an_ensemble_of_bundles_without_ranges_has_none(copied, wide, tmp_path):
 
 
 def test_two_threads_at_once_find_what_one_finds(wide):
-    network = Segmenter(wide[1]).network
+    network = open_segmenter(wide[1]).network
     choose_backend(network, "int8", CPU, wide[1] / "models" / "model.pt")
     images = [torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
     with torch.no_grad():

@@ -10,14 +10,14 @@ from livecell_monai.data.dataset.items import list_prediction_items, to_items
 from livecell_monai.data.dataset.split import split_samples
 from livecell_monai.errors import DataError
 from livecell_monai.prediction.datasets import ReadableDataset, build_validation_dataset
-from livecell_monai.transforms import PlaneReader, ResizeToWorkingd
+from livecell_monai.transforms import PlaneReader, ResizeToScaled
 from tests.support.worlds import write_folder
 
 
 def load(*keys):
     return [
         *(LoadImaged([key], reader=PlaneReader(key), ensure_channel_first=True) for key in keys),
-        ResizeToWorkingd(keys, 1.0),
+        ResizeToScaled(keys, 1.0),
     ]
 
 

@@ -1,15 +1,8 @@
-"""Windows of half the area, and an image that is given up so that the others go on."""
-
-from types import SimpleNamespace
+"""Windows of half the area."""
 
 import pytest
-import torch
-from monai.data import MetaTensor
 
-from livecell_monai.errors import DataError, TooLargeError
-from livecell_monai.prediction.datasets import ReadableDataset
-from livecell_monai.prediction.out_of_memory import SkipOutOfMemory, halve_window, name_of
-from livecell_monai.sample import IMAGE
+from livecell_monai.prediction.out_of_memory import halve_window
 
 
 @pytest.mark.parametrize(
@@ -40,34 +33,3 @@ def test_every_window_comes_to_an_end():
             window, steps = smaller, steps + 1
         assert steps < 16
         assert all(edge % multiple == 0 for edge in window)
-
-
-@pytest.mark.parametrize(
-    "error", [TooLargeError("a.tif: too large"), MemoryError("8 GiB"), RuntimeError("CUDA out of memory")]
-)
-def test_an_image_that_does_not_fit_is_noted_and_passed_over(error):
-    dataset = ReadableDataset([], lambda item: item)
-    engine = SimpleNamespace(state=SimpleNamespace(batch=1, output={"image": 2}))
-    image = MetaTensor(torch.rand(1, 1, 8, 8), meta={"filename_or_obj": ["in/a.tif"]})
-
-    def fail(engine, batch):
-        raise error
-
-    engine._iteration = fail
-    assert SkipOutOfMemory(dataset)(engine, {IMAGE: image}) == []
-    assert (engine.state.batch, engine.state.output) == ([], [])
-    ((path, words),) = dataset.failures.items()
-    assert path == name_of(image)
-    assert words.startswith("a.tif: too large" if isinstance(error, TooLargeError) else "in/a.tif: must fit into memory")
-
-
-@pytest.mark.parametrize("error", [DataError("a.tif: no room"), RuntimeError("a fault"), KeyboardInterrupt()], ids=repr)
-def test_anything_else_is_raised(error):
-    engine = SimpleNamespace(state=SimpleNamespace(batch=1, output={}))
-
-    def fail(engine, batch):
-        raise error
-
-    engine._iteration = fail
-    with pytest.raises(type(error)):
-        SkipOutOfMemory(ReadableDataset([], lambda item: item))(engine, {IMAGE: torch.rand(1, 1, 8, 8)})

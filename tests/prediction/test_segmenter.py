@@ -5,7 +5,8 @@ import pytest
 import tifffile
 
 from livecell_monai.errors import BundleError, DataError
-from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.prediction.prepared import pixel_size_of
+from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
 
@@ -14,36 +15,39 @@ def test_pixel_for_pixel_the_masks_of_predict(trained, tmp_path):
     data, bundle = trained
     images = sorted((data / "test" / "images").iterdir())
     predict(bundle, images, tmp_path, QUIET)
-    segmenter = Segmenter(bundle)
+    segmenter = open_segmenter(bundle)
     for image in images:
-        mask = segmenter.segment(image)
+        mask, pixels = segmenter(image), tifffile.imread(image)
         truth = tifffile.imread(tmp_path / image.name) > 0
         assert 0 < truth.mean() < 1
-        np.testing.assert_array_equal(mask.pixels, truth)
-        assert mask.pixel_size_um is None
+        np.testing.assert_array_equal(mask, truth)
+        np.testing.assert_array_equal(segmenter(pixels), truth)
+        maps = segmenter.maps(image)
+        assert list(maps) == ["foreground"]
+        np.testing.assert_array_equal(maps["foreground"] >= 0.5, truth)
 
 
 def test_the_pixel_size_comes_along(trained, tmp_path):
     data, bundle = trained
     pixels = tifffile.imread(data / "test" / "images" / "test_00.tif")
     tifffile.imwrite(tmp_path / "a.tif", pixels, resolution=(20000, 40000), resolutionunit="CENTIMETER")
-    assert Segmenter(bundle).segment(tmp_path / "a.tif").pixel_size_um == pytest.approx((0.25, 0.5))
+    assert pixel_size_of(open_segmenter(bundle).prepare(tmp_path / "a.tif")) == pytest.approx((0.25, 0.5))
 
 
 def test_an_image_that_is_none_does_not_spoil_the_next(trained, tmp_path):
     data, bundle = trained
     image = data / "test" / "images" / "test_00.tif"
-    segmenter = Segmenter(bundle)
-    before = segmenter.segment(image).pixels
+    segmenter = open_segmenter(bundle)
+    before = segmenter(image)
     tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((20, 20, 3), np.uint8), photometric="rgb")
     with pytest.raises(DataError, match=r"rgb.tif: an image must be one grey plane, this is RGB"):
-        segmenter.segment(tmp_path / "rgb.tif")
-    np.testing.assert_array_equal(segmenter.segment(image).pixels, before)
+        segmenter(tmp_path / "rgb.tif")
+    np.testing.assert_array_equal(segmenter(image), before)
 
 
 def test_a_folder_that_is_no_bundle(tmp_path):
     with pytest.raises(BundleError, match="must have a folder configs/"):
-        Segmenter(tmp_path)
+        open_segmenter(tmp_path)
 
 
 def test_a_bundle_without_weights(trained, tmp_path):
@@ -51,4 +55,4 @@ def test_a_bundle_without_weights(trained, tmp_path):
 
     shutil.copytree(trained[1] / "configs", tmp_path / "configs")
     with pytest.raises(BundleError, match="a bundle must have weights, found none"):
-        Segmenter(tmp_path)
+        open_segmenter(tmp_path)

@@ -14,7 +14,8 @@ from torch.nn import functional
 from livecell_monai.errors import SettingError, TooLargeError
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.window_inferer import PatchInferer, WindowInferer
+from livecell_monai.prediction.passes import PatchInferer
+from livecell_monai.prediction.window_inferer import WindowInferer
 
 FP32 = Accelerator("cpu-fp32")
 SIZES = [(96, 112), (97, 113), (31, 65), (5, 200), (64, 64), (1, 1), (63, 3)]
@@ -76,7 +77,7 @@ class TestWindowInferer:
                 image, seen = torch.rand(1, 1, *size), Seen()
                 torch.testing.assert_close(inferer(image, local), local(image), atol=1e-5, rtol=1e-5)
         inferer(image, seen)
-        assert inferer.window == (32, 64)
+        assert inferer.windows.largest == (32, 64)
         assert set(seen.sizes) == {(32, 64)}
 
     def test_an_image_within_one_window_is_one_forward_pass(self):
@@ -188,7 +189,7 @@ class TestAutoWindow:
         return max(seen.sizes)
 
     def test_takes_fewer_pixels_with_less_memory(self):
-        edges = [WindowInferer(FP32, "auto", 32, memory_mb=memory).window[0] for memory in (16, 64, 256, 1024)]
+        edges = [WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest[0] for memory in (16, 64, 256, 1024)]
         assert edges == sorted(set(edges))
         assert edges[-1] == pytest.approx(8 * edges[0], abs=8 * 32)
 
@@ -196,7 +197,7 @@ class TestAutoWindow:
     @pytest.mark.parametrize("multiple", [8, 32, 64])
     def test_fills_the_memory_and_no_more(self, settings, multiple):
         inferer = WindowInferer(FP32, "auto", multiple, **settings)
-        height, width = inferer.window
+        height, width = inferer.windows.largest
         used = {"memory_mb": 100, "batch": 4, "bytes_per_pixel": 128, **settings}
 
         def needed(edge):
@@ -208,13 +209,13 @@ class TestAutoWindow:
 
     def test_half_precision_takes_half_the_memory(self):
         accelerator = Accelerator("cpu-fp32")
-        full = WindowInferer(accelerator, "auto", 1).window[0]
+        full = WindowInferer(accelerator, "auto", 1).windows.largest[0]
         accelerator.bf16 = True
-        assert WindowInferer(accelerator, "auto", 1).window[0] == pytest.approx(full * 2**0.5, abs=2)
+        assert WindowInferer(accelerator, "auto", 1).windows.largest[0] == pytest.approx(full * 2**0.5, abs=2)
 
     @pytest.mark.parametrize("memory", [1e-6, 0.01])
     def test_is_never_smaller_than_the_network_takes(self, memory):
-        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).window == (32, 32)
+        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest == (32, 32)
 
     def test_is_what_the_network_gets(self):
         height, width = self.window(4.0, bytes_per_pixel=64, batch=1)
@@ -227,7 +228,7 @@ class TestAutoWindow:
 
     def test_the_networks_own_need_tells_a_wide_network_from_a_narrow_one(self):
         narrow, wide = (
-            WindowInferer(FP32, "auto", 4, bytes_per_pixel=UNet([width, 8], stem_stride=2).bytes_per_pixel).window
+            WindowInferer(FP32, "auto", 4, bytes_per_pixel=UNet([width, 8], stem_stride=2).bytes_per_pixel).windows.largest
             for width in (4, 64)
         )
         assert narrow > wide
@@ -348,9 +349,14 @@ class TestOutOfMemory:
         with torch.no_grad():
             found = inferer(image, cramped)
             assert len(cramped.refused) == 2
-            assert inferer.most[0] * inferer.most[1] <= 128 * 128
-            assert torch.equal(found, WindowInferer(FP32, inferer.most, 4, batch=1)(image, network))
-            assert not torch.equal(found, WindowInferer(FP32, [256, 256], 4, batch=1)(image, network))
+            assert inferer.fitting.most[0] * inferer.fitting.most[1] <= 128 * 128
+            smaller, plain = (WindowInferer(FP32, size, 4, batch=1) for size in (inferer.fitting.most, [256, 256]))
+            rows, columns = plain.plan((300, 420))
+            window = image[..., : rows.size, : columns.size]
+            first = found[..., : rows.starts[1], : columns.starts[1]]  # of one window alone
+            part = smaller(window, network)[..., : rows.starts[1], : columns.starts[1]]
+            torch.testing.assert_close(first, part, rtol=0, atol=1e-6)  # weighed once more, which rounds
+            assert (found - plain(image, network)).abs().max() > 1e-4
 
     def test_a_window_by_area_is_told_by_its_own_edges(self, local, caplog):
         inferer = WindowInferer(FP32, "auto", 8, memory_mb=1, bytes_per_pixel=64, batch=1)
@@ -358,7 +364,7 @@ class TestOutOfMemory:
             image = torch.rand(1, 1, 88, 184)
             torch.testing.assert_close(inferer(image, Cramped(local, 88 * 96)), local(image), atol=1e-5, rtol=1e-5)
         (message,) = (record.getMessage() for record in caplog.records)
-        assert message.startswith("out of memory by windows of 88 x 184, 1 at once: going on by 8")
+        assert message.startswith("out of memory by windows of 88 x 184, 1 at once: continuing by 8")
 
     def test_what_has_worked_is_kept_and_said_once(self, local, caplog):
         inferer, cramped = WindowInferer(FP32, [256, 256], 8, batch=1, overlap=0), Cramped(local, 128 * 128)
@@ -368,7 +374,7 @@ class TestOutOfMemory:
                 torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
         assert cramped.refused == [(1, 1, 256, 256), (1, 1, 128, 256)]
         assert [record.getMessage() for record in caplog.records] == [
-            "out of memory by windows of 256 x 256, 1 at once: going on by 128 x 128, 1 at once"
+            "out of memory by windows of 256 x 256, 1 at once: continuing by 128 x 128, 1 at once"
         ]
 
     def test_fewer_at_once_come_before_smaller_ones(self, local):
@@ -377,14 +383,14 @@ class TestOutOfMemory:
             image = torch.rand(1, 1, 200, 200)
             torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
         assert [shape[0] for shape in cramped.refused] == [8, 4]
-        assert inferer.most == (64, 64)
+        assert inferer.fitting.most == (64, 64)
 
     def test_a_batch_of_single_windows_is_parted_too(self, local):
         """Windows of a mosaic come as a batch of images of one window each."""
         inferer, cramped = WindowInferer(FP32, [64, 64], 8, batch=4), Cramped(local, 64 * 64)
         with torch.no_grad():
             images = torch.rand(4, 1, 64, 64)
-            torch.testing.assert_close(inferer(images, cramped), local(images))
+            torch.testing.assert_close(inferer.fitting(images, cramped), local(images))
         assert [shape[0] for shape in cramped.refused] == [4, 2]
 
     def test_the_plan_stays_as_it_was_asked_for(self, local):
@@ -393,7 +399,7 @@ class TestOutOfMemory:
         before = inferer.plan((1000, 1000))
         with torch.no_grad():
             inferer(torch.rand(1, 1, 256, 256), Cramped(local, 64 * 64))
-        assert inferer.most == (64, 64)
+        assert inferer.fitting.most == (64, 64)
         assert inferer.plan((1000, 1000)) == before
 
     def test_where_the_least_does_not_fit_it_is_one_line_and_the_next_image_starts_anew(self, local):
@@ -404,7 +410,7 @@ class TestOutOfMemory:
                 TooLargeError, match=r"^cells/large.png: 300 x 420 pixels .* windows of 64 x 64, .* tiling_min_megapixels$"
             ):
                 inferer(image, Cramped(local, 1))
-            assert (inferer.most, inferer.sw_batch_size) == ((256, 256), 2)
+            assert (inferer.fitting.most, inferer.fitting.at_once) == ((256, 256), 2)
             torch.testing.assert_close(inferer(image.as_tensor(), local), local(image.as_tensor()), atol=1e-5, rtol=1e-5)
 
     def test_other_errors_are_no_reason_to_try_again(self, local):

@@ -310,6 +310,6 @@ class TestScoreWriter:
     def test_pixels_of_weight_0_do_not_count(self, tmp_path):
         weight = np.ones(MASKS[0].shape, np.float32)
         weight[MASKS[0] != (self.TRUTH > 0)] = 0
-        given = {**output(MASKS[0], self.TRUTH), "weight": torch.as_tensor(weight)[None]}
+        given = {**output(MASKS[0], self.TRUTH), "labelled": torch.as_tensor(weight > 0)[None]}
         writer = run(ScoreWriter(str(tmp_path)), [item(0, tmp_path)], [given])
         assert writer.scores[0].iou == 1.0 > self.of(MASKS[0]).iou

@@ -8,7 +8,7 @@ from livecell_monai.errors import DataError
 from livecell_monai.metrics import list_metrics, measure_scores, score_mask, tabulate_scores
 from livecell_monai.report.card import ALIKE, FEW
 from livecell_monai.report.page import write_page
-from livecell_monai.sample import Judged
+from livecell_monai.sample import SamplePrediction
 from tests.support.page_facts import HISTORY, NASTY, TRAINING, judged, page_facts, sides
 
 VOID = {"meta", "img", "input"}
@@ -119,7 +119,7 @@ def test_names_with_markup_stay_text(tmp_path):
     names = {"title": NASTY, "split": NASTY, "limit": NASTY, "plan": NASTY, "warnings": [NASTY], "notes": [NASTY]}
     tables = {"settings": {NASTY: NASTY}, "versions": {NASTY: NASTY}}
     images = [judged(NASTY), judged(NASTY, "validation"), judged(NASTY, labelled=False)]
-    write_page(path, page_facts(training=training, sides=[sides(NASTY)], judged=images, **names, **tables))
+    write_page(path, page_facts(training=training, sides=[sides(NASTY)], predictions=images, **names, **tables))
     page = read(path)
     assert all(image["src"].startswith("data:") for image in page.all("img"))
     assert not any("onerror" in attributes for _, attributes in page.tags)
@@ -131,7 +131,7 @@ def test_names_with_markup_stay_text(tmp_path):
 def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
     image = judged("strip", shift=4)
     row = tabulate_scores("strip", score_mask(image.mask, image.truth))
-    facts = page_facts(judged=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
+    facts = page_facts(predictions=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
     assert write_page(tmp_path / "report.html", facts) == []
     page = read(tmp_path / "report.html")
     assert [part["id"] for part in page.all("section")] == ["scores", "curves", "limits", "settings", "provenance"]
@@ -141,7 +141,7 @@ def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
 
 
 def test_a_page_of_nothing_but_facts(tmp_path):
-    write_page(tmp_path / "report.html", page_facts(judged=(), sides=(), samples=None, history=()))
+    write_page(tmp_path / "report.html", page_facts(predictions=(), sides=(), samples=None, history=()))
     assert read(tmp_path / "report.html").all("section")[0]["id"] == "limits"
 
 
@@ -154,7 +154,7 @@ def test_a_failure_leaves_the_page_that_was_there(tmp_path):
         raise DataError("an image cannot be read")
 
     with pytest.raises(DataError):
-        write_page(path, page_facts(judged=fail()))
+        write_page(path, page_facts(predictions=fail()))
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert path.read_text() == "earlier"
 
@@ -166,10 +166,12 @@ def test_24_test_images_of_1024_keep_below_5_megabytes(tmp_path):
 
     def come():
         for number in range(24):
-            yield Judged(f"image {number}", "test", noise, kept.probability, kept.mask, kept.truth)
+            yield SamplePrediction(f"image {number}", "test", noise, kept.probability, kept.mask, kept.truth)
 
     path = tmp_path / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("livecell_monai.report.cases.segment_by_otsu", lambda image, diameter: image > image.mean())
-        write_page(path, page_facts(judged=come(), expected=24, sides=[sides(str(n)) for n in range(12)], history=HISTORY))
+        write_page(
+            path, page_facts(predictions=come(), expected=24, sides=[sides(str(n)) for n in range(12)], history=HISTORY)
+        )
     assert 500_000 < path.stat().st_size < 5_000_000

@@ -28,7 +28,7 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     images = [judged("good", shift=1), judged("image 10", shift=6, seed=1), judged("image 9", shift=9, seed=2)]
     images += [judged(NASTY, shift=4, seed=3), judged("new", labelled=False)]
-    write_page(path, page_facts(judged=images, expected=len(images)))
+    write_page(path, page_facts(predictions=images, expected=len(images)))
     return path
 
 

@@ -10,12 +10,12 @@ from tests.support.page_facts import judged, page_facts
 
 def facts(**changes):
     whole = vars(page_facts(**changes))
-    return {name: value for name, value in whole.items() if name != "judged"}
+    return {name: value for name, value in whole.items() if name != "predictions"}
 
 
 def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
     images = [judged("b <i>", "validation", 3), judged("a", "validation", 9, seed=1), judged("new", labelled=False)]
-    write_figures(tmp_path, judged=iter(images), **facts())
+    write_figures(tmp_path, predictions=iter(images), **facts())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "report.html", "scores.csv", "validation.png"]
     with Image.open(tmp_path / "validation.png") as picture:
         assert picture.width > 2 * 112  # image and overlay side by side

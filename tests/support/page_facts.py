@@ -3,7 +3,7 @@
 import numpy as np
 
 from livecell_monai.report.page import PageFacts
-from livecell_monai.sample import Judged, Region, Sides
+from livecell_monai.sample import Region, SamplePrediction, Sides
 from tests.support.worlds import SHAPE, picture_of, some_cells
 
 NASTY = "<img src=x onerror=alert(1)>&\"'"  # a name that would be an element, were it not kept text
@@ -38,7 +38,7 @@ def judged(name="a", role="test", shift=3, shape=SHAPE, seed=0, labelled=True):
     noise = np.random.default_rng(seed).uniform(0, 0.3, shape)
     probability = np.where(found, 1 - noise, noise).astype(np.float32)
     image = picture_of(label, seed).astype(np.float32)
-    return Judged(name, role, image, probability, found, truth if labelled else None)
+    return SamplePrediction(name, role, image, probability, found, truth if labelled else None)
 
 
 def sides(name="a"):
@@ -69,7 +69,7 @@ def page_facts(**changes):
         "plan": "scale: 1.0  # because",
         "sides": [sides()],
         "samples": (np.stack([picture_of(cells.astype(np.uint16))] * 2).astype(np.float32), np.stack([cells] * 2)),
-        "judged": iter(images),
+        "predictions": iter(images),
         "expected": len(images),
     }
     return PageFacts(**(facts | changes))

@@ -12,7 +12,7 @@ from livecell_monai.training.facts import TrainingResult, describe_card, describ
 from livecell_monai.training.history import History
 
 SCORES = ("iou", "accuracy", "loss")
-RESUMED = {"resumed": 1, "data_changes": ["a.tif has changed"], "question_sha256": "0" * 64}
+RESUMED = {"resumed": 1, "data_changes": ["a.tif has changed"], "request_sha256": "0" * 64}
 WEIGHTS = {"weights_sha256": "1" * 64}
 
 

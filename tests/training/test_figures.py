@@ -20,7 +20,7 @@ def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
         keep(writer)
 
     monkeypatch.setattr(BundleWriter, "_keep_written_weights", forget)
-    monkeypatch.setattr(report, "write_figures", lambda _, judged, **facts: drawn.append((list(judged), facts)))
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append((list(predictions), facts)))
     result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
     ((judged, facts),) = drawn
     assert facts["training"] == result
@@ -52,7 +52,7 @@ def test_a_split_that_leaks_is_said_loudly_on_the_page(folder, tmp_path, split):
 
 def test_where_minutes_are_few_fewer_test_images_are_predicted(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(report, "write_figures", lambda _, judged, **facts: drawn.append(facts["expected"]))
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append(facts["expected"]))
     for number, minutes in enumerate((0.0, 0.03)):
         data = write_folder(tmp_path / f"data_{number}", test=7)
         train_small(data, tmp_path / f"model_{number}", epochs=1, minutes=minutes)

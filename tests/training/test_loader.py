@@ -5,6 +5,7 @@ import torch
 from monai.data import MetaTensor
 
 from livecell_monai.errors import SettingError
+from livecell_monai.network import Head
 from livecell_monai.training.loader import PatchLoader
 from livecell_monai.transforms import Appearance, RankSlice, Warp
 from tests.support.worlds import border_of, picture_of, some_cells
@@ -13,13 +14,14 @@ OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "s
 PLAIN = Appearance(**OFF)
 LOUD = Appearance(1.0, **{**OFF, "contrast": 1.5, "brightness": 1.0, "noise": 0.3})
 WARP = Warp((24, 32))
+HEAD = Head()
 
 
 def sample_of(seed, shape=(96, 112), border=False, wrap=torch.Tensor):
     label = some_cells(shape, seed)
-    planes = {"image": picture_of(label, seed) / 65_535, "label": label > 0}
+    planes = {"image": picture_of(label, seed) / 65_535, "target": label > 0}
     if border:
-        planes["border"] = border_of(label)
+        planes["weight"] = border_of(label)
     return {key: wrap(torch.from_numpy(plane[None].astype("float32"))) for key, plane in planes.items()}
 
 
@@ -34,7 +36,10 @@ class Counted(list):
 
 
 def load(dataset, appearance=PLAIN, batch_size=4, samples_per_epoch=10, **settings):
-    return PatchLoader(dataset, settings.pop("warp", WARP), appearance, batch_size, samples_per_epoch, **settings)
+    weighted = settings.pop("weighted", False)
+    loader = PatchLoader(dataset, settings.pop("warp", WARP), appearance, HEAD, batch_size, samples_per_epoch, **settings)
+    loader.weighted = weighted
+    return loader
 
 
 def planes(loader):
@@ -60,7 +65,7 @@ class TestEpoch:
         assert len({patch.numpy().tobytes() for patch in patches}) == len(patches) == 24
 
     def test_all_samples_come_up(self):
-        samples = [{key: torch.full((1, 30, 40), value) for key in ("image", "label")} for value in (0.0, 1.0)]
+        samples = [{key: torch.full((1, 30, 40), value) for key in ("image", "target")} for value in (0.0, 1.0)]
         assert set(planes(load(samples, samples_per_epoch=40))[:, 1].unique().tolist()) == {0.0, 1.0}
 
 
@@ -84,13 +89,13 @@ class TestStacks:
     @pytest.mark.parametrize("wrap", [torch.Tensor, MetaTensor])
     def test_the_network_gets_plain_tensors(self, wrap):
         (batch, *_) = load([sample_of(0, border=True, wrap=wrap)])
-        assert list(batch) == ["image", "label", "border"]
+        assert list(batch) == ["image", "target", "weight"]
         assert {type(plane) for plane in batch.values()} == {torch.Tensor}
 
     @pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.float64])
     def test_labels_may_be_of_any_kind(self, kind):
         plain = sample_of(0)
-        other = {**plain, "label": plain["label"].to(kind)}
+        other = {**plain, "target": plain["target"].to(kind)}
         assert torch.equal(planes(load([plain])), planes(load([other])))
 
 
@@ -98,7 +103,7 @@ class TestBatch:
     def test_planes_stay_together(self):
         """The image is made of the label and the border of the image: 0.5 in the image is the label's edge."""
         sample = sample_of(0)
-        sample |= {"image": 3 * sample["label"] - 1, "border": 1 + sample["label"]}
+        sample |= {"image": 3 * sample["target"] - 1, "weight": 1 + sample["target"]}
         image, label, border = planes(load([sample], samples_per_epoch=40)).unbind(1)
         assert torch.equal(label > 0, image >= 0.5)
         torch.testing.assert_close(image, 3 * border - 4, atol=1e-4, rtol=0)
@@ -113,8 +118,8 @@ class TestBatch:
     def test_appearance_changes_the_image_alone(self):
         data = [sample_of(0, border=True)]
         (plain, *_), (loud, *_) = load(data), load(data, LOUD)  # the first batch: later ones have drawn more numbers
-        assert torch.equal(plain["label"], loud["label"])
-        assert torch.equal(plain["border"], loud["border"])
+        assert torch.equal(plain["target"], loud["target"])
+        assert torch.equal(plain["weight"], loud["weight"])
         assert (plain["image"] - loud["image"]).abs().amax(dim=(1, 2, 3)).min() > 0.05
 
     def test_a_sample_without_a_border_weighs_1(self):
@@ -123,7 +128,7 @@ class TestBatch:
         assert planes(loader).shape[1] == 3
         assert (loader.stacks[0][2] == 1).all()
         assert not (loader.stacks[1][2] == 1).all()
-        assert set(next(iter(load([without])))) == {"image", "label"}
+        assert set(next(iter(load([without])))) == {"image", "target"}
 
 
 class TestTaught:
@@ -131,7 +136,7 @@ class TestTaught:
 
     def loader(self, areas, share=None, count=2000):
         """Annotated samples of value 0 and taught stacks of value 1 to 2, of these areas in pixels."""
-        annotated = [{key: torch.zeros(1, 10, area // 10) for key in ("image", "label")} for area in areas[0]]
+        annotated = [{key: torch.zeros(1, 10, area // 10) for key in ("image", "target")} for area in areas[0]]
         loader = load(annotated, batch_size=count, samples_per_epoch=count, weighted=True, warp=Warp((1, 1)))
         assert planes(loader)[:, 0].max() == 0
         loader.taught = [torch.full((3, 10, area // 10), 1.0 + index) for index, area in enumerate(areas[1])]
@@ -159,11 +164,11 @@ class TestTaught:
         assert 50 < float(image.sum()) < 150
 
     def test_weights_are_there_where_they_are_asked_for(self):
-        assert "border" not in next(iter(load([sample_of(0)])))
+        assert "weight" not in next(iter(load([sample_of(0)])))
         (batch, *_) = load([sample_of(0)], weighted=True)
-        assert torch.allclose(batch["border"], torch.ones(1))
+        assert torch.allclose(batch["weight"], torch.ones(1))
         (bordered, *_) = load([sample_of(0, border=True)], weighted=True)
-        assert bordered["border"].max() > 2
+        assert bordered["weight"].max() > 2
 
 
 class TestChance:
@@ -209,8 +214,8 @@ class TestPart:
 
 
 def test_goes_on_with_the_patch_that_would_have_followed():
-    sample = {"image": torch.rand(1, 40, 48), "label": torch.zeros(1, 40, 48)}
-    first, second = (PatchLoader([sample], Warp((16, 16)), Appearance(), 2, 6, seed=seed) for seed in (1, 2))
+    sample = {"image": torch.rand(1, 40, 48), "target": torch.zeros(1, 40, 48)}
+    first, second = (PatchLoader([sample], Warp((16, 16)), Appearance(), HEAD, 2, 6, seed=seed) for seed in (1, 2))
     epoch = iter(first)
     next(epoch)
     second.load_state_dict(first.state_dict())

@@ -6,7 +6,10 @@ import torch
 from ignite.engine import Engine, Events
 
 from livecell_monai.errors import DataError, SettingError, find_user_error
-from livecell_monai.network import SegmentationLoss
+from livecell_monai.network import Head, SegmentationLoss
+from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.tasks import train
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.loader import PatchLoader
@@ -20,23 +23,42 @@ NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"
 
 
 def build_loader(**options):
-    sample = {"image": torch.zeros(1, 40, 48), "label": torch.zeros(1, 40, 48)}
-    return PatchLoader([sample], Warp((16, 16)), Appearance(), 8, 8, weighted=True, **options)
+    sample = {"image": torch.zeros(1, 40, 48), "target": torch.zeros(1, 40, 48)}
+    loader = PatchLoader([sample], Warp((16, 16)), Appearance(), Head(), 8, 8, **options)
+    loader.weighted = True
+    return loader
+
+
+class Fixed(torch.nn.Module):
+    """A network that gives these logits, whatever it sees."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, image):
+        return self.logits.clone()
+
+
+class Prepared:
+    """A preprocessing that makes an image of one value of an item."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def __call__(self, item):
+        return {"image": torch.full(self.shape, float(item["image"]) + 1)}
+
+
+INFERER = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 1)
 
 
 def build_teacher(loader, values, count=3, **options):
     """A teacher of `count` images of one value each, by a network that gives these logits from left to right."""
     logits = torch.tensor(values).repeat(1, 1, 32, 8)
     items = [{"image": number} for number in range(count)]
-    return PseudoLabeller(
-        items,
-        lambda item: {"image": torch.full(logits.shape[1:], float(item["image"]) + 1)},
-        torch.nn.Identity(),
-        lambda image, network: logits,
-        loader,
-        Budget(0, 1),
-        PseudoLabelSchedule(**{"times": [0.5], **options}),
-    )
+    segmenter = Segmenter(Fixed(logits), INFERER, Prepared(logits.shape[1:]), Head(), 0.5, torch.device("cpu"))
+    return PseudoLabeller(items, segmenter, loader, Budget(0, 1), PseudoLabelSchedule(**{"times": [0.5], **options}))
 
 
 class TestLabel:

@@ -20,7 +20,7 @@ def test_a_bundle_beside_its_own_data(trained, tmp_path):
     data, bundle = trained
     shown = open_review(bundle, data)
     assert shown.data_sha256 is not None
-    judged = list(shown.judged)
+    judged = list(shown.predictions)
     assert len(judged) == shown.expected == 5
     assert [one.role for one in judged] == ["validation"] * 3 + ["test"] * 2
     split = partition(data)
@@ -48,18 +48,18 @@ def test_data_without_annotated_images_are_test_images_alone(trained, data):
     shutil.rmtree(data / "train")
     shown = open_review(trained[1], data)
     assert (shown.data_sha256, shown.sides, shown.samples, shown.diameter_px) == (None, (), None, 0)
-    assert [one.role for one in shown.judged] == ["test", "test"]
+    assert [one.role for one in shown.predictions] == ["test", "test"]
 
 
 def test_data_without_labels_of_the_test_images(trained, data):
     shutil.rmtree(data / "test" / "labels")
-    assert [one.truth is None for one in open_review(trained[1], data).judged] == [False] * 3 + [True] * 2
+    assert [one.truth is None for one in open_review(trained[1], data).predictions] == [False] * 3 + [True] * 2
 
 
 def test_of_many_test_images_some_are_drawn(trained, data):
     shown = open_review(trained[1], data, most_tests=1)
     assert (shown.left_out, shown.expected) == (1, 4)
-    assert len(list(shown.judged)) == 4
+    assert len(list(shown.predictions)) == 4
 
 
 def test_what_is_wrong_is_told_before_anything_is_judged(trained, data, tmp_path):

@@ -12,5 +12,5 @@ def test_an_option_does_not_make_it_another_training(folder, tmp_path):
         train(folder, tmp_path / name, settings=SMALL, context=given) for name, given in (("a", None), ("b", context))
     )
     assert epochs == [1, 2]
-    assert plain["question_sha256"] == with_options["question_sha256"]
+    assert plain["request_sha256"] == with_options["request_sha256"]
     assert plain["weights_sha256"] == with_options["weights_sha256"]

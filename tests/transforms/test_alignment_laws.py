@@ -14,17 +14,18 @@ from monai.data import MetaTensor
 from monai.transforms import Compose
 
 from livecell_monai.bundle.open import find_template
+from livecell_monai.network import Head
 from livecell_monai.training.loader import PatchLoader
 from livecell_monai.transforms import (
     Appearance,
     CropRegiond,
-    ResizeToWorkingd,
-    RestoreGridd,
+    ResizeToScaled,
     Warp,
     draw_patches,
+    restore_grid,
 )
 
-KEYS = ["image", "label", "border"]
+KEYS = ["image", "target", "weight"]
 sizes = st.tuples(st.integers(24, 60), st.integers(24, 60))
 seeds = st.integers(0, 2**31)
 angles = st.floats(0, 2 * np.pi)
@@ -60,7 +61,7 @@ def ramp(size, angle):
 
 
 def sample_of(image, level, size):
-    planes = {"image": image, "label": (image > level).float(), "border": 1 + 5 * image}
+    planes = {"image": image, "target": (image > level).float(), "weight": 1 + 5 * image}
     return {key: MetaTensor(plane.clone(), meta={"spatial_shape": list(size)}) for key, plane in planes.items()}
 
 
@@ -83,9 +84,9 @@ class TestPatches:
     def test_looks_change_nothing_but_the_image(self, size, angle, warp, appearance, seed):
         sample = sample_of(ramp(size, angle)[0], 0, size)
         never = Appearance(probability=0, noise=0)
-        first, second = (next(iter(PatchLoader([sample], warp, looks, 4, 4, seed))) for looks in (appearance, never))
-        assert torch.equal(first["label"], second["label"])
-        assert torch.equal(first["border"], second["border"])
+        first, second = (next(iter(PatchLoader([sample], warp, looks, Head(), 4, 4, seed))) for looks in (appearance, never))
+        assert torch.equal(first["target"], second["target"])
+        assert torch.equal(first["weight"], second["weight"])
         assert first["image"].shape == second["image"].shape
 
     @given(edge=st.integers(12, 28), is_row=st.booleans(), appearance=appearances, seed=seeds)
@@ -124,9 +125,9 @@ class TestTransforms:
         chain = Compose(chains[name]).set_random_state(seed=seed)
         planes = plain(chain(sample))
         assert len({plane.shape for plane in planes.values()}) == 1
-        place = (planes["border"] - 1) / 5  # the border is interpolated as the image, and its grey values stay
+        place = (planes["weight"] - 1) / 5  # the border is interpolated as the image, and its grey values stay
         far = np.abs(place - level) > 2.5  # a label is rounded to whole pixels at each of three steps
-        assert np.array_equal(planes["label"][far] > 0.5, place[far] > level)
+        assert np.array_equal(planes["target"][far] > 0.5, place[far] > level)
         order = np.argsort(place, axis=None)
         steps = np.diff(planes["image"].ravel()[order])
         assert steps.min() > -1e-3 * max(1.0, np.ptp(planes["image"]))  # gamma and brightness keep what is brighter
@@ -137,7 +138,7 @@ class TestTransforms:
         steps = [step for step in chains[name] if len(step.keys) == 3]
         assert len(steps) == len(chains[name]) - 2
         planes = plain(Compose(steps).set_random_state(seed=seed)(sample))
-        np.testing.assert_allclose(planes["border"], 1 + 5 * planes["image"], atol=2e-3)
+        np.testing.assert_allclose(planes["weight"], 1 + 5 * planes["image"], atol=2e-3)
 
 
 class TestWorkingSize:
@@ -154,7 +155,7 @@ class TestWorkingSize:
         sample = {**sample_of(image, level, size), "region": region}
         cropped = CropRegiond(KEYS)(sample)
         grid = cropped["image"].shape[1:]
-        resized = ResizeToWorkingd(KEYS, factor, ["bilinear", "nearest", "bilinear"])(cropped)
+        resized = ResizeToScaled(KEYS, factor, ["bilinear", "nearest", "bilinear"])(cropped)
         planes = plain(resized)
         scale = [old / new for old, new in zip(grid, planes["image"].shape, strict=True)]
         # the place of each working pixel's centre on the whole image's grid
@@ -165,12 +166,12 @@ class TestWorkingSize:
         rim = [int(np.ceil(6 / edge)) + 1 for edge in scale]  # where smoothing looks beyond the rim
         inside = (slice(rim[0], -rim[0]), slice(rim[1], -rim[1]))
         np.testing.assert_allclose(planes["image"][inside], expected[inside], atol=5e-3)
-        np.testing.assert_allclose(planes["border"][inside], 1 + 5 * expected[inside], atol=2e-2)
+        np.testing.assert_allclose(planes["weight"][inside], 1 + 5 * expected[inside], atol=2e-2)
         far = np.abs(expected - level) > 0.75  # the nearest pixel is half a one away on each axis
-        assert np.array_equal(planes["label"][far] > 0.5, expected[far] > level)
+        assert np.array_equal(planes["target"][far] > 0.5, expected[far] > level)
 
-        restored = plain(RestoreGridd(KEYS)({**resized}))
+        restored = restore_grid(resized["image"], tuple(grid))[0].numpy()
         back = image[0, region[0] : region[2], region[1] : region[3]].numpy()
         inner = (slice(14, -14), slice(14, -14))
-        assert restored["image"].shape == back.shape
-        np.testing.assert_allclose(restored["image"][inner], back[inner], atol=1e-2)
+        assert restored.shape == back.shape
+        np.testing.assert_allclose(restored[inner], back[inner], atol=1e-2)

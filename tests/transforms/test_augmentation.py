@@ -15,7 +15,7 @@ from scipy import ndimage
 from livecell_monai.bundle.open import find_template, open_bundle
 from tests.support.worlds import some_cells, write_folder, write_sample
 
-KEYS = ("image", "label", "border")
+KEYS = ("image", "target", "weight")
 STEPS = ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")])["train"]["random"]
 EVERY_STEP = [
     pytest.param(index, id=f"{index}-{step['_target_']}") for index, step in enumerate(STEPS) if "Rand" in step["_target_"]
@@ -71,8 +71,9 @@ class TestLeak:
     """
 
     PATCH: ClassVar = [64, 80]
-    LOUD: ClassVar = {"image": 65_535, "label": 1, "border": 1e6}
-    QUIET: ClassVar = {"image": 10_000, "label": 0, "border": 1}
+    FILES: ClassVar = {"image": "image", "target": "label", "weight": "border"}
+    LOUD: ClassVar = {"image": 65_535, "target": 1, "weight": 1e6}
+    QUIET: ClassVar = {"image": 10_000, "target": 0, "weight": 1}
 
     def plant(self, split, trespass=0):
         """Fill the images with the quiet values inside of the training regions, made smaller by `trespass` pixels.
@@ -93,12 +94,12 @@ class TestLeak:
                 plane = np.where(seen, self.QUIET[key], self.LOUD[key])
                 if key == "image":
                     plane = np.where(seen, np.linspace(0, self.QUIET[key], shape[1])[None], plane)
-                kind = {"image": np.uint16, "label": np.uint8, "border": np.float32}[key]
-                tifffile.imwrite(getattr(sample, key), plane.astype(kind))
+                kind = {"image": np.uint16, "target": np.uint8, "weight": np.float32}[key]
+                tifffile.imwrite(getattr(sample, self.FILES[key]), plane.astype(kind))
 
     def traces(self, samples):
         """The keys under which the planted value is found."""
-        loud = {"image": 0.5, "label": 0.5, "border": 1.5}
+        loud = {"image": 0.5, "target": 0.5, "weight": 1.5}
         return {key for key in KEYS if any(float(sample[key].max()) > loud[key] for sample in samples)}
 
     @BOTH_WAYS
@@ -145,11 +146,11 @@ class TestLeak:
             for sample in split.train:  # a training label must have both classes
                 tifffile.imwrite(sample.label, some_cells())
             parser = open_training(root, patch_size=self.PATCH, split="original")
-            assert max(float(sample["border"].max()) for sample in epoch_of(parser)) > 1e5
+            assert max(float(sample["weight"].max()) for sample in epoch_of(parser)) > 1e5
             return
         samples = epoch_of(parser)
-        assert max(float(sample["label"].max()) for sample in samples) == 0
-        assert max(float(sample["border"].max()) for sample in samples) < 10
+        assert max(float(sample["target"].max()) for sample in samples) == 0
+        assert max(float(sample["weight"].max()) for sample in samples) < 10
 
 
 def twins(root):
@@ -288,13 +289,13 @@ class TestSamples:
             assert {tuple(plane.shape) for plane in sample.values()} == {(1, *patch)}
             assert {plane.dtype for plane in sample.values()} == {torch.float32}
             assert all(torch.isfinite(plane).all() for plane in sample.values())
-            assert set(sample["label"].unique().tolist()) <= {0.0, 1.0}
-            assert not borders or 0.999 <= sample["border"].min() <= sample["border"].max() <= 6
-        both = [sample for sample in samples if len(sample["label"].unique()) == 2]
+            assert set(sample["target"].unique().tolist()) <= {0.0, 1.0}
+            assert not borders or 0.999 <= sample["weight"].min() <= sample["weight"].max() <= 6
+        both = [sample for sample in samples if len(sample["target"].unique()) == 2]
         assert len(both) > 40
 
     def test_borders_may_be_left_out(self, bordered):
-        assert {tuple(sample) for sample in epoch_of(open_training(bordered, use_borders=False))} == {("image", "label")}
+        assert {tuple(sample) for sample in epoch_of(open_training(bordered, use_borders=False))} == {("image", "target")}
 
     def test_an_image_far_smaller_than_a_patch(self, tmp_path):
         root = write_folder(tmp_path / "data", shape=(24, 28))

@@ -5,7 +5,7 @@ import torch
 from monai.data import MetaTensor
 
 from livecell_monai.sample import Region
-from livecell_monai.transforms import PartialResize, PartialRestore, ResizeToWorkingd, RestoreGridd
+from livecell_monai.transforms import PartialResize, PartialRestore, ResizeToScaled, restore_grid
 from livecell_monai.transforms.parts import find_taps
 from livecell_monai.transforms.scale import working_shape
 
@@ -28,7 +28,7 @@ def image():
 @every_factor
 @pytest.mark.parametrize("edges", [(16, 24), (1, 151), (203, 7)], ids=str)
 def test_parts_of_the_working_size_make_the_whole(image, factor, edges):
-    whole = ResizeToWorkingd("image", factor)({"image": MetaTensor(image[None], meta={"spatial_shape": GRID})})["image"][0]
+    whole = ResizeToScaled("image", factor)({"image": MetaTensor(image[None], meta={"spatial_shape": GRID})})["image"][0]
     resize = PartialResize(GRID, tuple(whole.shape))
     joined = torch.full_like(whole.as_tensor(), torch.nan)
     for target in tiles(whole.shape, edges):
@@ -51,10 +51,10 @@ def test_a_part_needs_no_more_than_its_margin(image):
 @pytest.mark.parametrize("edges", [(16, 24), (1, 200)], ids=str)
 def test_parts_of_the_grid_make_the_whole_each_pixel_once(factor, edges):
     working = working_shape(GRID, GRID, factor)
-    logits = torch.randn(*working, generator=torch.Generator().manual_seed(1))
-    whole = RestoreGridd("pred")({"pred": logits[None], "grid": torch.tensor(GRID)})["pred"][0]
+    logits = torch.randn(2, *working, generator=torch.Generator().manual_seed(1))
+    whole = restore_grid(logits, GRID)
     restore = PartialRestore(working, GRID)
-    joined, times = torch.full(GRID, torch.nan), torch.zeros(GRID)
+    joined, times = torch.full((2, *GRID), torch.nan), torch.zeros(GRID)
     for have in tiles(working, edges):
         (top, bottom), (left, right) = (
             restore.rows.owned(have.top, have.bottom),
@@ -64,8 +64,8 @@ def test_parts_of_the_grid_make_the_whole_each_pixel_once(factor, edges):
             continue
         above, before = max(0, have.top - 1), max(0, have.left - 1)
         target = Region(top, left, bottom, right)
-        part = logits[above : have.bottom, before : have.right].clone()
-        joined[top:bottom, left:right] = restore(part, above, before, target)
+        part = logits[:, above : have.bottom, before : have.right].clone()
+        joined[:, top:bottom, left:right] = restore(part, above, before, target)
         times[top:bottom, left:right] += 1
     assert (times == 1).all()
     torch.testing.assert_close(

@@ -7,7 +7,7 @@ from monai.data import MetaTensor
 from scipy import ndimage
 
 from livecell_monai.errors import SettingError
-from livecell_monai.transforms import CropRegiond, ResizeToWorkingd, RestoreGridd
+from livecell_monai.transforms import CropRegiond, ResizeToScaled, restore_grid
 from livecell_monai.transforms.scale import working_shape
 from tests.support.worlds import one_cell, picture_of
 
@@ -46,7 +46,7 @@ class TestWorkingShape:
 
     def test_refused_before_any_image_is_read(self):
         with pytest.raises(SettingError, match=r"scale must be a factor .* got 0"):
-            ResizeToWorkingd("image", 0)
+            ResizeToScaled("image", 0)
 
 
 class TestResize:
@@ -54,46 +54,46 @@ class TestResize:
         ("size", "expected"), [(0.5, (30, 42)), ([20, 42], (20, 42)), (1.0, (60, 84)), (2.0, (120, 168))]
     )
     def test_image(self, size, expected):
-        resized = ResizeToWorkingd("image", size)({"image": smooth()})
+        resized = ResizeToScaled("image", size)({"image": smooth()})
         assert resized["image"].shape == (1, *expected)
         assert resized["grid"].tolist() == [60, 84]
 
     def test_own_size_changes_nothing(self):
         image = smooth()
-        assert ResizeToWorkingd("image", 1.0)({"image": image})["image"] is image
+        assert ResizeToScaled("image", 1.0)({"image": image})["image"] is image
 
     def test_a_region_is_scaled_as_its_image(self):
         sample = {"image": smooth(), "region": [0, 0, 60, 42]}
-        resized = ResizeToWorkingd("image", [30, 60])(CropRegiond("image")(sample))
+        resized = ResizeToScaled("image", [30, 60])(CropRegiond("image")(sample))
         assert resized["image"].shape == (1, 30, 30)
         assert resized["grid"].tolist() == [60, 42]
-        whole = ResizeToWorkingd("image", [30, 60])({"image": smooth()})["image"]
+        whole = ResizeToScaled("image", [30, 60])({"image": smooth()})["image"]
         # apart from the rim that the crop has made the pixels are those of the whole image
         np.testing.assert_allclose(resized["image"][..., :28].numpy(), whole[..., :28].numpy(), atol=1e-5)
 
     def test_a_label_stays_a_label(self):
         label = MetaTensor(torch.from_numpy(one_cell((60, 84)).astype(np.float32))[None], meta={"spatial_shape": [60, 84]})
-        sample = {"image": smooth(), "label": label, "border": 1 + label}
-        resize = ResizeToWorkingd(["image", "label", "border"], 0.6, ["bilinear", "nearest", "bilinear"])
+        sample = {"image": smooth(), "label": label, "weight": 1 + label}
+        resize = ResizeToScaled(["image", "label", "weight"], 0.6, ["bilinear", "nearest", "bilinear"])
         resized = resize(sample)
-        assert {resized[key].shape for key in ("image", "label", "border")} == {(1, 36, 50)}
+        assert {resized[key].shape for key in ("image", "label", "weight")} == {(1, 36, 50)}
         assert set(resized["label"].unique().tolist()) == {0.0, 1.0}
-        assert len(resized["border"].unique()) > 2
+        assert len(resized["weight"].unique()) > 2
         assert resized["label"].mean() == pytest.approx(float(label.mean()), rel=0.1)
-        agree = (resized["border"] > 1.5) == (resized["label"] > 0)
+        agree = (resized["weight"] > 1.5) == (resized["label"] > 0)
         assert agree.float().mean() > 0.97
 
     def test_shrinking_takes_the_mean_of_noise(self):
         noise = MetaTensor(torch.rand(1, 96, 96, generator=torch.manual_seed(0)), meta={"spatial_shape": [96, 96]})
         # a quarter of the size: the spread of a mean of about 4 x 4 pixels, where plain sampling would keep 0.2 or more
         assert float(noise.std()) == pytest.approx(12**-0.5, abs=0.01)
-        assert float(ResizeToWorkingd("image", 0.25)({"image": noise})["image"].std()) < 0.09
+        assert float(ResizeToScaled("image", 0.25)({"image": noise})["image"].std()) < 0.09
 
     @pytest.mark.parametrize("size", [0.8, 0.6, 1.4, [60, 80], [134, 90]])
     def test_image_and_label_keep_one_centre(self, size):
         """Not at 1 / 2 or 1 / 4: there two pixels are equally near, and half a pixel of the original grid is lost."""
         label = MetaTensor(torch.from_numpy(one_cell().astype(np.float32))[None], meta={"spatial_shape": [96, 112]})
-        resize = ResizeToWorkingd(["image", "label"], size, ["bilinear", "nearest"])
+        resize = ResizeToScaled(["image", "label"], size, ["bilinear", "nearest"])
         resized = resize({"image": label.clone(), "label": label})
         plain = torch.nn.functional.interpolate(label[None], resized["label"].shape[-2:], mode="nearest")[0]
         image, exact, first = (
@@ -106,23 +106,23 @@ class TestResize:
     def test_even_to_the_rim(self, size):
         """MONAI's own anti-aliasing darkens the rim: it takes zeros for what lies beyond."""
         flat = MetaTensor(torch.full((1, 60, 84), 0.8), meta={"spatial_shape": [60, 84]})
-        resized = ResizeToWorkingd("image", size)({"image": flat})["image"]
+        resized = ResizeToScaled("image", size)({"image": flat})["image"]
         np.testing.assert_allclose(resized.numpy(), 0.8, atol=1e-5)
         assert isinstance(resized, MetaTensor)
         assert list(resized.meta["spatial_shape"]) == [60, 84]
 
     def test_missing_keys(self):
-        keys = ["image", "border"]
-        assert "border" not in ResizeToWorkingd(keys, 0.5, allow_missing_keys=True)({"image": smooth()})
-        with pytest.raises(KeyError, match="border"):
-            ResizeToWorkingd(keys, 0.5)({"image": smooth()})
+        keys = ["image", "weight"]
+        assert "weight" not in ResizeToScaled(keys, 0.5, allow_missing_keys=True)({"image": smooth()})
+        with pytest.raises(KeyError, match="weight"):
+            ResizeToScaled(keys, 0.5)({"image": smooth()})
 
 
 class TestRestore:
     @pytest.mark.parametrize("size", [0.5, 0.37, 1.0, 1.7, [41, 97]])
     def test_round_trip_of_a_smooth_image(self, size):
-        sample = ResizeToWorkingd("image", size)({"image": smooth()})
-        restored = RestoreGridd("pred")({**sample, "pred": sample["image"]})["pred"]
+        sample = ResizeToScaled("image", size)({"image": smooth()})
+        restored = restore_grid(sample["image"], (60, 84))
         assert restored.shape == (1, 60, 84)
         error = (restored - smooth()).abs().numpy()
         assert error.mean() < 0.01
@@ -131,8 +131,8 @@ class TestRestore:
     def test_round_trip_does_not_shift(self):
         label = torch.from_numpy(one_cell((64, 96)).astype(np.float32))[None]
         image = MetaTensor(label, meta={"spatial_shape": [64, 96]})
-        sample = ResizeToWorkingd("image", 0.5)({"image": image})
-        restored = RestoreGridd("pred")({**sample, "pred": sample["image"]})["pred"] > 0.5
+        sample = ResizeToScaled("image", 0.5)({"image": image})
+        restored = restore_grid(sample["image"], (64, 96)) > 0.5
 
         def agreement(mask):
             return float((mask & (label > 0)).sum() / (mask | (label > 0)).sum())
@@ -142,14 +142,14 @@ class TestRestore:
 
     def test_the_grid_of_a_region(self):
         sample = CropRegiond("image")({"image": smooth(), "region": [10, 5, 43, 80]})
-        resized = ResizeToWorkingd("image", [30, 30])(sample)
-        assert RestoreGridd("image")(resized)["image"].shape == (1, 33, 75)
+        resized = ResizeToScaled("image", [30, 30])(sample)
+        assert restore_grid(resized["image"], tuple(resized["grid"].tolist())).shape == (1, 33, 75)
 
     def test_many_channels_and_other_types(self):
         pred = torch.zeros(3, 5, 5, dtype=torch.bfloat16)
-        restored = RestoreGridd("pred")({"pred": pred, "grid": torch.tensor([7, 9])})["pred"]
+        restored = restore_grid(pred, (7, 9))
         assert (restored.shape, restored.dtype) == ((3, 7, 9), torch.float32)
 
     def test_own_size_changes_nothing(self):
         pred = torch.from_numpy(picture_of(one_cell()).astype(np.float32))[None]
-        assert RestoreGridd("pred")({"pred": pred, "grid": torch.tensor([96, 112])})["pred"] is pred
+        assert restore_grid(pred, (96, 112)) is pred

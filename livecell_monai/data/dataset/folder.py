@@ -13,8 +13,9 @@ from typing import Any
 
 from livecell_monai.data.paths import list_folder, stem_of
 from livecell_monai.errors import DataError
-from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, Sample
+from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
+BORDER = "border"  #: key of the weight per pixel in a datalist
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
 

@@ -14,20 +14,20 @@ from livecell_monai.data.paths import list_images
 from livecell_monai.data.readers.axes import require_axes
 from livecell_monai.data.readers.listing import list_frames, list_planes
 from livecell_monai.errors import DataError
-from livecell_monai.sample import BORDER, IMAGE, LABEL, NAME, REGION, Sample
+from livecell_monai.sample import IMAGE, LABEL, NAME, REGION, WEIGHT, Sample
 
 Item = dict[str, Any]
 
 
 def to_items(samples: Iterable[Sample]) -> list[Item]:
-    """One dictionary a sample: paths under `image`, `label` and `border`, its name, and its region where it has one."""
+    """One dictionary a sample: paths under `image`, `label` and `weight`, its name, and its region where it has one."""
     items = []
     for sample in samples:
         item: Item = {NAME: sample.name, IMAGE: str(sample.image)}
         if sample.label is not None:
             item[LABEL] = str(sample.label)
         if sample.border is not None:
-            item[BORDER] = str(sample.border)
+            item[WEIGHT] = str(sample.border)
         if sample.region is not None:
             region = sample.region
             item[REGION] = [region.top, region.left, region.bottom, region.right]

@@ -47,7 +47,22 @@ def read_image(path: Path) -> Plane:
     """
     address = parse_address(path)
     plane = read_plane(path) if address is None else read_addressed(address)
-    pixels = plane.pixels
+    check_image(plane.pixels, path)
+    return plane
+
+
+def check_image(pixels: Pixels, path: Path) -> None:
+    """Reject what is no grey image (Y, X) to be segmented, as `read_image` says.
+
+    Args:
+        pixels: grey values.
+        path: where they come from, for the message.
+
+    Raises:
+        DataError: the axes, the type or the values are not as said.
+    """
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise DataError(f"{path}: an image must be one grey plane (Y, X), got the shape {pixels.shape}; choose a plane")
     if pixels.dtype.name not in _IMAGE_TYPES:
         raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {pixels.dtype}; save it as 16 bit")
     _require_finite(path, "an image", pixels)
@@ -62,7 +77,6 @@ def read_image(path: Path) -> Plane:
         raise DataError(
             f"{path}: an image must not be constant, got {pixels.flat[0]} in every pixel; leave it out or save it anew"
         )
-    return plane
 
 
 def read_label(path: Path) -> Pixels:

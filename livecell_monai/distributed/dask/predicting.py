@@ -29,13 +29,13 @@ class Task:
         function: called there with the job and the arguments.
         arguments: plain values.
         images: how many images are done with it.
-        mosaic: the item that it belongs to; None for images.
+        large_image: the item that it belongs to; None for images.
     """
 
     function: Callable[..., Done]
     arguments: tuple[Any, ...]
     images: int = 0
-    mosaic: Item | None = None
+    large_image: Item | None = None
 
 
 def run_distributed(
@@ -94,14 +94,14 @@ def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, s
             was finished stays, and `resume` goes on from there.
     """
     run, writer = parser.get_parsed_content("unfinished"), parser.get_parsed_content("writer")
-    mosaics, images = parser.get_parsed_content("mosaics"), parser.get_parsed_content("images")
+    large_images, images = parser.get_parsed_content("large_images"), parser.get_parsed_content("images")
     is_new = not run.folder.exists()
     run.begin()
     job = replace(job, threads=workers.threads, weights=hash_file(parser.get_parsed_content("checkpoint")))
     require_seeing(workers, job)
-    prediction = _Prediction(writer, mosaics, images)
+    prediction = _Prediction(writer, large_images, images)
     show = parser.get_parsed_content("show_progress")
-    total = len({item[NAME] for item in images}) + len(mosaics.mosaics)
+    total = len({item[NAME] for item in images}) + len(large_images.large)
     results = closing(_hand_out(workers, job, prediction.tasks(workers)))  # what is handed out is called back on an error
     with counting("predicting", "image", total, show) as advance, results as finished:
         for task, done in finished:
@@ -110,31 +110,31 @@ def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, s
     if is_new and not writer.rows:
         with suppress(OSError):
             run.folder.rmdir()  # as where nothing could be read without workers
-    return {**prediction.failures, **mosaics.failures}
+    return {**prediction.failures, **large_images.failures}
 
 
 class _Prediction:
     """The tasks of a prediction, and what has come back of them."""
 
-    def __init__(self, writer: Any, mosaics: Any, images: list[Item]) -> None:
-        self.writer, self.mosaics, self.images = writer, mosaics, images
+    def __init__(self, writer: Any, large_images: Any, images: list[Item]) -> None:
+        self.writer, self.large_images, self.images = writer, large_images, images
         self.failures: dict[Path, str] = {}
-        self.open: dict[str, int] = {}  # bands that are not back yet, by mosaic
+        self.open: dict[str, int] = {}  # bands that are not back yet, by large image
 
     def tasks(self, workers: Workers) -> Iterator[Task]:
-        """Images first; a mosaic is begun when there is room for its bands."""
+        """Images first; a large image is begun when there is room for its bands."""
         for items in share_images(self.images, workers.count()):
             yield Task(predict_images, (items,), len({item[NAME] for item in items}))
-        for item in self.mosaics.mosaics:
-            begun = self.mosaics.begin(item)
+        for item in self.large_images.large:
+            begun = self.large_images.begin(item)
             if begun is None:
                 continue
             bands = share_rows(begun, workers.count(), CHUNK)
             self.open[item[NAME]] = len(bands)
             for top, bottom in bands:
-                yield Task(predict_band, (item, top, bottom), mosaic=item)
+                yield Task(predict_band, (item, top, bottom), large_image=item)
             if not bands:
-                self.writer.add(self.mosaics.finish(item))
+                self.writer.add(self.large_images.finish(item))
 
     def take(self, task: Task, done: Done) -> int:
         """Keep what a task has given; how many images are finished by it."""
@@ -142,14 +142,14 @@ class _Prediction:
             raise done.error
         self.writer.rows.extend(done.rows)
         self.failures.update(done.failures)
-        if task.mosaic is None:
+        if task.large_image is None:
             return task.images
-        name = task.mosaic[NAME]
+        name = task.large_image[NAME]
         self.open[name] -= 1
         if self.open[name] > 0:
             return 0
-        if not self.mosaics.missing(task.mosaic):  # or a band of it was too large for the memory of its worker
-            self.writer.add(self.mosaics.finish(task.mosaic))
+        if not self.large_images.missing(task.large_image):  # or a band of it was too large for the memory of its worker
+            self.writer.add(self.large_images.finish(task.large_image))
         return 1
 
 
@@ -191,7 +191,7 @@ def _result(future: Any, task: Task, workers: Workers) -> Done:
     except LiveCellError:
         raise
     except KilledWorker as error:
-        first = task.mosaic or task.arguments[0][0]
+        first = task.large_image or task.arguments[0][0]
         raise SettingError(
             f"{first[NAME]}: a worker must outlive its task, {RETRIES + 1} have died of it (their memory?); give fewer "
             "--workers or a smaller window_memory, and go on by --resume"

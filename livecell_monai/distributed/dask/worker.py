@@ -69,7 +69,7 @@ def predict_images(job: Job, items: Sequence[Item]) -> Done:
 
 
 def predict_band(job: Job, item: Item, top: int, bottom: int) -> Done:
-    """Predict rows [top, bottom) of a mosaic that was begun; chunks that are on disk stay as they are."""
+    """Predict rows [top, bottom) of a large image that was begun; chunks that are on disk stay as they are."""
     return _guarded(job, lambda part: part.predict_band(item, top, bottom))
 
 
@@ -96,7 +96,7 @@ class PartOfRun:
         self.evaluator = parser.get_parsed_content("evaluator")
         self.dataset = parser.get_parsed_content("dataset")
         self.writer = parser.get_parsed_content("writer")
-        self.mosaics = parser.get_parsed_content("mosaics")
+        self.large_images = parser.get_parsed_content("large_images")
 
     def predict(self, items: Sequence[Item]) -> Done:
         """Run the engine over what is missing of some images."""
@@ -108,9 +108,9 @@ class PartOfRun:
         return Done(self.run.arrange(self.writer.rows), dict(self.dataset.failures))
 
     def predict_band(self, item: Item, top: int, bottom: int) -> Done:
-        """Rows of a mosaic; its row of the table comes when all are there."""
+        """Rows of a large image; its row of the table comes when all are there."""
         try:
-            self.mosaics.predict_band(item, top, bottom)
+            self.large_images.predict_band(item, top, bottom)
         except TooLargeError as error:
             return Done(failures={Path(item[IMAGE]): str(error)})
         return Done()

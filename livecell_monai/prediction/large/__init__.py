@@ -1,7 +1,6 @@
-"""Images larger than the memory: windows as they come, blended strip by strip, chunks of the mask as they are done."""
+"""Images larger than the memory: prepared part by part, predicted band by band, written chunk by chunk."""
 
-from livecell_monai.prediction.large.band import BandPredictor, IntensityRange
-from livecell_monai.prediction.large.blending import Blender, Context
 from livecell_monai.prediction.large.predictor import LargeImagePredictor
+from livecell_monai.prediction.large.prepared import LargeImage, check_preprocessing, measure_large_image
 
-__all__ = ["BandPredictor", "Blender", "Context", "IntensityRange", "LargeImagePredictor"]
+__all__ = ["LargeImage", "LargeImagePredictor", "check_preprocessing", "measure_large_image"]

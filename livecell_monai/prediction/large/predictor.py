@@ -1,18 +1,18 @@
-"""The mosaics among the images of a prediction: each begun, predicted band by band, finished."""
+"""The large images of a prediction: each begun, predicted band by band, finished."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.large.source import LargeImageSource
 from livecell_monai.data.large.survey import survey_source
 from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import Row
@@ -24,88 +24,103 @@ from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import list_level_shapes
 from livecell_monai.outputs.overwriting import check_outputs
 from livecell_monai.outputs.prediction import LargePrediction
-from livecell_monai.prediction.large.band import BandPredictor
-from livecell_monai.prediction.large.choosing import choose_large_images, opened
-from livecell_monai.prediction.large.record import describe_large_image, grey_of, measure_grey, to_record
-from livecell_monai.prediction.window_inferer import WindowInferer
+from livecell_monai.prediction.large.prepared import LargeImage, PartialSteps, check_preprocessing, measure_large_image
+from livecell_monai.prediction.large.record import describe_large_image, to_record
+from livecell_monai.prediction.large.selection import choose_large_images, opened
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.writers import PredictionWriter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
-from livecell_monai.transforms import NormaliseContrast
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
 
-PICTURE = 2048  # pixels, the longest edge of a mosaic's overlay
+PICTURE = 2048  # pixels, the longest edge of a large image's overlay
 Bands = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class LargeImageOutput:
+    """Where the masks of large images go, and how.
+
+    Attributes:
+        folder: of the results.
+        writer: takes the rows of the table, and draws overlays where they are asked for.
+        form: `tiff` for NAME.ome.tif, `zarr` for NAME.ome.zarr.
+        overwrite: whether results of an earlier run may be overwritten.
+        resume: whether to continue what an interrupted run has left.
+
+    Raises:
+        SettingError: the form is another one.
+    """
+
+    folder: str | Path
+    writer: PredictionWriter
+    form: str = "tiff"
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form not in ENDINGS:
+            raise SettingError(
+                f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {self.form!r}; correct it"
+            )
 
 
 class LargeImagePredictor:
     """Predicts what is too large for the memory, beside the engine that predicts the other images.
 
-    A mosaic is an image of more than `megapixels`, in a format that is read part by part. Its mask grows in a hidden folder
-    beside the results and takes its name when it is whole. `begin`, `predict_band` and `finish` are the three steps of one;
-    bands may be predicted by several processes at once, each with a predictor of its own over the same folder.
+    A large image has more than `megapixels`, in a format that is read part by part. Its mask grows in a hidden folder beside
+    the results and gets its name when it is complete. `begin`, `predict_band` and `finish` are the three steps of one; bands
+    may be predicted by several processes at once, each with a predictor of its own over the same folder.
 
     Args:
         items: the images.
-        output_dir: folder of the results.
-        network: placed on its device; its weights are loaded by the time that a band is predicted.
-        inferer: how the network looks at windows.
-        device: where the network is.
+        segmenter: makes maps and masks; the weights of its network are loaded by the time that a band is predicted.
         checkpoint: the file of the weights.
-        settings: `scale`, `normalise`, `percentiles` and `threshold` as the bundle has them.
-        writer: takes the rows of the table, and draws overlays where they are asked for.
-        megapixels: what a mosaic is larger than, in 10^6 pixels.
-        form: `tiff` for NAME.ome.tif, `zarr` for NAME.ome.zarr.
-        overwrite: write over results of an earlier run.
-        resume: go on with what a killed run has left.
-        show_progress: a bar with the time left.
+        settings: those that change a mask, by name, for the record.
+        output: where masks go.
+        megapixels: least size of a large image, in 10^6 pixels, exclusive.
+        show_progress: whether to show a progress bar.
 
     Attributes:
-        mosaics: items that are mosaics.
+        large: items that are large images.
         rest: the others.
-        failures: the message for each mosaic that could not be read, by its path.
+        failures: the message for each large image that could not be read, by its path.
 
     Raises:
-        SettingError: a setting cannot work with a mosaic, or something would be lost.
+        SettingError: a setting cannot work with a large image, or something would be lost.
     """
 
     def __init__(
         self,
         items: Sequence[Item],
-        output_dir: str | Path,
-        network: nn.Module,
-        inferer: WindowInferer,
-        device: torch.device,
+        segmenter: Segmenter,
         checkpoint: str | Path,
         settings: Mapping[str, Any],
-        writer: PredictionWriter,
+        output: LargeImageOutput,
         megapixels: float = 64.0,
-        form: str = "tiff",
-        overwrite: bool = False,
-        resume: bool = False,
         show_progress: bool = True,
     ) -> None:
-        self.output_dir = Path(output_dir)
-        self.network, self.inferer, self.device, self.checkpoint = network, inferer, device, Path(checkpoint)
-        self.settings, self.writer, self.form = settings, writer, form
-        self.overwrite, self.resume, self.show_progress = overwrite, resume, show_progress
-        self.mosaics, self.rest = choose_large_images(items, megapixels)
+        self.segmenter, self.checkpoint, self.settings = segmenter, Path(checkpoint), settings
+        self.output, self.output_dir, self.writer = output, Path(output.folder), output.writer
+        self.show_progress = show_progress
+        self.large, self.rest = choose_large_images(items, megapixels)
         self.failures: dict[Path, str] = {}
         self._started: dict[str, float] = {}
-        self._check()
+        if self.large:
+            self._check()
 
     def run(self, evaluator: Any) -> None:
-        """Predict the other images by their engine, then the mosaics one after the other."""
-        if self.rest or not self.mosaics:
+        """Predict the other images by their engine, then the large ones one after the other."""
+        if self.rest or not self.large:
             evaluator.run()
-        for item in self.mosaics:
+        for item in self.large:
             bands = self.begin(item)
             if bands is None:
                 continue
             count = self.count_windows(item, bands)
             try:
-                with counting(f"mosaic {item[NAME]}", "window", count, self.show_progress) as advance:
+                with counting(f"large image {item[NAME]}", "window", count, self.show_progress) as advance:
                     for top, bottom in bands:
                         self.predict_band(item, top, bottom, advance)
             except TooLargeError as error:
@@ -114,7 +129,7 @@ class LargeImagePredictor:
                 self.writer.add(self.finish(item))
 
     def begin(self, item: Item) -> Bands | None:
-        """Make a mosaic's hidden folder, or find it, and tell which rows [top, bottom) of the mask are missing.
+        """Make or find the hidden folder of a large image; the rows [top, bottom) of the mask that are missing.
 
         None where the image cannot be read; the message is then among the failures, as for other images.
 
@@ -127,8 +142,8 @@ class LargeImagePredictor:
         if self._is_finished(item):
             return []
         with opened(item) as source:
-            wanted = describe_large_image(source, self.inferer, self._weights, self.settings)
-            begun = folder.read_record() if self.resume else None
+            wanted = describe_large_image(source, self.segmenter.inferer, self._weights, self.settings)
+            begun = folder.read_record() if self.output.resume else None
             if begun is not None:
                 folder.check_same_run(begun, wanted)
                 return folder.missing_bands()
@@ -138,16 +153,15 @@ class LargeImagePredictor:
             except DataError as error:
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
-            normalise = NormaliseContrast(self.settings["percentiles"]) if self.settings["normalise"] else None
-            record = to_record(wanted, measure_grey(source, survey, normalise), source.stack.pixel_size_um)
-            folder.begin(record, source.shape, survey.thumbnail)
+            facts = measure_large_image(source, survey, self._steps)
+            folder.begin(to_record(wanted, facts, source.stack.pixel_size_um), source.shape, survey.thumbnail)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
-        """Predict rows [top, bottom) of the mask of a mosaic that is begun; chunks that are on disk stay as they are.
+        """Predict rows [top, bottom) of a mask that is begun; chunks that are on disk stay as they are.
 
         Args:
-            item: the mosaic.
+            item: the large image.
             top: a multiple of the chunk.
             bottom: one too, or the height.
             advance: called with the number of windows that are done.
@@ -156,15 +170,21 @@ class LargeImagePredictor:
             DataError: a part cannot be read or written, or is too large for the memory.
         """
         folder = self._folder(item)
-        with opened(item, self._rows_at_once(item)) as source, ChunkWriter(folder.array(), folder.done()) as writer:
-            self._band_predictor(source, folder).predict(top, bottom, writer, advance)
+        with (
+            self._opened(item) as image,
+            ChunkWriter(folder.array(), folder.done()) as writer,
+            closing(self.segmenter.bands(image, top, bottom, advance)) as blocks,
+        ):
+            for row, column, maps in blocks:
+                mask = self.segmenter.mask_of(maps)[0]
+                writer.add(row, column, mask.view(torch.uint8).mul_(255).numpy())
 
     def missing(self, item: Item) -> Bands:
-        """Rows [top, bottom) of the mask of a mosaic that is begun of which a chunk is not on disk yet."""
+        """Rows [top, bottom) of a mask that is begun of which a chunk is not on disk yet."""
         return self._folder(item).missing_bands()
 
     def finish(self, item: Item) -> Row:
-        """Give a mosaic whose chunks are all there its pyramid and its name; the row of the table.
+        """Give a mask whose chunks are all there its pyramid and its name; the row of the table.
 
         Raises:
             DataError: it cannot be written.
@@ -176,7 +196,7 @@ class LargeImagePredictor:
         else:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            finished, levels, measures = finish_image(folder, self.form, pixel_size)
+            finished, levels, measures = finish_image(folder, self.output.form, pixel_size)
             picture = folder.thumbnail(), levels[self._picture_level(levels[0].shape)][:]
         seconds = time.monotonic() - self._started[item[NAME]]
         prediction = LargePrediction(item[NAME], Path(item[IMAGE]), *measures, seconds, picture)
@@ -188,36 +208,42 @@ class LargeImagePredictor:
         return row
 
     def count_windows(self, item: Item, bands: Bands) -> int:
-        """How many windows some bands of a mosaic that is begun hang on."""
-        folder = self._folder(item)
-        with opened(item) as source:
-            predictor = self._band_predictor(source, folder) if bands else None
-            return sum(len(list(predictor.blend(*band).windows())) for band in bands) if predictor else 0
+        """How many windows some bands of a mask that is begun depend on."""
+        if not bands:
+            return 0
+        with self._opened(item) as image:
+            return sum(self.segmenter.count_windows(image, *band) for band in bands)
 
     def path_of(self, item: Item) -> Path:
-        """Where the finished mosaic lies."""
-        return self.output_dir / f"{item[NAME]}{ENDINGS[self.form]}"
+        """The path of a mask that is finished."""
+        return self.output_dir / f"{item[NAME]}{ENDINGS[self.output.form]}"
 
     @cached_property
     def _weights(self) -> str:
         return hash_file(self.checkpoint)
 
+    @cached_property
+    def _steps(self) -> PartialSteps:
+        return check_preprocessing(self.segmenter.preprocessing, Path(self.large[0][IMAGE] if self.large else ""))
+
     def _folder(self, item: Item) -> LargeImageFolder:
         return LargeImageFolder(self.output_dir, item[NAME])
 
     def _is_finished(self, item: Item) -> bool:
-        """Whether a run that is gone on with has finished a mosaic already."""
-        return self.resume and not self.overwrite and self.path_of(item).exists()
+        """Whether a run that is resumed has finished a mask already."""
+        return self.output.resume and not self.output.overwrite and self.path_of(item).exists()
+
+    @contextmanager
+    def _opened(self, item: Item) -> Iterator[LargeImage]:
+        """A large image whose folder is begun, prepared for reading."""
+        facts = (self._folder(item).read_record() or {})["facts"]
+        with opened(item, self._rows_at_once(item)) as source:
+            yield LargeImage(source, self._steps, facts)
 
     def _rows_at_once(self, item: Item) -> int:
         with opened(item) as source:
-            working = working_shape(source.shape, source.shape, self.settings["scale"])
-            return -(-self.inferer.plan(working)[0].size * source.shape[0] // working[0])
-
-    def _band_predictor(self, source: LargeImageSource, folder: LargeImageFolder) -> BandPredictor:
-        working = working_shape(source.shape, source.shape, self.settings["scale"])
-        grey, threshold = grey_of(folder.read_record() or {}), self.settings["threshold"]
-        return BandPredictor(source, grey, working, self.inferer, self.network, self.device, threshold)
+            shape = working_shape(source.shape, source.shape, self._steps.scale)
+            return -(-self.segmenter.inferer.plan(shape)[0].size * source.shape[0] // shape[0])
 
     def _picture_level(self, shape: tuple[int, int]) -> int:
         """The first level of the pyramid that is small enough for a picture."""
@@ -225,18 +251,18 @@ class LargeImagePredictor:
 
     def _check(self) -> None:
         """Refuse what cannot work, or would lose something, ahead of all work."""
-        if not self.mosaics:
-            return
-        path = Path(self.mosaics[0][IMAGE])
-        if any(find_spec(name) is None for name in ("zarr", "ome_zarr")):  # what the mask grows in, whatever its last form
+        path = Path(self.large[0][IMAGE])
+        if any(find_spec(name) is None for name in ("zarr", "ome_zarr")):  # the mask is written to Zarr first
             raise SettingError(
-                f"{path}: a mosaic needs the libraries zarr and ome-zarr, not installed; pip install 'livecell-monai[zarr]'"
+                f"{path}: a large image needs the libraries zarr and ome-zarr, not installed; "
+                "pip install 'livecell-monai[zarr]'"
             )
         self.writer.outputs.check_large(path)
-        check_outputs(self.output_dir, self.writer.large_files(), self.mosaics, self.overwrite or self.resume)
-        for item in self.mosaics:
-            folder = self._folder(item)
-            if folder.path.exists() and not (self.resume or self.overwrite):
+        _ = self._steps
+        check_outputs(self.output_dir, self.writer.large_files(), self.large, self.output.overwrite or self.output.resume)
+        for item in self.large:
+            if self._folder(item).path.exists() and not (self.output.resume or self.output.overwrite):
                 raise SettingError(
-                    f"{self.path_of(item)}: an unfinished mosaic is there; go on by --resume, or begin anew by --overwrite"
+                    f"{self.path_of(item)}: an unfinished large image is there; continue by --resume, or begin anew by "
+                    "--overwrite"
                 )

@@ -23,7 +23,7 @@ class TestToItems:
                 "name": "a",
                 "image": str(tmp_path / "i.tif"),
                 "label": str(tmp_path / "l.tif"),
-                "border": str(tmp_path / "b.tif"),
+                "weight": str(tmp_path / "b.tif"),
                 "region": [1, 2, 3, 4],  # top, left, bottom, right
             }
         ]

@@ -9,7 +9,7 @@ from PIL import Image
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.prediction.large.choosing import opened
+from livecell_monai.prediction.prepared import read_windows
 from livecell_monai.tasks import predict
 from tests.support.worlds import picture_of, some_cells
 
@@ -39,15 +39,15 @@ def parser(trained, images, tmp_path):
 
 
 def test_mosaics_and_other_images_part_by_size(parser):
-    mosaics = parser().get_parsed_content("mosaics")
-    assert [item["name"] for item in mosaics.mosaics] == ["large"]
+    mosaics = parser().get_parsed_content("large_images")
+    assert [item["name"] for item in mosaics.large] == ["large"]
     assert [item["name"] for item in mosaics.rest] == ["small"]
-    assert parser(tiling_min_megapixels=64.0).get_parsed_content("mosaics").mosaics == []
+    assert parser(tiling_min_megapixels=64.0).get_parsed_content("large_images").large == []
 
 
 def test_step_by_step(parser, tmp_path):
-    mosaics = parser().get_parsed_content("mosaics")
-    (item,) = mosaics.mosaics
+    mosaics = parser().get_parsed_content("large_images")
+    (item,) = mosaics.large
     assert mosaics.begin(item) == mosaics.missing(item) == [(0, 1500)]
     seen = []
     mosaics.predict_band(item, 1024, 1500, seen.append)
@@ -66,12 +66,12 @@ def test_step_by_step(parser, tmp_path):
 def test_bands_of_several_predictors_make_one_mosaic(trained, images, parser, tmp_path):
     """As processes with a predictor of their own do: they find what one of them has begun."""
     predict(trained[1], [images], tmp_path / "whole", SETTINGS)
-    first = parser().get_parsed_content("mosaics")
-    (item,) = first.mosaics
+    first = parser().get_parsed_content("large_images")
+    (item,) = first.large
     assert first.begin(item) == [(0, 1500)]
     for top, bottom in ((1024, 1500), (0, 1024)):
-        other = parser(resume=True).get_parsed_content("mosaics")
-        other.predict_band(other.mosaics[0], top, bottom)
+        other = parser(resume=True).get_parsed_content("large_images")
+        other.predict_band(other.large[0], top, bottom)
     assert first.missing(item) == []
     first.finish(item)
     masks = [read_plane(tmp_path / folder / "large.ome.tif").pixels for folder in ("whole", "out")]
@@ -79,25 +79,67 @@ def test_bands_of_several_predictors_make_one_mosaic(trained, images, parser, tm
 
 
 def test_every_strip_is_decoded_few_times(parser):
-    mosaics = parser().get_parsed_content("mosaics")
-    (item,) = mosaics.mosaics
-    with opened(item, mosaics._rows_at_once(item)) as source:
-        mosaics.begin(item)
-        assert source.block == (128, SHAPE[1])
-        predictor = mosaics._band_predictor(source, mosaics._folder(item))
-        for row, column in predictor.blend(0, 1500).windows():
-            predictor._read_window(row, column)
-        assert source.decoded <= 1.5 * -(-1500 // 128)
+    mosaics = parser().get_parsed_content("large_images")
+    (item,) = mosaics.large
+    mosaics.begin(item)
+    with mosaics._opened(item) as image:
+        assert image.source.block == (128, SHAPE[1])
+        blender = mosaics.segmenter.inferer.blender(image.shape, (0, 1500))
+        for place in blender.windows():
+            read_windows(image, blender.rows, blender.columns, [place])
+        assert image.source.decoded <= 1.5 * -(-1500 // 128)
 
 
 def test_the_overlay_is_a_small_picture(parser, images, tmp_path):
-    predict_with = parser(outputs=["mask", "overlay"]).get_parsed_content("mosaics")
-    (item,) = predict_with.mosaics
+    predict_with = parser(outputs=["mask", "overlay"]).get_parsed_content("large_images")
+    (item,) = predict_with.large
     for top, bottom in predict_with.begin(item):
         predict_with.predict_band(item, top, bottom)
     predict_with.finish(item)
     picture = np.asarray(Image.open(tmp_path / "out" / "large_overlay.png"))
     assert picture.shape == (750, 1050, 3)
+
+
+class TestOverlay:
+    """A changed `preprocessing` changes small and large images alike."""
+
+    def masks(self, trained, images, tmp_path, name, preprocessing):
+        found = []
+        for megapixels in (1.0, 64.0):
+            output = tmp_path / f"{name}_{megapixels}"
+            paths = {"dataset_dir": [str(images / "large.tif")], "output_dir": str(output)}
+            settings = {**SETTINGS, "tiling_min_megapixels": megapixels}
+            workflow = open_bundle(trained[1], ["inference"], settings, paths, run_id="inferring")
+            if preprocessing:
+                steps = workflow.parser.config["preprocessing"]["transforms"]
+                workflow.parser.config["preprocessing"]["transforms"] = preprocessing(steps)
+            workflow.initialize()
+            workflow.run()
+            (mask,) = output.glob("large*.tif")
+            found.append(read_plane(mask).pixels)
+        return found
+
+    def test_both_paths_obey_it(self, trained, images, tmp_path):
+        gamma = {"_target_": "AdjustContrastd", "keys": "image", "gamma": 3.0, "invert_image": True}
+
+        def with_gamma(steps):
+            at = next(i for i, step in enumerate(steps) if step["_target_"] == "ScaleIntensityd")
+            return [*steps[: at + 1], gamma, *steps[at + 1 :]]
+
+        large, small = self.masks(trained, images, tmp_path, "own", None)
+        np.testing.assert_array_equal(large, small)
+        changed_large, changed_small = self.masks(trained, images, tmp_path, "gamma", with_gamma)
+        assert (changed_large != large).mean() > 0.001
+        np.testing.assert_array_equal(changed_large, changed_small)
+
+    def test_what_cannot_be_done_part_by_part_is_refused_in_one_line(self, trained, images, tmp_path):
+        smooth = {"_target_": "GaussianSmoothd", "keys": "image", "sigma": 1.0}
+        with pytest.raises(Exception, match=r"GaussianSmoothd|LargeImagePredictor") as refusal:
+            self.masks(trained, images, tmp_path, "smooth", lambda steps: [*steps, smooth])
+        error = find_user_error(refusal.value)
+        assert isinstance(error, SettingError)
+        assert "part by part, which GaussianSmoothd cannot be here" in str(error)
+        assert not (tmp_path / "smooth_1.0").exists()
 
 
 @pytest.mark.filterwarnings("ignore:ConfigWorkflow will execute:UserWarning")
@@ -128,7 +170,7 @@ def test_monais_own_door_writes_the_same(trained, images, tmp_path):
 
 def test_an_unknown_form_is_refused(parser):
     with pytest.raises(Exception) as refusal:  # noqa: PT011 - MONAI wraps it
-        parser(large_image_format="png").get_parsed_content("mosaics")
+        parser(large_image_format="png").get_parsed_content("large_images")
     error = find_user_error(refusal.value)
     assert isinstance(error, SettingError)
     assert "large_image_format must be one of tiff, zarr, got 'png'" in str(error)

@@ -1,47 +1,17 @@
-"""What a mosaic is, in plain values, and its grey scale, measured of the whole."""
+"""What makes the mask of a large image, in plain values."""
 
 import json
 
 import numpy as np
 import pytest
-import torch
 
 from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.large.survey import survey_source
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.large.record import describe_large_image, grey_of, measure_grey, to_record
+from livecell_monai.prediction.large.record import describe_large_image
 from livecell_monai.prediction.window_inferer import WindowInferer
-from livecell_monai.transforms import NormaliseContrast
-from livecell_monai.transforms.intensity import sample_step
 from tests.support.array_stack import ArrayStack
-from tests.support.worlds import picture_of, some_cells
 
 SPOT = np.full((700, 600), 900, np.uint16)
-SPOT[5, 7:30], SPOT[650, 550] = 2000, 100
-PICTURES = {"cells": picture_of(some_cells((700, 600))), "few": SPOT, "floats": picture_of(some_cells((300, 900))) / 7.0}
-
-
-def in_memory(image, normalise):
-    plane = torch.from_numpy(image.astype(np.float32))[None]
-    unit = (plane - plane.min()) / (plane.max() - plane.min())
-    return (normalise(unit) if normalise else unit)[0]
-
-
-@pytest.mark.parametrize("name", PICTURES)
-@pytest.mark.parametrize(
-    "normalise", [NormaliseContrast(), NormaliseContrast((0, 100)), None], ids=["robust", "all", "none"]
-)
-def test_every_part_is_normalised_as_the_whole(name, normalise):
-    image = PICTURES[name]
-    source = LargeImageSource(ArrayStack(image, (64, 64)))
-    survey = survey_source(source, sample_step(image.size), 4)
-    grey = measure_grey(source, survey, normalise)
-    assert torch.equal(grey(image), in_memory(image, normalise))
-    assert torch.equal(grey(image[100:150, 33:77]), in_memory(image, normalise)[100:150, 33:77])
-    again = grey_of(json.loads(json.dumps(to_record({}, grey, (0.5, 0.25)))))
-    assert again == grey
-
-
 AUTO = {"window": "auto", "memory_mb": 64 * 64 / 2**20, "bytes_per_pixel": 1, "batch": 1}  # as many pixels, other edges
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.window_inferer import WindowInferer
-from tests.prediction.large.test_blending import blend, noisy
+from tests.prediction.test_blending import blend, two_channels
 
 FP32 = Accelerator("cpu-fp32")
 
@@ -28,4 +28,4 @@ def test_a_band_is_that_of_the_whole_image_to_the_bit_and_each_pixel_comes_once(
     logits, times = blend(image, inferer, (top, bottom))
     assert (times[top:bottom] == 1).all()
     assert times.sum() == (bottom - top) * shape[1]
-    assert torch.equal(logits[top:bottom], inferer(image[None, None], noisy)[0, 0, top:bottom])
+    assert torch.equal(logits[:, top:bottom], inferer(image[None, None], two_channels)[0][:, top:bottom])

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from livecell_monai.errors import DataError
-from livecell_monai.prediction.large.choosing import choose_large_images, opened
+from livecell_monai.prediction.large.selection import choose_large_images, opened
 from livecell_monai.sample import Region
 
 

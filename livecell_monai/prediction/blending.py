@@ -1,10 +1,10 @@
 """Overlapping windows blended as they come, row by row: no more is kept than what a later window still changes.
 
 MONAI's `sliding_window_inference` keeps the whole image twice, sums and weights. Here a strip beside the last window and a
-strip below the last row of them are kept; the sums are the same, added in the same order.
+strip below the last row of windows are kept. The sums are the same, added in the same order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from monai.data.utils import compute_importance_map
 from livecell_monai.data.large.pages import keep_apart
 from livecell_monai.prediction.windows import AxisWindows
 
-Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (Y, X)
+Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (C, Y, X)
 
 
 class Blender:
@@ -31,10 +31,9 @@ class Blender:
         self.top, self.bottom = band[0] + rows.before, band[1] + rows.before
         self.is_single = len(rows.starts) == len(columns.starts) == 1
         self.importance = compute_importance_map((rows.size, columns.size), mode="gaussian")
-        width = columns.starts[-1] + columns.size
-        self.above = torch.zeros(2, 0, width)  # sums of weighted logits, and of weights
-        self.left = torch.zeros(2, rows.size, 0)
-        self.below = self.above
+        self.width = columns.starts[-1] + columns.size
+        # sums of weighted logits, a plane for each channel, and of weights behind them
+        self.above = self.left = self.below = torch.zeros(0, 0, 0)
 
     def windows(self) -> Iterator[tuple[int, int]]:
         """(row, column) of each window, in the order that `add` takes their logits."""
@@ -43,12 +42,12 @@ class Blender:
                 yield from ((row, column) for column in range(len(self.columns.starts)))
 
     def add(self, row: int, column: int, logits: torch.Tensor) -> Block | None:
-        """The pixels that no later window changes, once a window (Y, X) is added; None where none of them is wanted.
+        """The pixels that no later window changes, once a window is added; None where none of them is wanted.
 
         Args:
             row: index of the window's row.
             column: index of the window's column.
-            logits: (Y, X) float32 of the window; what is returned lies in them, and the rest is lost.
+            logits: (C, Y, X) float32 of the window; what is returned lies in them, and the rest is lost.
         """
         if self.is_single:
             return self._cut(logits, 0, self.rows.size, 0, self.columns.size)
@@ -57,18 +56,28 @@ class Blender:
         stop = start + self.columns.size if is_last else self.columns.starts[column + 1]
         end = first + self.rows.size if row + 1 == len(self.rows.starts) else self.rows.starts[row + 1]
         if column == 0:
-            self.above = self.below
-            self.below = torch.from_numpy(keep_apart((2, first + self.rows.size - end, self.above.shape[2]), np.float32))
-            self.left = self.left[:, :, :0]
-        sums = logits.mul_(self.importance), self.importance.clone()
+            self._begin_row(logits, first + self.rows.size - end)
+        sums = [*logits.mul_(self.importance), self.importance.clone()]
         self._add_earlier(sums, start)
         self.left = torch.stack([each[:, stop - start :] for each in sums])
         for kept, each in zip(self.below, sums, strict=True):
             kept[:, start:stop] = each[end - first :, : stop - start]
-        final, weights = (each[: end - first, : stop - start] for each in sums)
-        return self._cut(final.div_(weights), first, end, start, stop)
+        final = logits[:, : end - first, : stop - start].div_(sums[-1][: end - first, : stop - start])
+        return self._cut(final, first, end, start, stop)
 
-    def _add_earlier(self, sums: tuple[torch.Tensor, torch.Tensor], start: int) -> None:
+    def _begin_row(self, logits: torch.Tensor, shared: int) -> None:
+        """Make room for what a row of windows leaves to the next one, `shared` pixels high."""
+        planes, size = len(logits) + 1, self.rows.size
+        is_first = len(self.below) == 0
+        self.above = logits.new_zeros(planes, 0, self.width) if is_first else self.below
+        self.left = logits.new_zeros(planes, size, 0)
+        self.importance = self.importance.to(logits.device)
+        if logits.device.type == "cpu":
+            self.below = torch.from_numpy(keep_apart((planes, shared, self.width), np.float32))
+        else:
+            self.below = logits.new_zeros(planes, shared, self.width)
+
+    def _add_earlier(self, sums: Sequence[torch.Tensor], start: int) -> None:
         """Add what earlier windows have left where one lies, to its sums (Y, X), in place."""
         shared, over = self.left.shape[2], self.above.shape[1]
         for each, left, above in zip(sums, self.left, self.above, strict=True):
@@ -81,8 +90,25 @@ class Blender:
         left, right = max(start, self.columns.before), min(stop, self.columns.before + self.shape[1])
         if top >= bottom or left >= right:
             return None
-        kept = logits[top - first : bottom - first, left - start : right - start]
+        kept = logits[:, top - first : bottom - first, left - start : right - start]
         return top - self.rows.before, left - self.columns.before, kept
+
+
+def join_blocks(blocks: Iterable[Block], shape: tuple[int, int]) -> torch.Tensor:
+    """The image (C, Y, X) that blocks make.
+
+    Args:
+        blocks: each pixel once.
+        shape: (Y, X) of the image.
+    """
+    joined: torch.Tensor | None = None
+    for top, left, block in blocks:
+        if tuple(block.shape[-2:]) == shape:
+            return block
+        joined = block.new_empty(len(block), *shape) if joined is None else joined
+        joined[:, top : top + block.shape[1], left : left + block.shape[2]] = block
+    assert joined is not None
+    return joined
 
 
 class Context:
@@ -94,28 +120,26 @@ class Context:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.upper = self.lower = torch.zeros(0)  # the last rows of the row of blocks above, and of this one
-        self.column = torch.zeros(0, 0)
+        self.upper = self.lower = torch.zeros(0, 0, 0)  # the last rows of the row of blocks above, and of this one
+        self.column = torch.zeros(0, 0, 0)
 
     def extend(self, top: int, left: int, block: torch.Tensor) -> Block:
-        """The block (Y, X) with what is there of the row and the column ahead of it; blocks come row by row.
+        """The block (C, Y, X) with what is there of the row and the column ahead of it; blocks come row by row.
 
         Args:
             top: row that the block begins at.
             left: column that it begins at.
-            block: (Y, X).
+            block: (C, Y, X).
         """
-        width = block.shape[1]
+        width = block.shape[2]
         if left == 0:
-            self.upper, self.lower = self.lower, torch.zeros(self.width)
-            self.column = block[:, :0]
+            self.upper, self.lower = self.lower, block.new_zeros(len(block), 1, self.width)
+            self.column = block[..., :0]
         has_upper = len(self.upper) > 0
-        before = self.column.shape[1]
+        before = self.column.shape[2]
+        whole = torch.cat([self.column, block], dim=2)
         if has_upper:
-            corner = self.upper[left - before : left + width]
-            whole = torch.cat([corner[None], torch.cat([self.column, block], dim=1)])
-        else:
-            whole = torch.cat([self.column, block], dim=1)
-        self.column = block[:, -1:].clone()
-        self.lower[left : left + width] = block[-1]
+            whole = torch.cat([self.upper[..., left - before : left + width], whole], dim=1)
+        self.column = block[..., -1:].clone()
+        self.lower[..., left : left + width] = block[:, -1:]
         return top - has_upper, left - before, whole

@@ -1,4 +1,4 @@
-"""Which images are mosaics: told by their headers."""
+"""Which images are large, by their headers."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,21 @@ from livecell_monai.sample import IMAGE, NAME
 
 
 def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[Item], list[Item]]:
-    """(mosaics, the other items). A file whose header cannot be read is none: whoever reads it will say why.
+    """(large images, the other items). A file whose header cannot be read is among the others: its reader says why.
 
-    Frames of a movie are none either: they make one stack, whose writer takes them whole.
+    So are the frames of a movie: they make one stack, whose writer takes them whole.
 
     Args:
         items: the images.
-        megapixels: what a mosaic is larger than, in 10^6 pixels.
+        megapixels: size above which an image is large, in 10^6 pixels.
     """
     times = Counter(item[NAME] for item in items)
-    mosaics: list[Item] = []
+    large: list[Item] = []
     rest: list[Item] = []
     for item in items:
         is_one = times[item[NAME]] == 1 and _measure_megapixels(item) > megapixels
-        (mosaics if is_one else rest).append(item)
-    return mosaics, rest
+        (large if is_one else rest).append(item)
+    return large, rest
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from livecell_monai.prediction.large.lanes import count_lanes, shared_cores
+from livecell_monai.prediction.lanes import count_lanes, shared_cores
 
 
 @pytest.fixture
