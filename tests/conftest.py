@@ -6,13 +6,11 @@ Pytest puts the folder of this file on the import path, so that any test may say
 import importlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
 # Each server would start four more processes for jobs that nobody gives it, each of which imports mlflow.
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
