@@ -7,7 +7,6 @@ one ready to be trained by several processes; `measure_ranges` finds what `eight
 channel, a weight per pixel.
 """
 
-from livecell_monai.network.ddp import share_network
 from livecell_monai.network.ensemble import Ensemble, build_network, join_weights, name_member
 from livecell_monai.network.fusing import fuse_batch_norms
 from livecell_monai.network.losses import SegmentationLoss
@@ -24,5 +23,4 @@ __all__ = [
     "join_weights",
     "measure_ranges",
     "name_member",
-    "share_network",
 ]

@@ -8,13 +8,11 @@ from livecell_monai.transforms.appearance import Appearance
 from livecell_monai.transforms.intensity import IntensityScale, NormaliseContrast, NormaliseContrastd
 from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
-from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
 from livecell_monai.transforms.scale import ResizeToWorkingd, RestoreGridd
 
 __all__ = [
-    "WHOLE_BATCH",
     "Appearance",
     "CropRegiond",
     "IntensityScale",
@@ -23,7 +21,6 @@ __all__ = [
     "PartialResize",
     "PartialRestore",
     "PlaneReader",
-    "RankSlice",
     "ResizeToWorkingd",
     "RestoreGridd",
     "Warp",
