@@ -73,7 +73,7 @@ def act(folder):
     """All that two processes have to do with each other, noted by each."""
     group = ProcessGroup({**FINE, "accelerator": "cpu-fp32"})
     engine = Engine(lambda *_: None)
-    ProgressBar(enabled=True).attach(engine)
+    ProgressBar("training").attach(engine)
     found = {
         "train": train(group),
         "clock": follow_the_clock(group),
@@ -81,7 +81,7 @@ def act(folder):
         "facts": (group.rank, group.world_size, group.is_main_process, group.spec),
         "place": [os.environ[name] for name in NAMES],
         "threads": torch.get_num_threads(),
-        "bar": engine.has_event_handler(ProgressBar._open) or len(engine._event_handlers[Events.STARTED]) > 0,
+        "bar": len(engine._event_handlers[Events.STARTED]) > 0,
         "tells": logging.getLogger("any").isEnabledFor(logging.INFO) or logging.root.manager.disable < logging.INFO,
     }
     if not group.is_main_process:
