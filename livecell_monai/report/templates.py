@@ -1,7 +1,7 @@
 """The jinja2 templates of this folder: HTML and Markdown, whose values are shown as text, whatever they hold."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # An underscore inside a word is no markup and stays readable in the source.
@@ -30,7 +30,7 @@ def format_code(text: object) -> Markdown:
     return Markdown(f"`{line}`" if _PLAIN.fullmatch(line) else escape(line))
 
 
-def render(template: str, filters: dict[str, Callable[..., Any]] | None = None, **values: Any) -> str:
+def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any) -> str:
     """A template filled in.
 
     Args:
