@@ -1,6 +1,6 @@
 """What a cross-validation says of the bundles that it leaves: a card for the ensemble, a section for the refit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from livecell_monai.metrics import list_lines
@@ -15,7 +15,7 @@ def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:
         data: name of the data.
         summary: what the cross-validation found, as in `crossval.json`.
     """
-    filters = {"number": _number, "interval": _interval}
+    filters: dict[str, Callable[..., str]] = {"number": _number, "interval": _interval}
     return render("study_card.md.j2", filters, kind=kind, data=data, lines=list_lines(summary), **summary)
 
 
