@@ -6,13 +6,11 @@ Pytest puts the folder of this file on the import path, so that any test may say
 import importlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["LIVECELL_CACHE"] = tempfile.mkdtemp(prefix="livecell-cache-")  # no probe of this machine has a say in tests
 # Each server would start four more processes for jobs that nobody gives it, each of which imports mlflow.
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
@@ -20,15 +18,9 @@ os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, settings
 
 from tests.support.worlds import write_folder
-
-# Ahead of monai, whose loader is a child of this one. libyaml reads as PyYAML does, in an eighth of the time, and here the
-# bundle's files are read a thousand times; a Python that a test starts reads them without it.
-yaml.SafeLoader = yaml.CSafeLoader
-
 
 # `short` tries the same few examples each time, `long` others each time: pytest -m hypothesis --hypothesis-profile long
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.filter_too_much]

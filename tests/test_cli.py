@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,10 @@ import pytest
 import tifffile
 
 from livecell_monai import __version__
-from livecell_monai.training import compiling
 from tests.support.commands import Outcome, livecell, refused, small
 from tests.support.worlds import write_folder, write_sample
 
-JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep", "probe")
+JOURNEY = ("sample", "check", "train", "evaluate", "predict", "report", "compare", "register", "sweep")
 COMMANDS = (*JOURNEY, "info", "plan", "crossval", "learning-curve")
 HEAVY = ("torch", "monai", "ignite", "mlflow", "matplotlib", "numpy")
 IMAGE, LABEL = "train/images/train_01.tif", "train/labels/train_01.tif"
@@ -57,10 +55,6 @@ def journey(tmp_path_factory):
         said["sweep"] = livecell(
             "sweep", "cells", "-o", "sweep", "--trials", 2, *small(checkpoint_selection="last", epochs=1)
         )
-        patch.setenv("CXX", "no-such-compiler")  # compiling would take half a minute
-        patch.setattr(compiling, "BATCH", (2, 1, 16, 16))
-        patch.setattr(compiling, "probe", partial(compiling.probe, seconds=0.0))
-        said["probe"] = livecell("probe", "--set", "filters=[4,8]", "--set", "accelerator=cpu")
     return Journey(root, said)
 
 
@@ -96,12 +90,6 @@ class TestJourney:
     @pytest.mark.parametrize("command", JOURNEY)
     def test_every_command_succeeds_without_a_complaint(self, journey, command):
         assert (journey.said[command].code, journey.said[command].err) == (0, "")
-
-    def test_probe(self, journey):
-        header, first, second, *rest = journey.said["probe"].out.splitlines()
-        assert header.split() == ["way", "samples", "per", "second", "first", "step,", "s"]
-        assert [first.split()[0], second.split()[:3]] == ["float32", ["as", "it", "is"]]
-        assert rest[0].startswith("torch.compile does not work here")
 
     def test_sample(self, journey):
         assert journey.said["sample"].out == "cells: 3 training and 2 test images of 128 x 128 pixels\n"

@@ -12,12 +12,12 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from fuzz.tried import Tried
 from livecell_monai.errors import find_user_error
 from soak.commands import COMMANDS, Studio, build_studio, call
 from soak.disk import Files, find_torn, leaving, limiting_files, read_files, small_disk
 from soak.interrupting import interrupt
 from soak.shortage import predict_cramped
-from soak.tried import Tried
 from soak.writers import WRITERS
 
 MEGABYTES = 8  # of the small disk

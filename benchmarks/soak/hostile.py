@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz.tried import Tried
 from livecell_monai import cli
 from livecell_monai.data.samples.sample_set import write_sample_set
 from soak.hostile_bundles import ATTACKS, CONFIG, MODEL, PLAIN, expression, note_weights
-from soak.tried import Tried
 
 USER_ERROR = 2
 TINY = {

@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fuzz.tried import Tried
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.experiments.store import open_store
 from soak.comparing import list_differences, list_tracking_faults
 from soak.trainings import CASES, STORE, Case, Nursery
-from soak.tried import Tried
 
 KILLS = 20  #: for each kind of training
 STOPS = 6  #: by Ctrl-C or a polite kill

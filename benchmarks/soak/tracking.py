@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from fuzz.tried import Tried
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.errors import LiveCellError
 from livecell_monai.experiments import tracking, uploader
@@ -21,7 +22,6 @@ from livecell_monai.tasks import train
 from soak.noting import count_told, drain, find_losses, note
 from soak.proxy import Fault, Proxy, draw_faults, proxied
 from soak.server import serving
-from soak.tried import Tried
 
 EPOCHS = 24
 SLOW_S = 5.0

@@ -13,11 +13,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-# ahead of monai, whose loader is a child of this one: libyaml reads as PyYAML does, in an eighth of the time
-yaml.SafeLoader = yaml.CSafeLoader
-
 STORE = "mlflow.db"
 #: what a training imports, seconds of it; this module is the first
 PRELOADED = (__name__, *(f"livecell_monai.{name}" for name in ("cli", "tasks", "experiments.tracking")))

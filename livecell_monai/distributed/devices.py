@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from livecell_monai.distributed.ranks import check_batch_divides
+from livecell_monai.distributed.ddp import check_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.runs.processes import count_cores, run_in_processes
@@ -70,7 +70,7 @@ def check_devices(devices: int, parser: Any) -> None:
     most, what = (torch.cuda.device_count(), "GPUs") if device.type == "cuda" else (count_cores(), "cores")
     if devices > most:
         raise SettingError(f"--devices must be at most the number of {what} that are there, {most}, got {devices}; lower it")
-    check_batch_divides({name: parser[name] for name in ASKED}, devices)
+    check_settings({name: parser[name] for name in ASKED}, devices)
     check_output_folder(parser["output_dir"], parser["resume"])
     for name in ("validate_settings", "teacher"):  # and what they read
         parser.get_parsed_content(name)

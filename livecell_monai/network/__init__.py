@@ -7,7 +7,6 @@ rounds by. `SegmentationLoss` takes logits (B, C, Y, X) and targets (B, C or C +
 is a further channel, a weight per pixel.
 """
 
-from livecell_monai.network.ddp import share_network
 from livecell_monai.network.ensemble import Ensemble, build_network, join_weights, name_member
 from livecell_monai.network.fusing import fuse_batch_norms
 from livecell_monai.network.heads import Head
@@ -26,5 +25,4 @@ __all__ = [
     "join_weights",
     "measure_ranges",
     "name_member",
-    "share_network",
 ]

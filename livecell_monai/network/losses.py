@@ -1,7 +1,5 @@
 """The losses: weighted binary cross-entropy, with Dice, or focal."""
 
-from collections.abc import Callable
-
 import torch
 from monai.losses import DiceLoss, FocalLoss
 from torch import nn
@@ -19,9 +17,6 @@ class SegmentationLoss(nn.Module):
         kind: `bce`, binary cross-entropy; `dice_bce`, the sum of it and the Dice loss of the batch, which leaves out the
             pixels of weight 0; `focal`, the focal loss with gamma 2.
         pos_weight: factor on the loss of foreground pixels, > 0; 1 leaves the classes as they are.
-        total: gives the sums of all processes for those of this one, with their gradients, where several share a batch: the
-            Dice loss is one fraction over the whole batch, and the mean of the parts' fractions another. The others are
-            means over pixels, which equal parts average to by themselves. None where a batch is whole.
 
     Raises:
         SettingError: where the kind is unknown or the weight not positive.
@@ -29,12 +24,7 @@ class SegmentationLoss(nn.Module):
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
     """
 
-    def __init__(
-        self,
-        kind: str = "bce",
-        pos_weight: float = 1.0,
-        total: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    ) -> None:
+    def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
         super().__init__()
         if kind not in KINDS:
             raise SettingError(f"setting loss must be one of {', '.join(KINDS)}, got {kind!r}; correct it")
@@ -42,7 +32,6 @@ class SegmentationLoss(nn.Module):
             raise SettingError(f"setting pos_weight must be above 0 or auto, got {pos_weight!r}; correct it")
         self.kind = kind
         self.pos_weight = float(pos_weight)
-        self.total = total
         self.dice = DiceLoss(batch=True) if kind == "dice_bce" else None
         self.focal = FocalLoss(gamma=2.0, reduction="none") if kind == "focal" else None
 
@@ -64,13 +53,5 @@ class SegmentationLoss(nn.Module):
         if self.dice is None:
             return loss
         counts = (weight > 0).to(label)
-        overlap: torch.Tensor = self._dice(self.dice, logits.sigmoid() * counts, label * counts)
+        overlap: torch.Tensor = self.dice(logits.sigmoid() * counts, label * counts)
         return loss + overlap
-
-    def _dice(self, whole: DiceLoss, probability: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        if self.total is None:
-            loss: torch.Tensor = whole(probability, label)
-        else:
-            common, said, true = self.total(torch.stack([(probability * label).sum(), probability.sum(), label.sum()]))
-            loss = 1 - (2 * common + whole.smooth_nr) / (said + true + whole.smooth_dr)
-        return loss

@@ -7,6 +7,7 @@ from livecell_monai import __version__
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables
+from livecell_monai.report.templates import render
 from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
 
@@ -47,16 +48,8 @@ def write_comparison(comparison: Comparison, csv: Path | None = None, html: Path
 
 def render_page(comparison: Comparison) -> str:
     """The page: the tables of the terminal, every name in them shown as text, whatever markup it holds."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("livecell_monai", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("comparison.html.j2").render(
+    return render(
+        "comparison.html.j2",
         title="Runs of livecell" if comparison.first is None else f"{len(comparison.runs)} runs of livecell side by side",
         warnings=comparison.warnings,
         tables=build_tables(comparison),

@@ -11,6 +11,7 @@ from livecell_monai.report.card import ADVICE, list_limits
 from livecell_monai.report.cases import Case, choose_metrics, read_cases, summarise_cases, take_cases
 from livecell_monai.report.curves import draw_curves, find_best
 from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_sample, draw_sides, encode
+from livecell_monai.report.templates import render
 from livecell_monai.report.threshold import Probabilities, draw_threshold
 from livecell_monai.report.threshold import find_best as find_threshold
 from livecell_monai.runs.atomic import atomic_path
@@ -94,18 +95,10 @@ def render_page(facts: PageFacts, cases: Sequence[Case], spread: Mapping[str, Pr
         cases: predicted images, worst first.
         spread: probabilities of those that have a truth, by role.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("livecell_monai.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["hex"] = _hex
     is_chosen = facts.settings.get("checkpoint_selection") == "best"
-    return environment.get_template("page.html.j2").render(
+    return render(
+        "page.html.j2",
+        {"hex": _hex},
         facts=facts,
         training=facts.training,
         galleries=_arrange(cases),

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from ignite import distributed as idist
 from monai.data import MetaTensor
 
-from livecell_monai.errors import SettingError
 from livecell_monai.network.heads import Head
 from livecell_monai.sample import IMAGE, TARGET, WEIGHT
-from livecell_monai.transforms import WHOLE_BATCH, Appearance, RankSlice, Warp, draw_patches
+from livecell_monai.transforms import Appearance, Warp, draw_patches
 
 Batch = dict[str, torch.Tensor]
 
@@ -26,21 +26,16 @@ class PatchLoader:
         warp: how a patch is cut.
         appearance: how its looks are changed.
         head: of the network, whose targets are resampled.
-        batch_size: number of patches, those of all processes together.
+        batch_size: number of patches, those of all processes together; each process makes its part.
         samples_per_epoch: number of patches in an epoch.
         seed: of every draw.
         device: where the stacks lie and the patches are made.
-        part: of each batch, where several processes train together; its rows alone are made, and those of all processes
-            are the patches that one process would make.
 
     Attributes:
         stacks: (1 + C or 2 + C, Y, X) tensors of image, target and perhaps weight per pixel, as annotated.
         taught: such stacks whose targets a network has made, with a weight.
         weighted: whether patches have a weight per pixel even where no sample has one.
         share: of the patches that come from the taught ones, where there are some.
-
-    Raises:
-        SettingError: where the processes cannot share a batch equally.
     """
 
     def __init__(
@@ -53,22 +48,16 @@ class PatchLoader:
         samples_per_epoch: int,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        part: RankSlice = WHOLE_BATCH,
     ) -> None:
-        if batch_size % part.world:
-            raise SettingError(
-                f"setting batch_size must be a multiple of the {part.world} processes, got {batch_size}; correct it"
-            )
         self.dataset = dataset
         self.warp = warp
         self.appearance = appearance
         self.head = head
-        self.batch_size = batch_size
+        self.batch_size = batch_size // idist.get_world_size()
         self.batches = -(-samples_per_epoch // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
         self.weighted = False
-        self.part = part
         self.stacks: list[torch.Tensor] = []
         self.taught: list[torch.Tensor] = []
         self.share = 0.5
@@ -92,13 +81,25 @@ class PatchLoader:
 
     def _draw(self) -> Batch:
         sources = [*self.stacks, *self.taught]
-        patches = draw_patches(sources, self.batch_size, self.warp, self.generator, self._weights(), self.part)
-        images = self.appearance(patches[:, :1], self.generator, self.part)
+        generator = self._pick_generator()
+        patches = draw_patches(sources, self.batch_size, self.warp, generator, self._weights())
+        images = self.appearance(patches[:, :1], generator)
         behind = 1 + len(self.head)
         batch = {IMAGE: images, TARGET: self.head.round_target(patches[:, 1:behind])}
         if patches.shape[1] > behind:
             batch[WEIGHT] = patches[:, behind:]
         return batch
+
+    def _pick_generator(self) -> torch.Generator:
+        """The generator of the next batch.
+
+        Several processes draw a seed from their common generator, add their rank and seed torch's own generator with it:
+        patches and dropout differ between processes, and the common generator alone is the state of a checkpoint.
+        """
+        if idist.get_world_size() == 1:
+            return self.generator
+        seed = torch.randint(2**40, (), generator=self.generator)
+        return torch.manual_seed(int(seed) + idist.get_rank())
 
     def _weights(self) -> list[float] | None:
         """How often each stack is drawn: all of its kind alike."""

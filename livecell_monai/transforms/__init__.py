@@ -8,14 +8,12 @@ from livecell_monai.transforms.appearance import Appearance
 from livecell_monai.transforms.intensity import IntensityScale, NormaliseContrast, NormaliseContrastd
 from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
-from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
 from livecell_monai.transforms.reader import PlaneReader
 from livecell_monai.transforms.region import CropRegiond
 from livecell_monai.transforms.scale import ResizeToScaled, restore_grid
 from livecell_monai.transforms.targets import DeriveTargetd
 
 __all__ = [
-    "WHOLE_BATCH",
     "Appearance",
     "CropRegiond",
     "DeriveTargetd",
@@ -25,7 +23,6 @@ __all__ = [
     "PartialResize",
     "PartialRestore",
     "PlaneReader",
-    "RankSlice",
     "ResizeToScaled",
     "Warp",
     "draw_patches",

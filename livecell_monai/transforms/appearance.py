@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from livecell_monai.transforms.rank_slice import WHOLE_BATCH, BatchRng, RankSlice
-
 
 @dataclass(frozen=True)
 class Appearance:
@@ -34,53 +32,51 @@ class Appearance:
 
     FIELD_NODES = 3  # of a smooth field's coarse grid, on each axis
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator, share: RankSlice = WHOLE_BATCH) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Images (B, 1, Y, X) float32 as (B, 1, Y, X).
 
         Args:
-            images: those rows of a batch that are the share's own.
+            images: a batch.
             generator: of every random number.
-            share: of the batch.
         """
-        chance = BatchRng(generator, len(images) * share.world, share)
         if self.gamma > 1:
-            images = self._bend(images, chance)
+            images = self._bend(images, generator)
         if self.contrast > 1:
             mean = images.mean(dim=(2, 3), keepdim=True)
-            factor = self.contrast ** (chance.signed(1, 1, 1).to(images) * self._on(images, chance))
+            factor = self.contrast ** (_signed(images, generator, 1, 1, 1).to(images) * self._on(images, generator))
             images = (images - mean) * factor + mean
         if self.shading > 0:
-            images = images * (1 + self.shading * self._field(images, chance))
+            images = images * (1 + self.shading * self._field(images, generator))
         if self.illumination > 0:
-            images = images + self.illumination * self._field(images, chance)
+            images = images + self.illumination * self._field(images, generator)
         if self.brightness > 0:
-            images = images + self.brightness * chance.signed(1, 1, 1).to(images) * self._on(images, chance)
+            images = images + self.brightness * _signed(images, generator, 1, 1, 1).to(images) * self._on(images, generator)
         if self.blur > 0:
-            images = self._blur(images, chance)
+            images = self._blur(images, generator)
         if self.noise > 0:
-            images = self._add_noise(images, chance)
+            images = self._add_noise(images, generator)
         return images
 
-    def _on(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
+    def _on(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """1 where a change happens, else 0, as (B, 1, 1, 1)."""
-        return (chance.uniform(1, 1, 1) < self.probability).to(images)
+        return (_uniform(images, generator, 1, 1, 1) < self.probability).to(images)
 
-    def _bend(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
-        exponent, on = self.gamma ** chance.signed(1, 1, 1).to(images), self._on(images, chance) > 0
+    def _bend(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        exponent, on = self.gamma ** _signed(images, generator, 1, 1, 1).to(images), self._on(images, generator) > 0
         low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
         span = (high - low).clamp(min=1e-6)
         # the hundredth keeps clear of powers of 0, whose cost on a CPU is many times that of others
         bent = (((images - low) / span + 0.01) / 1.01).pow(exponent) * 1.01 - 0.01
         return torch.where(on, bent * span + low, images)
 
-    def _field(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
+    def _field(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A smooth field (B, 1, Y, X) in about [-1, 1], 0 where the change does not happen."""
-        nodes = chance.signed(1, self.FIELD_NODES, self.FIELD_NODES).to(images) * self._on(images, chance)
+        nodes = _signed(images, generator, 1, self.FIELD_NODES, self.FIELD_NODES).to(images) * self._on(images, generator)
         return functional.interpolate(nodes, images.shape[-2:], mode="bicubic", align_corners=True)
 
-    def _blur(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
-        sigma = self.blur * chance.uniform()
-        chosen = torch.nonzero(self._on(images, chance).flatten().cpu()).flatten()
+    def _blur(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        sigma = self.blur * _uniform(images, generator)
+        chosen = torch.nonzero(self._on(images, generator).flatten().cpu()).flatten()
         if len(chosen) == 0:
             return images
         reach = min(max(1, round(2.5 * self.blur)), min(images.shape[-2:]) - 1)  # a rim mirrors no more than that
@@ -94,7 +90,17 @@ class Appearance:
         images[chosen] = blurred.transpose(0, 1)
         return images
 
-    def _add_noise(self, images: torch.Tensor, chance: BatchRng) -> torch.Tensor:
-        deviation = self.noise * chance.uniform(1, 1, 1).to(images)
-        grain = chance.normal(*images.shape[1:]).to(images)
-        return images + grain * deviation * self._on(images, chance)
+    def _add_noise(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        deviation = self.noise * _uniform(images, generator, 1, 1, 1).to(images)
+        grain = torch.randn(images.shape, generator=generator).to(images)
+        return images + grain * deviation * self._on(images, generator)
+
+
+def _uniform(images: torch.Tensor, generator: torch.Generator, *shape: int) -> torch.Tensor:
+    """Numbers (B, *shape) in [0, 1), for each image its own."""
+    return torch.rand(len(images), *shape, generator=generator)
+
+
+def _signed(images: torch.Tensor, generator: torch.Generator, *shape: int) -> torch.Tensor:
+    """Numbers (B, *shape) in [-1, 1), for each image its own."""
+    return 2 * _uniform(images, generator, *shape) - 1

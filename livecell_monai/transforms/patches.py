@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from livecell_monai.transforms.rank_slice import WHOLE_BATCH, RankSlice
-
 
 @dataclass(frozen=True)
 class Warp:
@@ -67,30 +65,28 @@ def draw_patches(
     warp: Warp,
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
-    share: RankSlice = WHOLE_BATCH,
 ) -> torch.Tensor:
-    """Patches (rows, C, Y, X) of stacks; centres lie anywhere in a stack.
+    """Patches (count, C, Y, X) of stacks; centres lie anywhere in a stack.
 
     What lies beyond a stack's rim is mirrored. All channels are interpolated linearly: a label of 0 and 1 comes back as the
     share of a pixel that is foreground.
 
     Args:
         sources: stacks (C, Y, X) float32, of any size.
-        count: number of patches in the whole batch.
+        count: number of patches.
         warp: how they are cut.
         generator: of every random number.
         weights: how often each stack is drawn, in relation to the others; None for all alike, as scores weigh images.
-        share: of the batch; its rows alone are made.
     """
     chosen = torch.multinomial(
         torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
         count,
         replacement=True,
         generator=generator,
-    )[share.rows]
-    places = torch.rand(count, 2, generator=generator)[share.rows]
-    grids = _build_grids(count, warp, generator, share)
-    patches = sources[0].new_empty(len(chosen), sources[0].shape[0], *warp.patch_size)
+    )
+    places = torch.rand(count, 2, generator=generator)
+    grids = _build_grids(count, warp, generator)
+    patches = sources[0].new_empty(count, sources[0].shape[0], *warp.patch_size)
     for which in sorted(set(chosen.tolist())):
         source = sources[which]
         here = torch.nonzero(chosen == which).flatten()
@@ -106,9 +102,9 @@ def draw_patches(
     return patches
 
 
-def _build_grids(count: int, warp: Warp, generator: torch.Generator, share: RankSlice) -> torch.Tensor:
-    """Where each pixel of a patch comes from: (rows, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
-    matrices, displacements = (drawn[share.rows] for drawn in warp.draw(count, generator))
+def _build_grids(count: int, warp: Warp, generator: torch.Generator) -> torch.Tensor:
+    """Where each pixel of a patch comes from: (count, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
+    matrices, displacements = warp.draw(count, generator)
     rows, columns = (torch.arange(edge) - (edge - 1) / 2 for edge in warp.patch_size)
     grids = torch.empty(len(matrices), *warp.patch_size, 2)
     for axis in (0, 1):  # a product of matrices would cost ten times as much as these outer sums

@@ -60,8 +60,8 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_as_one(place, store):
     metadata = json.loads((model / "configs" / "metadata.json").read_text())["training"]
     assert (metadata["resumed"], metadata["data_changes"]) == (1, [f"{label} has changed"])
     card = (model / "docs" / "README.md").read_text()
-    assert "The training was stopped and gone on with once." in card
-    assert "the data had changed, and it went on all the same:**" in card
+    assert "The training was interrupted and resumed once." in card
+    assert "the data had changed by then, and the training resumed all the same:**" in card
     with sqlite3.connect(store.removeprefix("sqlite:///")) as database:
         runs = database.execute("select status from runs").fetchall()
         steps = database.execute("select step from metrics where key = 'val_iou' order by step").fetchall()

@@ -87,6 +87,15 @@ class TestResult:
         assert {entry.path for entry in client.list_artifacts(parent.info.run_id)} == {"crossval.json", "scores.csv"}
 
 
+SCRIPT = """
+import json, sys
+from livecell_monai.experiments.crossval import cross_validate
+from livecell_monai.report import training
+training.write_figures = lambda *args, **facts: None  # as without_figures
+cross_validate(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]))
+"""
+
+
 class TestGoingOn:
     def test_a_fold_that_is_there_is_not_trained_again(self, folder, tmp_path, monkeypatch):
         trained, real = [], parts.train
@@ -112,13 +121,11 @@ class TestGoingOn:
         assert cross_validate(folder, tmp_path / "out", settings=TINY).summary == result.summary
         assert trained == []
 
-    def test_killed_without_a_word_it_goes_on_and_trains_nothing_twice(self, folder, tmp_path):
+    def test_killed_without_a_word_it_goes_on_and_trains_nothing_twice(self, folder, tmp_path, store):
         """SIGKILL once the first fold is done: the same call then ends in the same parent run."""
-        uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-        settings = {**TINY, "track": True, "tracking_uri": uri}
-        given = [part for name, value in settings.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+        settings = {**TINY, "track": True, "tracking_uri": store}
         out = tmp_path / "out"
-        process = start_python("-m", "livecell_monai.cli", "crossval", folder, "--output", out, *given)
+        process = start_python("-c", SCRIPT, folder, out, json.dumps(settings))
         until = time.monotonic() + 120
         while not (out / "fold_2.partial").is_dir() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
@@ -129,7 +136,7 @@ class TestGoingOn:
         before = (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns
         cross_validate(folder, out, settings=settings)
         assert (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns == before
-        client = open_store(uri)
+        client = open_store(store)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
         (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
         assert parent.info.status == "FINISHED"

@@ -171,7 +171,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from livecell_monai.experiments import study, sweep, trials
+from livecell_monai.report import training
 from tests.experiments.test_sweep import ask
+training.write_figures = lambda *args, **facts: None  # as without_figures
 study.HEARTBEAT_S, study.GRACE_S, trials.LOOK_S = 1, 2, 0.1
 data, output, uri, count, epochs = sys.argv[1:6]
 sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int(epochs)), output)
@@ -234,14 +236,14 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store
 
 
 def test_two_processes_share_one_study(folder, tmp_path, store, start):
-    processes = [start(5, 1), start(5, 1)]
+    processes = [start(4, 1), start(4, 1)]
     for process in processes:
         assert process.wait() == 0, process.err
     finished = [trial for trial in trials_of(tmp_path / "out") if trial.state.name == "COMPLETE"]
-    assert len(finished) == 5 == len({settings_of(trial) for trial in finished})
+    assert len(finished) == 4 == len({settings_of(trial) for trial in finished})
     assert set(trained(tmp_path / "out")) == {f"trial_{trial.number:04d}" for trial in finished}
     nested = [run for run in runs_of(store) if "mlflow.parentRunId" in run.data.tags]
-    assert len(nested) == 5 == len(runs_of(store)) - 1
+    assert len(nested) == 4 == len(runs_of(store)) - 1
     assert len({run.data.tags["mlflow.parentRunId"] for run in nested}) == 1
     assert all(run.info.status == "FINISHED" for run in runs_of(store))
 

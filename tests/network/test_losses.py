@@ -85,53 +85,6 @@ class TestEveryLoss:
         assert torch.equal(logits.grad < 0, LABEL > 0)
 
 
-class TestShared:
-    """Two halves of a batch, as two processes have them."""
-
-    @pytest.fixture
-    def batch(self):
-        generator = torch.Generator().manual_seed(0)
-        logits = torch.randn(4, 1, 6, 7, generator=generator)
-        label = (
-            torch.rand(4, 1, 6, 7, generator=generator) < torch.tensor([0.05, 0.9, 0.1, 0.8])[:, None, None, None]
-        ).float()
-        weight = (3 * torch.rand(4, 1, 6, 7, generator=generator) - 1).clamp(min=0)
-        return logits, torch.cat([label, weight], dim=1)
-
-    def halves(self, kind, logits, target, total):
-        """The mean of both halves' losses, and the mean of their gradients."""
-        losses, leaf = [], logits.clone().requires_grad_()
-        for rank in (0, 1):
-            loss = SegmentationLoss(kind, 2.0, None if total is None else total(rank))
-            losses.append(loss(leaf[rank::2], target[rank::2]) / 2)
-        sum(losses).backward()
-        return float(sum(losses).detach()), leaf.grad
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_is_that_of_the_whole_batch(self, kind, batch):
-        logits, target = batch
-        counts = (target[:, 1:] > 0).float()
-        probability, label = logits.sigmoid() * counts, target[:, :1] * counts
-        sums = [
-            torch.stack([p.sum() for p in ((probability * label)[r::2], probability[r::2], label[r::2])]) for r in (0, 1)
-        ]
-
-        def total(rank):  # as Ranks.total: the other's sums without, one's own with twice the gradient
-            return lambda own: sums[0] + sums[1] + 2 * (own - own.detach())
-
-        leaf = logits.clone().requires_grad_()
-        whole = SegmentationLoss(kind, 2.0)(leaf, target)
-        whole.backward()
-        loss, gradient = self.halves(kind, logits, target, total)
-        assert loss == pytest.approx(float(whole.detach()), rel=1e-6)
-        torch.testing.assert_close(gradient, leaf.grad, rtol=1e-5, atol=1e-8)
-
-    def test_without_the_others_sums_the_dice_would_be_another(self, batch):
-        logits, target = batch
-        loss, _ = self.halves("dice_bce", logits, target, None)
-        assert abs(loss - float(SegmentationLoss("dice_bce", 2.0)(logits, target))) > 1e-2
-
-
 def test_refuses_an_unknown_kind():
     with pytest.raises(SettingError, match="setting loss must be one of bce, dice_bce, focal, got 'tversky'; correct it"):
         SegmentationLoss("tversky")

@@ -2,11 +2,12 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 from ignite.engine import Engine, Events
 
-from livecell_monai.runs.progress import ProgressBar, counting
+from livecell_monai.runs.progress import ProgressBar, close_bars, counting
 
 
 def run(bar, epochs=3, length=4):
@@ -25,13 +26,13 @@ def test_counts_all_batches_of_all_epochs(capsys):
 
 
 def test_takes_a_total_that_the_engine_cannot_know():
-    bar = ProgressBar(total=7)
+    bar = ProgressBar("predicting", total=7)
     run(bar, epochs=1)
     assert (bar.bar.total, bar.bar.n) == (7, 4)
 
 
 def test_tells_epoch_and_metrics(capsys):
-    bar = ProgressBar()
+    bar = ProgressBar("training")
     engine = Engine(lambda *_: None)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: engine.state.metrics.update(train_iou=0.12345, other="text"))
     bar.attach(engine)
@@ -40,7 +41,7 @@ def test_tells_epoch_and_metrics(capsys):
 
 
 def test_shows_nothing_where_it_is_not_wanted(capsys):
-    bar = ProgressBar(enabled=False)
+    bar = ProgressBar("training", enabled=False)
     run(bar)
     assert bar.bar is None
     assert capsys.readouterr().err == ""
@@ -51,17 +52,41 @@ def test_a_file_gets_a_line_a_minute(monkeypatch, terminal, interval):
     stream = io.StringIO()
     stream.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", stream)
-    bar = ProgressBar()
+    bar = ProgressBar("training")
     run(bar)
     assert bar.bar.mininterval == interval
 
 
 def test_a_second_run_has_a_bar_of_its_own():
-    bar = ProgressBar()
+    bar = ProgressBar("training")
     run(bar)
     first = bar.bar
     run(bar)
     assert bar.bar is not first
+
+
+def test_a_budget_gives_the_fraction_done():
+    budget = SimpleNamespace(done=0.25)  # a training that was resumed
+    bar = ProgressBar("training", budget=budget)
+    engine = Engine(lambda *_: None)
+    bar.attach(engine)
+    seen = []
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: setattr(budget, "done", budget.done + 0.2))
+    engine.add_event_handler(Events.ITERATION_STARTED, lambda: seen.append(bar.bar.n))
+    engine.run(range(10**6), max_epochs=1, epoch_length=3)
+    assert (bar.bar.total, seen, bar.bar.n) == (100, [25, 25, 45], 85)
+
+
+def test_an_error_leaves_its_own_line_to_the_message(capsys):
+    bar = ProgressBar("training")
+    engine = Engine(lambda *_: 1 / 0)
+    bar.attach(engine)
+    with pytest.raises(ZeroDivisionError):
+        engine.run(range(2))
+    assert not bar.bar.disable
+    close_bars()
+    assert bar.bar.disable
+    assert capsys.readouterr().err.endswith("\n")
 
 
 def test_counts_what_no_engine_does(capsys):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from ignite import distributed as idist
 from monai.data import MetaTensor
 
-from livecell_monai.errors import SettingError
 from livecell_monai.network import Head
 from livecell_monai.training.loader import PatchLoader
-from livecell_monai.transforms import Appearance, RankSlice, Warp
+from livecell_monai.transforms import Appearance, Warp
 from tests.support.worlds import border_of, picture_of, some_cells
 
 OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
@@ -188,29 +188,35 @@ class TestChance:
         assert torch.equal(before, torch.get_rng_state())
 
 
-class TestPart:
-    """Several loaders of one seed, each with its part of every batch."""
+class TestSeveralProcesses:
+    @pytest.fixture(params=[0, 1])
+    def rank(self, request, monkeypatch):
+        monkeypatch.setattr(idist, "get_world_size", lambda: 2)
+        monkeypatch.setattr(idist, "get_rank", lambda: request.param)
+        return request.param
 
-    @pytest.mark.parametrize("world", [1, 2, 3, 6])
-    def test_all_parts_are_the_batches_of_one(self, world):
-        data, everything = [sample_of(0, border=True), sample_of(1, (40, 50))], Appearance(0.6, noise=0.2)
-        warp = Warp((24, 32), stretch=1.2, shear=0.1, elastic=4.0)
-        settings = {"batch_size": 6, "samples_per_epoch": 18, "warp": warp, "seed": 3}
-        whole = load(data, everything, **settings)
-        parts = [load(data, everything, **settings, part=RankSlice(rank, world)) for rank in range(world)]
-        for _ in range(2):
-            for batch, *shares in zip(whole, *parts, strict=True):
-                for key, planes in batch.items():
-                    assert {len(share[key]) for share in shares} == {6 // world}
-                    together = torch.stack([share[key] for share in shares], dim=1).flatten(0, 1)
-                    torch.testing.assert_close(together, planes, atol=1e-6, rtol=1e-6)
+    def test_each_makes_its_part_of_every_batch(self, rank):
+        loader = load([sample_of(0)], batch_size=6, samples_per_epoch=13)
+        assert [len(batch["image"]) for batch in loader] == [3, 3, 3]
 
-    @pytest.mark.parametrize(("size", "world"), [(4, 3), (5, 2), (1, 2)])
-    def test_a_batch_that_does_not_divide_is_refused(self, size, world):
-        with pytest.raises(
-            SettingError, match=f"batch_size must be a multiple of the {world} processes, got {size}; correct"
-        ):
-            load([], batch_size=size, part=RankSlice(0, world))
+    def test_patches_and_dropout_differ_and_the_generators_stay_equal(self, monkeypatch):
+        monkeypatch.setattr(idist, "get_world_size", lambda: 2)
+        drawn, dropout, states = [], [], []
+        for rank in (0, 1):
+            monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
+            loader = load([sample_of(0)], LOUD, seed=3)
+            drawn.append(planes(loader))
+            dropout.append(torch.rand(8))
+            states.append(loader.state_dict()["generator"])
+        assert not torch.isclose(drawn[0], drawn[1]).all(dim=(1, 2, 3)).any()
+        assert not torch.equal(*dropout)
+        assert torch.equal(*states)
+
+    def test_resumes_with_the_same_patches(self, rank):
+        first, second = (load([sample_of(0)], LOUD, seed=seed) for seed in (1, 2))
+        next(iter(first))
+        second.load_state_dict(first.state_dict())
+        assert torch.equal(next(iter(first))["image"], next(iter(second))["image"])
 
 
 def test_goes_on_with_the_patch_that_would_have_followed():

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from soak.broken.ifd import Layout, Tag, read_layout, values_of
-from soak.broken.png import decode_png
-from soak.broken.seed import Seed
+from fuzz.ifd import Layout, Tag, read_layout, values_of
+from fuzz.png import decode_png
+from fuzz.seed import Seed
 
 MOST = 10**6  # pixels: a larger image is beyond us
 _KINDS = {1: "u", 2: "i", 3: "f"}

@@ -13,8 +13,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from soak.broken.png import write_png
-from soak.broken.seed import Seed, read_seed
+from fuzz.png import write_png
+from fuzz.seed import Seed, read_seed
 
 SHAPE = (40, 36)  # (Y, X) pixels: no two lengths alike, and none divides the other
 

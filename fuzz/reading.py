@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fuzz.lines import judge_line
+from fuzz.seed import Seed
+from fuzz.truth import Told, read_truth
 from livecell_monai.data.readers import describe_stack, open_stack
 from livecell_monai.data.readers.kinds import read_border, read_image, read_label, read_plane
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.sample import Region
-from soak.broken.lines import judge_line
-from soak.broken.seed import Seed
-from soak.broken.truth import Told, read_truth
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import time
 
 import numpy as np
 import pytest
-from soak.broken import commands, header_mutations, reading, tiff_mutations
-from soak.broken.choosing import choose_input
-from soak.broken.commands import try_commands, write_training
-from soak.broken.lines import judge_line, judge_output
-from soak.broken.reading import try_image
-from soak.broken.seeds import list_seeds
-from soak.broken.settings import list_texts, try_text
-from soak.broken.truth import read_truth
-from soak.broken.watch import watch
-from soak.broken.xml_mutations import list_ome_seeds
 
+from fuzz import commands, header_mutations, reading, tiff_mutations
+from fuzz.choosing import choose_input
+from fuzz.commands import try_commands, write_training
+from fuzz.lines import judge_line, judge_output
+from fuzz.reading import try_image
+from fuzz.seeds import list_seeds
+from fuzz.settings import list_texts, try_text
+from fuzz.truth import read_truth
+from fuzz.watch import watch
+from fuzz.xml_mutations import list_ome_seeds
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import LiveCellError
 from livecell_monai.sample import Plane
@@ -152,7 +152,7 @@ class TestItWouldNotice:
             return [str(len(held))]
 
         (_, (resident,)), *_ = watch(lambda number: [str(_resident())], [0], time.monotonic() + 120)
-        monkeypatch.setattr("soak.broken.watch.BYTES", int(resident) + 2 * 10**8)
+        monkeypatch.setattr("fuzz.watch.BYTES", int(resident) + 2 * 10**8)
         ((_, (wrong,)),) = watch(work, [0], time.monotonic() + 120, seconds=60)
         assert "GB of memory" in wrong
 
@@ -170,7 +170,7 @@ class TestItWouldNotice:
         found = dict(watch(work, range(5), time.monotonic() + 120))
         assert found[0] == found[4] == []
         assert found[1] == ["the process ended by signal 15"]
-        assert re.fullmatch(r"ValueError in test_fuzzing\.py:\d+: a fault of ours", found[2][0])
+        assert re.fullmatch(r"ValueError in test_driver\.py:\d+: a fault of ours", found[2][0])
         assert found[3] == ["wrong"]
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from soak.broken.byte_mutations import BYTES, Mutation, splice
-from soak.broken.header_mutations import NIFTIS, PNGS
-from soak.broken.seed import Seed
-from soak.broken.text_mutations import break_text
-from soak.broken.tiff_mutations import TIFFS
-from soak.broken.xml_mutations import break_ome
+from fuzz.byte_mutations import BYTES, Mutation, splice
+from fuzz.header_mutations import NIFTIS, PNGS
+from fuzz.seed import Seed
+from fuzz.text_mutations import break_text
+from fuzz.tiff_mutations import TIFFS
+from fuzz.xml_mutations import break_ome
 
 _KNOWING: Mapping[str, tuple[Mutation, ...]] = {"TIFF": TIFFS, "PNG": PNGS, "NIfTI": NIFTIS, "OME-XML": (break_ome,)}
 

@@ -16,14 +16,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from fuzz.lines import judge_output
+from fuzz.reading import Outcome, try_image
+from fuzz.seed import Seed
+from fuzz.seeds import picture
 from livecell_monai import cli
 from livecell_monai.data.readers.listing import list_planes
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import FRAMES
-from soak.broken.lines import judge_output
-from soak.broken.reading import Outcome, try_image
-from soak.broken.seed import Seed
-from soak.broken.seeds import picture
 
 LARGEST = 10**6  # pixels of an image that is predicted
 

@@ -7,9 +7,9 @@ from random import Random
 
 import imagecodecs
 
-from soak.broken.byte_mutations import Mutation
-from soak.broken.ifd import Layout, Tag, read_layout
-from soak.broken.seed import Seed
+from fuzz.byte_mutations import Mutation
+from fuzz.ifd import Layout, Tag, read_layout
+from fuzz.seed import Seed
 
 _SMALL = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 35, 37, 39, 41, 64, 127, 128, 255, 256, 1000, 32767, 32768)
 _EXTREMES = (*_SMALL, 65534, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**63, 2**64 - 1)

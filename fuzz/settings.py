@@ -9,15 +9,15 @@ from typing import Any
 
 import yaml
 
+from fuzz.byte_mutations import BYTES
+from fuzz.commands import run_command
+from fuzz.lines import judge_line, judge_output
+from fuzz.text_mutations import VALUES, break_text
 from livecell_monai.bundle.open import find_template, parse_setting, read_settings
 from livecell_monai.data.dataset.findings import check_data
 from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.search_space import read_space
 from livecell_monai.training.setup import resolve_settings
-from soak.broken.byte_mutations import BYTES
-from soak.broken.commands import run_command
-from soak.broken.lines import judge_line, judge_output
-from soak.broken.text_mutations import VALUES, break_text
 
 KINDS = ("overlay", "overlay", "overlay", "--set", "--set", "search space", "datalist", "datalist", "bundle")
 _OVERLAY = """# by hand

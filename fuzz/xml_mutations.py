@@ -6,10 +6,10 @@ from random import Random
 
 import tifffile
 
-from soak.broken.ifd import read_layout
-from soak.broken.seed import Seed
-from soak.broken.seeds import picture
-from soak.broken.truth import read_pages
+from fuzz.ifd import read_layout
+from fuzz.seed import Seed
+from fuzz.seeds import picture
+from fuzz.truth import read_pages
 
 _ATTRIBUTE = re.compile(rb'([A-Za-z]+)="([^"]*)"')
 _SIZES = (

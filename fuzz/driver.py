@@ -1,8 +1,8 @@
 """Broken TIFF, PNG, JPEG, NIfTI, OME-XML, OME-Zarr, CZI, ND2, YAML and JSON through the readers and the commands.
 
 Lost is what ends in a traceback, takes more than 10 s or 2 GB, prints what no user can read, or is taken for an image
-that its bytes are not. An input is named by the seed of the run and its number: in `benchmarks/`,
-`python -m soak.fuzzing TIFF 0 17` tells what that one is and what comes of it.
+that its bytes are not. An input is named by the seed of the run and its number:
+`python -m fuzz.driver TIFF 0 17` tells what that one is and what comes of it.
 """
 
 import shutil
@@ -13,19 +13,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fuzz import header_mutations, tiff_mutations
+from fuzz.choosing import choose_input
+from fuzz.commands import try_commands, write_training
+from fuzz.reading import try_image
+from fuzz.seed import Seed
+from fuzz.seeds import list_seeds
+from fuzz.settings import list_texts, try_text
+from fuzz.tried import Tried
+from fuzz.watch import watch
+from fuzz.xml_mutations import list_ome_seeds
 from livecell_monai.data.readers.extra import import_extra
 from livecell_monai.errors import SettingError
 from livecell_monai.tasks import train
-from soak.broken import header_mutations, tiff_mutations
-from soak.broken.choosing import choose_input
-from soak.broken.commands import try_commands, write_training
-from soak.broken.reading import try_image
-from soak.broken.seed import Seed
-from soak.broken.seeds import list_seeds
-from soak.broken.settings import list_texts, try_text
-from soak.broken.watch import watch
-from soak.broken.xml_mutations import list_ome_seeds
-from soak.tried import Tried
 
 KINDS = {"TIFF": ("TIFF",), "PNG and JPEG": ("PNG", "JPEG"), "NIfTI": ("NIfTI",), "OME-XML": ("OME-XML",)}
 KINDS |= {"OME-Zarr": ("OME-Zarr",), "CZI and ND2": ("CZI", "ND2")}
@@ -77,7 +77,7 @@ def _try_readers(what: str, seeds: Sequence[Seed], seed: int, folder: Path, unti
         lambda number: _read(choose_input(chosen, seed, number), folder / "read"),
         range(TIMES[what]),
         until,
-        f"python -m soak.fuzzing '{what}' {seed}",
+        f"python -m fuzz.driver '{what}' {seed}",
     )
 
 

@@ -8,10 +8,10 @@ from random import Random
 import nibabel
 import numpy as np
 
-from soak.broken.byte_mutations import BYTES, Mutation
-from soak.broken.png import join_chunks, split_chunks
-from soak.broken.seed import Seed
-from soak.broken.tiff_mutations import deflate_zeros
+from fuzz.byte_mutations import BYTES, Mutation
+from fuzz.png import join_chunks, split_chunks
+from fuzz.seed import Seed
+from fuzz.tiff_mutations import deflate_zeros
 
 _SIZES = (0, 1, 2, 35, 36, 37, 40, 41, 1000, 30_000, 65_535, 2**31 - 1, 2**31, 2**32 - 1)
 _NIFTI1 = {  # name: (offset, letter, how many)
