@@ -79,9 +79,10 @@ def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
     check_untrusted(bundle, configs, trust)
     metadata = _read_json(bundle / "configs" / "metadata.json")
     training = metadata.get("training")
-    if isinstance(training, dict) and "members" in training:
+    if isinstance(training, dict) and "ensemble_size" in training:
         raise BundleError(
-            f"{bundle}: a page must be of one training, this bundle joins {training['members']}; name the bundle of a fold"
+            f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; "
+            "name the bundle of a fold"
         )
     if not isinstance(training, dict) or "split" not in training:
         raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")

@@ -135,7 +135,7 @@ class TestRefusals:
         [
             (("--set", "large_image_format=png"), ["large_image_format must be one of tiff, zarr", "'png'"]),
             (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
-            (("--probability",), ["large.tif: --probability must be left out for a mosaic"]),
+            (("--probability",), ["large.tif: --probability must be left out for a large image"]),
         ],
         ids=["form", "size", "probability"],
     )
@@ -146,13 +146,15 @@ class TestRefusals:
     def test_the_library_that_is_not_installed(self, trained, image, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "ome_zarr", None)
         outcome = livecell("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC)
-        refused(outcome, "large.tif: a mosaic needs the libraries zarr and ome-zarr", "pip install 'livecell-monai[zarr]'")
+        refused(
+            outcome, "large.tif: a large image needs the libraries zarr and ome-zarr", "pip install 'livecell-monai[zarr]'"
+        )
 
 
 @pytest.fixture
 def killed(trained, image, tmp_path):
     """The output folder of a run that was killed when two rows of chunks were written, and the command."""
-    code = "import os, signal, sys\nfrom livecell_monai import cli\nfrom livecell_monai.data.mosaics import chunks\n"
+    code = "import os, signal, sys\nfrom livecell_monai import cli\nfrom livecell_monai.outputs.large import chunks\n"
     code += "write = chunks.ChunkWriter._write\n"
     code += "def dying(self, row, column, chunk):\n"
     code += "    write(self, row, column, chunk)\n    if (row, column) == (1, 0): os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -196,7 +198,7 @@ class TestResume:
     def test_nothing_is_lost_in_silence(self, killed):
         out, given = killed
         before = self.chunks(out)
-        refused(livecell(*given), "large.ome.tif: an unfinished mosaic is there", "--resume", "--overwrite")
+        refused(livecell(*given), "large.ome.tif: an unfinished large image is there", "--resume", "--overwrite")
         assert self.chunks(out) == before
         assert livecell(*given, "--overwrite").code == 0
         assert names(out) == ["large.ome.tif", "summary.csv"]

@@ -189,9 +189,7 @@ class TestAutoWindow:
         return max(seen.sizes)
 
     def test_takes_fewer_pixels_with_less_memory(self):
-        edges = [
-            WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest.largest[0] for memory in (16, 64, 256, 1024)
-        ]
+        edges = [WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest[0] for memory in (16, 64, 256, 1024)]
         assert edges == sorted(set(edges))
         assert edges[-1] == pytest.approx(8 * edges[0], abs=8 * 32)
 
@@ -217,7 +215,7 @@ class TestAutoWindow:
 
     @pytest.mark.parametrize("memory", [1e-6, 0.01])
     def test_is_never_smaller_than_the_network_takes(self, memory):
-        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest.largest == (32, 32)
+        assert WindowInferer(FP32, "auto", 32, memory_mb=memory).windows.largest == (32, 32)
 
     def test_is_what_the_network_gets(self):
         height, width = self.window(4.0, bytes_per_pixel=64, batch=1)
