@@ -81,8 +81,8 @@ def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
     training = metadata.get("training")
     if isinstance(training, dict) and "ensemble_size" in training:
         raise BundleError(
-            f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; name the "
-            "bundle of a fold"
+            f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; "
+            "name the bundle of a fold"
         )
     if not isinstance(training, dict) or "split" not in training:
         raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")

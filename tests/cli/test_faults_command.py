@@ -69,7 +69,7 @@ class TestOutOfMemory:
         outcome = livecell("predict", trained[1], images / "b.tif", images / "a.tif", "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 0, outcome
         (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-        assert said.startswith("out of memory by windows of 256 x 256, 1 at once: continuing by ")
+        assert said.startswith("out of memory by windows of 200 x 240, 1 at once: continuing by ")
         assert names(tmp_path / "out") == ["a.tif", "b.tif", "summary.csv"]
         masks = [read_plane(tmp_path / folder / "b.tif").pixels for folder in ("out", "plain")]
         assert (masks[0] != masks[1]).mean() < 0.02  # other windows: other pixels near their borders, by a hair
@@ -79,7 +79,7 @@ class TestOutOfMemory:
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert (outcome.code, outcome.out) == (3, f"{tmp_path / 'out'}: 2 masks and summary.csv\n")
         named, count = outcome.err.splitlines()
-        assert named.startswith(f"error: {images / 'b.tif'}: 200 x 240 pixels must fit into memory by windows of 64 x 64")
+        assert named.startswith(f"error: {images / 'b.tif'}: 200 x 240 pixels must fit into memory by windows of 60 x 64")
         assert "tiling_min_megapixels" in named
         assert count == "1 of 3 images have no mask"
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
@@ -129,7 +129,8 @@ class TestOutOfMemory:
         command = ("predict", trained[1], first, second, "-o", tmp_path / "out", *WIDE, "--set", "tiling_min_megapixels=1")
         outcome = livecell(*command)
         assert outcome.code == 3
-        assert "first.tif: the smallest windows of the network must fit into memory" in outcome.err
+        assert "first.tif: 1200 x 1080 pixels must fit into memory by windows of " in outcome.err
+        assert "close other programs, then continue by --resume" in outcome.err
         assert outcome.err.splitlines()[-1] == "2 of 2 images have no mask"
         assert names(tmp_path / "out") == [".first.writing", ".second.writing"]
 

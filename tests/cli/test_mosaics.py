@@ -149,7 +149,9 @@ class TestRefusals:
     def test_the_library_that_is_not_installed(self, trained, image, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "ome_zarr", None)
         outcome = livecell("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC)
-        refused(outcome, "large.tif: a mosaic needs the libraries zarr and ome-zarr", "pip install 'livecell-monai[zarr]'")
+        refused(
+            outcome, "large.tif: a large image needs the libraries zarr and ome-zarr", "pip install 'livecell-monai[zarr]'"
+        )
 
 
 @pytest.fixture
@@ -199,7 +201,7 @@ class TestResume:
     def test_nothing_is_lost_in_silence(self, killed):
         out, given = killed
         before = self.chunks(out)
-        refused(livecell(*given), "large.ome.tif: an unfinished mosaic is there", "--resume", "--overwrite")
+        refused(livecell(*given), "large.ome.tif: an unfinished large image is there", "--resume", "--overwrite")
         assert self.chunks(out) == before
         assert livecell(*given, "--overwrite").code == 0
         assert names(out) == ["large.ome.tif", "summary.csv"]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +23,11 @@ from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import list_level_shapes
 from livecell_monai.outputs.overwriting import check_outputs
 from livecell_monai.outputs.prediction import LargePrediction
+from livecell_monai.prediction.large.output import LargeImageOutput
 from livecell_monai.prediction.large.prepared import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.record import describe_large_image, to_record
 from livecell_monai.prediction.large.selection import choose_large_images, opened
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.prediction.writers import PredictionWriter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
 from livecell_monai.transforms.intensity import sample_step
@@ -36,34 +35,6 @@ from livecell_monai.transforms.scale import working_shape
 
 PICTURE = 2048  # pixels, the longest edge of a large image's overlay
 Bands = list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class LargeImageOutput:
-    """Where the masks of large images go, and how.
-
-    Attributes:
-        folder: of the results.
-        writer: takes the rows of the table, and draws overlays where they are asked for.
-        form: `tiff` for NAME.ome.tif, `zarr` for NAME.ome.zarr.
-        overwrite: whether results of an earlier run may be overwritten.
-        resume: whether to continue what an interrupted run has left.
-
-    Raises:
-        SettingError: the form is another one.
-    """
-
-    folder: str | Path
-    writer: PredictionWriter
-    form: str = "tiff"
-    overwrite: bool = False
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if self.form not in ENDINGS:
-            raise SettingError(
-                f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {self.form!r}; correct it"
-            )
 
 
 class LargeImagePredictor:
