@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-real test-gpu lint soak benchmark clean
+.PHONY: help install demo test test-slow test-real test-gpu settings lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ test-real: $(READY)  ## the tests on real data, in the folder that LIVECELL_DATA
 
 test-gpu: $(READY)  ## the tests on a CUDA GPU, where there is one
 	$(BIN)/python -m pytest -m gpu -rs
+
+settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
+	$(BIN)/python -m livecell_monai.settings
 
 lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .

@@ -4,17 +4,18 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.distributed.devices import check_device_count, train_on_devices
 from livecell_monai.runs.progress import close_bars
 from livecell_monai.training.history import OnEpoch
 from livecell_monai.training.planned import lay_recipe, open_training
 from livecell_monai.training.request import TrainingRequest, ask, check_given_settings, read_request
+from livecell_monai.training.run_context import RunContext
 from livecell_monai.training.training_folder import TrainingFolder, check_output_folder
 
 
@@ -69,12 +70,13 @@ def train(
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
     check_device_count(devices)
-    question = ask(data, overlays, settings, recipe, unlabelled, devices)
+    request = ask(data, overlays, settings, recipe, unlabelled, devices)
+    at = time.monotonic() if started is None else started
+    context = RunContext(at, parent_run=parent_run, on_epoch=on_epoch, force=force)
     if resume and TrainingFolder(output).is_unfinished():
-        return _go_on(read_request(output), question, output, started, force, parent_run=parent_run, on_epoch=on_epoch)
+        return _resume(read_request(output), request, output, context)
     with lay_recipe(data, overlays, settings, recipe, devices) as (file, layers):
-        planned = question.planned(file)
-        return _answer(planned, output, layers, started, plan=file, parent_run=parent_run, on_epoch=on_epoch)
+        return _train(request.planned(file), output, layers, replace(context, plan=None if file is None else Path(file)))
 
 
 def resume(
@@ -97,7 +99,8 @@ def resume(
     check_output_folder(output, resume=True)
     begun, given = read_request(output), settings or {}
     check_given_settings(output, given)
-    return _go_on(begun, begun.asked_with(given), output, started, force)
+    context = RunContext(time.monotonic() if started is None else started, force=force)
+    return _resume(begun, begun.asked_with(given), output, context)
 
 
 def is_unfinished(output: str | Path) -> bool:
@@ -122,36 +125,34 @@ def is_finished(
     question = ask(data, overlays, settings, recipe, unlabelled, devices)
     if training.get("question_sha256") != question.digest():
         return False
-    parser = open_training(data, output, overlays, settings).parser
-    split = parser.get_parsed_content("partition")
+    split = open_training(data, output, overlays, settings).split
     return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
 
 
-def _go_on(
-    begun: TrainingRequest, question: TrainingRequest, output: str | Path, started: float | None, force: bool, **handed: Any
-) -> dict[str, Any]:
-    begun.check_same_run(Path(output), question)
+def _resume(begun: TrainingRequest, request: TrainingRequest, output: str | Path, context: RunContext) -> dict[str, Any]:
+    begun.check_same_run(Path(output), request)
     with begun.laid_out() as (file, layers):
         own = ["original"] if begun.recipe == "original" else []
-        asked = question.planned(file)
-        return _answer(asked, output, [*own, *layers], started, plan=file, resume=True, force=force, **handed)
+        planned = request.planned(file)
+        return _train(
+            planned, output, [*own, *layers], replace(context, plan=None if file is None else Path(file)), resume=True
+        )
 
 
-def _answer(
-    question: TrainingRequest, output: str | Path, layers: Sequence[str], started: float | None, **handed: Any
+def _train(
+    request: TrainingRequest, output: str | Path, layers: Sequence[str], context: RunContext, resume: bool = False
 ) -> dict[str, Any]:
-    at = time.monotonic() if started is None else started
-    given = (question.data, output, layers, question.settings, at, question.unlabelled)
-    handed["question"] = question
-    opened = open_training(*given, **handed)
-    if question.devices == 1:
-        return _run(opened)  # type: ignore[no-any-return]
-    return train_on_devices(question.devices, opened.parser, _train_together, given, handed)
+    context = replace(context, request=request)
+    call = (request.data, output, layers, request.settings, request.unlabelled, resume)
+    opened = open_training(*call)
+    if request.devices == 1:
+        return _run(opened, context)  # type: ignore[no-any-return]
+    return train_on_devices(request.devices, opened, context, _train_together, call, context)
 
 
-def _train_together(given: tuple[Any, ...], handed: Mapping[str, Any]) -> None:
+def _train_together(call: tuple[Any, ...], context: RunContext) -> None:
     """What each of several processes does."""
-    _run(open_training(*given, **{**handed, "overlay": "multi_gpu_train"}))
+    _run(open_training(*(*call, "multi_gpu_train")), context)
 
 
 def evaluate(
@@ -160,7 +161,6 @@ def evaluate(
     output: str | Path,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    trust: bool = False,
 ) -> dict[str, Any]:
     """Score a trained bundle on labelled test images, on their original grid.
 
@@ -170,7 +170,6 @@ def evaluate(
         output: where `scores.csv` and `scores.json` go.
         settings: values over those of the bundle.
         overwrite: whether scores of an earlier run may be written over.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Returns:
         What `scores.json` holds.
@@ -180,9 +179,9 @@ def evaluate(
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating", trust=trust)
-    _run(workflow)
-    summary: dict[str, Any] = workflow.parser.get_parsed_content("writer").summary
+    opened = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
+    _run(opened)
+    summary: dict[str, Any] = opened.writer.summary
     return summary
 
 
@@ -195,7 +194,6 @@ def predict(
     workers: int | None = None,
     scheduler: str | None = None,
     tell: Callable[[str], None] | None = None,
-    trust: bool = False,
 ) -> Predictions:
     """Write a mask for every image that files, folders and globs stand for.
 
@@ -208,7 +206,6 @@ def predict(
         workers: number of processes on this machine to share the work; None for this one alone.
         scheduler: address of a Dask scheduler whose workers share it; None for none.
         tell: called with a line about the workers, when they are there; None for nothing.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the bundle, an input or a setting breaks a rule; an image that cannot be read is no such
@@ -219,26 +216,26 @@ def predict(
         "output_dir": str(Path(output).resolve()),
     }
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring", trust=trust)
-    parser = workflow.parser
+    opened = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
     if workers is not None or scheduler is not None:
         from livecell_monai.distributed.dask import Job, run_distributed
 
-        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True), trust=trust)
-        failures = run_distributed(workflow, job, workers, scheduler, tell)
-        return Predictions(parser.get_parsed_content("writer").rows, failures)
-    _run(workflow)
-    failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("mosaics").failures}
-    return Predictions(parser.get_parsed_content("writer").rows, failures)
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True))
+        failures = run_distributed(opened, job, workers, scheduler, tell)
+        return Predictions(opened.writer.rows, failures)
+    _run(opened)
+    return Predictions(opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures})
 
 
-def _run(workflow: Any) -> Any:
+def _run(opened: OpenBundle, context: RunContext | None = None) -> Any:
     # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:
-        workflow.initialize()
-        result = workflow.run()
-        workflow.finalize()
+        opened.initialize()
+        if context is not None:
+            context.apply(opened)
+        result = opened.run()
+        opened.finalize()
     finally:
         close_bars()
-    return result[0]
+    return result

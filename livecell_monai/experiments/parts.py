@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import read_settings
+from livecell_monai.bundle.template import find_overlay, read_overlay
 from livecell_monai.data.dataset.folds import Fold, write_fold
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.study_folder import ASIDE, check_choosing
+from livecell_monai.experiments.study_folder import check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.metrics import SURFACE, Scores
+from livecell_monai.settings import select
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.planned import resolve_settings
 
@@ -40,7 +41,7 @@ class Training:
 
     def asked(self) -> dict[str, Any]:
         """What the results hang on, for the record of the study."""
-        kept = {name: value for name, value in self.settings.items() if name not in ASIDE}
+        kept = select(self.settings, "recorded")
         # by content where it is a file: it may be edited between two calls
         overlays = [hash_file(overlay) if Path(overlay).is_file() else str(overlay) for overlay in self.overlays]
         return {"recipe": self.recipe, "overlays": overlays, "settings": kept}
@@ -60,7 +61,8 @@ class Training:
         check_choosing(self.settings, HELD, "a study by held-out images")
         for overlay in self.overlays:
             if Path(overlay).is_file():
-                check_choosing(read_settings([Path(overlay)]), HELD, "a study by held-out images")
+                given = read_overlay(find_overlay(overlay), ["inference", "train"])
+                check_choosing(given, HELD, "a study by held-out images")
         # a fold holds out whole images: that none can be cut into strips is no reason to refuse
         return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 

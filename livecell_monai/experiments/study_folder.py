@@ -11,8 +11,6 @@ from filelock import FileLock, Timeout
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.runs.atomic import atomic_path, make_folder
 
-#: settings that say how loudly and where a training is noted, not what is trained
-ASIDE = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
 LOCK = ".lock"  # held while several processes agree on what is theirs in common
 AT_WORK = ".at_work"  # held by the one process that works in the folder
 

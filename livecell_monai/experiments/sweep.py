@@ -23,11 +23,12 @@ from livecell_monai.experiments.study import (
     quiet_optuna,
     trials_by_state,
 )
-from livecell_monai.experiments.study_folder import ASIDE, LOCK, check_choosing, open_folder, write_record
+from livecell_monai.experiments.study_folder import LOCK, check_choosing, open_folder, write_record
 from livecell_monai.experiments.tracked_run import TrackedRun
 from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.experiments.trials import HELD, Row, TrainingRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
+from livecell_monai.settings import SETTINGS, select
 from livecell_monai.training.planned import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
@@ -96,13 +97,14 @@ def sweep(
 
 def _describe(question: TrainingRequest, name: str, digest: str) -> dict[str, Any]:
     """What makes this sweep another than the next, as JSON holds it; where it runs does not."""
-    aside = (*ASIDE, "accelerator", "compile")
     return {
         "data_sha256": digest,
         "recipe": question.recipe,
         # by content where it is a file: it may be edited between two calls
         "overlays": [hash_file(it) if Path(it).is_file() else str(it) for it in question.overlays],
-        "settings": {key: value for key, value in question.settings.items() if key not in aside},
+        "settings": {
+            name: value for name, value in select(question.settings, "recorded").items() if not SETTINGS[name].local
+        },
         "space": question.space.describe(),
         "study": name,
     }

@@ -11,10 +11,10 @@ from scipy import ndimage
 from livecell_monai.data.plane_files import mask_pixels
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.data.readers.kinds import read_image
-from livecell_monai.errors import SettingError
 from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Pixels
+from livecell_monai.settings import check_setting
 
 Row = dict[str, Any]
 Draw = Callable[[Path, Pixels, Pixels], None]
@@ -92,9 +92,7 @@ class MovieWriter:
         plot: Plot | None = None,
         interval_min: float | None = None,
     ) -> None:
-        is_number = isinstance(interval_min, int | float) and not isinstance(interval_min, bool)
-        if interval_min is not None and not (is_number and 0 < interval_min < np.inf):
-            raise SettingError(f"--interval must be a number of minutes above 0, got {interval_min!r}; correct it")
+        check_setting("interval_min", interval_min)
         self.folder = folder
         self.with_probability = with_probability
         self.draw = draw

@@ -17,21 +17,18 @@ class Segmenter:
 
     Args:
         bundle: the folder that training left.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the folder is no bundle, or its weights do not fit.
     """
 
-    def __init__(self, bundle: str | Path, trust: bool = False) -> None:
-        parser = open_bundle(bundle, ["inference"], {"show_progress": False}, trust=trust).parser
-        with _plainly():
-            parser.get_parsed_content("validate_settings")
-            self.network = parser.get_parsed_content("ready")
-            self.device = parser.get_parsed_content("device")
-            self.preprocessing = parser.get_parsed_content("preprocessing")
-            self.inferer = parser.get_parsed_content("inferer")
-            self.postprocessing = parser.get_parsed_content("postprocessing")
+    def __init__(self, bundle: str | Path) -> None:
+        opened = open_bundle(bundle, ["inference"], {"show_progress": False})
+        self.network = opened.network
+        self.device = opened.device
+        self.preprocessing = opened.preprocessing
+        self.inferer = opened.inferer
+        self.postprocessing = opened.postprocessing
 
     def segment(self, path: Path) -> Plane:
         """The mask (Y, X) bool of an image file, with its pixel size.

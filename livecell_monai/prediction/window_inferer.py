@@ -10,10 +10,11 @@ from monai.inferers import Inferer, SlidingWindowInferer
 from torch.nn import functional
 
 from livecell_monai.data.checks.limits import MORE_MEMORY
-from livecell_monai.errors import SettingError, TooLargeError, is_out_of_memory
+from livecell_monai.errors import TooLargeError, is_out_of_memory
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.out_of_memory import halve_window, name_of, release_memory
 from livecell_monai.prediction.windows import AxisWindows, auto_window, plan_windows
+from livecell_monai.settings import check_values
 
 LOGGER = logging.getLogger(__name__)
 Forward = Callable[..., torch.Tensor]
@@ -87,12 +88,7 @@ class WindowInferer(SlidingWindowInferer):  # type: ignore[misc]
         memory_mb: float = 100,
         bytes_per_pixel: float = 128,
     ) -> None:
-        if isinstance(tta_views, bool) or not isinstance(tta_views, int) or tta_views not in VIEWS:
-            raise SettingError(
-                f"setting tta_views must be one of {', '.join(map(str, VIEWS))}, got {tta_views!r}; correct it"
-            )
-        if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-            raise SettingError(f"setting overlap must be a whole number of pixels, 0 or more, got {overlap!r}; correct it")
+        check_values({"tta_views": tta_views, "overlap": overlap})
         bytes_here = bytes_per_pixel / (2 if accelerator.bf16 else 1)
         largest = auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window
         self.window: tuple[int, int] = (int(largest[0]), int(largest[1]))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting
 
 # What follows the last epoch: curves, overlays, page, card, hashes take 3 s of one core for three images of 1024 x 1024 and
 # six test images; then come the run's artifacts.
@@ -25,23 +25,19 @@ class Budget:
     Args:
         minutes: of the whole run, from the call on; 0 leaves it to the number of epochs and samples.
         epochs: number of epochs, slices of the time where minutes are given.
-        started: `time.monotonic()` at the call; None for now.
-
-    Raises:
-        SettingError: where minutes are negative.
     """
 
-    def __init__(self, minutes: float, epochs: int, started: float | None = None) -> None:
-        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < float("inf"):
-            raise SettingError(f"setting minutes must be 0 (as many epochs as set) or more, got {minutes!r}; correct it")
-        self.minutes = minutes
+    def __init__(self, minutes: float, epochs: int) -> None:
+        self.minutes: float = check_setting("minutes", minutes)
         self.epochs = epochs
-        self.called = time.monotonic() if started is None else started
-        self.from_s = self.called
         self.done = 0.0
         self.validation_s = 0.0
-        self.validating_from_s = self.called
+        self.count_from(time.monotonic())
         self.goes_on = False
+
+    def count_from(self, started: float) -> None:
+        """Count the minutes from this reading of `time.monotonic()` on, instead of from when the budget was made."""
+        self.called = self.from_s = self.validating_from_s = started
 
     @property
     def until_s(self) -> float:

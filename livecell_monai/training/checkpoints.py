@@ -42,10 +42,10 @@ class Checkpoints:
         dataloader: what the trainer iterates over; where it has MONAI's transforms, their random states are kept.
         device: where it trains.
         resume: whether to go on with the training that is in the folder; `auto` where there is one, else begin.
-        force: go on although the data have changed.
-        question: what was asked on the command line, noted so that it can be asked again; None for nothing.
 
     Attributes:
+        force: go on although the data have changed.
+        question: what was asked on the command line, noted so that it can be asked again; None for nothing.
         run_id: that of the tracked run to go on with; None where there is none.
         resumed: how often the training was gone on with.
         changes: the files that had changed by then, each with what has become of it.
@@ -59,8 +59,6 @@ class Checkpoints:
         dataloader: Any,
         device: torch.device,
         resume: bool | str = False,
-        force: bool = False,
-        question: TrainingRequest | None = None,
     ) -> None:
         self.folder = TrainingFolder(output_dir)
         self.parts = parts
@@ -69,8 +67,8 @@ class Checkpoints:
         self.device = device
         self.random = RandomStates(transform, device)
         self.resume = resume
-        self.force = force
-        self.question = question
+        self.force = False
+        self.question: TrainingRequest | None = None
         self.interruption = Interruption()
         self.is_alone = idist.get_world_size() == 1
         self.run_id: str | None = None

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.network.accelerator import Accelerator
@@ -59,8 +60,6 @@ def compile_network(
     Raises:
         SettingError: where the setting is none of these, or true where torch.compile does not work.
     """
-    if not isinstance(setting, bool) and setting != "auto":
-        raise SettingError(f"setting compile must be true, false or auto, got {setting!r}; correct it")
     if setting == "auto":
         is_worth_it = minutes == 0 or minutes >= LEAST_MINUTES
         setting = is_worth_it and can_compile(accelerator) and _gain(recall(network, accelerator)) >= GAIN
@@ -215,8 +214,6 @@ def probe_machine(settings: Mapping[str, Any] | None = None) -> list[Timing]:
     paths = {"dataset_dir": "unused", "output_dir": "unused"}
 
     def make_network() -> nn.Module:
-        parser = open_bundle(find_template(), ["inference"], settings, paths).parser
-        network: nn.Module = parser.get_parsed_content("network_def")
-        return network
+        return open_bundle(find_template(), ["inference"], settings, paths).network_def
 
     return probe(make_network, str((settings or {}).get("accelerator", "auto")))

@@ -1,15 +1,16 @@
 """What a training is asked, from overlays, settings and recipe to the bundle opened with all of it."""
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import find_template, open_bundle, read_settings
+from livecell_monai.bundle.open import OpenBundle, open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
+from livecell_monai.settings import SETTINGS
 
 RECIPES = ("planned", "original")
 
@@ -22,11 +23,8 @@ def resolve_settings(
     Raises:
         LiveCellError: where the data or a setting breaks a rule, as `train` would refuse it.
     """
-    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
     with lay_recipe(data, overlays, settings, recipe) as (_, layers):
-        parser = open_training(data, "unused", layers, settings).parser
-        parser.get_parsed_content("validate_settings")
-        return {name: parser[name] for name in known}
+        return open_training(data, "unused", layers, settings).settings
 
 
 @contextmanager
@@ -58,15 +56,12 @@ def plan(
     Raises:
         LiveCellError: where the data or a setting breaks a rule.
     """
-    parser = open_training(data, "unused", overlays, settings).parser
-    parser.get_parsed_content("validate_settings")
+    opened = open_training(data, "unused", overlays, settings)
     # of what would be trained on: pixels that are held out have no say
-    fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
-    multiple = parser.get_parsed_content("network_def").multiple
-    template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    is_free = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
+    fingerprint = measure_fingerprint(opened.split.train)
+    is_free = all(opened.settings[name] == SETTINGS[name].default for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, is_free, devices), head
+    return plan_training(fingerprint, opened.settings["minutes"], opened.multiple, is_free, devices), head
 
 
 def open_training(
@@ -74,11 +69,10 @@ def open_training(
     output: str | Path,
     overlays: Sequence[str],
     settings: Mapping[str, Any] | None,
-    started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
-    overlay: str = "train",
-    **handed: Any,
-) -> Any:
+    resume: bool = False,
+    config: str = "train",
+) -> OpenBundle:
     """The bundle opened for a training, ready to `initialize` and `run`.
 
     Args:
@@ -86,10 +80,9 @@ def open_training(
         output: the folder that becomes the bundle.
         overlays: configs over those of training, later ones over earlier ones.
         settings: values over those of the configs.
-        started: `time.monotonic()` at the call of the program; None for now.
         unlabelled: files, folders or globs of images without labels.
-        overlay: config of the bundle that lies right over `train`.
-        handed: what else is set by whoever opens the bundle.
+        resume: whether to resume the training in the output folder.
+        config: of the template, over `inference` and `train`; `train` itself for one process.
 
     Raises:
         LiveCellError: where a setting is unknown or of another kind.
@@ -97,9 +90,8 @@ def open_training(
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),
         "output_dir": str(Path(output).resolve()),
-        "started": time.monotonic() if started is None else started,
         "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
-        **handed,
+        **({"resume": True} if resume else {}),
     }
-    configs = ["inference", "train", overlay]
-    return open_bundle(find_template(), configs, settings, paths, overlays, run_id="training", workflow_type="train")
+    configs = dict.fromkeys(["inference", "train", config])
+    return open_bundle(find_template(), list(configs), settings, paths, overlays, run_id="training", workflow_type="train")

@@ -9,8 +9,8 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.errors import SettingError
 from livecell_monai.sample import IMAGE
+from livecell_monai.settings import check_values
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.loader import PatchLoader
 
@@ -54,19 +54,8 @@ class PseudoLabeller:
         gate: float = 0.8,
         share: float = 0.5,
     ) -> None:
-        rules = [
-            (
-                len(times) > 0 and all(0 <= time < 1 for time in times) and list(times) == sorted(times),
-                "pseudo_label_schedule",
-                "rising numbers, at least 0 and below 1",
-                list(times),
-            ),
-            (0.5 <= gate < 1, "pseudo_label_confidence", "at least 0.5 and below 1", gate),
-            (0 < share < 1, "pseudo_label_fraction", "above 0 and below 1", share),
-        ]
-        for holds, setting, rule, value in rules:
-            if not holds:
-                raise SettingError(f"setting {setting} must be {rule}, got {value!r}; correct it")
+        own = {"pseudo_label_confidence": gate, "pseudo_label_fraction": share}
+        check_values({"pseudo_label_schedule": list(times), **own})
         self.items = list(items)
         self.transform = transform
         self.network = network

@@ -9,13 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import find_config, find_template
+from livecell_monai.bundle.template import find_overlay
 from livecell_monai.errors import SettingError
+from livecell_monai.settings import select
 from livecell_monai.training.changes import check_same_settings
 from livecell_monai.training.training_folder import TrainingFolder
-
-#: settings that say where and how loudly a training goes, not what it is
-ASIDE = ("show_progress", "track", "tracking_uri", "experiment", "run_name")
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,9 @@ class TrainingRequest:
 
     def asked_with(self, settings: Mapping[str, Any]) -> "TrainingRequest":
         """The question with other settings of where and how loudly."""
-        aside = {name: value for name, value in settings.items() if name in ASIDE}
-        return replace(self, settings={**self.settings, **aside})
+        recorded = select(settings, "recorded")
+        free = {name: value for name, value in settings.items() if name not in recorded}
+        return replace(self, settings={**self.settings, **free})
 
     def planned(self, file: str | None) -> "TrainingRequest":
         """The question with the plan of a file, None for none."""
@@ -93,7 +92,7 @@ class TrainingRequest:
     def _essence(self) -> dict[str, Any]:
         """What makes it another question, by name; the overlays by their text, wherever their files lie."""
         plain = self.to_json()
-        settings = {f"setting {name}": value for name, value in plain["settings"].items() if name not in ASIDE}
+        settings = {f"setting {name}": value for name, value in select(plain["settings"], "recorded").items()}
         parts = {name: plain[name] for name in ("recipe", "unlabelled", "devices")}
         return {**parts, "overlays": [text for _, text in self.overlays], **settings}
 
@@ -113,7 +112,7 @@ def ask(
     """
     if recipe == "original" and unlabelled:
         raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-    files = [(name, find_config(find_template(), name)) for name in overlays]
+    files = [(name, find_overlay(name)) for name in overlays]
     return TrainingRequest(
         data=str(Path(data).resolve()),
         recipe=recipe,
@@ -146,8 +145,7 @@ def check_given_settings(output_dir: str | Path, settings: Mapping[str, Any]) ->
         SettingError: the first such one.
     """
     begun = TrainingFolder(output_dir).read()["settings"]
-    given = {name: value for name, value in settings.items() if name not in ASIDE}
-    check_same_settings(Path(output_dir), begun, {**begun, **given})
+    check_same_settings(Path(output_dir), begun, {**begun, **select(settings, "recorded")})
 
 
 def _tell(value: Any) -> str:

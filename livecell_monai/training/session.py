@@ -12,7 +12,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions, write_bundle
 from livecell_monai.bundle.open import open_bundle
-from livecell_monai.bundle.weights import WEIGHTS, fill, load_weights, read_state, save_weights, write_plain_weights
+from livecell_monai.bundle.weights import load_weights, save_weights, write_weights
 from livecell_monai.data.dataset.findings import Finding, look_at
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_file, list_files, name_file
@@ -26,6 +26,7 @@ from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.judging import Judge, draw_samples, pick_unseen, show_split
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Sample
+from livecell_monai.settings import select
 from livecell_monai.training.best_weights import BestWeights
 from livecell_monai.training.changes import describe_machine
 from livecell_monai.training.checkpoints import Checkpoints
@@ -48,9 +49,8 @@ class TrainingSession:
         network: what validates and is kept: the trained network's running mean, or the network itself.
         accelerator: where it runs.
         split: what is trained and validated on.
-        settings: resolved value of every setting, for the record and for the bundle's configs.
+        settings: resolved value of every setting; those that are recorded go into the record and into the bundle.
         dataset_dir: the data folder or datalist; its name is kept, its path is not.
-        bundle_root: the bundle that the run was started from.
         output_dir: the folder that becomes the trained bundle; `models/` is written when the training is over.
         tracker: notes the run.
         judge: predicts validation and test images for the figures, by the same network.
@@ -58,8 +58,10 @@ class TrainingSession:
         describe: called with the facts of the run; gives the model card as Markdown.
         checkpoints: keep the state of the training, and have it go on where it was stopped.
         best: the weights of the best epoch, where they are kept.
-        plan: path of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
         unlabelled: images that it learned from without their labels.
+
+    Attributes:
+        plan: file of the plan that some settings come from, kept as `configs/plan.yaml`; None where there was none.
         on_epoch: called with each epoch and its metrics, after the tracker; what it raises ends the training.
     """
 
@@ -72,7 +74,6 @@ class TrainingSession:
         split: Split,
         settings: Mapping[str, Any],
         dataset_dir: str,
-        bundle_root: str,
         output_dir: str,
         tracker: Tracker,
         judge: Judge,
@@ -80,19 +81,16 @@ class TrainingSession:
         describe: Callable[..., str],
         checkpoints: Checkpoints,
         best: BestWeights,
-        plan: str | None = None,
         unlabelled: Sequence[Item] = (),
-        on_epoch: OnEpoch | None = None,
     ) -> None:
         self.trainer = trainer
         self.evaluator = evaluator
         self.network = network
         self.accelerator = accelerator
         self.split = split
-        self.settings = settings
+        self.settings = select(settings, "recorded")
         self.dataset_dir = dataset_dir
         self.data_name = name_data(dataset_dir)
-        self.template = Path(bundle_root)
         self.folder = Path(output_dir)
         self.tracker = tracker
         self.judge = judge
@@ -100,10 +98,10 @@ class TrainingSession:
         self.describe = describe
         self.checkpoints = checkpoints
         self.best = best
-        self.plan = None if plan is None else Path(plan)
+        self.plan: Path | None = None
         self.unlabelled = unlabelled
         self.unlabelled_images = len(unlabelled)
-        self.on_epoch = on_epoch
+        self.on_epoch: OnEpoch | None = None
 
     def run(self) -> dict[str, Any]:
         """Train, and leave a complete bundle.
@@ -120,10 +118,7 @@ class TrainingSession:
             noted(self.tracker.start(*about, self.checkpoints.run_id), self.checkpoints.note_run) as run,
         ):
             history = self._train(run)
-            self._write_weights()
-            training = self._facts(history, hashes)
-            path = self.folder / "models" / WEIGHTS
-            fill(self.network, read_state(path), path)
+            training = self._facts(history, hashes, self._write_weights())
             training[RANGES] = self.judge.measure_ranges(to_items(self.split.train))
             self._write(history, training)
             run.log_result(self.folder, training["validation"])
@@ -146,12 +141,15 @@ class TrainingSession:
             self.trainer.run()
         return history
 
-    def _write_weights(self) -> None:
+    def _write_weights(self) -> dict[str, str]:
+        """Write what is kept, which the network then has too; its hash."""
         models = make_folder(self.folder / "models")
         parts = self.checkpoints.parts
         save_weights({key: parts[part].state_dict() for key, part in LAST.items()}, models / "last.pt")
         kept = self.best.weights if self.settings["checkpoint_selection"] == "best" else self.network.state_dict()
-        save_weights(kept, models / WEIGHTS)
+        written = write_weights(kept, models)
+        self.network.load_state_dict(kept)
+        return written
 
     def _samples(self) -> list[Sample]:
         """Every image of the split once, whole, by name."""
@@ -164,14 +162,14 @@ class TrainingSession:
         bits = {name: machine[name] for name in ("threads", "workers", "bf16", "compiled", "instructions")}
         return {**self.settings, **used, **bits, "unlabelled_images": self.unlabelled_images}
 
-    def _facts(self, history: History, hashes: Mapping[str, str]) -> dict[str, Any]:
+    def _facts(self, history: History, hashes: Mapping[str, str], weights: Mapping[str, str]) -> dict[str, Any]:
         kept = history.rows[-1] if self.settings["checkpoint_selection"] == "last" else history.best()
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "data": self.data_name,
             "data_sha256": digest_of(dict(hashes)),
             "files_sha256": dict(hashes),
-            **write_plain_weights(self.folder / "models"),
+            **weights,
             "split": self.split.mode,
             "leaks": self.split.leaks,
             "unlabelled_images": self.unlabelled_images,
@@ -192,11 +190,10 @@ class TrainingSession:
         history.write(docs / "history.csv")
         findings = [look_at(sample, "train") for sample in self._samples()]
         card = self.describe(**self._card(training, findings))
-        write_bundle(self.template, self.folder, self.settings, training, card, self.network.multiple, self.plan)
+        write_bundle(self.folder, self.settings, training, card, self.network.multiple, self.plan)
         # a config laid over the network itself is no setting, and would not be found in what was just written
-        parser = open_bundle(self.folder, ["inference"]).parser
-        parser.parse(True)
-        load_weights(parser.get_parsed_content("network_def"), self.folder / "models" / WEIGHTS)
+        opened = open_bundle(self.folder, ["inference"])
+        load_weights(opened.network_def, opened.checkpoint)
         try:
             self.illustrate(docs, **self._picture(history, training))
         except DataError as error:

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.findings import check_samples
@@ -42,23 +41,22 @@ class Review:
     hashes: Mapping[str, str]
 
 
-def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bool = False) -> Review:
+def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
     """Open a bundle with its own settings, split and weights, and check the data.
 
     Args:
         bundle: the folder that training left.
         data: data folder or datalist with training images, test images or both.
         most_tests: number of test images that is not to be passed; of more, some are drawn at random.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
-    parser = open_bundle(bundle, ["inference", "train"], None, paths, trust=trust).parser
-    judge = _open_judge(bundle, trust)
-    split = parser.get_parsed_content("partition") if names_role(data, "train") or not names_role(data, "test") else None
-    tests = pick_test_samples(data, most_tests, parser.get_parsed_content("seed"))
+    opened = open_bundle(bundle, ["inference", "train"], None, paths)
+    judge = _open_judge(bundle)
+    split = opened.split if names_role(data, "train") or not names_role(data, "test") else None
+    tests = pick_test_samples(data, most_tests, opened.settings["seed"])
     total = len(list_samples(data, "test")) if names_role(data, "test") else 0
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
@@ -66,7 +64,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bo
     return Review(
         data_sha256=_digest(split) if split else None,
         sides=show_split(split) if split else (),
-        samples=draw_samples(parser.get_parsed_content("train#dataloader")) if split else None,
+        samples=draw_samples(opened.training_batches) if split else None,
         judged=itertools.chain(*judged),
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,
@@ -75,11 +73,10 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bo
     )
 
 
-def _open_judge(bundle: Path, trust: bool) -> Judge:
-    parser: Any = open_bundle(bundle, ["inference"], trust=trust).parser
+def _open_judge(bundle: Path) -> Judge:
+    opened = open_bundle(bundle, ["inference"])
     # loaded, and made ready as for every prediction
-    parts = ("ready", "inferer", "device", "preprocessing", "postprocessing")
-    return Judge(*(parser.get_parsed_content(part) for part in parts))
+    return Judge(opened.network, opened.inferer, opened.device, opened.preprocessing, opened.postprocessing)
 
 
 def _digest(split: Split) -> str:

@@ -19,7 +19,13 @@ class Run(Protocol):
 
 
 class Tracker(Protocol):
-    """What opens a run and ends it by how the block inside ended."""
+    """What opens a run and ends it by how the block inside ended.
+
+    Attributes:
+        parent: id of the run that a new one is nested under; None for none.
+    """
+
+    parent: str | None
 
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None

@@ -4,9 +4,9 @@ import math
 import re
 
 import pytest
+from livecell_monai.plan.bounds import RULES, SIZES, check_bounds
 
 from livecell_monai.errors import SettingError
-from livecell_monai.plan.bounds import RULES, SIZES, check_bounds
 
 GOOD = {
     "window_batch": [1, 8],

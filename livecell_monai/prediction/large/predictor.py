@@ -29,6 +29,7 @@ from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.prediction.writers import SUMMARY, PredictionWriter, Row
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.settings import check_setting
 from livecell_monai.transforms import NormaliseContrast
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
@@ -84,8 +85,7 @@ class LargeImagePredictor:
         resume: bool = False,
         show_progress: bool = True,
     ) -> None:
-        if form not in ENDINGS:
-            raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
+        check_setting("large_image_format", form)
         self.output_dir = Path(output_dir)
         self.network, self.inferer, self.device, self.checkpoint = network, inferer, device, Path(checkpoint)
         self.settings, self.writer, self.form = settings, writer, form
