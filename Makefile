@@ -43,7 +43,7 @@ test-gpu: $(READY)  ## the tests on a CUDA GPU, where there is one
 	$(BIN)/python -m pytest -m gpu -rs
 
 settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
-	$(BIN)/python -m livecell_monai.settings
+	$(BIN)/python -m livecell_monai.settings.rendering
 
 lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .

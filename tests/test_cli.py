@@ -282,9 +282,9 @@ class TestBadSettings:
 
 class TestBadFolders:
     def test_a_model_is_not_written_over(self, journey, folder):
-        kept = (journey.root / "model" / "models" / "model.pt").read_bytes()
+        kept = (journey.root / "model" / "models" / "model.safetensors").read_bytes()
         refused(livecell("train", folder, "-o", journey.root / "model", *small()), "model: the output folder must be empty")
-        assert (journey.root / "model" / "models" / "model.pt").read_bytes() == kept
+        assert (journey.root / "model" / "models" / "model.safetensors").read_bytes() == kept
 
     def test_a_sample_set_is_not_written_over(self, journey):
         refused(livecell("sample", journey.root / "cells"), "cells: a sample set is written to a new or empty folder only")
@@ -347,10 +347,10 @@ class TestBadFolders:
     def test_a_bundle_without_weights_is_refused(self, journey, tmp_path, command):
         bundle = tmp_path / "model"
         shutil.copytree(journey.root / "model", bundle)
-        (bundle / "models" / "model.pt").unlink()
+        (bundle / "models" / "model.safetensors").unlink()
         given = journey.root / "cells" / ("test/images" if command == "predict" else "")
         outcome = livecell(command, bundle, given, "-o", tmp_path / "results")
-        refused(outcome, "model.pt: a bundle must have weights, found none; train first")
+        refused(outcome, "model.safetensors: a bundle must have weights, found none; train first")
         assert not (tmp_path / "results").exists()
 
     def test_a_folder_that_is_no_bundle_is_refused(self, journey, tmp_path):

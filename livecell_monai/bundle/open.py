@@ -216,8 +216,7 @@ def open_bundle(
             run_id=run_id,
             workflow_type=workflow_type,
             bundle_root=str(root),
-            **values,
-            **dict(paths or {}),
+            **{**values, **(paths or {})},
         )
     over = {name: value for name, value in (paths or {}).items() if name in resolved}
     return OpenBundle(root, {**resolved, **over}, workflow)

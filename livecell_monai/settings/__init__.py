@@ -8,7 +8,7 @@ down. Without torch, MONAI and MLflow.
 """
 
 from livecell_monai.settings.catalogue import CONFIGS, SETTINGS, Setting, list_settings, select
-from livecell_monai.settings.checks import check_setting, check_settings, check_values, input_multiple
+from livecell_monai.settings.checks import check_setting, check_settings, check_values, find_setting, input_multiple
 from livecell_monai.settings.fields import is_plain
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "check_setting",
     "check_settings",
     "check_values",
+    "find_setting",
     "input_multiple",
     "is_plain",
     "list_settings",

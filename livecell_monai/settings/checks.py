@@ -7,9 +7,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from livecell_monai.errors import SettingError
-from livecell_monai.settings.catalogue import CONFIGS, SETTINGS
+from livecell_monai.settings.catalogue import CONFIGS, SETTINGS, Setting
 
 SIZES = ("window", "patch_size")
+
+
+def find_setting(name: str) -> Setting:
+    """What is declared of a setting.
+
+    Raises:
+        SettingError: there is none of this name.
+    """
+    if name not in SETTINGS:
+        raise SettingError(_word_unknown(name, list(SETTINGS)))
+    return SETTINGS[name]
 
 
 def check_setting(name: str, value: Any, where: str = "") -> Any:

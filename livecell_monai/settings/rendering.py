@@ -107,7 +107,7 @@ def write_all(root: Path) -> list[Path]:
 
 
 def _has_any(config: str, values: Iterable[str]) -> bool:
-    return any(SETTINGS[name].config == config for name in values)
+    return any(name in SETTINGS and SETTINGS[name].config == config for name in values)
 
 
 def _render_line(each: Setting, value: Any) -> str:
@@ -132,3 +132,7 @@ Written by `make settings` from `livecell_monai/settings/`. Give a setting by `-
 with some of these names, `--config FILE`), or by `--NAME VALUE` with `python -m monai.bundle run`. `livecell settings`
 prints this table, `livecell settings NAME` one row of it.
 """
+
+
+if __name__ == "__main__":  # `make settings`
+    write_all(Path.cwd())

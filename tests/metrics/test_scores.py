@@ -11,7 +11,7 @@ from monai.bundle import ConfigParser
 from skimage.metrics import contingency_table
 from sklearn import metrics
 
-from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.template import find_template
 from livecell_monai.metrics import Scores, measure_mean, score_mask, summarise_scores
 from livecell_monai.metrics.scores import NAMES, SURFACE
 

@@ -21,7 +21,7 @@ from tests.support.worlds import SHAPE
 
 @pytest.fixture(scope="module")
 def judge(trained):
-    parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).parser
+    parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).workflow.parser
     parts = ("fold", "inferer", "device", "preprocessing", "postprocessing")
     return Judge(*(parser.get_parsed_content(part) for part in parts))
 
@@ -48,7 +48,7 @@ class TestJudge:
         assert one.truth is None
 
     def test_the_network_learns_from_it_neither_weights_nor_statistics(self, trained):
-        parser = open_bundle(trained[1], ["inference", "train"], None, {"dataset_dir": str(trained[0])}).parser
+        parser = open_bundle(trained[1], ["inference", "train"], None, {"dataset_dir": str(trained[0])}).workflow.parser
         names = ("network", "inferer", "device", "preprocessing", "postprocessing")
         judge = Judge(*(parser.get_parsed_content(name) for name in names))
         judge.network.train()

@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator
@@ -70,7 +71,7 @@ class TestCompileNetwork:
     @pytest.mark.parametrize("setting", [True, False, "auto"])
     def test_the_bundle_takes_every_setting_that_is_known(self, setting):
         configs = ["inference", "train"]
-        opened = open_bundle(find_template(), configs, {"compile": setting}, workflow_type="train").parser
+        opened = open_bundle(find_template(), configs, {"compile": setting}, workflow_type="train").workflow.parser
         assert opened["compile"] == setting
 
     @pytest.mark.parametrize("setting", ["yes", 1, 0, None, "true", 1.0], ids=repr)

@@ -9,7 +9,8 @@ import torch
 
 from livecell_monai import experiments
 from livecell_monai.bundle import export
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.metrics import score_mask
@@ -27,6 +28,7 @@ class Notebook:
     told: list
     end: str
     run_id = "42"
+    parent = None
 
     def __init__(self, **options):
         Notebook.options = options
@@ -80,7 +82,7 @@ class TestTracker:
         result = train_small(folder, tmp_path / "model", seed=4)
         assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch", "epoch", "result"]
         assert notebook.end == "finished"
-        own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False, "parent": None}
+        own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False}
         assert notebook.options == {**own, "folder": str(tmp_path / "model")}
 
         _, settings, data, name = notebook.told[1]
@@ -199,7 +201,7 @@ def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_comp
     """As `monai.bundle run` with a config over the network itself, which is no setting and so is not carried over."""
     paths = {"dataset_dir": str(write_folder(tmp_path / "data")), "output_dir": str(tmp_path / "model")}
     workflow = open_bundle(find_template(), ["inference", "train"], SMALL, paths, run_id="training", workflow_type="train")
-    workflow.parser["network_def#convolutions"] = 3
+    workflow.workflow.parser["network_def#convolutions"] = 3
     workflow.initialize()
     with pytest.raises(RuntimeError) as failure:
         workflow.run()

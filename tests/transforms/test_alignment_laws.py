@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.template import find_template
 from livecell_monai.training.loader import PatchLoader
 from livecell_monai.transforms import (
     Appearance,

@@ -31,7 +31,7 @@ def images(tmp_path_factory):
 def parser(trained, images, tmp_path):
     def open_with(**settings):
         paths = {"dataset_dir": [str(images)], "output_dir": str(tmp_path / "out")}
-        opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).parser
+        opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).workflow.parser
         opened_bundle.get_parsed_content("fold")
         return opened_bundle
 
