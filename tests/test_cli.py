@@ -252,7 +252,7 @@ class TestBadSettings:
             ("lr=fast", ["--set lr", "(0.002), got 'fast'"]),
             ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
             ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
-            ("split=random", ["setting split must be one of auto, images, region, original, none, got 'random'"]),
+            ("split=random", ["setting split must be auto, images, region, original or none, got 'random'"]),
             ("window=[50,50]", ["setting window", "got [50, 50]"]),
             ("tracking_uri=mlruns", ["setting tracking_uri must be a database or a server", "'mlruns'"]),
         ],
@@ -274,7 +274,7 @@ class TestBadSettings:
 
     def test_shorts_stand_for_settings(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)
-        refused(outcome, "setting epochs must be a whole number of 1 or more, got 0")
+        refused(outcome, "setting epochs must be a whole number of at least 1, got 0")
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--seed", -1)
         refused(outcome, "setting seed", "got -1")
         assert not (tmp_path / "model").exists()

@@ -127,4 +127,4 @@ def test_what_is_started_listens_on_loopback():
     assert set(places) == {("processes.py", "TCPStore("), ("cluster.py", "LocalCluster(")}
     assert "127.0.0.1" in places["processes.py", "TCPStore("]
     assert "host=LOOPBACK" in places["cluster.py", "LocalCluster("]
-    assert 'LOOPBACK = "127.0.0.1"' in (ROOT / "livecell_monai/workflow/distributing/cluster.py").read_text(encoding="utf-8")
+    assert 'LOOPBACK = "127.0.0.1"' in (ROOT / "livecell_monai/distributed/dask/cluster.py").read_text(encoding="utf-8")

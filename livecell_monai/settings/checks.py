@@ -28,7 +28,7 @@ def check_setting(name: str, value: Any, where: str = "") -> Any:
 
     Args:
         name: of the setting.
-        value: a whole number is taken for a float, nothing else is converted.
+        value: a whole number is taken for a float and a tuple for a list, nothing else is converted.
         where: what the message begins with, such as the path of a file.
 
     Raises:
@@ -57,7 +57,7 @@ def check_values(values: Mapping[str, Any], configs: Iterable[str] = CONFIGS, wh
     for group in dict.fromkeys(SETTINGS[name].group for name in values):
         own = {name: value for name, value in values.items() if SETTINGS[name].group is group}
         try:
-            model = group.model_validate(own)
+            model = group.model_validate({name: list(it) if isinstance(it, tuple) else it for name, it in own.items()})
         except ValidationError as error:
             name = str(error.errors(include_url=False, include_context=False)[0]["loc"][0])
             raise SettingError(

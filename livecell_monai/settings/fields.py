@@ -159,7 +159,7 @@ def _list_words(annotation: Any, metadata: list[Any]) -> list[str]:
 
 
 def _word_bounds(metadata: list[Any]) -> str:
-    """As ` above 0 and at most 1`; nothing where there are no bounds."""
+    """As ` above 0 and at most 1` or ` of at least 1`; nothing where there are no bounds."""
     flat = [one for each in metadata for one in (each.metadata if isinstance(each, FieldInfo) else [each])]
     parts = []
     for one in flat:
@@ -171,4 +171,5 @@ def _word_bounds(metadata: list[Any]) -> str:
             parts.append(f"below {one.lt:,}")
         elif isinstance(one, annotated_types.Le):
             parts.append(f"at most {one.le:,}")
-    return f" {' and '.join(parts)}" if parts else ""
+    words = " and ".join(parts)
+    return f" of {words}" if words.startswith("at") else f" {words}" if words else ""

@@ -71,7 +71,7 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     """
 
     def __init__(self, percentiles: Sequence[float] = (0.1, 99.9)) -> None:
-        check_setting("percentiles", list(percentiles) if isinstance(percentiles, tuple) else percentiles)
+        check_setting("percentiles", percentiles)
         self.shares = [percentiles[0] / 100, 0.5, percentiles[1] / 100]
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:

@@ -49,7 +49,7 @@ class ResizeToWorkingd(MapTransform):  # type: ignore[misc]
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale = check_setting("scale", list(scale) if isinstance(scale, tuple) else scale)
+        self.scale = check_setting("scale", scale)
         self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
         working_shape((1, 1), (1, 1), scale)  # refuse a bad value before any image is read
 

@@ -50,7 +50,7 @@ def test_loads_in_place(path):
 
 
 def test_missing(tmp_path):
-    refuse(UNet([4, 8]), tmp_path / "model.safetensors", "must have weights, found none; train first")
+    refuse(UNet([4, 8]), tmp_path / "model.safetensors", r"must have weights, found none; train first")
 
 
 def test_another_format(path):
@@ -78,7 +78,7 @@ def test_no_weights_at_all(path, content):
     ids=["levels", "filters", "residual", "stem"],
 )
 def test_of_another_network(path, network):
-    with pytest.raises(BundleError, match="must fit the network of configs/settings.yaml") as refusal:
+    with pytest.raises(BundleError, match=r"must fit the network of configs/settings.yaml") as refusal:
         load_weights(network, path)
     assert "\n" not in str(refusal.value)
 

@@ -137,9 +137,9 @@ class TestRefusals:
         ("text", "words"),
         [
             ("dropout: {low: 0.0, high: 1.0}", "dropout"),
-            ("lr: {low: -0.1, high: 0.1}", "setting lr must be above 0"),
-            ("loss: {choices: [dice_bce, dise]}", "setting loss must be one of bce, dice_bce, focal, got 'dise'"),
-            ("batch_size: {low: 0, high: 8}", "setting batch_size must be a whole number of 1 or more, got 0"),
+            ("lr: {low: -0.1, high: 0.1}", "setting lr must be a number above 0"),
+            ("loss: {choices: [dice_bce, dise]}", "setting loss must be bce, dice_bce or focal, got 'dise'"),
+            ("batch_size: {low: 0, high: 8}", "setting batch_size must be a whole number of at least 1, got 0"),
             ("patch_size: {choices: [[64, 64], [100, 64]]}", "setting patch_size must be [Y, X] in pixels, multiples of"),
         ],
     )

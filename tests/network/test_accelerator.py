@@ -118,7 +118,7 @@ def test_memory_that_a_tensor_has_freed_is_there_for_the_next():
     """Told by the pages that the system has to hand out for 64 MB, anew or not; what else it hands out comes but once."""
     code = (
         "import resource, torch\n"
-        "from livecell_monai.workflow import Accelerator\n"
+        "from livecell_monai.network.accelerator import Accelerator\n"
         "def count():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    torch.zeros(2**24).add_(1)\n"

@@ -16,9 +16,10 @@ def test_the_message_begins_with_where_the_value_stands():
         check_setting("lr", -1, where="mine.yaml")
 
 
-def test_a_whole_number_is_taken_for_a_float_and_nothing_else_is_converted():
-    checked = check_values({"lr": 1, "filters": [4, 8], "scale": 2})
+def test_a_whole_number_is_taken_for_a_float_and_a_tuple_for_a_list():
+    checked = check_values({"lr": 1, "filters": (4, 8), "scale": 2})
     assert [type(checked[name]) for name in ("lr", "scale")] == [float, float]
+    assert checked["filters"] == [4, 8]
     assert [type(width) for width in checked["filters"]] == [int, int]
 
 

@@ -23,8 +23,8 @@ class Example(Group):
     ("name", "words"),
     [
         ("flag", "true or false"),
-        ("count", "a whole number at least 1 and at most 2,000"),
-        ("part", "a number at least 0 and at most 1"),
+        ("count", "a whole number of at least 1 and at most 2,000"),
+        ("part", "a number of at least 0 and at most 1"),
         ("kind", "a, b, true, false or null"),
         ("shape", "[Y, X] or auto"),
         ("name", "a text that does not begin with $, @ or %"),

@@ -105,7 +105,8 @@ class TestPatches:
     ("name", "value"), [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("gate", 0.4), ("gate", 1.0), ("share", 0.0)]
 )
 def test_refuses_what_cannot_be(name, value):
-    with pytest.raises(SettingError, match=f"setting unlabelled_{name} must be"):
+    setting = {"times": "schedule", "gate": "confidence", "share": "fraction"}[name]
+    with pytest.raises(SettingError, match=f"setting pseudo_label_{setting} must be"):
         build_teacher(build_loader(), [9.0], **{name: value})
 
 

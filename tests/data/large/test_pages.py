@@ -40,7 +40,7 @@ def test_the_pages_go_back_although_what_tensors_free_is_kept():
         "import numpy as np, torch\n"
         "from pathlib import Path\n"
         "from livecell_monai.data.mosaics import keep_apart\n"
-        "from livecell_monai.workflow import Accelerator\n"
+        "from livecell_monai.network.accelerator import Accelerator\n"
         "Accelerator('cpu').place(torch.nn.Conv2d(1, 1, 1))\n"
         "def megabytes():\n"
         "    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096 // 2**20\n"

@@ -131,4 +131,4 @@ def test_an_unknown_form_is_refused(parser):
         parser(large_image_format="png").get_parsed_content("mosaics")
     error = find_user_error(refusal.value)
     assert isinstance(error, SettingError)
-    assert "large_image_format must be one of tiff, zarr, got 'png'" in str(error)
+    assert "large_image_format must be tiff or zarr, got 'png'" in str(error)
