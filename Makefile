@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-real test-gpu lint soak benchmark clean
+.PHONY: help install demo test test-slow test-real test-gpu settings lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,10 @@ test-gpu: $(READY)  ## the tests that need a CUDA GPU
 	$(BIN)/python -m pytest -m gpu -rs
 
 lint: $(READY)  ## check formatting, lint, types and import contracts
+settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
+	$(BIN)/python -m livecell_monai.settings.rendering
+
+lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

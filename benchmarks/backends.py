@@ -32,8 +32,8 @@ QUIET = {"show_progress": False}
 
 def export(bundle: Path, image: torch.Tensor) -> Path:
     """Write the network with its weights as ONNX, in float32, beside the bundle."""
-    parser = open_bundle(bundle, ["inference"], {**QUIET, "accelerator": "cpu-fp32"}, run_id="inferring").parser
-    network = parser.get_parsed_content("fold").to(memory_format=torch.contiguous_format)
+    opened = open_bundle(bundle, ["inference"], {**QUIET, "accelerator": "cpu-fp32"}, run_id="inferring")
+    network = opened.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(network, (image,), bundle / "network.onnx", dynamo=False)
@@ -42,8 +42,8 @@ def export(bundle: Path, image: torch.Tensor) -> Path:
 
 def _open(bundle: Path, backend: str) -> Callable[[torch.Tensor], Pixels]:
     """The network as `predict` uses it."""
-    parser = open_bundle(bundle, ["inference"], {**QUIET, "backend": backend}, run_id="inferring").parser
-    network, inferer = parser.get_parsed_content("ready"), parser.get_parsed_content("inferer")
+    opened = open_bundle(bundle, ["inference"], {**QUIET, "backend": backend}, run_id="inferring")
+    network, inferer = opened.network, opened.segmenter.inferer
     return lambda image: np.asarray(inferer(image, network))
 
 
@@ -82,8 +82,8 @@ def main() -> None:
             bundle, images = folder / "model", data / "test" / "images"
             train(data, bundle, settings={**QUIET, "track": False, "minutes": 0.5, "scale": 1.0})
         paths = {"dataset_dir": str(images), "output_dir": str(folder / "unused")}
-        parser = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring").parser
-        item = parser.get_parsed_content("preprocessing")(parser.get_parsed_content("items")[0])
+        opened = open_bundle(bundle, ["inference"], QUIET, paths, run_id="inferring")
+        item = opened.segmenter.preprocessing(opened.images[0])
         image = item["image"].as_tensor()[None, :, :1024, :1024].contiguous()
         backends = build(bundle, image)
     torch.set_grad_enabled(False)

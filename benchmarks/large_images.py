@@ -87,7 +87,7 @@ def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, 
     paths = {"dataset_dir": str(image), "output_dir": str(folder / "unused")}
     workflow = open_bundle(bundle, ["inference"], {**QUIET, "tiling_min_megapixels": 1e9}, paths)
     workflow.initialize()
-    network, inferer = (workflow.parser.get_parsed_content(name) for name in ("network", "inferer"))
+    network, inferer = workflow.network, workflow.segmenter.inferer
     found = []
     for index in range(ROUNDS):
         start = time.perf_counter()

@@ -39,7 +39,7 @@ def open_inference(bundle: Path, images: Path, **settings: Any) -> Any:
     paths = {"dataset_dir": str(images), "output_dir": str(bundle / "unused")}
     workflow = open_bundle(bundle, ["inference"], {**QUIET, **settings}, paths, run_id="inferring")
     workflow.initialize()
-    return workflow.parser
+    return workflow.workflow.parser
 
 
 def predict_plainly(bundle: Path, images: Path, output: Path) -> None:

@@ -60,7 +60,7 @@ def open_workers(bundle: Path, count: int, folder: Path, images: Path) -> Iterat
         workflow.initialize()
         start = time.perf_counter()
         found.threads = 1
-        predict_distributed(workflow.parser, Job(str(bundle), str(output), json.dumps(settings)), found)
+        predict_distributed(workflow, Job(str(bundle), str(output), json.dumps(settings)), found)
         return time.perf_counter() - start
 
     with connect(count) as found:

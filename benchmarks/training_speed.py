@@ -24,7 +24,8 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from page import measure_memory, write_section
 
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.sample import IMAGE, TARGET
 
@@ -40,7 +41,7 @@ def open_training(data: Path, output: Path, **settings: Any) -> Any:
     merged = {**SETTINGS, **settings}
     workflow = open_bundle(find_template(), ["inference", "train"], merged, paths, workflow_type="train")
     workflow.initialize()
-    return workflow.parser
+    return workflow.workflow.parser
 
 
 def real(parser: Any) -> Callable[[], float]:

@@ -13,10 +13,12 @@ from fuzz.byte_mutations import BYTES
 from fuzz.commands import run_command
 from fuzz.lines import judge_line, judge_output
 from fuzz.text_mutations import VALUES, break_text
-from livecell_monai.bundle.open import find_template, parse_setting, read_settings
+from livecell_monai.bundle.plain_yaml import parse_setting
+from livecell_monai.bundle.template import find_template
 from livecell_monai.data.dataset.findings import check_data
 from livecell_monai.errors import find_user_error
 from livecell_monai.experiments.search_space import read_space
+from livecell_monai.settings import list_settings
 from livecell_monai.training.setup import resolve_settings
 
 KINDS = ("overlay", "overlay", "overlay", "--set", "--set", "search space", "datalist", "datalist", "bundle")
@@ -28,7 +30,7 @@ patch_size: [64, 64]
 window: [64, 64]
 loss: bce
 scale: 1.0
-keep: best
+checkpoint_selection: best
 zoom: [0.8, 1.25]
 track: false
 """
@@ -51,7 +53,7 @@ def list_texts(data: Path, bundle: Path) -> dict[str, list[bytes]]:
         "overlay": [_OVERLAY.encode(), plan, *((configs / f"{name}.yaml").read_bytes() for name in ("smoke", "original"))],
         "search space": [(configs / "sweep.yaml").read_bytes()],
         "datalist": [f'{{"training": [{entries}],\n "test": []}}'.encode()],
-        "bundle": [(bundle / "configs" / "inference.yaml").read_bytes()],
+        "bundle": [(bundle / "configs" / "settings.yaml").read_bytes()],
     }
 
 
@@ -99,7 +101,7 @@ def _try_overlay(text: bytes, folder: Path, data: Path, bundle: Path) -> list[st
 
 
 def _try_set(random: Random, data: Path) -> list[str]:
-    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+    known = list_settings(["inference", "train"])
     text = f"{random.choice(sorted(known))}={random.choice(VALUES)}"
     if random.random() < 0.3:
         text = break_text(text.encode(), random)[0].decode("utf-8", "replace")
@@ -136,7 +138,7 @@ def _try_bundle(text: bytes, folder: Path, data: Path, bundle: Path) -> list[str
     shutil.rmtree(folder)  # what the one before may have left
     copy = folder / "bundle"
     shutil.copytree(bundle, copy)
-    (copy / "configs" / "inference.yaml").write_bytes(text)
+    (copy / "configs" / "settings.yaml").write_bytes(text)
     image = next((data / "train" / "images").iterdir())
     done = run_command("predict", copy, image, "-o", folder / "masks", "--set", "show_progress=false")
     if done.code not in (0, 2, 3):

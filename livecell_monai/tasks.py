@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.distributed.devices import check_device_count, train_on_devices
@@ -116,8 +116,7 @@ def is_finished(
     request = make_request(data, overlays, settings, recipe, unlabelled, devices)
     if training.get("request_sha256") != request.digest():
         return False
-    parser = open_training(data, output, overlays, settings).parser
-    split = parser.get_parsed_content("partition")
+    split = open_training(data, output, overlays, settings).split
     return bool(training["files_sha256"] == hash_samples([*split.train, *split.validation]))
 
 
@@ -134,25 +133,18 @@ def _run_request(
     request: TrainingRequest, output: str | Path, layers: Sequence[str], plan: str | None, context: RunContext
 ) -> dict[str, Any]:
     started = time.monotonic() if context.started is None else context.started
-    arguments = (request.data, output, layers, request.settings, started, request.unlabelled)
-    private: dict[str, Any] = {
-        "plan": plan,
-        "request": request,
-        "parent_run": context.parent_run,
-        "on_epoch": context.on_epoch,
-    }
-    if context.resume:
-        private |= {"resume": True, "force": context.force}
-    workflow = open_training(*arguments, **private)
+    context = replace(context, started=started, request=request, plan=None if plan is None else Path(plan))
+    call = (request.data, output, layers, request.settings, request.unlabelled, context.resume)
+    opened = open_training(*call)
     if request.devices == 1:
-        return _run(workflow)  # type: ignore[no-any-return]
-    return train_on_devices(request.devices, workflow.parser, _train_together, arguments, private)
+        return _run(opened, context)  # type: ignore[no-any-return]
+    return train_on_devices(request.devices, opened, context, _train_together, call, context)
 
 
-def _train_together(arguments: tuple[Any, ...], private: Mapping[str, Any]) -> None:
+def _train_together(call: tuple[Any, ...], context: RunContext) -> None:
     """The training of one of several processes."""
     with cached_reads():
-        _run(open_training(*arguments, **{**private, "overlay": "multi_gpu_train"}))
+        _run(open_training(*(*call, "multi_gpu_train")), context)
 
 
 def evaluate(
@@ -161,17 +153,15 @@ def evaluate(
     output: str | Path,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    trust: bool = False,
 ) -> dict[str, Any]:
     """Score a trained bundle on labelled test images, on their original grid.
 
     Args:
         bundle: a trained bundle.
         data: data folder or datalist with labelled test images.
-        output: folder for `scores.csv` and `scores.json`.
-        settings: values that override those of the bundle.
-        overwrite: replace the scores of an earlier run.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
+        output: where `scores.csv` and `scores.json` go.
+        settings: values over those of the bundle.
+        overwrite: whether scores of an earlier run may be written over.
 
     Returns:
         The contents of `scores.json`.
@@ -181,9 +171,9 @@ def evaluate(
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating", trust=trust)
-    _run(workflow)
-    summary: dict[str, Any] = workflow.parser.get_parsed_content("writer").summary
+    opened = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
+    _run(opened)
+    summary: dict[str, Any] = opened.writer.summary
     return summary
 
 
@@ -196,20 +186,18 @@ def predict(
     workers: int | None = None,
     scheduler: str | None = None,
     tell: Callable[[str], None] | None = None,
-    trust: bool = False,
 ) -> Predictions:
     """Write a mask for each image of the given files, folders and globs.
 
     Args:
         bundle: a trained bundle.
         images: files, folders or globs.
-        output: folder for the masks and `summary.csv`.
-        settings: values that override those of the bundle.
-        overwrite: replace the results of an earlier run.
-        workers: number of worker processes on this machine; None to predict in this process.
-        scheduler: address of a Dask scheduler whose workers predict; None for none.
-        tell: called with a line about the workers when they have started; None for no message.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
+        output: where masks and `summary.csv` go.
+        settings: values over those of the bundle.
+        overwrite: whether results of an earlier run may be written over.
+        workers: number of processes on this machine to share the work; None for this one alone.
+        scheduler: address of a Dask scheduler whose workers share it; None for none.
+        tell: called with a line about the workers, when they are there; None for nothing.
 
     Raises:
         LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read raises nothing; the
@@ -220,26 +208,26 @@ def predict(
         "output_dir": str(Path(output).resolve()),
     }
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    workflow = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring", trust=trust)
-    parser = workflow.parser
+    opened = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
     if workers is not None or scheduler is not None:
         from livecell_monai.distributed.dask import Job, run_distributed
 
-        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True), trust=trust)
-        failures = run_distributed(workflow, job, workers, scheduler, tell)
-        return Predictions(parser.get_parsed_content("writer").rows, failures)
-    _run(workflow)
-    failures = {**parser.get_parsed_content("dataset").failures, **parser.get_parsed_content("large_images").failures}
-    return Predictions(parser.get_parsed_content("writer").rows, failures)
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True))
+        failures = run_distributed(opened, job, workers, scheduler, tell)
+        return Predictions(opened.writer.rows, failures)
+    _run(opened)
+    return Predictions(opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures})
 
 
-def _run(workflow: Any) -> Any:
-    # ignite logs each epoch, which the progress bar shows, and each error, which it raises again
+def _run(opened: OpenBundle, context: RunContext | None = None) -> Any:
+    # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:
-        workflow.initialize()
-        result = workflow.run()
-        workflow.finalize()
+        opened.initialize()
+        if context is not None:
+            context.apply(opened)
+        result = opened.run()
+        opened.finalize()
     finally:
         close_bars()
-    return result[0]
+    return result

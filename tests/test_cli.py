@@ -240,7 +240,7 @@ class TestBadSettings:
             ("lr=fast", ["--set lr", "(0.002), got 'fast'"]),
             ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
             ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
-            ("split=random", ["setting split must be one of auto, images, region, original, none, got 'random'"]),
+            ("split=random", ["setting split must be auto, images, region, original or none, got 'random'"]),
             ("window=[50,50]", ["setting window", "got [50, 50]"]),
             ("tracking_uri=mlruns", ["setting tracking_uri must be a database or a server", "'mlruns'"]),
         ],
@@ -262,7 +262,7 @@ class TestBadSettings:
 
     def test_shorts_stand_for_settings(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)
-        refused(outcome, "setting epochs must be a whole number of 1 or more, got 0")
+        refused(outcome, "setting epochs must be a whole number of at least 1, got 0")
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--seed", -1)
         refused(outcome, "setting seed", "got -1")
         assert not (tmp_path / "model").exists()
@@ -270,9 +270,9 @@ class TestBadSettings:
 
 class TestBadFolders:
     def test_a_model_is_not_written_over(self, journey, folder):
-        kept = (journey.root / "model" / "models" / "model.pt").read_bytes()
+        kept = (journey.root / "model" / "models" / "model.safetensors").read_bytes()
         refused(livecell("train", folder, "-o", journey.root / "model", *small()), "model: the output folder must be empty")
-        assert (journey.root / "model" / "models" / "model.pt").read_bytes() == kept
+        assert (journey.root / "model" / "models" / "model.safetensors").read_bytes() == kept
 
     def test_a_sample_set_is_not_written_over(self, journey):
         refused(livecell("sample", journey.root / "cells"), "cells: a sample set is written to a new or empty folder only")
@@ -335,10 +335,10 @@ class TestBadFolders:
     def test_a_bundle_without_weights_is_refused(self, journey, tmp_path, command):
         bundle = tmp_path / "model"
         shutil.copytree(journey.root / "model", bundle)
-        (bundle / "models" / "model.pt").unlink()
+        (bundle / "models" / "model.safetensors").unlink()
         given = journey.root / "cells" / ("test/images" if command == "predict" else "")
         outcome = livecell(command, bundle, given, "-o", tmp_path / "results")
-        refused(outcome, "model.pt: a bundle must have weights, found none; train first")
+        refused(outcome, "model.safetensors: a bundle must have weights, found none; train first")
         assert not (tmp_path / "results").exists()
 
     def test_a_folder_that_is_no_bundle_is_refused(self, journey, tmp_path):

@@ -92,4 +92,4 @@ def test_mlflow_is_kept_from_telling_its_makers_what_it_is_used_for(monkeypatch:
 
 def test_only_one_place_reaches_for_the_bundle_by_its_own_path() -> None:
     users = [path.name for path in SOURCES if "__file__" in path.read_text(encoding="utf-8")]
-    assert users == ["open.py"]
+    assert users == ["template.py"]

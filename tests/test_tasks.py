@@ -440,7 +440,7 @@ class TestPredict:
         assert not (tmp_path / "out").exists()
 
     def test_a_bundle_that_was_not_trained_says_so(self, trained, tmp_path):
-        from livecell_monai.bundle.open import find_template
+        from livecell_monai.bundle.template import find_template
 
         images = [trained[0] / "test" / "images"]
         assert "train first" in refused(BundleError, predict, find_template(), images, tmp_path / "out", QUIET)
@@ -495,7 +495,6 @@ class TestEvaluate:
 
 
 def test_small_settings_are_known_ones():
-    from livecell_monai.bundle.open import find_template, read_settings
+    from livecell_monai.settings import check_values
 
-    files = [find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")]
-    assert set(SMALL) <= set(read_settings(files))
+    assert check_values(SMALL) == SMALL

@@ -1,4 +1,4 @@
-"""Hostile bundles, opened by every door: each must be refused in one line with nothing run; then mutated by a seed."""
+"""Hostile bundles, opened by every door: nothing of them is run, and they open or are refused in one line; then mutated."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from pathlib import Path
 from fuzz.tried import Tried
 from livecell_monai import cli
 from livecell_monai.data.samples.sample_set import write_sample_set
-from soak.hostile_bundles import ATTACKS, CONFIG, MODEL, PLAIN, expression, note_weights
+from soak.hostile_bundles import ATTACKS, CONFIG, MODEL, PLAIN, SETTINGS, expression, note_weights
 
 USER_ERROR = 2
 TINY = {
@@ -102,6 +102,21 @@ def serve(bundle: Path) -> Outcome:
     return Outcome(0, "", "")
 
 
+def open_by_monai(world: World, bundle: Path, out: Path) -> None:
+    """The bundle run as `python -m monai.bundle run` does, which evaluates what its YAML says."""
+    from monai.bundle import ConfigWorkflow
+
+    paths = {"dataset_dir": str(world.data / "test" / "images"), "output_dir": str(out / "by_monai")}
+    files = {"config_file": str(bundle / CONFIG), "meta_file": str(bundle / "configs" / "metadata.json")}
+    with warnings.catch_warnings(), contextlib.suppress(Exception):
+        warnings.simplefilter("ignore")
+        workflow = ConfigWorkflow(
+            **files, logging_file=False, workflow_type="infer", bundle_root=str(bundle), show_progress=False, **paths
+        )
+        workflow.initialize()
+        workflow.run()
+
+
 def plant(world: World, name: str) -> tuple[Path, Path]:
     """A copy of the good bundle with an attack in it, and the canary that the attack would touch."""
     bundle, canary = world.root / "hostile", world.root / "canary"
@@ -112,10 +127,12 @@ def plant(world: World, name: str) -> tuple[Path, Path]:
     return bundle, canary
 
 
-def find_harm(outcome: Outcome, canary: Path, out: Path) -> str | None:
-    """What went wrong where a call had to be refused; None where nothing did."""
+def find_harm(outcome: Outcome, canary: Path, out: Path, may_open: bool = False) -> str | None:
+    """What went wrong where a call had to be refused, or may have done its work; None where nothing did."""
     if canary.exists():
         return "the payload ran"
+    if may_open and outcome.code == 0:
+        return None
     if outcome.code != USER_ERROR or outcome.out:
         return f"not refused: exit code {outcome.code}, {outcome.err[-200:]!r}"
     if outcome.err.count("\n") != 1 or not outcome.err.startswith("error: "):
@@ -143,11 +160,13 @@ def run(seconds: float, seed: int) -> list[Tried]:
         lost, times = [], 0
         for name in ATTACKS:
             bundle, canary = plant(world, name)
+            shutil.rmtree(out)
+            out.mkdir()
             for door, opened in doors(world, bundle, out).items():
                 if time.monotonic() > until:
                     break
                 times += 1
-                if harm := find_harm(opened(), canary, out):
+                if harm := find_harm(opened(), canary, out, ATTACKS[name].is_ignored):
                     lost.append(f"{name} by {door}: {harm}")
         rows = [
             Tried(
@@ -166,8 +185,7 @@ def _mutate(world: World, until: float, seed: int) -> Tried:
         name, harmless = mutate(world, generator)
         bundle, canary = world.root / "hostile", world.root / "canary"
         outcome = doors(world, bundle, out)["predict"]()
-        harm = find_harm(outcome, canary, out)
-        if harm and not (harmless and outcome.code == 0 and not canary.exists()):
+        if harm := find_harm(outcome, canary, out, harmless):
             lost.append(f"seed {seed}, number {times}, {name}: {harm}")
         shutil.rmtree(out)
         out.mkdir()
@@ -182,7 +200,8 @@ def mutate(world: World, generator: random.Random) -> tuple[str, bool]:
     canary.unlink(missing_ok=True)
     shutil.copytree(world.good, bundle)
     if generator.random() < 0.6:
-        return _mutate_config(bundle / CONFIG, f"touch {canary}", generator), False
+        file = generator.choice((CONFIG, SETTINGS))
+        return _mutate_config(bundle / file, f"touch {canary}", generator), file == CONFIG
     path = bundle / generator.choice((MODEL, PLAIN))
     content = bytearray(path.read_bytes())
     place = generator.randrange(len(content))
@@ -190,10 +209,9 @@ def mutate(world: World, generator: random.Random) -> tuple[str, bool]:
     path.write_bytes(bytes(content))
     is_noted = generator.random() < 0.5
     if is_noted:
-        if path.name == MODEL.name:
-            (bundle / PLAIN).unlink()
         note_weights(bundle)
-    return f"byte {place} of {path.name}, hash {'noted' if is_noted else 'left'}", is_noted
+    harmless = is_noted or path.name == MODEL.name
+    return f"byte {place} of {path.name}, hash {'noted' if is_noted else 'left'}", harmless
 
 
 def _mutate_config(path: Path, command: str, generator: random.Random) -> str:

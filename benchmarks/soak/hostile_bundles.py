@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,8 @@ import torch
 
 from livecell_monai.data.dataset.identity import hash_file
 
-CONFIG = Path("configs") / "inference.yaml"
+CONFIG = Path("configs") / "inference.yaml"  # which livecell does not read
+SETTINGS = Path("configs") / "settings.yaml"  # which it does
 MODEL = Path("models") / "model.pt"
 PLAIN = Path("models") / "model.safetensors"
 Plant = Callable[[Path, str], None]  # of the bundle's folder and the shell command that touches the canary
@@ -28,13 +30,15 @@ class Attack:
     Attributes:
         what: it is, in words.
         plant: puts it into a good bundle.
-        fires: `trust`, it runs where the bundle is trusted; `pickle`, where weights are unpickled without care; empty where
-            it harms otherwise than by a command, or where MONAI refuses it too.
+        fires: `monai`, it runs where MONAI's own command opens the bundle; `pickle`, where weights are unpickled without
+            care; empty where it harms otherwise than by a command, or where MONAI refuses it too.
+        is_ignored: it lies where livecell does not read, so that the bundle opens without harm; others are refused.
     """
 
     what: str
     plant: Plant
     fires: str = ""
+    is_ignored: bool = False
 
 
 def expression(command: str) -> str:
@@ -43,14 +47,10 @@ def expression(command: str) -> str:
 
 
 def note_weights(bundle: Path) -> None:
-    """Write the hashes of whatever lies in `models/` into the metadata: an attacker can do that too."""
-    keys = {"weights_sha256": MODEL, "safetensors_sha256": PLAIN}
+    """Write the hash of the weights into the metadata: an attacker can do that too."""
     path = bundle / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    for key, name in keys.items():
-        metadata["training"].pop(key, None)
-        if (bundle / name).is_file():
-            metadata["training"][key] = hash_file(bundle / name)
+    metadata["training"]["weights_sha256"] = hash_file(bundle / PLAIN)
     path.write_text(json.dumps(metadata), encoding="utf-8")
 
 
@@ -67,8 +67,19 @@ def _replaced(old: str, new: str, file: Path = CONFIG) -> Plant:
     return plant
 
 
-def _added(text: str, file: Path = CONFIG) -> Plant:
-    return _replaced("\ninitialize:\n", f"\n{text}\ninitialize:\n", file)
+def _added(text: str) -> Plant:
+    return _replaced("\ninitialize:\n", f"\n{text}\ninitialize:\n")
+
+
+def _in_settings(old: str, new: str) -> Plant:
+    """As `_replaced`, in both files that have the settings."""
+    both = [_replaced(old, new, file) for file in (SETTINGS, CONFIG)]
+
+    def plant(bundle: Path, command: str) -> None:
+        for each in both:
+            each(bundle, command)
+
+    return plant
 
 
 def _early(item: str) -> Plant:
@@ -122,11 +133,11 @@ class _Room:
 
 
 def _weights(write: Callable[[Path, str], None]) -> Plant:
-    """What writes other weights, whose hash is in order and beside which there are no plain ones."""
+    """What writes other weights into both files, whose hash is in order."""
 
     def plant(bundle: Path, command: str) -> None:
-        (bundle / PLAIN).unlink()
         write(bundle / MODEL, command)
+        shutil.copyfile(bundle / MODEL, bundle / PLAIN)
         note_weights(bundle)
 
     return plant
@@ -166,7 +177,7 @@ def _lying(bundle: Path, command: str) -> None:
 def _unhashed(bundle: Path, command: str) -> None:
     path = bundle / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    del metadata["training"]["safetensors_sha256"]
+    del metadata["training"]["weights_sha256"]
     path.write_text(json.dumps(metadata), encoding="utf-8")
 
 
@@ -182,64 +193,93 @@ _BOMB = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] 
 _DEEP = f"deep: {'[' * 500}{']' * 500}"
 
 ATTACKS = {
-    "import": Attack("`$import os`, and a call of it", _early('"$import os"\n  - {run}'), "trust"),
-    "expression": Attack("an expression in a list that is run", _early("{run}"), "trust"),
-    "system": Attack("`_target_: os.system`", _early("{ _target_: os.system, command: {command} }"), "trust"),
-    "eval": Attack("`_target_: builtins.eval`", _early("{ _target_: builtins.eval, source: {command} }")),
+    "import": Attack("`$import os`, and a call of it", _early('"$import os"\n  - {run}'), "monai", is_ignored=True),
+    "expression": Attack("an expression in a list that is run", _early("{run}"), "monai", is_ignored=True),
+    "system": Attack(
+        "`_target_: os.system`", _early("{ _target_: os.system, command: {command} }"), "monai", is_ignored=True
+    ),
+    "eval": Attack("`_target_: builtins.eval`", _early("{ _target_: builtins.eval, source: {command} }"), is_ignored=True),
     "subprocess": Attack(
         "`_target_: subprocess.run`",
         _early("{ _target_: subprocess.run, args: {command}, shell: true }"),
-        "trust",
+        "monai",
+        is_ignored=True,
     ),
     "short name": Attack(
-        "a short name of MONAI's that runs a file", _early("{ _target_: run, config_file: /tmp/x.yaml, run_id: x }")
+        "a short name of MONAI's that runs a file",
+        _early("{ _target_: run, config_file: /tmp/x.yaml, run_id: x }"),
+        is_ignored=True,
     ),
-    "setting": Attack("an expression in a setting", _replaced("\nnormalise: ", "\nnormalise: {run}  # "), "trust"),
+    "setting": Attack("an expression in a setting", _in_settings("\nnormalise: ", "\nnormalise: {run}  # "), "monai"),
     "listed setting": Attack(
         "an expression in a setting's list",
-        _replaced("\npercentiles: [0.1,", "\npercentiles: [{run},"),
-        "trust",
+        _in_settings("\npercentiles: [0.1,", "\npercentiles: [{run},"),
+        "monai",
     ),
-    "spaced setting": Attack("an expression behind a space", _replaced("\nnorm: batch", '\nnorm: " $1/0"')),
+    "spaced setting": Attack("an expression behind a space", _in_settings("\nnorm: batch", '\nnorm: " $1/0"')),
     "disabled": Attack(
-        "an expression under `_disabled_`", _replaced("\naccelerate:", "\naccelerate:\n  _disabled_: {run}"), "trust"
+        "an expression under `_disabled_`",
+        _replaced("\naccelerate:", "\naccelerate:\n  _disabled_: {run}"),
+        "monai",
+        is_ignored=True,
     ),
     "requires": Attack(
-        "an expression under `_requires_`", _replaced("\naccelerate:", "\naccelerate:\n  _requires_: {run}"), "trust"
+        "an expression under `_requires_`",
+        _replaced("\naccelerate:", "\naccelerate:\n  _requires_: {run}"),
+        "monai",
+        is_ignored=True,
     ),
     "description": Attack(
-        "an expression under `_desc_`", _replaced("\naccelerate:", "\naccelerate:\n  _desc_: {run}"), "trust"
+        "an expression under `_desc_`",
+        _replaced("\naccelerate:", "\naccelerate:\n  _desc_: {run}"),
+        "monai",
+        is_ignored=True,
     ),
-    "debug": Attack("`_mode_: debug`, which opens a debugger", _replaced("\naccelerate:", "\naccelerate:\n  _mode_: debug")),
+    "debug": Attack(
+        "`_mode_: debug`, which opens a debugger",
+        _replaced("\naccelerate:", "\naccelerate:\n  _mode_: debug"),
+        is_ignored=True,
+    ),
     "reader": Attack(
         "a reader of MONAI's that unpickles images",
         _replaced("livecell_monai.transforms.PlaneReader", "NumpyReader"),
+        is_ignored=True,
     ),
-    "merged": Attack("a key that merges (`+initialize`)", _replaced("\nrun: ", "\n+initialize: [{run}]\nrun: "), "trust"),
+    "merged": Attack(
+        "a key that merges (`+initialize`)", _replaced("\nrun: ", "\n+initialize: [{run}]\nrun: "), "monai", is_ignored=True
+    ),
     "nested key": Attack(
-        "a key that reaches into another (`device#x`)", _replaced("\nrun: ", '\n"initialize#0": {run}\nrun: '), "trust"
+        "a key that reaches into another (`device#x`)",
+        _replaced("\nrun: ", '\n"initialize#0": {run}\nrun: '),
+        "monai",
+        is_ignored=True,
     ),
-    "twice": Attack("a key that stands twice", _replaced("\nrun: ", "\ninitialize: [{run}]\nrun: "), "trust"),
-    "macro": Attack("a `%` macro to another file", _macro, "trust"),
-    "unknown entry": Attack("an entry of its own", _added("imports: [{run}]")),
-    "root target": Attack("`_target_` at the top", _added("_target_: os.system")),
+    "twice": Attack(
+        "a key that stands twice", _replaced("\nrun: ", "\ninitialize: [{run}]\nrun: "), "monai", is_ignored=True
+    ),
+    "macro": Attack("a `%` macro to another file", _macro, "monai", is_ignored=True),
+    "unknown entry": Attack("an entry of its own", _added("imports: [{run}]"), is_ignored=True),
+    "root target": Attack("`_target_` at the top", _added("_target_: os.system"), is_ignored=True),
     "checkpoint": Attack(
         "a checkpoint outside the bundle",
-        _replaced("checkpoint: \"$@bundle_root + '/models/model.pt'\"", "checkpoint: ../away/model.pt"),
+        _replaced("checkpoint: \"$@bundle_root + '/models/model.safetensors'\"", "checkpoint: ../away/model.safetensors"),
+        is_ignored=True,
     ),
-    "bundle root": Attack("another bundle_root", _replaced('bundle_root: "."', "bundle_root: /etc")),
-    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@ready"', "")),
-    "alias bomb": Attack("a YAML bomb of aliases", _added(_BOMB)),
-    "deep": Attack("500 lists in each other", _added(_DEEP)),
-    "long": Attack("a config of 2 MB", _added(f"# {'x' * 2_000_000}")),
-    "python tag": Attack("a Python tag", _early("!!python/object/apply:os.system [{command}]")),
-    "second document": Attack("a second document", _replaced("\nrun: ", "\n---\nrun: ")),
-    "huge network": Attack("a network of 100 GB", _replaced("\nfilters: [", "\nfilters: [8192, 8192, 8192, 8192, ")),
-    "huge image": Attack("images enlarged a thousandfold", _replaced("\nscale: 1.0", "\nscale: 1000.0")),
-    "link to a config": Attack("a config that is a symbolic link", _linked(CONFIG)),
-    "link to weights": Attack("weights that are a symbolic link", _linked(MODEL)),
-    "metadata": Attack("an expression in metadata.json", _metadata),
-    "logging": Attack("a class in logging.conf", _logging),
+    "bundle root": Attack("another bundle_root", _replaced('bundle_root: "."', "bundle_root: /etc"), is_ignored=True),
+    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@ready"', ""), is_ignored=True),
+    "alias bomb": Attack("a YAML bomb of aliases", _in_settings("\nnorm: ", f"\n{_BOMB}\nnorm: ")),
+    "deep": Attack("500 lists in each other", _in_settings("\nnorm: ", f"\n{_DEEP}\nnorm: ")),
+    "long": Attack("a config of 2 MB", _in_settings("\nnorm: ", f"\n# {'x' * 2_000_000}\nnorm: ")),
+    "python tag": Attack(
+        "a Python tag", _in_settings("\nnorm: batch", "\nnorm: !!python/object/apply:os.system [{command}]")
+    ),
+    "second document": Attack("a second document", _in_settings("\nnorm: ", "\n---\nnorm: ")),
+    "huge network": Attack("a network of 100 GB", _in_settings("\nfilters: [", "\nfilters: [8192, 8192, 8192, 8192, ")),
+    "huge image": Attack("images enlarged a thousandfold", _in_settings("\nscale: 1.0", "\nscale: 1000.0")),
+    "link to a config": Attack("a config that is a symbolic link", _linked(SETTINGS)),
+    "link to weights": Attack("weights that are a symbolic link", _linked(PLAIN)),
+    "metadata": Attack("an expression in metadata.json", _metadata, is_ignored=True),
+    "logging": Attack("a class in logging.conf", _logging, is_ignored=True),
     "pickle": Attack(
         "a pickle that calls os.system", _weights(lambda path, run: torch.save({"w": _Call(run)}, path)), "pickle"
     ),

@@ -119,9 +119,8 @@ def _write_weights(folder: Path, seed: int) -> None:
 
 def _write_bundle(folder: Path, seed: int) -> None:
     from livecell_monai.bundle.export import write_bundle
-    from livecell_monai.bundle.open import find_template
 
-    write_bundle(find_template(), folder, {"seed": seed, "lr": 0.5}, {"seed": seed}, f"# card {seed}\n", 32)
+    write_bundle(folder, {"seed": seed, "lr": 0.5}, {"seed": seed}, f"# card {seed}\n", 32)
 
 
 WRITERS: dict[str, Write] = {

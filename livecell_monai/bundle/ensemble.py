@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.bundle.export import make_inert, write_bundle
-from livecell_monai.bundle.open import find_template, open_bundle, read_settings
-from livecell_monai.bundle.weights import WEIGHTS, load_weights, read_weights, save_weights, write_plain_weights
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.weights import WEIGHTS, load_weights, read_weights, write_weights
 from livecell_monai.errors import BundleError
 from livecell_monai.network import join_weights, name_member
 from livecell_monai.network.map_ranges import RANGES
-from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.runs.atomic import atomic_path
 
 
 def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any], card: str) -> None:
@@ -30,7 +31,7 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
     Raises:
         BundleError: where the bundles predict in different ways.
     """
-    used = [read_settings([bundle / "configs" / "inference.yaml"]) for bundle in bundles]
+    used = [read_bundle_settings(bundle, ["inference"]) for bundle in bundles]
     for bundle, settings in zip(bundles, used, strict=True):
         differing = [name for name in used[0] if settings.get(name) != used[0][name]]
         if differing:
@@ -39,22 +40,18 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
             )
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    weights = make_folder(partial / "models") / WEIGHTS
     states: list[Mapping[str, torch.Tensor]] = [read_weights(bundle / "models" / WEIGHTS) for bundle in bundles]
-    save_weights(join_weights(states), weights)
-    configs = [bundles[0] / "configs" / name for name in ("inference.yaml", "train.yaml")]
-    settings = {**read_settings(configs), "ensemble_size": len(bundles)}
+    settings = {**read_bundle_settings(bundles[0]), "ensemble_size": len(bundles)}
     training = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "ensemble_size": len(bundles),
-        **write_plain_weights(weights.parent),
+        **write_weights(join_weights(states), partial / "models"),
         **_join_ranges(bundles),
         **facts,
     }
-    multiple = open_bundle(bundles[0], ["inference"]).parser.get_parsed_content("network_def").multiple
-    write_bundle(find_template(), partial, settings, training, card, multiple)
-    parser = open_bundle(partial, ["inference"]).parser
-    load_weights(parser.get_parsed_content("network_def"), weights)
+    write_bundle(partial, settings, training, card, open_bundle(bundles[0], ["inference"]).multiple)
+    opened = open_bundle(partial, ["inference"])
+    load_weights(opened.network_def, opened.checkpoint)
     partial.rename(output)
 
 
@@ -62,8 +59,7 @@ def _join_ranges(bundles: Sequence[Path]) -> dict[str, Any]:
     """The ranges of the maps of all members, where each of them tells its own."""
     joined: dict[str, Any] = {}
     for index, bundle in enumerate(bundles):
-        metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
-        ranges = metadata["training"].get(RANGES)
+        ranges = read_metadata(bundle)["training"].get(RANGES)
         if ranges is None:
             return {}
         joined |= name_member(index, ranges)
@@ -79,7 +75,7 @@ def note_study(bundle: Path, facts: Mapping[str, Any], section: str) -> None:
         section: Markdown that goes to the end of the card.
     """
     path = bundle / "configs" / "metadata.json"
-    metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata = read_metadata(bundle)
     metadata["training"] |= make_inert(facts)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
-"""From a training run to a complete bundle: configs with the resolved settings, metadata with scores and hashes."""
+"""From a training run to a complete bundle: settings, metadata with scores and hashes, a copy of the template for MONAI."""
 
-import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -8,19 +7,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.representer import RoundTripRepresenter
-
 from livecell_monai import __version__
+from livecell_monai.bundle.contents import SETTINGS_FILE
+from livecell_monai.bundle.template import find_template
 from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.settings import CONFIGS
+from livecell_monai.settings.rendering import render_section, render_settings, replace_section
 
-CONFIGS = ("inference.yaml", "train.yaml", "multi_gpu_train.yaml", "evaluate.yaml")
+COPIED = ("configs/multi_gpu_train.yaml", "configs/logging.conf", "LICENSE")
 FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
 
 
 def write_bundle(
-    template: Path,
     folder: Path,
     settings: Mapping[str, Any],
     training: Mapping[str, Any],
@@ -31,9 +29,8 @@ def write_bundle(
     """Make the folder that holds the weights a complete bundle.
 
     Args:
-        template: the bundle that the run was started from.
         folder: what the run has written to; `models/` is there already.
-        settings: resolved values by setting; they take the place of the template's, whose comments stay.
+        settings: resolved values by setting; they go into `settings.yaml` and into the copy of the template.
         training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
         card: the model card, Markdown.
         multiple: what Y and X of the network's input must be multiples of.
@@ -42,13 +39,18 @@ def write_bundle(
     Raises:
         DataError: a file cannot be written.
     """
+    template = find_template()
     for name in ("configs", "docs", "models"):
         make_folder(folder / name)
-    for name in CONFIGS:
-        _write_resolved(template / "configs" / name, folder / "configs" / name, settings)
+    head = "The settings of this bundle, which livecell reads; the other files here are for python -m monai.bundle run."
+    _write(folder / "configs" / SETTINGS_FILE, render_settings(settings, head))
+    for config in CONFIGS:
+        path = Path("configs") / f"{config}.yaml"
+        text = (template / path).read_text(encoding="utf-8")
+        _write(folder / path, replace_section(text, render_section(config, settings)))
     if plan is not None:
         _copy(plan, folder / "configs" / "plan.yaml")
-    for name in ("configs/logging.conf", "LICENSE"):
+    for name in COPIED:
         _copy(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
     versions = package_versions()
@@ -58,10 +60,8 @@ def write_bundle(
     for plane in (data_format["inputs"]["image"], data_format["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
     metadata["training"] = make_inert(dict(training))
-    with atomic_path(folder / "configs" / "metadata.json") as temporary:
-        temporary.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-    with atomic_path(folder / "docs" / "README.md") as temporary:
-        temporary.write_text(card, encoding="utf-8")
+    _write(folder / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
+    _write(folder / "docs" / "README.md", card)
 
 
 def make_inert(value: Any) -> Any:
@@ -83,42 +83,11 @@ def package_versions() -> dict[str, str]:
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}
 
 
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _copy(source: Path, target: Path) -> None:
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes 0.00001 as 1.0e-05: without the dot, MONAI's YAML reader takes it for a word."""
-
-    def represent_float(self, value: float) -> Any:
-        """A number as a scalar."""
-        text = repr(value)
-        if "e" not in text or "." in text:
-            return super().represent_float(value)
-        return self.represent_scalar("tag:yaml.org,2002:float", text.replace("e", ".0e"))
-
-
-_Representer.add_representer(float, _Representer.represent_float)
-
-
-def _on_one_line(values: list[Any]) -> CommentedSeq:
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
-
-
-def _write_resolved(source: Path, target: Path, settings: Mapping[str, Any]) -> None:
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.width = 120
-    yaml.preserve_quotes = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    config = yaml.load(source.read_text(encoding="utf-8"))
-    for name, value in settings.items():
-        if name in config and config[name] != value:
-            config[name] = _on_one_line(value) if isinstance(value, list) else value
-    resolved = io.StringIO()  # straight onto a full disk ruamel prints words of its own
-    yaml.dump(config, resolved)
-    with atomic_path(target) as temporary:
-        temporary.write_text(resolved.getvalue(), encoding="utf-8")

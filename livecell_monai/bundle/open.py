@@ -1,44 +1,160 @@
-"""A bundle opened: its configs, overlays and settings, the same files that `monai.bundle run` reads."""
+"""A bundle opened: the installed template with the bundle's settings, and each of its parts as a typed attribute."""
 
-import difflib
 import logging
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigWorkflow
+from monai.engines import SupervisedEvaluator
+from torch import nn
 
-from livecell_monai.bundle.plain_yaml import parse_values, read_values
-from livecell_monai.bundle.trusting import EITHER, PATHS, check_foreign, check_links, is_plain
-from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.template import find_overlay, find_template, read_overlay
+from livecell_monai.errors import find_user_error
+from livecell_monai.network import Ensemble, UNet
+from livecell_monai.settings import CONFIGS, check_settings, check_values, list_settings
+
+if TYPE_CHECKING:  # what the template builds lies in packages above
+    from livecell_monai.data.dataset.items import Item
+    from livecell_monai.data.dataset.split import Split
+    from livecell_monai.outputs.unfinished import UnfinishedRun
+    from livecell_monai.prediction.datasets import ReadableDataset
+    from livecell_monai.prediction.large.predictor import LargeImagePredictor
+    from livecell_monai.prediction.segmenter import Segmenter
+    from livecell_monai.training.budget import Budget
+    from livecell_monai.training.session import TrainingSession
+
+TEMPLATES = (*CONFIGS, "multi_gpu_train")  #: configs that define more than settings
 
 
-class Workflow(ConfigWorkflow):  # type: ignore[misc]
-    """A bundle as MONAI runs it, but for its folder, which MONAI puts ahead of Python's own on the search path.
+class OpenBundle:
+    """The parts of a bundle; each is built when it is first asked for.
 
     Args:
-        trusted: whether modules of that folder may be imported.
-        given: as MONAI takes it.
+        root: the folder.
+        settings: the value of every setting by name, `auto` as it is.
+        workflow: MONAI's, with the template's configs.
     """
 
-    def __init__(self, trusted: bool, **given: Any) -> None:
-        super().__init__(**given)
-        self.trusted = trusted
+    def __init__(self, root: Path, settings: Mapping[str, Any], workflow: ConfigWorkflow) -> None:
+        self.root = root
+        self.settings = dict(settings)
+        self.workflow = workflow
+
+    def initialize(self) -> None:
+        """Check everything that can be checked before work begins."""
+        self.workflow.initialize()
 
     def run(self) -> Any:
-        """Run what `run_id` names."""
-        return super().run() if self.trusted else self._run_expr(id=self.run_id)
+        """Run what was asked for when the bundle was opened, and give its result."""
+        # not its `run`, which puts the bundle's folder on Python's search path
+        return self.workflow._run_expr(id=self.workflow.run_id)[0]
 
+    def finalize(self) -> None:
+        """What the configs do after a run."""
+        self.workflow.finalize()
 
-def find_template() -> Path:
-    """The folder of the bundle that training starts from: in the installed package, or at the top of the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_bundle", package.parent / "bundle"):
-        if (folder / "configs" / "inference.yaml").is_file():
-            return folder
-    raise BundleError(f"{package}: the package must come with its bundle, found none; install livecell-monai again")
+    def build(self, part: str) -> Any:
+        """A part of the configs by its id, built.
+
+        Raises:
+            LiveCellError: what the user can correct, where MONAI has wrapped it.
+        """
+        try:
+            return self.workflow.parser.get_parsed_content(part)
+        except Exception as error:
+            known = find_user_error(error)
+            if known is None:
+                raise
+            raise known from None
+
+    @property
+    def network_def(self) -> UNet | Ensemble:
+        """The network as it is defined, with random weights."""
+        return self.build("network_def")  # type: ignore[no-any-return]
+
+    @property
+    def multiple(self) -> int:
+        """What Y and X of the network's input must be multiples of."""
+        multiple: int = self.network_def.multiple
+        return multiple
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with the bundle's weights, ready for prediction."""
+        return self.build("ready")  # type: ignore[no-any-return]
+
+    @property
+    def segmenter(self) -> "Segmenter":
+        """From an image to its maps and mask; `network` loads its weights."""
+        return self.build("segmenter")  # type: ignore[no-any-return]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the weights."""
+        return Path(self.build("checkpoint"))
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder of the results."""
+        return Path(self.build("output_dir"))
+
+    @property
+    def images(self) -> list["Item"]:
+        """The images that the evaluator predicts."""
+        return self.build("images")  # type: ignore[no-any-return]
+
+    @property
+    def dataset(self) -> "ReadableDataset":
+        """The same, prepared as they are asked for."""
+        return self.build("dataset")  # type: ignore[no-any-return]
+
+    @property
+    def evaluator(self) -> SupervisedEvaluator:
+        """MONAI's engine."""
+        return self.build("evaluator")
+
+    @property
+    def writer(self) -> Any:
+        """What writes the results."""
+        return self.build("writer")
+
+    @property
+    def large_images(self) -> "LargeImagePredictor":
+        """The images that are predicted part by part."""
+        return self.build("large_images")  # type: ignore[no-any-return]
+
+    @property
+    def unfinished(self) -> "UnfinishedRun":
+        """The record of the prediction."""
+        return self.build("unfinished")  # type: ignore[no-any-return]
+
+    @property
+    def split(self) -> "Split":
+        """Training and validation data."""
+        return self.build("partition")  # type: ignore[no-any-return]
+
+    @property
+    def training_batches(self) -> Any:
+        """What the trainer iterates over."""
+        return self.build("train#dataloader")
+
+    @property
+    def budget(self) -> "Budget":
+        """How far the training is."""
+        return self.build("budget")  # type: ignore[no-any-return]
+
+    @property
+    def session(self) -> "TrainingSession":
+        """The training."""
+        return self.build("session")  # type: ignore[no-any-return]
+
+    def check_training(self) -> None:
+        """Check what can be checked before the processes of a training start: images without labels, and the tracker."""
+        self.build("teacher")
+        self.build("session#tracker").check()
 
 
 def open_bundle(
@@ -49,159 +165,42 @@ def open_bundle(
     overlays: Sequence[str] = (),
     run_id: str = "run",
     workflow_type: str = "infer",
-    trust: bool = False,
-) -> Workflow:
-    """Open a bundle, ready to `initialize` and `run`; ahead of it, refuse one that may run other code than livecell's.
+) -> OpenBundle:
+    """Open a bundle, ready to `initialize` and `run`; nothing of it is evaluated.
 
     Args:
-        bundle: the folder.
-        configs: files of its `configs/`, later ones over earlier ones; `.yaml` may be left out.
-        settings: values over those of the files, by name of the setting.
+        bundle: the folder of a trained bundle, or the template.
+        configs: names of the template's files, later ones over earlier ones.
+        settings: values over those of the bundle, by name of the setting.
         paths: where to read and write; not settings of the method.
-        overlays: files with settings over those of the configs, of `configs/` or by a path; later ones over earlier ones.
+        overlays: files with settings over those of the bundle; later ones over earlier ones.
         run_id: what `run` runs.
         workflow_type: `train` or `infer`.
-        trust: whether to run whatever the bundle says; symbolic links and weights are refused all the same.
 
     Raises:
-        BundleError: where the folder is no bundle, or a foreign one that differs in more than its settings.
-        SettingError: where a setting is unknown or of another kind.
+        BundleError: the folder is no bundle.
+        SettingError: a setting is unknown or breaks its rule.
     """
-    root = Path(bundle).resolve()
-    files = [find_config(root, name) for name in configs]
-    check_untrusted(root, files, trust)
-    known = read_settings(files)
-    for name, value in (settings or {}).items():
-        check_setting(f"--set {name}", name, value, known)
-    for overlay in overlays:
-        files.append(find_config(root, overlay))
-        read_values(files[-1], "an overlay")  # ahead of MONAI, whose reader expands whatever it is given
-        # what is no setting would not be found again in the bundle that training leaves
-        for name, value in _load([files[-1]]).items():
-            check_setting(f"{files[-1]}: {name}", name, value, known)
+    root, template = Path(bundle).resolve(), find_template().resolve()
+    files = [template / "configs" / f"{name}.yaml" for name in configs if name in TEMPLATES]
+    own = [name for name in configs if name in CONFIGS]
+    values = {} if root == template else read_bundle_settings(root, own)
+    for overlay in (*(name for name in configs if name not in TEMPLATES), *overlays):
+        values |= read_overlay(find_overlay(overlay), own)
+    values |= check_values(settings or {}, own)
+    resolved = check_settings({**list_settings(own), **values}, is_training=workflow_type == "train")
     with warnings.catch_warnings():
-        # MONAI warns on every run that configs are code; SECURITY.md says so once
+        # MONAI warns on every run that configs are code; these are those of the installed package
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
-        return Workflow(
-            trust,
-            config_file=[str(file) for file in dict.fromkeys(files)],
-            meta_file=str(root / "configs" / "metadata.json"),
+        workflow = ConfigWorkflow(
+            config_file=[str(file) for file in files],
+            meta_file=str(template / "configs" / "metadata.json"),  # a foreign one would be evaluated
             logging_file=False,
             run_id=run_id,
             workflow_type=workflow_type,
             bundle_root=str(root),
-            **dict(settings or {}),
-            **dict(paths or {}),
+            **{**values, **(paths or {})},
         )
-
-
-def check_untrusted(root: Path, files: Sequence[Path], trust: bool = False) -> None:
-    """Refuse a bundle that is not to be opened, before anything of it is read that could run.
-
-    Args:
-        root: the bundle.
-        files: its configs that are to be opened.
-        trust: whether they may say what they like.
-
-    Raises:
-        BundleError: where it holds symbolic links, or says something outside its settings that livecell's own does not.
-    """
-    template = find_template()
-    if root.resolve() == template.resolve():
-        return
-    check_links(root)
-    if not (root / "configs" / "metadata.json").is_file():  # nothing else tells what the weights are to be
-        raise BundleError(
-            f"{root}: a bundle must have configs/metadata.json, found none; name the folder that training left"
-        )
-    if not trust:
-        check_foreign(root, files, template)
-
-
-def read_settings(files: Sequence[Path]) -> dict[str, Any]:
-    """The settings of config files, merged: what stands at the top level as a plain value.
-
-    Raises:
-        BundleError: where a file is not YAML.
-    """
-    return {name: value for name, value in _load(files).items() if name not in PATHS and is_plain(value)}
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """A setting as the command line gives it, `key=value`, the value in YAML.
-
-    Raises:
-        SettingError: where there is no `=` or the value is not YAML.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise SettingError(f"--set must be given as key=value, got {text!r}; for example --set lr=0.0005")
-    return name.strip(), parse_values(value, f"--set {name.strip()} must have a value in YAML")
-
-
-def _load(files: Sequence[Path]) -> dict[str, Any]:
-    try:
-        merged: dict[str, Any] = ConfigParser.load_config_files([str(file) for file in files])
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BundleError(f"{files[-1]}: a config must be a mapping in YAML, got: {reason}; mend it") from error
-    return merged
-
-
-def find_config(root: Path, name: str) -> Path:
-    """The file of a config or an overlay: of a bundle's `configs/`, where `.yaml` may be left out, or by a path.
-
-    Raises:
-        BundleError: where there is none.
-    """
-    if not (root / "configs").is_dir():
-        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; name the folder that training left")
-    given = Path(name if Path(name).suffix else f"{name}.yaml")
-    own = root / "configs" / given.name
-    path = own if given.name == str(given) and (own.is_file() or not given.is_file()) else given
-    if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in own.parent.glob("*.yaml")))
-        raise BundleError(f"{path}: a config must be a YAML file, found none; there are: {there}")
-    return path.resolve()
-
-
-def check_setting(where: str, name: str, value: Any, known: Mapping[str, Any]) -> None:
-    """Refuse a setting that the bundle does not have, or a value of another kind than the bundle's own.
-
-    Args:
-        where: what the message begins with.
-        name: of the setting.
-        value: of the setting.
-        known: the bundle's own settings with their values.
-
-    Raises:
-        SettingError: where it is so.
-    """
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        raise SettingError(
-            f"{where}: the setting must be one of the bundle's, there is none of this name; did you mean {near[0]}?"
-        )
-    if not is_plain(value):  # MONAI would run it
-        raise SettingError(f"{where}: the value must not begin with $, @ or %, got {value!r}; correct it")
-    if not _is_finite(value):
-        raise SettingError(f"{where}: a number must be finite, got {value!r}; correct it")
-    if name not in EITHER and known[name] is not None and not _is_alike(value, known[name]):
-        raise SettingError(
-            f"{where}: the value must be of the kind of the bundle's own ({known[name]!r}), got {value!r}; correct it"
-        )
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def _is_alike(value: Any, own: Any) -> bool:
-    if isinstance(own, bool) or isinstance(value, bool):
-        return isinstance(own, bool) and isinstance(value, bool)
-    if isinstance(own, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(own))
+    over = {name: value for name, value in (paths or {}).items() if name in resolved}
+    return OpenBundle(root, {**resolved, **over}, workflow)

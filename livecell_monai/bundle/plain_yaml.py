@@ -56,6 +56,18 @@ def parse_values(text: str, rule: str) -> Any:
     return value
 
 
+def parse_setting(text: str) -> tuple[str, Any]:
+    """A setting as the command line gives it, `name=value`, the value in YAML.
+
+    Raises:
+        SettingError: where there is no `=` or the value is not YAML.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise SettingError(f"--set must be given as name=value, got {text!r}; for example --set lr=0.0005")
+    return name.strip(), parse_values(value, f"--set {name.strip()} must have a value in YAML")
+
+
 def find_unplain(text: str) -> tuple[str, int] | None:
     """What makes a small text a large value, or a value something else than it looks, and its line from 1; None for nothing.
 

@@ -29,10 +29,7 @@ Bundle = Annotated[
     str, typer.Argument(help="Bundle folder that `livecell train` left, run, or registered model: models:/NAME/VERSION.")
 ]
 Set = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting of configs/*.yaml of the bundle; repeatable.")
-]
-Trust = Annotated[
-    bool, typer.Option("--trust", help="Run whatever the bundle's YAML says: only where you would run its maker's scripts.")
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting, see `livecell settings`; repeatable.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the results of an earlier run.")]
 
@@ -96,6 +93,6 @@ def read_settings(given: Sequence[str], **shorts: Any) -> dict[str, Any]:
     asked = {name: value for name, value in shorts.items() if value is not None}
     if not given:
         return asked
-    from livecell_monai.bundle.open import parse_setting
+    from livecell_monai.bundle.plain_yaml import parse_setting
 
     return dict(parse_setting(text) for text in given) | asked

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, Trust, app, check_arguments, read_settings
+from livecell_monai.cli.app import STARTED, Bundle, Data, Overwrite, Set, app, check_arguments, read_settings
 from livecell_monai.cli.tables import show_summary
 
 PARTLY = 3  # exit code where some images have no mask
@@ -95,7 +95,6 @@ def evaluate(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for scores.csv and scores.json.")],
     overwrite: Overwrite = False,
-    trust: Trust = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Score a bundle on labelled test images, on their original grid.
@@ -106,7 +105,7 @@ def evaluate(
     from livecell_monai.tasks import evaluate as run
 
     with located(bundle) as folder:
-        summary = run(folder, data, output, read_settings(set_), overwrite, trust)
+        summary = run(folder, data, output, read_settings(set_), overwrite)
     show_summary(summary)
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
@@ -132,7 +131,6 @@ def predict(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes of this machine that share the images.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler, tcp://HOST:PORT, to share them.")] = None,
-    trust: Trust = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
@@ -152,7 +150,7 @@ def predict(
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
         tell = partial(print, file=sys.stderr)
-        result = run(folder, images, output, settings, overwrite, workers, scheduler, tell, trust)
+        result = run(folder, images, output, settings, overwrite, workers, scheduler, tell)
     if result.rows:
         what = "masks" if "mask" in written else "images"
         print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")

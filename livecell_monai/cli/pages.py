@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Overwrite, Trust, app
+from livecell_monai.cli.app import Overwrite, app
 
 
 @app.command()
@@ -16,7 +16,6 @@ def report(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     overwrite: Overwrite = False,
-    trust: Trust = False,
     uri: Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")] = "auto",
 ) -> None:
     """Write one self-contained HTML page about a trained bundle: scores, overlays, curves, settings, limits.
@@ -30,5 +29,5 @@ def report(
 
     check_output(output, overwrite)
     with tempfile.TemporaryDirectory() as folder:
-        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite, trust)
+        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")

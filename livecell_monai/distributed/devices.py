@@ -3,26 +3,28 @@
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from livecell_monai.bundle.open import OpenBundle
 from livecell_monai.distributed.ddp import check_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.runs.processes import count_cores, run_in_processes
+from livecell_monai.training.run_context import RunContext
 from livecell_monai.training.training_folder import check_output_folder
 
-ASKED = ("accelerator", "batch_size", "augmentation", "split", "compile", "norm")  #: settings that a division hangs on
 
-
-def train_on_devices(devices: int, parser: Any, train: Callable[..., None], *arguments: Any) -> dict[str, Any]:
+def train_on_devices(
+    devices: int, opened: OpenBundle, context: RunContext, train: Callable[..., None], *arguments: Any
+) -> dict[str, Any]:
     """Train in several processes.
 
     Args:
         devices: number of processes, one for each GPU or for a part of the cores.
-        parser: of the training as one process would open it.
+        opened: the training as one process would open it.
+        context: what is handed to it.
         train: what each process does; of a module.
         arguments: of its call.
 
@@ -32,11 +34,11 @@ def train_on_devices(devices: int, parser: Any, train: Callable[..., None], *arg
     Raises:
         LiveCellError: where the data or a setting breaks a rule; nothing is written then.
     """
-    if parser["on_epoch"] is not None:
+    if context.on_epoch is not None:
         raise ValueError("on_epoch must be None where several processes train: they cannot call it")
-    check_devices(devices, parser)
+    check_devices(devices, opened)
     run_in_processes(devices, train, *arguments)
-    metadata = json.loads((Path(parser["output_dir"]) / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    metadata = json.loads((opened.output_dir / "configs" / "metadata.json").read_text(encoding="utf-8"))
     training: dict[str, Any] = metadata["training"]
     return training
 
@@ -56,22 +58,20 @@ def check_device_count(devices: int) -> None:
         raise SettingError(f"--devices must be a whole number of 1 or more, got {devices!r}; correct it")
 
 
-def check_devices(devices: int, parser: Any) -> None:
+def check_devices(devices: int, opened: OpenBundle) -> None:
     """Refuse a number of devices that cannot be, or a training that they cannot share, with nothing written.
 
     Args:
         devices: number of processes.
-        parser: of the opened training.
+        opened: the training.
 
     Raises:
         LiveCellError: what stands in the way.
     """
-    device = Accelerator(parser["accelerator"]).device
+    device = Accelerator(opened.settings["accelerator"]).device
     most, what = (torch.cuda.device_count(), "GPUs") if device.type == "cuda" else (count_cores(), "cores")
     if devices > most:
         raise SettingError(f"--devices must be at most the number of {what} that are there, {most}, got {devices}; lower it")
-    check_settings({name: parser[name] for name in ASKED}, devices)
-    check_output_folder(parser["output_dir"], parser["resume"])
-    for name in ("validate_settings", "teacher"):  # and what they read
-        parser.get_parsed_content(name)
-    parser.get_parsed_content("session#tracker").check()  # makes the store ahead of the processes
+    check_settings(opened.settings, devices)
+    check_output_folder(opened.output_dir, opened.settings["resume"])
+    opened.check_training()

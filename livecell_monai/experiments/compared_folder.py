@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.trusting import read_plain
-from livecell_monai.errors import BundleError, DataError
+from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.experiments.compared_run import CROSS_VALIDATION, LOSS, VALIDATED, ComparedRun
 from livecell_monai.experiments.image_scores import TABLE, read_image_scores
 from livecell_monai.runs.ledger import STARTED_WITH
 
 METADATA = Path("configs") / "metadata.json"
-CONFIGS = (Path("configs") / "inference.yaml", Path("configs") / "train.yaml")
 EVALUATION = "evaluation"
 RECORD = "crossval.json"  # that of `crossval`, which imports all that trains
 
@@ -67,17 +66,11 @@ def _read_bundle(folder: Path) -> ComparedRun:
 
 
 def _read_settings(folder: Path) -> dict[str, str]:
-    """The settings that a training notes in MLflow too, from the configs that it left."""
-    merged: dict[str, Any] = {}
-    for name in CONFIGS:
-        try:
-            merged |= read_plain(folder / name)
-        except BundleError as error:
-            reason = " ".join(str(error).split())[:160]
-            raise DataError(f"{folder / name}: must be a config in YAML, got: {reason}; train the bundle anew") from error
-    session = merged.get("session")
-    names = session.get("settings", {}) if isinstance(session, Mapping) else {}
-    return {name: str(merged[name]) for name in names if name in merged and not _is_reference(merged[name])}
+    """The settings of a training, as text, as MLflow has them."""
+    try:
+        return {name: str(value) for name, value in read_bundle_settings(folder).items()}
+    except LiveCellError as error:
+        raise DataError(str(error)) from error
 
 
 def _read_history(path: Path) -> tuple[dict[str, float], dict[str, float]]:
@@ -105,7 +98,3 @@ def _read_json(path: Path, key: str) -> dict[str, Any]:
 def _numbers(values: Any) -> dict[str, float]:
     found = {name: values.get(name) for name in VALIDATED} if isinstance(values, Mapping) else {}
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("$", "@", "%"))

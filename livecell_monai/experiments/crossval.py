@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.bundle.ensemble import join_bundles, note_study
-from livecell_monai.bundle.open import find_template, read_settings
 from livecell_monai.data.dataset.findings import Finding, check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
@@ -23,6 +22,7 @@ from livecell_monai.experiments.tracking import RunTracker
 from livecell_monai.metrics import POOLED, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.runs.atomic import write_table
+from livecell_monai.settings import list_settings
 from livecell_monai.training.setup import plan
 
 RECORD = "crossval.json"
@@ -124,7 +124,7 @@ def _share_plan(data: str | Path, root: Path, training: Training) -> Training:
     """The training with what prediction hangs on planned once, as the lowest of its overlays."""
     if training.recipe != "planned":
         return training
-    names = read_settings([find_template() / "configs" / "inference.yaml"])
+    names = list_settings(["inference"])
     choices, head = plan(data, training.overlays, training.settings)
     file = root / "shared.yaml"
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import read_settings
+from livecell_monai.bundle.template import find_overlay, read_overlay
 from livecell_monai.data.dataset.folds import Fold, write_fold
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.experiments.outbox import set_aside
@@ -60,7 +60,8 @@ class Training:
         check_choosing(self.settings, HELD, "a study by held-out images")
         for overlay in self.overlays:
             if Path(overlay).is_file():
-                check_choosing(read_settings([Path(overlay)]), HELD, "a study by held-out images")
+                given = read_overlay(find_overlay(overlay), ["inference", "train"])
+                check_choosing(given, HELD, "a study by held-out images")
         # a fold holds out whole images: that none can be cut into strips is no reason to refuse
         return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 

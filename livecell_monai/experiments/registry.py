@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from livecell_monai.bundle.contents import check_links
 from livecell_monai.bundle.export import package_versions
-from livecell_monai.bundle.open import find_template
-from livecell_monai.bundle.trusting import check_links
-from livecell_monai.bundle.weights import HASHES
+from livecell_monai.bundle.template import find_template
+from livecell_monai.bundle.weights import PICKLED_WEIGHTS, WEIGHTS
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.samples.synthetic import draw_field
 from livecell_monai.errors import SettingError
@@ -31,9 +31,9 @@ from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle,
 from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
 
 #: of a folder, in which results may lie as well, and what a training needs to go on
-PARTS = ("configs", "docs", *(f"models/{name}" for name in HASHES), "LICENSE")
+PARTS = ("configs", "docs", *(f"models/{name}" for name in (WEIGHTS, PICKLED_WEIGHTS)), "LICENSE")
 #: what the package imports beside that of `package_versions` when it serves
-ALSO_NEEDED = ("imagecodecs", "safetensors", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
+ALSO_NEEDED = ("imagecodecs", "safetensors", "pydantic", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
 EXAMPLE_SHAPE = (96, 128)  # (Y, X) pixels of the input example
 
 
@@ -52,9 +52,7 @@ class RegisteredModel:
     run: str | None
 
 
-def register(
-    run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell", trust: bool = False
-) -> RegisteredModel:
+def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell") -> RegisteredModel:
     """Put a trained bundle into the registry: a version of its own, which hangs on the run that trained it.
 
     A folder says nothing of its run, so that its version hangs on none; both carry the weights' SHA-256 as tag.
@@ -64,7 +62,6 @@ def register(
         name: of the model; a new version of it where there is one.
         uri: tracking URI, as for `choose_uri`.
         experiment: of the model, where it comes from a folder.
-        trust: whether to run whatever the bundle's YAML says, now and where the model is served.
 
     Raises:
         LiveCellError: where there is no such run or bundle, the store cannot be reached or takes no such name. The store
@@ -81,13 +78,13 @@ def register(
         source = locate_bundle(run, Path(folder) / "from", where)
         check_links(source)  # what they name would be copied
         bundle = _copy_parts(source, Path(folder) / Path(IN_MODEL).name)
-        _check_unusable(bundle, trust)
+        _check_unusable(bundle)
         place = find_experiment(client, where, experiment) if found is None else found.info.experiment_id
-        tags = {"weights_sha256": hash_file(bundle / "models" / "model.pt")}
+        tags = {"weights_sha256": hash_file(bundle / "models" / WEIGHTS)}
         with without_bars(), as_default(where), _whole_or_nothing(client, name) as undo:
             model = client.create_logged_model(place, name, None if found is None else found.info.run_id, tags)
             undo.append(lambda: client.delete_logged_model(model.model_id))
-            _save(Path(folder) / "model", bundle, model.model_id, trust)
+            _save(Path(folder) / "model", bundle, model.model_id)
             client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
             client.finalize_logged_model(model.model_id, "READY")
             _ensure_name(client, name, undo)
@@ -114,11 +111,11 @@ def _copy_parts(source: Path, target: Path) -> Path:
     return target
 
 
-def _check_unusable(bundle: Path, trust: bool) -> None:
+def _check_unusable(bundle: Path) -> None:
     """Open the bundle as a server would, and segment the example."""
     from livecell_monai.experiments.serving import ServedBundle
 
-    served = ServedBundle(bundle, trust=trust)
+    served = ServedBundle(bundle)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "example.png"
         path.write_bytes(_example())
@@ -155,7 +152,7 @@ def _ensure_name(client: Any, name: str, undo: list[Any]) -> None:
         undo.append(lambda: client.delete_registered_model(name))
 
 
-def _save(path: Path, bundle: Path, model_id: str, trust: bool) -> None:
+def _save(path: Path, bundle: Path, model_id: str) -> None:
     """Write the model as MLflow keeps it: the bundle, what loads it, and what that needs."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
@@ -176,12 +173,12 @@ def _save(path: Path, bundle: Path, model_id: str, trust: bool) -> None:
             signature=ModelSignature(Schema([inputs]), Schema([outputs])),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
             pip_requirements=_requirements(),
-            model_config={**serving.CONFIG, "trust": trust},
+            model_config=serving.CONFIG,
         )
 
 
 def _template_beside(package: Path, folder: Path) -> list[str]:
-    """The template that a bundle is compared with, where it does not lie in the package: a copy of its configs."""
+    """The template that runs a bundle, where it does not lie in the package: a copy of its configs."""
     template = find_template()
     if template.is_relative_to(package):
         return []

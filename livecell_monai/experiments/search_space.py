@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.bundle.open import check_setting, find_template, read_settings
 from livecell_monai.bundle.plain_yaml import read_values
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
-from livecell_monai.network import SegmentationLoss, UNet
-from livecell_monai.plan import check_bounds
-from livecell_monai.training.request import LOCAL
+from livecell_monai.settings import SETTINGS, check_setting, check_settings
+from livecell_monai.settings.prediction import Planes
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -32,10 +31,6 @@ COMPARED_BY = (
     "epochs",
     "samples_per_epoch",
 )
-PLANES = ("channel", "time", "z", "axes", "movie", "interval_min")  # of the images, not of the method
-OUTPUTS = ("overwrite", "resume", "outputs", "tiling_min_megapixels", "large_image_format")
-NOT_THE_METHOD = (*LOCAL, *PLANES, *OUTPUTS, "accelerator", "compile")
-OF_NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 KEYS = ("low", "high", "step", "log", "choices")
 
 
@@ -116,8 +111,7 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
         SettingError: where the file cannot be read, an entry breaks a rule, or none is left.
     """
     file = find_template() / "configs" / "sweep.yaml" if path is None else Path(path)
-    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    entries = {name: _read_entry(f"{file}: {name}", name, entry, known) for name, entry in _load(file).items()}
+    entries = {name: _read_entry(f"{file}: {name}", name, entry) for name, entry in _load(file).items()}
     covered = {WIDTH: ("filters",), STRENGTH: (*MULTIPLIED, *RAISED)}
     for name, parts in covered.items():
         both = [part for part in parts if part in entries]
@@ -142,15 +136,9 @@ def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any])
     Raises:
         SettingError: the setting, its rule and its value.
     """
-    multiple = UNet(**{name: base[name] for name in OF_NETWORK}).multiple
     for name, entry in space.entries.items():
         for value in entry.ends():
-            settings = {**base, **to_settings({name: value}, base, given)}
-            if name in OF_NETWORK:
-                multiple = UNet(**{part: settings[part] for part in OF_NETWORK}).multiple
-            if name == "loss":
-                SegmentationLoss(value)
-            check_bounds(settings, multiple)
+            check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,10 +165,15 @@ def _load(file: Path) -> dict[str, Any]:
     return content
 
 
-def _read_entry(where: str, name: str, entry: Any, known: Mapping[str, Any]) -> Entry:
-    if name in COMPARED_BY or name in NOT_THE_METHOD:
+def _is_method(name: str) -> bool:
+    """Whether a setting is of the method, and nothing that trials are compared by."""
+    each = SETTINGS.get(name)
+    return each is None or (each.recorded and not each.local and each.group is not Planes and name not in COMPARED_BY)
+
+
+def _read_entry(where: str, name: str, entry: Any) -> Entry:
+    if not _is_method(name):
         raise SettingError(f"{where}: must not be searched, trials are to be compared by the same; give it by --set instead")
-    own = {**known, WIDTH: 1.0, STRENGTH: 1.0}
     if not isinstance(entry, dict) or not set(entry) <= set(KEYS) or ("choices" in entry) == ("low" in entry):
         raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
     if "choices" in entry:
@@ -189,10 +182,11 @@ def _read_entry(where: str, name: str, entry: Any, known: Mapping[str, Any]) -> 
             raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
         read = Entry(choices=tuple(choices))
     else:
-        read = _read_range(where, entry, whole=type(own.get(name)) is int)
+        read = _read_range(where, entry, whole=name in SETTINGS and type(SETTINGS[name].default) is int)
     for value in read.ends():
-        check_setting(where, name, value, own)
-        if name in (WIDTH, STRENGTH) and not (0 < value < 10 or (name == STRENGTH and value == 0)):
+        if name not in (WIDTH, STRENGTH):
+            check_setting(name, value, where)
+        elif not _is_factor(value, name == STRENGTH):
             raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
     return read
 
@@ -209,6 +203,11 @@ def _read_range(where: str, entry: Mapping[str, Any], whole: bool) -> Entry:
             f"{where}: log must be true or false, for values above 0 without step, got {dict(entry)!r}; correct it"
         )
     return Entry(low=low, high=high, step=step, log=log, whole=whole)
+
+
+def _is_factor(value: Any, may_be_0: bool) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and (0 < value < 10 or (may_be_0 and value == 0))
 
 
 def _label(value: Any) -> Any:

@@ -34,7 +34,7 @@ from livecell_monai.sample import Pixels
 
 IMAGE_COLUMN = "image"
 MASK_COLUMN = "mask"
-CONFIG = {"most_pixels": MOST_PIXELS, "trust": False}  #: what a server may be told, with what holds otherwise
+CONFIG = {"most_pixels": MOST_PIXELS}  #: what a server may be told, with what holds otherwise
 
 
 class RefusedRequest(MlflowException):  # type: ignore[misc]
@@ -60,16 +60,15 @@ class ServedBundle:
     Args:
         bundle: the folder.
         most_pixels: an image of more is refused.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
 
     Raises:
         LiveCellError: where the bundle cannot be opened or the bound is no number of pixels.
     """
 
-    def __init__(self, bundle: str | Path, most_pixels: int = MOST_PIXELS, trust: bool = False) -> None:
+    def __init__(self, bundle: str | Path, most_pixels: int = MOST_PIXELS) -> None:
         if isinstance(most_pixels, bool) or not isinstance(most_pixels, int) or most_pixels < 1:
             raise SettingError(f"most_pixels must be a whole number of 1 or more, got {most_pixels!r}; correct it")
-        self.segmenter = open_segmenter(bundle, trust)
+        self.segmenter = open_segmenter(bundle)
         self.most_pixels = most_pixels
         self.lock = threading.Lock()
 

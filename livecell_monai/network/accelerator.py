@@ -1,6 +1,5 @@
 """Where the network runs and in which arithmetic: one setting for processor, CUDA and Apple GPUs."""
 
-import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
@@ -9,8 +8,7 @@ from torch import nn
 
 from livecell_monai.errors import SettingError
 from livecell_monai.heap import keep_freed_memory
-
-PATTERN = re.compile(r"(auto|cpu|cuda(:\d+)?|mps)(-fp32)?")
+from livecell_monai.settings import check_setting
 
 
 class Accelerator:
@@ -34,14 +32,9 @@ class Accelerator:
     """
 
     def __init__(self, spec: str = "auto", processes: int = 1) -> None:
-        match = PATTERN.fullmatch(str(spec))
-        if match is None:
-            raise SettingError(
-                "setting accelerator must be auto, cpu, cuda, cuda:N or mps, with or without -fp32 behind it, "
-                f"got {spec!r}; correct it"
-            )
-        self.device = _device(match[1])
-        self.bf16 = match[3] is None and _gains_by_bf16(self.device)
+        name = check_setting("accelerator", spec)
+        self.device = _device(name.removesuffix("-fp32"))
+        self.bf16 = not name.endswith("-fp32") and _gains_by_bf16(self.device)
         self.compiled = False
         self.processes = processes
 

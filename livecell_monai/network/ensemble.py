@@ -9,6 +9,7 @@ from torch import nn
 
 from livecell_monai.errors import SettingError
 from livecell_monai.network.unet import UNet
+from livecell_monai.settings import check_setting
 
 Value = TypeVar("Value")
 
@@ -51,8 +52,7 @@ def build_network(ensemble_size: int = 1, **settings: Any) -> UNet | Ensemble:
     Raises:
         SettingError: where a value cannot make a network.
     """
-    if isinstance(ensemble_size, bool) or not isinstance(ensemble_size, int) or ensemble_size < 1:
-        raise SettingError(f"setting ensemble_size must be a whole number of 1 or more, got {ensemble_size!r}; correct it")
+    check_setting("ensemble_size", ensemble_size)
     filters, convolutions = settings.get("filters", ()), settings.get("convolutions", 2)
     if all(type(number) is int for number in (convolutions, *filters)):  # of other kinds the network itself tells
         # of 3 x 3 convolutions: a level's first one from the level above, the others within it

@@ -5,9 +5,7 @@ from monai.losses import DiceLoss, FocalLoss
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from livecell_monai.errors import SettingError
-
-KINDS = ("bce", "dice_bce", "focal")
+from livecell_monai.settings import check_values
 
 
 class SegmentationLoss(nn.Module):
@@ -26,10 +24,7 @@ class SegmentationLoss(nn.Module):
 
     def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise SettingError(f"setting loss must be one of {', '.join(KINDS)}, got {kind!r}; correct it")
-        if not pos_weight > 0:
-            raise SettingError(f"setting pos_weight must be above 0 or auto, got {pos_weight!r}; correct it")
+        check_values({"loss": kind, "pos_weight": pos_weight})
         self.kind = kind
         self.pos_weight = float(pos_weight)
         self.dice = DiceLoss(batch=True) if kind == "dice_bce" else None

@@ -16,9 +16,8 @@ from monai.networks.blocks import Convolution, ResidualUnit
 from monai.networks.layers import SkipConnection
 from torch import nn
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_values, input_multiple
 
-DOWN = ("max", "strided")
 NORMS = {"batch": "BATCH", "instance": ("INSTANCE", {"affine": True})}  #: MONAI's names of them
 
 
@@ -53,10 +52,10 @@ class UNet(nn.Module):
         channels: int = 1,
     ) -> None:
         super().__init__()
-        _check_bad_settings(filters, convolutions, down, dropout, stem_stride, norm)
-        # an instance norm of a single pixel has no statistics: the coarsest level keeps two
-        self.multiple = stem_stride * 2 ** (len(filters) - 1) * (2 if norm == "instance" else 1)
-        """Y and X of an image must be multiples of this; twice as large with instance norm: one pixel has no statistics."""
+        given = {"filters": list(filters), "convolutions": convolutions, "down": down, "dropout": dropout}
+        check_values({**given, "residual": residual, "stem_stride": stem_stride, "norm": norm})
+        self.multiple = input_multiple(len(filters), stem_stride, norm)
+        """Y and X of an image must be multiples of this."""
         self.bytes_per_pixel = 24 + 24 * filters[0] / stem_stride**2
         """Memory of a forward pass in float32 without gradients, by pixel of the image; measured, within a third."""
         make = _Maker(convolutions, down == "strided", dropout, residual, norm)
@@ -114,24 +113,3 @@ def _doubled(before: int, after: int) -> nn.Module:
         2, before, after, strides=2, kernel_size=2, padding=0, output_padding=0, is_transposed=True, conv_only=True
     )
     return up
-
-
-def _check_bad_settings(
-    filters: Sequence[int], convolutions: int, down: str, dropout: float, stem_stride: int, norm: str
-) -> None:
-    rules = [
-        (
-            len(filters) >= 2 and all(type(width) is int and width >= 1 for width in filters),
-            "filters",
-            "two or more whole numbers above 0",
-            list(filters),
-        ),
-        (convolutions >= 1, "convolutions", "1 or more", convolutions),
-        (down in DOWN, "down", " or ".join(DOWN), down),
-        (0 <= dropout < 1, "dropout", "at least 0 and below 1", dropout),
-        (stem_stride in (1, 2, 4), "stem_stride", "1, 2 or 4", stem_stride),
-        (norm in NORMS, "norm", " or ".join(NORMS), norm),
-    ]
-    for holds, setting, rule, value in rules:
-        if not holds:
-            raise SettingError(f"setting {setting} must be {rule}, got {value!r}; correct it in the bundle or by --set")

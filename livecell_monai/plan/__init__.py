@@ -4,7 +4,6 @@
 resolve settings that are `auto`.
 """
 
-from livecell_monai.plan.bounds import check_bounds
 from livecell_monai.plan.fingerprint import Fingerprint, describe_fingerprint, measure_fingerprint
 from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.plan.recipe import Choice, format_plan, plan_training, write_plan
@@ -15,7 +14,6 @@ __all__ = [
     "Choice",
     "Fingerprint",
     "ImageStatistics",
-    "check_bounds",
     "choose_lr_step",
     "choose_pos_weight",
     "describe_fingerprint",

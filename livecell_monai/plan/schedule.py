@@ -1,6 +1,7 @@
 """The step of the learning-rate schedule `step`."""
 
 from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_values
 
 
 def choose_lr_step(lr_step: int | str, epochs: int) -> int:
@@ -11,12 +12,9 @@ def choose_lr_step(lr_step: int | str, epochs: int) -> int:
     Raises:
         SettingError: a value is out of range, or the rate would never be reduced.
     """
-    if not isinstance(epochs, int) or epochs < 1:
-        raise SettingError(f"setting epochs must be a whole number of 1 or more, got {epochs!r}; correct it")
-    if lr_step == "auto":
+    check_values({"lr_step": lr_step, "epochs": epochs})
+    if isinstance(lr_step, str):
         return max(1, round(0.4 * epochs))
-    if not isinstance(lr_step, int) or isinstance(lr_step, bool) or lr_step < 1:
-        raise SettingError(f"setting lr_step must be a whole number of 1 or more, or auto, got {lr_step!r}; correct it")
     if lr_step >= epochs > 1:
         raise SettingError(
             f"setting lr_step must be below epochs ({epochs}), or the learning rate never falls within the run, "

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from livecell_monai.data.readers.kinds import read_label
-from livecell_monai.errors import SettingError
 from livecell_monai.sample import Sample
+from livecell_monai.settings import check_setting
 
 
 def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> float:
@@ -21,13 +21,11 @@ def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> flo
     Raises:
         SettingError: another value.
     """
-    if pos_weight == "balanced":
-        return _background_over_foreground(samples)
-    if pos_weight == "auto":
-        return math.sqrt(_background_over_foreground(samples))
-    if isinstance(pos_weight, bool) or not isinstance(pos_weight, int | float) or not 0 < pos_weight < math.inf:
-        raise SettingError(f"setting pos_weight must be a number above 0, auto or balanced, got {pos_weight!r}; correct it")
-    return float(pos_weight)
+    check_setting("pos_weight", pos_weight)
+    if not isinstance(pos_weight, str):
+        return float(pos_weight)
+    ratio = _background_over_foreground(samples)
+    return ratio if pos_weight == "balanced" else math.sqrt(ratio)
 
 
 def _background_over_foreground(samples: Iterable[Sample]) -> float:

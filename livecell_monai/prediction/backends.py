@@ -16,7 +16,7 @@ from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.network import Ensemble, Range, UNet
 from livecell_monai.network.accelerator import Accelerator, read_capabilities
 from livecell_monai.network.map_ranges import RANGES
-from livecell_monai.plan import check_bounds
+from livecell_monai.settings import check_setting
 
 #: instructions that add products of 8 bits without overflow
 EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
@@ -29,7 +29,7 @@ def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelera
         network: in evaluation mode, its weights loaded and its batch norms folded.
         backend: `torch` leaves it as it is; `int8`: OpenVINO, most convolutions in integers of 8 bits.
         accelerator: where it lies.
-        checkpoint: `models/model.pt` of the bundle, whose metadata hold the ranges of the maps.
+        checkpoint: `models/model.safetensors` of the bundle, whose metadata hold the ranges of the maps.
 
     Returns:
         The network.
@@ -38,7 +38,7 @@ def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelera
         SettingError: the backend is unknown, not installed, or not for this device or processor.
         BundleError: the bundle has no ranges for it.
     """
-    check_bounds({"backend": backend}, network.multiple)
+    check_setting("backend", backend)
     if backend == "torch":
         return network
     _check_machine(accelerator)

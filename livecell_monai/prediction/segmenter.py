@@ -144,22 +144,19 @@ def _restore(block: Block, restore: PartialRestore, context: Context, band: tupl
     return first, start, restore(logits, above, before, Region(first, start, last, stop))
 
 
-def open_segmenter(bundle: str | Path, trust: bool = False) -> Segmenter:
+def open_segmenter(bundle: str | Path, settings: Mapping[str, Any] | None = None) -> Segmenter:
     """The segmenter of a trained bundle: it finds in an image what `predict` finds, pixel for pixel.
 
     Args:
         bundle: the folder that training left.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
+        settings: values that override those of the bundle.
 
     Raises:
         LiveCellError: the folder is no bundle, or its weights do not fit.
     """
-    parser = open_bundle(bundle, ["inference"], {"show_progress": False}, trust=trust).parser
-    with user_errors():
-        for part in ("validate_settings", "ready"):
-            parser.get_parsed_content(part)
-        segmenter: Segmenter = parser.get_parsed_content("segmenter")
-    return segmenter
+    opened = open_bundle(bundle, ["inference"], {**(settings or {}), "show_progress": False})
+    opened.network  # noqa: B018  loads the weights into the network of the segmenter
+    return opened.segmenter
 
 
 @contextmanager

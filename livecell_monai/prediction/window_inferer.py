@@ -8,15 +8,16 @@ import torch
 from monai.inferers import Inferer
 
 from livecell_monai.data.checks.limits import MORE_MEMORY
-from livecell_monai.errors import SettingError, TooLargeError
+from livecell_monai.errors import TooLargeError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.blending import Blender, Block, join_blocks
 from livecell_monai.prediction.fitting import FittingPass, SmallestTooLargeError
 from livecell_monai.prediction.lanes import count_lanes, run_ahead
 from livecell_monai.prediction.out_of_memory import release_memory
-from livecell_monai.prediction.passes import Forward, ViewInferer
+from livecell_monai.prediction.passes import Forward
 from livecell_monai.prediction.prepared import ImageInMemory, PreparedImage, read_windows
 from livecell_monai.prediction.windows import AxisWindows, WindowPlan, auto_window
+from livecell_monai.settings import check_values
 
 TRIMMED = 128  # windows after which freed memory goes back: the heap breaks up a little with each
 
@@ -60,9 +61,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         memory_mb: float = 100,
         bytes_per_pixel: float = 128,
     ) -> None:
-        self.forward = ViewInferer(accelerator, tta_views)
-        if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-            raise SettingError(f"setting overlap must be a whole number of pixels, 0 or more, got {overlap!r}; correct it")
+        check_values({"tta_views": tta_views, "overlap": overlap})
         bytes_here = bytes_per_pixel / (2 if accelerator.bf16 else 1)
         by_area = isinstance(window, str)
         largest = auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window

@@ -1,12 +1,12 @@
 """The page about a bundle that was trained before: of what it holds, and of data that are laid beside it."""
 
 import csv
-import json
 from collections.abc import Mapping
 from math import nan
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
@@ -27,9 +27,7 @@ NEEDED = (
 NO_DATA = "Made of what the bundle holds alone: pictures of images ask for the data (livecell report RUN --data DATA)."
 
 
-def write_bundle_page(
-    bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False, trust: bool = False
-) -> None:
+def write_bundle_page(bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False) -> None:
     """Write the page of a trained bundle.
 
     Args:
@@ -37,15 +35,14 @@ def write_bundle_page(
         output: file to write, ending in .html.
         data: data folder or datalist whose images are predicted; None for a page without them.
         overwrite: whether a file that is there may be written over.
-        trust: whether to run whatever the bundle's YAML says.
 
     Raises:
         SettingError: where the output cannot be.
         LiveCellError: where the bundle or the data breaks a rule; nothing is written then.
     """
     check_output(output, overwrite)
-    facts = read_bundle_facts(bundle, trust)
-    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"], trust)
+    facts = read_bundle_facts(bundle)
+    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"])
     write_page(output, PageFacts(**facts))
 
 
@@ -60,33 +57,25 @@ def check_output(output: Path, overwrite: bool) -> None:
     check_overwrite(output, overwrite)
 
 
-def read_bundle_facts(bundle: Path, trust: bool = False) -> dict[str, Any]:
+def read_bundle_facts(bundle: Path) -> dict[str, Any]:
     """What a bundle tells of its own training, as `PageFacts` names it.
 
     Args:
         bundle: the folder.
-        trust: whether its YAML may say what it likes.
 
     Raises:
         BundleError: where it is no bundle that was trained.
     """
-    from livecell_monai.bundle.open import check_untrusted, read_settings
-
-    configs = [bundle / "configs" / f"{name}.yaml" for name in ("inference", "train")]
-    for path in (*configs, bundle / "configs" / "metadata.json"):
-        if not path.is_file():
-            raise BundleError(f"{path}: a trained bundle must have this file, found none; name the folder training left")
-    check_untrusted(bundle, configs, trust)
-    metadata = _read_json(bundle / "configs" / "metadata.json")
-    training = metadata.get("training")
-    if isinstance(training, dict) and "ensemble_size" in training:
+    used, metadata = read_bundle_settings(bundle), read_metadata(bundle)
+    training = metadata.get("training", {})
+    if "ensemble_size" in training:
         raise BundleError(
-            f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; "
-            "name the bundle of a fold"
+            f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; name the bundle of a "
+            "fold"
         )
-    if not isinstance(training, dict) or "split" not in training:
+    if "split" not in training:
         raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")
-    settings = read_settings(configs) | {"unlabelled_images": training.get("unlabelled_images", 0)}
+    settings = used | {"unlabelled_images": training.get("unlabelled_images", 0)}
     try:
         return _gather(bundle, metadata, settings)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -118,10 +107,10 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
     }
 
 
-def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: bool) -> dict[str, Any]:
+def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
     from livecell_monai.training.review import open_review
 
-    shown = open_review(bundle, data, trust=trust)
+    shown = open_review(bundle, data)
     warnings, notes = [], []
     if shown.data_sha256 is None:
         notes.append(f"{data.name} holds no training images: neither split nor validation are drawn.")
@@ -142,16 +131,6 @@ def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any], trust: 
         "notes": notes,
         **{name: getattr(shown, name) for name in ("sides", "samples", "predictions", "expected", "diameter_px")},
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: the metadata must be JSON, got: {' '.join(str(error).split())}; restore it") from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{path}: the metadata must be a JSON object, got {type(content).__name__}; restore it")
-    return content
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

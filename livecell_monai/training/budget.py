@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting
 
 # Time after the last epoch: curves, overlays, page, card and hashes take 3 s of one core for three images of 1024 x 1024 and
 # six test images, then the artifacts of the run.
@@ -25,23 +25,22 @@ class Budget:
     Args:
         minutes: time for the whole run; 0: as many epochs and samples as set.
         epochs: number of epochs.
-        started: `time.monotonic()` at the call; None for now.
 
     Raises:
         SettingError: minutes are negative.
     """
 
-    def __init__(self, minutes: float, epochs: int, started: float | None = None) -> None:
-        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < float("inf"):
-            raise SettingError(f"setting minutes must be 0 (as many epochs as set) or more, got {minutes!r}; correct it")
-        self.minutes = minutes
+    def __init__(self, minutes: float, epochs: int) -> None:
+        self.minutes: float = check_setting("minutes", minutes)
         self.epochs = epochs
-        self.called = time.monotonic() if started is None else started
-        self.from_s = self.called
         self.done = 0.0
         self.validation_s = 0.0
-        self.validating_from_s = self.called
+        self.count_from(time.monotonic())
         self.is_resumed = False
+
+    def count_from(self, started: float) -> None:
+        """Count the minutes from this reading of `time.monotonic()` on, instead of from when the budget was made."""
+        self.called = self.from_s = self.validating_from_s = started
 
     @property
     def until_s(self) -> float:

@@ -54,8 +54,6 @@ class Checkpoints:
         dataloader: Any,
         device: torch.device,
         resume: bool | str = False,
-        force: bool = False,
-        request: TrainingRequest | None = None,
     ) -> None:
         self.ledger = training_ledger(output_dir)
         self.parts = parts
@@ -64,8 +62,8 @@ class Checkpoints:
         self.device = device
         self.random = RandomStates(transform, device)
         self.resume = resume
-        self.force = force
-        self.request = request
+        self.force = False
+        self.request: TrainingRequest | None = None
         self.interruption = Interruption()
         self.is_alone = idist.get_world_size() == 1
         self.run_id: str | None = None

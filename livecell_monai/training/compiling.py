@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 from torch import nn
 
-from livecell_monai.errors import SettingError
 from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.settings import check_setting
 
 LOGGER = logging.getLogger(__name__)
 
@@ -25,11 +25,8 @@ def compile_network(network: nn.Module, accelerator: Accelerator, setting: bool 
     Returns:
         Whether the network is compiled. True without a compiler gives a warning and an uncompiled network.
 
-    Raises:
-        SettingError: the setting is none of these.
     """
-    if not isinstance(setting, bool) and setting != "auto":
-        raise SettingError(f"setting compile must be true, false or auto, got {setting!r}; correct it")
+    check_setting("compile", setting)
     if setting is not True:
         return False
     missing = _find_missing_compiler(accelerator)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import find_config, find_template
+from livecell_monai.bundle.template import find_overlay
 from livecell_monai.errors import SettingError
 from livecell_monai.runs.ledger import STARTED_WITH, check_same
 from livecell_monai.training.training_folder import training_ledger
@@ -108,7 +108,7 @@ def make_request(
     """
     if recipe == "original" and unlabelled:
         raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
-    files = [(name, find_config(find_template(), name)) for name in overlays]
+    files = [(name, find_overlay(name)) for name in overlays]
     return TrainingRequest(
         data=str(Path(data).resolve()),
         recipe=recipe,

@@ -43,23 +43,22 @@ class Review:
     hashes: Mapping[str, str]
 
 
-def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bool = False) -> Review:
-    """Open a bundle with its settings, split and weights, and check the data.
+def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
+    """Open a bundle with its own settings, split and weights, and check the data.
 
     Args:
         bundle: a trained bundle.
         data: data folder or datalist with training images, test images or both.
-        most_tests: largest number of test images; of more, a random choice is shown.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
+        most_tests: number of test images that is not to be passed; of more, some are drawn at random.
 
     Raises:
         LiveCellError: the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
-    parser = open_bundle(bundle, ["inference", "train"], None, paths, trust=trust).parser
-    predictor = SamplePredictor(open_segmenter(bundle, trust))
-    split = parser.get_parsed_content("partition") if names_role(data, "train") or not names_role(data, "test") else None
-    tests = pick_test_samples(data, most_tests, parser.get_parsed_content("seed"))
+    opened = open_bundle(bundle, ["inference", "train"], None, paths)
+    predictor = SamplePredictor(open_segmenter(bundle))
+    split = opened.split if names_role(data, "train") or not names_role(data, "test") else None
+    tests = pick_test_samples(data, most_tests, opened.settings["seed"])
     total = len(list_samples(data, "test")) if names_role(data, "test") else 0
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
@@ -67,7 +66,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100, trust: bo
     return Review(
         data_sha256=_digest(split) if split else None,
         sides=show_split(split) if split else (),
-        samples=draw_samples(parser.get_parsed_content("train#dataloader")) if split else None,
+        samples=draw_samples(opened.training_batches) if split else None,
         predictions=itertools.chain(*predictions),
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,

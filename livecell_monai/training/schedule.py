@@ -5,7 +5,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting
 from livecell_monai.training.budget import Budget
 
 KINDS = ("decay", "step")
@@ -27,8 +27,7 @@ def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: in
     Raises:
         SettingError: the kind is unknown.
     """
-    if kind not in KINDS:
-        raise SettingError(f"setting lr_schedule must be one of {', '.join(KINDS)}, got {kind!r}; correct it")
+    check_setting("lr_schedule", kind)
     if kind == "step":
         return StepLR(optimizer, step, gamma)
     return LambdaLR(optimizer, lambda _: decay_factor(budget.done))

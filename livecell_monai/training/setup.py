@@ -1,15 +1,16 @@
 """From recipe, overlays and settings to an opened training."""
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.open import find_template, open_bundle, read_settings
+from livecell_monai.bundle.open import OpenBundle, open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
+from livecell_monai.settings import SETTINGS
 
 RECIPES = ("planned", "original")
 
@@ -22,11 +23,8 @@ def resolve_settings(
     Raises:
         LiveCellError: the data or a setting breaks a rule.
     """
-    known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
     with prepare_overlays(data, overlays, settings, recipe) as (_, layers):
-        parser = open_training(data, "unused", layers, settings).parser
-        parser.get_parsed_content("validate_settings")
-        return {name: parser[name] for name in known}
+        return open_training(data, "unused", layers, settings).settings
 
 
 @contextmanager
@@ -58,15 +56,12 @@ def plan(
     Raises:
         LiveCellError: the data or a setting breaks a rule.
     """
-    parser = open_training(data, "unused", overlays, settings).parser
-    parser.get_parsed_content("validate_settings")
+    opened = open_training(data, "unused", overlays, settings)
     # of the training part only: held-out pixels must not influence the plan
-    fingerprint = measure_fingerprint(parser.get_parsed_content("partition").train)
-    multiple = parser.get_parsed_content("network_def").multiple
-    template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-    can_add_level = all(parser[name] == template[name] for name in ("filters", "patch_size", "window"))
-    head = "\n".join(f"{name}: {words}" for name, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, parser.get_parsed_content("minutes"), multiple, can_add_level, devices), head
+    fingerprint = measure_fingerprint(opened.split.train)
+    can_add_level = all(opened.settings[name] == SETTINGS[name].default for name in ("filters", "patch_size", "window"))
+    head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
+    return plan_training(fingerprint, opened.settings["minutes"], opened.multiple, can_add_level, devices), head
 
 
 def open_training(
@@ -74,22 +69,20 @@ def open_training(
     output: str | Path,
     overlays: Sequence[str],
     settings: Mapping[str, Any] | None,
-    started: float | None = None,
     unlabelled: Sequence[str | Path] = (),
-    overlay: str = "train",
-    **private: Any,
-) -> Any:
-    """Open the template for a training, ready to `initialize` and `run`.
+    resume: bool = False,
+    config: str = "train",
+) -> OpenBundle:
+    """The bundle opened for a training, ready to `initialize` and `run`.
 
     Args:
         data: data folder or datalist.
         output: the folder that becomes the bundle.
-        overlays: configs that override those of training, later ones override earlier ones.
-        settings: values that override those of the configs.
-        started: `time.monotonic()` at the start of the program; None for now.
+        overlays: configs over those of training, later ones over earlier ones.
+        settings: values over those of the configs.
         unlabelled: files, folders or globs of images without labels.
-        overlay: config of the template, over `train` and below all overlays.
-        private: values of the configs that are no settings.
+        resume: whether to resume the training in the output folder.
+        config: of the template, over `inference` and `train`; `train` itself for one process.
 
     Raises:
         LiveCellError: a setting is unknown or of another type.
@@ -97,9 +90,8 @@ def open_training(
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),
         "output_dir": str(Path(output).resolve()),
-        "started": time.monotonic() if started is None else started,
         "unlabelled": [str(Path(path).absolute()) for path in unlabelled] or None,
-        **private,
+        **({"resume": True} if resume else {}),
     }
-    configs = ["inference", "train", overlay]
-    return open_bundle(find_template(), configs, settings, paths, overlays, run_id="training", workflow_type="train")
+    configs = dict.fromkeys(["inference", "train", config])
+    return open_bundle(find_template(), list(configs), settings, paths, overlays, run_id="training", workflow_type="train")

@@ -19,7 +19,13 @@ class Run(Protocol):
 
 
 class Tracker(Protocol):
-    """Opens a run, and ends it with the status of the block inside."""
+    """Opens a run, and ends it with the status of the block inside.
+
+    Attributes:
+        parent: id of the run that a new run is nested under; None for none.
+    """
+
+    parent: str | None
 
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None

@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting
 
 MOST_PIXELS = 2**16  # looked at to find the scale, on a regular grid: the cost does not grow with the image
 CONTRAST = 3.0  #: what an image's contrast is brought to; its standard deviation is then about 1
@@ -71,12 +71,7 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     """
 
     def __init__(self, percentiles: Sequence[float] = (0.1, 99.9)) -> None:
-        are_two = isinstance(percentiles, Sequence) and len(percentiles) == 2
-        are_two = are_two and all(isinstance(share, int | float) for share in percentiles)
-        if not are_two or not 0 <= percentiles[0] < percentiles[1] <= 100:
-            raise SettingError(
-                f"setting percentiles must be two rising numbers in [0, 100], got {percentiles!r}; correct it"
-            )
+        check_setting("percentiles", percentiles)
         self.shares = [percentiles[0] / 100, 0.5, percentiles[1] / 100]
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
-from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting
 
 GRID = "grid"  #: key of the (Y, X) that an image had before it was resized
 
@@ -20,15 +20,8 @@ def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Seq
         shape: (Y, X) of the array at hand.
         whole: (Y, X) of the whole image that it is part of.
         scale: a factor on the image's own size, or the (Y, X) that a whole image is brought to.
-
-    Raises:
-        SettingError: where the working size is not positive.
     """
     sizes = list(scale) if isinstance(scale, Sequence) else [scale, scale]
-    if len(sizes) != 2 or not all(isinstance(size, int | float) and size > 0 for size in sizes):
-        raise SettingError(
-            f"setting scale must be a factor above 0 or two sizes [Y, X] in pixels, got {scale!r}; correct it"
-        )
     is_size = isinstance(scale, Sequence)
     factors = [size / edge for size, edge in zip(sizes, whole, strict=True)] if is_size else sizes
     height, width = (max(1, round(edge * factor)) for edge, factor in zip(shape, factors, strict=True))
@@ -56,7 +49,7 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale = scale
+        self.scale = check_setting("scale", scale)
         self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
         working_shape((1, 1), (1, 1), scale)  # refuse a bad value before any image is read
 

@@ -1,4 +1,4 @@
-"""Hostile bundles: what they carry runs where they are trusted, and is refused in one line where they are not."""
+"""Hostile bundles: what they carry runs by MONAI's own command, and by no door of livecell."""
 
 import json
 import random
@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from soak.hostile import World, call, doors, find_harm, mutate, plant
+from soak.hostile import World, call, doors, find_harm, mutate, open_by_monai, plant
 from soak.hostile_bundles import ATTACKS, MODEL
 
 from tests.support.page_facts import NASTY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 MOST_LINE = 600  # characters: a path stands in it
-WEIGHTS = ("pickle", "zip bomb", "lying hash", "no hash", "link to weights")  # refused of a trusted bundle too
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +38,8 @@ def predict(world, bundle, out, *words):
 
 def fire(world, name, bundle, out):
     """Be careless with an attack."""
-    if ATTACKS[name].fires == "trust":
-        predict(world, bundle, out, "--trust")
+    if ATTACKS[name].fires == "monai":
+        open_by_monai(world, bundle, out)
     else:
         with suppress(Exception):
             torch.load(bundle / MODEL, weights_only=False)
@@ -52,12 +51,15 @@ def test_the_bundle_that_they_are_made_of_is_good(world, out):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_refused_in_one_line_and_nothing_is_run(world, out, name):
+def test_nothing_is_run_and_what_is_read_is_refused_in_one_line(world, out, name):
     bundle, canary = plant(world, name)
     outcome = doors(world, bundle, out)["predict"]()
-    assert find_harm(outcome, canary, out) is None
-    assert str(bundle) in outcome.err
-    assert len(outcome.err) < MOST_LINE
+    assert find_harm(outcome, canary, out, ATTACKS[name].is_ignored) is None
+    if ATTACKS[name].is_ignored:
+        assert outcome.code == 0
+    else:
+        assert str(bundle) in outcome.err or "setting " in outcome.err
+        assert len(outcome.err) < MOST_LINE
     if ATTACKS[name].fires:  # it is no dud
         fire(world, name, bundle, out)
         assert canary.exists()
@@ -67,13 +69,7 @@ def test_refused_in_one_line_and_nothing_is_run(world, out, name):
 @pytest.mark.parametrize("door", ["evaluate", "report", "register", "serve"])
 def test_by_every_other_door(world, out, name, door):
     bundle, canary = plant(world, name)
-    assert find_harm(doors(world, bundle, out)[door](), canary, out) is None
-
-
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_weights_are_compared_of_a_trusted_bundle_too(world, out, name):
-    bundle, canary = plant(world, name)
-    assert find_harm(predict(world, bundle, out, "--trust"), canary, out) is None
+    assert find_harm(doors(world, bundle, out)[door](), canary, out, ATTACKS[name].is_ignored) is None
 
 
 def test_payloads_and_bytes_in_random_places(world, out):
@@ -81,12 +77,8 @@ def test_payloads_and_bytes_in_random_places(world, out):
     for number in range(10):
         name, harmless = mutate(world, generator)
         outcome = predict(world, world.root / "hostile", out)
-        harm = find_harm(outcome, world.root / "canary", out)
-        assert harm is None or (harmless and outcome.code == 0 and not (world.root / "canary").exists()), (
-            number,
-            name,
-            harm,
-        )
+        harm = find_harm(outcome, world.root / "canary", out, harmless)
+        assert harm is None, (number, name, harm)
         shutil.rmtree(out / "x", ignore_errors=True)
 
 
@@ -94,8 +86,8 @@ def test_python_files_beside_the_configs_cannot_be_imported(world, out, monkeypa
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert predict(world, world.good, out).code == 0
     assert str(world.good) not in sys.path
-    assert predict(world, world.good, out, "--overwrite", "--trust").code == 0
-    assert str(world.good) in sys.path  # as MONAI does it: a module there would be found ahead of Python's own
+    open_by_monai(world, world.good, out)
+    assert str(world.good) in sys.path  # a module there would be found ahead of Python's own
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "..", ".", "a/b", "a\0b", "a\nb"])

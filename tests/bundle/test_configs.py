@@ -26,10 +26,12 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from monai.utils.module import optional_import
 
 from livecell_monai import __version__
-from livecell_monai.bundle.open import EITHER, find_template, open_bundle, read_settings
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.bundle.weights import load_weights
 from livecell_monai.metrics import score_mask
 from livecell_monai.plan import write_plan
+from livecell_monai.settings import list_settings
 from livecell_monai.tasks import evaluate, predict
 from livecell_monai.training.setup import plan
 from tests.support.small_training import QUIET, SMALL, train_small
@@ -50,12 +52,6 @@ COMBINATIONS = {
     "inference train original smoke": "train",
 }
 PUBLIC = {"initialize", "run", "training", "evaluating", "inferring", "finalize"}
-# what says where and how loudly this one run goes, not what the model is
-UNRECORDED = {
-    *("overwrite", "show_progress", "outputs"),
-    *("tiling_min_megapixels", "large_image_format", "resume"),
-    *("track", "tracking_uri", "experiment", "run_name"),
-}
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 every_combination = pytest.mark.parametrize("combination", COMBINATIONS)
 
@@ -116,7 +112,7 @@ class TestCombinations:
     @every_combination
     def test_have_all_properties(self, combination, paths):
         kind = COMBINATIONS[combination]
-        workflow = open_bundle(BUNDLE, combination.split(), None, paths(combination), workflow_type=kind)
+        workflow = open_bundle(BUNDLE, combination.split(), None, paths(combination), workflow_type=kind).workflow
         workflow.init_id = "nothing"
         workflow.initialize()
         assert workflow.check_properties() == []
@@ -132,7 +128,7 @@ class TestCombinations:
         assert workflow.check_properties() == []
 
     def test_a_missing_property_would_be_found(self, paths):
-        workflow = open_bundle(BUNDLE, ["inference"], None, paths("inference"))
+        workflow = open_bundle(BUNDLE, ["inference"], None, paths("inference")).workflow
         workflow.init_id = "nothing"
         del workflow.parser.config["inferer"]
         workflow.parser["evaluator#inferer"] = workflow.parser["segmenter#inferer"] = None
@@ -156,23 +152,8 @@ class TestCombinations:
             inspect.signature(target).bind_partial(val_handler=None)
         assert not locate("livecell_monai.training.Nothing")[1]
 
-    @pytest.mark.parametrize("overlay", ["original", "smoke"])
-    def test_overlays_hold_nothing_but_settings_of_the_same_kind(self, overlay):
-        known = read_settings([CONFIGS / f"{name}.yaml" for name in TRAINING])
-        settings = ConfigParser.load_config_file(str(CONFIGS / f"{overlay}.yaml"))
-        assert set(settings) <= set(known)
-        for name, value in settings.items():
-            if name not in EITHER:
-                assert isinstance(value, (int, float) if isinstance(known[name], float) else type(known[name])), name
-
-    def test_the_overlay_for_several_processes_copies_nothing(self):
-        one = ConfigParser.load_config_file(str(CONFIGS / "train.yaml"))
-        several = ConfigParser.load_config_file(str(CONFIGS / "multi_gpu_train.yaml"))
-        assert "initialize" not in several
-        assert not [name for name, value in several.items() if one.get(name) == value]
-
     def test_overlays_change_something(self):
-        known = read_settings([CONFIGS / f"{name}.yaml" for name in TRAINING])
+        known = list_settings(TRAINING)
         for overlay in ("original", "smoke"):
             settings = ConfigParser.load_config_file(str(CONFIGS / f"{overlay}.yaml"))
             assert any(known[name] != value for name, value in settings.items())
@@ -256,30 +237,6 @@ class TestText:
             if isinstance(value, str) and value.startswith("$"):
                 assert len(value) <= 80, place
 
-    @pytest.mark.parametrize("name", ["inference", "train"])
-    def test_every_knob_has_a_comment_on_its_line_or_over_its_block(self, name):
-        settings = read_settings([CONFIGS / f"{name}.yaml"])
-        block_has_one, bare = False, []
-        for line in (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
-            if not line.strip() or line.startswith("#"):
-                block_has_one = line.startswith("#")
-            elif line.split(":")[0] in settings and "#" not in line and not block_has_one:
-                bare.append(line)
-        assert settings
-        assert bare == []
-
-    def test_every_setting_is_recorded(self):
-        settings = read_settings([CONFIGS / f"{name}.yaml" for name in TRAINING])
-        recorded = load("inference train")["session"]["settings"]
-        assert set(recorded) == set(settings) - UNRECORDED
-        assert set(settings) >= UNRECORDED
-        for name, value in recorded.items():
-            # by its own name, or resolved: from where `auto` is made a number
-            assert value in (
-                f"@{name}",
-                {"pos_weight": "@loss_function#pos_weight", "lr_step": "@lr_scheduler#step"}.get(name),
-            )
-
     def test_every_metric_that_is_used_is_one_that_is_defined(self):
         config = load("inference train")["validate"]
         defined = {*config["key_metric"], *config["additional_metrics"]}
@@ -305,7 +262,7 @@ class TestKeyMetrics:
         """Scores a list of (mask, truth) by the very metric of the configs."""
         combination = ["inference", "evaluate"] if request.param == "evaluate" else TRAINING
         place = "key_metric" if request.param == "evaluate" else f"{request.param}#key_metric"
-        parser = open_bundle(BUNDLE, combination).parser
+        parser = open_bundle(BUNDLE, combination).workflow.parser
 
         def run(pairs):
             def plane(mask):
@@ -411,7 +368,7 @@ class TestMonaisOwnChecks:
         verify_net_in_out("network_def", "configs/metadata.json", "configs/inference.yaml", device="cpu", n=n)
 
     def test_the_sizes_of_the_metadata_are_those_of_the_network(self, bundle):
-        network = open_bundle(bundle, ["inference"]).parser.get_parsed_content("network_def")
+        network = ConfigParser(ConfigParser.load_config_file("configs/inference.yaml")).get_parsed_content("network_def")
         shapes = json.loads(Path("configs/metadata.json").read_text())["network_data_format"]
         for plane in (shapes["inputs"]["image"], shapes["outputs"]["pred"]):
             assert plane["spatial_shape"] == [f"{network.multiple}*n"] * 2
@@ -420,8 +377,8 @@ class TestMonaisOwnChecks:
         shutil.copytree(trained[1], tmp_path / "bundle")
         monkeypatch.chdir(tmp_path / "bundle")
         ckpt_export(config_file="configs/inference.yaml", filepath="models/model.ts")
-        network = open_bundle(".", ["inference"]).parser.get_parsed_content("network_def")
-        load_weights(network, "models/model.pt").eval()
+        network = open_bundle(".", ["inference"]).network_def
+        load_weights(network, "models/model.safetensors").eval()
         image = torch.rand(1, 1, 32, 48)
         files = {"inference.json": ""}
         exported = torch.jit.load("models/model.ts", _extra_files=files).eval()
@@ -461,7 +418,7 @@ def test_monais_command_does_the_same_as_ours(bordered, tmp_path, monai_bundle):
     assert (theirs / "docs" / "history.csv").read_bytes() == (ours / "docs" / "history.csv").read_bytes()
     first, second = (torch.load(bundle / "models" / "model.pt", weights_only=True) for bundle in (ours, theirs))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
-    for name in ("inference.yaml", "train.yaml", "evaluate.yaml"):
+    for name in ("settings.yaml", "inference.yaml", "train.yaml", "evaluate.yaml"):
         assert (theirs / "configs" / name).read_bytes() == (ours / "configs" / name).read_bytes()
 
     evaluate(ours, bordered, tmp_path / "our scores", QUIET)

@@ -18,7 +18,7 @@ def two(trained, tmp_path):
 
 
 def change(bundle, before, after):
-    path = bundle / "configs" / "inference.yaml"
+    path = bundle / "configs" / "settings.yaml"
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
@@ -30,7 +30,7 @@ def test_a_complete_bundle(two, tmp_path):
     assert names >= {"inference.yaml", "train.yaml", "evaluate.yaml", "metadata.json", "logging.conf"}
     facts = json.loads((tmp_path / "both" / "configs" / "metadata.json").read_text())["training"]
     assert (facts["data"], facts["ensemble_size"]) == ("cells", 2)
-    network = open_bundle(tmp_path / "both", ["inference"]).parser.get_parsed_content("network_def")
+    network = open_bundle(tmp_path / "both", ["inference"]).network_def
     assert len(network.members) == 2
 
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions, write_bundle
-from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.template import find_template
 from livecell_monai.data.dataset.identity import digest_of, hash_file
 
 FILES = {
@@ -18,6 +18,7 @@ FILES = {
     *(
         f"configs/{name}"
         for name in (
+            "settings.yaml",
             "inference.yaml",
             "train.yaml",
             "multi_gpu_train.yaml",
@@ -112,7 +113,7 @@ class TestTrainedBundle:
     def test_metadata_tell_of_the_run(self, trained):
         data, bundle = trained
         training = read_training(bundle)
-        assert training["weights_sha256"] == hash_file(bundle / "models" / "model.pt")
+        assert training["weights_sha256"] == hash_file(bundle / "models" / "model.safetensors")
         assert training["data"] == "data"
         assert training["data_sha256"] == digest_of(training["files_sha256"])
         assert training["files_sha256"]["image/train_00.tif"] == hash_file(data / "train" / "images" / "train_00.tif")
@@ -150,25 +151,25 @@ class TestTrainedBundle:
 
 class TestWriteBundle:
     def test_lists_stay_on_one_line_and_words_stay_words(self, tmp_path):
-        write_bundle(find_template(), tmp_path, {"filters": [2, 4, 6], "loss": "focal", "lr": 0.5}, {}, "# card\n", 4)
+        write_bundle(tmp_path, {"filters": [2, 4, 6], "loss": "focal", "lr": 0.5}, {}, "# card\n", 4)
         lines = (tmp_path / "configs" / "inference.yaml").read_text().splitlines()
-        assert any(line.startswith("filters: [2, 4, 6] ") and "# channels by level" in line for line in lines)
+        assert any(line.startswith("filters: [2, 4, 6] ") and "# channels of each level" in line for line in lines)
         assert load(tmp_path / "configs" / "train.yaml")["loss"] == "focal"
         assert (tmp_path / "docs" / "README.md").read_text() == "# card\n"
 
     @pytest.mark.parametrize("value", [1e-5, 1.5e-7, 1e22, 0.25, 3.0, 123456.0])
     def test_a_number_is_one_for_monai_too(self, tmp_path, value):
-        write_bundle(find_template(), tmp_path, {"weight_decay": value, "brightness": [value, 1.0]}, {}, "", 4)
+        write_bundle(tmp_path, {"weight_decay": value, "zoom": [value, 1.0]}, {}, "", 4)
         read = ConfigParser.load_config_file(tmp_path / "configs" / "train.yaml")
-        assert (read["weight_decay"], read["brightness"]) == (value, [value, 1.0])
+        assert (read["weight_decay"], read["zoom"]) == (value, [value, 1.0])
 
     def test_metadata_hold_nothing_that_monai_would_run(self, tmp_path):
         facts = {"data": "$x", "worst": ["%y"], "files_sha256": {"$z": "a$"}, "seed": 3}
-        write_bundle(find_template(), tmp_path, {}, facts, "", 4)
+        write_bundle(tmp_path, {}, facts, "", 4)
         assert read_training(tmp_path) == {"data": " $x", "worst": [" %y"], "files_sha256": {" $z": "a$"}, "seed": 3}
 
     def test_a_setting_that_no_file_has_is_not_added(self, tmp_path):
-        write_bundle(find_template(), tmp_path, {"made_up": 3}, {}, "", 4)
+        write_bundle(tmp_path, {"made_up": 3}, {}, "", 4)
         assert "made_up" not in "".join(path.read_text() for path in (tmp_path / "configs").iterdir())
 
 

@@ -2,217 +2,118 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from livecell_monai.bundle import open as opening
-from livecell_monai.bundle.open import find_template, open_bundle, parse_setting, read_settings
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.settings import SETTINGS, list_settings
 
-CONFIGS = find_template() / "configs"
-
-
-class TestFindTemplate:
-    def test_is_a_bundle(self):
-        assert {"inference.yaml", "train.yaml", "evaluate.yaml", "metadata.json"} <= {p.name for p in CONFIGS.iterdir()}
-
-    @pytest.mark.parametrize("place", ["livecell_monai/_bundle", "bundle"], ids=["installed", "checkout"])
-    def test_of_an_installed_package_and_of_a_checkout(self, tmp_path, monkeypatch, place):
-        (tmp_path / place / "configs").mkdir(parents=True)
-        (tmp_path / place / "configs" / "inference.yaml").touch()
-        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "open.py"))
-        assert find_template() == tmp_path / place
-
-    def test_says_so_where_there_is_none(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(opening, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "open.py"))
-        with pytest.raises(BundleError, match="must come with its bundle, found none; install livecell-monai again"):
-            find_template()
+TRAINING = ["inference", "train"]
+SOURCES = sorted((Path(__file__).parents[2] / "livecell_monai").rglob("*.py"))
 
 
-class TestParseSetting:
-    @pytest.mark.parametrize(
-        ("text", "name", "value"),
-        [
-            ("lr=0.01", "lr", 0.01),
-            ("lr=1e-3", "lr", 0.001),
-            ("lr=5.0e-04", "lr", 0.0005),
-            ("epochs=7", "epochs", 7),
-            ("track=false", "track", False),
-            ("track=true", "track", True),
-            ("filters=[4, 8]", "filters", [4, 8]),
-            ("scale=[64,64]", "scale", [64, 64]),
-            ("run_name=a=b", "run_name", "a=b"),
-            (" split = region", "split", "region"),
-            ("pos_weight=", "pos_weight", None),
-        ],
-    )
-    def test_values_are_yaml(self, text, name, value):
-        parsed = parse_setting(text)
-        assert parsed == (name, value)
-        assert type(parsed[1]) is type(value)
-
-    @pytest.mark.parametrize("text", ["lr", "", "=3", "  =3"])
-    def test_refuses_what_has_no_name_or_value(self, text):
-        with pytest.raises(SettingError, match=f"--set must be given as key=value, got {re.escape(repr(text))}"):
-            parse_setting(text)
-
-    @pytest.mark.parametrize("text", ["filters=[4, 8", "filters={", "lr=a: b: c"])
-    def test_refuses_what_is_no_yaml(self, text):
-        with pytest.raises(SettingError, match="must have a value in YAML, got") as refusal:
-            parse_setting(text)
-        assert "\n" not in str(refusal.value)
+def open_training(*overlays, **settings):
+    return open_bundle(find_template(), TRAINING, settings, overlays=overlays, workflow_type="train")
 
 
-class TestReadSettings:
-    def test_are_the_plain_values_of_all_files(self):
-        settings = read_settings([CONFIGS / "inference.yaml", CONFIGS / "train.yaml"])
-        assert isinstance(settings["filters"], list)
-        assert isinstance(settings["lr"], float)
-        assert {"bundle_root", "dataset_dir", "output_dir", "checkpoint", "network_def", "val_interval"}.isdisjoint(settings)
-
-    def test_later_files_are_over_earlier_ones(self):
-        files = [CONFIGS / f"{name}.yaml" for name in ("inference", "train", "original")]
-        assert read_settings(files[:2])["scale"] != read_settings(files)["scale"] == [256, 256]
-
-    def test_refuses_what_is_no_yaml(self, tmp_path):
-        (tmp_path / "inference.yaml").write_text("a: [1, 2")
-        with pytest.raises(
-            BundleError, match=r"inference.yaml: a config must be a mapping in YAML, got: .*; mend it"
-        ) as refusal:
-            read_settings([tmp_path / "inference.yaml"])
-        assert "\n" not in str(refusal.value)
-
-
-class TestOpenBundle:
-    def open(self, configs=("inference", "train"), **settings):
-        return open_bundle(find_template(), configs, settings, workflow_type="train").parser
+class TestTheTemplate:
+    def test_has_the_defaults(self):
+        assert open_training().settings == list_settings(TRAINING)
 
     def test_settings_take_the_place_of_the_files(self):
-        parser = self.open(lr=0.5, filters=[4, 8], epochs=3)
-        assert (parser["lr"], parser["filters"], parser["epochs"]) == (0.5, [4, 8], 3)
-        assert parser["batch_size"] == self.open()["batch_size"]
+        opened = open_training(lr=0.5, filters=[4, 8], epochs=3)
+        parser = opened.workflow.parser
+        for found in (opened.settings, parser):
+            assert (found["lr"], found["filters"], found["epochs"]) == (0.5, [4, 8], 3)
+            assert found["batch_size"] == SETTINGS["batch_size"].default
 
     def test_settings_are_over_overlays(self):
-        assert self.open(["inference", "train", "smoke"])["epochs"] == 2
-        assert self.open(["inference", "train", "smoke"], epochs=5)["epochs"] == 5
+        assert open_training("smoke").settings["epochs"] == 2
+        assert open_training("smoke", epochs=5).settings["epochs"] == 5
 
-    def test_an_overlay_by_its_path(self, tmp_path):
-        (tmp_path / "mine.yaml").write_text("lr: 0.25\n")
-        for name in ("mine.yaml", "mine"):
-            assert self.open(["inference", "train", str(tmp_path / name)])["lr"] == 0.25
+    def test_later_overlays_go_over_earlier_ones(self, tmp_path):
+        for name, rate in (("a", 0.25), ("b", 0.5)):
+            (tmp_path / f"{name}.yaml").write_text(f"lr: {rate}\n")
+        assert open_training(str(tmp_path / "a"), str(tmp_path / "b")).settings["lr"] == 0.5
 
     def test_root_is_absolute_and_paths_are_put_in(self, tmp_path):
         paths = {"dataset_dir": str(tmp_path), "output_dir": "out"}
-        parser = open_bundle(find_template(), ["inference"], paths=paths).parser
-        assert Path(parser["bundle_root"]) == find_template()
-        assert (parser["dataset_dir"], parser["output_dir"]) == (str(tmp_path), "out")
+        opened = open_bundle(find_template(), ["inference"], paths=paths)
+        assert opened.root == Path(opened.workflow.parser["bundle_root"]) == find_template()
+        assert opened.output_dir == Path("out")
 
-    @pytest.mark.parametrize(
-        ("name", "near"), [("learning_rate", "lr_gamma|brightness|rotation|.*"), ("epoch", "epochs"), ("filter", "filters")]
-    )
-    def test_refuses_an_unknown_setting_with_the_nearest_name(self, name, near):
-        with pytest.raises(SettingError, match=rf"--set {name}: .* did you mean ({near})\?$"):
-            self.open(**{name: 1})
-
-    @pytest.mark.parametrize("name", ["bundle_root", "network_def", "dataset_dir", "val_interval", "initialize"])
+    @pytest.mark.parametrize("name", ["bundle_root", "network_def", "dataset_dir", "val_interval", "initialize", "epoch"])
     def test_refuses_what_is_no_setting(self, name):
-        with pytest.raises(SettingError, match=f"--set {name}: the setting must be one of the bundle's"):
-            self.open(**{name: "x"})
+        with pytest.raises(SettingError, match=f"setting {name} does not exist, did you mean"):
+            open_training(**{name: "x"})
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("epochs", "three"),
-            ("seed", "auto"),
-            ("tracking_uri", 3),
-            ("epochs", 2.5),
-            ("epochs", True),
-            ("epochs", None),
-            ("track", 1),
-            ("track", "yes"),
-            ("filters", 8),
-            ("overlap", 0.5),
-            ("dropout", [0.1]),
-            ("lr", "fast"),
-            ("lr", False),
-            ("loss", 3),
-        ],
-    )
-    def test_refuses_another_kind(self, name, value):
-        with pytest.raises(
-            SettingError, match=f"--set {name}: .* of the kind of the bundle's own .* got {re.escape(repr(value))}; correct"
-        ):
-            self.open(**{name: value})
+    def test_refuses_a_setting_of_a_config_that_is_not_opened(self):
+        with pytest.raises(SettingError, match=r"setting lr must be left out here, it belongs to train.yaml"):
+            open_bundle(find_template(), ["inference"], {"lr": 0.1})
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("lr", 1),
-            ("scale", [64, 64]),
-            ("scale", 2),
-            ("pos_weight", 3),
-            ("lr_step", 2),
-            ("lr_step", "auto"),
-            ("split", "region"),
-        ],
-    )
-    def test_takes_what_is_alike(self, name, value):
-        assert self.open(**{name: value})[name] == value
+    @pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y"])
+    def test_a_setting_is_no_expression(self, value):
+        with pytest.raises(SettingError, match=r"setting experiment must be a text that does not begin with \$, @ or %"):
+            open_training(experiment=value)
 
-    def test_refuses_a_folder_that_is_no_bundle(self, tmp_path):
-        with pytest.raises(BundleError, match="a bundle must have a folder configs/, found none; name the folder"):
+    def test_refuses_settings_that_do_not_go_together(self):
+        with pytest.raises(SettingError, match=r"setting window must be \[Y, X\] in pixels, multiples of 32"):
+            open_training(window=[64, 60])
+
+
+class TestATrainedBundle:
+    @pytest.fixture
+    def bundle(self, trained, tmp_path):
+        shutil.copytree(trained[1], tmp_path / "bundle")
+        return tmp_path / "bundle"
+
+    def test_has_its_own_settings_over_the_defaults(self, bundle):
+        opened = open_bundle(bundle, TRAINING)
+        assert opened.settings["filters"] == [4, 8]
+        assert opened.settings["epochs"] == 4
+        assert opened.settings["track"] is True  # of the template: nothing that is of one run is taken over
+
+    def test_what_is_given_goes_over_them(self, bundle):
+        assert open_bundle(bundle, ["inference"], {"threshold": 0.25}).settings["threshold"] == 0.25
+
+    def test_its_yaml_is_not_read(self, bundle):
+        for path in (bundle / "configs").glob("*.yaml"):
+            if path.name != "settings.yaml":
+                path.unlink()
+        opened = open_bundle(bundle, ["inference"])
+        assert opened.multiple == 4
+        assert opened.checkpoint == bundle / "models" / "model.safetensors"
+
+    def test_its_folder_is_not_on_the_search_path_of_python(self, bundle, monkeypatch, trained):
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        paths = {"dataset_dir": str(trained[0] / "test" / "images"), "output_dir": str(bundle.parent / "out")}
+        opened = open_bundle(bundle, ["inference"], {"show_progress": False}, paths, run_id="inferring")
+        opened.initialize()
+        opened.run()
+        assert not any(Path(entry).is_relative_to(bundle) for entry in sys.path)
+
+    def test_parts_are_what_the_configs_build(self, bundle):
+        opened = open_bundle(bundle, ["inference"])
+        parser = opened.workflow.parser
+        for name in ("device", "preprocessing", "inferer", "postprocessing", "network_def"):
+            assert getattr(opened, name) is parser.get_parsed_content(name)
+        assert opened.network is parser.get_parsed_content("ready")
+
+    def test_what_the_user_can_correct_is_told_as_itself(self, bundle):
+        (bundle / "models" / "model.safetensors").unlink()
+        with pytest.raises(BundleError, match=r"model.safetensors: a bundle must have weights, found none"):
+            _ = open_bundle(bundle, ["inference"]).network
+
+    def test_a_folder_that_is_no_bundle(self, tmp_path):
+        with pytest.raises(BundleError, match=r"a bundle must have a folder configs/, found none; name the folder"):
             open_bundle(tmp_path, ["inference"])
 
-    def test_a_missing_config_is_told_with_those_that_there_are(self, tmp_path):
-        shutil.copytree(CONFIGS, tmp_path / "configs")
-        with pytest.raises(
-            BundleError,
-            match=r"smok.yaml: a config .* there are: evaluate, inference, multi_gpu_train, original, smoke, sweep, train$",
-        ):
-            open_bundle(tmp_path, ["inference", "smok"])
 
-    def test_a_missing_overlay_by_path(self, tmp_path):
-        with pytest.raises(BundleError, match=r"mine.yaml: a config must be a YAML file, found none; there are: evaluate, "):
-            self.open(["inference", "train", str(tmp_path / "mine")])
-
-
-class TestOverlays:
-    def open(self, *overlays):
-        return open_bundle(find_template(), ["inference", "train"], overlays=overlays, workflow_type="train").parser
-
-    @pytest.mark.parametrize("name", ["mine", "mine.yaml", "./mine.yaml"])
-    def test_from_the_working_folder(self, tmp_path, monkeypatch, name):
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "mine.yaml").write_text("lr: 0.25\n")
-        assert self.open(name)["lr"] == 0.25
-
-    def test_the_bundles_own_goes_first(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "smoke.yaml").write_text("lr: 0.25\n")
-        assert self.open("smoke")["lr"] != 0.25
-
-    def test_later_ones_go_over_earlier_ones(self, tmp_path):
-        for name, rate in (("a", 0.25), ("b", 0.5)):
-            (tmp_path / f"{name}.yaml").write_text(f"lr: {rate}\n")
-        assert self.open(str(tmp_path / "a"), str(tmp_path / "b"))["lr"] == 0.5
-
-    @pytest.mark.parametrize(
-        ("text", "words"),
-        [
-            ("epoch: 3", "mine.yaml: epoch: the setting must be one of the bundle's, .* did you mean epochs"),
-            ("lr: fast", "mine.yaml: lr: the value must be of the kind of the bundle's own"),
-            ("network_def: {_target_: torch.nn.Identity}", "mine.yaml: network_def: the setting must be one of"),
-            ("experiment: $1/0", r"mine.yaml: experiment: the value must not begin with \$, @ or %"),
-        ],
-    )
-    def test_what_training_could_not_record_is_refused(self, tmp_path, text, words):
-        (tmp_path / "mine.yaml").write_text(text + "\n")
-        with pytest.raises(SettingError, match=words):
-            self.open(str(tmp_path / "mine.yaml"))
-
-
-@pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y"])
-def test_a_setting_is_no_expression(value):
-    with pytest.raises(SettingError, match=r"--set experiment: the value must not begin with \$, @ or %"):
-        open_bundle(find_template(), ["inference", "train"], {"experiment": value}, workflow_type="train")
+def test_no_other_package_looks_parts_up_by_their_names():
+    found = re.compile(r"get_parsed_content|\.parser\b|\bparser\[")
+    users = {path.parent.name for path in SOURCES if found.search(path.read_text(encoding="utf-8"))}
+    assert users == {"bundle"}

@@ -1,14 +1,15 @@
 """YAML that a user gives: plain values, of a bounded size, and nothing that is expanded."""
 
 import math
+import re
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecell_monai.bundle.open import find_template
-from livecell_monai.bundle.plain_yaml import MOST_CHARACTERS, parse_values, read_values
+from livecell_monai.bundle.plain_yaml import MOST_CHARACTERS, parse_setting, parse_values, read_values
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.training.setup import resolve_settings
 
@@ -54,7 +55,7 @@ def test_our_own_are_plain(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(LAUGHS, "anchor or alias"), ("scale: -.inf", "a number must be finite, got -inf")]
+    ("text", "words"), [(LAUGHS, "anchor or alias"), ("scale: -.inf", "setting scale must be .*, got -inf")]
 )
 def test_an_overlay_is_read_so(folder, tmp_path, text, words):
     (tmp_path / "a.yaml").write_text(text)
@@ -99,3 +100,37 @@ def test_trees_of_plain_values_come_back_or_are_refused_in_one_line(tree, is_flo
 def test_any_text_is_plain_values_or_one_line(text):
     _, refusal = outcome_of(text)
     assert refusal is None or (refusal.isprintable() and len(refusal) < 500)
+
+
+class TestParseSetting:
+    @pytest.mark.parametrize(
+        ("text", "name", "value"),
+        [
+            ("lr=0.01", "lr", 0.01),
+            ("lr=1e-3", "lr", 0.001),
+            ("lr=5.0e-04", "lr", 0.0005),
+            ("epochs=7", "epochs", 7),
+            ("track=false", "track", False),
+            ("track=true", "track", True),
+            ("filters=[4, 8]", "filters", [4, 8]),
+            ("scale=[64,64]", "scale", [64, 64]),
+            ("run_name=a=b", "run_name", "a=b"),
+            (" split = region", "split", "region"),
+            ("pos_weight=", "pos_weight", None),
+        ],
+    )
+    def test_values_are_yaml(self, text, name, value):
+        parsed = parse_setting(text)
+        assert parsed == (name, value)
+        assert type(parsed[1]) is type(value)
+
+    @pytest.mark.parametrize("text", ["lr", "", "=3", "  =3"])
+    def test_refuses_what_has_no_name_or_value(self, text):
+        with pytest.raises(SettingError, match=f"--set must be given as name=value, got {re.escape(repr(text))}"):
+            parse_setting(text)
+
+    @pytest.mark.parametrize("text", ["filters=[4, 8", "filters={", "lr=a: b: c"])
+    def test_refuses_what_is_no_yaml(self, text):
+        with pytest.raises(SettingError, match="must have a value in YAML, got") as refusal:
+            parse_setting(text)
+        assert "\n" not in str(refusal.value)

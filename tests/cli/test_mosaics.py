@@ -133,7 +133,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            (("--set", "large_image_format=png"), ["large_image_format must be one of tiff, zarr", "'png'"]),
+            (("--set", "large_image_format=png"), ["large_image_format must be tiff or zarr", "'png'"]),
             (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
             (
                 ("--probability",),

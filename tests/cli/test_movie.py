@@ -200,8 +200,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("interval", "words"),
         [
-            ("0", "--interval must be a number of minutes above 0"),
-            ("-3", "--interval must be a number of minutes above 0"),
+            ("0", "setting interval_min must be a number above 0"),
+            ("-3", "setting interval_min must be a number above 0"),
             ("nan", "interval_min: a number must be finite, got nan"),
         ],
     )

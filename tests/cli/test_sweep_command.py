@@ -38,7 +38,7 @@ class TestRefusals:
             (["--space", "none.yaml"], ["none.yaml: the search space must be a YAML file"]),
             (["--storage", "nonsense"], ["--storage must be a database that answers"]),
             (["--set", "split=original"], ["setting split must be one of auto, images, region in a sweep"]),
-            (["--set", "nonsense=1"], ["the setting must be one of the bundle's"]),
+            (["--set", "nonsense=1"], ["setting nonsense does not exist"]),
             (["--config", "sweep"], ["sweep.yaml: lr"]),
         ],
         ids=lambda value: value[0].strip("-") if isinstance(value, list) else None,

@@ -45,7 +45,7 @@ def test_more_than_there_are_gpus(monkeypatch):
     monkeypatch.setattr(room, "Accelerator", lambda _: SimpleNamespace(device=torch.device("cuda")))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(SettingError, match=r"the number of GPUs that are there, 2, got 3; lower it$"):
-        room.check_devices(3, {"accelerator": "auto"})
+        room.check_devices(3, SimpleNamespace(settings={"accelerator": "auto"}))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_more_than_there_are_gpus(monkeypatch):
         ({"augmentation": "transforms"}, "^setting augmentation must be patches"),
         ({"split": "original"}, "^setting split must be another one"),
         ({"compile": True}, "^setting compile must be false"),
-        ({"lr": -1.0}, "^setting lr must be above 0"),
+        ({"lr": -1.0}, "^setting lr must be a number above 0"),
         ({"patch_size": [2, 2]}, r"^setting patch_size must be \[Y, X\] in pixels, multiples of 8"),
         ({"track": True, "tracking_uri": "./mlruns"}, "tracking_uri"),
     ],
@@ -71,7 +71,7 @@ def test_the_plan_makes_batches_that_divide(folder, tmp_path, monkeypatch, devic
     free = {name: value for name, value in {**SMALL, **FINE}.items() if name != "batch_size"}
     assert resolve_settings(folder, settings=free)["batch_size"] == 37
     asked = []
-    monkeypatch.setattr(room, "check_devices", lambda _, parser: asked.append(parser["batch_size"]))
+    monkeypatch.setattr(room, "check_devices", lambda _, opened: asked.append(opened.settings["batch_size"]))
     monkeypatch.setattr(room, "run_in_processes", lambda *_: None)
     with pytest.raises(FileNotFoundError):  # nobody has trained
         train(folder, tmp_path / "model", settings=free, devices=devices)

@@ -133,9 +133,9 @@ class TestGoingOn:
         process.wait()
         assert (out / "fold_1").is_dir()
         assert not (out / "scores.csv").exists()
-        before = (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns
+        before = (out / "fold_1" / "models" / "model.safetensors").stat().st_mtime_ns
         cross_validate(folder, out, settings=settings)
-        assert (out / "fold_1" / "models" / "model.pt").stat().st_mtime_ns == before
+        assert (out / "fold_1" / "models" / "model.safetensors").stat().st_mtime_ns == before
         client = open_store(store)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
         (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
@@ -210,7 +210,7 @@ class TestBundles:
         facts = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
         assert facts["crossval"] == result.summary
         assert facts["ensemble_size"] == 3
-        assert facts["weights_sha256"] == hash_file(bundle / "models" / "model.pt")
+        assert facts["weights_sha256"] == hash_file(bundle / "models" / "model.safetensors")
         assert (bundle / "docs" / "README.md").read_text() == "about the ensemble\n"
         assert "ensemble_size: 3" in (bundle / "configs" / "inference.yaml").read_text()
         assert [part.name for part in (root / "out").glob("*.partial")] == []
@@ -243,7 +243,7 @@ class TestBundles:
     def test_a_bundle_may_be_asked_for_later(self, folder, tmp_path):
         cross_validate(folder, tmp_path / "out", settings=TINY)
         result = cross_validate(folder, tmp_path / "out", settings=TINY, refit=True)
-        assert (result.bundles["refit"] / "models" / "model.pt").is_file()
+        assert (result.bundles["refit"] / "models" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

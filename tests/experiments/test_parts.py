@@ -30,11 +30,11 @@ def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        (Training((), {"lr": -1.0}, "planned"), "setting lr must be above 0, got -1.0"),
+        (Training((), {"lr": -1.0}, "planned"), "setting lr must be a number above 0, got -1.0"),
         (Training((), {"learning_rate": 1.0}, "planned"), "learning_rate.*did you mean"),
-        (Training(("nowhere",), {}, "planned"), "nowhere.yaml: a config must be a YAML file, found none"),
+        (Training(("nowhere",), {}, "planned"), "nowhere.yaml: an overlay must be a YAML file, found none"),
         (Training((), {}, "best"), "the recipe must be one of planned, original, got 'best'"),
-        (Training((), {"filters": [4]}, "original"), "setting filters must be two or more"),
+        (Training((), {"filters": [4]}, "original"), "setting filters must be 2 to 12"),
     ],
 )
 def test_what_training_would_refuse_is_refused_first(folder, training, message):

@@ -58,7 +58,7 @@ class TestFolder:
         made = register(bundle, "cells", store)
         assert (made.name, made.version, made.run) == ("cells", 1, None)
         version = open_store(store).get_model_version("cells", "1")
-        assert version.tags == {"weights_sha256": hash_file(bundle / "models" / "model.pt")}
+        assert version.tags == {"weights_sha256": hash_file(bundle / "models" / "model.safetensors")}
         assert not version.run_id
         assert list(Path.cwd().iterdir()) == []
         return Path(mlflow.artifacts.download_artifacts(version.source, dst_path=str(tmp_path / "fetched")))
@@ -68,7 +68,7 @@ class TestFolder:
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
         assert sorted(path.name for path in (kept / "models").iterdir()) == ["model.pt", "model.safetensors"]
         assert (trained[1] / "models" / "last.pt").is_file()
-        assert hash_file(kept / "models" / "model.pt") == hash_file(trained[1] / "models" / "model.pt")
+        assert hash_file(kept / "models" / "model.safetensors") == hash_file(trained[1] / "models" / "model.safetensors")
         assert (model / "code" / "livecell_monai" / "experiments" / "serving.py").is_file()
         wanted = dict(line.split("==") for line in (model / "requirements.txt").read_text().splitlines())
         assert {"monai", "torch", "mlflow", "tifffile", "imagecodecs"} <= set(wanted)
@@ -80,7 +80,6 @@ class TestFolder:
         assert facts.signature.outputs.input_names() == ["mask"]
         assert yaml.safe_load((model / "MLmodel").read_text())["flavors"]["python_function"]["config"] == {
             "most_pixels": 2**26,
-            "trust": False,
         }
         (row,) = facts.load_input_example(str(model))
         with Image.open(io.BytesIO(b64decode(row["image"]))) as picture:
@@ -138,8 +137,10 @@ class TestRefusals:
 
     def test_weights_that_do_not_fit(self, trained, store, tmp_path):
         shutil.copytree(trained[1], tmp_path / "model")
-        (tmp_path / "model" / "models" / "model.pt").write_bytes(b"torn")
-        with pytest.raises(BundleError, match=r"model.pt: the weights must have the SHA-256 .* copy the whole bundle again"):
+        (tmp_path / "model" / "models" / "model.safetensors").write_bytes(b"torn")
+        with pytest.raises(
+            BundleError, match=r"model.safetensors: the weights must have the SHA-256 .* copy the whole bundle again"
+        ):
             register(tmp_path / "model", "cells", store)
         assert contents(store) == ({}, 0)
 

@@ -237,7 +237,7 @@ class TestServedBundle:
                 _load_pyfunc(str(trained[1]), {"most_pixels": wrong})
 
     def test_a_key_that_is_none_is_refused(self, trained):
-        with pytest.raises(SettingError, match=r"no other keys than most_pixels, trust, got \['pixels'\]"):
+        with pytest.raises(SettingError, match=r"no other keys than most_pixels, got \['pixels'\]"):
             _load_pyfunc(str(trained[1]), {"pixels": 5})
 
     def test_a_folder_that_is_no_bundle(self, tmp_path):

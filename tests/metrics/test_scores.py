@@ -9,7 +9,7 @@ from monai.bundle import ConfigParser
 from skimage.metrics import contingency_table
 from sklearn import metrics
 
-from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.template import find_template
 from livecell_monai.metrics import (
     Scores,
     list_metrics,

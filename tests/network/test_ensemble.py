@@ -60,7 +60,7 @@ def test_one_member_is_the_network_itself():
 
 @pytest.mark.parametrize("members", [0, -1, 1.5, True, "2", None])
 def test_refused(members):
-    with pytest.raises(SettingError, match="setting ensemble_size must be a whole number of 1 or more, got"):
+    with pytest.raises(SettingError, match="setting ensemble_size must be a whole number of at least 1 and at most 64, got"):
         build_network(members, **SETTINGS)
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from monai.bundle import ConfigParser
 
-from livecell_monai.bundle.open import find_template, open_bundle, read_settings
-from livecell_monai.plan import Fingerprint, check_bounds, format_plan, plan_training, write_plan
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
+from livecell_monai.plan import Fingerprint, format_plan, plan_training, write_plan
+from livecell_monai.settings import check_settings, list_settings
 
 TRAINING = ("inference", "train")
 MEASURED = {
@@ -254,24 +256,28 @@ class TestPlan:
     @all_minutes
     @pytest.mark.parametrize("multiple", [8, 32, 64])
     def test_every_value_is_one_that_the_bundle_takes(self, changes, minutes, multiple):
-        known = read_settings([find_template() / "configs" / f"{name}.yaml" for name in TRAINING])
+        known = list_settings(TRAINING)
         plan = planned(minutes, multiple, **changes)
         assert set(plan) <= set(known)
         for name, value in plan.items():
             assert type(value) is type(known[name])
-            check_bounds({name: value}, multiple)
+            check_settings({name: value})
+            if name in ("window", "patch_size"):
+                assert all(edge % multiple == 0 for edge in value)
         assert {"filters", "illumination", "noise", "pos_weight", "lr"} <= set(plan)
 
     def test_stands_in_the_order_of_the_configs(self):
-        known = list(read_settings([find_template() / "configs" / f"{name}.yaml" for name in TRAINING]))
+        known = list(list_settings(TRAINING))
         names = [known.index(name) for name in planned(5.0)]
         assert names == sorted(names)
 
     def test_the_bundle_opens_with_it(self, tmp_path):
         write_plan(tmp_path / "plan.yaml", plan_training(replace(USUAL, diameter_px=20.0), 5.0))
-        opened = open_bundle(find_template(), TRAINING, overlays=[str(tmp_path / "plan.yaml")], workflow_type="train").parser
+        opened = open_bundle(
+            find_template(), TRAINING, overlays=[str(tmp_path / "plan.yaml")], workflow_type="train"
+        ).settings
         assert [opened["scale"], opened["epochs"], opened["zoom"]] == [2.0, 10, [0.77, 1.3]]
-        plain = open_bundle(find_template(), TRAINING, workflow_type="train").parser
+        plain = list_settings(TRAINING)
         assert [plain["scale"], plain["epochs"], plain["zoom"]] != [2.0, 10, [0.77, 1.3]]
 
 

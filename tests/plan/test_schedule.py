@@ -30,11 +30,11 @@ def test_a_step_that_never_fires(step):
 
 @pytest.mark.parametrize("step", [0, -1, 2.5, "often", None, True, [2]])
 def test_refused_steps(step):
-    with pytest.raises(SettingError, match="setting lr_step must be a whole number of 1 or more, or auto, got"):
+    with pytest.raises(SettingError, match="setting lr_step must be a whole number of at least 1 or auto, got"):
         choose_lr_step(step, 10)
 
 
 @pytest.mark.parametrize("epochs", [0, -3, 1.5, "auto"])
 def test_refused_epochs(epochs):
-    with pytest.raises(SettingError, match=f"setting epochs must be a whole number of 1 or more, got {epochs!r}"):
+    with pytest.raises(SettingError, match=f"setting epochs must be a whole number of at least 1, got {epochs!r}"):
         choose_lr_step("auto", epochs)

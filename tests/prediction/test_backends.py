@@ -156,21 +156,21 @@ def test_a_run_started_with_one_backend_is_not_resumed_with_another(wide, tmp_pa
 def test_torch_leaves_the_network_alone():
     network = UNet([4, 8]).eval()
     before = network.forward
-    assert choose_backend(network, "torch", CPU, "nowhere/models/model.pt") is network
+    assert choose_backend(network, "torch", CPU, "nowhere/models/model.safetensors") is network
     assert network.forward == before
 
 
 @pytest.mark.parametrize("name", ["int4", "", 8, None])
 def test_an_unknown_engine(name):
     with pytest.raises(SettingError, match="setting backend must be torch or int8, got"):
-        choose_backend(UNet([4, 8]).eval(), name, CPU, "models/model.pt")
+        choose_backend(UNet([4, 8]).eval(), name, CPU, "models/model.safetensors")
 
 
 def test_a_network_that_lies_elsewhere():
     there = Accelerator("cpu")
     there.device = torch.device("meta")
     with pytest.raises(SettingError, match="backend=int8 runs on processors alone, the network lies on meta"):
-        choose_backend(UNet([4, 8]).eval(), "int8", there, "models/model.pt")
+        choose_backend(UNet([4, 8]).eval(), "int8", there, "models/model.safetensors")
 
 
 @pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_vnni": False}])
@@ -178,14 +178,14 @@ def test_a_processor_whose_products_may_overflow(monkeypatch, found):
     monkeypatch.setattr(engine, "read_capabilities", lambda: found)
     monkeypatch.setattr(engine.platform, "machine", lambda: "x86_64")
     with pytest.raises(SettingError, match="needs a processor with VNNI"):
-        choose_backend(UNet([4, 8]).eval(), "int8", CPU, "models/model.pt")
+        choose_backend(UNet([4, 8]).eval(), "int8", CPU, "models/model.safetensors")
 
 
 def test_openvino_is_not_there(wide, monkeypatch):
     monkeypatch.delitem(sys.modules, "livecell_monai.network.int8", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(SettingError, match=r"needs the library openvino.*pip install 'livecell-monai\[openvino\]'"):
-        choose_backend(UNet([4, 8]).eval(), "int8", CPU, wide[1] / "models" / "model.pt")
+        choose_backend(UNet([4, 8]).eval(), "int8", CPU, wide[1] / "models" / "model.safetensors")
 
 
 def predict_by_hand(bundle, data, output):

@@ -91,7 +91,7 @@ class TestWindowInferer:
     @pytest.mark.parametrize("overlap", [-1, 0.25, 1.0, True, None, "64"], ids=repr)
     def test_an_overlap_that_cannot_be_is_refused(self, overlap):
         with pytest.raises(
-            SettingError, match="setting overlap must be a whole number of pixels, 0 or more, got "
+            SettingError, match="setting overlap must be a whole number of at least 0 and at most 32,768, got "
         ) as refusal:
             WindowInferer(FP32, [32, 32], 8, overlap=overlap)
         assert repr(overlap) in str(refusal.value)

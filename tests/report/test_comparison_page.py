@@ -2,7 +2,7 @@
 
 import csv
 from dataclasses import replace
-from html.parser import HTMLParser
+from html.workflow.parser import HTMLParser
 
 import pytest
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from livecell_monai import tasks
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import DataError, SettingError, find_user_error
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints

@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator

@@ -91,8 +91,6 @@ class TestStep:
 
 @pytest.mark.parametrize("kind", ["cosine", "", None, "Decay"])
 def test_an_unknown_kind_is_refused(kind):
-    with pytest.raises(
-        SettingError, match=r"^setting lr_schedule must be one of decay, step, got .+; correct it$"
-    ) as refusal:
+    with pytest.raises(SettingError, match=r"^setting lr_schedule must be decay or step, got .+; correct it$") as refusal:
         build_lr_scheduler(kind, optimizer(), Budget(0, 1))
     assert repr(kind) in str(refusal.value)

@@ -20,6 +20,7 @@ class Notebook:
     told: list
     end: str
     run_id = "42"
+    parent = None
 
     def __init__(self, **options):
         Notebook.options = options
@@ -73,7 +74,7 @@ class TestTracker:
         result = train_small(folder, tmp_path / "model", seed=4)
         assert [entry[0] for entry in notebook.told] == ["check", "start", "epoch", "epoch", "result"]
         assert notebook.end == "finished"
-        own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False, "parent": None}
+        own = {"uri": "auto", "experiment": "livecell", "run_name": "auto", "enabled": False}
         assert notebook.options == {**own, "folder": str(tmp_path / "model")}
 
         _, settings, data, name = notebook.told[1]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from livecell_monai.bundle.open import find_template, read_settings
+from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.errors import SettingError
+from livecell_monai.settings import SETTINGS, select
 from livecell_monai.tasks import train
 from livecell_monai.training.setup import resolve_settings
 from tests.support.small_training import SMALL
@@ -16,11 +17,10 @@ class TestResolvedSettings:
         overlays, settings = [str(tmp_path / "mine.yaml")], {**SMALL, "blur": 0.7}
         found = resolve_settings(folder, overlays, settings)
         train(folder, tmp_path / "model", overlays, settings)
-        taken = read_settings([tmp_path / "model" / "configs" / f"{name}.yaml" for name in ("inference", "train")])
+        taken = read_bundle_settings(tmp_path / "model")
         assert (found["noise"], found["blur"], found["filters"]) == (0.33, 0.7, [4, 8])
-        template = read_settings([find_template() / "configs" / f"{name}.yaml" for name in ("inference", "train")])
-        assert found["zoom"] != template["zoom"]  # planned
-        noted = set(found) - {"track", "show_progress", "pos_weight", "lr_step"}  # the last two are made numbers
+        assert found["zoom"] != SETTINGS["zoom"].default  # planned
+        noted = set(select(found, "recorded")) - {"pos_weight", "lr_step"}  # which are made numbers
         assert {name: found[name] for name in noted} == {name: taken[name] for name in noted}
 
     def test_of_the_reports_recipe_know_no_plan(self, folder):

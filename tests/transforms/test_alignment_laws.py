@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from livecell_monai.bundle.open import find_template
+from livecell_monai.bundle.template import find_template
 from livecell_monai.network import Head
 from livecell_monai.training.loader import PatchLoader
 from livecell_monai.transforms import (
@@ -107,7 +107,7 @@ class TestPatches:
 @pytest.fixture(scope="module")
 def chains():
     """The steps of `augmentation: transforms` in train.yaml: the report's, at their widest, and for large patches."""
-    read = ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")])
+    read = ConfigParser.load_config_file(str(find_template() / "configs" / "train.yaml"))
     original = ConfigParser.load_config_files([str(find_template() / "configs" / "original.yaml")])
     wide = {"rotation": 3.14159, "zoom": [0.6, 1.6], "gamma": 2.0, "brightness": 0.5}
     found = {}

@@ -12,7 +12,8 @@ from monai.transforms import Compose
 from monai.utils import set_determinism
 from scipy import ndimage
 
-from livecell_monai.bundle.open import find_template, open_bundle
+from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.template import find_template
 from tests.support.worlds import some_cells, write_folder, write_sample
 
 KEYS = ("image", "target", "weight")
@@ -51,9 +52,9 @@ def open_training(root, **settings):
     """The bundle's parser, with the seed set as `initialize` sets it."""
     paths = {"dataset_dir": str(root), "output_dir": str(root.parent / "trained")}
     workflow = open_bundle(find_template(), ["inference", "train"], {**SMALL, **settings}, paths, workflow_type="train")
-    workflow.parser.parse(True)
-    workflow.parser.get_parsed_content("determinism")
-    return workflow.parser
+    workflow.workflow.parser.parse(True)
+    workflow.workflow.parser.get_parsed_content("determinism")
+    return workflow.workflow.parser
 
 
 def epoch_of(parser):

@@ -17,10 +17,10 @@ import numpy as np
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.readers.kinds import read_label
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region, Sample
+from livecell_monai.settings import check_values
 
-MODES = ("auto", "images", "region", "original", "none")
 ENOUGH_IMAGES = 7  # with fewer, holding out whole images costs the training too much
 
 
@@ -51,7 +51,7 @@ def split_samples(
 
     Args:
         samples: what there is, each with a label.
-        mode: one of `MODES`.
+        mode: as the setting `split`.
         fraction: share to validate on, of the images or of each image's rows or columns, above 0 and at most 0.5.
         guard: width in pixels of the band between training and validation region that neither side sees.
         seed: what the choice of images depends on.
@@ -60,12 +60,7 @@ def split_samples(
         SettingError: where a value is out of range.
         DataError: where there are too few images or an image is too small.
     """
-    if mode not in MODES:
-        raise SettingError(f"setting split must be one of {', '.join(MODES)}, got {mode!r}; correct it")
-    if not isinstance(fraction, int | float) or not 0 < fraction <= 0.5:
-        raise SettingError(f"setting validation_fraction must be above 0 and at most 0.5, got {fraction!r}; correct it")
-    if not isinstance(guard, int) or guard < 0:
-        raise SettingError(f"setting guard must be 0 pixels or more, a whole number, got {guard!r}; correct it")
+    check_values({"split": mode, "validation_fraction": fraction, "guard": guard})
     groups = sorted({_group_of(sample) for sample in samples})
     if mode == "auto":
         mode = "images" if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else "region"

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.bundle.open import OpenBundle
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.distributed.dask.cluster import Workers, check_workers, connect
 from livecell_monai.distributed.dask.partition import share_images, share_rows
 from livecell_monai.distributed.dask.shared_folders import require_seeing
 from livecell_monai.distributed.dask.worker import Done, Job, predict_band, predict_images
-from livecell_monai.errors import BundleError, LiveCellError, SettingError
+from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import NAME
@@ -39,12 +40,12 @@ class Task:
 
 
 def run_distributed(
-    workflow: Any, job: Job, workers: int | None, scheduler: str | None, tell: Callable[[str], None] | None = None
+    opened: OpenBundle, job: Job, workers: int | None, scheduler: str | None, tell: Callable[[str], None] | None = None
 ) -> dict[Path, str]:
     """Initialise a bundle that is opened for prediction, and run it on workers.
 
     Args:
-        workflow: the bundle, opened.
+        opened: the bundle.
         job: what the tasks share.
         workers: number of processes on this machine.
         scheduler: address of one that runs; in place of the number.
@@ -57,17 +58,12 @@ def run_distributed(
         LiveCellError: as `check_workers`, `connect` and `predict_distributed`.
     """
     check_workers(workers, scheduler)
-    if "unfinished" not in workflow.parser.config:
-        raise BundleError(
-            f"{job.bundle}: for workers the bundle must know of unfinished runs, it was trained before; "
-            "leave --workers out, or train it anew"
-        )
-    workflow.initialize()
+    opened.initialize()
     with connect(workers, scheduler) as found:
         if tell is not None:
             tell(str(found))
         try:
-            return predict_distributed(workflow.parser, job, found)
+            return predict_distributed(opened, job, found)
         except LiveCellError:
             raise
         except Exception as error:
@@ -75,32 +71,31 @@ def run_distributed(
                 raise
             raise _gone(found) from error  # whatever was asked of it last
         finally:
-            workflow.parser.get_parsed_content("unfinished").abandon()
+            opened.unfinished.abandon()
 
 
-def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, str]:
+def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[Path, str]:
     """Predict on workers what a bundle that is opened and initialised would predict here.
 
     Args:
-        parser: of the bundle, whose `initialize` has found nothing wrong.
+        opened: the bundle, whose `initialize` has found nothing wrong.
         job: what its tasks share.
         workers: who does them.
 
     Returns:
-        The message for each image that could not be read, by its path; the rows are those of the parser's writer.
+        The message for each image that could not be read, by its path; the rows are those of the bundle's writer.
 
     Raises:
         LiveCellError: workers do not see the same folders, the scheduler went away, or a result cannot be written. What
             was finished stays, and `resume` goes on from there.
     """
-    run, writer = parser.get_parsed_content("unfinished"), parser.get_parsed_content("writer")
-    large_images, images = parser.get_parsed_content("large_images"), parser.get_parsed_content("images")
+    run, writer, large_images, images = opened.unfinished, opened.writer, opened.large_images, opened.images
     is_new = not run.folder.exists()
     run.begin()
-    job = replace(job, threads=workers.threads, weights=hash_file(parser.get_parsed_content("checkpoint")))
+    job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
     require_seeing(workers, job)
     prediction = _Prediction(writer, large_images, images)
-    show = parser.get_parsed_content("show_progress")
+    show = opened.settings["show_progress"]
     total = len({item[NAME] for item in images}) + len(large_images.large)
     results = closing(_hand_out(workers, job, prediction.tasks(workers)))  # what is handed out is called back on an error
     with counting("predicting", "image", total, show) as advance, results as finished:

@@ -30,7 +30,6 @@ class Job:
         settings: values over those of the bundle, in JSON.
         weights: SHA-256 of the weights: other ones are loaded anew.
         threads: of torch in a worker; 0 for as many as Dask gives the worker.
-        trust: whether to run whatever the bundle's YAML says, as for `open_bundle`.
     """
 
     bundle: str
@@ -38,7 +37,6 @@ class Job:
     settings: str
     weights: str = ""
     threads: int = 0
-    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,15 +86,12 @@ class PartOfRun:
         own = {"resume": True, "show_progress": False}  # what is there belongs to this very run
         paths = {"dataset_dir": job.output, "output_dir": job.output, "items": []}
         settings = {**json.loads(job.settings), **own}
-        parser = open_bundle(job.bundle, ["inference"], settings, paths, trust=job.trust).parser
-        for part in ("validate_settings", "ready"):
-            parser.get_parsed_content(part)
-        self.run = parser.get_parsed_content("unfinished")
+        opened = open_bundle(job.bundle, ["inference"], settings, paths)
+        self.network = opened.network  # ready before the engine has it
+        self.run = opened.unfinished
         self.run.shared = True
-        self.evaluator = parser.get_parsed_content("evaluator")
-        self.dataset = parser.get_parsed_content("dataset")
-        self.writer = parser.get_parsed_content("writer")
-        self.large_images = parser.get_parsed_content("large_images")
+        self.evaluator, self.dataset = opened.evaluator, opened.dataset
+        self.writer, self.large_images = opened.writer, opened.large_images
 
     def predict(self, items: Sequence[Item]) -> Done:
         """Run the engine over what is missing of some images."""

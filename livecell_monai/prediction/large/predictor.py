@@ -30,6 +30,7 @@ from livecell_monai.prediction.large.selection import choose_large_images, opene
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.settings import select
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
 
@@ -48,7 +49,7 @@ class LargeImagePredictor:
         items: the images.
         segmenter: makes maps and masks; the weights of its network are loaded by the time that a band is predicted.
         checkpoint: the file of the weights.
-        settings: those that change a mask, by name, for the record.
+        settings: by name; those that change a mask go into the record.
         output: where masks go.
         megapixels: least size of a large image, in 10^6 pixels, exclusive.
         show_progress: whether to show a progress bar.
@@ -72,7 +73,8 @@ class LargeImagePredictor:
         megapixels: float = 64.0,
         show_progress: bool = True,
     ) -> None:
-        self.segmenter, self.checkpoint, self.settings = segmenter, Path(checkpoint), settings
+        self.segmenter, self.checkpoint = segmenter, Path(checkpoint)
+        self.settings = select(settings, "changes_mask")
         self.output, self.output_dir, self.writer = output, Path(output.folder), output.writer
         self.show_progress = show_progress
         self.large, self.rest = choose_large_images(items, megapixels)

@@ -187,12 +187,12 @@ class TestMode:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"mode": "random"}, "split must be one of auto, images, region, original, none, got 'random'; correct it"),
-            ({"fraction": 0}, "validation_fraction must be above 0 and at most 0.5, got 0"),
+            ({"mode": "random"}, "split must be auto, images, region, original or none, got 'random'; correct it"),
+            ({"fraction": 0}, "validation_fraction must be a number above 0 and at most 0.5, got 0"),
             ({"fraction": 0.51}, "at most 0.5, got 0.51"),
             ({"fraction": float("nan")}, "at most 0.5, got nan"),
             ({"fraction": "auto"}, "at most 0.5, got 'auto'"),
-            ({"guard": -1}, "guard must be 0 pixels or more, a whole number, got -1"),
+            ({"guard": -1}, "guard must be a whole number of at least 0, got -1"),
             ({"guard": 2.5}, "got 2.5"),
             ({"guard": "auto"}, "got 'auto'"),
         ],

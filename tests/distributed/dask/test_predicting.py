@@ -27,8 +27,8 @@ def predict_on(workers, bundle, images, output, **settings):
     paths = {"dataset_dir": [str(image) for image in images], "output_dir": str(output)}
     workflow = open_bundle(bundle, ["inference"], chosen, paths, run_id="inferring")
     workflow.initialize()
-    failures = predict_distributed(workflow.parser, Job(str(bundle), str(output), json.dumps(chosen)), workers)
-    return workflow.parser.get_parsed_content("writer").rows, failures
+    failures = predict_distributed(workflow, Job(str(bundle), str(output), json.dumps(chosen)), workers)
+    return workflow.writer.rows, failures
 
 
 def read_table(path, *without):

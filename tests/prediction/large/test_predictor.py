@@ -31,7 +31,7 @@ def images(tmp_path_factory):
 def parser(trained, images, tmp_path):
     def open_with(**settings):
         paths = {"dataset_dir": [str(images)], "output_dir": str(tmp_path / "out")}
-        opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).parser
+        opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).workflow.parser
         opened_bundle.get_parsed_content("fold")
         return opened_bundle
 
@@ -173,4 +173,4 @@ def test_an_unknown_form_is_refused(parser):
         parser(large_image_format="png").get_parsed_content("large_images")
     error = find_user_error(refusal.value)
     assert isinstance(error, SettingError)
-    assert "large_image_format must be one of tiff, zarr, got 'png'" in str(error)
+    assert "large_image_format must be tiff or zarr, got 'png'" in str(error)

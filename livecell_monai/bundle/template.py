@@ -1,0 +1,50 @@
+"""The template: the bundle of the installed package, whose YAML is the only one that `livecell` evaluates."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.bundle.plain_yaml import read_values
+from livecell_monai.errors import BundleError, SettingError
+from livecell_monai.settings import check_values
+
+
+def find_template() -> Path:
+    """The folder of the template: in the installed package, or at the top of the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_bundle", package.parent / "bundle"):
+        if (folder / "configs" / "inference.yaml").is_file():
+            return folder
+    raise BundleError(f"{package}: the package must contain its bundle, found none; install livecell-monai again")
+
+
+def find_overlay(name: str) -> Path:
+    """The file of an overlay: of the template's `configs/`, where `.yaml` may be left out, or by a path.
+
+    Raises:
+        SettingError: there is none.
+    """
+    configs = find_template() / "configs"
+    given = Path(name if Path(name).suffix else f"{name}.yaml")
+    own = configs / given.name
+    path = own if given.name == str(given) and (own.is_file() or not given.is_file()) else given
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in configs.glob("*.yaml")))
+        raise SettingError(f"{path}: an overlay must be a YAML file, found none; the template has {there}")
+    return path.resolve()
+
+
+def read_overlay(path: Path, configs: Iterable[str]) -> dict[str, Any]:
+    """The settings of an overlay by name.
+
+    Args:
+        path: the file.
+        configs: the files of the template whose settings it may hold.
+
+    Raises:
+        SettingError: it is not plain YAML, or a setting is unknown or breaks its rule.
+    """
+    values = read_values(path, "an overlay")
+    if not isinstance(values, dict):
+        raise SettingError(f"{path}: an overlay must be a mapping of settings, got {str(values)[:60]!r}; correct it")
+    return check_values(values, configs, where=str(path))

@@ -1,0 +1,145 @@
+"""The settings of `inference.yaml`: what the model is, and how it makes masks of images."""
+
+from typing import Literal
+
+from livecell_monai.settings.fields import (
+    Channel,
+    Depth,
+    Device,
+    Factor,
+    Filters,
+    Frames,
+    Group,
+    Names,
+    Percentiles,
+    Positive,
+    Shape,
+    StemStride,
+    Text,
+    Views,
+    setting,
+)
+
+
+class Machine(Group):
+    """The device."""
+
+    title = "where it runs"
+    accelerator: Device = setting(
+        "auto",
+        "device; bf16 and channels_last are used where they are faster, -fp32 at the end forbids bf16 (cpu-fp32)",
+        local=True,
+    )
+
+
+class Preprocessing(Group):
+    """From the pixels of a file to the input of the network."""
+
+    title = "input of the network"
+    scale: Factor | Shape = setting(
+        1.0, "factor on the image's own size, 1.0 keeps every pixel; or the size [Y, X] of a whole image", changes_mask=True
+    )
+    normalise: bool = setting(
+        True,
+        "to median 0 and contrast 3, whatever the number of cells; false: to [0, 1], as in the report",
+        changes_mask=True,
+    )
+    percentiles: Percentiles = setting(
+        [0.1, 99.9], "grey values beyond these are clipped, so that hot or saturated pixels do not matter", changes_mask=True
+    )
+
+
+class Network(Group):
+    """The U-Net."""
+
+    title = "network"
+    filters: Filters = setting([16, 32, 64, 128, 256], "channels of each level, finest first; one number for each level")
+    convolutions: int = setting(2, "3 x 3 convolutions of each level", ge=1, le=16)
+    down: Literal["max", "strided"] = setting("max", "max: max-pooling between levels; strided: a strided convolution")
+    dropout: float = setting(0.1, "probability that a channel is dropped, in the decoder only", ge=0, lt=1)
+    residual: bool = setting(True, "each level adds its input to its output")
+    norm: Literal["batch", "instance"] = setting(
+        "batch",
+        "batch: statistics of the training; instance: of each image, in prediction of each window, so that masks depend on "
+        "`window`",
+    )
+    ensemble_size: int = setting(
+        1, "networks whose probabilities are averaged; `livecell crossval --ensemble` writes one for each fold", ge=1, le=64
+    )
+    stem_stride: StemStride = setting(
+        2, "2 or 4 runs every level at that part of the resolution, 1 at full resolution; 2 is four times as fast"
+    )
+
+
+class Planes(Group):
+    """Which planes of a file are meant."""
+
+    title = "planes of files that hold several (OME-TIFF, ImageJ, ND2, CZI, OME-Zarr); null where there is one"
+    channel: Channel = setting(None, "index of the channel from 0, or its name in the file")
+    time: Frames = setting(None, "index of a frame from 0, or first:stop; null for all frames, a movie")
+    z: Depth = setting(None, "index of the plane in depth from 0")
+    movie: bool = setting(False, "each folder or glob is one movie of numbered frames, not a folder of single images")
+    interval_min: Positive | None = setting(
+        None, "time between frames of movies; null takes it from the file", unit="min", changes_mask=True
+    )
+    axes: Text | None = setting(None, "axes of the file in order, such as TYX, where the file is silent or wrong")
+
+
+class Prediction(Group):
+    """How masks are made."""
+
+    title = "prediction"
+    window: Literal["auto"] | Shape = setting(
+        "auto",
+        "size of the windows that the network sees, multiples of stem_stride * 2 ** (levels - 1), twice that with norm: "
+        "instance; auto: as large as window_memory allows",
+        changes_mask=True,
+    )
+    window_memory: float = setting(
+        130.0, "memory for one pass of the network where window is auto", unit="MB", gt=0, le=2**20, changes_mask=True
+    )
+    window_batch: int = setting(1, "windows in one pass; more than one is faster on a GPU only", ge=1, le=1024)
+    overlap: int = setting(32, "overlap of neighbouring windows", unit="px", ge=0, le=2**15, changes_mask=True)
+    tta_views: Views = setting(
+        1,
+        "test-time augmentation: 2 adds the mirrored image, 4 quarter turns, 8 both; slightly better, as much slower",
+        changes_mask=True,
+    )
+    backend: Literal["torch", "int8"] = setting(
+        "torch",
+        "int8: OpenVINO with 8-bit integers, on processors with VNNI; faster, masks agree at IoU 0.997",
+        changes_mask=True,
+    )
+    threshold: float = setting(0.5, "probability above which a pixel is foreground", gt=0, lt=1, changes_mask=True)
+
+
+class Outputs(Group):
+    """What is written."""
+
+    title = "output"
+    outputs: Names = setting(
+        ["mask", "summary", "confluency"],
+        "what is written; also probability (NAME_probability.tif), overlay (NAME_overlay.png), those of other packages",
+        recorded=False,
+        changes_mask=True,
+    )
+    overwrite: bool = setting(False, "replace the results of an earlier run", recorded=False)
+    resume: bool | Literal["auto"] = setting(
+        False,
+        "resume an interrupted run and keep what it has finished; auto, for a training: resume if there is one, else start",
+        recorded=False,
+    )
+    show_progress: bool = setting(True, "show a progress bar", recorded=False, local=True)
+
+
+class LargeImages(Group):
+    """Images that are never in memory whole."""
+
+    title = "large images: read, predicted and written part by part"
+    tiling_min_megapixels: float = setting(64.0, "images above this size are large", unit="megapixels", gt=0, recorded=False)
+    large_image_format: Literal["tiff", "zarr"] = setting(
+        "tiff", "tiff: NAME.ome.tif, tiled BigTIFF for QuPath and Fiji; zarr: NAME.ome.zarr; both pyramids", recorded=False
+    )
+
+
+INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Outputs, LargeImages)

@@ -1,0 +1,79 @@
+"""Values checked against the schema: messages, unknown names, and the rules between settings."""
+
+import pytest
+
+from livecell_monai.errors import SettingError
+from livecell_monai.settings import check_setting, check_settings, check_values, find_setting, input_multiple
+
+
+def test_the_message_has_the_rule():
+    with pytest.raises(SettingError, match=r"^setting lr must be a number above 0, got -1; correct it$"):
+        check_values({"loss": "bce", "lr": -1})
+
+
+def test_the_message_begins_with_where_the_value_stands():
+    with pytest.raises(SettingError, match=r"^mine.yaml: setting lr must be"):
+        check_setting("lr", -1, where="mine.yaml")
+
+
+def test_a_whole_number_is_taken_for_a_float_and_a_tuple_for_a_list():
+    checked = check_values({"lr": 1, "filters": (4, 8), "scale": 2})
+    assert [type(checked[name]) for name in ("lr", "scale")] == [float, float]
+    assert checked["filters"] == [4, 8]
+    assert [type(width) for width in checked["filters"]] == [int, int]
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line():
+    with pytest.raises(SettingError, match=r"setting window_batch must be .* got a number of too many digits"):
+        check_setting("window_batch", 16**10_000)
+
+
+class TestUnknownNames:
+    @pytest.mark.parametrize(
+        ("name", "near"), [("learning_rate", "lr_gamma|brightness|rotation|.*"), ("epoch", "epochs"), ("filter", "filters")]
+    )
+    def test_are_refused_with_the_nearest_name(self, name, near):
+        with pytest.raises(SettingError, match=rf"^setting {name} does not exist, did you mean ({near})\?"):
+            check_values({name: 1})
+
+    def test_a_setting_of_a_file_that_is_not_used(self):
+        with pytest.raises(SettingError, match=r"^setting lr must be left out here, it belongs to train.yaml, which is not"):
+            check_values({"lr": 0.1}, ["inference"])
+
+    def test_find_setting_refuses_too(self):
+        assert find_setting("lr").default == 0.002
+        with pytest.raises(SettingError, match=r"did you mean lr"):
+            find_setting("lrr")
+
+
+NETWORK = {"filters": [4, 8, 16], "stem_stride": 2, "norm": "batch"}
+
+
+class TestRulesBetweenSettings:
+    def test_sizes_are_multiples_of_what_the_network_takes(self):
+        check_settings({**NETWORK, "window": [24, 8], "patch_size": [8, 8]})
+        for name in ("window", "patch_size"):
+            with pytest.raises(SettingError, match=rf"setting {name} must be \[Y, X\] in pixels, multiples of 8 = stem_str"):
+                check_settings({**NETWORK, name: [24, 12]})
+
+    def test_twice_as_much_with_instance_norm(self):
+        with pytest.raises(SettingError, match=r"multiples of 16 ="):
+            check_settings({**NETWORK, "norm": "instance", "window": [24, 16]})
+
+    def test_an_automatic_window_is_no_size(self):
+        assert check_settings({**NETWORK, "window": "auto"})["window"] == "auto"
+
+    def test_are_left_out_where_a_setting_is_missing(self):
+        check_settings({"window": [3, 5]})
+
+    def test_an_ensemble_is_not_trained(self):
+        check_settings({"ensemble_size": 2})
+        with pytest.raises(SettingError, match=r"setting ensemble_size must be 1 in a training, got 2; train each network"):
+            check_settings({"ensemble_size": 2}, is_training=True)
+
+
+@pytest.mark.parametrize(
+    ("levels", "stem_stride", "norm", "multiple"), [(2, 1, "batch", 2), (5, 2, "batch", 32), (5, 2, "instance", 64)]
+)
+def test_input_multiple(levels, stem_stride, norm, multiple):
+    assert input_multiple(levels, stem_stride, norm) == multiple

@@ -1,0 +1,60 @@
+"""Every setting of `inference.yaml`: what it takes and what it refuses."""
+
+import pytest
+
+from livecell_monai.settings import list_settings
+from tests.support.setting_values import (
+    ABOVE_0,
+    FLAG,
+    INSIDE_0_1,
+    SHAPE,
+    check_refused,
+    check_taken,
+    pair_refused,
+    pair_taken,
+)
+
+#: by name: values that are taken, and values that are refused
+VALUES = {
+    "accelerator": (["auto", "cpu", "cpu-fp32", "cuda:1-fp32", "mps"], ["", "gpu", "cuda:", "cpu ", "fp32", "cuda:x", 0]),
+    "scale": ([1, 0.25, 16, [256, 256]], [0, -1, 17, [256], [0, 256], [25.5, 25], True, "auto"]),
+    "percentiles": ([[0, 100], [0.1, 99.9]], [[1], [50, 50], [99, 1], [-1, 50], [0, 101], 5, [0, 50, 100]]),
+    "filters": ([[4, 8], [16] * 12], [[8], [0, 4], [4, 8193], [4.0, 8], 8, [4] * 13, [True, 4]]),
+    "convolutions": ([1, 16], [0, 17, 1.5, True]),
+    "down": (["max", "strided"], ["mean", 1]),
+    "dropout": ([0, 0.4], [-0.1, 1]),
+    "norm": (["batch", "instance"], ["group"]),
+    "ensemble_size": ([1, 64], [0, 65, True, "1"]),
+    "stem_stride": ([1, 2, 4], [0, 3, 8, True, "2"]),
+    "channel": ([None, 0, "DAPI"], [-1, 1.5, True, "$1/0"]),
+    "time": ([None, 0, "3", "2:5", ":"], [-1, True, "first", "1:2:3"]),
+    "z": ([None, 0, "3"], [-1, True, "top"]),
+    "interval_min": ([None, 0.5, 15], [0, -1, True, "15"]),
+    "axes": ([None, "TYX"], ["", 3, "$1/0"]),
+    "window": ([*SHAPE[0], "auto"], [*SHAPE[1], "large", None]),
+    "window_memory": ([0.5, 256], [0, -1, 2**21]),
+    "window_batch": ([1, 1024], [0, 1025, 2.5, True]),
+    "overlap": ([0, 64], [-1, 0.5, True]),
+    "tta_views": ([1, 2, 4, 8], [0, 3, True, "8"]),
+    "backend": (["torch", "int8"], ["int4", "", 8, None]),
+    "resume": ([True, False, "auto"], [1, "yes"]),
+    "large_image_format": (["tiff", "zarr"], ["png"]),
+    "threshold": INSIDE_0_1,
+    "tiling_min_megapixels": ABOVE_0,
+    **dict.fromkeys(("normalise", "residual", "movie", "write_probability", "write_overlay"), FLAG),
+    **dict.fromkeys(("overwrite", "show_progress"), FLAG),
+}
+
+
+def test_every_setting_is_tested():
+    assert set(VALUES) == set(list_settings(["inference"]))
+
+
+@pytest.mark.parametrize(("name", "value"), pair_taken(VALUES))
+def test_takes(name, value):
+    check_taken(name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), pair_refused(VALUES))
+def test_refuses(name, value):
+    check_refused(name, value)
