@@ -29,7 +29,7 @@ def test_a_complete_bundle(two, tmp_path):
     names = {path.name for path in (tmp_path / "both" / "configs").iterdir()}
     assert names >= {"inference.yaml", "train.yaml", "evaluate.yaml", "metadata.json", "logging.conf"}
     facts = json.loads((tmp_path / "both" / "configs" / "metadata.json").read_text())["training"]
-    assert (facts["data"], facts["members"]) == ("cells", 2)
+    assert (facts["data"], facts["ensemble_size"]) == ("cells", 2)
     network = open_bundle(tmp_path / "both", ["inference"]).parser.get_parsed_content("network_def")
     assert len(network.members) == 2
 
