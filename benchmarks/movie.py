@@ -84,7 +84,7 @@ def time_network(parser: Any, images: list[torch.Tensor]) -> float:
 
 def measure(bundle: Path, movie: Path, folder: Path) -> list[float]:
     """Seconds from file to file, in memory, of the network alone; share of reading and writing: medians of the rounds."""
-    parser = open_movie(bundle, movie, folder / "unused").parser
+    parser = open_movie(bundle, movie, folder / "unused").workflow.parser
     in_memory = hold(parser)
     images = [item[IMAGE].as_tensor() for item in parser.get_parsed_content("dataset")]
     rows = []

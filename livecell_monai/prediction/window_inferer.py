@@ -14,7 +14,7 @@ from livecell_monai.prediction.blending import Blender, Block, join_blocks
 from livecell_monai.prediction.fitting import FittingPass, SmallestTooLargeError
 from livecell_monai.prediction.lanes import count_lanes, run_ahead
 from livecell_monai.prediction.out_of_memory import release_memory
-from livecell_monai.prediction.passes import Forward
+from livecell_monai.prediction.passes import Forward, ViewInferer
 from livecell_monai.prediction.prepared import ImageInMemory, PreparedImage, read_windows
 from livecell_monai.prediction.windows import AxisWindows, WindowPlan, auto_window
 from livecell_monai.settings import check_values
@@ -62,6 +62,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         bytes_per_pixel: float = 128,
     ) -> None:
         check_values({"tta_views": tta_views, "overlap": overlap})
+        self.forward = ViewInferer(accelerator, tta_views)
         bytes_here = bytes_per_pixel / (2 if accelerator.bf16 else 1)
         by_area = isinstance(window, str)
         largest = auto_window(memory_mb * 2**20 / batch / bytes_here, multiple) if isinstance(window, str) else window

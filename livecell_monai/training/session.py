@@ -8,6 +8,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.settings import select
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.changes import describe_machine
 from livecell_monai.training.checkpoints import Checkpoints
@@ -58,7 +59,7 @@ class TrainingSession:
     ) -> None:
         self.engines = engines
         self.data = data
-        self.settings = settings
+        self.settings = select(settings, "recorded")
         self.tracker = tracker
         self.checkpoints = checkpoints
         self.writer = writer

@@ -18,7 +18,7 @@ from tests.support.worlds import picture_of, some_cells
 
 @pytest.fixture(scope="module")
 def preprocessing():
-    return open_bundle(find_template(), ["inference"], {"scale": 0.5}).parser.get_parsed_content("preprocessing")
+    return open_bundle(find_template(), ["inference"], {"scale": 0.5}).segmenter.preprocessing
 
 
 def test_an_array_is_prepared_as_its_file(preprocessing, tmp_path):

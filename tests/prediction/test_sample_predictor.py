@@ -20,7 +20,7 @@ from tests.support.worlds import SHAPE
 
 @pytest.fixture(scope="module")
 def predictor(trained):
-    parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).parser
+    parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).workflow.parser
     parser.get_parsed_content("fold")
     return SamplePredictor(parser.get_parsed_content("segmenter"))
 
@@ -47,7 +47,7 @@ class TestSamplePredictor:
         assert one.truth is None
 
     def test_the_network_learns_from_it_neither_weights_nor_statistics(self, trained):
-        parser = open_bundle(trained[1], ["inference", "train"], None, {"dataset_dir": str(trained[0])}).parser
+        parser = open_bundle(trained[1], ["inference", "train"], None, {"dataset_dir": str(trained[0])}).workflow.parser
         predictor = SamplePredictor(parser.get_parsed_content("segmenter"))
         network = predictor.segmenter.network.train()
         before = {name: value.clone() for name, value in network.state_dict().items()}

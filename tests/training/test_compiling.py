@@ -29,7 +29,7 @@ def is_compiled(network):
 
 @pytest.mark.parametrize("setting", [True, False, "auto"])
 def test_the_bundle_accepts_every_value(setting):
-    opened = open_bundle(find_template(), ["inference", "train"], {"compile": setting}, workflow_type="train").parser
+    opened = open_bundle(find_template(), ["inference", "train"], {"compile": setting}, workflow_type="train").settings
     assert opened["compile"] == setting
 
 

@@ -12,14 +12,14 @@ from tests.support.worlds import write_folder
 
 
 def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
-    drawn, keep = [], BundleWriter._keep_written_weights
+    drawn, write = [], BundleWriter._write_weights
 
-    def forget(writer):
+    def forget(writer, result, parts):
         with torch.no_grad():
             writer.network.output.weight.zero_()  # as if the last epoch had lost all that the best had learned
-        keep(writer)
+        return write(writer, result, parts)
 
-    monkeypatch.setattr(BundleWriter, "_keep_written_weights", forget)
+    monkeypatch.setattr(BundleWriter, "_write_weights", forget)
     monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append((list(predictions), facts)))
     result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
     ((judged, facts),) = drawn

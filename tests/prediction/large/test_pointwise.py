@@ -55,7 +55,7 @@ def open_parts(image, steps, tile=(48, 32)):
 
 @pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("chain", CHAINS)
-def test_every_part_is_that_of_the_whole_to_the_bit(self, picture, chain):
+def test_every_part_is_that_of_the_whole_to_the_bit(picture, chain):
     image, steps = PICTURES[picture], CHAINS[chain]
     whole = sample_of(image, steps)["image"].as_tensor()
     parts = open_parts(image, steps, (64, 64))

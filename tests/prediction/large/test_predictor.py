@@ -111,8 +111,8 @@ class TestOverlay:
             settings = {**SETTINGS, "tiling_min_megapixels": megapixels}
             workflow = open_bundle(trained[1], ["inference"], settings, paths, run_id="inferring")
             if preprocessing:
-                steps = workflow.parser.config["preprocessing"]["transforms"]
-                workflow.parser.config["preprocessing"]["transforms"] = preprocessing(steps)
+                steps = workflow.workflow.parser.config["preprocessing"]["transforms"]
+                workflow.workflow.parser.config["preprocessing"]["transforms"] = preprocessing(steps)
             workflow.initialize()
             workflow.run()
             (mask,) = output.glob("large*.tif")
