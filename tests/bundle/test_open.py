@@ -99,7 +99,7 @@ class TestATrainedBundle:
     def test_parts_are_what_the_configs_build(self, bundle):
         opened = open_bundle(bundle, ["inference"])
         parser = opened.workflow.parser
-        for name in ("device", "preprocessing", "inferer", "postprocessing", "network_def"):
+        for name in ("segmenter", "network_def", "writer"):
             assert getattr(opened, name) is parser.get_parsed_content(name)
         assert opened.network is parser.get_parsed_content("ready")
 

@@ -18,7 +18,7 @@ def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_comp
     """As `monai.bundle run` with a config over the network itself, which is no setting and so is not carried over."""
     paths = {"dataset_dir": str(write_folder(tmp_path / "data")), "output_dir": str(tmp_path / "model")}
     workflow = open_bundle(find_template(), ["inference", "train"], SMALL, paths, run_id="training", workflow_type="train")
-    workflow.parser["network_def#convolutions"] = 3
+    workflow.workflow.parser["network_def#convolutions"] = 3
     workflow.initialize()
     with pytest.raises(RuntimeError) as failure:
         workflow.run()

@@ -166,7 +166,7 @@ class TestByMonaisOwnCommand:
             given = (find_template(), ["inference", "train"], PATCHES, paths, layers)
             workflow = open_bundle(*given, run_id="training", workflow_type="train")
             workflow.initialize()
-            return workflow.run()[0]
+            return workflow.run()
 
     def test_interrupted(self, root, whole):
         stop(self.train, root, "monai", 8)

@@ -96,7 +96,7 @@ class TestTracker:
         assert {name for name in notebook.told[-1][1] if not name.startswith(".training/")} == files
 
     def test_nothing_is_told_of_a_run_that_is_refused(self, notebook, folder, tmp_path):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SettingError, match="batch_size"):
             train_small(folder, tmp_path / "model", batch_size=0)
         assert notebook.told == []
 
