@@ -14,6 +14,7 @@ from livecell_monai.data.readers import parse_address
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.runs.atomic import atomic_path, make_folder
 from livecell_monai.sample import FRAMES, IMAGE, NAME
+from livecell_monai.settings import select
 
 FOLDER = ".unfinished"
 TABLE = "summary.csv"
@@ -30,7 +31,7 @@ class UnfinishedRun:
     Args:
         output_dir: folder of the results.
         checkpoint: the weights, which a run that is gone on with must share.
-        settings: those that change a result, by name, shared likewise.
+        settings: by name; those that change a result must be the same, too.
         overwrite: begin anew where another run was killed.
         resume: go on with it.
 
@@ -52,7 +53,7 @@ class UnfinishedRun:
         self.folder = Path(output_dir)
         self.path = self.folder / FOLDER
         self.files, self._rows, self._record = self.path / "files", self.path / "rows", self.path / "run.json"
-        self.checkpoint, self.settings = Path(checkpoint), dict(settings or {})
+        self.checkpoint, self.settings = Path(checkpoint), select(settings or {}, "changes_mask")
         self.overwrite, self.resume = overwrite, resume
         self.shared = False
         self._order: list[str] = []

@@ -134,7 +134,7 @@ class TestRefusals:
         ("given", "words"),
         [
             (("--set", "large_image_format=png"), ["large_image_format must be tiff or zarr", "'png'"]),
-            (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
+            (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be a number above 0"]),
             (("--probability",), ["large.tif: --probability must be left out for a mosaic"]),
         ],
         ids=["form", "size", "probability"],
@@ -152,7 +152,7 @@ class TestRefusals:
 @pytest.fixture
 def killed(trained, image, tmp_path):
     """The output folder of a run that was killed when two rows of chunks were written, and the command."""
-    code = "import os, signal, sys\nfrom livecell_monai import cli\nfrom livecell_monai.data.mosaics import chunks\n"
+    code = "import os, signal, sys\nfrom livecell_monai import cli\nfrom livecell_monai.outputs.large import chunks\n"
     code += "write = chunks.ChunkWriter._write\n"
     code += "def dying(self, row, column, chunk):\n"
     code += "    write(self, row, column, chunk)\n    if (row, column) == (1, 0): os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -205,10 +205,10 @@ class TestBundles:
         bundle = root / "out" / "ensemble"
         facts = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
         assert facts["crossval"] == result.summary
-        assert facts["members"] == 3
+        assert facts["ensemble_size"] == 3
         assert facts["weights_sha256"] == hash_file(bundle / "models" / "model.safetensors")
         assert (bundle / "docs" / "README.md").read_text() == "about the ensemble\n"
-        assert "members: 3" in (bundle / "configs" / "inference.yaml").read_text()
+        assert "ensemble_size: 3" in (bundle / "configs" / "settings.yaml").read_text()
         assert [part.name for part in (root / "out").glob("*.partial")] == []
 
     def test_the_refit_is_of_everything_for_the_epochs_that_the_folds_chose(self, both):

@@ -2,7 +2,7 @@
 
 import csv
 from dataclasses import replace
-from html.workflow.parser import HTMLParser
+from html.parser import HTMLParser
 
 import pytest
 

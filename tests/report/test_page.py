@@ -1,5 +1,5 @@
 import re
-from html.workflow.parser import HTMLParser
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.prediction.writers import SUMMARY, PredictionWriter, Row
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
-from livecell_monai.settings import check_setting
+from livecell_monai.settings import check_setting, select
 from livecell_monai.transforms import NormaliseContrast
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
@@ -52,7 +52,7 @@ class LargeImagePredictor:
         inferer: how the network looks at windows.
         device: where the network is.
         checkpoint: the file of the weights.
-        settings: `scale`, `normalise`, `percentiles` and `threshold` as the bundle has them.
+        settings: by name; those that change a mask must be the same when a run is resumed.
         writer: takes the rows of the table, and draws overlays where they are asked for.
         megapixels: what a mosaic is larger than, in 10^6 pixels.
         form: `tiff` for NAME.ome.tif, `zarr` for NAME.ome.zarr.
@@ -88,7 +88,7 @@ class LargeImagePredictor:
         check_setting("large_image_format", form)
         self.output_dir = Path(output_dir)
         self.network, self.inferer, self.device, self.checkpoint = network, inferer, device, Path(checkpoint)
-        self.settings, self.writer, self.form = settings, writer, form
+        self.settings, self.writer, self.form = select(settings, "changes_mask"), writer, form
         self.overwrite, self.resume, self.show_progress = overwrite, resume, show_progress
         self.mosaics, self.rest = choose_large_images(items, megapixels)
         self.failures: dict[Path, str] = {}

@@ -39,7 +39,7 @@ def test_the_pages_go_back_although_what_tensors_free_is_kept():
     code = (
         "import numpy as np, torch\n"
         "from pathlib import Path\n"
-        "from livecell_monai.data.mosaics import keep_apart\n"
+        "from livecell_monai.data.large.pages import keep_apart\n"
         "from livecell_monai.network.accelerator import Accelerator\n"
         "Accelerator('cpu').place(torch.nn.Conv2d(1, 1, 1))\n"
         "def megabytes():\n"
