@@ -232,12 +232,12 @@ class TestBadSettings:
     @pytest.mark.parametrize(
         ("setting", "words"),
         [
-            ("drpout=0.1", ["--set drpout", "did you mean dropout?"]),
-            ("bundle_root=.", ["--set bundle_root", "did you mean "]),
-            ("lr", ["--set must be given as key=value, got 'lr'"]),
-            ("=1", ["--set must be given as key=value, got '=1'"]),
+            ("drpout=0.1", ["setting drpout does not exist", "did you mean dropout?"]),
+            ("bundle_root=.", ["setting bundle_root does not exist", "did you mean "]),
+            ("lr", ["--set must be given as name=value, got 'lr'"]),
+            ("=1", ["--set must be given as name=value, got '=1'"]),
             ("lr=[1", ["--set lr must have a value in YAML, got '[1'"]),
-            ("lr=fast", ["--set lr", "(0.002), got 'fast'"]),
+            ("lr=fast", ["setting lr must be a number above 0, got 'fast'"]),
             ("lr_step=2", ["setting lr_step must be below epochs (2)", "got 2"]),
             ("lr_step=5", ["setting lr_step must be below epochs (2)", "got 5"]),
             ("split=random", ["setting split must be auto, images, region, original or none, got 'random'"]),

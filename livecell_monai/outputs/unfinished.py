@@ -12,6 +12,7 @@ from livecell_monai.data.readers import parse_address
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import FRAMES, IMAGE, NAME
+from livecell_monai.settings import select
 
 FOLDER = ".unfinished"
 TABLE = "summary.csv"
@@ -27,7 +28,7 @@ class UnfinishedRun:
     Args:
         output_dir: folder of the results.
         checkpoint: the weights, which must be the same on resume.
-        settings: those that must be the same on resume, by name.
+        settings: by name; those that change a mask must be the same on resume.
         overwrite: start again where another run was killed.
         resume: resume it.
 
@@ -51,7 +52,7 @@ class UnfinishedRun:
         remedy = "undo the change, or start again by --overwrite without --resume"
         self.ledger = Ledger(self.folder / FOLDER, "a prediction", remedy)
         self.files = self.ledger.files
-        self.checkpoint, self.settings = Path(checkpoint), dict(settings or {})
+        self.checkpoint, self.settings = Path(checkpoint), select(settings or {}, "changes_mask")
         self.overwrite, self.resume = overwrite, resume
         self.shared = False
         self._order: list[str] = []

@@ -104,7 +104,8 @@ def lose_one(*arguments):
         return whole(self, *planes)
 
     SegmentationLoss.forward = forward
-    tasks._run(tasks.open_training(*arguments[0], **{**arguments[1], "overlay": "multi_gpu_train"}))
+    call, context = arguments
+    tasks._run(tasks.open_training(*call, "multi_gpu_train"), context)
 
 
 def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line_and_they_go_on_together(

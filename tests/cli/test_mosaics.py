@@ -134,7 +134,7 @@ class TestRefusals:
         ("given", "words"),
         [
             (("--set", "large_image_format=png"), ["large_image_format must be tiff or zarr", "'png'"]),
-            (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be above 0"]),
+            (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be a number above 0"]),
             (
                 ("--probability",),
                 ["large.tif: the output probability cannot be made of a large image"],

@@ -202,7 +202,7 @@ class TestBadInput:
         [
             ("0", "setting interval_min must be a number above 0"),
             ("-3", "setting interval_min must be a number above 0"),
-            ("nan", "interval_min: a number must be finite, got nan"),
+            ("nan", "setting interval_min must be a number above 0 or null, got nan"),
         ],
     )
     def test_an_interval_that_is_no_time(self, bundle, movie, tmp_path, interval, words):

@@ -75,7 +75,7 @@ class TestRefusals:
         assert livecell("report", trained[1], "--overwrite")[0] == 0
 
     def test_a_folder_that_is_no_bundle(self, livecell, folder, inside):
-        refused(livecell("report", folder), "a trained bundle must have this file")
+        refused(livecell("report", folder), "a bundle must have a folder configs/")
         assert not (inside / "report.html").exists()
 
     def test_a_run_that_is_not_there(self, livecell, inside):

@@ -39,7 +39,7 @@ class TestRefusals:
             (["--storage", "nonsense"], ["--storage must be a database that answers"]),
             (["--set", "split=original"], ["setting split must be one of auto, images, region in a sweep"]),
             (["--set", "nonsense=1"], ["setting nonsense does not exist"]),
-            (["--config", "sweep"], ["sweep.yaml: lr"]),
+            (["--config", "sweep"], ["sweep.yaml: setting width does not exist"]),
         ],
         ids=lambda value: value[0].strip("-") if isinstance(value, list) else None,
     )

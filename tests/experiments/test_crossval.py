@@ -212,7 +212,7 @@ class TestBundles:
         assert facts["ensemble_size"] == 3
         assert facts["weights_sha256"] == hash_file(bundle / "models" / "model.safetensors")
         assert (bundle / "docs" / "README.md").read_text() == "about the ensemble\n"
-        assert "ensemble_size: 3" in (bundle / "configs" / "inference.yaml").read_text()
+        assert "ensemble_size: 3" in (bundle / "configs" / "settings.yaml").read_text()
         assert [part.name for part in (root / "out").glob("*.partial")] == []
 
     def test_the_refit_is_of_everything_for_the_epochs_that_the_folds_chose(self, both):

@@ -22,7 +22,7 @@ def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_comp
     workflow.initialize()
     with pytest.raises(RuntimeError) as failure:
         workflow.run()
-    assert "the weights must fit the network of configs/inference.yaml" in str(find_user_error(failure.value))
+    assert "the weights must fit the network of configs/settings.yaml" in str(find_user_error(failure.value))
 
 
 class TestADiskThatFillsUp:

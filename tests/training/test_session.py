@@ -8,6 +8,7 @@ import pytest
 from livecell_monai import experiments
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.readers import single_plane
+from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.tasks import train
 from livecell_monai.training.run_context import RunContext
