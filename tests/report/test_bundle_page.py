@@ -75,7 +75,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["settings.yaml", "metadata.json"])
     def test_a_folder_that_is_no_trained_bundle(self, bundle, tmp_path, name):
         (bundle / "configs" / name).unlink()
-        with pytest.raises(BundleError, match="a bundle must have configs/|trained by an earlier version|settings.yaml"):
+        with pytest.raises(BundleError, match=r"a bundle must have configs/|trained by an earlier version|settings\.yaml"):
             write_bundle_page(bundle, tmp_path / "report.html")
         assert not (tmp_path / "report.html").exists()
 
