@@ -62,7 +62,7 @@ def compare(bundle: Path, images: Path, folder: Path) -> dict[str, tuple[float, 
     """By backend (images per second, ratio to plain MONAI's, IoU of their masks), rounds in turns."""
 
     def by(backend: str) -> Callable[[Path], Any]:
-        return lambda output: predict(bundle, [images], output, {**QUIET, "backend": backend}, overwrite=True)
+        return lambda output: predict(bundle, [images], output, {**QUIET, "backend": backend, "overwrite": True})
 
     ways: dict[str, Callable[[Path], Any]] = {backend: by(backend) for backend in BACKENDS}
     ways["plain"] = lambda output: predict_plainly(bundle, images, output)

@@ -1,3 +1,23 @@
-"""Segment live cells from a handful of annotated images: a MONAI workflow from data folder to masks."""
+"""Segment live cells from a handful of annotated images: a MONAI workflow from data folder to masks.
+
+`train`, `evaluate`, `predict` and `Segmenter` are those of `livecell_monai.api`, imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from livecell_monai.api import Predictions, Segmenter, evaluate, predict, train
 
 __version__ = "0.2.0"
+__all__ = ["Predictions", "Segmenter", "__version__", "evaluate", "predict", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("livecell_monai.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

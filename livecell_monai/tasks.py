@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ignite.engine import Events
+
 from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.readers.read_cache import cached_reads
@@ -137,14 +139,14 @@ def _run_request(
     call = (request.data, output, layers, request.settings, request.unlabelled, context.resume)
     opened = open_training(*call)
     if request.devices == 1:
-        return _run(opened, context)  # type: ignore[no-any-return]
+        return _run(opened, context.apply)  # type: ignore[no-any-return]
     return train_on_devices(request.devices, opened, context, _train_together, call, context)
 
 
 def _train_together(call: tuple[Any, ...], context: RunContext) -> None:
     """The training of one of several processes."""
     with cached_reads():
-        _run(open_training(*(*call, "multi_gpu_train")), context)
+        _run(open_training(*(*call, "multi_gpu_train")), context.apply)
 
 
 def evaluate(
@@ -182,10 +184,10 @@ def predict(
     images: Sequence[str | Path],
     output: str | Path,
     settings: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     tell: Callable[[str], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Write a mask for each image of the given files, folders and globs.
 
@@ -194,10 +196,10 @@ def predict(
         images: files, folders or globs.
         output: where masks and `summary.csv` go.
         settings: values over those of the bundle.
-        overwrite: whether results of an earlier run may be written over.
         workers: number of processes on this machine to share the work; None for this one alone.
         scheduler: address of a Dask scheduler whose workers share it; None for none.
         tell: called with a line about the workers, when they are there; None for nothing.
+        progress: called with the number of images that are done, without workers; None for nothing.
 
     Raises:
         LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read raises nothing; the
@@ -207,25 +209,30 @@ def predict(
         "dataset_dir": [str(Path(image).absolute()) for image in images],
         "output_dir": str(Path(output).resolve()),
     }
-    all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    opened = open_bundle(bundle, ["inference"], all_settings, paths, run_id="inferring")
+    opened = open_bundle(bundle, ["inference"], settings, paths, run_id="inferring")
     if workers is not None or scheduler is not None:
         from livecell_monai.distributed.dask import Job, run_distributed
 
-        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(all_settings, sort_keys=True))
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(dict(settings or {}), sort_keys=True))
         failures = run_distributed(opened, job, workers, scheduler, tell)
         return Predictions(opened.writer.rows, failures)
-    _run(opened)
+
+    def report_progress(opened: OpenBundle) -> None:
+        if progress is not None:
+            opened.evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: progress(engine.state.iteration))
+
+    _run(opened, report_progress)
     return Predictions(opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures})
 
 
-def _run(opened: OpenBundle, context: RunContext | None = None) -> Any:
+def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] | None = None) -> Any:
+    # prepare is called between initialize, which builds all parts anew, and run
     # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:
         opened.initialize()
-        if context is not None:
-            context.apply(opened)
+        if prepare is not None:
+            prepare(opened)
         result = opened.run()
         opened.finalize()
     finally:

@@ -407,7 +407,7 @@ class TestPredict:
         (tmp_path / "out" / "test_00.tif").write_bytes(b"old")
         assert "a result must not be there yet" in refused(SettingError, predict, *given)
         assert (tmp_path / "out" / "test_00.tif").read_bytes() == b"old"
-        predict(*given, overwrite=True)
+        predict(*given[:3], {**QUIET, "overwrite": True})
         assert tifffile.imread(tmp_path / "out" / "test_00.tif").shape == MASK_SHAPE
 
     @pytest.mark.parametrize("overwrite", [False, True])

@@ -146,11 +146,11 @@ def predict(
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
-    settings = read_settings(set_, resume=resume or None, outputs=listed, **planes)
+    settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, **planes)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
         tell = partial(print, file=sys.stderr)
-        result = run(folder, images, output, settings, overwrite, workers, scheduler, tell)
+        result = run(folder, images, output, settings, workers, scheduler, tell)
     if result.rows:
         what = "masks" if "mask" in written else "images"
         print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")
