@@ -297,7 +297,7 @@ class TestTrainRefuses:
 
     def test_an_unknown_overlay(self, folder, tmp_path):
         before = tree(tmp_path)
-        assert "there are: evaluate" in refused(BundleError, train_small, folder, tmp_path / "model", "smok")
+        assert "the template has evaluate" in refused(SettingError, train_small, folder, tmp_path / "model", "smok")
         assert tree(tmp_path) == before
 
     def test_an_occupied_folder(self, folder, tmp_path):

@@ -1,34 +1,63 @@
-"""The losses: weighted binary cross-entropy, with Dice, or focal."""
+"""The losses: weighted binary cross-entropy, with Dice, or focal.
+
+A loss is a function of logits (B, C, Y, X), target (B, C, Y, X) in [0, 1], a weight per pixel (B, 1, Y, X), and the factor
+`pos_weight` on foreground pixels; it returns a scalar. Pixels of weight 0 must not count. To add one, write the function and
+name it in `BUILT_IN`, or register it from another package under the entry-point group `livecell_monai.losses`.
+
+Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
+"""
+
+from collections.abc import Callable
 
 import torch
 from monai.losses import DiceLoss, FocalLoss
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from livecell_monai.plugins import load_plugins
 from livecell_monai.settings import check_values
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
+
+
+def bce(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, pos_weight: float) -> torch.Tensor:
+    """Binary cross-entropy."""
+    factor = torch.tensor(pos_weight, device=logits.device)
+    return binary_cross_entropy_with_logits(logits, target, weight=weight, pos_weight=factor)
+
+
+def dice_bce(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, pos_weight: float) -> torch.Tensor:
+    """Binary cross-entropy and the Dice loss of the whole batch."""
+    counts = (weight > 0).to(target)
+    overlap: torch.Tensor = DiceLoss(batch=True)(logits.sigmoid() * counts, target * counts)
+    return bce(logits, target, weight, pos_weight) + overlap
+
+
+def focal(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, pos_weight: float) -> torch.Tensor:
+    """Focal loss with gamma 2."""
+    per_pixel: torch.Tensor = FocalLoss(gamma=2.0, reduction="none")(logits, target) * (1 + (pos_weight - 1) * target)
+    return (per_pixel * weight).mean()
+
+
+BUILT_IN: dict[str, Loss] = {"bce": bce, "dice_bce": dice_bce, "focal": focal}
 
 
 class SegmentationLoss(nn.Module):
-    """Loss of logits against a label, with a weight for the positive class and, where given, one per pixel.
+    """A loss by its name, for MONAI's engines.
 
     Args:
-        kind: `bce`, binary cross-entropy; `dice_bce`, the sum of it and the Dice loss of the batch, which leaves out the
-            pixels of weight 0; `focal`, the focal loss with gamma 2.
+        kind: `bce`, `dice_bce`, `focal`, or the name of another package's loss.
         pos_weight: factor on the loss of foreground pixels, > 0; 1 leaves the classes as they are.
 
     Raises:
-        SettingError: where the kind is unknown or the weight not positive.
-
-    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
+        SettingError: the kind is unknown or the weight not positive.
     """
 
     def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
         super().__init__()
         check_values({"loss": kind, "pos_weight": pos_weight})
-        self.kind = kind
-        self.pos_weight = float(pos_weight)
-        self.dice = DiceLoss(batch=True) if kind == "dice_bce" else None
-        self.focal = FocalLoss(gamma=2.0, reduction="none") if kind == "focal" else None
+        self.kind, self.pos_weight = kind, float(pos_weight)
+        self.loss: Loss = {**load_plugins("losses"), **BUILT_IN}[kind]
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The mean loss, a scalar.
@@ -38,15 +67,6 @@ class SegmentationLoss(nn.Module):
             target: (B, C, Y, X) in [0, 1], or (B, C + 1, Y, X) with a weight per pixel behind it.
         """
         channels = logits.shape[1]
-        logits, label = logits.float(), target[:, :channels].float()
+        label = target[:, :channels].float()
         weight = target[:, channels:].float() if target.shape[1] > channels else torch.ones_like(label[:, :1])
-        if self.focal is not None:
-            per_pixel: torch.Tensor = self.focal(logits, label) * (1 + (self.pos_weight - 1) * label)
-            return (per_pixel * weight).mean()
-        factor = torch.tensor(self.pos_weight, device=logits.device)
-        loss = binary_cross_entropy_with_logits(logits, label, weight=weight, pos_weight=factor)
-        if self.dice is None:
-            return loss
-        counts = (weight > 0).to(label)
-        overlap: torch.Tensor = self.dice(logits.sigmoid() * counts, label * counts)
-        return loss + overlap
+        return self.loss(logits.float(), label, weight, self.pos_weight)

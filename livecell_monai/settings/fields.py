@@ -9,6 +9,8 @@ import annotated_types
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from livecell_monai.plugins import load_plugins
+
 MARKS = ("$", "@", "%")  #: MONAI reads a text that begins with one as expression, reference or macro
 LONGEST_EDGE = 2**15  # pixels
 
@@ -86,9 +88,19 @@ def _check_distinct(values: list[float]) -> list[float]:
     return values
 
 
+LOSSES = ("bce", "dice_bce", "focal")
+
+
+def _check_loss(value: str) -> str:
+    if value not in LOSSES and value not in load_plugins("losses"):
+        raise ValueError("no loss")
+    return value
+
+
 PLAIN_TEXT = "a text that does not begin with $, @ or %"
 Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_plain), Rule(PLAIN_TEXT)]
 Names = Annotated[list[Text], Field(min_length=1, max_length=64), Rule("a list of names")]
+Loss = Annotated[str, AfterValidator(_check_loss), Rule("bce, dice_bce, focal or one of a plugin")]
 Device = Annotated[
     str,
     Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)(-fp32)?$"),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from livecell_monai.settings.fields import FactorRange, Fraction, Group, Positive, Schedule, Shape, Text, setting
+from livecell_monai.settings.fields import FactorRange, Fraction, Group, Loss, Positive, Schedule, Shape, Text, setting
 
 AtLeast1 = Annotated[float, Field(ge=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -92,9 +92,7 @@ class Optimisation(Group):
     """Loss, optimiser, and the weights that are kept."""
 
     title = "loss and optimiser"
-    loss: Literal["bce", "dice_bce", "focal"] = setting(
-        "dice_bce", "bce: binary cross-entropy; dice_bce: with Dice loss; focal: focal loss, gamma 2"
-    )
+    loss: Loss = setting("dice_bce", "bce: binary cross-entropy; dice_bce: with Dice loss; focal: focal loss, gamma 2")
     pos_weight: Positive | Literal["auto", "balanced"] = setting(
         1.0, "weight of foreground pixels; balanced: background / foreground of the labels; auto: its square root"
     )

@@ -37,7 +37,10 @@ def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [(("--outputs", "mask,cells"), "outputs must list some of mask, probability"), (("--set", "outputs=mask"), "kind")],
+    [
+        (("--outputs", "mask,cells"), "outputs must list some of mask, probability"),
+        (("--set", "outputs=mask"), "outputs must be a list of names"),
+    ],
 )
 def test_what_is_no_output_is_refused_before_any_work(trained, tmp_path, given, words):
     data, bundle = trained

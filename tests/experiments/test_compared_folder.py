@@ -92,9 +92,8 @@ class TestBundle:
         [
             ("configs/metadata.json", "{", "must be JSON with the entry training"),
             ("configs/metadata.json", "{}", "must be JSON with the entry training"),
-            ("configs/train.yaml", "a: [", "must be a config in YAML"),
-            ("configs/train.yaml", "- a", "must be a config in YAML"),
-            ("configs/inference.yaml", None, "must be a config in YAML"),
+            ("configs/settings.yaml", "a: [", "must be"),
+            ("configs/settings.yaml", "- a", "must be"),
             ("docs/history.csv", "epoch,val_iou\n1,high", "must be the table of a training's epochs"),
             ("docs/history.csv", "epoch\n1", "must be the table of a training's epochs"),
         ],

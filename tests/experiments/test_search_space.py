@@ -103,9 +103,12 @@ class TestRefusals:
             ("lr: {low: 0.1, high: 0.2, chioces: [1]}", "lr: must have low and high"),
             ("lr: {low: 0.1, high: 0.2, choices: [0.1]}", "lr: must have low and high"),
             ("loss: {choices: []}", "loss: choices must be a list of one value or more"),
-            ("loss: {choices: [1]}", "loss: setting loss must be bce, dice_bce or focal, got 1"),
+            ("loss: {choices: [1]}", "loss: setting loss must be bce, dice_bce, focal or one of a plugin, got 1"),
             ("learning_rate: {low: 0.1, high: 0.2}", "learning_rate: setting learning_rate does not exist"),
-            ("loss: {choices: ['$1 / 0']}", "loss: setting loss must be bce, dice_bce or focal, got '$1 / 0'"),
+            (
+                "loss: {choices: ['$1 / 0']}",
+                "loss: setting loss must be bce, dice_bce, focal or one of a plugin, got '$1 / 0'",
+            ),
             ("split: {choices: [auto, original]}", "split: must not be searched"),
             ("track: {choices: [true, false]}", "track: must not be searched"),
             ("width: {low: 0, high: 1}", "width: a factor must be above 0"),
@@ -138,7 +141,10 @@ class TestRefusals:
         [
             ("dropout: {low: 0.0, high: 1.0}", "dropout"),
             ("lr: {low: -0.1, high: 0.1}", "setting lr must be a number above 0"),
-            ("loss: {choices: [dice_bce, dise]}", "setting loss must be bce, dice_bce or focal, got 'dise'"),
+            (
+                "loss: {choices: [dice_bce, dise]}",
+                "setting loss must be bce, dice_bce, focal or one of a plugin, got 'dise'",
+            ),
             ("batch_size: {low: 0, high: 8}", "setting batch_size must be a whole number of at least 1, got 0"),
             ("patch_size: {choices: [[64, 64], [100, 64]]}", "setting patch_size must be [Y, X] in pixels, multiples of"),
         ],

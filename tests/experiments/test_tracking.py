@@ -28,6 +28,7 @@ BUNDLE = {
     "bundle/LICENSE",
     "bundle/configs/evaluate.yaml",
     "bundle/configs/inference.yaml",
+    "bundle/configs/settings.yaml",
     "bundle/configs/multi_gpu_train.yaml",
     "bundle/configs/plan.yaml",
     "bundle/configs/logging.conf",
@@ -117,6 +118,7 @@ class TestRecord:
         assert artifacts_of(store, found) == {
             "bundle/LICENSE",
             "bundle/configs/inference.yaml",
+            "bundle/configs/settings.yaml",
             "bundle/docs/README.md",
             "bundle/models/model.pt",
             "bundle/models/model.safetensors",

@@ -57,7 +57,7 @@ def slow_score(name, mask, truth):
     return SLOW_AND_SURE[name](truth.ravel(), mask.ravel())
 
 
-TRAINING = ConfigParser(ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")]))
+TRAINING = ConfigParser(ConfigParser.load_config_file(str(find_template() / "configs" / "train.yaml")))
 
 
 def bundled_iou():

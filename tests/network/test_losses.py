@@ -85,7 +85,9 @@ class TestEveryLoss:
 
 
 def test_refuses_an_unknown_kind():
-    with pytest.raises(SettingError, match="setting loss must be bce, dice_bce or focal, got 'tversky'; correct it"):
+    with pytest.raises(
+        SettingError, match="setting loss must be bce, dice_bce, focal or one of a plugin, got 'tversky'; correct it"
+    ):
         SegmentationLoss("tversky")
 
 

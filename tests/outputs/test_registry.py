@@ -3,11 +3,11 @@
 import pytest
 
 from livecell_monai import plugins
-from livecell_monai.bundle.open import find_template, read_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import OutputOptions
 from livecell_monai.outputs.mask import Mask
 from livecell_monai.outputs.registry import BUILT_IN, DEFAULT, make_outputs
+from livecell_monai.settings import SETTINGS
 
 OPTIONS = OutputOptions()
 
@@ -40,8 +40,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(given, got):
 
 
 def test_the_default_is_that_of_the_bundle():
-    settings = read_settings([find_template() / "configs" / "inference.yaml"])
-    assert settings["outputs"] == list(DEFAULT)
+    assert SETTINGS["outputs"].default == list(DEFAULT)
 
 
 def test_another_package_adds_one_but_replaces_none_of_ours(monkeypatch):

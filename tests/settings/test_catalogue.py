@@ -8,7 +8,7 @@ from livecell_monai.settings import CONFIGS, SETTINGS, check_values, list_settin
 
 #: what says where and how loudly one run goes, or what is written beside the masks: not what the model is
 UNRECORDED = {
-    *("overwrite", "show_progress", "write_probability", "write_overlay", "surface_tolerance"),
+    *("overwrite", "show_progress", "outputs", "surface_tolerance"),
     *("tiling_min_megapixels", "large_image_format", "resume"),
     *("track", "tracking_uri", "experiment", "run_name"),
 }

@@ -38,10 +38,11 @@ VALUES = {
     "tta_views": ([1, 2, 4, 8], [0, 3, True, "8"]),
     "backend": (["torch", "int8"], ["int4", "", 8, None]),
     "resume": ([True, False, "auto"], [1, "yes"]),
+    "outputs": ([["mask"], ["mask", "theirs"]], [[], "mask", [1], ["$x"]]),
     "large_image_format": (["tiff", "zarr"], ["png"]),
     "threshold": INSIDE_0_1,
     "tiling_min_megapixels": ABOVE_0,
-    **dict.fromkeys(("normalise", "residual", "movie", "write_probability", "write_overlay"), FLAG),
+    **dict.fromkeys(("normalise", "residual", "movie"), FLAG),
     **dict.fromkeys(("overwrite", "show_progress"), FLAG),
 }
 

@@ -17,7 +17,7 @@ from livecell_monai.bundle.template import find_template
 from tests.support.worlds import some_cells, write_folder, write_sample
 
 KEYS = ("image", "target", "weight")
-STEPS = ConfigParser.load_config_files([str(find_template() / "configs" / "train.yaml")])["train"]["random"]
+STEPS = ConfigParser.load_config_file(str(find_template() / "configs" / "train.yaml"))["train"]["random"]
 EVERY_STEP = [
     pytest.param(index, id=f"{index}-{step['_target_']}") for index, step in enumerate(STEPS) if "Rand" in step["_target_"]
 ]
