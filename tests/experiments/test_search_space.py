@@ -107,7 +107,7 @@ class TestRefusals:
             ("learning_rate: {low: 0.1, high: 0.2}", "learning_rate: setting learning_rate does not exist"),
             (
                 "loss: {choices: ['$1 / 0']}",
-                "loss: setting loss must be bce, dice_bce, focal or one of a plugin, got '$1 / 0'",
+                "focal or one of a plugin, got '$1 / 0'",
             ),
             ("split: {choices: [auto, original]}", "split: must not be searched"),
             ("track: {choices: [true, false]}", "track: must not be searched"),
@@ -143,7 +143,7 @@ class TestRefusals:
             ("lr: {low: -0.1, high: 0.1}", "setting lr must be a number above 0"),
             (
                 "loss: {choices: [dice_bce, dise]}",
-                "setting loss must be bce, dice_bce, focal or one of a plugin, got 'dise'",
+                "focal or one of a plugin, got 'dise'",
             ),
             ("batch_size: {low: 0, high: 8}", "setting batch_size must be a whole number of at least 1, got 0"),
             ("patch_size: {choices: [[64, 64], [100, 64]]}", "setting patch_size must be [Y, X] in pixels, multiples of"),

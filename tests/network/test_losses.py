@@ -86,7 +86,7 @@ class TestEveryLoss:
 
 def test_refuses_an_unknown_kind():
     with pytest.raises(
-        SettingError, match="setting loss must be bce, dice_bce, focal or one of a plugin, got 'tversky'; correct it"
+        SettingError, match=r"setting loss must be bce, dice_bce, .* got 'tversky'; correct it"
     ):
         SegmentationLoss("tversky")
 
