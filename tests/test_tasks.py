@@ -413,7 +413,7 @@ class TestPredict:
     @pytest.mark.parametrize("overwrite", [False, True])
     def test_inputs_are_never_written_over(self, trained, images, overwrite):
         before = tree(images)
-        said = refused(SettingError, predict, trained[1], [images], images, QUIET, overwrite)
+        said = refused(SettingError, predict, trained[1], [images], images, {**QUIET, "overwrite": overwrite})
         assert "must not be written over an input" in said
         assert tree(images) == before
 

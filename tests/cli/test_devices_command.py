@@ -105,7 +105,7 @@ def lose_one(*arguments):
 
     SegmentationLoss.forward = forward
     call, context = arguments
-    tasks._run(tasks.open_training(*call, "multi_gpu_train"), context)
+    tasks._run(tasks.open_training(*call, "multi_gpu_train"), context.apply)
 
 
 def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line_and_they_go_on_together(

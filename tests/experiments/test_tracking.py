@@ -118,7 +118,6 @@ class TestRecord:
         assert artifacts_of(store, found) == {
             "bundle/LICENSE",
             "bundle/configs/inference.yaml",
-            "bundle/configs/settings.yaml",
             "bundle/docs/README.md",
             "bundle/models/model.pt",
             "bundle/models/model.safetensors",

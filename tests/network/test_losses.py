@@ -85,9 +85,7 @@ class TestEveryLoss:
 
 
 def test_refuses_an_unknown_kind():
-    with pytest.raises(
-        SettingError, match=r"setting loss must be bce, dice_bce, .* got 'tversky'; correct it"
-    ):
+    with pytest.raises(SettingError, match=r"setting loss must be bce, dice_bce, .* got 'tversky'; correct it"):
         SegmentationLoss("tversky")
 
 
