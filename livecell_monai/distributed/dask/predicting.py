@@ -75,7 +75,7 @@ def run_distributed(
                 raise
             raise _gone(found) from error  # whatever was asked of it last
         finally:
-            workflow.parser.get_parsed_content("unfinished").abandon()
+            workflow.parser.get_parsed_content("unfinished").remove_if_empty()
 
 
 def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, str]:
