@@ -1,15 +1,14 @@
-"""How the C library keeps what tensors have freed."""
+"""Tunes the allocator of the C library."""
 
 import ctypes
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what tensors have freed for those that follow, in one heap for all threads.
+    """Make glibc reuse freed tensor memory, in one heap for all threads; other C libraries are left as they are.
 
-    By itself it gives blocks above 32 MB back to the system, which hands them out again page by page, each one cleared: a
-    sixth of the time of a prediction, and more the larger the image. Of two threads that work on windows each would keep its
-    own, in heaps too small for them. Heaps that threads have got already stay: the sooner this is called, the better, best
-    ahead of `import monai`, which starts a thread. Elsewhere than on glibc nothing is done.
+    By default glibc returns blocks above 32 MB to the system, which clears every page before it hands it out again: a sixth
+    of the time of a prediction. It also gives each thread its own heap, too small for windows. Existing heaps stay, so call
+    this before `import monai`, which starts a thread.
     """
     mmap_threshold, trim_threshold, arena_max = -3, -1, -8  # names of malloc.h
     try:

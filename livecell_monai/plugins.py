@@ -1,8 +1,7 @@
-"""What other packages add: entry points by group, loaded once.
+"""Readers, losses, metrics and outputs of other packages: entry points by group, loaded once.
 
-A package adds a reader, loss, metric or output by an entry point in its own `pyproject.toml`, for example
-`[project.entry-points."livecell_monai.metrics"]` with `hausdorff = "my_package:HAUSDORFF"`. `docs/extending.md` has a worked
-example of each group.
+Example in a package's `pyproject.toml`: `[project.entry-points."livecell_monai.metrics"]` with
+`hausdorff = "my_package:HAUSDORFF"`. `docs/extending.md` has a worked example of each group.
 """
 
 from functools import cache
@@ -16,10 +15,7 @@ GROUPS = ("readers", "losses", "metrics", "outputs")  #: each is `livecell_monai
 
 @cache
 def load_plugins(group: str) -> dict[str, Any]:
-    """The objects that installed packages register in a group, by name.
-
-    Args:
-        group: one of `GROUPS`.
+    """The objects that installed packages register in one of `GROUPS`, by name.
 
     Raises:
         SettingError: an entry point cannot be loaded, or two packages use one name.

@@ -1,7 +1,7 @@
-"""The vocabulary of the package: dictionary keys, axis order and the records that stages hand on.
+"""The vocabulary of the package: dictionary keys, axis order and the records that are passed between stages.
 
 Arrays of one image plane are (Y, X); with a channel axis (C, Y, X); in a batch (B, C, Y, X). Sizes, regions and spacings
-are always given in the order (Y, X). A foreground pixel is one whose label is `> 0`.
+are always in the order (Y, X). A foreground pixel is one whose label is `> 0`.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGE = "image"  #: key of the grey image
-LABEL = "label"  #: key of the label: 0 background, > 0 the number of an instance
+LABEL = "label"  #: key of the label: 0 background, > 0 the instance id
 WEIGHT = "weight"  #: key of the optional weight per pixel: 0 unlabelled, high between close cells
-TARGET = "target"  #: key of what the network learns from a label, (C, Y, X) in [0, 1], in the order of its channels
-PRED = "pred"  #: key of the predicted mask; in training of the network's output too
+TARGET = "target"  #: key of the training target made from a label, (C, Y, X) in [0, 1], one channel per output map
+PRED = "pred"  #: key of the predicted mask; in training also of the network's output
 LOGITS = "logits"  #: key of the network's output (C, Y, X)
-LABELLED = "labelled"  #: key of which pixels are labelled (1, Y, X) bool, where not all are: others count in no score
+LABELLED = "labelled"  #: key of the mask of labelled pixels (1, Y, X) bool, if some are not: those count in no score
 MAPS = "maps"  #: key of the network's maps (C, Y, X) in [0, 1]
-REGION = "region"  #: key of the part of the image that a sample stands for
+REGION = "region"  #: key of the part of the image that a sample uses
 NAME = "name"  #: key of the sample's name, the stem of its image file
-FRAME = "frame"  #: key of a movie's frame: its index in the file, from 0
-POSITION = "position"  #: key of a movie's frame: its place among those that were chosen, from 0
-FRAMES = "frames"  #: key of a movie's frame: how many were chosen
+FRAME = "frame"  #: key of a movie frame's index in the file, from 0
+POSITION = "position"  #: key of a movie frame's index among the selected frames, from 0
+FRAMES = "frames"  #: key of the number of selected frames
 
 Pixels = NDArray[Any]
 
@@ -48,7 +48,7 @@ class Plane:
 
     Attributes:
         pixels: (Y, X), in the file's own type and values.
-        pixel_size_um: (Y, X) size of a pixel in µm, or None where the file does not tell.
+        pixel_size_um: (Y, X) size of a pixel in µm, None if the file does not state it.
     """
 
     pixels: NDArray[np.generic]
@@ -57,15 +57,15 @@ class Plane:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image on disk with what belongs to it.
+    """One image on disk with its annotation.
 
     Attributes:
-        name: stem of the image file; label and border bear the same.
+        name: stem of the image file; label and border have the same stem.
         image: path of the grey image.
-        label: path of the label, None for an image to be predicted only.
-        border: path of the weight per pixel, None where there is none.
-        group: images of one group (a dish, a day) stay on one side of a split; None stands for the image itself.
-        region: the part of the image this sample stands for, None for the whole.
+        label: path of the label, None for an image that is only predicted.
+        border: path of the weight per pixel, None without one.
+        group: images of one group (a dish, a day) stay on one side of a split; None makes the image its own group.
+        region: the part of the image that is used, None for the whole.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """One image and what the network finds in it.
+    """One image and its prediction.
 
     Attributes:
         name: name of the sample.
         role: `validation` or `test`.
-        image: (Y, X) float32 grey values as the network sees them.
+        image: (Y, X) float32 grey values as the network gets them.
         probability: (Y, X) float32 in [0, 1], of foreground.
-        mask: (Y, X) bool, the foreground that is predicted.
-        truth: (Y, X) bool, the annotated foreground; None where there is no annotation, or it was not looked at.
-        labelled: (Y, X) bool, which pixels count in scores; None where all do.
+        mask: (Y, X) bool, the predicted foreground.
+        truth: (Y, X) bool, the annotated foreground; None if there is no annotation or it was not read.
+        labelled: (Y, X) bool, which pixels count in scores; None for all.
     """
 
     name: str
@@ -100,15 +100,15 @@ class SamplePrediction:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """One annotated image and the parts of it that a split has given to training and to validation.
+class SplitPreview:
+    """One annotated image and its training and validation regions.
 
     Attributes:
         name: name of the sample.
         image: (Y, X) grey values.
         truth: (Y, X) bool, the annotated foreground.
-        training: the part that is trained on, None where nothing is.
-        validation: the part that is validated on, None where nothing is.
+        training: the region used for training, None without one.
+        validation: the region used for validation, None without one.
     """
 
     name: str

@@ -21,7 +21,7 @@ from soak.shortage import predict_cramped
 from soak.writers import WRITERS
 
 MEGABYTES = 8  # of the small disk
-ROOM = "cannot be written", "cannot be made", "make room"
+ROOM = "cannot be written", "cannot be created", "make room"
 Try = Callable[[random.Random], list[str]]
 
 

@@ -1,1 +1,1 @@
-"""Files on disk become checked records. Readers give one plane (Y, X); data sets are split without a leak. No torch here."""
+"""Reads files on disk into checked records: readers return one plane (Y, X), data sets are split without leaks. No torch."""

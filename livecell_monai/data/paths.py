@@ -1,4 +1,4 @@
-"""What the name of a file says: whether it is an image, of which format, what it is called; and the images behind a path."""
+"""File names: whether a path is an image, its format and stem; and the images that a path or glob lists."""
 
 from collections.abc import Iterable
 from glob import glob
@@ -9,24 +9,23 @@ from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
-
 _DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name says that it is an image; hidden files (".DS_Store", "._cell.tif") are not."""
+    """Whether a file is an image by its name; hidden files (".DS_Store", "._cell.tif") are not."""
     return not path.name.startswith(".") and path.name.lower().endswith(list_endings())
 
 
 def list_endings() -> tuple[str, ...]:
-    """The endings, in lower case, of every file that is an image."""
+    """The endings, in lower case, of all image files."""
     return tuple(dict.fromkeys((*SUFFIXES, *(ending for format_ in list_formats() for ending in format_.endings))))
 
 
 def stem_of(path: Path) -> str:
-    """The file's name without its ending, of which ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one.
+    """The file name without its ending; ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one ending.
 
-    An image inside of an OME-Zarr folder bears the names of both: `plate.zarr/A/1/0` is `plate_A_1_0`.
+    An image inside an OME-Zarr folder includes the folder's stem: `plate.zarr/A/1/0` is `plate_A_1_0`.
     """
     outer = find_zarr(path)
     if outer is not None and outer != path and not path.suffix:
@@ -36,9 +35,9 @@ def stem_of(path: Path) -> str:
 
 
 def name_format(path: Path) -> str | None:
-    """`TIFF`, `ND2`, `CZI`, `OME-Zarr` or that of another package, by the ending; None for single-plane formats.
+    """`TIFF`, `ND2`, `CZI`, `OME-Zarr` or a plugin's format; None for single-plane formats.
 
-    A folder inside of an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
+    A folder inside an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
     """
     found = find_format(path.name)
     if found is None and find_zarr(path) is not None and path.is_dir():
@@ -47,22 +46,22 @@ def name_format(path: Path) -> str | None:
 
 
 def find_zarr(path: Path) -> Path | None:
-    """The OME-Zarr folder that a path is or lies in, by the ending; the outermost."""
+    """The outermost OME-Zarr folder that a path is or lies in, by its ending."""
     return next((folder for folder in (*reversed(path.parents), path) if folder.name.lower().endswith(".zarr")), None)
 
 
-def names_frames(path: Path) -> bool:
-    """Whether a path stands for frames: a folder that is no OME-Zarr, or a glob such as `movie/t*.tif`."""
+def is_frame_series(path: Path) -> bool:
+    """Whether a path is a series of frames: a folder that is no OME-Zarr, or a glob such as `movie/t*.tif`."""
     if path.name.lower().endswith(".zarr"):
         return False
     return path.is_dir() or (any(mark in path.name for mark in "*?[") and not path.exists())
 
 
-def require_there(path: Path) -> None:
-    """Refuse a path with nothing behind it, a file in place of a folder or the other way round, and an empty file.
+def check_image_path(path: Path) -> None:
+    """Reject a missing path, a file instead of a folder or the reverse, and an empty file.
 
     Raises:
-        DataError: where it is so.
+        DataError: as said.
     """
     if name_format(path) == "OME-Zarr":
         if not path.is_dir():
@@ -77,43 +76,40 @@ def require_there(path: Path) -> None:
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """The image files that files, folders and globs stand for, in the order given, each once.
+    """The image files of files, folders and globs, in the given order, each once.
 
     Raises:
-        DataError: where an input stands for nothing.
+        DataError: an input has no image.
     """
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given)
-        matches = [path] if path.exists() else _list_glob(str(given))
-        inside = [
-            image
-            for match in matches
-            for image in (list_folder(match) if match.is_dir() and find_zarr(match) is None else [_named(match)])
-        ]
-        if not inside:
+        images: list[Path] = []
+        for match in [path] if path.exists() else _list_glob(str(given)):
+            images += list_folder(match) if match.is_dir() and find_zarr(match) is None else [_check_name(match)]
+        if not images:
             what = "the folder holds no image" if path.is_dir() else "no such file or folder"
             raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
-        found.update(dict.fromkeys(inside))
+        found.update(dict.fromkeys(images))
     return list(found)
 
 
 def _list_glob(pattern: str) -> list[Path]:
-    """What a glob stands for, sorted; what lies inside an OME-Zarr folder is part of that image."""
+    """The matches of a glob, sorted, without files inside OME-Zarr folders."""
     found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
     return [path for path in found if find_zarr(path) in (None, path)]
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """The images of a folder, sorted; hidden files and other kinds are passed over."""
+    """The images of a folder, sorted; hidden files and other files are skipped."""
     try:
-        return sorted(_named(path) for path in folder.iterdir() if is_image(path))
+        return sorted(_check_name(path) for path in folder.iterdir() if is_image(path))
     except OSError as error:
-        raise DataError(f"{folder}: the folder must be readable, got {error.strerror}; correct its rights") from error
+        raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); correct its permissions") from error
 
 
-def _named(path: Path) -> Path:
-    """The path, whose name can be written into a table or a card."""
+def _check_name(path: Path) -> Path:
+    """Reject a file name that cannot be written into a table."""
     try:
         path.name.encode("utf-8")
     except UnicodeEncodeError as error:

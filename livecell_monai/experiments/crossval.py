@@ -86,7 +86,7 @@ def cross_validate(
     parts = make_folds(samples, folds, group_pattern, int(resolved["seed"]))
     check_unique_names(samples)
     hashes = hash_samples(samples)
-    held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
+    held = {fold.name: [sample.name for sample in fold.held_out] for fold in parts}
     must_match = {"data_sha256": digest_of(hashes), "folds": held, "shared_plan": ensemble, **training.must_match()}
     tracker = RunTracker.of(resolved, output)
     tracker.check()

@@ -100,7 +100,7 @@ def learn_curve(
     amounts = list_amounts(by, min(len(fold.train) for fold in parts))
     check_unique_names(samples)
     hashes = hash_samples(samples)
-    held = {fold.name: [sample.name for sample in fold.held] for fold in parts}
+    held = {fold.name: [sample.name for sample in fold.held_out] for fold in parts}
     must_match = {"data_sha256": digest_of(hashes), "folds": held, "by": by, "draws": draws, **training.must_match()}
     tracker = RunTracker.of(resolved, output)
     tracker.check()

@@ -119,7 +119,7 @@ def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
     """The scores of every part's images: rows of its `scores.csv` with the part's name as `fold`, and its group."""
     rows: list[dict[str, Any]] = []
     for fold in folds:
-        groups = {sample.name: sample.name if sample.group is None else sample.group for sample in fold.held}
+        groups = {sample.name: sample.name if sample.group is None else sample.group for sample in fold.held_out}
         with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
             rows += [{"fold": fold.name, "group": groups[row["image"]], **row} for row in csv.DictReader(stream)]
     return rows

@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from livecell_monai.data.plane_files import write_mask
-from livecell_monai.data.readers.messages import MOST_PIXELS, write_message
+from livecell_monai.data.readers.served_images import MAX_PIXELS, write_served_image
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.prediction.prepared import image_of, pixel_size_of
 from livecell_monai.prediction.segmenter import open_segmenter
@@ -34,7 +34,7 @@ from livecell_monai.sample import Pixels
 
 IMAGE_COLUMN = "image"
 MASK_COLUMN = "mask"
-CONFIG = {"most_pixels": MOST_PIXELS}  #: what a server may be told, with what holds otherwise
+CONFIG = {"most_pixels": MAX_PIXELS}  #: what a server may be told, with what holds otherwise
 
 
 class RefusedRequest(MlflowException):  # type: ignore[misc]
@@ -65,7 +65,7 @@ class ServedBundle:
         LiveCellError: where the bundle cannot be opened or the bound is no number of pixels.
     """
 
-    def __init__(self, bundle: str | Path, most_pixels: int = MOST_PIXELS) -> None:
+    def __init__(self, bundle: str | Path, most_pixels: int = MAX_PIXELS) -> None:
         if isinstance(most_pixels, bool) or not isinstance(most_pixels, int) or most_pixels < 1:
             raise SettingError(f"most_pixels must be a whole number of 1 or more, got {most_pixels!r}; correct it")
         self.segmenter = open_segmenter(bundle)
@@ -96,7 +96,7 @@ class ServedBundle:
 
     def _answer(self, image: object, folder: Path, row: int) -> str | Pixels:
         """The mask of an image, in kind."""
-        path = write_message(image, folder, f"image_{row}", self.most_pixels)
+        path = write_served_image(image, folder, f"image_{row}", self.most_pixels)
         sample = self.segmenter.prepare(path)
         mask = self.segmenter.mask_of(self.segmenter.maps_of(image_of(sample)))[0].numpy()
         path.unlink()

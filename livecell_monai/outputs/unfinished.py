@@ -111,7 +111,7 @@ class UnfinishedRun:
         """
         if not self.resumes:
             self.ledger.end()
-            self.ledger.make_room()
+            self.ledger.create_folders()
             self.ledger.start(self._describe())
 
     def complete(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
@@ -140,10 +140,10 @@ class UnfinishedRun:
         """Remove the ledger: all images and the table are written."""
         self.ledger.end()
 
-    def abandon(self) -> None:
+    def remove_if_empty(self) -> None:
         """Remove the ledger of a run that failed before its first image: there is nothing to resume."""
         if not self.shared:
-            self.ledger.abandon()
+            self.ledger.remove_if_empty()
 
     def _find(self, item: Item) -> Row | None:
         """The row of an image that is committed and has not changed, its files published."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from monai.data.utils import compute_importance_map
 
-from livecell_monai.data.large.pages import keep_apart
+from livecell_monai.data.large.pages import allocate_pages
 from livecell_monai.prediction.windows import AxisWindows
 
 Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (C, Y, X)
@@ -73,7 +73,7 @@ class Blender:
         self.left = logits.new_zeros(planes, size, 0)
         self.importance = self.importance.to(logits.device)
         if logits.device.type == "cpu":
-            self.below = torch.from_numpy(keep_apart((planes, shared, self.width), np.float32))
+            self.below = torch.from_numpy(allocate_pages((planes, shared, self.width), np.float32))
         else:
             self.below = logits.new_zeros(planes, shared, self.width)
 

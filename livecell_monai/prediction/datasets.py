@@ -10,7 +10,7 @@ import torch
 from monai.data import CacheDataset, Dataset, MetaTensor
 from torch.utils.data import IterableDataset
 
-from livecell_monai.data.checks.limits import MORE_MEMORY
+from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.data.dataset.items import Item, to_items
 from livecell_monai.data.dataset.split import Split
 from livecell_monai.data.readers import parse_address
@@ -52,7 +52,7 @@ class ReadableDataset(IterableDataset[Any]):
                 address = parse_address(item[IMAGE])
                 path = Path(item[IMAGE]) if address is None else address.path
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
-                    failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MORE_MEMORY}")
+                    failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
                 self.skip(path, str(failure))
                 ended = item[NAME]
 

@@ -8,7 +8,7 @@ from ignite.engine import Engine
 from monai.data import decollate_batch
 from monai.engines.utils import IterationEvents
 
-from livecell_monai.data.checks.limits import MORE_MEMORY
+from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.errors import TooLargeError, is_out_of_memory
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.out_of_memory import release_memory
@@ -51,7 +51,7 @@ class EvaluationStep:
             engine.fire_event(IterationEvents.MODEL_COMPLETED)
             return outputs
         path = name_of(batch[IMAGE])
-        self.dataset.skip(path, message or f"{path}: must fit into memory to be predicted, it does not; {MORE_MEMORY}")
+        self.dataset.skip(path, message or f"{path}: must fit into memory to be predicted, it does not; {MEMORY_ADVICE}")
         engine.state.batch, engine.state.output = [], []
         release_memory(torch.device("cpu"))
         return []

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from monai.inferers import Inferer
 
-from livecell_monai.data.checks.limits import MORE_MEMORY
+from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.errors import TooLargeError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.blending import Blender, Block, join_blocks
@@ -151,7 +151,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
             logits = self.fitting(windows.to(device), network)
         except SmallestTooLargeError as error:
             height, width = error.size
-            advice = "close other programs, then continue by --resume" if image.is_lazy else MORE_MEMORY
+            advice = "close other programs, then continue by --resume" if image.is_lazy else MEMORY_ADVICE
             raise TooLargeError(
                 f"{image.path}: {image.shape[0]} x {image.shape[1]} pixels must fit into memory by windows of {height} x "
                 f"{width}, they do not; {advice}"

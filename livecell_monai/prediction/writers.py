@@ -92,7 +92,7 @@ class PredictionWriter(BackgroundWriter):
     def discard(self) -> None:
         """Leave nothing of an incomplete movie, nor of a run that has finished no image."""
         self.outputs.discard()
-        self.run.abandon()
+        self.run.remove_if_empty()
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
         """A function that writes the files of one image, or takes one frame of a movie."""

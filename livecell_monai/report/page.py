@@ -15,7 +15,7 @@ from livecell_monai.report.templates import render
 from livecell_monai.report.threshold import Probabilities, draw_threshold
 from livecell_monai.report.threshold import find_best as find_threshold
 from livecell_monai.runs.atomic import atomic_path
-from livecell_monai.sample import Pixels, SamplePrediction, Sides
+from livecell_monai.sample import Pixels, SamplePrediction, SplitPreview
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ class PageFacts:
     split: str
     limit: str
     plan: str = ""
-    sides: Sequence[Sides] = ()
+    sides: Sequence[SplitPreview] = ()
     samples: tuple[Pixels, Pixels] | None = None
     predictions: Iterable[SamplePrediction] = ()
     expected: int = 0

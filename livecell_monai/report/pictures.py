@@ -12,7 +12,7 @@ from PIL import Image
 from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED, RGB
 from livecell_monai.outputs.overlay import outline, stretch
 from livecell_monai.report.gallery import shrink, shrink_mask
-from livecell_monai.sample import Pixels, Region, Sides
+from livecell_monai.sample import Pixels, Region, SplitPreview
 
 SIDE_PX = 512  #: longest side of a picture
 QUALITIES = (82, 70, 55, 40, 25)  # of JPEG, the first that keeps within the bytes allowed
@@ -66,7 +66,7 @@ def draw_judged(image: Pixels, mask: Pixels, truth: Pixels | None, most_bytes: i
     return _draw(image, paints, most_bytes, longest)
 
 
-def draw_sides(sides: Sides, most_bytes: int, longest: int = SIDE_PX) -> Layers:
+def draw_sides(sides: SplitPreview, most_bytes: int, longest: int = SIDE_PX) -> Layers:
     """An annotated image with its outlines, the part that is validated on tinted and framed, and what is not used dark.
 
     Args:

@@ -1,1 +1,1 @@
-"""What every run needs: atomic writes, processes, progress."""
+"""What every run needs: atomic writes, a ledger, processes, signals, progress bars."""

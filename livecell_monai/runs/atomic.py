@@ -1,8 +1,4 @@
-"""Files onto disk, each whole or not at all.
-
-Every writer goes through `atomic_path`, so that a crash, a full disk or a second process never leaves half a file under
-a name that someone trusts.
-"""
+"""Atomic writes: a crash, a full disk or a second process never leaves half a file under its final name."""
 
 import csv
 import shutil
@@ -14,20 +10,15 @@ from typing import Any
 
 from livecell_monai.errors import DataError, SettingError
 
-_DOUBLE = (".ome", ".nii")  # endings of two parts
+_DOUBLE = (".ome", ".nii")  # first parts of double suffixes
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, in the same folder and with the same ending, which takes the final name at the end.
-
-    Until then a file that has the name already stays as it is; on any failure the temporary one is removed.
-
-    Args:
-        path: the final name.
+    """A temporary path in the same folder with the same ending, renamed to `path` if the block succeeds, else removed.
 
     Raises:
-        DataError: the system refuses: disk full, no right to write, no such folder.
+        DataError: the file cannot be written: disk full, no permission, no such folder.
     """
     temporary = temporary_path(path)
     try:
@@ -39,49 +30,38 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """A name in the same folder and with the same ending that nothing has."""
-    # hidden, so that a listing of images never takes it up; short, whatever the length of the name
+    """An unused name in the same folder with the same ending; hidden, so that no listing of images includes it."""
     ending = "".join(path.suffixes[-2:]) if path.with_suffix("").suffix.lower() in _DOUBLE else path.suffix
     return path.with_name(f".writing-{uuid.uuid4().hex}{ending}")
 
 
 @contextmanager
 def writing_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says while a file is written into one line.
-
-    Args:
-        path: the name that the message gives.
-
-    Raises:
-        DataError: the system refuses: disk full, no right to write, no such folder.
-    """
+    """Turn an OSError raised while `path` is written into a DataError that names it."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written ({describe_os_error(error)}); make room, or choose a folder that exists and may be "
-            "written to"
+            f"{path}: cannot be written ({describe_os_error(error)}); make room, or choose a folder that exists and is "
+            "writable"
         ) from error
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system says, on one line."""
-    if isinstance(error, shutil.Error):  # of a folder: a list of what went wrong, file by file
+    """The reason on one line."""
+    if isinstance(error, shutil.Error):  # of a folder: a list of errors, file by file
         return " ".join(str(error.args[0][0][-1]).split())
-    # numpy gives the number of bytes alone that were taken
+    # numpy states only the number of bytes written
     return " ".join((error.strerror or f"no more room, {error}").split())
 
 
 def move_to_name(source: Path, target: Path, aside: Path) -> None:
-    """Move a file or folder to its name, in place of a file or folder of the same kind; nothing where it was moved before.
+    """Move a file or folder to its final name and replace what is there; no error if it was moved before.
 
     Args:
-        source: what was written.
-        target: the name that it gets.
-        aside: a folder on the same disk that a replaced folder is moved into; it is removed later.
-
-    Raises:
-        DataError: the system refuses.
+        source: the written file or folder.
+        target: the final name.
+        aside: a folder on the same disk that a replaced folder is moved into.
     """
     with writing_errors(target):
         if source.is_dir() and target.is_dir():  # a folder cannot be replaced by another in one step
@@ -89,42 +69,30 @@ def move_to_name(source: Path, target: Path, aside: Path) -> None:
         try:
             source.replace(target)
         except FileNotFoundError:
-            if source.exists():  # it is the folder of the target that is missing
+            if source.exists():  # the target's folder is missing
                 raise
 
 
 def remove(temporary: Path) -> None:
-    """Remove a temporary file, where there is one."""
-    with suppress(OSError):  # there is none, or its folder is no folder: the first error tells more
+    """Remove a temporary file if it exists."""
+    with suppress(OSError):  # an earlier error says more
         temporary.unlink()
 
 
 def check_overwrite(path: Path, overwrite: bool) -> None:
-    """Refuse a file that cannot be written without loss, before any work is done.
-
-    Args:
-        path: the file.
-        overwrite: whether a file of an earlier call may be written over.
+    """Reject a result file that cannot be written, or exists and must not be overwritten, before any work is done.
 
     Raises:
-        SettingError: where its folder is not there, or the file is.
+        SettingError: the folder is missing, or the file exists.
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise SettingError(f"{path}: must be a file in a folder that is there, it is not; make the folder or name another")
+        raise SettingError(f"{path}: expected a file name in an existing folder; create the folder or choose another name")
     if path.exists() and not overwrite:
-        raise SettingError(f"{path}: a result must not be there yet, it is; name another file or --overwrite")
+        raise SettingError(f"{path}: already exists; choose another name or add --overwrite")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, a column for each name that any row has, in the order they come up.
-
-    Args:
-        path: ends in .csv.
-        rows: values by name; a name that a row lacks is left empty.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+    """Write rows as CSV with a column for each name of any row, in order of appearance; missing values are empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, names)
@@ -133,16 +101,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder and those above it, where they are not there yet.
-
-    Args:
-        folder: the folder.
+    """Create a folder and its parents if needed, and return it.
 
     Raises:
-        DataError: the system refuses.
+        DataError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be made ({error.strerror}); choose a folder that may be written to") from error
+        raise DataError(f"{folder}: cannot be created ({error.strerror}); choose a writable folder") from error
     return folder

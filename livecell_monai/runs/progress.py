@@ -1,4 +1,4 @@
-"""Progress bars with the time left, by tqdm."""
+"""tqdm progress bars with the remaining time."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,19 +14,19 @@ _OPEN: "WeakSet[tqdm]" = WeakSet()
 
 
 def close_bars() -> None:
-    """Close every bar that an error has left open, so that the error message gets its own line."""
+    """Close every bar that an error has left open, so that its message starts on a new line."""
     for bar in list(_OPEN):
         bar.close()
 
 
 class ProgressBar:
-    """One bar over all epochs of an engine, in the main process; ignite's own knows the time left of one epoch only.
+    """One bar over all epochs of an engine, in the main process; ignite's own covers one epoch.
 
     Args:
         description: word before the bar.
-        unit: what one iteration is.
-        total: number of iterations, where the engine does not know it.
-        budget: gives the fraction done; without one, iterations are counted.
+        unit: name of one iteration.
+        total: number of iterations, if the engine does not know it.
+        budget: its `done` is the finished fraction; without a budget, iterations are counted.
         enabled: whether to show the bar.
     """
 
@@ -59,7 +59,7 @@ class ProgressBar:
         self.bar.update(done - self.bar.n)
 
     def _close(self, engine: Engine) -> None:
-        self._advance(engine)  # the budget may have followed the last iteration after this bar
+        self._advance(engine)  # the budget may change after the last iteration
         self.bar.close()
 
     def _show_metrics(self, engine: Engine) -> None:
@@ -70,7 +70,7 @@ class ProgressBar:
 
 @contextmanager
 def counting(description: str, unit: str, total: int, enabled: bool = True) -> Iterator[Callable[[int], Any]]:
-    """A bar for work without an engine; the block gets a function to call with the amount done."""
+    """A bar for work without an engine; call the yielded function with the finished amount."""
     with _open_bar(description, unit, total, disable=not enabled) as bar:
         yield bar.update
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: work in progress is finished before the process ends; a second signal ends it at once."""
+"""Ctrl-C and SIGTERM: the process finishes its iteration before it ends; a second signal ends it at once."""
 
 import signal
 import threading
@@ -7,16 +7,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-GRACE_S = 2.0  # for the iteration at work, of 5 that a tracker that does not answer shares; the last epoch is saved already
+GRACE_S = 2.0  # for the current iteration; together with a tracker that does not answer, at most 5
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Remembers that the process is to end, so that it does not end in the middle of an iteration.
-
-    Attributes:
-        requested: whether it is to end.
-    """
+    """Delays a signal to the end of an iteration; `requested` is whether one has arrived."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -24,12 +20,10 @@ class Interruption:
 
     @contextmanager
     def deferred(self, enabled: bool = True) -> Iterator[None]:
-        """Remember signals while the block runs, and raise KeyboardInterrupt behind it if nothing inside has.
+        """Delay signals while the block runs, and raise KeyboardInterrupt after it.
 
-        A signal that is ignored, as in background jobs of a shell, stays ignored.
-
-        Args:
-            enabled: whether to do so; else, as in any thread but the main one, the signals do what they did.
+        A signal that is ignored, as in background jobs of a shell, stays ignored. If `enabled` is False, and in all threads
+        but the main one, signals are not changed.
         """
         if not enabled or threading.current_thread() is not threading.main_thread():
             yield
@@ -45,7 +39,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def cancel_deadline(self) -> None:
-        """Take the time that is needed: the iteration is finished."""
+        """Remove the time limit of the current iteration."""
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -58,14 +52,14 @@ class Interruption:
 
     def _restore(self) -> None:
         for one, handler in self._before.items():
-            with suppress(TypeError):  # a handler that was not set from Python
+            with suppress(TypeError):  # a handler that was not set by Python
                 signal.signal(one, handler)
         self._before = {}
 
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Have SIGTERM raise KeyboardInterrupt while the block runs, as Ctrl-C does; in the main thread alone."""
+    """Make SIGTERM raise KeyboardInterrupt while the block runs, as Ctrl-C does; only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

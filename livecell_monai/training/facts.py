@@ -7,7 +7,7 @@ from typing import Any
 
 from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions
-from livecell_monai.data.dataset.findings import look_at
+from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.identity import digest_of, name_file
 from livecell_monai.data.dataset.split_descriptions import SPLITS
 from livecell_monai.network.accelerator import Accelerator
@@ -124,7 +124,7 @@ def _list_images(data: TrainingDataset) -> list[tuple[Any, ...]]:
     """(name, SHA-256, Y, X, cells, foreground) of each image, whole."""
     rows = []
     for sample in data.samples:
-        found = look_at(sample, "train")
+        found = inspect_sample(sample, "train")
         digest = data.annotated_hashes[name_file("image", sample, sample.image)]
         rows.append((found.name, digest, *(found.size or (0, 0)), found.cells, found.foreground or 0.0))
     return rows

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import list_samples, names_role
+from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.prediction.segmenter import open_segmenter
-from livecell_monai.sample import Pixels, Sample, SamplePrediction, Sides
+from livecell_monai.sample import Pixels, Sample, SamplePrediction, SplitPreview
 from livecell_monai.training.shown_samples import draw_samples, pick_test_samples, show_split
 
 
@@ -34,7 +34,7 @@ class Review:
     """
 
     data_sha256: str | None
-    sides: Sequence[Sides]
+    sides: Sequence[SplitPreview]
     samples: tuple[Pixels, Pixels] | None
     predictions: Iterator[SamplePrediction]
     expected: int
@@ -57,9 +57,9 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     paths = {"dataset_dir": str(Path(data).resolve())}
     opened = open_bundle(bundle, ["inference", "train"], None, paths)
     predictor = SamplePredictor(open_segmenter(bundle))
-    split = opened.split if names_role(data, "train") or not names_role(data, "test") else None
+    split = opened.split if has_role(data, "train") or not has_role(data, "test") else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"])
-    total = len(list_samples(data, "test")) if names_role(data, "test") else 0
+    total = len(list_samples(data, "test")) if has_role(data, "test") else 0
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
     predictions = (predictor.predict(to_items(held), "validation"), predictor.predict(to_items(tests), "test"))

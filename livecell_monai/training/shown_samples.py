@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from livecell_monai.data.dataset.folder import list_samples, names_role
+from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.dataset.split import Split
 from livecell_monai.data.readers.kinds import read_image, read_label
 from livecell_monai.errors import LiveCellError
 from livecell_monai.prediction.prepared import without_metadata
-from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, Sides
+from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, SplitPreview
 
 PATCHES = 16  # augmented samples that are shown
 
@@ -32,7 +32,7 @@ def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sam
     Raises:
         DataError: the list of test images breaks a rule.
     """
-    if not names_role(dataset_dir, "test"):
+    if not has_role(dataset_dir, "test"):
         return []
     samples = list_samples(dataset_dir, "test")
     drawn = random.Random(seed).sample(samples, min(most, len(samples)))
@@ -50,7 +50,7 @@ def pick_unseen(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
         return []
 
 
-def show_split(split: Split, most: int = 12) -> list[Sides]:
+def show_split(split: Split, most: int = 12) -> list[SplitPreview]:
     """The first images of a split, each with the parts that either side has.
 
     Args:
@@ -76,11 +76,11 @@ def draw_samples(batches: Iterable[Mapping[str, torch.Tensor]]) -> tuple[Pixels,
     return images, labels > 0
 
 
-def _show_sides(name: str, trained: Sample | None, held: Sample | None) -> Sides:
+def _show_sides(name: str, trained: Sample | None, held: Sample | None) -> SplitPreview:
     sample = trained or held
     assert sample is not None
     assert sample.label is not None
     image, truth = read_image(sample.image).pixels, read_label(sample.label) > 0
     whole = Region(0, 0, *truth.shape)
     regions = [None if side is None else side.region or whole for side in (trained, held)]
-    return Sides(name, image, truth, regions[0], regions[1])
+    return SplitPreview(name, image, truth, regions[0], regions[1])

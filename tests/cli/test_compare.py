@@ -103,7 +103,7 @@ class TestSides:
     def test_files_are_written_over_only_where_it_is_asked_for(self, here, tmp_path):
         (tmp_path / "c.csv").write_text("mine")
         command = ("compare", "scores_a", "scores_b", "--csv", tmp_path / "c.csv")
-        refused(livecell(*command), "c.csv: a result must not be there yet, it is; name another file or --overwrite")
+        refused(livecell(*command), "c.csv: already exists; choose another name or add --overwrite")
         assert (tmp_path / "c.csv").read_text() == "mine"
         assert livecell(*command, "--overwrite").code == 0
         assert (tmp_path / "c.csv").read_text().startswith("run,id,")

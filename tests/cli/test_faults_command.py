@@ -101,7 +101,7 @@ class TestOutOfMemory:
         monkeypatch.setattr(one_plane, "read_tiff", greedy)
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 3
-        assert "b.tif: must fit into memory to be read, it does not" in outcome.err
+        assert "b.tif: not enough memory to read it" in outcome.err
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
 
     def test_scores_of_some_images_are_no_scores(self, trained, tmp_path, cramp):

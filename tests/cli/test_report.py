@@ -70,7 +70,7 @@ def test_of_a_run(livecell, folder, inside):
 class TestRefusals:
     def test_a_page_is_not_written_over(self, livecell, trained, inside):
         (inside / "report.html").write_text("earlier")
-        refused(livecell("report", trained[1]), "report.html: a result must not be there yet", "--overwrite")
+        refused(livecell("report", trained[1]), "report.html: already exists", "--overwrite")
         assert (inside / "report.html").read_text() == "earlier"
         assert livecell("report", trained[1], "--overwrite")[0] == 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.paths import SUFFIXES, is_image, list_images, names_frames, stem_of
+from livecell_monai.data.paths import SUFFIXES, is_frame_series, is_image, list_images, stem_of
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
 
@@ -101,8 +101,8 @@ def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
 def test_which_paths_stand_for_frames(tmp_path):
     (tmp_path / "a.ome.zarr").mkdir()
     (tmp_path / "odd[1].tif").touch()
-    assert names_frames(tmp_path)
-    assert names_frames(tmp_path / "t*.tif")
-    assert not names_frames(tmp_path / "a.ome.zarr")
-    assert not names_frames(tmp_path / "odd[1].tif")
-    assert not names_frames(tmp_path / "missing.tif")
+    assert is_frame_series(tmp_path)
+    assert is_frame_series(tmp_path / "t*.tif")
+    assert not is_frame_series(tmp_path / "a.ome.zarr")
+    assert not is_frame_series(tmp_path / "odd[1].tif")
+    assert not is_frame_series(tmp_path / "missing.tif")

@@ -161,7 +161,7 @@ class TestGoingOn:
     def test_a_record_that_is_none_is_refused(self, folder, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match="expected the record of a cross-validation, it cannot be read"):
+        with pytest.raises(DataError, match="the record of a cross-validation cannot be read"):
             cross_validate(folder, tmp_path / "out", settings=TINY)
 
     def test_a_folder_with_something_else_in_it_is_refused_and_left(self, folder, tmp_path):

@@ -88,7 +88,7 @@ def test_what_is_no_log_is_refused(path, text):
 def test_one_process_at_a_time(path):
     with open_outbox(path) as outbox:
         begin(outbox)
-        rule = "one process at a time may work here, another one does; wait for it"
+        rule = "another process works in this folder; wait until it ends"
         with pytest.raises(SettingError, match=rule), open_outbox(path):
             pytest.fail("it must be refused")
     with open_outbox(path) as again:

@@ -27,7 +27,7 @@ from livecell_monai.experiments.serving import _load_pyfunc
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
 
-MOST_PIXELS = 200_000
+MAX_PIXELS = 200_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def server(trained, empty_store, tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    told = {"MLFLOW_TRACKING_URI": store, "MLFLOW_PYFUNC_INFERENCE_CONFIG": json.dumps({"most_pixels": MOST_PIXELS})}
+    told = {"MLFLOW_TRACKING_URI": store, "MLFLOW_PYFUNC_INFERENCE_CONFIG": json.dumps({"most_pixels": MAX_PIXELS})}
     place = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     with open(root / "log", "w") as log:
         process = subprocess.Popen(

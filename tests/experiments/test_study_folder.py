@@ -38,7 +38,7 @@ def test_another_study_is_refused_by_what_differs(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"started_with": 3}'])
 def test_a_record_that_is_damaged_is_refused(tmp_path, text):
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(DataError, match=r"study\.json: expected the record of a study, it cannot be read"):
+    with pytest.raises(DataError, match=r"study\.json: the record of a study cannot be read"):
         open_here(tmp_path)
 
 
@@ -52,7 +52,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    words = f"^{tmp_path}: one process at a time may work here"
+    words = f"^{tmp_path}: another process works in this folder"
     with at_work(tmp_path), pytest.raises(SettingError, match=words), at_work(tmp_path):
         pytest.fail("two at once")
     open_here(tmp_path)  # free again

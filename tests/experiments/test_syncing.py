@@ -117,7 +117,7 @@ def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
 def test_a_training_at_work_is_left_alone(store, tmp_path):
     with open_outbox(tmp_path / "model" / ".tracking") as outbox:
         outbox.begin(uri=store, time=1, again=None)
-        with pytest.raises(SettingError, match="one process at a time may work here, another one does"):
+        with pytest.raises(SettingError, match="another process works in this folder"):
             list(sync(tmp_path / "model"))
         assert len(outbox.entries) == 1
 

@@ -142,16 +142,16 @@ def test_records_that_are_damaged_are_one_line(tmp_path, items):
     with pytest.raises(DataError, match=r"a\.json: the entry cannot be read; remove it"):
         resumed(tmp_path).missing(items, NAMES)
     run.ledger.record_file.write_text("{")
-    with pytest.raises(DataError, match=r"record\.json: expected the record of a prediction, it cannot be read; remove"):
+    with pytest.raises(DataError, match=r"record\.json: the record of a prediction cannot be read; remove"):
         resumed(tmp_path).missing(items, NAMES)
 
 
 def test_a_run_without_a_finished_image_leaves_no_trace_and_one_with_stays(tmp_path, items):
     run = started(tmp_path)
     (run.files / "a.tif").write_text("half a ma")
-    run.abandon()
+    run.remove_if_empty()
     assert not list(run.folder.iterdir())
     run = started(tmp_path)
     write(run, items[0])
-    run.abandon()
+    run.remove_if_empty()
     assert resumed(tmp_path).resumes

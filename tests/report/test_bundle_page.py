@@ -98,10 +98,10 @@ class TestRefusals:
         (tmp_path / "there.html").write_text("earlier")
         (tmp_path / "folder.html").mkdir()
         for name, words in (
-            ("there.html", "must not be there yet"),
+            ("there.html", "already exists"),
             ("folder.html", "must be a file"),
             ("page.pdf", "must be a file ending in .html"),
-            ("nowhere/page.html", "must be a file in a folder that is there"),
+            ("nowhere/page.html", "expected a file name in an existing folder"),
         ):
             with pytest.raises(SettingError, match=words):
                 check_output(tmp_path / name, False)

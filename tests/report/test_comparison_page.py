@@ -124,9 +124,9 @@ class TestRefuseLost:
     @pytest.mark.parametrize(
         ("names", "overwrite", "words"),
         [
-            (["b.csv", "a.csv"], False, r"a\.csv: a result must not be there yet, it is"),
-            (["none/b.csv"], True, r"b\.csv: must be a file in a folder that is there"),
-            (["folder"], True, r"folder: must be a file in a folder that is there"),
+            (["b.csv", "a.csv"], False, r"a\.csv: already exists"),
+            (["none/b.csv"], True, r"b\.csv: expected a file name in an existing folder"),
+            (["folder"], True, r"folder: expected a file name in an existing folder"),
             (["b", "./b"], False, "--csv and --html must be two files"),
         ],
     )

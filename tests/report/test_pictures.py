@@ -6,8 +6,17 @@ import pytest
 from PIL import Image
 
 from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED
-from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_judged, draw_sample, draw_sides, encode
-from livecell_monai.sample import Region, Sides
+from livecell_monai.report.pictures import (
+    ANNOTATED,
+    HELD,
+    TRAINED,
+    UNUSED,
+    draw_judged,
+    draw_sample,
+    draw_sides,
+    encode,
+)
+from livecell_monai.sample import Region, SplitPreview
 from tests.support.worlds import one_cell, picture_of
 
 PLENTY = 200_000
@@ -84,7 +93,7 @@ class TestDrawSides:
         truth = np.zeros((96, 112), bool)
         truth[30:40, 50:70] = True
         image = picture_of(truth.astype(np.uint16))
-        _, overlay = read(draw_sides(Sides("a", image, truth, Region(0, 0, 60, 112), Region(76, 0, 96, 112)), PLENTY))
+        _, overlay = read(draw_sides(SplitPreview("a", image, truth, Region(0, 0, 60, 112), Region(76, 0, 96, 112)), PLENTY))
         assert tuple(overlay[86, 50, :3]) == HELD
         assert 0 < overlay[86, 50, 3] < 255
         assert tuple(overlay[68, 50, :3]) == UNUSED
@@ -95,7 +104,7 @@ class TestDrawSides:
 
     def test_a_whole_image_is_on_one_side(self):
         truth = np.zeros((40, 50), bool)
-        _, overlay = read(draw_sides(Sides("a", truth.astype(float), truth, None, Region(0, 0, 40, 50)), PLENTY))
+        _, overlay = read(draw_sides(SplitPreview("a", truth.astype(float), truth, None, Region(0, 0, 40, 50)), PLENTY))
         assert (overlay[..., :3] == HELD).all()
 
 

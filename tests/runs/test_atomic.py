@@ -94,9 +94,9 @@ def test_what_is_taken_is_refused_unless_it_may_be_written_over(tmp_path):
     (tmp_path / "there.csv").write_text("earlier")
     (tmp_path / "folder").mkdir()
     for name, overwrite, words in (
-        ("there.csv", False, "must not be there yet, it is"),
-        ("folder", True, "must be a file in a folder that is there"),
-        ("nowhere/a.csv", True, "must be a file in a folder that is there"),
+        ("there.csv", False, "already exists"),
+        ("folder", True, "expected a file name in an existing folder"),
+        ("nowhere/a.csv", True, "expected a file name in an existing folder"),
     ):
         with pytest.raises(SettingError, match=words):
             check_overwrite(tmp_path / name, overwrite)

@@ -24,7 +24,7 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def started(ledger):
-    ledger.make_room()
+    ledger.create_folders()
     ledger.start({"seed": 1, "size": (2, 3)}, run_id=None)
     return ledger
 
@@ -41,14 +41,14 @@ class TestRecord:
 
     def test_without_one_there_is_no_run(self, ledger):
         assert not ledger.is_unfinished()
-        ledger.make_room()
+        ledger.create_folders()
         assert not ledger.is_unfinished()
 
     @pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"started_with": 3}'])
     def test_a_damaged_one_is_one_line(self, started, text):
         started.record_file.write_text(text)
         for call in (started.read, lambda: started.check_same({}), started.update):
-            with pytest.raises(DataError, match=rf"{started.record_file}: expected the record of a run.*remove"):
+            with pytest.raises(DataError, match=rf"{started.record_file}: the record of a run cannot.*remove"):
                 call()
 
     def test_what_cannot_be_written_leaves_the_one_before(self, started):
@@ -100,7 +100,7 @@ class TestComparison:
 
 class TestLock:
     def test_one_process_at_a_time(self, ledger):
-        words = f"{ledger.output}: one process at a time may work here, another one does; wait for it"
+        words = f"{ledger.output}: another process works in this folder; wait until it ends"
         with ledger.lock(), pytest.raises(SettingError, match=words), Ledger(ledger.path, "a run", REMEDY).lock():
             pytest.fail("two at once")
         with ledger.lock():
@@ -192,12 +192,12 @@ class TestCleanup:
         started.end()  # twice does no harm
 
     def test_only_a_run_that_has_committed_nothing_is_abandoned(self, started):
-        started.abandon()
+        started.remove_if_empty()
         assert names(started.output) == []
-        started.make_room()
+        started.create_folders()
         started.start({})
         started.commit("a", [])
-        started.abandon()
+        started.remove_if_empty()
         assert started.is_unfinished()
 
     def test_what_cannot_be_removed_is_no_run_and_does_not_mix_with_the_next(self, started, monkeypatch):
@@ -206,7 +206,7 @@ class TestCleanup:
         started.end()
         assert not started.is_unfinished()
         with pytest.raises(DataError, match=r"\.run: cannot be written \(File exists\)"):
-            started.make_room()
+            started.create_folders()
 
 
 class Killed(BaseException):
@@ -261,7 +261,7 @@ def work(ledger):
         ledger.check_same({"seed": 1})
     else:
         ledger.end()
-        ledger.make_room()
+        ledger.create_folders()
         ledger.start({"seed": 1})
     for name in "ab":
         entry = ledger.read_entry(name)

@@ -9,7 +9,7 @@ from torch import distributed
 from torch.multiprocessing.spawn import ProcessException
 
 from livecell_monai.errors import BundleError, LiveCellError, find_user_error
-from livecell_monai.runs.processes import _read_refusal, count_cores, run_in_processes
+from livecell_monai.runs.processes import _read_user_error, count_cores, run_in_processes
 
 
 def lose(seconds):
@@ -49,9 +49,9 @@ def test_one_that_has_lost_another_may_come_to_its_end(forked, tmp_path):
 
 @pytest.mark.parametrize(("kind", "expected"), [("BundleError", BundleError), ("Another", LiveCellError)])
 def test_a_refusal_is_handed_on_in_kind_and_words(tmp_path, kind, expected):
-    assert _read_refusal(tmp_path) is None
+    assert _read_user_error(tmp_path) is None
     (tmp_path / "1").write_text(f"{kind}\nmodel: a line: of words", encoding="utf-8")
-    refusal = _read_refusal(tmp_path)
+    refusal = _read_user_error(tmp_path)
     assert (type(refusal), str(refusal)) == (expected, "model: a line: of words")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from livecell_monai.report.page import PageFacts
-from livecell_monai.sample import Region, SamplePrediction, Sides
+from livecell_monai.sample import Region, SamplePrediction, SplitPreview
 from tests.support.worlds import SHAPE, picture_of, some_cells
 
 NASTY = "<img src=x onerror=alert(1)>&\"'"  # a name that would be an element, were it not kept text
@@ -45,7 +45,7 @@ def sides(name="a"):
     """An image of which the lower rows are held out behind a guard of 8 rows."""
     label = some_cells()
     height, width = label.shape
-    return Sides(name, picture_of(label), label > 0, Region(0, 0, 70, width), Region(78, 0, height, width))
+    return SplitPreview(name, picture_of(label), label > 0, Region(0, 0, 70, width), Region(78, 0, height, width))
 
 
 def page_facts(**changes):

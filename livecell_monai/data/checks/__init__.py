@@ -1,1 +1,1 @@
-"""What a file may claim before it is decoded: sizes, page chains, PNG chunks, OME-XML, gzip streams."""
+"""Limits that a file must meet before it is decoded: sizes, page chains, PNG chunks, OME-XML, gzip streams."""

@@ -1,25 +1,25 @@
-"""A file that may be compressed by gzip, read as far as its header says and to its end, and no further."""
+"""Reads the pixel bytes of a file that may be gzip-compressed, never more than its header states."""
 
 import gzip
 from pathlib import Path
 from typing import BinaryIO, cast
 
-MOST_BEHIND = 2**20  #: bytes that may follow the pixels
+MAX_TRAILING_BYTES = 2**20  #: that may follow the pixels
 
 
-def open_packed(path: Path) -> BinaryIO:
-    """A file open for reading, unpacked where its name ends in .gz."""
+def open_maybe_gzip(path: Path) -> BinaryIO:
+    """A file open for reading, decompressed if its name ends in .gz."""
     return cast(BinaryIO, gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb"))
 
 
-def read_rest(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearray:
-    """So many bytes from an offset, where the head has been read already; the rest is read for its checksum.
+def read_pixel_bytes(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearray:
+    """Read `count` bytes from an offset, if `head` has been read already, and the rest of the file for its checksum.
 
     Raises:
-        ValueError: where they are not all there, or far more follow.
-        OSError: where a gzip stream is damaged; EOFError where it is cut off.
+        ValueError: bytes are missing, or more than `MAX_TRAILING_BYTES` follow.
+        OSError, EOFError: the gzip stream is damaged, or cut off.
     """
-    data = bytearray(count)  # takes no memory until it is filled
+    data = bytearray(count)  # uses no memory until it is filled
     known = head[offset : offset + count]
     data[: len(known)] = known
     if offset > len(head):
@@ -29,7 +29,6 @@ def read_rest(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearr
         filled += got
     if filled < count:
         raise ValueError(f"the file is cut off: it needs {count} bytes of pixels and has {filled}")
-    behind = len(stream.read(MOST_BEHIND + 1))  # to the end, with checksum
-    if behind > MOST_BEHIND:
-        raise ValueError(f"more than {MOST_BEHIND} bytes follow its {count} bytes of pixels")
+    if len(stream.read(MAX_TRAILING_BYTES + 1)) > MAX_TRAILING_BYTES:
+        raise ValueError(f"more than {MAX_TRAILING_BYTES} bytes follow its {count} bytes of pixels")
     return data

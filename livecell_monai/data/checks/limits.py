@@ -1,7 +1,6 @@
-"""What every file format is held to: one grey plane (Y, X), a pixel size in µm, and refusals of one line.
+"""Checks shared by all file formats: one grey plane (Y, X), limited size, pixel size in µm, errors of one line.
 
-The readers of single formats call these as soon as the header is known, so that a stack of many gigabytes is refused
-before any of it is decoded.
+Readers call them as soon as the header is known, so that a stack of many gigabytes is rejected before it is decoded.
 """
 
 import logging
@@ -14,12 +13,9 @@ from typing import Any, NoReturn
 
 from livecell_monai.errors import DataError, SettingError, is_out_of_memory
 
-#: what helps an image that does not fit into memory
-MORE_MEMORY = (
-    "close other programs, or have it read part by part, which TIFF and OME-Zarr can be, by a lower tiling_min_megapixels"
-)
-
-#: One unit of length in µm, by the names that OME-XML, ImageJ and NIfTI give it, in lower case; µ has two code points.
+#: advice for an image that does not fit into memory
+MEMORY_ADVICE = "close other programs, or lower tiling_min_megapixels to read a TIFF or OME-Zarr in parts"
+#: units of length in µm, by their lower-case names in OME-XML, ImageJ and NIfTI; µ has two code points
 UNITS_UM = {
     **dict.fromkeys(("\u00b5m", "\u03bcm", "\\u00b5m", "um", "micron", "microns", "micrometer"), 1.0),
     "nm": 1e-3,
@@ -28,75 +24,66 @@ UNITS_UM = {
     **dict.fromkeys(("m", "meter"), 1e6),
 }
 
-MOST_PIXELS = 2**27  #: of what is read or decoded at once, such as a whole image or one tile of a mosaic
-MOST_EXPANSION = 1024  #: bytes of pixels to a byte of the file, which no deflated image passes
+MAX_PIXELS = 2**27  #: decoded at once: a whole image, or one tile of a large image
+MAX_EXPANSION = 1024  #: bytes of pixels per byte of the file, above what deflate reaches
 
 
-class _Ears(threading.local):
-    """Keeps what a library logs while this thread reads, instead of printing it; a logging filter.
+class _LogCapture(threading.local):
+    """A logging filter that, while this thread reads a file, collects ERROR messages instead of printing them."""
 
-    Attributes:
-        heard: the messages of level ERROR so far, None while no file is being read and logging goes its usual way.
-    """
-
-    heard: list[str] | None = None
+    errors: list[str] | None = None  # None while no file is read
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record may be printed."""
-        if self.heard is None:
+        if self.errors is None:
             return True
         if record.levelno >= logging.ERROR:
-            self.heard.append(record.getMessage())
+            self.errors.append(record.getMessage())
         return False
 
 
-_EARS = _Ears()
+_CAPTURE = _LogCapture()
 for _name in ("tifffile", "nibabel.global", "nd2"):
-    logging.getLogger(_name).addFilter(_EARS)
+    logging.getLogger(_name).addFilter(_CAPTURE)
 
 
 @contextmanager
-def reading(path: object, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises, or logs as an error, while it reads a file into one DataError.
+def reading_errors(path: object, kind: str) -> Iterator[None]:
+    """Turn what a library raises, or logs as an error, while it reads a file into one DataError.
 
     Args:
-        path: the file, or the plane of it, as the message is to name it.
-        kind: the format's name, as the message is to give it.
+        path: the file or plane, for the message.
+        kind: name of the format, for the message.
 
     Raises:
-        DataError: the library failed, or went on over damage that it only logged.
-        SettingError: as it was raised inside.
+        DataError: the library failed, or only logged that the file is damaged.
+        SettingError: as raised inside.
     """
-    heard: list[str] = []
-    _EARS.heard = heard
+    logged: list[str] = []
+    _CAPTURE.errors = logged
     try:
         yield
-        if heard:  # tifffile logs a cut or broken tag and reads on without it
-            raise ValueError(heard[0])
+        if logged:  # tifffile logs a broken tag and ignores it
+            raise ValueError(logged[0])
     except Exception as error:
-        if isinstance(error, DataError | SettingError) and not heard:
+        if isinstance(error, DataError | SettingError) and not logged:
             raise
         if is_out_of_memory(error):
-            raise DataError(f"{path}: must fit into memory to be read, it does not; {MORE_MEMORY}") from error
-        # what was logged came first: a stack of no axes may be no more than the sequel of a broken tag
-        words = " ".join((heard[0] if heard else str(error)).split())[:200] or type(error).__name__
+            raise DataError(f"{path}: not enough memory to read it; {MEMORY_ADVICE}") from error
+        # what was logged came first: a broken tag may be the cause of the error
+        words = " ".join((logged[0] if logged else str(error)).split())[:200] or type(error).__name__
         raise DataError(
-            f"{path}: cannot be read as {kind} ({words}); check that the file is whole, or save it again as TIFF"
+            f"{path}: cannot be read as {kind} ({words}); check that the file is complete, or save it again as TIFF"
         ) from error
     finally:
-        _EARS.heard = None
+        _CAPTURE.errors = None
 
 
-def require_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int]:
-    """The size (Y, X) of an array whose other axes are all of length 1.
-
-    Args:
-        path: the file, for the message.
-        axes: one letter per axis.
-        shape: one length per axis.
+def check_single_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int]:
+    """The size (Y, X) of an array whose other axes all have length 1; `axes` has one letter per axis.
 
     Raises:
-        DataError: another axis is longer than 1, Y or X is missing or empty, or X stands before Y.
+        DataError: another axis is longer than 1, Y or X is missing or empty, or X comes before Y.
     """
     kept = [(axis, length) for axis, length in zip(axes, shape, strict=True) if length != 1 or axis in "YX"]
     lengths = [length for _, length in kept]
@@ -109,8 +96,8 @@ def require_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int
     )
 
 
-def require_bounded(path: Path, what: str, shape: Sequence[int], name: str | None = None) -> None:
-    """Refuse what would be too large in memory, ahead of decoding it: some kilobytes can stand for gigabytes of pixels.
+def check_decoded_size(path: Path, what: str, shape: Sequence[int], name: str | None = None) -> None:
+    """Reject too many pixels before they are decoded: a few kilobytes may expand to gigabytes.
 
     Args:
         path: the file or folder.
@@ -119,35 +106,31 @@ def require_bounded(path: Path, what: str, shape: Sequence[int], name: str | Non
         name: of the plane, for the message; None for the path.
 
     Raises:
-        DataError: where it has more than `MOST_PIXELS` pixels, and more than eight to each byte of the file.
+        DataError: more than `MAX_PIXELS` pixels, and more than eight for each byte of the file.
     """
     pixels = math.prod(shape)
-    if pixels > MOST_PIXELS and pixels > 8 * measure_bytes(path, pixels // 8):
+    if pixels > MAX_PIXELS and pixels > 8 * measure_bytes(path, pixels // 8):
         size = " x ".join(map(str, shape))
         raise DataError(
-            f"{name or path}: {what} must have at most {MOST_PIXELS} pixels, or a byte of the file for each eight, "
+            f"{name or path}: {what} must have at most {MAX_PIXELS} pixels, or eight for each byte of the file, "
             f"got {size}; save it in smaller pieces"
         )
 
 
-def require_substance(path: Path, pixel_bytes: int) -> None:
-    """Refuse a large plane that hardly a byte of the file stands for: its header lies, or nearly all of it is blank.
-
-    Args:
-        path: the file or folder.
-        pixel_bytes: of the plane when decoded.
+def check_expansion(path: Path, pixel_bytes: int) -> None:
+    """Reject a large plane of far more bytes than its file: the header is wrong, or nearly all of it is blank.
 
     Raises:
-        DataError: where they are more than `MOST_EXPANSION` to each byte of the file.
+        DataError: more than `MAX_EXPANSION` bytes of pixels for each byte of the file or folder.
     """
-    least = (pixel_bytes - MOST_PIXELS) // MOST_EXPANSION
+    least = (pixel_bytes - MAX_PIXELS) // MAX_EXPANSION
     if least > 0 and (held := measure_bytes(path, least)) < least:
-        got = f"{pixel_bytes} bytes of pixels in {held} bytes of the file"
-        raise DataError(f"{path}: an image must be held by its file, got {got}; save it anew")
+        got = f"{pixel_bytes} in {held} bytes"
+        raise DataError(f"{path}: a file must hold the pixels of its image, got {got}; save it again")
 
 
 def measure_bytes(path: Path, enough: int) -> int:
-    """The size of a file, or of the files in a folder, of which no more are counted than make up what is enough."""
+    """The size of a file, or of the files in a folder; counting stops at `enough` bytes."""
     if path.is_file():
         return path.stat().st_size
     total = 0
@@ -159,32 +142,19 @@ def measure_bytes(path: Path, enough: int) -> int:
 
 
 def raise_colour_error(path: Path, what: str) -> NoReturn:
-    """Refuse an image in colour.
-
-    Args:
-        path: the file.
-        what: the kind of colour, such as "RGB (mode RGBA)".
-
-    Raises:
-        DataError: always.
-    """
+    """Raise the DataError of a colour image; `what` is the kind of colour, such as "RGB (mode RGBA)"."""
     raise DataError(f"{path}: an image must be one grey plane, this is {what}; convert it to one grey channel first")
 
 
 def pixel_size(sizes: Sequence[float], units: Sequence[str]) -> tuple[float, float] | None:
-    """The size (Y, X) of a pixel in µm, None where a unit is unknown or a size is not a positive number.
-
-    Args:
-        sizes: (Y, X), each in its unit.
-        units: (Y, X), each a name of a unit of length.
-    """
+    """The size (Y, X) of a pixel in µm, from sizes (Y, X) and units; None if a unit is unknown or a size is not > 0."""
     y, x = (size * UNITS_UM.get(unit.strip().lower(), math.nan) for size, unit in zip(sizes, units, strict=True))
     return (y, x) if 0 < y < math.inf and 0 < x < math.inf else None
 
 
-def to_number(told: Any) -> float:
-    """A number that a file tells as text, NaN where it tells none or something else."""
+def to_number(text: Any) -> float:
+    """A number of a file's metadata, NaN if it is missing or no number."""
     try:
-        return float(told)
+        return float(text)
     except (TypeError, ValueError):
         return math.nan

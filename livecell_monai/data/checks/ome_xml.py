@@ -1,47 +1,46 @@
-"""XML that a microscope's file carries about itself."""
+"""Parses the XML metadata of image files."""
 
 import re
 from xml.etree import ElementTree
 
-MOST_PLANES = 10**7  #: that OME-XML may tell of; a day at 100 frames a second
+MAX_PLANES = 10**7  #: in OME-XML; a day at 100 frames a second
 _COUNT = re.compile(r"""\b(Size[TCZ]|PlaneCount|NumPlanes|IFD|First[TCZ])\s*=\s*["']\s*[+-]?0*(\d+)""")
 _SIZE = re.compile(r"""\bSize([XYTCZ])\s*=\s*["']\s*\+?0*(\d+)""")
 _MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w[^>]*\b(?:Start|End|Step)\s*=[^>]*>")
 
 
-def parse_notes(text: str) -> ElementTree.Element:
-    """The root of an XML text that defines no words of its own.
+def parse_xml(text: str) -> ElementTree.Element:
+    """The root of an XML text.
 
     Raises:
-        ValueError: as `check_plain`; ElementTree.ParseError where it is no XML.
+        ValueError: as `check_xml`.
+        ElementTree.ParseError: invalid XML.
     """
-    check_plain(text)
+    check_xml(text)
     return ElementTree.fromstring(text)
 
 
-def check_plain(text: str, page_pixels: int | None = None) -> None:
-    """Refuse XML that stands for far more than it says, ahead of whatever parses it.
-
-    Entities may stand for gigabytes or for other files, a number of planes for a list of as many.
+def check_xml(text: str, page_pixels: int | None = None) -> None:
+    """Reject XML that would expand to far more than its size, before it is parsed: entities, huge numbers of planes.
 
     Args:
-        text: the XML, or any other.
-        page_pixels: of the file's first page, where there is one: tifffile lists as many pages as the sizes would fill.
+        text: the XML, or any other text.
+        page_pixels: of the file's first page, None without one; tifffile lists as many pages as the sizes need.
 
     Raises:
-        ValueError: where it does.
+        ValueError: as said.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ValueError("its XML has a document type, which no microscope writes")
+        raise ValueError("its XML has a document type, which no microscope software writes")
     for name, number in _COUNT.findall(text):
-        if len(number) > len(str(MOST_PLANES)) or int(number) > MOST_PLANES:
-            raise ValueError(f"its XML tells of more than {MOST_PLANES} planes ({name})")
-    sizes = dict.fromkeys("XYTCZ", 1)  # the largest of each, were there several images
+        if len(number) > len(str(MAX_PLANES)) or int(number) > MAX_PLANES:
+            raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({name})")
+    sizes = dict.fromkeys("XYTCZ", 1)  # the largest of each, if there are several images
     for axis, number in _SIZE.findall(text):
         sizes[axis] = max(sizes[axis], int(number))
     planes = sizes["T"] * sizes["C"] * sizes["Z"]
     pages = 0 if page_pixels is None else planes * sizes["X"] * sizes["Y"] // max(page_pixels, 1)
-    if max(planes, pages) > MOST_PLANES:
-        raise ValueError(f"its XML tells of more than {MOST_PLANES} planes ({' x '.join(map(str, sizes.values()))})")
+    if max(planes, pages) > MAX_PLANES:
+        raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({' x '.join(map(str, sizes.values()))})")
     if _MODULO.search(text):
         raise ValueError("its XML divides an axis by a range (ModuloAlong)")

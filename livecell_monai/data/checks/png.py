@@ -1,29 +1,23 @@
-"""What Pillow overlooks in a PNG: checksums of pixels, numbers that the standard does not have, a missing end."""
+"""Checks of a PNG that Pillow omits: checksums of pixels, invalid header values, a missing end."""
 
 import struct
 import zlib
 from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DEPTHS = {
-    0: (1, 2, 4, 8, 16),
-    2: (8, 16),
-    3: (1, 2, 4, 8),
-    4: (8, 16),
-    6: (8, 16),
-}  # bits that each kind of colour may have
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # bits by colour type
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # y, x, dy, dx
-_PIECE = 2**20  # bytes that are unpacked at once
+_PIECE = 2**20  # bytes decompressed at once
 
 
-def require_sound(data: bytes) -> None:
-    """Refuse a PNG that is damaged in any chunk.
+def check_png(data: bytes) -> None:
+    """Reject a damaged PNG.
 
     Raises:
-        ValueError: where it is none, a chunk is cut off, does not fit its checksum, or the header says what no PNG may.
+        ValueError: no PNG, a chunk is cut off or does not match its checksum, or the header is invalid.
     """
     if not data.startswith(SIGNATURE):
-        raise ValueError("it does not begin as a PNG")
+        raise ValueError("it has no PNG signature")
     view, at, kind = memoryview(data), len(SIGNATURE), b""
     while kind != b"IEND":
         length, kind = struct.unpack(">I4s", view[at : at + 8].tobytes().ljust(8, b"\0"))
@@ -32,34 +26,34 @@ def require_sound(data: bytes) -> None:
         if len(checksum) < 4:
             raise ValueError("the file is cut off: its last chunk is missing")
         if int.from_bytes(checksum, "big") != zlib.crc32(body):
-            raise ValueError(f"the chunk at byte {at} does not fit its checksum")
+            raise ValueError(f"the chunk at byte {at} does not match its checksum")
         if at == len(SIGNATURE):
             _require_header(kind, body[4:].tobytes())
         at += 12 + length
 
 
-def require_pixels(data: bytes) -> None:
-    """Refuse a sound PNG that has fewer rows than its header says: Pillow leaves them black.
+def check_png_pixels(data: bytes) -> None:
+    """Reject an intact PNG with fewer rows than its header states, which Pillow would fill with black.
 
     Raises:
-        ValueError: where they are fewer, or cannot be unpacked.
+        ValueError: rows are missing, or cannot be decompressed.
     """
     width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     channels = {2: 3, 4: 2, 6: 4}.get(colour, 1)
     parts = _ADAM7 if interlaced else ((0, 0, 1, 1),)
     sizes = [(-(-(width - left) // right), -(-(height - top) // down)) for top, left, down, right in parts]
     needed = sum(rows * (1 + -(-columns * bits * channels // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
-    unpacker, count = zlib.decompressobj(), 0
+    decompressor, count = zlib.decompressobj(), 0
     for content in _list_pixels(data):
-        while content and count < needed and not unpacker.eof:
-            count += len(unpacker.decompress(content, _PIECE))
-            content = unpacker.unconsumed_tail
+        while content and count < needed and not decompressor.eof:
+            count += len(decompressor.decompress(content, _PIECE))
+            content = decompressor.unconsumed_tail
     if count < needed:
         raise ValueError(f"the file is cut off: its rows need {needed} bytes and have {count}")
 
 
 def _list_pixels(data: bytes) -> Iterator[bytes]:
-    """The content of each IDAT."""
+    """The content of each IDAT chunk."""
     at = len(SIGNATURE)
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -72,7 +66,7 @@ def _list_pixels(data: bytes) -> Iterator[bytes]:
 
 def _require_header(kind: bytes, content: bytes) -> None:
     if kind != b"IHDR" or len(content) != 13:
-        raise ValueError("it does not begin with its header")
+        raise ValueError("its first chunk is not its header")
     bits, colour, compression, filtering, interlacing = content[8:]
     if bits not in _DEPTHS.get(colour, ()) or compression or filtering or interlacing > 1:
-        raise ValueError(f"its header says {bits} bits, kind of colour {colour}, interlacing {interlacing}")
+        raise ValueError(f"its header states {bits} bits, colour type {colour}, interlacing {interlacing}")

@@ -1,7 +1,7 @@
-"""TIFF into planes: pages, axes and pixel sizes as the file tells them, never guessed.
+"""Checks of a TIFF: pages, axes and pixel sizes as the file states them, never guessed.
 
-tifffile would rather read on than stop: it takes two pages of fitting sizes for a pyramid, returns the first of many
-pages, and fills what is missing with zeros. What follows stops where it would guess.
+tifffile guesses: it takes two pages of matching sizes for a pyramid, returns the first of many pages, and fills missing data
+with zeros. These functions raise an error instead.
 """
 
 import math
@@ -11,39 +11,46 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, require_bounded, require_plane, to_number
-from livecell_monai.data.checks.ome_xml import check_plain, parse_notes
-from livecell_monai.data.checks.png import require_sound
+from livecell_monai.data.checks.limits import (
+    check_decoded_size,
+    check_single_plane,
+    pixel_size,
+    raise_colour_error,
+    to_number,
+)
+from livecell_monai.data.checks.ome_xml import check_xml, parse_xml
+from livecell_monai.data.checks.png import check_png
 from livecell_monai.data.checks.tiff_chain import check_page_chain
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
 _GREY = {"MINISWHITE", "MINISBLACK", "MASK"}  # photometric interpretations of one value per pixel
-_CENTIMETER = 3  # of the tag ResolutionUnit; inches (2) tell how large to print, not how large a cell is
+_CENTIMETER = 3  # of the tag ResolutionUnit; inches (2) are a print size
 
 
 def read_tiff(path: Path) -> Plane:
     """Read the one plane (Y, X) of a TIFF file, of a pyramid its full size.
 
     Raises:
-        DataError: several images, a stack or colours. Any other exception means that the file is damaged or no TIFF.
+        DataError: several images, a stack or colours.
+        Exception: any other: the file is damaged or no TIFF.
     """
     check_page_chain(path)
-    # one file holds one image, wherever its OME-XML says that its sister planes are
+    # one file holds one image: other files that its OME-XML names are not read
     with tifffile.TiffFile(path, _multifile=False) as tif:
         series = only_series(path, tif)
         size = _require_grey_plane(path, tif, series)
-        require_levels(series)
-        require_bounded(path, "an image that is read whole", size)
-        require_bounded(path, "a strip or tile", series.keyframe.chunks)
+        check_pyramid(series)
+        check_decoded_size(path, "an image that is read whole", size)
+        check_decoded_size(path, "a strip or tile", series.keyframe.chunks)
         for level in series.levels:
-            require_whole(tif, level.keyframe)
-        pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # one thread: what it logs is heard in this one
+            check_complete(tif, level.keyframe)
+        pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # in this thread, whose log is captured
         return Plane(stored_to_grey(pixels, tif, series.keyframe), pixel_size_of(tif, series.keyframe))
 
 
 def only_series(path: Path, tif: Any) -> Any:
-    """The one series of a file; levels of a pyramid count only where they are marked as such."""
+    """The one series of a file; levels of a pyramid must be marked as such."""
     found = list_series(tif)
     if not found:
         raise ValueError("it holds no image")
@@ -55,30 +62,27 @@ def only_series(path: Path, tif: Any) -> Any:
     ]
     if len(images) != 1:
         sizes = " and ".join(f"{image.axes} {' x '.join(map(str, image.shape))}" for image in images[:3])
-        raise DataError(
-            f"{path}: an image must be one grey plane, got {len(images)} images ({sizes});"
-            " save the one to use as its own file"
-        )
+        raise DataError(f"{path}: an image must be one grey plane, got {len(images)} images ({sizes}); save the one to use")
     return found[0]
 
 
 def list_series(tif: Any) -> list[Any]:
-    """The series of a file, whose description is no bomb for tifffile, which parses it to find them."""
+    """The series of a file; its description is checked first, because tifffile parses it."""
     first = tif.pages.first
-    check_plain(first.description, first.size)
+    check_xml(first.description, first.size)
     return list(tif.series)
 
 
 def all_axes(tif: Any, series: Any) -> tuple[str, tuple[int, ...]]:
-    """The axes of a file's one series and their lengths, those of length 1 among them, which `series.axes` leaves out."""
-    if hasattr(series, "get_axes"):  # tifffile before 2026.5, all that Python 3.11 has; since then the file tells
+    """The axes of a file's one series and their lengths, with those of length 1, which `series.axes` omits."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5, the last for Python 3.11
         return series.get_axes(squeeze=False), series.get_shape(squeeze=False)
     whole = tif.series(squeeze=False)[0]
     return whole.axes, whole.shape
 
 
 def check_colours(path: Path, series: Any) -> None:
-    """Refuse a series whose pixels are more than one value of grey each."""
+    """Reject a series with more than one grey value per pixel."""
     name = _photometric(series)
     if dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4):
         raise_colour_error(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
@@ -87,37 +91,37 @@ def check_colours(path: Path, series: Any) -> None:
 
 
 def count_pages(series: Any) -> int:
-    """How many pages of the file's chain a series stands for, levels of its pyramid among them where they lie in it."""
+    """Number of pages of the file's chain that belong to a series, with levels of its pyramid that lie in the chain."""
     return len(series) + sum(len(level) for level in series.levels[1:] if not level.keyframe.is_subifd)
 
 
-def require_levels(series: Any) -> None:
-    """Refuse a file that names a level of its pyramid and does not have it."""
+def check_pyramid(series: Any) -> None:
+    """Reject a file that lacks a level of its pyramid."""
     if len(series.keyframe.subifds or ()) != sum(level.keyframe.is_subifd for level in series.levels):
         raise ValueError("a level of its pyramid is missing")
 
 
-def require_whole(tif: Any, page: Any) -> None:
-    """Refuse a file that ends before the tags or pixels of a page do, which not every decoder notices."""
+def check_complete(tif: Any, page: Any) -> None:
+    """Reject a file that ends before the tags or pixels of a page, which not every decoder notices."""
     size = tif.filehandle.size
     tags = 0 if page.is_frame else page.offset + tif.tiff.tagnosize + len(page.tags) * tif.tiff.tagsize + tif.tiff.offsetsize
-    # a strip or tile that was left out on purpose has offset 0 and 0 bytes, and is all zero
+    # an omitted strip or tile, which is all zero, has offset 0 and 0 bytes
     segments = [(start, count) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True) if start or count]
     if not all(start and count for start, count in segments):
         raise ValueError("a strip or tile is missing")
     end = max([tags, *(start + count for start, count in segments)])
     if end > size:
         raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
-    if not page.keyframe.is_contiguous and len(page.dataoffsets) < math.prod(page.keyframe.chunked):  # tifffile fills up
+    if not page.keyframe.is_contiguous and len(page.dataoffsets) < math.prod(page.keyframe.chunked):  # tifffile fills them
         raise ValueError(f"it has {len(page.dataoffsets)} strips or tiles of {math.prod(page.keyframe.chunked)}")
-    if page.keyframe.compression == tifffile.COMPRESSION.PNG:  # whose decoder prints what it doubts, and goes on
+    if page.keyframe.compression == tifffile.COMPRESSION.PNG:  # whose decoder only prints its errors
         for start, count in segments:
             tif.filehandle.seek(start)
-            require_sound(tif.filehandle.read(count))
+            check_png(tif.filehandle.read(count))
 
 
-def require_alike(page: Any) -> None:
-    """Refuse a page whose own tags tell of another image than those of the first, which it is decoded by."""
+def check_same_tags(page: Any) -> None:
+    """Reject a page whose tags differ from those of the first page, which it is decoded with."""
     own = page.aspage()
     if own.hash != page.keyframe.hash:
         raise ValueError(f"the page at byte {page.offset} is {own.shape} {own.dtype}, the first is {page.keyframe.shape}")
@@ -126,10 +130,10 @@ def require_alike(page: Any) -> None:
 def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
     """The size (Y, X) of a series that is one grey plane."""
     colours = dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4)
-    size = (0, 0) if colours else require_plane(path, series.axes, series.shape)
+    size = (0, 0) if colours else check_single_plane(path, series.axes, series.shape)
     check_colours(path, series)
-    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML that tell of fewer planes than there are
-        require_plane(path, "IYX", (len(tif.pages), *size))
+    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
+        check_single_plane(path, "IYX", (len(tif.pages), *size))
     return size
 
 
@@ -139,25 +143,25 @@ def _photometric(series: Any) -> str:
 
 
 def stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
-    """Values (Y, X) that rise with brightness; of bilevel images 0 and 1 as uint8, as stored."""
-    if tif.is_imagej:  # marks an inverting look-up table so, which changes the display and not the values
+    """Values (Y, X) that increase with brightness; of bilevel images 0 and 1 as uint8, as stored."""
+    if tif.is_imagej:  # its MINISWHITE is an inverting look-up table, which changes only the display
         return pixels
-    if pixels.dtype == bool:  # tifffile itself writes True as "black": no turning round here
+    if pixels.dtype == bool:  # tifffile itself writes True as "black": no inversion
         return pixels.astype(np.uint8)
     if page.tags.valueof(262) == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-        turned: Pixels = pixels.dtype.type(2**page.bitspersample - 1) - pixels
-        return turned
+        inverted: Pixels = pixels.dtype.type(2**page.bitspersample - 1) - pixels
+        return inverted
     return pixels
 
 
 def pixel_size_of(tif: Any, page: Any) -> tuple[float, float] | None:
-    """The size (Y, X) of a pixel in µm, from the most telling source that the file has."""
+    """The size (Y, X) of a pixel in µm, of the OME-XML, ImageJ's unit or the resolution; None if unknown."""
     return _ome_size(tif) or _resolution_size(tif, page)
 
 
 def _ome_size(tif: Any) -> tuple[float, float] | None:
     """PhysicalSizeY and PhysicalSizeX of the OME-XML."""
-    pixels = parse_notes(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
+    pixels = parse_xml(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
     if pixels is None:
         return None
     sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]

@@ -1,4 +1,4 @@
-"""The directories of a TIFF, each of which names the place of the next: a file that is damaged may lead round in a ring."""
+"""The chain of page directories of a TIFF, which may form a loop in a damaged file."""
 
 import struct
 from pathlib import Path
@@ -8,12 +8,10 @@ _LETTERS = {2: "H", 4: "I", 8: "Q"}
 
 
 def check_page_chain(path: Path) -> None:
-    """Refuse a TIFF whose directories come again, which tifffile would follow without an end.
-
-    Wherever else the chain breaks, its reader tells.
+    """Reject a TIFF whose directories form a loop, which tifffile would follow forever; its reader finds other damage.
 
     Raises:
-        ValueError: where a directory comes twice.
+        ValueError: a directory comes twice.
     """
     with open(path, "rb") as file:
         head = file.read(16)
@@ -21,11 +19,11 @@ def check_page_chain(path: Path) -> None:
             return
         order, offset_size, counter_size, entry_size = _HEADS[head[:4]]
         offset, counter = struct.Struct(order + _LETTERS[offset_size]), struct.Struct(order + _LETTERS[counter_size])
-        place = head[offset_size : 2 * offset_size]  # behind the mark, which is as long as an offset
+        place = head[offset_size : 2 * offset_size]  # after the magic number, which is as long as an offset
         seen: set[int] = set()
         while len(place) == offset_size and (at := offset.unpack(place)[0]):
             if at in seen:
-                raise ValueError(f"its directories go round in a ring, the one at byte {at} comes again")
+                raise ValueError(f"its directories form a loop: the one at byte {at} comes twice")
             seen.add(at)
             file.seek(at)
             count = file.read(counter_size)

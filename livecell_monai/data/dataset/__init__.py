@@ -1,1 +1,1 @@
-"""Samples of a data folder or datalist: findings, hashes, split, folds and groups, items for MONAI."""
+"""Samples of a data folder or datalist: checks, hashes, splits, folds and groups, items for MONAI."""

@@ -1,6 +1,5 @@
-"""Part of an annotated image, in files of its own: as if less had been annotated."""
+"""Cuts out part of an annotated image into new files, as if less had been annotated."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,36 +15,38 @@ TRIES = 100
 
 
 def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Generator) -> Sample:
-    """A rectangle of a sample, as TIFF files in `images`, `labels` and `borders` of a folder.
+    """Write a rectangle of a sample as TIFF files into `images`, `labels` and `borders` of a folder.
 
     Args:
         sample: with a label.
-        share: of the area, above 0 and at most 1; the rectangle has the proportions of the image.
-        folder: where the files go.
-        rng: draws the place; both foreground and background lie in it.
+        share: fraction of the area, in (0, 1]; the rectangle has the proportions of the image.
+        folder: of the new files.
+        rng: draws the place; the rectangle contains foreground and background.
 
     Raises:
-        DataError: where no such rectangle with both classes was found, or a file cannot be read.
+        DataError: no such rectangle was found, or a file cannot be read.
     """
     if sample.label is None:
-        raise DataError(f"{sample.image}: a sample to learn from must have a label, got none; add it")
+        raise DataError(f"{sample.image}: a training sample must have a label, got none; add it")
     label = read_label(sample.label)
     region = _draw_region(label, share, rng)
     if region is None:
         raise DataError(
-            f"{sample.image}: a rectangle of {share:.1%} of the area must hold cells and background, none was found; leave "
-            "the image out or ask for larger shares"
+            f"{sample.image}: a rectangle of {share:.1%} of the area must hold cells and background, found none; leave the "
+            "image out or set larger shares"
         )
-    parts: dict[str, tuple[Path, Callable[[Path], Pixels]]] = {
-        "images": (sample.image, lambda path: read_image(path).pixels),
-        "labels": (sample.label, read_label),
-    }
-    if sample.border is not None:
-        parts["borders"] = (sample.border, read_border)
-    written = {
-        kind: _write_part(folder / kind, sample.name, region.crop(read(path))) for kind, (path, read) in parts.items()
-    }
-    return replace(sample, image=written["images"], label=written["labels"], border=written.get("borders"))
+
+    def write(kind: str, pixels: Pixels) -> Path:
+        path = make_folder(folder / kind) / f"{sample.name}.tif"
+        write_plane(path, region.crop(pixels))
+        return path
+
+    return replace(
+        sample,
+        image=write("images", read_image(sample.image).pixels),
+        label=write("labels", label),
+        border=None if sample.border is None else write("borders", read_border(sample.border)),
+    )
 
 
 def _draw_region(label: Pixels, share: float, rng: np.random.Generator) -> Region | None:
@@ -56,10 +57,3 @@ def _draw_region(label: Pixels, share: float, rng: np.random.Generator) -> Regio
         if 0 < np.count_nonzero(region.crop(label)) < height * width:
             return region
     return None
-
-
-def _write_part(folder: Path, name: str, pixels: Pixels) -> Path:
-    make_folder(folder)
-    path = folder / f"{name}.tif"
-    write_plane(path, pixels)
-    return path

@@ -1,8 +1,8 @@
-"""What a data folder or a datalist holds: lists of samples, matched by stem and refused where they do not match.
+"""Lists the samples of a data folder or datalist; images, labels and borders are matched by stem.
 
 A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels`. A
 datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}], "test": [...]}` with
-paths relative to the JSON file, and a list "validation" where the user has split already.
+paths relative to the JSON file, and an optional list "validation" for a split made by the user.
 """
 
 import json
@@ -27,13 +27,13 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
         role: `train` or `test`, of a datalist also `validation`.
 
     Raises:
-        DataError: where the folder is missing or an image, label or border has no counterpart.
+        DataError: the folder is missing, or an image, label or border has no counterpart.
     """
     root = Path(data)
     if root.suffix.lower() == ".json":
-        return _samples_of_datalist(root, role)
+        return _read_datalist(root, role)
     if not root.is_dir():
-        raise DataError(f"{root}: the data folder must exist, found none; give a folder with train/images in it")
+        raise DataError(f"{root}: the data folder does not exist; give a folder with train/images in it")
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
@@ -44,11 +44,11 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
 
 
-def names_role(data: str | Path, role: str) -> bool:
-    """Whether a datalist has a list for a role, or a data folder a folder; False where neither can be read."""
+def has_role(data: str | Path, role: str) -> bool:
+    """Whether a datalist has a list for a role, or a data folder a subfolder; False if it cannot be read."""
     root = Path(data)
     if root.suffix.lower() != ".json":
-        return role != "validation" and (root / role).exists()  # a data folder has no place for it
+        return role != "validation" and (root / role).exists()  # only datalists have one
     try:
         return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
     except (OSError, ValueError, AttributeError, RecursionError):
@@ -56,40 +56,40 @@ def names_role(data: str | Path, role: str) -> bool:
 
 
 def name_data(data: str | Path) -> str:
-    """What a data folder or datalist is called: its last part, that of a datalist without its ending."""
+    """The name of a data folder or datalist: its last part, of a datalist without ending."""
     path = Path(data).resolve()
     return path.stem if path.suffix.lower() == ".json" else path.name
 
 
 def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
-    """The stem that each image's outputs bear.
+    """The stem of each image, which names its outputs.
 
     Raises:
-        DataError: where two inputs would write the same output name.
+        DataError: two images have the same stem.
     """
     names: dict[str, Path] = {}
     for path in images:
-        # compared without case: a file system may not tell `A.tif` from `a.tif`
+        # ignoring case, as some file systems do
         other = names.setdefault(stem_of(path).lower(), path)
         if other is not path:
             raise DataError(
-                f"{path}: each input must have an output name of its own, {other} has the same ({stem_of(path)}); "
-                "rename one or predict them into two folders"
+                f"{path}: each input must have its own output name, {other} has the same ({stem_of(path)}); rename one or "
+                "predict them into two folders"
             )
     return {path: stem_of(path) for path in names.values()}
 
 
 def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
-    """The image files of a folder by stem, sorted; hidden files and other kinds are passed over."""
+    """The image files of a folder by stem, sorted; hidden and other files are skipped."""
     if not folder.is_dir():
         if needed:
-            raise DataError(f"{folder}: the folder must exist, found none; make it and put the images in")
+            raise DataError(f"{folder}: the folder does not exist; create it and put the images in")
         return {}
     found: dict[str, Path] = {}
     for path in list_folder(folder):
         other = found.setdefault(stem_of(path), path)
         if other is not path:
-            raise DataError(f"{path}: a stem must stand for one file, {other.name} has the same; remove one of the two")
+            raise DataError(f"{path}: each file must have its own stem, {other.name} has the same; remove one of the two")
     if needed and not found:
         raise DataError(f"{folder}: the folder must hold at least one image, got none; put TIFF, PNG, JPEG or NIfTI in")
     return found
@@ -106,25 +106,25 @@ def _check_unmatched(images: dict[str, Path], others: dict[str, Path], what: str
             raise DataError(f"{path}: a {what} must have an image of the same stem, found none in {folder}; add it")
 
 
-def _samples_of_datalist(path: Path, role: str) -> list[Sample]:
+def _read_datalist(path: Path, role: str) -> list[Sample]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))[ROLES[role]]
         if not isinstance(entries, list):
-            raise TypeError(f"{type(entries).__name__} in place of the list")
+            raise TypeError(f"{type(entries).__name__} instead of a list")
     except OSError as error:
-        raise DataError(f"{path}: the datalist must be readable, got {error.strerror}; correct the path") from error
+        raise DataError(f"{path}: the datalist cannot be read ({error.strerror}); correct the path") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
         raise DataError(f"{path}: {rule}, got {type(error).__name__}: {error}; correct it") from error
     samples = [_sample_of_entry(path, entry, role) for entry in entries]
     names = [sample.name for sample in samples]
-    if len(set(names)) < len(names):  # the same stem in two folders is common in a datalist: tell them apart by it
+    if len(set(names)) < len(names):  # the same stem in two folders is common: add the folder to the name
         samples = [replace(sample, name=f"{sample.image.parent.name}_{sample.name}") for sample in samples]
     first: dict[str, Sample] = {}
     for sample in samples:
         other = first.setdefault(sample.name, sample)
         if other is not sample:
-            rule = "each image must have a name of its own, with its folder's"
+            rule = "each image must have its own name, including its folder"
             raise DataError(f"{path}: {rule}, got {other.image} and {sample.image}; remove or rename one")
     if not samples:
         raise DataError(f'{path}: the list "{ROLES[role]}" must not be empty, got no entry; add images')
@@ -143,14 +143,8 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
         if not path.exists():
-            raise DataError(f"{path}: a file named by {datalist.name} must exist, found none; correct the datalist")
+            raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist; correct the datalist")
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
     if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
-        raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be one that a file may bear, got {name!r}; correct it")
-    return Sample(
-        name=name,
-        image=paths[IMAGE],
-        label=paths.get(LABEL),
-        border=paths.get(BORDER),
-        group=None if group is None else str(group),
-    )
+        raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be a valid file name, got {name!r}; correct it")
+    return Sample(name, paths[IMAGE], paths.get(LABEL), paths.get(BORDER), None if group is None else str(group))

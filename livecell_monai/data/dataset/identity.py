@@ -1,4 +1,4 @@
-"""What data a result rests on: SHA-256 of every file and one digest of the whole."""
+"""Identifies the data of a result: SHA-256 of every file and of the whole set."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from livecell_monai.sample import IMAGE, Sample
 
 
 def hash_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits; of a folder (OME-Zarr) that of the names and bytes of its files."""
+    """SHA-256 of a file as 64 hexadecimal digits; of a folder (OME-Zarr) that of the names and bytes of its files."""
     if Path(path).is_dir():
         files = sorted(inside for inside in Path(path).rglob("*") if inside.is_file())
         return digest_of({inside.relative_to(path).as_posix(): hash_file(inside) for inside in files})
@@ -19,12 +19,12 @@ def hash_file(path: str | Path) -> str:
 
 
 def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
-    """SHA-256 of every file of the samples by `role/file name`, sorted; the same whatever folder they lie in."""
+    """SHA-256 of every file of the samples by `role/file name`, sorted; independent of their folder."""
     return {name: hash_file(path) for name, path in list_files(samples).items()}
 
 
 def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]] = ()) -> dict[str, Path]:
-    """Every file of the samples by `role/file name`, sorted, and those of items without labels by `unlabelled/path`."""
+    """Every file of the samples by `role/file name`, and of unlabelled items by `unlabelled/path`, sorted."""
     files = {}
     for sample in samples:
         for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
@@ -38,11 +38,11 @@ def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]
 
 
 def name_file(role: str, sample: Sample, path: Path) -> str:
-    """The name that a sample's file has among the hashes: `image/a.tif`."""
+    """The key of a sample's file among the hashes: `image/a.tif`."""
     return f"{role}/{sample.name}{path.name[len(stem_of(path)) :]}"
 
 
 def digest_of(hashes: dict[str, str]) -> str:
-    """One SHA-256 for a set of files: of their names and hashes, in sorted order."""
+    """One SHA-256 of a set of files: of their sorted names and hashes."""
     lines = "".join(f"{name} {digest}\n" for name, digest in sorted(hashes.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""From records to the dictionaries that MONAI's transforms take, and the lists that the bundle's YAML asks for."""
+"""Turns samples into the dictionaries of MONAI's transforms; the lists that the bundle's YAML loads."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import list_samples, name_outputs, names_role
+from livecell_monai.data.dataset.folder import has_role, list_samples, name_outputs
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.movies import list_movies
 from livecell_monai.data.dataset.split import Split, given_split, split_samples
 from livecell_monai.data.paths import list_images
-from livecell_monai.data.readers.axes import require_axes
+from livecell_monai.data.readers.axes import parse_axes
 from livecell_monai.data.readers.listing import list_frames, list_planes
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, REGION, WEIGHT, Sample
@@ -20,7 +20,7 @@ Item = dict[str, Any]
 
 
 def to_items(samples: Iterable[Sample]) -> list[Item]:
-    """One dictionary a sample: paths under `image`, `label` and `weight`, its name, and its region where it has one."""
+    """One dictionary per sample: paths as `image`, `label` and `weight`, its name, and its region if it has one."""
     items = []
     for sample in samples:
         item: Item = {NAME: sample.name, IMAGE: str(sample.image)}
@@ -45,14 +45,14 @@ def partition(
 ) -> Split:
     """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
 
-    With `auto`, a datalist that names validation images is split already.
+    With `auto`, the validation images of a datalist are used if it lists any.
 
     Raises:
-        DataError: at the first sample that breaks a rule.
-        SettingError: where a value is out of range.
+        DataError: the first invalid sample.
+        SettingError: a value is out of range.
     """
     samples = _training_samples(dataset_dir, "train", with_borders)
-    if split == "auto" and names_role(dataset_dir, "validation"):
+    if split == "auto" and has_role(dataset_dir, "validation"):
         return given_split(samples, _training_samples(dataset_dir, "validation", with_borders))
     return split_samples(samples, split, validation_fraction, guard, seed)
 
@@ -67,7 +67,7 @@ def list_test_items(dataset_dir: str | Path) -> list[Item]:
     """The labelled test images of a data folder or datalist, each checked.
 
     Raises:
-        DataError: where there is no label, or a sample breaks a rule.
+        DataError: a label is missing, or a sample is invalid.
     """
     samples = list_samples(dataset_dir, "test")
     without = next((sample for sample in samples if sample.label is None), None)
@@ -78,16 +78,16 @@ def list_test_items(dataset_dir: str | Path) -> list[Item]:
 
 
 def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, split: Split) -> list[Item]:
-    """Images to learn from without their labels: those that files, folders and globs stand for, each checked.
+    """Images for training without labels, from files, folders and globs, each checked.
 
-    An image that is annotated is left out by its hash: what is held out of it must not come in by another door.
+    Annotated images are left out by their hash, because parts of them may be held out.
 
     Args:
         images: files, folders or globs; None for none.
         split: the annotated images.
 
     Raises:
-        DataError: where an input stands for nothing, an image cannot be read, or every one is annotated.
+        DataError: an input has no image, an image cannot be read, or all are annotated.
     """
     if images is None:
         return []
@@ -95,7 +95,7 @@ def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, spli
     items = [item for item in _list_files(images) if hash_file(item[IMAGE]) not in annotated]
     if not items:
         where = ", ".join(map(str, [images] if isinstance(images, str | Path) else images))
-        raise DataError(f"{where}: unlabelled images must be others than the annotated ones, found none; leave it out")
+        raise DataError(f"{where}: unlabelled images must differ from the annotated ones, found none; leave it out")
     check_samples([Sample(item[NAME], Path(item[IMAGE])) for item in items], "unlabelled")
     return items
 
@@ -108,24 +108,24 @@ def list_prediction_items(
     axes: str | None = None,
     movie: bool = False,
 ) -> list[Item]:
-    """One dictionary for each plane that files, folders and globs stand for; its name is that of its outputs.
+    """One dictionary for each plane of files, folders and globs; `name` is the name of its outputs.
 
-    A file of one plane stands under `image` as its path, one plane of a stack as its address. Frames of one movie share the
-    name, and have `frame`, `position` and `frames` beside it. What cannot be opened is listed as a path: its reader tells.
+    `image` is the path of a single-plane file, or the address of a plane of a stack. Frames of one movie share the name, and
+    have `frame`, `position` and `frames`. A file that cannot be opened is listed as its path; its reader raises the error.
 
     Args:
         images: files, folders or globs.
-        channel: index or name of the channel, None where there is one.
+        channel: index or name of the channel, None if there is one.
         time: index of the frame, `first:stop`, or None for all.
-        z: index of the plane in depth, None where there is one.
-        axes: what the user calls the axes of the files, None to believe them.
-        movie: whether each folder or glob is one movie of numbered frames, named as the folder; see `FramesStack`.
+        z: index of the plane in depth, None if there is one.
+        axes: the axes of the files if their own are wrong or missing.
+        movie: whether each folder or glob is one movie of numbered frames, named after the folder; see `FramesStack`.
 
     Raises:
-        DataError: where an input stands for nothing, two images would write the same output, or frames make no movie.
-        SettingError: where a choice is not there or is left open, or axes are unknown.
+        DataError: an input has no image, two images have the same output name, or frames are no movie.
+        SettingError: a plane does not exist or is not chosen, or axes are unknown.
     """
-    axes = None if axes is None else require_axes(axes)
+    axes = None if axes is None else parse_axes(axes)
     given = list_movies([images] if isinstance(images, str | Path) else images) if movie else _list_files(images)
     list_each = list_frames if movie else list_planes
     return [{**item, **plane} for item in given for plane in list_each(Path(item[IMAGE]), channel, time, z, axes)]

@@ -1,12 +1,11 @@
-"""Splits that do not leak: what the network learns from and what judges it share no pixel.
+"""Splits into training and validation that share no pixel.
 
 - `auto`: `region` with fewer than seven images or with one group only, otherwise `images`.
 - `images`: whole images are held out, all images of a group together.
-- `region`: a strip along one side of every image is held out, and between it and the rest a guard band is left unused.
-- `original`: the report's split. Augmented copies of the same images stand on both sides: it leaks, and is here to show by
-  how much its score is too good.
-- `none`: nothing is held out, everything is trained on, and scored too: for a last training, after a cross-validation has
-  told what to expect.
+- `region`: a strip along one side of every image is held out, with an unused guard band between it and the rest.
+- `original`: the report's split, augmented copies of the same images in both parts. It leaks; it shows by how much its
+  score is too high.
+- `none`: nothing is held out, and the training images are scored: for a final training after a cross-validation.
 """
 
 import random
@@ -26,12 +25,12 @@ ENOUGH_IMAGES = 7  # with fewer, holding out whole images costs the training too
 
 @dataclass(frozen=True)
 class Split:
-    """The two sides of a split.
+    """Training and validation samples.
 
     Attributes:
-        mode: `images`, `region`, `original`, `none`, or `given` where a datalist has split already.
-        train: what the network learns from.
-        validation: what judges it after each epoch.
+        mode: `images`, `region`, `original`, `none`, or `given` for a split made by a datalist.
+        train: the training samples.
+        validation: the samples scored after each epoch.
     """
 
     mode: str
@@ -40,7 +39,7 @@ class Split:
 
     @property
     def leaks(self) -> bool:
-        """Whether training sees what validation scores."""
+        """Whether validation samples are trained on."""
         return self.mode in ("original", "none")
 
 
@@ -50,15 +49,15 @@ def split_samples(
     """Split samples into training and validation.
 
     Args:
-        samples: what there is, each with a label.
+        samples: all samples, with labels.
         mode: as the setting `split`.
-        fraction: share to validate on, of the images or of each image's rows or columns, above 0 and at most 0.5.
-        guard: width in pixels of the band between training and validation region that neither side sees.
-        seed: what the choice of images depends on.
+        fraction: fraction held out, of the images or of each image's rows or columns, in (0, 0.5].
+        guard: width in pixels of the unused band between training and validation region.
+        seed: of the choice of images.
 
     Raises:
-        SettingError: where a value is out of range.
-        DataError: where there are too few images or an image is too small.
+        SettingError: a value is out of range.
+        DataError: too few images, or an image is too small.
     """
     check_values({"split": mode, "validation_fraction": fraction, "guard": guard})
     groups = sorted({_group_of(sample) for sample in samples})
@@ -70,7 +69,7 @@ def split_samples(
         sides = [_split_region(sample, fraction, guard) for sample in samples]
         return Split(mode, tuple(train for train, _ in sides), tuple(held for _, held in sides))
     if len(groups) < 2:
-        raise DataError(f"a split by images must have 2 images or groups or more, got {len(groups)}; set split to region")
+        raise DataError(f"a split by images needs 2 or more images or groups, got {len(groups)}; set split to region")
     shuffled = random.Random(seed).sample(groups, len(groups))
     held = set(shuffled[: max(1, round(fraction * len(groups)))])
     return Split(
@@ -81,36 +80,38 @@ def split_samples(
 
 
 def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
-    """The split that a datalist names.
+    """The split made by a datalist.
 
     Raises:
-        DataError: where an image stands on both sides.
+        DataError: an image or group is in both lists.
     """
     trained = {hash_file(sample.image) for sample in train}
     groups = {sample.group for sample in train if sample.group is not None}
     for sample in validation:
         if hash_file(sample.image) in trained:
-            raise DataError(f"{sample.image}: an image must be for training or for validation, it is in both lists; choose")
+            raise DataError(f"{sample.image}: an image must be in one list, got training and validation; remove it from one")
         if sample.group in groups:
-            raise DataError(f"{sample.image}: a group must be on one side, {sample.group!r} is in both lists; choose")
-    names = {sample.name for sample in train}  # hashes, card and panels tell samples apart by name
+            raise DataError(
+                f"{sample.image}: a group must be in one list, got {sample.group!r} in training and validation; move it"
+            )
+    names = {sample.name for sample in train}  # names identify samples in hashes, card and panels
     apart = (replace(sample, name=f"validation_{sample.name}") if sample.name in names else sample for sample in validation)
     return Split("given", tuple(train), tuple(apart))
 
 
 def _group_of(sample: Sample) -> str:
-    # an image without a group is a group of its own, and never the same as a named one
+    # an image without a group is its own group, never the same as a named one
     return f"image {sample.name}" if sample.group is None else f"group {sample.group}"
 
 
 def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, Sample]:
     """The training and the validation part of one image.
 
-    Of the four sides, the strip is taken whose share of foreground is nearest to the image's own, among those that leave
-    both classes on both sides: an empty strip could not tell a good network from a bad one.
+    Of the strips along the four sides that leave both classes in both parts, the one whose foreground fraction is nearest to
+    the image's own.
     """
     if sample.label is None:
-        raise DataError(f"{sample.image}: a sample to split must have a label, got none; add it")
+        raise DataError(f"{sample.image}: a training sample must have a label, got none; add it")
     foreground = read_label(sample.label) > 0
     share = foreground.mean()
     sides = [
@@ -120,9 +121,9 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     ]
     if not sides:
         raise DataError(
-            f"{sample.image}: a strip of {fraction:.0%} along one side must leave foreground and background on both its "
-            f"sides, got {foreground.shape[0]} x {foreground.shape[1]} pixels and a guard of {guard} where none does; set "
-            "guard lower or validation_fraction higher, or with several images split to images"
+            f"{sample.image}: a strip of {fraction:.0%} along one side must leave foreground and background in both parts, "
+            f"got none in {foreground.shape[0]} x {foreground.shape[1]} pixels with a guard of {guard}; lower guard or "
+            "raise validation_fraction, or with several images set split to images"
         )
     train, held = min(sides, key=lambda side: abs(float(side[1].crop(foreground).mean() - share)))
     return replace(sample, region=train), replace(sample, region=held)

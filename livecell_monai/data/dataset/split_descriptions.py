@@ -1,4 +1,4 @@
-"""The text about each split on cards and pages."""
+"""The text about each split on model cards and report pages."""
 
 from dataclasses import dataclass, replace
 
@@ -35,7 +35,7 @@ SPLITS = {
     ),
     "original": SplitDescription(
         "augmented copies of the training images themselves, as in the report",
-        "augmented patches of the training images, at the working size",
+        "augmented patches of the training images, at the working scale",
         "The network was trained on the images that it was scored on.",
     ),
     "none": SplitDescription(

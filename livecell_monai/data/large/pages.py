@@ -13,7 +13,7 @@ import numpy.typing as npt
 from livecell_monai.sample import Pixels
 
 
-def keep_apart(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pixels:
+def allocate_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pixels:
     """An array of zeros in pages of its own, which go back to the system with its last view.
 
     Args:

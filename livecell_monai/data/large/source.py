@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from livecell_monai.data.large.pages import keep_apart
+from livecell_monai.data.large.pages import allocate_pages
 from livecell_monai.data.readers import Stack
 from livecell_monai.sample import Pixels, Region
 
 BLOCK = 512  # pixels, about: an edge of what is read at once
-KEPT = 64 * 2**20  # bytes of blocks that are kept
+CACHE_BYTES = 64 * 2**20  # bytes of blocks that are kept
 
 
 class LargeImageSource:
@@ -39,7 +39,7 @@ class LargeImageSource:
         self._kept = 0
         self._lock = threading.Lock()
         is_wide = self.block[1] >= self.shape[1] > BLOCK
-        self._most = KEPT + (stack.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
+        self._most = CACHE_BYTES + (stack.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
 
     def read(self, region: Region) -> Pixels:
         """The pixels (Y, X) of a part, in the file's own type; a copy.
@@ -84,7 +84,7 @@ class LargeImageSource:
         found = self._blocks.pop((row, column), None)
         if found is None:
             block = self.stack.read(**self.plane, region=self._region(row, column))
-            found = keep_apart(block.shape, block.dtype)
+            found = allocate_pages(block.shape, block.dtype)
             found[...] = block
             self.decoded += 1
             self._kept += found.nbytes

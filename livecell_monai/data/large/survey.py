@@ -64,7 +64,7 @@ def survey_source(source: LargeImageSource, step: int, thumbnail_step: int) -> S
     return Survey(float(least), float(greatest), sample.pixels, thumbnail.pixels)
 
 
-def count_others(source: LargeImageSource, change: Callable[[Pixels], Pixels], value: float) -> tuple[Pixels, Pixels]:
+def count_other_values(source: LargeImageSource, change: Callable[[Pixels], Pixels], value: float) -> tuple[Pixels, Pixels]:
     """The values that differ from one, rising, and how many pixels have each; another pass over the image.
 
     Args:

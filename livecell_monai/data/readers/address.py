@@ -1,4 +1,4 @@
-"""The name of one plane of a stack: a path with the plane's indices behind it, as a string that goes where a path goes."""
+"""The address of one plane of a stack: a path and indices as one string, valid wherever the path of an image is."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,9 @@ _PATTERN = re.compile(r"(?s)(?P<path>.+)::t=(?P<time>\d+),c=(?P<channel>\d+),z=(
 
 @dataclass(frozen=True)
 class PlaneAddress:
-    """One plane of a stack, `movie.tif::t=3,c=0,z=0` as a string.
+    """One plane of a stack by its indices from 0; as a string `movie.tif::t=3,c=0,z=0`.
 
-    Attributes:
-        path: the file.
-        time: index of the frame, from 0; so are the next two.
-        channel: index of the channel.
-        z: index of the plane in depth.
-        axes: what the user calls the file's axes, in their order; None where the file tells.
+    `axes` are the user's names of the file's axes, in their order; None for the file's own.
     """
 
     path: Path
@@ -31,7 +26,7 @@ class PlaneAddress:
 
 
 def parse_address(text: str | Path) -> PlaneAddress | None:
-    """The plane that a string names, None where it is the path of a whole file."""
+    """The plane of an address, None for the path of a file."""
     match = _PATTERN.fullmatch(str(text))
     if match is None:
         return None

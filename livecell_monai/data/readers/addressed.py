@@ -1,11 +1,11 @@
-"""The plane that an address names, read from a file that stays open: frames of a movie come one after the other."""
+"""Reads the plane of an address; the file stays open for the next frame."""
 
 import atexit
 import os
 import threading
 
-from livecell_monai.data.checks.limits import reading
-from livecell_monai.data.paths import names_frames, require_there
+from livecell_monai.data.checks.limits import reading_errors
+from livecell_monai.data.paths import check_image_path, is_frame_series
 from livecell_monai.data.readers.address import PlaneAddress
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.readers.open import open_stack
@@ -23,7 +23,7 @@ class _Last:
 
 
 def read_addressed(address: PlaneAddress, region: Region | None = None) -> Plane:
-    """Read one plane, or a part of it, of a stack. Any thread may call it; one reads at a time.
+    """Read one plane of a stack, or a region of it. Thread-safe: one thread reads at a time.
 
     Raises:
         DataError: as `open_stack` and `Stack.read`.
@@ -36,20 +36,20 @@ def read_addressed(address: PlaneAddress, region: Region | None = None) -> Plane
 
 
 def close_last() -> None:
-    """Let go of the file that was read last, such as before it is removed."""
+    """Close the file that was read last, for example before it is removed."""
     with _LOCK:
         _close()
 
 
 def _open_again(address: PlaneAddress) -> Stack:
-    """The stack of an address: the one that is open, or where it is another file, or was written anew, that one."""
-    with reading(address.path, "an image"):
-        is_folder = names_frames(address.path)
+    """The open stack, or a new one if the address names another file or the file has changed."""
+    with reading_errors(address.path, "an image"):
+        is_folder = is_frame_series(address.path)
         if not is_folder:
-            require_there(address.path)
-        # a glob is no file: its folder tells of frames that come and go
+            check_image_path(address.path)
+        # a glob is no file: its folder changes if frames are added or removed
         status = (address.path.parent if is_folder and not address.path.exists() else address.path).stat()
-    # a process that was forked shares the place in the file with its parent: it opens its own
+    # a forked process shares the file position with its parent: it opens its own
     key = (str(address.path.absolute()), address.axes, status.st_mtime_ns, status.st_size, os.getpid())
     if _Last.key != key or _Last.stack is None:
         _close()

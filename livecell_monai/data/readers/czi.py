@@ -1,4 +1,4 @@
-"""Zeiss CZI by Zeiss's own library `pylibCZIrw`; of large mosaics only the tiles that a part touches are read."""
+"""Zeiss CZI by Zeiss's library `pylibCZIrw`; of a large image only the tiles of a region are read."""
 
 import math
 from pathlib import Path
@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, reading, to_number
-from livecell_monai.data.checks.ome_xml import parse_notes
+from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, reading_errors, to_number
+from livecell_monai.data.checks.ome_xml import parse_xml
 from livecell_monai.data.readers.axes import name_axes
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.readers.extra import import_extra
@@ -21,28 +21,20 @@ _UM_PER_M = 1e6
 
 
 class CziStack(Stack):
-    """A CZI file of one scene, in full size.
-
-    Args:
-        path: the file.
-        axes: what the user calls its axes; None to believe the file.
+    """A CZI file of one scene, in full size; `axes` overrides the file's own.
 
     Raises:
         DataError: several scenes, colours, channels of several types, or damage.
-        SettingError: axes that are unknown or do not fit, or the extra `czi` is missing.
+        SettingError: axes that are unknown or do not match, or the extra `czi` is missing.
     """
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         czi = import_extra(path, "pylibCZIrw.czi", "czi")
         self._file: Any = None
-        try:
-            with reading(path, "CZI"):
-                self._file = czi.CziReader(str(path))
-                self._open(axes)
-        except BaseException:
-            self.close()
-            raise
+        with self.opening("CZI"):
+            self._file = czi.CziReader(str(path))
+            self._open(axes)
 
     def _open(self, axes: str | None) -> None:
         file = self._file
@@ -62,29 +54,25 @@ class CziStack(Stack):
         self._found = letters[:-2]
         self._named = name_axes(self.path, letters, [int(box[name][1] - box[name][0]) for name in letters], axes)
         self.axes, self.shape = self._named.axes, self._named.shape
-        self._describe(parse_notes(file.raw_metadata))
+        self._read_metadata(parse_xml(file.raw_metadata))
 
-    def _describe(self, notes: ElementTree.Element) -> None:
-        """Sizes, interval and channels of the file's own metadata; lengths stand in metres there, times in seconds."""
-        metres = {
-            distance.get("Id", ""): to_number(distance.findtext("Value"))
-            for distance in notes.iterfind(".//Scaling/Items/Distance")
-        }
+    def _read_metadata(self, root: ElementTree.Element) -> None:
+        """Sizes are in metres, times in seconds."""
+        distances = root.iterfind(".//Scaling/Items/Distance")
+        metres = {distance.get("Id", ""): to_number(distance.findtext("Value")) for distance in distances}
         y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
         self.pixel_size_um = pixel_size([y, x], ["um", "um"])
-        self.z_step_um = z if self.length("Z") > 1 and 0 < z < math.inf else None
-        dimensions = notes.find(".//Information/Image/Dimensions")
-        if dimensions is None:
-            return
-        interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
-        self.interval_min = interval if self.length("T") > 1 else None
-        names = tuple(channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel"))
-        self.channels = names if all(names) and len(names) == self.length("C") else ()
+        interval, names = None, []
+        dimensions = root.find(".//Information/Image/Dimensions")
+        if dimensions is not None:
+            interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
+            names = [channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel")]
+        self.set_metadata(z, interval, names)
 
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
-        """The plane or a part of it; where no tile lies it is 0."""
+        """The plane or a region of it; 0 where there is no tile."""
         part = self.locate(time, channel, z, region)
-        with reading(self.name_plane(time, channel, z), "CZI"):
+        with reading_errors(self.name_plane(time, channel, z), "CZI"):
             indices = zip(self._found, self._named.index(time, channel, z), strict=True)
             plane = {name: self._starts[name] + index for name, index in indices}
             left, top = self._starts["X"] + part.left, self._starts["Y"] + part.top
@@ -93,7 +81,7 @@ class CziStack(Stack):
             return np.array(pixels[..., 0], dtype=self.dtype, order="C")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         file, self._file = self._file, None
-        if file is not None:  # the library refuses to close twice
+        if file is not None:  # the library raises if it is closed twice
             file.close()

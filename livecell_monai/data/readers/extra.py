@@ -1,4 +1,4 @@
-"""Libraries that are there where the user has asked for their format."""
+"""Imports libraries that are installed by an extra of this package."""
 
 import importlib
 from pathlib import Path
@@ -11,12 +11,12 @@ def import_extra(path: Path, module: str, extra: str) -> Any:
     """The library that reads a format.
 
     Args:
-        path: the file that asks for it.
-        module: name of the library to import.
-        extra: of this package that brings it.
+        path: the file to read, for the message.
+        module: the module to import.
+        extra: the extra that installs it.
 
     Raises:
-        SettingError: where it is not installed.
+        SettingError: it is not installed.
     """
     try:
         return importlib.import_module(module)

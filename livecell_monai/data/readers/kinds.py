@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import reading, require_plane
+from livecell_monai.data.checks.limits import check_single_plane, reading_errors
 from livecell_monai.data.formats import TIFF
-from livecell_monai.data.paths import name_format, require_there
+from livecell_monai.data.paths import check_image_path, name_format
 from livecell_monai.data.readers import open_stack, parse_address, read_addressed
 from livecell_monai.data.readers.read_cache import read_once
 from livecell_monai.data.readers.single_plane import read_single
@@ -29,9 +29,9 @@ def read_plane(path: Path) -> Plane:
     Raises:
         DataError: no such file, not a known format, damaged, in colour, or more than one plane.
     """
-    with reading(path, "an image"):  # a folder that may not be entered raises here
+    with reading_errors(path, "an image"):  # a folder that may not be entered raises here
         if is_stack := name_format(path) not in (None, TIFF.name):
-            require_there(path)
+            check_image_path(path)
     return read_once(path, _read_only_plane if is_stack else read_single)
 
 
@@ -111,7 +111,7 @@ def read_border(path: Path) -> Pixels:
 def _read_only_plane(path: Path) -> Plane:
     """Read a stack that has one plane."""
     with open_stack(path) as stack:
-        require_plane(path, stack.axes, stack.shape)
+        check_single_plane(path, stack.axes, stack.shape)
         return Plane(stack.read(), stack.pixel_size_um)
 
 

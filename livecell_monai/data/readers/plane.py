@@ -1,4 +1,4 @@
-"""PNG, JPEG and NIfTI, which hold one plane, as a stack of it."""
+"""PNG, JPEG and NIfTI as a stack of one plane."""
 
 from pathlib import Path
 
@@ -9,27 +9,22 @@ from livecell_monai.sample import Pixels, Region
 
 
 class PlaneStack(Stack):
-    """One plane, read as it is opened.
-
-    Args:
-        path: the file.
-        axes: what the user calls its axes; `YX` or None.
+    """One plane, which is read when it is opened; `axes` is `YX` or None.
 
     Raises:
         DataError: as `read_single`.
-        SettingError: axes that do not fit.
+        SettingError: axes that do not match.
     """
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         plane = read_single(path)
         self.path, self.pixel_size_um, self._pixels = path, plane.pixel_size_um, plane.pixels
-        self.axes, self.shape = "YX", plane.pixels.shape
-        self.dtype = plane.pixels.dtype
+        self.axes, self.shape, self.dtype = "YX", plane.pixels.shape, plane.pixels.dtype
         name_axes(path, self.axes, self.shape, axes)
 
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
-        """The plane or a part of it."""
+        """The plane or a region of it."""
         return self.locate(time, channel, z, region).crop(self._pixels).copy()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is open."""

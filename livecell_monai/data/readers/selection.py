@@ -7,7 +7,7 @@ from livecell_monai.data.readers.axes import describe_axes
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.errors import SettingError
 
-MOST_SHOWN = 12  # names in a message
+MAX_SHOWN = 12  # names in a message
 
 
 def choose_planes(
@@ -40,8 +40,8 @@ def describe_stack(stack: Stack) -> str:
     words = describe_axes(stack.axes, stack.shape)
     if not stack.channels:
         return words
-    shown = ", ".join(f"{index} {name}" for index, name in enumerate(stack.channels[:MOST_SHOWN]))
-    return f"{words}; channels {shown}{', ...' if len(stack.channels) > MOST_SHOWN else ''}"
+    shown = ", ".join(f"{index} {name}" for index, name in enumerate(stack.channels[:MAX_SHOWN]))
+    return f"{words}; channels {shown}{', ...' if len(stack.channels) > MAX_SHOWN else ''}"
 
 
 def _choose_channel(stack: Stack, channel: str | int | None) -> int:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.data.checks.limits import UNITS_UM, reading, require_bounded, require_substance, to_number
-from livecell_monai.data.checks.ome_xml import parse_notes
+from livecell_monai.data.checks.limits import UNITS_UM, check_decoded_size, check_expansion, reading_errors, to_number
+from livecell_monai.data.checks.ome_xml import parse_xml
 from livecell_monai.data.checks.tiff import (
     all_axes,
     check_colours,
+    check_complete,
+    check_pyramid,
+    check_same_tags,
     count_pages,
     only_series,
     pixel_size_of,
-    require_alike,
-    require_levels,
-    require_whole,
     stored_to_grey,
 )
 from livecell_monai.data.checks.tiff_chain import check_page_chain
@@ -47,7 +47,7 @@ class TiffStack(Stack):
         self._whole: set[int] = set()  # planes that the file was found to hold to the end
         self._tif: Any = None
         try:
-            with reading(path, "TIFF"):  # which may refuse the file when all has been read
+            with reading_errors(path, "TIFF"):  # which may refuse the file when all has been read
                 check_page_chain(path)
                 # one file holds one image, wherever its OME-XML says that its sister planes are
                 self._tif = tifffile.TiffFile(path, _multifile=False)
@@ -59,8 +59,8 @@ class TiffStack(Stack):
     def _open(self, axes: str | None) -> None:
         series = self._series = only_series(self.path, self._tif)
         check_colours(self.path, series)
-        require_levels(series)
-        require_whole(self._tif, series.keyframe)
+        check_pyramid(series)
+        check_complete(self._tif, series.keyframe)
         found, self._lengths = all_axes(self._tif, series)
         self._named = name_axes(self.path, found, self._lengths, axes)
         self.axes, self.shape = self._named.axes, self._named.shape
@@ -68,8 +68,8 @@ class TiffStack(Stack):
         self._require_pages()
         is_raw = self._is_one_run or series.keyframe.is_final  # rows as they are, of which any can be read
         self.tile = (1, self.shape[-1]) if is_raw else tuple(series.keyframe.chunks[:2])
-        require_bounded(self.path, "a strip or tile", self.tile)
-        require_substance(self.path, math.prod(self.shape[-2:]) * series.dtype.itemsize)
+        check_decoded_size(self.path, "a strip or tile", self.tile)
+        check_expansion(self.path, math.prod(self.shape[-2:]) * series.dtype.itemsize)
         self.pixel_size_um = pixel_size_of(self._tif, series.keyframe)
         if self._tif.is_ome:
             self._read_ome()
@@ -99,7 +99,7 @@ class TiffStack(Stack):
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
         """The plane or a part of it; only strips and tiles that the part touches are read."""
         part = self.locate(time, channel, z, region)
-        with reading(self.name_plane(time, channel, z), "TIFF"):
+        with reading_errors(self.name_plane(time, channel, z), "TIFF"):
             index = self._named.index(time, channel, z)
             lengths = [
                 length for length, name in zip(self._lengths, self._named.names, strict=True) if name not in ("Y", "X")
@@ -113,9 +113,9 @@ class TiffStack(Stack):
                 if page is None:
                     raise ValueError("the page is missing")
                 if place not in self._whole:  # once: a large plane has many thousand tiles to ask
-                    require_whole(self._tif, page)
+                    check_complete(self._tif, page)
                     if page.is_frame:
-                        require_alike(page)
+                        check_same_tags(page)
                     self._whole.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
             pixels = stored_to_grey(pixels, self._tif, self._series.keyframe)
@@ -167,7 +167,7 @@ class TiffStack(Stack):
 
     def _read_ome(self) -> None:
         """Distance of planes, names of channels and times of frames of the OME-XML."""
-        found = parse_notes(self._tif.ome_metadata).find(".//{*}Pixels")
+        found = parse_xml(self._tif.ome_metadata).find(".//{*}Pixels")
         if found is None:
             return
         step = to_number(found.get("PhysicalSizeZ")) * UNITS_UM.get(found.get("PhysicalSizeZUnit", "µm").lower(), math.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import UNITS_UM, pixel_size, reading, require_bounded, require_substance
+from livecell_monai.data.checks.limits import UNITS_UM, check_decoded_size, check_expansion, pixel_size, reading_errors
 from livecell_monai.data.readers.axes import name_axes
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.readers.extra import import_extra
@@ -17,8 +17,8 @@ from livecell_monai.sample import Pixels, Region
 
 #: units of length that OME-Zarr has beside those of OME-XML
 _UNITS_UM = {**UNITS_UM, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4, "angstrom": 1e-4}
-FEW_CHUNKS = 4096  #: of a plane, of which all may be missing: one that was never written is all fill
-MOST_MISSING = 16  #: chunks to each that is there, above that
+SMALL_CHUNK_COUNT = 4096  #: of a plane, of which all may be missing: one that was never written is all fill
+MAX_CHUNKS_PER_FILE = 16  #: chunks to each that is there, above that
 _LAYOUT = "bioformats2raw.layout"  # marks a folder of images that are called 0, 1, 2, as Bio-Formats writes it
 
 
@@ -37,7 +37,7 @@ class ZarrStack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         zarr = import_extra(path, "zarr", "zarr")
-        with reading(path, "OME-Zarr"):
+        with reading_errors(path, "OME-Zarr"):
             group = _open_group(zarr, path)
             notes = _read_notes(group)
             images = sorted(name for name in group.group_keys() if name.isdigit()) if _LAYOUT in notes else []
@@ -62,7 +62,7 @@ class ZarrStack(Stack):
         self.axes, self.shape = self._named.axes, self._named.shape
         height, width = (self._array.chunks[self._named.names.index(name)] for name in "YX")
         self.tile = (height, width)
-        require_bounded(self.path, "a chunk", self._array.chunks)
+        check_decoded_size(self.path, "a chunk", self._array.chunks)
         self._require_chunks()
         stored = np.dtype(self._array.dtype)
         self.dtype = np.dtype(np.uint8) if stored.kind == "b" else stored.newbyteorder("=")
@@ -84,11 +84,11 @@ class ZarrStack(Stack):
 
     def _require_chunks(self) -> None:
         """Refuse a plane whose metadata tell of far more chunks than there are files: each missing one is looked for."""
-        require_substance(self.path, math.prod(self.shape[-2:]) * self._array.dtype.itemsize)
+        check_expansion(self.path, math.prod(self.shape[-2:]) * self._array.dtype.itemsize)
         steps = getattr(self._array, "shards", None) or self._array.chunks
         lengths = zip(self._named.names, self._array.shape, steps, strict=True)
         chunks = math.prod(-(-length // step) for name, length, step in lengths if name in ("Y", "X"))
-        least = chunks // MOST_MISSING if chunks > FEW_CHUNKS else 0
+        least = chunks // MAX_CHUNKS_PER_FILE if chunks > SMALL_CHUNK_COUNT else 0
         there = sum(1 for _ in itertools.islice((file for file in self.path.rglob("*") if file.is_file()), least))
         if there < least:
             raise DataError(

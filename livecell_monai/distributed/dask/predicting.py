@@ -71,7 +71,7 @@ def run_distributed(
                 raise
             raise _gone(found) from error  # whatever was asked of it last
         finally:
-            opened.unfinished.abandon()
+            opened.unfinished.remove_if_empty()
 
 
 def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[Path, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.large.pages import keep_apart
+from livecell_monai.data.large.pages import allocate_pages
 from livecell_monai.errors import DataError
 from livecell_monai.runs.atomic import describe_os_error
 from livecell_monai.sample import Pixels
@@ -66,7 +66,7 @@ class ChunkWriter:
             min(CHUNK, edge - index * CHUNK) for edge, index in zip(self.array.shape, (row, column), strict=True)
         )
         if (row, column) not in self.open:
-            self.open[row, column] = (keep_apart((height, width), np.uint8), [height * width])
+            self.open[row, column] = (allocate_pages((height, width), np.uint8), [height * width])
         chunk, missing = self.open[row, column]
         top, left = first - row * CHUNK, start - column * CHUNK
         chunk[top : top + part.shape[0], left : left + part.shape[1]] = part

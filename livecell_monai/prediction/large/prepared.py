@@ -9,7 +9,7 @@ import torch
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, MapTransform
 
 from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.large.survey import Survey, count_others
+from livecell_monai.data.large.survey import Survey, count_other_values
 from livecell_monai.errors import SettingError
 from livecell_monai.prediction.large.pointwise import PointwiseSteps, is_pointwise
 from livecell_monai.sample import IMAGE, Region
@@ -76,7 +76,7 @@ def measure_large_image(source: LargeImageSource, survey: Survey, steps: Partial
         before = PointwiseSteps(steps.pointwise[:number], survey.low, survey.high, tuple(scales))
 
         def others(middle: float, before: PointwiseSteps = before) -> tuple[torch.Tensor, torch.Tensor]:
-            values, counts = count_others(source, before, middle)
+            values, counts = count_other_values(source, before, middle)
             return torch.from_numpy(values), torch.from_numpy(counts)
 
         some = torch.from_numpy(before(survey.sample)).flatten()

@@ -8,13 +8,13 @@ import pytest
 
 from livecell_monai.data.checks import limits as planes
 from livecell_monai.data.checks.limits import (
+    check_decoded_size,
+    check_expansion,
+    check_single_plane,
     measure_bytes,
     pixel_size,
     raise_colour_error,
-    reading,
-    require_bounded,
-    require_plane,
-    require_substance,
+    reading_errors,
     to_number,
 )
 from livecell_monai.errors import DataError
@@ -25,12 +25,12 @@ FILE = Path("/d/a.tif")
 @pytest.mark.parametrize("axes", ["YX", "TYX", "YXS", "TZCYXS"])
 def test_axes_of_length_one_are_dropped(axes):
     shape = [{"Y": 5, "X": 1}.get(axis, 1) for axis in axes]
-    assert require_plane(FILE, axes, shape) == (5, 1)
+    assert check_single_plane(FILE, axes, shape) == (5, 1)
 
 
 def test_a_stack_is_refused_with_its_axes():
     with pytest.raises(DataError) as caught:
-        require_plane(FILE, "TZYX", (3, 1, 64, 32))
+        check_single_plane(FILE, "TZYX", (3, 1, 64, 32))
     assert str(caught.value) == (
         "/d/a.tif: an image must be one grey plane, got a stack with axes T 3, Y 64, X 32;"
         " save the plane to use as its own file"
@@ -40,7 +40,7 @@ def test_a_stack_is_refused_with_its_axes():
 @pytest.mark.parametrize(("axes", "shape"), [("XY", (4, 5)), ("X", (5,)), ("YX", (0, 5))])
 def test_what_is_no_plane_is_refused(axes, shape):
     with pytest.raises(DataError, match=r"got axes [XY] "):
-        require_plane(FILE, axes, shape)
+        check_single_plane(FILE, axes, shape)
 
 
 def test_colour_is_refused_with_what_to_do():
@@ -50,16 +50,7 @@ def test_colour_is_refused_with_what_to_do():
 
 @pytest.mark.parametrize(
     ("unit", "um"),
-    [
-        ("\u00b5m", 1),
-        ("\u03bcm", 1),
-        ("\\u00B5m", 1),
-        ("um", 1),
-        ("micron", 1),
-        (" nm ", 1e-3),
-        ("mm", 1e3),
-        ("cm", 1e4),
-    ],
+    [("\u00b5m", 1), ("\u03bcm", 1), ("\\u00B5m", 1), ("um", 1), ("micron", 1), (" nm ", 1e-3), ("mm", 1e3), ("cm", 1e4)],
 )
 def test_units_become_micrometres(unit, um):
     assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
@@ -79,25 +70,25 @@ def test_an_unknown_unit_gives_no_size(unit):
 def test_a_librarys_failure_becomes_one_line():
     with (
         pytest.raises(DataError, match=r"^/d/a.tif: cannot be read as TIFF \(bad thing\); [^\n]*$") as caught,
-        reading(FILE, "TIFF"),
+        reading_errors(FILE, "TIFF"),
     ):
         raise RuntimeError("bad\n  thing")
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_a_failure_without_words_is_named():
-    with pytest.raises(DataError, match=r"\(LookupError\)"), reading(FILE, "TIFF"):
+    with pytest.raises(DataError, match=r"\(LookupError\)"), reading_errors(FILE, "TIFF"):
         raise LookupError
 
 
 def test_errors_that_a_library_only_logs_count_and_are_not_printed(caplog):
-    with pytest.raises(DataError, match="tag is broken"), reading(FILE, "TIFF"):
+    with pytest.raises(DataError, match="tag is broken"), reading_errors(FILE, "TIFF"):
         logging.getLogger("tifffile").error("tag is broken")
     assert not caplog.records
 
 
 def test_logging_goes_its_usual_way_afterwards(caplog):
-    with reading(FILE, "TIFF"):
+    with reading_errors(FILE, "TIFF"):
         logging.getLogger("tifffile").warning("odd, but harmless")
     logging.getLogger("tifffile").error("heard")
     assert [record.getMessage() for record in caplog.records] == ["heard"]
@@ -110,21 +101,21 @@ def test_numbers_that_files_tell(told, number):
 
 class TestBounds:
     def test_pixels_are_as_many_as_memory_or_the_file_holds(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        monkeypatch.setattr(planes, "MAX_PIXELS", 1000)
         path = tmp_path / "a.tif"
         path.write_bytes(bytes(130))
-        require_bounded(path, "a tile", (10, 100))
-        require_bounded(path, "a tile", (10, 104))  # eight to each byte
+        check_decoded_size(path, "a tile", (10, 100))
+        check_decoded_size(path, "a tile", (10, 104))  # eight to each byte
         with pytest.raises(DataError, match=r"a\.tif: a tile must have at most 1000 pixels, .* got 10 x 105; save it in"):
-            require_bounded(path, "a tile", (10, 105))
+            check_decoded_size(path, "a tile", (10, 105))
 
     def test_a_large_plane_is_held_by_its_file(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        monkeypatch.setattr(planes, "MAX_PIXELS", 1000)
         path = tmp_path / "a.tif"
         path.write_bytes(bytes(10))
-        require_substance(path, 1000 + 10 * 1024)
-        with pytest.raises(DataError, match=r"must be held by its file, got 12264 bytes of pixels in 10 bytes of the file"):
-            require_substance(path, 1000 + 11 * 1024)
+        check_expansion(path, 1000 + 10 * 1024)
+        with pytest.raises(DataError, match=r"must hold the pixels of its image, got 12264 in 10 bytes"):
+            check_expansion(path, 1000 + 11 * 1024)
 
     def test_of_a_folder_no_more_is_counted_than_is_enough(self, tmp_path):
         for number in range(5):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from livecell_monai.data.checks.ome_xml import check_plain, parse_notes
+from livecell_monai.data.checks.ome_xml import check_xml, parse_xml
 from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_plane
-from livecell_monai.data.readers.messages import write_message
+from livecell_monai.data.readers.served_images import write_served_image
 from livecell_monai.errors import DataError
 
 LAUGHS = (
@@ -29,29 +29,27 @@ ARTFUL = {
 
 
 def write_base64(path):
-    return write_message(base64.b64encode(path.read_bytes()).decode(), path.parent, "message")
+    return write_served_image(base64.b64encode(path.read_bytes()).decode(), path.parent, "message")
 
 
 @pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
 def test_is_refused(text, words):
     with pytest.raises(ValueError, match=words):
-        parse_notes(text)
+        parse_xml(text)
 
 
 def test_what_microscopes_write_is_not():
-    check_plain(
-        '<?xml version="1.0"?><!-- a comment --><OME><Pixels SizeT="0100" SizeX="99999999"/><TiffData IFD="0"/></OME>'
-    )
-    assert parse_notes("<a>b</a>").text == "b"
+    check_xml('<?xml version="1.0"?><!-- a comment --><OME><Pixels SizeT="0100" SizeX="99999999"/><TiffData IFD="0"/></OME>')
+    assert parse_xml("<a>b</a>").text == "b"
 
 
 LARGE = '<OME><Pixels SizeX="65535" SizeY="65535" SizeT="3"/></OME>'  # three large planes, or 4e9 pages of 3 pixels
 
 
 def test_sizes_are_counted_in_pages():
-    check_plain(LARGE, 65535**2)
+    check_xml(LARGE, 65535**2)
     with pytest.raises(ValueError, match=r"more than 10000000 planes \(65535 x 65535 x 3 x 1 x 1\)"):
-        check_plain(LARGE, 3)
+        check_xml(LARGE, 3)
 
 
 @pytest.mark.parametrize("read", [open_stack, read_plane, write_base64], ids=["stack", "plane", "message"])

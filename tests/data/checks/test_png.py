@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.data.checks.png import SIGNATURE, require_pixels, require_sound
+from livecell_monai.data.checks.png import SIGNATURE, check_png, check_png_pixels
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 
@@ -36,14 +36,14 @@ def test_a_sound_one_is_read(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png())
     np.testing.assert_array_equal(read_plane(path).pixels, GREY)
-    require_sound(png())
-    require_pixels(png())
+    check_png(png())
+    check_png_pixels(png())
 
 
 def test_pixels_that_changed_on_the_way_are_found(tmp_path):
     stored = bytearray(png(packed=zlib.compress(ROWS, 0)))  # not compressed: nothing but the checksum tells
     stored[700] ^= 1
-    refuse(tmp_path, stored, "the chunk at byte 33 does not fit its checksum|at byte 545 does not fit")
+    refuse(tmp_path, stored, "the chunk at byte 33 does not match its checksum|at byte 545 does not match")
 
 
 def test_rows_that_are_not_there_are_not_black(tmp_path):
@@ -60,7 +60,7 @@ def test_rows_that_are_not_there_are_not_black(tmp_path):
 def test_a_header_that_no_png_may_have_is_refused(tmp_path, field, value):
     head = [*HEAD]
     head[field] = value
-    refuse(tmp_path, png(head), "its header says")
+    refuse(tmp_path, png(head), "its header states")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
@@ -74,11 +74,11 @@ def test_interlaced_rows_are_counted(bits, size):
         for _ in range(top, height, down)
         if left < width
     )
-    require_pixels(png((width, height, bits, 0, 0, 0, 1), rows))
+    check_png_pixels(png((width, height, bits, 0, 0, 0, 1), rows))
     with pytest.raises(ValueError, match="its rows need"):
-        require_pixels(png((width, height, bits, 0, 0, 0, 1), rows[:-1]))
+        check_png_pixels(png((width, height, bits, 0, 0, 0, 1), rows[:-1]))
 
 
 def test_no_png_is_no_png():
-    with pytest.raises(ValueError, match="does not begin as a PNG"):
-        require_sound(b"GIF89a")
+    with pytest.raises(ValueError, match="it has no PNG signature"):
+        check_png(b"GIF89a")

@@ -36,7 +36,7 @@ def test_a_ring_is_refused(tmp_path, options, back_to):
     data = bytearray(path.read_bytes())
     struct.pack_into(letter, data, last, places[back_to])
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"go round in a ring, the one at byte {places[back_to]} comes again"):
+    with pytest.raises(ValueError, match=f"form a loop: the one at byte {places[back_to]} comes twice"):
         check_page_chain(path)
     for read in (read_plane, open_stack):  # tifffile itself follows it without an end
         with pytest.raises(DataError, match=r"cannot be read as TIFF .*ring"):

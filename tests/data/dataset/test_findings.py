@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from livecell_monai.data.dataset.findings import Finding, check_data, check_samples, count_cells, look_at
+from livecell_monai.data.dataset.findings import Finding, check_data, check_samples, count_cells, inspect_sample
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
 from tests.support.stack_files import write_zarr
@@ -80,8 +80,8 @@ class TestGood:
     def test_one_class_is_allowed_where_nothing_is_learnt(self, folder):
         sample = list_samples(folder, "test")[0]
         tifffile.imwrite(sample.label, np.zeros(SHAPE, np.uint8))
-        assert look_at(sample, "train").problem is not None
-        assert (look_at(sample, "test").problem, look_at(sample, "test").cells) == (None, 0)
+        assert inspect_sample(sample, "train").problem is not None
+        assert (inspect_sample(sample, "test").problem, inspect_sample(sample, "test").cells) == (None, 0)
 
     def test_no_test_images(self, tmp_path):
         assert len(check_data(write_folder(tmp_path, test=0))) == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.dataset.folder import list_samples, name_outputs, names_role
+from livecell_monai.data.dataset.folder import has_role, list_samples, name_outputs
 from livecell_monai.data.paths import list_images
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
@@ -208,10 +208,10 @@ class TestOutputNames:
 def test_validation_is_a_list_of_datalists_alone(tmp_path):
     root = write_folder(tmp_path / "data")
     (root / "validation" / "images").mkdir(parents=True)
-    assert not names_role(root, "validation")
+    assert not has_role(root, "validation")
     (root / "list.JSON").write_text(json.dumps({"validation": ["a.tif"], "test": []}))
-    assert names_role(root / "list.JSON", "validation")
-    assert not names_role(root / "list.JSON", "test")
+    assert has_role(root / "list.JSON", "validation")
+    assert not has_role(root / "list.JSON", "test")
 
 
 def test_a_name_that_no_table_can_hold_is_refused(folder):
@@ -232,4 +232,4 @@ def test_a_datalist_nested_without_end_is_no_datalist(tmp_path):
     path.write_text('{"training": ' + "[" * 100_000)
     with pytest.raises(DataError, match=r"a datalist must be JSON .* got RecursionError"):
         list_samples(path, "train")
-    assert not names_role(path, "test")
+    assert not has_role(path, "test")

@@ -20,7 +20,7 @@ def samples(*names, groups=()):
 
 
 def held(folds):
-    return [sorted(sample.name for sample in fold.held) for fold in folds]
+    return [sorted(sample.name for sample in fold.held_out) for fold in folds]
 
 
 MANY = [f"d{day}_{well}" for day in range(3) for well in range(4)]
@@ -32,7 +32,7 @@ class TestMakeFolds:
         assert [fold.name for fold in folds] == ["fold_1", "fold_2", "fold_3"]
         assert held(folds) == [["a"], ["b"], ["c"]]
         for fold in folds:
-            assert {sample.name for sample in fold.train} == {"a", "b", "c"} - {fold.held[0].name}
+            assert {sample.name for sample in fold.train} == {"a", "b", "c"} - {fold.held_out[0].name}
 
     def test_from_seven_on_there_are_five(self):
         folds = make_folds(samples(*MANY))
@@ -44,7 +44,7 @@ class TestMakeFolds:
         folds = make_folds(samples(*MANY), count)
         assert len(folds) == count
         assert sorted(name for names in held(folds) for name in names) == sorted(MANY)
-        assert all(not {s.name for s in fold.train} & {s.name for s in fold.held} for fold in folds)
+        assert all(not {s.name for s in fold.train} & {s.name for s in fold.held_out} for fold in folds)
 
     def test_images_of_a_group_are_held_out_together(self):
         folds = make_folds(samples("a", "b", "c", "d", groups=["x", "y", "x", "y"]))
@@ -54,7 +54,7 @@ class TestMakeFolds:
     def test_groups_come_from_the_names_where_a_pattern_is_given(self, pattern):
         folds = make_folds(samples(*MANY), pattern=pattern)
         assert held(folds) == [sorted(MANY[first : first + 4]) for first in (0, 4, 8)]
-        assert {sample.group for sample in folds[0].held} == {"d0"}
+        assert {sample.group for sample in folds[0].held_out} == {"d0"}
 
     def test_the_pattern_takes_the_place_of_the_groups(self):
         folds = make_folds(samples("a1", "b1", "a2", groups=["x", "x", "y"]), pattern=r"\d")
@@ -102,9 +102,9 @@ def test_every_image_is_held_out_once_and_no_group_stands_on_both_sides(groups, 
     assume(count == 0 or 2 <= count <= len(set(own.values())))
     folds = make_folds(everything, count, r"^[^_]+" if by_pattern else None, seed)
     assert len(folds) == (count or (len(set(own.values())) if len(names) < 7 else min(5, len(set(own.values())))))
-    assert sorted(sample.name for fold in folds for sample in fold.held) == sorted(names)
+    assert sorted(sample.name for fold in folds for sample in fold.held_out) == sorted(names)
     for fold in folds:
-        train, out = ({sample.name for sample in side} for side in (fold.train, fold.held))
+        train, out = ({sample.name for sample in side} for side in (fold.train, fold.held_out))
         assert train
         assert out
         assert train | out == set(names)
@@ -152,4 +152,4 @@ def test_names_of_two_folders_stay_apart_in_a_fold(folder, tmp_path):
 
 def test_a_pattern_of_alternatives():
     parts = make_folds(samples("day1_a", "plate2_a", "day1_b", "plate2_b"), pattern=r"(day\d)|(plate\d)")
-    assert [[sample.name for sample in fold.held] for fold in parts] == [["day1_a", "day1_b"], ["plate2_a", "plate2_b"]]
+    assert [[sample.name for sample in fold.held_out] for fold in parts] == [["day1_a", "day1_b"], ["plate2_a", "plate2_b"]]

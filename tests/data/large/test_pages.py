@@ -5,13 +5,13 @@ import platform
 import numpy as np
 import pytest
 
-from livecell_monai.data.large.pages import keep_apart
+from livecell_monai.data.large.pages import allocate_pages
 from tests.support.fresh import run_python
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((3, 5), np.uint16), ((2, 3, 4), np.float32), ((7,), np.uint8)])
 def test_is_an_array_of_zeros_that_can_be_written_to(shape, dtype):
-    array = keep_apart(shape, dtype)
+    array = allocate_pages(shape, dtype)
     assert (array.shape, array.dtype) == (shape, dtype)
     assert not array.any()
     array[...] = 7
@@ -19,17 +19,17 @@ def test_is_an_array_of_zeros_that_can_be_written_to(shape, dtype):
 
 
 def test_what_is_empty_takes_no_pages():
-    assert keep_apart((2, 0, 5), np.float32).shape == (2, 0, 5)
+    assert allocate_pages((2, 0, 5), np.float32).shape == (2, 0, 5)
 
 
 def test_two_share_nothing():
-    first, second = keep_apart((4,), np.uint8), keep_apart((4,), np.uint8)
+    first, second = allocate_pages((4,), np.uint8), allocate_pages((4,), np.uint8)
     first[:] = 1
     assert not second.any()
 
 
 def test_a_view_keeps_the_pages():
-    view = keep_apart((1000, 1000), np.uint8)[500:, 500:]
+    view = allocate_pages((1000, 1000), np.uint8)[500:, 500:]
     view[...] = 3
     assert (view == 3).all()
 
@@ -39,7 +39,7 @@ def test_the_pages_go_back_although_what_tensors_free_is_kept():
     code = (
         "import numpy as np, torch\n"
         "from pathlib import Path\n"
-        "from livecell_monai.data.large.pages import keep_apart\n"
+        "from livecell_monai.data.large.pages import allocate_pages\n"
         "from livecell_monai.network.accelerator import Accelerator\n"
         "Accelerator('cpu').place(torch.nn.Conv2d(1, 1, 1))\n"
         "def megabytes():\n"
@@ -51,7 +51,7 @@ def test_the_pages_go_back_although_what_tensors_free_is_kept():
         "    during = megabytes()\n"
         "    del array\n"
         "    return during - before, megabytes() - before\n"
-        "print(*kept(keep_apart), *kept(np.zeros))\n"
+        "print(*kept(allocate_pages), *kept(np.zeros))\n"
     )
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -51,10 +51,10 @@ def test_overlapping_windows_decode_a_block_once(tile):
 
 
 def test_what_is_kept_is_bounded(monkeypatch):
-    monkeypatch.setattr(source, "KEPT", 3 * 512 * 512 * 2)
+    monkeypatch.setattr(source, "CACHE_BYTES", 3 * 512 * 512 * 2)
     found = LargeImageSource(ArrayStack(PLANE, (512, 512)))
     found.read(Region(0, 0, 1500, 1300))
     assert found.decoded == 9
     assert 2 <= len(found._blocks) < 9
-    assert sum(block.nbytes for block in found._blocks.values()) <= source.KEPT
+    assert sum(block.nbytes for block in found._blocks.values()) <= source.CACHE_BYTES
     np.testing.assert_array_equal(found.read(Region(0, 0, 1500, 1300)), PLANE)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.large.survey import count_others, survey_source
+from livecell_monai.data.large.survey import count_other_values, survey_source
 from livecell_monai.errors import DataError
 from tests.support.array_stack import ArrayStack
 
@@ -56,6 +56,8 @@ def test_a_torn_tile_anywhere_is_found():
 def test_the_few_that_differ_are_counted():
     plane = np.full((900, 700), 10, np.uint16)
     plane[3, 4:9], plane[800, 600] = 40, 20
-    values, counts = count_others(LargeImageSource(ArrayStack(plane)), lambda block: block.astype(np.float32) / 10, 1.0)
+    values, counts = count_other_values(
+        LargeImageSource(ArrayStack(plane)), lambda block: block.astype(np.float32) / 10, 1.0
+    )
     assert values.tolist() == [2.0, 4.0]
     assert counts.tolist() == [1, 5]

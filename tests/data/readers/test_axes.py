@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.readers.axes import name_axes, require_axes
+from livecell_monai.data.readers.axes import name_axes, parse_axes
 from livecell_monai.errors import DataError, SettingError
 
 PATH = Path("x.tif")
@@ -57,12 +57,12 @@ def test_names_that_do_not_fit_are_refused(given):
 
 @pytest.mark.parametrize("given", ["", "TXY", "TTYX", "ABYX", "T", 3, None, ["T", "Y", "X"]])
 def test_what_names_no_axes_is_refused(given):
-    with pytest.raises(SettingError, match="--axes must be letters of T, C, Z, Y, X, each once, YX the last"):
-        require_axes(given)
+    with pytest.raises(SettingError, match="--axes must be letters of T, C, Z, Y, X, each once, YX last"):
+        parse_axes(given)
 
 
 def test_small_letters_will_do():
-    assert require_axes("tczyx") == "TCZYX"
+    assert parse_axes("tczyx") == "TCZYX"
 
 
 @pytest.mark.parametrize(("found", "shape"), [("YX", (0, 5)), ("TYX", (0, 5, 6)), ("", ())])

@@ -37,7 +37,7 @@ class TestEveryFormat:
         lengths = {*range(1, 30), *range(30, len(data), len(data) // 40), *range(len(data) - 30, len(data))}
         for length in lengths:
             path.write_bytes(data[:length])
-            with pytest.raises(DataError, match=r"cannot be read as [^\n]+; check that the file is whole[^\n]*$"):
+            with pytest.raises(DataError, match=r"cannot be read as [^\n]+; check that the file is complete[^\n]*$"):
                 read_plane(path)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livecell_monai.data.dataset.findings import look_at
+from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.readers import kinds
 from livecell_monai.data.readers.kinds import read_image, read_label
 from livecell_monai.data.readers.read_cache import cached_reads, measure_once
@@ -101,9 +101,9 @@ class TestMeasurements:
         part = Sample("b", sample.image, sample.label, region=Region(0, 0, 60, 112))
         empty = Sample("c", sample.image)
         alone = [measure_fingerprint([one]).by_image for one in (sample, part)]
-        looks = [look_at(one, role) for one in (sample, part, empty) for role in ("train", "test")]
+        looks = [inspect_sample(one, role) for one in (sample, part, empty) for role in ("train", "test")]
         assert alone[0] != alone[1]
         with cached_reads():
             for _ in range(2):
                 assert [measure_fingerprint([one]).by_image for one in (sample, part)] == alone
-                assert [look_at(one, role) for one in (sample, part, empty) for role in ("train", "test")] == looks
+                assert [inspect_sample(one, role) for one in (sample, part, empty) for role in ("train", "test")] == looks

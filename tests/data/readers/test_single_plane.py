@@ -57,7 +57,7 @@ class TestPngAndJpeg:
     def test_an_image_too_large_to_trust_is_refused(self, tmp_path, monkeypatch):
         data = picture_bytes(Image.fromarray(np.zeros((40, 360), np.uint8)), "PNG")
         self.read(tmp_path, data)
-        monkeypatch.setattr(planes, "MOST_PIXELS", 1000)
+        monkeypatch.setattr(planes, "MAX_PIXELS", 1000)
         with pytest.raises(
             DataError, match=r"read whole must have at most 1000 pixels, or a byte .* got 40 x 360; save it in"
         ):
@@ -118,8 +118,7 @@ class TestNifti:
         np.testing.assert_array_equal(pixels, RAMP)
 
     @pytest.mark.parametrize(
-        ("shape", "axes"),
-        [((36, 40, 2), "Z 2, Y 40, X 36"), ((36, 40, 1, 3), "T 3, Y 40, X 36"), ((1, 4, 5), "Z 5, Y 4")],
+        ("shape", "axes"), [((36, 40, 2), "Z 2, Y 40, X 36"), ((36, 40, 1, 3), "T 3, Y 40, X 36"), ((1, 4, 5), "Z 5, Y 4")]
     )
     def test_a_stack_is_refused_with_its_axes(self, tmp_path, shape, axes):
         with pytest.raises(DataError, match=f"got a stack with axes {axes}"):
@@ -140,8 +139,7 @@ class TestNifti:
         np.testing.assert_allclose(read_single(path).pixels, RAMP * 2.0 + 10)
 
     @pytest.mark.parametrize(
-        ("unit", "size"),
-        [("mm", (250.0, 500.0)), ("micron", (0.25, 0.5)), ("meter", (0.25e6, 0.5e6)), ("unknown", None)],
+        ("unit", "size"), [("mm", (250.0, 500.0)), ("micron", (0.25, 0.5)), ("meter", (0.25e6, 0.5e6)), ("unknown", None)]
     )
     def test_pixel_size(self, tmp_path, unit, size):
         got = self.read(tmp_path, nifti(RAMP.T, zooms=(0.5, 0.25), unit=unit)).pixel_size_um

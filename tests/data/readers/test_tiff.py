@@ -265,7 +265,7 @@ def test_an_axis_without_a_pixel_is_refused(tmp_path):
 def test_a_mosaic_that_hardly_a_byte_stands_for_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "a.tif", np.zeros((512, 512), np.uint16), metadata=None, compression="zlib", tile=(128, 128))
     open_stack(path).close()
-    monkeypatch.setattr(planes, "MOST_PIXELS", 2**17)  # of which each tile has less
-    monkeypatch.setattr(planes, "MOST_EXPANSION", 100)
-    with pytest.raises(DataError, match=r"must be held by its file, got 524288 bytes of pixels in \d+ bytes of the file"):
+    monkeypatch.setattr(planes, "MAX_PIXELS", 2**17)  # of which each tile has less
+    monkeypatch.setattr(planes, "MAX_EXPANSION", 100)
+    with pytest.raises(DataError, match=r"must hold the pixels of its image, got 524288 in \d+ bytes"):
         open_stack(path)

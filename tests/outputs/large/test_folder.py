@@ -40,7 +40,7 @@ def test_one_that_was_never_started_or_not_to_the_end_has_no_record(folder, tmp_
 
 def test_a_torn_record_is_refused(folder):
     folder.ledger.record_file.write_text('{"image": ')
-    with pytest.raises(DataError, match=r"record\.json: expected the record of a large image"):
+    with pytest.raises(DataError, match=r"record\.json: the record of a large image"):
         folder.read_record()
 
 

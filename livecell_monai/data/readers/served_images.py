@@ -10,12 +10,12 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from livecell_monai.data.checks.limits import reading
+from livecell_monai.data.checks.limits import reading_errors
 from livecell_monai.data.checks.tiff import list_series
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
-MOST_PIXELS = 2**26  #: of an image in a message, 8192 x 8192: some kilobytes can stand for gigabytes of pixels
+MAX_PIXELS = 2**26  #: of an image in a message, 8192 x 8192: some kilobytes can stand for gigabytes of pixels
 
 _STARTS = {  # what a file of each format begins with
     b"II*\0": ".tif",
@@ -27,7 +27,7 @@ _STARTS = {  # what a file of each format begins with
 }
 
 
-def write_message(image: object, folder: Path, name: str, most_pixels: int = MOST_PIXELS) -> Path:
+def write_served_image(image: object, folder: Path, name: str, most_pixels: int = MAX_PIXELS) -> Path:
     """Write the image of a message as the file that it is, or as TIFF of 64 bit floats.
 
     Args:
@@ -68,7 +68,7 @@ def _write_file(text: str, folder: Path, name: str) -> Path:
 
 def _count_pixels(path: Path) -> int:
     """How many pixels a file says that it takes to decode it, of which none is decoded."""
-    with reading(path, "an image"), warnings.catch_warnings():
+    with reading_errors(path, "an image"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the caller has a bound of its own
         if path.suffix != ".tif":
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
