@@ -96,7 +96,7 @@ def predict_distributed(parser: Any, job: Job, workers: Workers) -> dict[Path, s
     run, writer = parser.get_parsed_content("unfinished"), parser.get_parsed_content("writer")
     large_images, images = parser.get_parsed_content("large_images"), parser.get_parsed_content("images")
     is_new = not run.folder.exists()
-    run.begin()
+    run.start()
     job = replace(job, threads=workers.threads, weights=hash_file(parser.get_parsed_content("checkpoint")))
     require_seeing(workers, job)
     prediction = _Prediction(writer, large_images, images)
