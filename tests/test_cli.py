@@ -308,7 +308,7 @@ class TestBadFolders:
         given = journey.root / "cells" / ("test/images" if command == "predict" else "")
         before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
         call = (command, journey.root / "model", given, "-o", output, "--set", "show_progress=false")
-        refused(livecell(*call), "a result must not be there yet", "--overwrite")
+        refused(livecell(*call), "already exists", "--overwrite")
         assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
         assert livecell(*call, "--overwrite").code == 0
         assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} != before
@@ -319,7 +319,7 @@ class TestBadFolders:
         before = {path.name: path.read_bytes() for path in images.iterdir()}
         for extra in ((), ("--overwrite",)):
             outcome = livecell("predict", journey.root / "model", images, "-o", images, *extra)
-            refused(outcome, "field_01.tif: a result must not be written over an input")
+            refused(outcome, "field_01.tif: a result would overwrite an input")
         assert {path.name: path.read_bytes() for path in images.iterdir()} == before
 
     def test_two_inputs_of_one_name_are_refused(self, journey, tmp_path):

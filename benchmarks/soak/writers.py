@@ -11,8 +11,8 @@ from livecell_monai.data.plane_files import write_border, write_image, write_lab
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.outputs.confluency import write_confluency
 from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
-from livecell_monai.outputs.large.finishing import Finishing
-from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
+from livecell_monai.outputs.large.pyramid_builder import PyramidBuilder
+from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
 from livecell_monai.outputs.overlay import write_overlay
 from livecell_monai.plan import Choice, write_plan
 from livecell_monai.report.curves import write_curves
@@ -39,7 +39,7 @@ def _mask(seed: int) -> np.ndarray:
 
 
 def _write_movie(folder: Path, seed: int) -> None:
-    movie = MovieFile(folder / "movie.ome.tif", MovieNotes("movie", FRAMES, (0.5, 0.5), 15.0))
+    movie = MovieFile(folder / "movie.ome.tif", MovieMetadata("movie", FRAMES, (0.5, 0.5), 15.0))
     try:
         for frame in range(FRAMES):
             movie.append(_noise(seed + frame))
@@ -50,7 +50,7 @@ def _write_movie(folder: Path, seed: int) -> None:
 
 def _write_bigtiff(folder: Path, seed: int) -> None:
     whole = np.tile(_mask(seed).astype(np.uint8) * np.uint8(255), (12, 10))
-    levels = [Finishing([level], encode_tile) for level in (whole, whole[::2, ::2])]
+    levels = [PyramidBuilder([level], encode_tile) for level in (whole, whole[::2, ::2])]
     shapes = [whole.shape, whole[::2, ::2].shape]
     write_bigtiff(folder / "mosaic.ome.tif", shapes, lambda level: levels[level].tiles(0), (0.5, 0.5))
 

@@ -1,7 +1,7 @@
-"""What an output is: an object that writes one kind of file for every prediction.
+"""The interface of an output: an object that writes one kind of file for every prediction.
 
-To add one, write a class in a file of its own, name it in `registry.BUILT_IN` (or register it from another package under the
-entry-point group `livecell_monai.outputs`), and list the name in the setting `outputs`.
+To add one, write a class in its own file and list it in `registry.BUILT_IN` (or register it from another package under the
+entry-point group `livecell_monai.outputs`). Users select it by name in the setting `outputs`.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class OutputOptions:
     """The settings that outputs depend on.
 
     Attributes:
-        channels: names of the network's maps, in their order.
-        large_image_format: `tiff` or `zarr`, of the mask of a large image.
+        channels: names of the network's maps, in channel order.
+        large_image_format: format of the mask of a large image, `tiff` or `zarr`.
     """
 
     channels: tuple[str, ...] = ("foreground",)
@@ -29,13 +29,13 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class Files:
-    """The files that an output writes, known before any work is done, so that nothing is overwritten by accident.
+    """The names of the files that an output writes. They are checked before prediction starts, so that nothing is lost.
 
     Attributes:
-        image: of a single image, `{name}` in place of its name.
-        movie: of a movie, likewise.
-        large: of a large image, likewise; None for an output that cannot be made of a large image.
-        run: one for all images of a run.
+        image: files of a single image; `{name}` stands for the name of the image.
+        movie: files of a movie.
+        large: files of a large image; None if the output does not support large images.
+        run: files of the whole run.
     """
 
     image: tuple[str, ...] = ()
@@ -45,32 +45,28 @@ class Files:
 
 
 class Output(Protocol):
-    """Writes one kind of file. Inherit from it: every method but `files` then has a default that does nothing.
+    """Writes one kind of file. Subclasses set `files`; the methods do nothing by default.
 
-    The calls of a run come one after the other, never at once, on a thread beside that of the network.
+    The methods are called one at a time, in a thread beside the network.
 
     Attributes:
-        needs_maps: whether it reads `Prediction.maps`; where no output does, the maps are not kept in memory.
+        files: the files that it writes.
+        needs_maps: whether it reads `Prediction.maps`. If no output does, the maps are not kept.
     """
 
+    files: Files
     needs_maps: bool = False
 
-    @property
-    def files(self) -> Files:
-        """The files that it writes."""
-        ...
+    def __init__(self, options: OutputOptions | None = None) -> None:
+        """Create the output for the settings of a run."""
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
-        """Write the files of an image, or take one frame of a movie and write the movie's files with the last one.
+        """Write the files of an image, or add a frame to a movie and write the movie's files after the last frame.
 
-        The frames of a movie come in their order, all of one movie before those of the next.
-
-        Args:
-            prediction: the image or the frame.
-            folder: to write to; the files are moved to their place when those of all outputs are there.
+        Frames arrive in order, one movie after the other. The files are published after all outputs have written theirs.
 
         Returns:
-            What `summary.csv` says of the image or, with the last frame, of the movie: columns by name, perhaps none.
+            Columns of `summary.csv` for the image or, at the last frame, for the movie.
 
         Raises:
             DataError: a file cannot be written.
@@ -78,30 +74,15 @@ class Output(Protocol):
         return {}
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
-        """Write what is made of a large image beside its mask.
-
-        Args:
-            prediction: the image.
-            folder: of the results.
-
-        Returns:
-            As `write`.
-
-        Raises:
-            DataError: a file cannot be written.
-        """
+        """Write further files of a large image, whose mask is already on disk. Returns and raises as `write`."""
         return {}
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Write what is made of all images together; called once or more, each time with all rows so far.
-
-        Args:
-            folder: of the results.
-            rows: of `summary.csv`, one for each image, movie and large image.
+        """Write the files of the whole run. It may be called several times, each time with all rows so far.
 
         Raises:
             DataError: a file cannot be written.
         """
 
     def discard(self) -> None:
-        """Forget an incomplete movie and close its files; whoever calls removes those that have their final name."""
+        """Drop an incomplete movie and close its files. The caller deletes the files that are already published."""

@@ -1,4 +1,4 @@
-"""The colours of the overlays, what they mean, and the strip under a picture that says so."""
+"""The colours of the overlays, and the legend below a picture."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 RGB = tuple[int, int, int]
 
-# Sky blue, yellow and vermillion of Okabe & Ito, "Color Universal Design" (2008). Of all triples of that palette this
-# one stays furthest apart under simulated protanopia, deuteranopia and tritanopia (CIELAB distance >= 34 for every
-# pair; green, orange and purple: 17), and its lightness L* is 70, 89 and 54, so it survives grey printing as well.
+# Sky blue, yellow and vermillion of Okabe & Ito, "Color Universal Design" (2008). Of all triples of that palette, these
+# differ most under simulated protanopia, deuteranopia and tritanopia (CIELAB distance >= 34 for every pair; green, orange
+# and purple: 17). Their lightness L* is 70, 89 and 54, so they also differ in grey print.
 AGREED: RGB = (86, 180, 233)  #: foreground in prediction and truth
 MISSED: RGB = (240, 228, 66)  #: foreground in the truth only
 INVENTED: RGB = (213, 94, 0)  #: foreground in the prediction only
@@ -31,22 +31,18 @@ INK: RGB = (30, 30, 30)
 
 @cache
 def load_font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as matplotlib ships it; Pillow's own font lacks µ and every accented letter.
-
-    Args:
-        size: height of the font in px.
-    """
+    """DejaVu Sans as shipped with matplotlib, `size` px high; Pillow's own font lacks µ and accented letters."""
     import matplotlib
 
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def draw_legend(width: int, entries: Sequence[Entry], size: int | None = None) -> NDArray[np.uint8]:
-    """A strip of coloured squares and their names.
+    """A strip of coloured squares with their names.
 
     Args:
-        width: width of the picture above in px; the strip is wider only where its longest entry asks for it.
-        entries: names and colours, in reading order; they break into lines where the width does not hold them.
+        width: width of the picture above in px. The strip is wider if its longest entry does not fit.
+        entries: names and colours, in reading order; they wrap into lines.
         size: font size in px; None for one that fits the width.
 
     Returns:
@@ -73,18 +69,6 @@ def draw_legend(width: int, entries: Sequence[Entry], size: int | None = None) -
 
 
 def stack(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Pictures one below the other, padded at the right to the widest.
-
-    Args:
-        rows: pictures (Y, X, 3) uint8.
-
-    Returns:
-        (sum of Y, largest X, 3) uint8.
-    """
+    """Pictures (Y, X, 3) uint8 one below the other as (sum of Y, largest X, 3), padded on the right."""
     width = max(row.shape[1] for row in rows)
-    canvas = np.full((sum(len(row) for row in rows), width, 3), BACKGROUND, np.uint8)
-    top = 0
-    for row in rows:
-        canvas[top : top + len(row), : row.shape[1]] = row
-        top += len(row)
-    return canvas
+    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])

@@ -1,4 +1,4 @@
-"""The mask: one TIFF for each image, one stack for each movie, one file with a pyramid for each large image."""
+"""The mask: one TIFF per image, one stack per movie, one file with a pyramid per large image."""
 
 from pathlib import Path
 
@@ -11,12 +11,9 @@ from livecell_monai.outputs.prediction import Prediction
 
 
 class Mask(Output):
-    """`NAME.tif`, (Y, X) uint8 of 0 and 255; of a movie `NAME.ome.tif`, (T, Y, X).
+    """`NAME.tif`, (Y, X) uint8 with values 0 and 255; of a movie `NAME.ome.tif`, (T, Y, X).
 
-    Of a large image `NAME.ome.tif` or `NAME.ome.zarr`, which `outputs.large` writes part by part.
-
-    Args:
-        options: the settings that outputs depend on.
+    `outputs.large` writes the mask of a large image, `NAME.ome.tif` or `NAME.ome.zarr`.
 
     Raises:
         SettingError: the format of large images is unknown.
@@ -26,13 +23,8 @@ class Mask(Output):
         form = options.large_image_format
         if form not in ENDINGS:
             raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
-        self._large = f"{{name}}{ENDINGS[form]}"
+        self.files = Files(image=("{name}.tif",), movie=("{name}.ome.tif",), large=(f"{{name}}{ENDINGS[form]}",))
         self._stack = MovieStack(".ome.tif")
-
-    @property
-    def files(self) -> Files:
-        """The file of an image, a movie or a large image."""
-        return Files(image=("{name}.tif",), movie=("{name}.ome.tif",), large=(self._large,))
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Write the mask, or append it to the stack of its movie."""
@@ -43,5 +35,5 @@ class Mask(Output):
         return {}
 
     def discard(self) -> None:
-        """Remove a stack that is not complete."""
+        """Delete an incomplete stack."""
         self._stack.discard()

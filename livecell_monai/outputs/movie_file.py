@@ -1,4 +1,4 @@
-"""A movie written frame by frame as its frames come: whatever its length, one frame is in memory."""
+"""A movie as OME-TIFF, written frame by frame: only one frame is in memory, however long the movie is."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from livecell_monai.outputs.prediction import Prediction
 from livecell_monai.runs.atomic import remove, temporary_path, writing_errors
 from livecell_monai.sample import Pixels
 
-_FLOATING_POINT = 3  # TIFF's predictor for floats: sorts their bytes so that they compress
-_LARGEST = 2**32 - 2**25  # bytes of pixels that a classic TIFF has room for beside its tags
+_FLOATING_POINT = 3  # TIFF predictor for floats: reorders their bytes, so that they compress better
+_CLASSIC_TIFF_BYTES = 2**32 - 2**25  # pixel data that fits into a classic TIFF beside its tags
 
 
 @dataclass(frozen=True)
-class MovieNotes:
-    """What a movie's file tells beside its pixels.
+class MovieMetadata:
+    """The metadata of a movie's file.
 
     Attributes:
-        name: of the movie.
-        frames: how many there will be.
-        pixel_size_um: (Y, X) size of a pixel in µm, None where unknown.
-        interval_min: time from frame to frame in minutes, None where unknown.
-        channel: name of the channel that was looked at, None where it has none.
+        name: name of the movie.
+        frames: number of frames that will be written.
+        pixel_size_um: (Y, X) size of a pixel in µm; None if unknown.
+        interval_min: time between frames in minutes; None if unknown.
+        channel: name of the predicted channel; None if it has none.
     """
 
     name: str
@@ -36,37 +36,31 @@ class MovieNotes:
 
 
 class MovieFile:
-    """A deflated OME-TIFF (T, Y, X), which has another name until its last frame is there.
+    """A deflated OME-TIFF (T, Y, X) that has a temporary name until the last frame is written.
 
     Args:
-        path: ends in .ome.tif.
-        notes: what the file is to tell.
+        path: final path, ending in .ome.tif.
+        metadata: metadata of the file.
 
     Raises:
-        DataError: by each of the methods, where the system refuses: disk full, no right to write, no such folder.
+        DataError: from each method, if the system cannot write: disk full, no permission, no such folder.
     """
 
-    def __init__(self, path: Path, notes: MovieNotes) -> None:
-        self.path = path
-        self.notes = notes
+    def __init__(self, path: Path, metadata: MovieMetadata) -> None:
+        self.path, self.metadata = path, metadata
         self.count = 0
         self._temporary = temporary_path(path)
         self._writer: Any = None
 
     def append(self, plane: Pixels) -> None:
-        """Write the next frame.
-
-        Args:
-            plane: (Y, X), of the same size and type as the first.
-        """
+        """Write the next frame, (Y, X), of the same shape and dtype as the first."""
         with writing_errors(self.path):
-            notes: dict[str, Any] = {}
+            first: dict[str, Any] = {}
             if self._writer is None:
-                is_big = self.notes.frames * plane.nbytes > _LARGEST
-                # page by page behind our own OME-XML: tifffile's OME writer wants all frames at once
+                is_big = self.metadata.frames * plane.nbytes > _CLASSIC_TIFF_BYTES
+                # pages behind our own OME-XML: tifffile's OME writer needs all frames at once
                 self._writer = tifffile.TiffWriter(self._temporary, bigtiff=is_big, ome=False)
-                # told ahead of the pixels, since the number of frames is known: nothing must be gone back to
-                notes = {"description": self._describe(plane)}
+                first = {"description": self._ome_xml(plane)}
             self._writer.write(
                 plane,
                 photometric="minisblack",
@@ -74,15 +68,20 @@ class MovieFile:
                 predictor=_FLOATING_POINT if plane.dtype.kind == "f" else None,
                 metadata=None,
                 maxworkers=1,  # the network needs the cores
-                **notes,
-                **resolution_tags(self.notes.pixel_size_um),  # for readers that know no OME-XML
+                **first,
+                **resolution_tags(self.metadata.pixel_size_um),  # for readers that ignore OME-XML
             )
         self.count += 1
 
     def close(self) -> None:
-        """Give the file its name; all frames must be there."""
-        if self.count != self.notes.frames:
-            raise ValueError(f"{self.path} must have {self.notes.frames} frames before it is closed, it has {self.count}")
+        """Publish the file.
+
+        Raises:
+            ValueError: frames are missing.
+        """
+        frames = self.metadata.frames
+        if self.count != frames:
+            raise ValueError(f"{self.path}: expected {frames} frames before closing, got {self.count}")
         try:
             with writing_errors(self.path):
                 self._writer.close()
@@ -91,34 +90,32 @@ class MovieFile:
             remove(self._temporary)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the temporary file."""
         if self._writer is not None:
-            with suppress(OSError):  # a full disk refuses the last bytes too
+            with suppress(OSError):  # on a full disk, closing fails too
                 self._writer.close()
         remove(self._temporary)
 
-    def _describe(self, plane: Pixels) -> bytes:
-        """The OME-XML."""
-        size, interval = self.notes.pixel_size_um, self.notes.interval_min
-        notes: dict[str, Any] = {"Name": self.notes.name}
-        if size is not None:
-            notes |= {"PhysicalSizeY": size[0], "PhysicalSizeX": size[1]}
-            notes |= {"PhysicalSizeYUnit": "µm", "PhysicalSizeXUnit": "µm"}
-        if interval is not None:
-            notes |= {"TimeIncrement": interval, "TimeIncrementUnit": "min"}
-        if self.notes.channel:
-            notes["Channel"] = {"Name": self.notes.channel}
-        xml = tifffile.OmeXml()
-        frames = self.notes.frames
-        xml.addimage(plane.dtype, (frames, *plane.shape), (frames, 1, 1, *plane.shape, 1), axes="TYX", **notes)
+    def _ome_xml(self, plane: Pixels) -> bytes:
+        metadata = self.metadata
+        fields: dict[str, Any] = {"Name": metadata.name}
+        if metadata.pixel_size_um is not None:
+            y, x = metadata.pixel_size_um
+            fields |= {"PhysicalSizeY": y, "PhysicalSizeX": x, "PhysicalSizeYUnit": "µm", "PhysicalSizeXUnit": "µm"}
+        if metadata.interval_min is not None:
+            fields |= {"TimeIncrement": metadata.interval_min, "TimeIncrementUnit": "min"}
+        if metadata.channel:
+            fields["Channel"] = {"Name": metadata.channel}
+        xml, shape = tifffile.OmeXml(), (metadata.frames, *plane.shape)
+        xml.addimage(plane.dtype, shape, (metadata.frames, 1, 1, *plane.shape, 1), axes="TYX", **fields)
         return str(xml.tostring()).encode("utf-8")
 
 
 class MovieStack:
-    """Appends one plane of each frame to the file of its movie, movie after movie.
+    """Appends one plane per frame to the file of the current movie.
 
     Args:
-        ending: of the files behind the name of the movie, such as `.ome.tif`.
+        ending: ending of the files after the name of the movie, such as `.ome.tif`.
     """
 
     def __init__(self, ending: str) -> None:
@@ -126,12 +123,7 @@ class MovieStack:
         self._file: MovieFile | None = None
 
     def append(self, prediction: Prediction, plane: Pixels, folder: Path) -> None:
-        """Append a plane; the file gets its name with the last frame.
-
-        Args:
-            prediction: a frame of a movie; the frames come in their order.
-            plane: (Y, X), of the same size and type for all frames.
-            folder: to write to.
+        """Append the plane (Y, X) of a frame; frames arrive in order, and the last one publishes the file.
 
         Raises:
             DataError: the file cannot be written.
@@ -139,8 +131,9 @@ class MovieStack:
         frame = prediction.frame
         assert frame is not None
         if frame.position == 0:
-            notes = MovieNotes(prediction.name, frame.frames, prediction.pixel_size_um, frame.interval_min, frame.channel)
-            self._file = MovieFile(folder / f"{prediction.name}{self._ending}", notes)
+            size, interval = prediction.pixel_size_um, frame.interval_min
+            metadata = MovieMetadata(prediction.name, frame.frames, size, interval, frame.channel)
+            self._file = MovieFile(folder / f"{prediction.name}{self._ending}", metadata)
         assert self._file is not None
         self._file.append(plane)
         if frame.is_last:
@@ -148,7 +141,7 @@ class MovieStack:
             self._file = None
 
     def discard(self) -> None:
-        """Remove a file that is not complete."""
+        """Delete an incomplete file."""
         if self._file is not None:
             self._file.discard()
             self._file = None

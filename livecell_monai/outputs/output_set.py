@@ -1,6 +1,6 @@
-"""The outputs of one run together: what they write of each prediction, all of it or nothing."""
+"""All outputs of a run together: each prediction is written by all of them or by none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from livecell_monai.outputs.registry import make_outputs
 
 
 class OutputSet:
-    """Hands each prediction to all outputs in the order of their names.
+    """Passes each prediction to all outputs, in the order of their names.
 
     Args:
-        names: of the setting `outputs`.
+        names: value of the setting `outputs`.
         options: the settings that outputs depend on.
 
     Raises:
@@ -23,8 +23,8 @@ class OutputSet:
 
     def __init__(self, names: Sequence[str], options: OutputOptions | None = None) -> None:
         self._outputs = make_outputs(names, options or OutputOptions())
-        self._current: tuple[Path, str] | None = None  # folder and name of what is not complete
-        self._next = 0  # position of the movie's frame that must come now
+        self._incomplete: tuple[Path, str] | None = None  # folder and name of the image or movie being written
+        self._next = 0  # position of the next frame of the movie
 
     @property
     def needs_maps(self) -> bool:
@@ -32,7 +32,7 @@ class OutputSet:
         return any(output.needs_maps for output in self._outputs.values())
 
     def image_files(self) -> list[str]:
-        """The files of an image, `{name}` in place of its name."""
+        """The files of an image; `{name}` stands for its name."""
         return self._collect(lambda files: files.image)
 
     def movie_files(self) -> list[str]:
@@ -48,19 +48,15 @@ class OutputSet:
         return self._collect(lambda files: files.run)
 
     def check_large(self, path: Path) -> None:
-        """Refuse outputs that do not go with a large image, before any work is done.
-
-        Args:
-            path: of the image.
+        """Check that all outputs support a large image, before prediction starts.
 
         Raises:
-            SettingError: an output cannot be made of it, or the mask is not among the outputs.
+            SettingError: an output does not, or the mask is not among the outputs.
         """
         for name, output in self._outputs.items():
             if output.files.large is None and output.files.image:
                 raise SettingError(
-                    f"{path}: the output {name} cannot be made of a large image; leave it out, or raise "
-                    "tiling_min_megapixels"
+                    f"{path}: the output {name} does not support large images; remove it, or raise tiling_min_megapixels"
                 )
         if "mask" not in self._outputs:
             raise SettingError(
@@ -69,61 +65,56 @@ class OutputSet:
             )
 
     def write(self, prediction: Prediction, folder: Path) -> Row | None:
-        """Write what all outputs make of an image, or of a frame of a movie.
-
-        Args:
-            prediction: the image or the frame.
-            folder: to write to.
+        """Write the files of an image or of a frame.
 
         Returns:
-            The row of `summary.csv`; None of a frame that is not the last one. A movie that lacks a frame has no row and no
-            files.
+            The row of `summary.csv`; None for a frame that is not the last. If a frame is missing, its movie gets neither
+            a row nor files.
 
         Raises:
-            DataError: a file cannot be written; nothing of the image is left after `discard`.
+            DataError: a file cannot be written. `discard` then deletes the files of this image.
         """
         frame = prediction.frame
         if frame is None or frame.position == 0:
             self.discard()
-            self._current, self._next = (folder, prediction.name), 0
-        elif self._current != (folder, prediction.name) or self._next != frame.position:
-            self.discard()  # a frame before it could not be read
+            self._incomplete, self._next = (folder, prediction.name), 0
+        elif self._incomplete != (folder, prediction.name) or self._next != frame.position:
+            self.discard()  # an earlier frame could not be read
             return None
-        row: Row = {"image": prediction.name}
-        for output in self._outputs.values():
-            row |= output.write(prediction, folder)
+        row = self._merge(prediction.name, (output.write(prediction, folder) for output in self._outputs.values()))
         self._next += 1
         if frame is not None and not frame.is_last:
             return None
-        self._current = None
+        self._incomplete = None
         return row
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
-        """Write what all outputs make of a large image beside its mask; the row of `summary.csv`.
+        """Write the further files of a large image. Returns its row of `summary.csv`.
 
         Raises:
             DataError: a file cannot be written.
         """
-        row: Row = {"image": prediction.name}
-        for output in self._outputs.values():
-            row |= output.write_large(prediction, folder)
-        return row
+        return self._merge(prediction.name, (output.write_large(prediction, folder) for output in self._outputs.values()))
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Write what is made of all images together; see `Output.finish`."""
+        """Write the files of the run; see `Output.finish`."""
         for output in self._outputs.values():
             output.finish(folder, rows)
 
     def discard(self) -> None:
-        """Leave nothing of an image or a movie that is not complete."""
+        """Delete the files of an incomplete image or movie."""
         for output in self._outputs.values():
             output.discard()
-        if self._current is None:
+        if self._incomplete is None:
             return
-        (folder, name), self._current = self._current, None
+        (folder, name), self._incomplete = self._incomplete, None
         for pattern in (*self.image_files(), *self.movie_files()):
-            with suppress(OSError):  # most were never written
+            with suppress(OSError):  # most of them were never written
                 (folder / pattern.format(name=name)).unlink()
 
     def _collect(self, choose: Callable[[Files], Sequence[str]]) -> list[str]:
         return [name for output in self._outputs.values() for name in choose(output.files)]
+
+    @staticmethod
+    def _merge(name: str, rows: Iterable[Row]) -> Row:
+        return {"image": name, **{column: value for row in rows for column, value in row.items()}}

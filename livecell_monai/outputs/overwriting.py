@@ -1,4 +1,4 @@
-"""Nothing is lost: where results may be written, asked before any work is done."""
+"""Checks that no file is lost, made before prediction starts."""
 
 import os
 from collections.abc import Sequence
@@ -11,18 +11,14 @@ from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 
 def check_empty_folder(output_dir: str | Path, apart_from: str = "") -> Path:
-    """The folder that a run may fill: one that is empty or not there yet.
-
-    Args:
-        output_dir: the folder.
-        apart_from: name of what may be in it.
+    """Check that an output folder is empty or does not exist yet; a file named `apart_from` is allowed.
 
     Raises:
-        SettingError: where there is something in it.
+        SettingError: it is not empty, is a file, or is not writable.
     """
-    folder = _check_file(Path(output_dir))
+    folder = _check_folder(Path(output_dir))
     if folder.exists() and any(path.name != apart_from for path in folder.iterdir()):
-        raise SettingError(f"{folder}: the output folder must be empty or new, it is not; name another or remove it")
+        raise SettingError(f"{folder}: the output folder must be empty or new; name another folder or empty this one")
     return folder
 
 
@@ -33,19 +29,19 @@ def check_outputs(
     overwrite: bool,
     movie_names: Sequence[str] = (),
 ) -> None:
-    """Refuse to write where something would be lost.
+    """Check that no input and no earlier result would be overwritten.
 
     Args:
         output_dir: folder of the results.
-        names: the files that each image's results are written to, `{name}` in place of the image's name, or as they are.
-        items: the images, none of which may be written over; frames of one movie share its name.
-        overwrite: whether results of an earlier run may be.
-        movie_names: the files of each movie, likewise.
+        names: result files of an image; `{name}` stands for the name of the image.
+        items: the images, which are never overwritten. Frames of one movie share its name.
+        overwrite: whether earlier results may be overwritten.
+        movie_names: result files of a movie.
 
     Raises:
-        SettingError: the first file that would be lost.
+        SettingError: the first file that would be overwritten.
     """
-    folder = _check_file(Path(output_dir))
+    folder = _check_folder(Path(output_dir))
     addresses = [(parse_address(item[IMAGE]), item[IMAGE]) for item in items]
     files = {Path(image) if address is None else address.path for address, image in addresses}
     inputs = {_identity(path) for path in files if path.exists()}
@@ -53,14 +49,14 @@ def check_outputs(
     for item in items:
         for pattern in movie_names if FRAMES in item else names:
             path = folder / pattern.format(name=item[NAME])
-            # asked of the file system, which may not tell `A.tif` from `a.tif`
+            # compared by inode: some file systems ignore upper and lower case
             if path.exists() and _identity(path) in inputs:
-                raise SettingError(f"{path}: a result must not be written over an input; name another output folder")
+                raise SettingError(f"{path}: a result would overwrite an input; name another output folder")
             other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
             if other != item[NAME]:
-                raise SettingError(f"{path}: each result must have a name of its own, {other} has the same; rename one")
+                raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
             if path.exists() and not overwrite:
-                raise SettingError(f"{path}: a result must not be there yet, it is; name another folder or --overwrite")
+                raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -68,10 +64,10 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _check_file(folder: Path) -> Path:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise SettingError(f"{folder}: the output must be a folder, {there} is a file; name another")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise SettingError(f"{folder}: the output must lie where you may write, {there} is not; name another")
+def _check_folder(folder: Path) -> Path:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise SettingError(f"{folder}: the output must be a folder, {existing} is a file; name another folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise SettingError(f"{folder}: {existing} is not writable; name another output folder")
     return folder

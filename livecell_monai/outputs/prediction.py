@@ -1,4 +1,4 @@
-"""What the network has found, as outputs take it: one image, one frame of a movie, or one large image. NumPy only."""
+"""The records that outputs receive: one image, one frame of a movie, or one large image. NumPy only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from livecell_monai.sample import Pixels
 
 @dataclass(frozen=True)
 class Frame:
-    """The place of a prediction in its movie, and what the movie's file says.
+    """The position of a prediction in its movie, and metadata of the movie.
 
     Attributes:
-        index: of the frame in the file, from 0.
-        position: of the frame among those that were chosen, from 0.
-        frames: how many were chosen.
-        interval_min: time from frame to frame of the file in minutes; None where unknown.
-        channel: name of the channel that was predicted; None where the file names none.
+        index: index of the frame in the file, from 0.
+        position: position among the selected frames, from 0.
+        frames: number of selected frames.
+        interval_min: time between frames of the file in minutes; None if unknown.
+        channel: name of the predicted channel; None if it has none.
     """
 
     index: int
@@ -27,12 +27,12 @@ class Frame:
 
     @property
     def is_last(self) -> bool:
-        """Whether the movie is complete with this frame."""
+        """Whether the frame completes the movie."""
         return self.position == self.frames - 1
 
     @property
     def time_min(self) -> float | None:
-        """Minutes since the first frame of the file; None where unknown."""
+        """Minutes since the first frame of the file; None if unknown."""
         return None if self.interval_min is None else round(self.index * self.interval_min, 6)
 
 
@@ -41,13 +41,13 @@ class Prediction:
     """One image, or one frame of a movie, on its original grid.
 
     Attributes:
-        name: of the image or the movie.
-        source: path or address that the image was read from.
+        name: name of the image or the movie.
+        source: path or address of the image.
         mask: (Y, X) bool, the foreground.
-        maps: (Y, X) float32 in [0, 1] by the name of the network's channel; empty where no output needs them.
-        pixel_size_um: (Y, X) size of a pixel in µm; None where unknown.
-        seconds: that the prediction took.
-        frame: the place in the movie; None for a single image.
+        maps: (Y, X) float32 in [0, 1] by channel name; empty if no output needs them.
+        pixel_size_um: (Y, X) size of a pixel in µm; None if unknown.
+        seconds: duration of the prediction.
+        frame: position in the movie; None for a single image.
     """
 
     name: str
@@ -61,16 +61,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LargePrediction:
-    """One large image, whose mask is on disk and is never in memory as a whole.
+    """One large image. Its mask is on disk; the whole mask is never in memory.
 
     Attributes:
-        name: of the image.
-        source: path or address that the image was read from.
+        name: name of the image.
+        source: path or address of the image.
         foreground_fraction: in [0, 1].
         components: number of connected components.
-        seconds: that the prediction took.
-        picture: image and mask, both (Y, X), reduced to the size of a picture; None where an earlier run has written the
-            files of this image, so that only its row of the table is missing.
+        seconds: duration of the prediction.
+        picture: reduced image and mask, both (Y, X); None if an earlier run has written the files of this image and only
+            its row of the table is missing.
     """
 
     name: str

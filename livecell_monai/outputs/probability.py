@@ -1,4 +1,4 @@
-"""The network's maps before the threshold: one TIFF for each map and image, one stack for each map and movie."""
+"""The network's maps before the threshold: one TIFF per map and image, one stack per map and movie."""
 
 from pathlib import Path
 
@@ -13,29 +13,18 @@ FOREGROUND = "foreground"  # the map whose file is called NAME_probability
 class Probability(Output):
     """`NAME_probability.tif`, (Y, X) float32 in [0, 1], of the foreground; `NAME_CHANNEL.tif` of each other map.
 
-    Of a movie `NAME_probability.ome.tif` and `NAME_CHANNEL.ome.tif`, (T, Y, X). Maps of a large image are never in memory as
-    a whole, so it has no such file.
-
-    Args:
-        options: the settings that outputs depend on.
+    Of a movie `NAME_probability.ome.tif` and `NAME_CHANNEL.ome.tif`, (T, Y, X). Not available for large images, whose maps
+    are never in memory as a whole.
     """
 
     needs_maps = True
 
     def __init__(self, options: OutputOptions) -> None:
-        self._suffixes = {
-            channel: "_probability" if channel == FOREGROUND else f"_{channel}" for channel in options.channels
-        }
+        suffixes = ["_probability" if channel == FOREGROUND else f"_{channel}" for channel in options.channels]
+        self._suffixes = dict(zip(options.channels, suffixes, strict=True))
         self._stacks = {channel: MovieStack(f"{suffix}.ome.tif") for channel, suffix in self._suffixes.items()}
-
-    @property
-    def files(self) -> Files:
-        """One file for each map."""
-        suffixes = self._suffixes.values()
-        return Files(
-            image=tuple(f"{{name}}{suffix}.tif" for suffix in suffixes),
-            movie=tuple(f"{{name}}{suffix}.ome.tif" for suffix in suffixes),
-        )
+        image, movie = (tuple(f"{{name}}{suffix}{ending}" for suffix in suffixes) for ending in (".tif", ".ome.tif"))
+        self.files = Files(image=image, movie=movie)
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Write the maps, or append each to its stack."""
@@ -48,6 +37,6 @@ class Probability(Output):
         return {}
 
     def discard(self) -> None:
-        """Remove stacks that are not complete."""
+        """Delete incomplete stacks."""
         for stack in self._stacks.values():
             stack.discard()

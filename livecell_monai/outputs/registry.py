@@ -1,4 +1,4 @@
-"""The outputs by the name that the setting `outputs` has for them."""
+"""The outputs by name, as in the setting `outputs`."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,18 +19,14 @@ BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
     "summary": Summary,
     "confluency": ConfluencyPlot,
 }
-DEFAULT = ("mask", "summary", "confluency")  #: what a prediction writes unless it is told otherwise
+DEFAULT = ("mask", "summary", "confluency")  #: default of the setting
 
 
 def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Output]:
-    """New outputs by name, in the order of the names.
-
-    Args:
-        names: of the setting `outputs`; a name that comes twice counts once.
-        options: the settings that outputs depend on.
+    """New outputs by name, in the order of the names; duplicates count once.
 
     Raises:
-        SettingError: a name is unknown, or there is none.
+        SettingError: a name is unknown, or `names` is empty.
     """
     known = {**load_plugins(GROUP), **BUILT_IN}
     unknown = [name for name in names if name not in known]

@@ -1,4 +1,4 @@
-"""Tables: `summary.csv` of a run, and for each movie a table by frame."""
+"""Tables: `summary.csv` of the run, and one table by frame for each movie."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,25 +15,19 @@ TABLE = "summary.csv"
 
 
 class Summary(Output):
-    """`summary.csv`, one row for each image: foreground fraction, connected components, seconds.
+    """`summary.csv`, one row per image: foreground fraction, connected components, seconds.
 
-    The row of a movie holds the means over its frames; each frame has a row in `NAME_frames.csv`.
-
-    Args:
-        options: not used.
+    The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame.
     """
+
+    files = Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         self._frames: list[Row] = []
 
-    @property
-    def files(self) -> Files:
-        """The table of the run and that of each movie."""
-        return Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))
-
     def write(self, prediction: Prediction, folder: Path) -> Row:
-        """The row of an image; with the last frame of a movie, its table and its row."""
-        row = _describe(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
+        """The row of an image; at the last frame of a movie, its table and its row."""
+        row = _make_row(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
         frame = prediction.frame
         if frame is None:
             return row
@@ -51,7 +45,7 @@ class Summary(Output):
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        return _describe(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        return _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the table of the run."""
@@ -59,18 +53,15 @@ class Summary(Output):
             write_table(folder / TABLE, rows)
 
     def discard(self) -> None:
-        """Forget the frames of an incomplete movie."""
+        """Drop the frames of an incomplete movie."""
         self._frames = []
 
 
 def count_components(mask: Pixels) -> int:
-    """Connected components of a mask (Y, X) bool; those that touch by a corner are one."""
+    """Number of connected components of a mask (Y, X) bool; diagonal neighbours are connected."""
     return int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
 
 
-def _describe(foreground_fraction: float, components: int, seconds: float) -> Row:
-    return {
-        "foreground_fraction": round(foreground_fraction, 6),
-        "components": components,
-        "seconds": round(seconds, 3),
-    }
+def _make_row(foreground_fraction: float, components: int, seconds: float) -> Row:
+    fraction = round(foreground_fraction, 6)
+    return {"foreground_fraction": fraction, "components": components, "seconds": round(seconds, 3)}

@@ -1,4 +1,4 @@
-"""A prediction that is not finished: which images are done already, so that a killed one resumes."""
+"""An unfinished prediction: which images are done, so that an interrupted run resumes."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -10,34 +10,34 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.readers import parse_address
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.outputs.base import Row
+from livecell_monai.outputs.summary import TABLE
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 from livecell_monai.settings import select
 
 FOLDER = ".unfinished"
-TABLE = "summary.csv"
-Row = dict[str, Any]
 
 
 class UnfinishedRun:
-    """The prediction's ledger `.unfinished` among the results; it is there as long as images are missing.
+    """The ledger `.unfinished` in the output folder; it exists until all images are done.
 
-    The files of an image are committed together, with its row of the table as the entry. Any number of processes may
-    predict different images.
+    The files of an image are committed together, with its row of the table as the entry. Several processes may predict
+    different images of one run.
 
     Args:
         output_dir: folder of the results.
         checkpoint: the weights, which must be the same on resume.
         settings: by name; those that change a mask must be the same on resume.
-        overwrite: start again where another run was killed.
-        resume: resume it.
+        overwrite: start again if there is an unfinished run.
+        resume: resume an unfinished run.
 
     Attributes:
-        files: the folder that files are written to before they are published.
-        shared: whether this process does a part of a run that another one begins and ends.
+        files: folder of files that are not published yet.
+        shared: whether another process starts and ends the run.
 
     Raises:
-        SettingError: a killed run has left its folder, and neither is given.
+        SettingError: there is an unfinished run, and neither `overwrite` nor `resume` is given.
     """
 
     def __init__(
@@ -67,98 +67,98 @@ class UnfinishedRun:
         """Whether there is a run to resume, whose results may be overwritten."""
         return self.resume and self.ledger.is_unfinished()
 
-    def guarded(self, names: Sequence[str]) -> list[str]:
-        """Those of some files that must not exist yet: the table may, where a run is resumed."""
+    def protected(self, names: Sequence[str]) -> list[str]:
+        """The files that must not exist yet: all, but for the table of a resumed run."""
         return [name for name in names if not (self.resume and name == TABLE)]
 
     def missing(self, items: Sequence[Item], names: Sequence[str], movie_names: Sequence[str] = ()) -> list[Item]:
-        """The items that are still to be predicted; `arrange` adds the rows of the others.
+        """The items that still need a prediction; `merge` adds the rows of the others.
 
         An image is done if the resumed run has committed it and it has not changed since. Without a run to resume, an image
         is done if `summary.csv` lists it and all its files exist.
 
         Args:
             items: the images; frames of one movie share its name and are done together.
-            names: the files of an image, `{name}` in place of its name.
-            movie_names: those of a movie.
+            names: the files of an image; `{name}` stands for its name.
+            movie_names: the files of a movie.
 
         Raises:
             SettingError: the run was started with other weights or settings.
+            DataError: a shared run is not visible to this process, or its ledger cannot be read.
         """
         if self.shared and not self.resumes:
-            raise DataError(f"{self.ledger.path}: every worker must see the folder of the run, this one does not; share it")
+            raise DataError(f"{self.ledger.path}: this worker cannot see the folder of the run; use a shared file system")
         self._order = list(dict.fromkeys(item[NAME] for item in items))
         first = {item[NAME]: item for item in reversed(items)}
+        found: dict[str, Row | None] = {}
         if self.resumes:
-            if not self.shared:  # the process that has begun the run has compared them
-                self.ledger.check_same(self._describe())
-            found = {name: self._find(item) for name, item in first.items()}
+            if not self.shared:  # else the process that started the run has compared them
+                self.ledger.check_same(self._started_with())
+            found = {name: self._find_committed(item) for name, item in first.items()}
         elif self.resume and not self.overwrite:
             rows = _read_table(self.folder / TABLE)
-            patterns = {name: movie_names if FRAMES in item else names for name, item in first.items()}
-            there = {name: all((self.folder / part.format(name=name)).exists() for part in patterns[name]) for name in first}
-            found = {name: rows.get(name) if there[name] else None for name in first}
-        else:
-            found = {}
+            for name, item in first.items():
+                patterns = movie_names if FRAMES in item else names
+                if all((self.folder / pattern.format(name=name)).exists() for pattern in patterns):
+                    found[name] = rows.get(name)
         self._done = {name: row for name, row in found.items() if row is not None}
         return [item for item in items if item[NAME] not in self._done]
 
-    def begin(self) -> None:
-        """Start the ledger, unless there is one to resume.
+    def start(self) -> None:
+        """Start the ledger, unless a run is resumed.
 
         Raises:
-            DataError: the system refuses.
+            DataError: the ledger cannot be written.
         """
         if not self.resumes:
             self.ledger.end()
             self.ledger.create_folders()
-            self.ledger.start(self._describe())
+            self.ledger.start(self._started_with())
 
-    def complete(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
-        """Commit an image whose files are in `files`; the row.
+    def commit(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
+        """Commit an image whose files are in `files`. Returns its row.
 
         Args:
-            name: of the image.
-            image: the path or address that it was read from; of a movie that of a frame.
-            row: of the table.
-            names: the files that it may have, `{name}` in place of its name.
+            name: name of the image or movie.
+            image: path or address of the image, or of a frame of the movie.
+            row: its row of the table.
+            names: the files that it may have; `{name}` stands for its name.
 
         Raises:
-            DataError: the system refuses.
+            DataError: the files cannot be published.
         """
         own = [file for pattern in names if (self.files / (file := pattern.format(name=name))).exists()]
         self.ledger.commit(name, own, row=row, image=_identify(image))
         return row
 
-    def arrange(self, rows: Sequence[Row]) -> list[Row]:
-        """Rows with those of images that were done before, in the order of the images; others behind."""
+    def merge(self, rows: Sequence[Row]) -> list[Row]:
+        """New rows and the rows of images done before, in the order of the images; unknown images last."""
         found = {**self._done, **{str(row["image"]): row for row in rows}}
         ranks = {name: rank for rank, name in enumerate(self._order)}
         return sorted(found.values(), key=lambda row: ranks.get(str(row["image"]), len(ranks)))
 
     def end(self) -> None:
-        """Remove the ledger: all images and the table are written."""
+        """Delete the ledger: all images and the table are written."""
         self.ledger.end()
 
     def remove_if_empty(self) -> None:
-        """Remove the ledger of a run that failed before its first image: there is nothing to resume."""
+        """Delete the ledger if no image is done."""
         if not self.shared:
             self.ledger.remove_if_empty()
 
-    def _find(self, item: Item) -> Row | None:
-        """The row of an image that is committed and has not changed, its files published."""
+    def _find_committed(self, item: Item) -> Row | None:
+        """The row of an image that is committed and has not changed; its files are published."""
         entry = self.ledger.read_entry(item[NAME])
         if entry is None or entry["image"] != _identify(item[IMAGE]) or not self.ledger.publish(entry["files"]):
             return None
         return dict(entry["row"])
 
-    def _describe(self) -> dict[str, Any]:
-        weights = hash_file(self.checkpoint) if self.checkpoint.is_file() else None
-        return {"weights": weights, **self.settings}
+    def _started_with(self) -> dict[str, Any]:
+        return {"weights": hash_file(self.checkpoint) if self.checkpoint.is_file() else None, **self.settings}
 
 
 def _identify(image: str | Path) -> list[Any]:
-    """What an image was when it was predicted: where, how large and how old; frames of a movie share it."""
+    """Path, size and time stamp of an image file; frames of a movie share it."""
     address = parse_address(image)
     path = Path(image) if address is None else address.path
     try:
@@ -169,15 +169,15 @@ def _identify(image: str | Path) -> list[Any]:
 
 
 def _read_table(path: Path) -> dict[str, Row]:
-    """The rows of a finished run's table by the name of the image; none where there is no such table."""
+    """The rows of the table of a finished run by image name; empty if there is no such table."""
     try:
         with open(path, newline="", encoding="utf-8") as stream:
-            return {row["image"]: {key: _value(key, text) for key, text in row.items()} for row in csv.DictReader(stream)}
+            return {row["image"]: {key: _parse(key, text) for key, text in row.items()} for row in csv.DictReader(stream)}
     except (OSError, ValueError, KeyError):
         return {}
 
 
-def _value(column: str, text: str) -> Any:
+def _parse(column: str, text: str) -> Any:
     for kind in () if column == "image" else (int, float):
         with suppress(ValueError):
             return kind(text)

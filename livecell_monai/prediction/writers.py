@@ -71,18 +71,18 @@ class PredictionWriter(BackgroundWriter):
     def make_room(self) -> None:
         """Begin the run, where it has not begun."""
         if not self.begun:
-            self.run.begin()
+            self.run.start()
             self.begun = True
 
     def add(self, row: Row) -> None:
         """Take the row of an image whose files were written elsewhere, and write what is made of all so far."""
-        self.rows = self.run.arrange([*self.rows, row])
+        self.rows = self.run.merge([*self.rows, row])
         self.outputs.finish(self.folder, self.rows)
 
     def finish(self) -> None:
         """Write what is made of all images that are done, and end the run."""
         self.settle()
-        self.rows = self.run.arrange(self.rows)
+        self.rows = self.run.merge(self.rows)
         if self.run.shared:  # the process that has begun the run ends it
             return
         self.outputs.finish(self.folder, self.rows)
@@ -118,7 +118,7 @@ class PredictionWriter(BackgroundWriter):
         if row is None:
             return None
         names = self.outputs.image_files() if prediction.frame is None else self.outputs.movie_files()
-        return self.run.complete(prediction.name, prediction.source, row, names)
+        return self.run.commit(prediction.name, prediction.source, row, names)
 
     def _describe(self, frame: Frame, source: Path) -> Frame:
         """The frame with what the file of its movie says."""

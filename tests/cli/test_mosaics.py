@@ -124,7 +124,7 @@ class TestRefusals:
         ending = {"tiff": "tif", "zarr": "zarr"}[form]
         assert livecell(*given).code == 0
         first = (tmp_path / "out" / f"large.ome.{ending}").stat().st_ino
-        refused(livecell(*given), f"large.ome.{ending}: a result must not be there yet", "--overwrite")
+        refused(livecell(*given), f"large.ome.{ending}: already exists", "--overwrite")
         assert (tmp_path / "out" / f"large.ome.{ending}").stat().st_ino == first
         assert livecell(*given, "--overwrite").code == 0
         assert (tmp_path / "out" / f"large.ome.{ending}").stat().st_ino != first
@@ -137,7 +137,7 @@ class TestRefusals:
             (("--set", "tiling_min_megapixels=0"), ["tiling_min_megapixels must be a number above 0"]),
             (
                 ("--probability",),
-                ["large.tif: the output probability cannot be made of a large image"],
+                ["large.tif: the output probability does not support large images"],
             ),
         ],
         ids=["form", "size", "probability"],
@@ -238,7 +238,7 @@ class TestResume:
             return put(path, value, exclusive)
 
         monkeypatch.setattr(_local, "_put", full)
-        refused(livecell(*given), "the mosaic cannot be written (No space left on device)", "--resume")
+        refused(livecell(*given), "the large image cannot be written (No space left on device)", "--resume")
         assert names(tmp_path / "out") == [".large.writing"]
         monkeypatch.setattr(_local, "_put", put)
         assert livecell(*given, "--resume").code == 0

@@ -187,7 +187,7 @@ class TestBadInput:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / there).write_text("mine")
         command = ("predict", bundle, movie, "--output", tmp_path / "out", *QUIET)
-        refused(livecell(*command), f"{there}: a result must not be there yet, it is", "--overwrite")
+        refused(livecell(*command), f"{there}: already exists", "--overwrite")
         assert names(tmp_path / "out") == {there}
         assert (tmp_path / "out" / there).read_text() == "mine"
         assert livecell(*command, "--overwrite").code == 0
@@ -195,7 +195,7 @@ class TestBadInput:
 
     def test_the_movie_itself_is_never_written_over(self, bundle, movie, tmp_path):
         done = livecell("predict", bundle, movie, "--overwrite", "--output", tmp_path / "in", *QUIET)
-        refused(done, "movie.ome.tif: a result must not be written over an input")
+        refused(done, "movie.ome.tif: a result would overwrite an input")
 
     @pytest.mark.parametrize(
         ("interval", "words"),

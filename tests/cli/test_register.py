@@ -109,4 +109,4 @@ class TestRefusals:
     def test_an_output_that_is_there_is_kept(self, world, trained, tmp_path):
         shutil.copytree(trained[0] / "test" / "images", tmp_path / "masks")
         outcome = livecell("predict", "models:/cells/1", trained[0] / "test" / "images", "-o", tmp_path / "masks", *QUIET)
-        refused(outcome, "a result must not be there yet")
+        refused(outcome, "already exists")

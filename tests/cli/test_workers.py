@@ -82,7 +82,7 @@ def test_workers_of_this_machine(trained, many, tmp_path):
     assert named.startswith(f"error: {bad}: ")
     assert count == "1 of 25 images have no mask"
     again = livecell("predict", trained[1], many, "-o", tmp_path / "masks", "--workers", 2, *QUIET)
-    refused(again, "a result must not be there yet, it is; name another folder or --overwrite")
+    refused(again, "already exists; name another output folder or use --overwrite")
 
 
 def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_path):

@@ -22,7 +22,7 @@ from livecell_monai.data.readers.interval import UNITS_MIN, even_interval, to_mi
 from livecell_monai.data.readers.kinds import read_border, read_label, read_plane
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
-from livecell_monai.outputs.movie_file import MovieFile, MovieNotes
+from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 #: (Y, X) µm; None where unknown
@@ -81,7 +81,7 @@ class TestMovies:
     )
     def test_frames_and_what_the_file_tells(self, place, planes, size, interval, channel):
         path = place(".ome.tif")
-        movie = MovieFile(path, MovieNotes("cells", len(planes), size, interval, channel))
+        movie = MovieFile(path, MovieMetadata("cells", len(planes), size, interval, channel))
         for plane in planes:
             movie.append(plane)
         movie.close()
@@ -105,7 +105,7 @@ class TestMosaics:
         generator = np.random.default_rng(seed)
         mask = generator.integers(0, 256, edges, np.uint8)
         folder = LargeImageFolder(place(""), "large")
-        folder.begin({"started_with": {}}, edges, np.zeros((1, 1), np.uint8))
+        folder.start({"started_with": {}}, edges, np.zeros((1, 1), np.uint8))
         rows, columns = (
             sorted({0, edge, *(round(share * edge) for share in shares)}) for edge, shares in zip(edges, cuts, strict=True)
         )

@@ -20,7 +20,7 @@ def rows(count, interval, fractions=None):
 @pytest.mark.parametrize(
     ("interval", "label", "last"), [(None, "frame", 36), (2.0, "time (min)", 72), (30.0, "time (h)", 18)]
 )
-def test_over_hours_minutes_or_frames(interval, label, last):
+def test_time_axis_in_hours_minutes_or_frames(interval, label, last):
     (axes,) = draw_confluency("cells", rows(37, interval)).axes
     (line,) = axes.lines
     assert axes.get_xlabel() == label
@@ -31,25 +31,24 @@ def test_over_hours_minutes_or_frames(interval, label, last):
 
 
 @pytest.mark.parametrize(("most", "top"), [(0.0, 1.0), (0.3, 34.5), (0.9, 100), (1.0, 100)])
-def test_the_axis_starts_at_nothing_and_holds_every_frame(most, top):
+def test_axis_starts_at_zero_and_shows_every_frame(most, top):
     (axes,) = draw_confluency("cells", rows(3, 5.0, [0, most, most / 2])).axes
     assert axes.get_ylim() == pytest.approx((0, top))
 
 
-def test_time_counts_from_the_first_frame_of_the_file():
-    """Frames 10 to 19 of a longer movie stand where they were taken."""
+def test_time_starts_at_the_first_frame_of_the_file():
     (axes,) = draw_confluency("cells", rows(20, 5.0)[10:]).axes
     assert axes.lines[0].get_xdata()[0] == pytest.approx(50)
 
 
-def test_a_name_with_signs_of_mathematics_is_a_name():
+def test_math_symbols_in_a_name_stay_text():
     figure = draw_confluency("a $x_1$ " + "y" * 80, rows(2, 5.0))
     figure.canvas.draw()
     assert figure.axes[0].get_title().startswith("a $x_1$ y")
     assert len(figure.axes[0].get_title()) == 60
 
 
-def test_the_file_is_a_png_with_a_line_in_it(tmp_path):
+def test_file_is_a_png_with_a_curve(tmp_path):
     write_confluency(tmp_path / "a.png", "cells", rows(100, 10.0))
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (880, 495))
@@ -57,9 +56,9 @@ def test_the_file_is_a_png_with_a_line_in_it(tmp_path):
     assert blue.all(axis=1).sum() > 500
 
 
-def test_the_plot_of_a_movie_is_drawn_with_its_last_frame(tmp_path, monkeypatch):
+def test_plot_is_drawn_at_the_last_frame(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(module, "write_confluency", lambda path, name, rows: drawn.update({path.name: (name, rows)}))
+    monkeypatch.setattr(module, "write_confluency", lambda path, name, rows: drawn.update({path.name: (name, [*rows])}))
     plot = ConfluencyPlot()
     write(plot, frames(indices=[1, 2, 4])[:-1], tmp_path)
     assert drawn == {}
@@ -70,6 +69,6 @@ def test_the_plot_of_a_movie_is_drawn_with_its_last_frame(tmp_path, monkeypatch)
     assert [point["foreground_fraction"] for point in points] == [round(MASKS[index].mean(), 6) for index in (1, 2, 4)]
 
 
-def test_no_frames():
+def test_no_frames_raise_an_error():
     with pytest.raises(ValueError, match="confluency needs at least one frame"):
         draw_confluency("cells", [])

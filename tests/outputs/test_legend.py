@@ -23,20 +23,20 @@ def test_colours_differ_in_lightness(one, other):
 
 
 @pytest.mark.parametrize("width", [1, 200, 1024])
-def test_strip_shows_every_colour_and_covers_the_width(width):
+def test_strip_shows_every_colour_over_the_full_width(width):
     strip = draw_legend(width, COMPARED)
     assert strip.dtype == np.uint8
     assert strip.shape[1] >= width
     assert all(holds(strip, colour) for _, colour in COMPARED)
 
 
-def test_entries_break_into_lines_where_the_width_is_short():
+def test_entries_wrap_into_lines():
     wide, narrow = draw_legend(900, COMPARED, size=14), draw_legend(60, COMPARED, size=14)
     assert narrow.shape[0] == 3 * wide.shape[0]
 
 
 @pytest.mark.parametrize("width", [1, 200, 400, 1024])
-def test_no_text_is_cut_at_the_right(width):
+def test_no_text_is_cut_off(width):
     assert (draw_legend(width, COMPARED)[:, -2:] == BACKGROUND).all()
 
 

@@ -1,4 +1,4 @@
-"""The mask as a file: of an image, of a movie."""
+"""The mask file of an image and of a movie."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from livecell_monai.outputs.mask import Mask
 from tests.support.predicted import COUNT, MASKS, frames, image, names, write, write_movie
 
 
-def test_an_image_is_one_tiff_of_0_and_255(tmp_path):
+def test_image_mask_is_a_tiff_of_0_and_255(tmp_path):
     write(Mask(OutputOptions()), [image(), image(name="b", size=None)], tmp_path)
     written = tifffile.imread(tmp_path / "a.tif")
     assert written.dtype == np.uint8
@@ -21,7 +21,7 @@ def test_an_image_is_one_tiff_of_0_and_255(tmp_path):
     assert read_plane(tmp_path / "b.tif").pixel_size_um is None
 
 
-def test_a_movie_is_one_stack_with_size_interval_and_channel_of_its_source(tmp_path):
+def test_movie_mask_is_a_stack_with_the_metadata_of_its_source(tmp_path):
     movie = write_movie(tmp_path / "in")
     write(Mask(OutputOptions()), frames(movie), tmp_path / "out")
     with open_stack(tmp_path / "out" / "cells.ome.tif") as found, open_stack(movie) as source:
@@ -33,7 +33,7 @@ def test_a_movie_is_one_stack_with_size_interval_and_channel_of_its_source(tmp_p
     np.testing.assert_array_equal(stack, np.stack(MASKS) * np.uint8(255))
 
 
-def test_nothing_has_its_name_before_the_last_frame(tmp_path):
+def test_stack_is_published_at_the_last_frame(tmp_path):
     mask = Mask(OutputOptions())
     write(mask, frames()[:-1], tmp_path)
     assert {name[:9] for name in names(tmp_path)} == {".writing-"}
@@ -42,10 +42,10 @@ def test_nothing_has_its_name_before_the_last_frame(tmp_path):
 
 
 @pytest.mark.parametrize(("form", "name"), [("tiff", "{name}.ome.tif"), ("zarr", "{name}.ome.zarr")])
-def test_the_file_of_a_large_image_has_the_ending_of_its_format(form, name):
+def test_large_image_file_has_the_ending_of_its_format(form, name):
     assert Mask(OutputOptions(large_image_format=form)).files.large == (name,)
 
 
-def test_an_unknown_format_of_large_images_is_refused():
+def test_unknown_format_of_large_images_is_rejected():
     with pytest.raises(SettingError, match="large_image_format must be one of tiff, zarr, got 'png'; correct it"):
         Mask(OutputOptions(large_image_format="png"))

@@ -1,4 +1,4 @@
-"""All outputs of a run: every one gets every prediction, and what is not complete leaves nothing."""
+"""All outputs of a run: each gets every prediction, and incomplete images leave no files."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,9 @@ def movie(tmp_path):
 
 
 class Outline(Output):
-    """An output of another package: a text beside the mask, a column in the table."""
+    """An output of another package: a text file and a column of the table."""
 
-    @property
-    def files(self):
-        return Files(image=("{name}_edge.txt",))
+    files = Files(image=("{name}_edge.txt",))
 
     def write(self, prediction, folder):
         (folder / f"{prediction.name}_edge.txt").write_text(str(prediction.mask.sum()))
@@ -34,7 +32,7 @@ class Outline(Output):
 
 
 @pytest.mark.parametrize("chosen", [DEFAULT, ALL, ("summary",), ("overlay", "mask")])
-def test_writes_the_files_that_it_names_and_no_others(movie, tmp_path, chosen):
+def test_writes_exactly_the_files_that_it_lists(movie, tmp_path, chosen):
     outputs = OutputSet(chosen)
     write(outputs, frames(movie), tmp_path / "movie")
     assert names(tmp_path / "movie") == {name.format(name="cells") for name in outputs.movie_files()}
@@ -44,21 +42,21 @@ def test_writes_the_files_that_it_names_and_no_others(movie, tmp_path, chosen):
     assert names(tmp_path / "image") == {name.format(name="a") for name in (*outputs.image_files(), *outputs.run_files())}
 
 
-def test_one_more_output_adds_a_file_and_a_column(tmp_path, monkeypatch):
+def test_added_output_adds_a_file_and_a_column(tmp_path, monkeypatch):
     monkeypatch.setitem(BUILT_IN, "edge", lambda options: Outline())
     (row,) = write(OutputSet(["mask", "summary", "edge"]), [image()], tmp_path)
     assert list(row) == ["image", "foreground_fraction", "components", "seconds", "edge_px"]
     assert names(tmp_path) == {"a.tif", "a_edge.txt"}
 
 
-def test_only_the_last_frame_of_a_movie_gives_a_row(tmp_path):
+def test_only_the_last_frame_of_a_movie_returns_a_row(tmp_path):
     rows = write(OutputSet(["mask", "summary"]), frames(), tmp_path)
     assert rows[:-1] == [None] * 4
     assert (rows[-1]["image"], rows[-1]["frames"]) == ("cells", 5)
 
 
 @pytest.mark.parametrize("missing", [0, 2])
-def test_a_movie_that_lacks_a_frame_leaves_nothing(movie, tmp_path, missing):
+def test_movie_with_a_missing_frame_leaves_no_files(movie, tmp_path, missing):
     given = frames(movie)
     del given[missing]
     rows = write(OutputSet(ALL), given, tmp_path / "out")
@@ -66,7 +64,7 @@ def test_a_movie_that_lacks_a_frame_leaves_nothing(movie, tmp_path, missing):
     assert names(tmp_path / "out") == set()
 
 
-def test_a_movie_that_ends_early_is_discarded_when_the_next_one_comes(movie, tmp_path):
+def test_incomplete_movie_is_discarded_when_the_next_one_starts(movie, tmp_path):
     outputs = OutputSet(["mask", "summary", "overlay"])
     rows = write(outputs, [*frames(movie)[:3], *frames(movie, [0, 1], name="other")], tmp_path / "out")
     assert [row and row["image"] for row in rows] == [None] * 4 + ["other"]
@@ -74,24 +72,24 @@ def test_a_movie_that_ends_early_is_discarded_when_the_next_one_comes(movie, tmp
 
 
 @pytest.mark.parametrize("failing", ["image", "movie"])
-def test_an_output_that_fails_leaves_nothing_of_what_the_others_wrote(movie, tmp_path, monkeypatch, failing):
+def test_failing_output_leaves_no_files_of_the_others(movie, tmp_path, monkeypatch, failing):
     class Failing(Outline):
         def write(self, prediction, folder):
             if prediction.frame is None or prediction.frame.is_last:
-                raise DataError("no room")
+                raise DataError("disk full")
             return {}
 
     monkeypatch.setitem(BUILT_IN, "edge", lambda options: Failing())
     outputs = OutputSet([*ALL, "edge"])
     given = frames(movie) if failing == "movie" else [image(f"{movie}::t=0,c=1,z=0")]
-    with pytest.raises(DataError, match="no room"):
+    with pytest.raises(DataError, match="disk full"):
         write(outputs, given, tmp_path / "out")
     assert len(names(tmp_path / "out")) >= 3
     outputs.discard()
     assert names(tmp_path / "out") == set()
 
 
-def test_an_image_that_is_complete_is_not_discarded(tmp_path):
+def test_complete_image_is_not_discarded(tmp_path):
     outputs = OutputSet(["mask"])
     write(outputs, [image()], tmp_path)
     outputs.discard()
@@ -99,7 +97,7 @@ def test_an_image_that_is_complete_is_not_discarded(tmp_path):
 
 
 class TestLargeImage:
-    def test_a_picture_and_a_row(self, tmp_path):
+    def test_writes_a_picture_and_returns_a_row(self, tmp_path):
         outputs = OutputSet(["mask", "overlay", "summary"])
         outputs.check_large(tmp_path / "a.tif")
         assert outputs.large_files() == ["{name}.ome.tif", "{name}_overlay.png"]
@@ -108,26 +106,26 @@ class TestLargeImage:
         with Image.open(tmp_path / "a_overlay.png") as picture:
             assert picture.size == MASKS[0].shape[::-1]
 
-    def test_what_an_earlier_run_has_drawn_is_not_drawn_again(self, tmp_path):
+    def test_picture_of_an_earlier_run_is_not_drawn_again(self, tmp_path):
         OutputSet(["mask", "overlay"]).write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5), tmp_path)
         assert names(tmp_path) == set()
 
     @pytest.mark.parametrize(
         ("chosen", "words"),
         [
-            (["mask", "probability"], "the output probability cannot be made of a large image; leave it out"),
+            (["mask", "probability"], "the output probability does not support large images; remove it"),
             (["summary", "overlay"], "must include mask, got summary, overlay; add it"),
         ],
     )
-    def test_refuses_what_cannot_be_made(self, chosen, words):
+    def test_rejects_unsupported_outputs(self, chosen, words):
         with pytest.raises(SettingError, match=f"^large.tif: .*{words}"):
             OutputSet(chosen).check_large("large.tif")
 
-    def test_a_plot_of_movies_is_no_hindrance(self):
+    def test_movie_plots_are_allowed(self):
         OutputSet(DEFAULT).check_large("large.tif")
 
 
-def test_maps_are_asked_for_only_where_they_are_written():
+def test_maps_are_kept_only_if_they_are_written():
     assert not OutputSet(DEFAULT).needs_maps
     assert OutputSet(["mask", "probability"]).needs_maps
     assert np.all(MASKS[0] == (image().maps["foreground"] > 0))

@@ -26,8 +26,8 @@ def image():
     return np.random.default_rng(0).integers(8000, 60000, (40, 50)).astype(np.uint16)
 
 
-def nearest(pixel):
-    """Which of the three colours a tinted pixel over grey has: the one of the closest direction from grey."""
+def nearest_colour(pixel):
+    """The colour whose direction from grey is closest to that of a tinted pixel."""
     hues = {"agreed": AGREED, "missed": MISSED, "invented": INVENTED}
     tint = np.array(pixel, float) - np.mean(pixel)
     scores = {}
@@ -37,18 +37,18 @@ def nearest(pixel):
     return max(scores, key=lambda name: scores[name])
 
 
-def test_three_kinds_of_pixel_have_their_own_hue(image):
+def test_three_kinds_of_pixel_have_different_hues(image):
     found = square(4, 4) | square(20, 4)
     truth = square(4, 4) | square(20, 30)
     picture = draw_overlay(image, found, truth)
     assert picture.shape == (40, 50, 3)
     assert picture.dtype == np.uint8
-    assert nearest(picture[10, 10]) == "agreed"
-    assert nearest(picture[26, 10]) == "invented"
-    assert nearest(picture[26, 36]) == "missed"
+    assert nearest_colour(picture[10, 10]) == "agreed"
+    assert nearest_colour(picture[26, 10]) == "invented"
+    assert nearest_colour(picture[26, 36]) == "missed"
 
 
-def test_a_single_missed_pixel_is_seen(image):
+def test_single_missed_pixel_is_visible(image):
     truth = square(4, 4)
     found = truth.copy()
     found[10, 10] = False
@@ -62,7 +62,7 @@ def test_background_stays_grey(image):
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_outline_is_drawn_inside_the_mask_and_is_as_wide_as_asked(image, width):
+def test_outline_is_inside_the_mask_and_has_the_given_width(image, width):
     mask = square(10, 10)
     full = (draw_overlay(image, mask, outline_px=width) == PREDICTED).all(axis=2)
     assert full[16, 10 : 10 + width].all()
@@ -70,19 +70,19 @@ def test_outline_is_drawn_inside_the_mask_and_is_as_wide_as_asked(image, width):
     assert not full[~mask].any()
 
 
-def test_a_mask_cut_by_the_edge_has_no_outline_along_the_edge(image):
+def test_no_outline_along_the_edge_of_the_image(image):
     full = (draw_overlay(image, square(0, 10)) == PREDICTED).all(axis=2)
     assert not full[0, 16]
     assert full[11, 16]
 
 
-def test_inside_of_a_mask_keeps_the_image(image):
+def test_image_is_visible_inside_a_mask(image):
     inside = draw_overlay(image, square(10, 10))[12:20, 12:20]
     assert len(np.unique(inside[..., 0])) > 10
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_grey_spans_the_range_for_any_type(dtype):
+def test_grey_values_span_the_range_for_any_dtype(dtype):
     ramp = np.linspace(0, 1 if dtype is bool else 100, 2000).reshape(40, 50).astype(dtype)
     picture = draw_overlay(ramp, np.zeros((40, 50), bool))
     assert picture.min() == 0
@@ -95,7 +95,7 @@ def test_constant_image_is_mid_grey(value):
     assert (picture == 128).all()
 
 
-def test_one_bright_spot_on_a_constant_ground_is_seen():
+def test_bright_spot_on_a_constant_background_is_visible():
     image = np.zeros((40, 50), np.uint16)
     image[5, 5] = 9
     picture = draw_overlay(image, np.zeros((40, 50), bool))
@@ -103,7 +103,7 @@ def test_one_bright_spot_on_a_constant_ground_is_seen():
     assert picture[6, 6, 0] == 0
 
 
-def test_pixels_that_are_no_number_are_black(image):
+def test_nan_and_infinite_pixels_are_black(image):
     holed = image.astype(np.float32)
     holed[0, 0], holed[0, 1] = np.nan, np.inf
     picture = draw_overlay(holed, np.zeros((40, 50), bool))
@@ -111,7 +111,7 @@ def test_pixels_that_are_no_number_are_black(image):
     assert not draw_overlay(np.full((4, 4), np.nan), np.zeros((4, 4), bool)).any()
 
 
-def test_label_numbers_count_as_foreground(image):
+def test_instance_ids_count_as_foreground(image):
     labels = square(4, 4).astype(np.uint16) * 300
     assert np.array_equal(draw_overlay(image, labels), draw_overlay(image, square(4, 4)))
 
@@ -120,13 +120,13 @@ def test_label_numbers_count_as_foreground(image):
     ("image_shape", "mask_shape", "truth_shape"),
     [((4, 5), (5, 4), None), ((4, 5), (4, 5), (4, 6)), ((1, 4, 5), (1, 4, 5), None)],
 )
-def test_shapes_that_disagree_are_refused(image_shape, mask_shape, truth_shape):
+def test_different_shapes_are_rejected(image_shape, mask_shape, truth_shape):
     truth = None if truth_shape is None else np.zeros(truth_shape)
     with pytest.raises(ValueError, match=r"one shape \(Y, X\); got image"):
         draw_overlay(np.zeros(image_shape), np.zeros(mask_shape), truth)
 
 
-def test_arguments_are_left_as_they_were(image):
+def test_arguments_are_not_modified(image):
     mask, truth, before = square(4, 4), square(6, 6), image.copy()
     draw_overlay(image, mask, truth)
     assert np.array_equal(image, before)
@@ -134,7 +134,7 @@ def test_arguments_are_left_as_they_were(image):
     assert np.array_equal(truth, square(6, 6))
 
 
-def test_file_without_truth_is_the_overlay_itself(tmp_path, image):
+def test_file_without_truth_is_the_overlay(tmp_path, image):
     write_overlay(tmp_path / "a.png", image, square(4, 4))
     with Image.open(tmp_path / "a.png") as png:
         assert png.format == "PNG"
@@ -142,7 +142,7 @@ def test_file_without_truth_is_the_overlay_itself(tmp_path, image):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_file_with_truth_has_the_overlay_and_a_legend_below(tmp_path, image):
+def test_file_with_truth_has_a_legend(tmp_path, image):
     write_overlay(tmp_path / "a.png", image, square(4, 4), square(6, 6))
     with Image.open(tmp_path / "a.png") as png:
         pixels = np.asarray(png)
@@ -155,7 +155,7 @@ def test_file_with_truth_has_the_overlay_and_a_legend_below(tmp_path, image):
     ("count", "shown"),
     [(1, {"last": 0}), (2, {"first": 0, "last": 1}), (3, {"first": 0, "middle": 1, "last": 2}), (5, {"middle": 2})],
 )
-def test_three_frames_of_a_movie_are_drawn_over_the_file(tmp_path, monkeypatch, count, shown):
+def test_three_frames_of_a_movie_are_drawn(tmp_path, monkeypatch, count, shown):
     drawn = {}
     monkeypatch.setattr(module, "write_overlay", lambda path, *planes: drawn.setdefault(path.name, planes))
     write(Overlay(), frames(write_movie(tmp_path / "in"), range(count)), tmp_path / "out")
@@ -167,17 +167,17 @@ def test_three_frames_of_a_movie_are_drawn_over_the_file(tmp_path, monkeypatch, 
         np.testing.assert_array_equal(mask, MASKS[index])
 
 
-def test_an_image_is_drawn_over_the_file_itself(tmp_path, image):
+def test_image_is_read_from_its_file(tmp_path, image):
     Image.fromarray(image).save(tmp_path / "b.tif")
     write(Overlay(), [predicted(tmp_path / "b.tif", square(4, 4), "b")], tmp_path / "out")
     with Image.open(tmp_path / "out" / "b_overlay.png") as png:
         assert np.array_equal(np.asarray(png), draw_overlay(image, square(4, 4)))
 
 
-def test_importing_the_room_loads_no_heavy_library():
+def test_import_loads_no_heavy_library():
     heavy = "{'torch', 'monai', 'ignite', 'matplotlib', 'mlflow'}"
     parts = ("outputs.registry", "outputs.output_set", "report.gallery", "report.curves", "report.card")
-    rooms = ", ".join(f"livecell_monai.{part}" for part in parts)
-    code = f"import sys, {rooms}; print(sorted({heavy} & set(sys.modules)))"
+    modules = ", ".join(f"livecell_monai.{part}" for part in parts)
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Nothing is lost: what may be written where."""
+"""Checks that inputs and earlier results are not overwritten."""
 
 import os
 import re
@@ -15,27 +15,27 @@ def items(*paths):
     return [{"name": path.name.split(".")[0], "image": str(path)} for path in paths]
 
 
-class TestRefuseOccupied:
-    def test_takes_a_new_or_an_empty_folder(self, tmp_path):
+class TestCheckEmptyFolder:
+    def test_accepts_a_new_or_an_empty_folder(self, tmp_path):
         assert check_empty_folder(str(tmp_path)) == tmp_path
         assert check_empty_folder(tmp_path / "new" / "one") == tmp_path / "new" / "one"
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize("name", ["file", ".hidden"])
-    def test_refuses_one_with_something_in_it(self, tmp_path, name):
+    def test_rejects_a_folder_that_is_not_empty(self, tmp_path, name):
         (tmp_path / name).touch()
-        with pytest.raises(SettingError, match="must be empty or new, it is not; name another or remove it"):
+        with pytest.raises(SettingError, match="must be empty or new; name another folder or empty this one"):
             check_empty_folder(tmp_path)
 
     @pytest.mark.parametrize("inside", ["", "below/it"])
-    def test_refuses_a_file(self, tmp_path, inside):
+    def test_rejects_a_file(self, tmp_path, inside):
         (tmp_path / "file").touch()
         with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
             check_empty_folder(tmp_path / "file" / inside)
 
 
-class TestRefuseOverwriting:
-    def test_a_new_folder_is_free_and_not_made(self, tmp_path):
+class TestCheckOutputs:
+    def test_new_folder_is_accepted_and_not_created(self, tmp_path):
         check_outputs(tmp_path / "out", NAMES, items(tmp_path / "a.tif", tmp_path / "b.tif"), overwrite=False)
         assert os.listdir(tmp_path) == []
 
@@ -43,59 +43,57 @@ class TestRefuseOverwriting:
         frames = [{"name": "a", "image": f"{tmp_path}/in/a.ome.tif::t={time},c=0,z=0"} for time in range(3)]
         check_outputs(tmp_path / "out", NAMES, frames, overwrite=False)
 
-    def test_a_movie_is_never_written_over(self, tmp_path):
+    def test_input_movie_is_never_overwritten(self, tmp_path):
         (tmp_path / "a.tif").touch()
         frames = [{"name": "a", "image": f"{tmp_path}/a.tif::t={time},c=0,z=0"} for time in range(3)]
-        with pytest.raises(SettingError, match="a result must not be written over an input"):
+        with pytest.raises(SettingError, match="a result would overwrite an input"):
             check_outputs(tmp_path, NAMES, frames, overwrite=True)
 
-    def test_other_files_in_the_folder_are_no_hindrance(self, tmp_path):
+    def test_other_files_in_the_folder_are_ignored(self, tmp_path):
         (tmp_path / "c.tif").touch()
         check_outputs(tmp_path, NAMES, items(tmp_path / "in" / "a.tif"), overwrite=False)
 
     @pytest.mark.parametrize("there", ["b.tif", "b_probability.tif", "summary.csv"])
-    def test_a_result_that_is_there_is_refused_unless_overwritten(self, tmp_path, there):
+    def test_existing_result_is_rejected_without_overwrite(self, tmp_path, there):
         (tmp_path / there).touch()
         images = items(tmp_path / "in" / "a.png", tmp_path / "in" / "b.png")
-        with pytest.raises(SettingError, match=f"{re.escape(there)}: a result must not be there yet, it is; name another"):
+        with pytest.raises(SettingError, match=f"{re.escape(there)}: already exists; name another"):
             check_outputs(tmp_path, NAMES, images, overwrite=False)
         check_outputs(tmp_path, NAMES, images, overwrite=True)
 
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("way", [".", "../in", "link"], ids=["same", "dotted", "linked"])
-    def test_an_input_is_never_written_over(self, tmp_path, overwrite, way):
+    def test_input_is_never_overwritten(self, tmp_path, overwrite, way):
         folder = tmp_path / "in"
         folder.mkdir()
         (folder / "a.tif").touch()
         (folder / "link").symlink_to(folder)
-        with pytest.raises(SettingError, match=r"a\.tif: a result must not be written over an input; name another output"):
+        with pytest.raises(SettingError, match=r"a\.tif: a result would overwrite an input; name another output"):
             check_outputs(folder / way, NAMES, items(folder / "a.tif"), overwrite)
 
-    def test_another_kind_of_file_beside_the_input_is_fine(self, tmp_path):
+    def test_other_suffix_beside_the_input_is_accepted(self, tmp_path):
         (tmp_path / "a.png").touch()
         check_outputs(tmp_path, NAMES, items(tmp_path / "a.png"), overwrite=False)
 
-    def test_two_images_of_which_one_would_take_the_others_result(self, tmp_path):
+    def test_two_images_with_the_same_result_file_are_rejected(self, tmp_path):
         images = items(tmp_path / "in" / "a.png", tmp_path / "in" / "a_probability.png")
-        with pytest.raises(
-            SettingError, match=r"a_probability\.tif: each result must have a name of its own, a has the same"
-        ):
+        with pytest.raises(SettingError, match=r"a_probability\.tif: a_probability and a have the same result file; rename"):
             check_outputs(tmp_path / "out", NAMES, images, overwrite=True)
 
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("inside", ["", "below/it"])
-    def test_refuses_a_file_in_the_folders_place(self, tmp_path, overwrite, inside):
+    def test_rejects_a_file_as_output_folder(self, tmp_path, overwrite, inside):
         (tmp_path / "file").touch()
         with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
             check_outputs(tmp_path / "file" / inside, NAMES, items(tmp_path / "a.tif"), overwrite)
 
     @pytest.mark.parametrize("there", ["a.ome.tif", "a_frames.csv"])
-    def test_frames_of_a_movie_share_its_own_files(self, tmp_path, there):
+    def test_frames_of_a_movie_share_its_files(self, tmp_path, there):
         frames = [{"name": "a", "image": f"{tmp_path}/in/a.tif::t={index},c=0,z=0", "frames": 2} for index in range(2)]
         given = [*frames, *items(tmp_path / "in" / "b.tif")]
         movie_names = ["{name}.ome.tif", "{name}_frames.csv", "summary.csv"]
         (tmp_path / "a.tif").touch()
         check_outputs(tmp_path, NAMES, given, False, movie_names)
         (tmp_path / there).touch()
-        with pytest.raises(SettingError, match=f"{re.escape(there)}: a result must not be there yet"):
+        with pytest.raises(SettingError, match=f"{re.escape(there)}: already exists"):
             check_outputs(tmp_path, NAMES, given, False, movie_names)

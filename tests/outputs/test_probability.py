@@ -1,4 +1,4 @@
-"""The network's maps as files: one for each named map."""
+"""One file per named map of the network."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from tests.support.predicted import MASKS, frames, image, names, write
 TWO = OutputOptions(channels=("foreground", "border"))
 
 
-def of_two(prediction):
+def with_border(prediction):
     return replace(prediction, maps={**prediction.maps, "border": np.float32(1) - prediction.maps["foreground"]})
 
 
-def test_the_foreground_is_called_probability_and_other_maps_by_their_name(tmp_path):
-    write(Probability(TWO), [of_two(image())], tmp_path)
+def test_file_names_of_the_maps(tmp_path):
+    write(Probability(TWO), [with_border(image())], tmp_path)
     assert names(tmp_path) == {"a_probability.tif", "a_border.tif"}
     foreground, border = (tifffile.imread(tmp_path / f"a_{name}.tif") for name in ("probability", "border"))
     assert foreground.dtype == np.float32
@@ -25,21 +25,21 @@ def test_the_foreground_is_called_probability_and_other_maps_by_their_name(tmp_p
     np.testing.assert_array_equal(border, 1 - foreground)
 
 
-def test_a_movie_has_a_stack_for_each_map(tmp_path):
-    write(Probability(TWO), [of_two(frame) for frame in frames()], tmp_path)
+def test_movie_has_one_stack_per_map(tmp_path):
+    write(Probability(TWO), [with_border(frame) for frame in frames()], tmp_path)
     assert names(tmp_path) == {"cells_probability.ome.tif", "cells_border.ome.tif"}
     found = tifffile.imread(tmp_path / "cells_probability.ome.tif")
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.stack(MASKS) * np.float32(0.75))
 
 
-def test_an_incomplete_movie_leaves_nothing(tmp_path):
+def test_incomplete_movie_leaves_no_files(tmp_path):
     output = Probability(TWO)
-    write(output, [of_two(frame) for frame in frames()[:2]], tmp_path)
+    write(output, [with_border(frame) for frame in frames()[:2]], tmp_path)
     assert len(names(tmp_path)) == 2
     output.discard()
     assert names(tmp_path) == set()
 
 
-def test_a_large_image_has_none():
+def test_large_images_are_not_supported():
     assert Probability(OutputOptions()).files.large is None

@@ -1,4 +1,4 @@
-"""Outputs by name: ours, those of other packages, and names that are unknown."""
+"""Outputs by name: built in, from other packages, and unknown names."""
 
 import pytest
 
@@ -13,27 +13,27 @@ OPTIONS = OutputOptions()
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_every_output_names_its_files_by_image(name):
-    """A file that lacks `{name}` would be written over by the next image."""
+def test_file_names_contain_the_image_name(name):
+    """Without `{name}`, the next image would overwrite the file."""
     files = make_outputs([name], OPTIONS)[name].files
     assert all("{name}" in pattern for pattern in (*files.image, *files.movie, *(files.large or ())))
     assert files.image or files.movie or files.run
     assert not any("{" in pattern for pattern in files.run)
 
 
-def test_no_two_outputs_write_one_file():
+def test_outputs_write_different_files():
     made = make_outputs(list(BUILT_IN), OPTIONS).values()
     for kind in ("image", "movie", "run"):
         patterns = [pattern for output in made for pattern in getattr(output.files, kind)]
         assert len(patterns) == len(set(patterns))
 
 
-def test_in_the_order_of_the_names_each_once():
+def test_order_follows_the_names_without_duplicates():
     assert list(make_outputs(["summary", "mask", "summary"], OPTIONS)) == ["summary", "mask"]
 
 
 @pytest.mark.parametrize(("given", "got"), [(["mask", "cells"], "'cells'"), ([], "none")])
-def test_an_unknown_name_is_refused_with_the_known_ones(given, got):
+def test_unknown_name_is_rejected_with_the_known_ones(given, got):
     known = ", ".join(BUILT_IN)
     with pytest.raises(SettingError, match=f"outputs must list some of {known}, got {got}; correct it"):
         make_outputs(given, OPTIONS)
@@ -43,7 +43,7 @@ def test_the_default_is_that_of_the_bundle():
     assert SETTINGS["outputs"].default == list(DEFAULT)
 
 
-def test_another_package_adds_one_but_replaces_none_of_ours(monkeypatch):
+def test_plugins_add_outputs_but_do_not_replace_built_in_ones(monkeypatch):
     points = [Point("theirs"), Point("mask")]
     monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "livecell_monai.outputs" else [])
     plugins.load_plugins.cache_clear()

@@ -1,4 +1,4 @@
-"""The tables: one row for each image and movie, one for each frame."""
+"""The tables: one row per image and movie, one row per frame."""
 
 import csv
 
@@ -15,13 +15,13 @@ def read_table(path):
         return list(csv.DictReader(stream))
 
 
-def test_the_row_of_an_image(tmp_path):
+def test_row_of_an_image(tmp_path):
     (row,) = write(Summary(), [image(seconds=0.12345)], tmp_path)
     assert row == {"foreground_fraction": round(MASKS[0].mean(), 6), "components": 5, "seconds": 0.123}
     assert names(tmp_path) == set()
 
 
-def test_the_table_by_frame_and_the_row_of_the_movie(tmp_path):
+def test_frame_table_and_row_of_a_movie(tmp_path):
     rows = write(Summary(), frames(indices=[1, 2, 4]), tmp_path)
     table = read_table(tmp_path / "cells_frames.csv")
     assert list(table[0]) == ["frame", "time_min", "foreground_fraction", "components", "seconds"]
@@ -38,12 +38,12 @@ def test_the_table_by_frame_and_the_row_of_the_movie(tmp_path):
     }
 
 
-def test_without_an_interval_the_time_is_left_open(tmp_path):
+def test_time_is_empty_without_an_interval(tmp_path):
     write(Summary(), frames(interval_min=None), tmp_path)
     assert {row["time_min"] for row in read_table(tmp_path / "cells_frames.csv")} == {""}
 
 
-def test_frames_of_a_discarded_movie_are_in_no_table(tmp_path):
+def test_frames_of_a_discarded_movie_are_dropped(tmp_path):
     output = Summary()
     write(output, frames()[:3], tmp_path)
     output.discard()
@@ -52,19 +52,19 @@ def test_frames_of_a_discarded_movie_are_in_no_table(tmp_path):
     assert len(read_table(tmp_path / "other_frames.csv")) == 2
 
 
-def test_the_row_of_a_large_image(tmp_path):
+def test_row_of_a_large_image(tmp_path):
     row = Summary().write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5), tmp_path)
     assert row == {"foreground_fraction": 0.25, "components": 7, "seconds": 1.5}
 
 
-def test_the_table_of_the_run(tmp_path):
+def test_table_of_the_run(tmp_path):
     Summary().finish(tmp_path, [])
     assert names(tmp_path) == set()
     Summary().finish(tmp_path, [{"image": "a", "components": 1}, {"image": "b", "components": 2, "frames": 3}])
     assert read_table(tmp_path / "summary.csv")[0] == {"image": "a", "components": "1", "frames": ""}
 
 
-def test_cells_that_touch_by_a_corner_are_one_component():
+def test_diagonal_neighbours_are_connected():
     mask = np.zeros((8, 10), bool)
     mask[2, 3] = mask[3, 4] = mask[7, 9] = True
     assert count_components(mask) == 2

@@ -1,4 +1,4 @@
-"""A prediction that is killed anywhere resumes: nothing is lost or written twice, and two kinds of results never mix."""
+"""A prediction resumes wherever it was killed: nothing is lost or written twice, and settings never mix."""
 
 import json
 from pathlib import Path
@@ -22,56 +22,56 @@ def items(tmp_path):
 
 def started(tmp_path, **options) -> UnfinishedRun:
     run = UnfinishedRun(tmp_path / "out", **options)
-    run.begin()
+    run.start()
     return run
 
 
 def write(run, item, row=None):
-    """One image's mask, sealed and named."""
+    """Commit the mask of one image."""
     (run.files / f"{item['name']}.tif").write_text(f"mask of {item['name']}")
-    return run.complete(item["name"], item["image"], row or {"image": item["name"], "components": 3}, NAMES[:-1])
+    return run.commit(item["name"], item["image"], row or {"image": item["name"], "components": 3}, NAMES[:-1])
 
 
 def resumed(tmp_path, **options) -> UnfinishedRun:
     return UnfinishedRun(tmp_path / "out", overwrite=False, resume=True, **options)
 
 
-def test_an_image_has_its_name_when_it_is_complete(tmp_path, items):
+def test_image_is_published_when_it_is_complete(tmp_path, items):
     run = started(tmp_path)
     (run.files / "a.tif").write_text("mask")
-    (run.files / "a_2.tif").write_text("another image's, not yet complete")
+    (run.files / "a_2.tif").write_text("incomplete")
     assert not (run.folder / "a.tif").exists()
-    run.complete("a", items[0]["image"], {"image": "a"}, NAMES[:-1])
+    run.commit("a", items[0]["image"], {"image": "a"}, NAMES[:-1])
     assert sorted(path.name for path in run.folder.iterdir()) == [".unfinished", "a.tif"]
     run.end()
     assert [path.name for path in run.folder.iterdir()] == ["a.tif"]
 
 
-def test_what_a_killed_run_has_finished_is_not_missing(tmp_path, items):
+def test_committed_images_of_a_killed_run_are_not_missing(tmp_path, items):
     write(started(tmp_path), items[1])
     run = resumed(tmp_path)
     assert [item["name"] for item in run.missing(items, NAMES)] == ["a", "b"]
-    rows = run.arrange([{"image": "b"}, {"image": "a"}])
+    rows = run.merge([{"image": "b"}, {"image": "a"}])
     assert [row["image"] for row in rows] == ["a", "a_2", "b"]
     assert rows[1]["components"] == 3
 
 
-def test_killed_between_the_row_and_the_name(tmp_path, items):
+def test_killed_between_commit_and_publication(tmp_path, items):
     run = started(tmp_path)
     write(run, items[0])
-    (run.folder / "a.tif").rename(run.files / "a.tif")  # as if the process had ended ahead of this
+    (run.folder / "a.tif").rename(run.files / "a.tif")  # as if the process was killed before this
     assert [item["name"] for item in resumed(tmp_path).missing(items, NAMES)] == ["a_2", "b"]
     assert (run.folder / "a.tif").read_text() == "mask of a"
 
 
-def test_killed_ahead_of_the_row(tmp_path, items):
+def test_killed_before_the_commit(tmp_path, items):
     run = started(tmp_path)
     (run.files / "a.tif").write_text("half a ma")
     assert resumed(tmp_path).missing(items, NAMES) == items
     assert not (run.folder / "a.tif").exists()
 
 
-def test_an_image_that_has_changed_or_whose_mask_is_gone_is_missing(tmp_path, items):
+def test_changed_image_or_deleted_mask_is_missing(tmp_path, items):
     run = started(tmp_path)
     for item in items:
         write(run, item)
@@ -80,23 +80,23 @@ def test_an_image_that_has_changed_or_whose_mask_is_gone_is_missing(tmp_path, it
     assert [item["name"] for item in resumed(tmp_path).missing(items, NAMES)] == ["a", "b"]
 
 
-def test_resuming_keeps_what_is_there_and_a_new_run_does_not(tmp_path, items):
+def test_resumed_run_keeps_entries_and_a_new_run_does_not(tmp_path, items):
     write(started(tmp_path), items[0])
     again = resumed(tmp_path)
-    again.begin()
+    again.start()
     assert [item["name"] for item in again.missing(items, NAMES)] == ["a_2", "b"]
     fresh = started(tmp_path, overwrite=True)
     assert fresh.missing(items, NAMES) == items
     assert not list(fresh.ledger.entries.iterdir())
 
 
-def test_without_either_option_it_is_refused(tmp_path):
+def test_unfinished_run_needs_resume_or_overwrite(tmp_path):
     started(tmp_path)
     with pytest.raises(SettingError, match="unfinished prediction; resume it by --resume, or start again by --overwrite"):
         UnfinishedRun(tmp_path / "out", overwrite=False)
 
 
-def test_other_weights_or_settings_are_refused(tmp_path, items):
+def test_different_weights_or_settings_are_rejected(tmp_path, items):
     weights = tmp_path / "model.pt"
     weights.write_text("some")
     options = {"checkpoint": weights, "settings": {"threshold": 0.5}}
@@ -111,7 +111,7 @@ def test_other_weights_or_settings_are_refused(tmp_path, items):
         resumed(tmp_path, **options).missing(items, NAMES)
 
 
-def test_a_finished_run_is_known_by_its_table(tmp_path, items):
+def test_finished_run_is_recognised_by_its_table(tmp_path, items):
     folder = tmp_path / "out"
     folder.mkdir()
     for name in ("a", "b"):
@@ -122,19 +122,19 @@ def test_a_finished_run_is_known_by_its_table(tmp_path, items):
     assert not run.resumes
     # a_2 has a row and no mask, b a mask and no row
     assert [item["name"] for item in run.missing(items, patterns)] == ["a_2", "b"]
-    assert run.arrange([]) == [{"image": "a", "components": 4, "seconds": 0.5}]
-    assert run.guarded(patterns) == ["{name}.tif"]
-    assert UnfinishedRun(folder, overwrite=False).guarded(patterns) == patterns
+    assert run.merge([]) == [{"image": "a", "components": 4, "seconds": 0.5}]
+    assert run.protected(patterns) == ["{name}.tif"]
+    assert UnfinishedRun(folder, overwrite=False).protected(patterns) == patterns
 
 
-def test_a_part_of_a_run_must_see_its_folder(tmp_path, items):
+def test_worker_must_see_the_folder_of_the_run(tmp_path, items):
     run = resumed(tmp_path)
     run.shared = True
-    with pytest.raises(DataError, match="every worker must see the folder of the run, this one does not"):
+    with pytest.raises(DataError, match="this worker cannot see the folder of the run"):
         run.missing(items, NAMES)
 
 
-def test_records_that_are_damaged_are_one_line(tmp_path, items):
+def test_damaged_records_give_one_line(tmp_path, items):
     run = started(tmp_path)
     write(run, items[0])
     row = run.ledger.entries / "a.json"
@@ -146,7 +146,7 @@ def test_records_that_are_damaged_are_one_line(tmp_path, items):
         resumed(tmp_path).missing(items, NAMES)
 
 
-def test_a_run_without_a_finished_image_leaves_no_trace_and_one_with_stays(tmp_path, items):
+def test_abandoned_run_without_images_is_deleted(tmp_path, items):
     run = started(tmp_path)
     (run.files / "a.tif").write_text("half a ma")
     run.remove_if_empty()

@@ -147,7 +147,7 @@ def test_two_threads_at_once_find_what_one_finds(wide):
 def test_a_run_started_with_one_backend_is_not_resumed_with_another(wide, tmp_path):
     data, bundle = wide
     paths = {"dataset_dir": str(data / "test" / "images"), "output_dir": str(tmp_path / "killed")}
-    open_bundle(bundle, ["inference"], QUIET, paths).unfinished.begin()
+    open_bundle(bundle, ["inference"], QUIET, paths).unfinished.start()
     other = open_bundle(bundle, ["inference"], {**INT8, "resume": True}, paths).unfinished
     with pytest.raises(SettingError, match='must resume with the same backend: started with "torch", now "int8"'):
         other.missing([], [])

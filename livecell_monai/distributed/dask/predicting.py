@@ -91,7 +91,7 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
     """
     run, writer, large_images, images = opened.unfinished, opened.writer, opened.large_images, opened.images
     is_new = not run.folder.exists()
-    run.begin()
+    run.start()
     job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
     require_seeing(workers, job)
     prediction = _Prediction(writer, large_images, images)

@@ -100,7 +100,7 @@ class PartOfRun:
         if self.dataset.data:
             self.evaluator.state.epoch_length = None  # that of the part before
             self.evaluator.run()
-        return Done(self.run.arrange(self.writer.rows), dict(self.dataset.failures))
+        return Done(self.run.merge(self.writer.rows), dict(self.dataset.failures))
 
     def predict_band(self, item: Item, top: int, bottom: int) -> Done:
         """Rows of a large image; its row of the table comes when all are there."""

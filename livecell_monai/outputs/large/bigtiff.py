@@ -1,4 +1,4 @@
-"""A finished mask as tiled BigTIFF with its pyramid, tile by tile."""
+"""A complete mask as tiled BigTIFF with its pyramid, written tile by tile."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +13,10 @@ from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
-_CODE = tifffile.COMPRESSION.ADOBE_DEFLATE
-
 
 def encode_tile(tile: Pixels) -> bytes:
-    """The bytes that a tile (Y, X) uint8 has in the file."""
-    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # of masks, runs are smaller and faster than what repeats elsewhere
+    """The bytes of a tile (Y, X) uint8 in the file."""
+    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # for masks, run lengths are smaller and faster than full deflate
     return deflate.compress(tile.tobytes()) + deflate.flush()
 
 
@@ -28,13 +26,13 @@ def write_bigtiff(
     tiles: Callable[[int], Iterator[bytes]],
     pixel_size_um: tuple[float, float] | None,
 ) -> None:
-    """Write the levels of a mask as one OME-TIFF: the full size, the smaller ones below it as QuPath and Fiji look for them.
+    """Write a mask as one OME-TIFF, atomically; the smaller levels are sub-IFDs, as QuPath and Fiji expect.
 
     Args:
-        path: ends in .ome.tif; it has the name when it is whole.
+        path: ends in .ome.tif.
         shapes: (Y, X) of the levels, largest first.
-        tiles: gives those of a level, row by row, each encoded by `encode_tile`; asked level by level.
-        pixel_size_um: (Y, X), None where unknown.
+        tiles: returns the tiles of a level, row by row, encoded by `encode_tile`; called level by level.
+        pixel_size_um: (Y, X); None if unknown.
 
     Raises:
         DataError: the file cannot be written.
@@ -43,9 +41,10 @@ def write_bigtiff(
     if pixel_size_um is not None:
         y, x = pixel_size_um
         metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
-    shared: dict[str, Any] = {"tile": (CHUNK, CHUNK), "photometric": "minisblack", "dtype": np.uint8, "compression": _CODE}
+    compression = tifffile.COMPRESSION.ADOBE_DEFLATE
+    shared: dict[str, Any] = {"photometric": "minisblack", "dtype": np.uint8, "compression": compression}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
-        for number, shape in enumerate(shapes):
-            size = None if pixel_size_um is None else (pixel_size_um[0] * 2**number, pixel_size_um[1] * 2**number)
-            where = {"subfiletype": 1} if number else {"subifds": len(shapes) - 1, "metadata": metadata}
-            tif.write(tiles(number), shape=shape, **shared, **resolution_tags(size), **where)
+        for level, shape in enumerate(shapes):
+            size = None if pixel_size_um is None else (pixel_size_um[0] * 2**level, pixel_size_um[1] * 2**level)
+            own = {"subfiletype": 1} if level else {"subifds": len(shapes) - 1, "metadata": metadata}
+            tif.write(tiles(level), shape=shape, tile=(CHUNK, CHUNK), **shared, **resolution_tags(size), **own)

@@ -1,4 +1,4 @@
-"""A finished mosaic, opened as an array that is read chunk by chunk."""
+"""The finished mask of a large image, opened as an array that is read chunk by chunk."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import tifffile
 
 from livecell_monai.errors import DataError
 
-ENDINGS = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}  #: of a finished mosaic, by the setting large_image_format
+ENDINGS = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}  #: file ending by the setting large_image_format
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def open_finished(path: Path) -> Iterator[Any]:
     """The mask (Y, X) uint8 of NAME.ome.tif or NAME.ome.zarr.
 
     Raises:
-        DataError: it is no such file.
+        DataError: it cannot be read.
     """
     import zarr
 
@@ -29,4 +29,4 @@ def open_finished(path: Path) -> Iterator[Any]:
             yield zarr.open_array(store, mode="r")
     except (OSError, ValueError, KeyError, tifffile.TiffFileError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path}: the mosaic must be whole, got: {reason}; make it anew by --overwrite") from error
+        raise DataError(f"{path}: the large image is incomplete ({reason}); predict it again by --overwrite") from error

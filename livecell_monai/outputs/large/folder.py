@@ -1,4 +1,4 @@
-"""The hidden folder that the mask of a large image is written to part by part, so that a killed run resumes."""
+"""The hidden folder that the mask of a large image is written to, so that an interrupted run resumes."""
 
 import io
 from collections.abc import Mapping
@@ -7,72 +7,60 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.outputs.large.chunks import CHUNK, writing_chunks
+from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors
 from livecell_monai.outputs.large.pyramid import open_level
 from livecell_monai.runs.atomic import move_to_name
-from livecell_monai.runs.ledger import STARTED_WITH, Ledger, check_same
+from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Pixels
 
 
 class LargeImageFolder:
-    """`.NAME.writing` among the results: the ledger of a large image, its thumbnail and an OME-Zarr image that fills up.
+    """`.NAME.writing` in the output folder: the ledger of a large image, its thumbnail, and its mask as OME-Zarr.
 
     Args:
         output_dir: folder of the results.
-        name: of the large image.
+        name: name of the large image.
     """
 
     def __init__(self, output_dir: Path, name: str) -> None:
         self.path = output_dir / f".{name}.writing"
         self.name = name
         remedy = "undo the change, or start again by --overwrite without --resume"
-        self.ledger = Ledger(self.path, "a large image", remedy)
+        self.ledger = Ledger(self.path, "a large image", remedy, results=self.path)
         self.image = self.path / "mask.ome.zarr"
 
-    def begin(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels) -> None:
-        """Make the folder; the record is written last.
+    def start(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels) -> None:
+        """Create the folder; the record is written last.
 
         Args:
-            record: of the ledger: `started_with`, and what was measured; plain values.
+            record: record of the ledger: `started_with`, and measured values.
             shape: (Y, X) of the mask.
-            thumbnail: (Y, X) small picture of the image.
+            thumbnail: (Y, X) reduced image.
 
         Raises:
             DataError: it cannot be written.
         """
         self.remove()
-        with writing_chunks(self.path):
+        with large_image_errors(self.path):
             self.path.mkdir(parents=True)
-            packed = io.BytesIO()  # onto disk numpy does not see that the last bytes were refused
-            np.save(packed, thumbnail, allow_pickle=False)
-            (self.path / "thumbnail.npy").write_bytes(packed.getbuffer())
+            buffer = io.BytesIO()  # when numpy writes a file itself, it misses that the last bytes were refused
+            np.save(buffer, thumbnail, allow_pickle=False)
+            (self.path / "thumbnail.npy").write_bytes(buffer.getbuffer())
             open_level(self.image, 0, shape)
             self.ledger.start(**record)
 
     def read_record(self) -> dict[str, Any] | None:
-        """The record of the large image that was started here; None where there is none that could be resumed.
+        """The record of the large image that was started here; None if there is nothing to resume.
 
         Raises:
-            DataError: the record is there and cannot be read.
+            DataError: the record cannot be read.
         """
         return self.ledger.read() if self.ledger.is_unfinished() else None
 
-    def check_same_run(self, record: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Refuse to resume with another image, other weights or settings than the large image was started with.
-
-        Args:
-            record: as `read_record` gives it.
-            now: the values that must be the same, by name.
-
-        Raises:
-            SettingError: the first that differs.
-        """
-        check_same(self.path, self.ledger.what, record[STARTED_WITH], now, self.ledger.remedy)
-
     def thumbnail(self) -> Pixels:
-        """The small picture (Y, X) of the image."""
-        small: Pixels = np.load(self.path / "thumbnail.npy", allow_pickle=False)
-        return small
+        """The reduced image (Y, X)."""
+        thumbnail: Pixels = np.load(self.path / "thumbnail.npy", allow_pickle=False)
+        return thumbnail
 
     def array(self) -> Any:
         """The Zarr array (Y, X) uint8 of the mask."""
@@ -80,16 +68,11 @@ class LargeImageFolder:
 
     def done(self) -> frozenset[tuple[int, int]]:
         """The chunks (row, column) that are on disk; each was written atomically."""
-        chunks = self.image / "0" / "c"
-        return frozenset(
-            (int(row.name), int(file.name))
-            for row in (chunks.iterdir() if chunks.is_dir() else ())
-            for file in row.iterdir()
-            if file.name.isdecimal()
-        )
+        files = (self.image / "0" / "c").glob("*/*")
+        return frozenset((int(file.parent.name), int(file.name)) for file in files if file.name.isdecimal())
 
     def missing_bands(self) -> list[tuple[int, int]]:
-        """Rows [top, bottom) of the mask that lack a chunk, whole rows of chunks, neighbours joined."""
+        """Rows [top, bottom) of the mask that lack a chunk: whole rows of chunks, adjacent ones joined."""
         height, width = self.array().shape
         done, columns = self.done(), -(-width // CHUNK)
         bands: list[tuple[int, int]] = []
@@ -104,17 +87,17 @@ class LargeImageFolder:
         return bands
 
     def publish(self, finished: Path, path: Path) -> None:
-        """Move the finished file or folder to its name, in place of what has the name; then remove the hidden folder.
+        """Move the finished file or folder to its final path, replacing an earlier one; then delete the hidden folder.
 
         Raises:
             DataError: the system refuses.
         """
-        with writing_chunks(path):
-            for partial in self.image.rglob("*.partial"):  # what a killed run was writing when it was killed
+        with large_image_errors(path):
+            for partial in self.image.rglob("*.partial"):  # unfinished writes of a killed run
                 partial.unlink()
         move_to_name(finished, path, aside=self.path)
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder."""
+        """Delete the folder."""
         self.ledger.end()

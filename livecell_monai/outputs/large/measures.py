@@ -1,4 +1,4 @@
-"""Foreground and connected components of a mask that is read chunk by chunk."""
+"""Foreground fraction and connected components of a mask that is read chunk by chunk."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +11,16 @@ from scipy.sparse.csgraph import connected_components
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.sample import Pixels
 
-Pairs = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What is kept of a chunk whose components are labelled by themselves.
+class ChunkLabels:
+    """The labels of one chunk's components.
 
     Attributes:
-        foreground: number of pixels.
-        components: how many there are, labelled from 1.
+        foreground: number of foreground pixels.
+        components: number of components, labelled from 1.
         edges: labels (L,) along the first and the last row, and along the first and the last column.
     """
 
@@ -29,18 +29,18 @@ class Labelled:
     edges: tuple[Pixels, Pixels, Pixels, Pixels]
 
 
-def label_chunk(chunk: Pixels) -> Labelled:
-    """Components of a chunk (Y, X), `> 0` is foreground, diagonal neighbours included, as in images that fit into memory.
+def label_chunk(chunk: Pixels) -> ChunkLabels:
+    """Label the components of a chunk (Y, X), foreground `> 0`; diagonal neighbours are connected.
 
-    Runs of foreground along rows are joined, not pixels: a mask of cells has fifty times fewer of them.
+    Runs of foreground along rows are joined instead of pixels: a mask of cells has fifty times fewer of them.
     """
     height, width = chunk.shape
-    stride = width + 2  # background on both sides: no run goes on in the next row
+    stride = width + 2  # background on both sides: no run continues in the next row
     padded = np.zeros((height, stride), np.bool_)
     np.greater(chunk, 0, out=padded[:, 1:-1])
     flat = padded.ravel()
     ends = np.flatnonzero(flat[1:] != flat[:-1])
-    start, stop = ends[::2], ends[1::2]  # a run is pixels start + 1 to stop
+    start, stop = ends[::2], ends[1::2]  # a run covers pixels start + 1 to stop
     count, labels = _join_runs(start, stop, stride)
     first, last = np.zeros((2, stride), np.int64)
     for row, line in ((0, first), (height - 1, last)):
@@ -50,27 +50,27 @@ def label_chunk(chunk: Pixels) -> Labelled:
     at_left, at_right = start % stride == 0, stop % stride == width
     left[start[at_left] // stride] = labels[at_left]
     right[stop[at_right] // stride] = labels[at_right]
-    return Labelled(int((stop - start).sum()), count, (first[1:-1], last[1:-1], left, right))
+    return ChunkLabels(int((stop - start).sum()), count, (first[1:-1], last[1:-1], left, right))
 
 
-def _join_runs(start: Pairs, stop: Pairs, stride: int) -> tuple[int, Pairs]:
-    """(number of components, label of each run from 1) of runs (N,), ordered by place in rows of so many pixels."""
+def _join_runs(start: Integers, stop: Integers, stride: int) -> tuple[int, Integers]:
+    """(number of components, label of each run from 1) of runs (N,) in reading order; rows are `stride` pixels long."""
     if len(start) == 0:
         return 0, np.zeros(0, np.int64)
-    lower = np.searchsorted(stop, start + stride)  # the runs of the next row that a run touches, corners included
-    beside = np.searchsorted(start, stop + stride, side="right") - lower
-    until = np.cumsum(beside)
-    touched = np.arange(until[-1]) + np.repeat(lower - (until - beside), beside)
+    lower = np.searchsorted(stop, start + stride)  # runs of the next row that a run touches, corners included
+    count = np.searchsorted(start, stop + stride, side="right") - lower
+    until = np.cumsum(count)
+    touched = np.arange(until[-1]) + np.repeat(lower - (until - count), count)
     rows = np.concatenate([[0], until])
     graph = sparse.csr_matrix((np.ones(len(touched), np.int8), touched, rows), shape=(len(start), len(start)))
-    count, labels = connected_components(graph, directed=False)
-    return int(count), labels.astype(np.int64) + 1
+    components, labels = connected_components(graph, directed=False)
+    return int(components), labels.astype(np.int64) + 1
 
 
 class Components:
-    """Foreground and components of a mask from its labelled chunks; those that touch across a border are counted as one.
+    """Foreground and components of a mask from its labelled chunks; components that touch across a border are one.
 
-    No more than the labels along one row of borders and the touching pairs are in memory.
+    Only the labels along one row of borders and the touching pairs are in memory.
 
     Args:
         shape: (Y, X) of the mask.
@@ -79,40 +79,31 @@ class Components:
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
         self._foreground = self._components = 0
-        self._touching: list[Pairs] = []
-        self._above = self._below = np.zeros(shape[1] + 2, np.int64)  # a rim of none on each side
+        self._touching: list[Integers] = []
+        self._above = self._below = np.zeros(shape[1] + 2, np.int64)  # with one background pixel on each side
         self._before = np.zeros(0, np.int64)
 
-    def add(self, left: int, chunk: Labelled) -> None:
-        """Take the next chunk; they come row by row.
-
-        Args:
-            left: column that it begins at.
-            chunk: its labels become unique here.
-        """
+    def add(self, left: int, chunk: ChunkLabels) -> None:
+        """Add the chunk that starts at a column; chunks arrive row by row."""
         top_row, bottom_row, first, last = (np.where(edge > 0, edge + self._components, 0) for edge in chunk.edges)
         if left == 0:
             self._above, self._below = self._below, np.zeros_like(self._above)
         right = left + len(top_row)
         self._foreground += chunk.foreground
         self._components += chunk.components
-        self._touching.append(_touch(top_row, self._above[left : right + 2]))
+        self._touching.append(_touching_pairs(top_row, self._above[left : right + 2]))
         if left > 0:
-            self._touching.append(_touch(first, np.pad(self._before, 1)))
+            self._touching.append(_touching_pairs(first, np.pad(self._before, 1)))
         self._before = last
         self._below[left + 1 : right + 1] = bottom_row
 
     def total(self) -> tuple[float, int]:
-        """(share of foreground in [0, 1], number of components), when every chunk is there."""
+        """(foreground fraction in [0, 1], number of components), after all chunks were added."""
         return self._foreground / (self.shape[0] * self.shape[1]), self._components - _count_joins(self._touching)
 
 
 def measure_mask(mask: Any) -> tuple[float, int]:
-    """(share of foreground in [0, 1], number of components) of an array (Y, X), `> 0` is foreground.
-
-    Args:
-        mask: an array that is read by slices.
-    """
+    """(foreground fraction in [0, 1], number of components) of an array (Y, X), foreground `> 0`, read by slices."""
     height, width = mask.shape
     components = Components((height, width))
     for top in range(0, height, CHUNK):
@@ -121,19 +112,18 @@ def measure_mask(mask: Any) -> tuple[float, int]:
     return components.total()
 
 
-def _touch(line: Pixels, beside: Pixels) -> Pairs:
-    """Pairs (N, 2) of labels along a line (L,) and of those beside it (L + 2,), diagonals included, each once."""
+def _touching_pairs(line: Pixels, other: Pixels) -> Integers:
+    """Unique pairs (N, 2) of labels that touch, diagonals included: along a line (L,) and the next one (L + 2,)."""
     where = np.flatnonzero(line)
-    pairs = np.concatenate([np.stack([line[where], beside[where + shift]], axis=1) for shift in range(3)])
+    pairs = np.concatenate([np.stack([line[where], other[where + shift]], axis=1) for shift in range(3)])
     return np.unique(pairs[pairs[:, 1] > 0], axis=0)
 
 
-def _count_joins(touching: list[Pairs]) -> int:
-    """By how much pairs of labels that are one component reduce the number of components."""
-    pairs = np.concatenate(touching)
-    names, ends = np.unique(pairs, return_inverse=True)
-    if len(names) == 0:
+def _count_joins(touching: list[Integers]) -> int:
+    """How many components disappear when touching pairs of labels are joined."""
+    labels, ends = np.unique(np.concatenate(touching), return_inverse=True)
+    if len(labels) == 0:
         return 0
     first, second = ends.reshape(-1, 2).T
-    graph = sparse.coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(len(names), len(names)))
-    return len(names) - int(connected_components(graph, directed=False)[0])
+    graph = sparse.coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(len(labels), len(labels)))
+    return len(labels) - int(connected_components(graph, directed=False)[0])

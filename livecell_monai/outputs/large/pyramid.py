@@ -1,4 +1,4 @@
-"""The smaller levels of a mask, and the OME-Zarr metadata that tell of them."""
+"""The levels of a mask as OME-Zarr, and their metadata."""
 
 import warnings
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.outputs.large.chunks import CHUNK, writing_chunks
+from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors
 
-SMALLEST = 1024  # the last level is no larger
+SMALLEST = 1024  # maximum edge of the last level
 
 
 def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """(Y, X) of every level, halved until none is larger than 1024 pixels."""
+    """(Y, X) of every level, halved until no edge exceeds 1024 pixels."""
     shapes = [shape]
     while max(shapes[-1]) > SMALLEST:
         shapes.append((-(-shapes[-1][0] // 2), -(-shapes[-1][1] // 2)))
@@ -20,21 +20,19 @@ def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def open_group(folder: Path) -> Any:
-    """The Zarr group of a folder, made where it is not there."""
+    """The Zarr group of a folder, created if needed."""
     import zarr
 
     return zarr.open_group(str(folder), mode="a", zarr_format=3)
 
 
 def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -> Any:
-    """The array of a level, of which background is written like anything else.
-
-    A chunk that is not on disk is one that has not been predicted, never one without cells.
+    """The array of a level. Chunks of background are written too: a chunk that is not on disk was not predicted.
 
     Args:
         folder: the OME-Zarr group.
         level: 0 for the full size.
-        shape: (Y, X) of an empty one in its place; None for the one that is there.
+        shape: (Y, X) to create an empty array; None to open the existing one.
     """
     import zarr
 
@@ -47,38 +45,31 @@ def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -
         )
 
 
-def begin_pyramid(folder: Path) -> list[Any]:
-    """The levels of an OME-Zarr image whose level 0 is there, largest first; the smaller ones are empty.
-
-    Each is to take every second row and column of the one below: a mask stays 0 and 255.
-
-    Args:
-        folder: the OME-Zarr group.
+def create_levels(folder: Path) -> list[Any]:
+    """The levels of an OME-Zarr image, largest first: the complete level 0, and new empty smaller ones.
 
     Raises:
         DataError: they cannot be written.
     """
     whole = open_level(folder, 0)
-    with writing_chunks(folder):
+    with large_image_errors(folder):
         shapes = list_level_shapes(whole.shape)[1:]
         return [whole, *(open_level(folder, number, shape) for number, shape in enumerate(shapes, start=1))]
 
 
 def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> None:
-    """Write the metadata of an OME-Zarr image whose levels are there.
-
-    The first pixel of every level lies where that of level 0 does, so that scales alone tell the places.
+    """Write the metadata of an OME-Zarr image. Levels differ in scale alone: their first pixels have the same origin.
 
     Args:
         folder: the OME-Zarr group.
-        name: of the image.
-        pixel_size_um: (Y, X), None where unknown.
+        name: name of the image.
+        pixel_size_um: (Y, X); None if unknown.
 
     Raises:
-        DataError: they cannot be written.
+        DataError: it cannot be written.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # as it is imported, it warns of a class of its own
+        warnings.simplefilter("ignore", DeprecationWarning)  # raised by the import itself
         from ome_zarr.format import FormatV05
         from ome_zarr.writer import write_multiscales_metadata
 
@@ -87,8 +78,7 @@ def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float]
         {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": [y * 2**number, x * 2**number]}]}
         for number in range(len(list_level_shapes(open_level(folder, 0).shape)))
     ]
-    units = {"y": "micrometer", "x": "micrometer"} if pixel_size_um is not None else None
-    with writing_chunks(folder):
-        write_multiscales_metadata(
-            open_group(folder), datasets, fmt=FormatV05(), axes=["y", "x"], axes_units=units, name=name
-        )
+    units = None if pixel_size_um is None else {"y": "micrometer", "x": "micrometer"}
+    options: dict[str, Any] = {"fmt": FormatV05(), "axes": ["y", "x"], "axes_units": units, "name": name}
+    with large_image_errors(folder):
+        write_multiscales_metadata(open_group(folder), datasets, **options)

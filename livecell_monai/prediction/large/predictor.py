@@ -17,10 +17,10 @@ from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.finished import ENDINGS, open_finished
-from livecell_monai.outputs.large.finishing import finish_image
 from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import list_level_shapes
+from livecell_monai.outputs.large.pyramid_builder import build_pyramid
 from livecell_monai.outputs.overwriting import check_outputs
 from livecell_monai.outputs.prediction import LargePrediction
 from livecell_monai.prediction.large.output import LargeImageOutput
@@ -118,7 +118,7 @@ class LargeImagePredictor:
             wanted = describe_large_image(source, self.segmenter.inferer, self._weights, self.settings)
             begun = folder.read_record() if self.output.resume else None
             if begun is not None:
-                folder.check_same_run(begun, wanted)
+                folder.ledger.check_same(wanted)
                 return folder.missing_bands()
             steps = sample_step(source.shape[0] * source.shape[1]), 2 ** self._picture_level(source.shape)
             try:
@@ -127,7 +127,7 @@ class LargeImagePredictor:
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
             facts = measure_large_image(source, survey, self._steps)
-            folder.begin(to_record(wanted, facts, source.stack.pixel_size_um), source.shape, survey.thumbnail)
+            folder.start(to_record(wanted, facts, source.stack.pixel_size_um), source.shape, survey.thumbnail)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -169,7 +169,7 @@ class LargeImagePredictor:
         else:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            finished, levels, measures = finish_image(folder, self.output.form, pixel_size)
+            finished, levels, measures = build_pyramid(folder, self.output.form, pixel_size)
             picture = folder.thumbnail(), levels[self._picture_level(levels[0].shape)][:]
         seconds = time.monotonic() - self._started[item[NAME]]
         prediction = LargePrediction(item[NAME], Path(item[IMAGE]), *measures, seconds, picture)

@@ -9,7 +9,7 @@ from livecell_monai.outputs.unfinished import UnfinishedRun
 
 
 def test_all_is_seen(workers, trained, tmp_path):
-    UnfinishedRun(tmp_path).begin()
+    UnfinishedRun(tmp_path).start()
     require_seeing(workers, Job(str(trained[1]), str(tmp_path), "{}"))
 
 

@@ -15,7 +15,7 @@ from tests.support.small_training import QUIET
 @pytest.fixture
 def job(trained, tmp_path):
     """A job whose run is begun, with one thread: a task asks Dask for its threads elsewhere."""
-    UnfinishedRun(tmp_path / "out").begin()
+    UnfinishedRun(tmp_path / "out").start()
     return Job(str(trained[1]), str(tmp_path / "out"), json.dumps(QUIET), threads=1)
 
 
@@ -59,5 +59,5 @@ def test_a_bundle_or_a_run_that_is_not_seen(job, many, tmp_path):
     gone = Job(str(tmp_path / "none"), job.output, job.settings, threads=1)
     assert isinstance(predict_images(gone, items).error, BundleError)
     elsewhere = Job(job.bundle, str(tmp_path / "other"), job.settings, threads=1)
-    assert "every worker must see the folder of the run" in str(predict_images(elsewhere, items).error)
+    assert "this worker cannot see the folder of the run" in str(predict_images(elsewhere, items).error)
     assert not (tmp_path / "other").exists()

@@ -1,4 +1,4 @@
-"""The mask as BigTIFF, read back by tifffile level by level."""
+"""The mask as BigTIFF, read back by tifffile."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
 from livecell_monai.outputs.large.chunks import CHUNK
-from livecell_monai.outputs.large.finishing import Finishing
+from livecell_monai.outputs.large.pyramid_builder import PyramidBuilder
 
 SHAPE = (CHUNK + 333, 2 * CHUNK + 1)
 ROWS, COLUMNS = np.indices(SHAPE, np.int32)
@@ -17,9 +17,13 @@ LEVELS = [MASK, MASK[::2, ::2], MASK[::4, ::4]]
 
 
 @pytest.mark.parametrize("size", [(0.5, 0.25), None], ids=str)
-def test_tifffile_reads_it_level_by_level(tmp_path, size):
+def test_tifffile_reads_every_level(tmp_path, size):
     path = tmp_path / "large.ome.tif"
-    levels = Finishing([LEVELS[0]], encode_tile), Finishing([LEVELS[1]], encode_tile), Finishing([LEVELS[2]], encode_tile)
+    levels = (
+        PyramidBuilder([LEVELS[0]], encode_tile),
+        PyramidBuilder([LEVELS[1]], encode_tile),
+        PyramidBuilder([LEVELS[2]], encode_tile),
+    )
     write_bigtiff(path, [level.shape for level in LEVELS], lambda number: levels[number].tiles(0), size)
     with tifffile.TiffFile(path) as tif:
         assert tif.is_bigtiff
@@ -35,7 +39,7 @@ def test_tifffile_reads_it_level_by_level(tmp_path, size):
     assert [other.name for other in tmp_path.iterdir()] == ["large.ome.tif"]
 
 
-def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+def test_failed_write_keeps_the_earlier_file(tmp_path):
     path = tmp_path / "large.ome.tif"
     path.write_text("earlier")
 

@@ -1,4 +1,4 @@
-"""Parts of a mask into chunks: each written once, whole, or the run stops with one line."""
+"""Chunks of a mask: each is written once and completely."""
 
 import errno
 
@@ -15,7 +15,7 @@ SHAPE = (2 * CHUNK + 100, CHUNK + 300)
 @pytest.fixture
 def folder(tmp_path):
     made = LargeImageFolder(tmp_path, "large")
-    made.begin({"started_with": {}}, SHAPE, np.zeros((2, 2), np.uint8))
+    made.start({"started_with": {}}, SHAPE, np.zeros((2, 2), np.uint8))
     return made
 
 
@@ -34,13 +34,13 @@ def test_parts_of_any_size_make_the_mask(folder, mask):
     with ChunkWriter(folder.array()) as writer:
         for top, left, part in parts(mask):
             writer.add(top, left, part)
-            assert len(writer.open) <= 4  # no more than what parts have begun
+            assert len(writer.open) <= 4
         assert not writer.open
     np.testing.assert_array_equal(folder.array()[:], mask)
     assert folder.done() == {(row, column) for row in range(3) for column in range(2)}
 
 
-def test_a_chunk_is_on_disk_when_it_is_whole_and_not_before(folder, mask):
+def test_only_complete_chunks_are_written(folder, mask):
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, mask[: CHUNK - 1, :CHUNK])
     assert folder.done() == frozenset()
@@ -49,13 +49,13 @@ def test_a_chunk_is_on_disk_when_it_is_whole_and_not_before(folder, mask):
     assert folder.done() == {(0, 0)}
 
 
-def test_background_is_written_too(folder):
+def test_background_is_written(folder):
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, np.zeros((CHUNK, CHUNK), np.uint8))
     assert folder.done() == {(0, 0)}
 
 
-def test_chunks_that_are_there_are_left_alone(folder, mask):
+def test_existing_chunks_are_not_overwritten(folder, mask):
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, np.full((CHUNK, CHUNK), 7, np.uint8))
     with ChunkWriter(folder.array(), folder.done()) as writer:
@@ -64,7 +64,7 @@ def test_chunks_that_are_there_are_left_alone(folder, mask):
     np.testing.assert_array_equal(folder.array()[CHUNK:], mask[CHUNK:])
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_half_chunk(folder, mask, monkeypatch):
+def test_full_disk_gives_one_line_and_no_partial_chunk(folder, mask, monkeypatch):
     from zarr.storage import _local
 
     def full(path, value, exclusive=False):
@@ -74,9 +74,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_chunk(folder, mask, monkeypa
         writer.add(0, 0, mask[:CHUNK])
     monkeypatch.setattr(_local, "_put", full)
     with (
-        pytest.raises(
-            DataError, match=r"cannot be written \(No space left on device\); make room, then .* --resume"
-        ) as refusal,
+        pytest.raises(DataError, match=r"cannot be written \(No space left on device\); free disk .* --resume") as refusal,
         ChunkWriter(folder.array()) as writer,
     ):
         writer.add(CHUNK, 0, mask[CHUNK:])

@@ -1,4 +1,4 @@
-"""A finished mosaic, read part by part."""
+"""The finished mask of a large image, read in parts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ MASK = (np.random.default_rng(0).random((700, 500)) < 0.3).astype(np.uint8) * 25
 
 
 @pytest.mark.parametrize("form", ["tiff", "zarr"])
-def test_any_part_of_either_form(tmp_path, form):
+def test_parts_of_both_formats(tmp_path, form):
     path = tmp_path / {"tiff": "large.ome.tif", "zarr": "large.ome.zarr"}[form]
     if form == "tiff":
         with tifffile.TiffWriter(path, bigtiff=True) as tif:
@@ -25,11 +25,11 @@ def test_any_part_of_either_form(tmp_path, form):
         np.testing.assert_array_equal(array[100:333, 7:480], MASK[100:333, 7:480])
 
 
-def test_what_is_none_is_refused(tmp_path):
+def test_incomplete_files_are_rejected(tmp_path):
     torn, empty = tmp_path / "large.ome.tif", tmp_path / "large.ome.zarr"
     torn.write_bytes(b"II+\0no more than this")
     empty.mkdir()
     for path in (torn, empty, tmp_path / "none.ome.tif"):
-        with pytest.raises(DataError, match="the mosaic must be whole, got") as refusal, open_finished(path):
+        with pytest.raises(DataError, match="the large image is incomplete") as refusal, open_finished(path):
             pass
         assert "\n" not in str(refusal.value)

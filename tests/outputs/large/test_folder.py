@@ -1,4 +1,4 @@
-"""The hidden folder of a large image: its record, what is missing, and the name that it gives at the end."""
+"""The hidden folder of a large image: record, missing chunks, publication."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SHAPE = (3 * CHUNK + 5, CHUNK + 1)
 @pytest.fixture
 def folder(tmp_path):
     made = LargeImageFolder(tmp_path / "out", "large")
-    made.begin(RECORD, SHAPE, np.arange(6, dtype=np.uint16).reshape(2, 3))
+    made.start(RECORD, SHAPE, np.arange(6, dtype=np.uint16).reshape(2, 3))
     return made
 
 
@@ -25,20 +25,20 @@ def fill(folder, *rows):
             writer.add(row * CHUNK, 0, np.zeros((min(CHUNK, SHAPE[0] - row * CHUNK), SHAPE[1]), np.uint8))
 
 
-def test_is_hidden_and_tells_what_it_is(folder, tmp_path):
+def test_folder_is_hidden_and_has_a_record(folder, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".large.writing"]
     assert folder.read_record() == RECORD
     assert folder.array().shape == SHAPE
     np.testing.assert_array_equal(folder.thumbnail(), [[0, 1, 2], [3, 4, 5]])
 
 
-def test_one_that_was_never_started_or_not_to_the_end_has_no_record(folder, tmp_path):
+def test_folder_that_was_not_started_has_no_record(folder, tmp_path):
     assert LargeImageFolder(tmp_path, "other").read_record() is None
     folder.ledger.record_file.unlink()
     assert folder.read_record() is None
 
 
-def test_a_torn_record_is_refused(folder):
+def test_damaged_record_is_rejected(folder):
     folder.ledger.record_file.write_text('{"image": ')
     with pytest.raises(DataError, match=r"record\.json: the record of a large image"):
         folder.read_record()
@@ -52,14 +52,14 @@ def test_a_torn_record_is_refused(folder):
         ({"weights": "ab"}, "same weights: started with nothing"),
     ],
 )
-def test_another_image_or_setting_is_refused(folder, change, words):
-    folder.check_same_run(folder.read_record(), STARTED)
+def test_different_image_or_setting_is_rejected(folder, change, words):
+    folder.ledger.check_same(STARTED)
     with pytest.raises(SettingError, match=words) as refusal:
-        folder.check_same_run(folder.read_record(), {**STARTED, **change})
+        folder.ledger.check_same({**STARTED, **change})
     assert "\n" not in str(refusal.value)
 
 
-def test_missing_bands_are_whole_rows_of_chunks(folder):
+def test_missing_bands_are_rows_of_chunks(folder):
     whole = (0, SHAPE[0])
     assert folder.missing_bands() == [whole]
     fill(folder, 1)
@@ -70,29 +70,29 @@ def test_missing_bands_are_whole_rows_of_chunks(folder):
     assert folder.missing_bands() == []
 
 
-def test_a_file_that_was_being_written_is_no_chunk(folder):
+def test_partial_file_is_not_a_chunk(folder):
     row = folder.image / "0" / "c" / "0"
     row.mkdir(parents=True)
     (row / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
     assert folder.done() == frozenset()
 
 
-def test_what_a_killed_run_was_writing_is_no_part_of_the_finished_one(folder, tmp_path):
+def test_partial_files_are_not_published(folder, tmp_path):
     (folder.image / "0" / "c" / "0").mkdir(parents=True)
     (folder.image / "0" / "c" / "0" / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
     folder.publish(folder.image, tmp_path / "out" / "large.ome.zarr")
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_starting_again_forgets_what_was_there(folder):
+def test_start_deletes_an_earlier_folder(folder):
     fill(folder, 0)
-    folder.begin({"started_with": {"threshold": 1}}, SHAPE, np.zeros((1, 1), np.uint8))
+    folder.start({"started_with": {"threshold": 1}}, SHAPE, np.zeros((1, 1), np.uint8))
     assert folder.done() == frozenset()
     assert folder.read_record() == {"started_with": {"threshold": 1}}
 
 
 @pytest.mark.parametrize("old", ["nothing", "file", "folder"])
-def test_the_finished_one_replaces_what_has_its_name(folder, tmp_path, old):
+def test_publish_replaces_an_earlier_result(folder, tmp_path, old):
     target = tmp_path / "out" / "large.ome.zarr"
     if old == "file":
         target.write_text("old")

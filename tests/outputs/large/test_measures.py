@@ -1,4 +1,4 @@
-"""Foreground and components by chunks are those of the whole."""
+"""Foreground and components by chunks equal those of the whole mask."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def whole(mask):
 
 @pytest.mark.parametrize(("seed", "shape"), list(enumerate([(83, 70), (65, 49), (49, 83), (17, 17)])))
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.3, 0.4, 0.7, 1.0])
-def test_are_those_of_the_whole(monkeypatch, seed, shape, share):
+def test_equal_those_of_the_whole_mask(monkeypatch, seed, shape, share):
     monkeypatch.setattr(measures, "CHUNK", 16)
     mask = np.random.default_rng(seed).random(shape) < share
     if share == 0.3:  # cells larger than a chunk
@@ -25,7 +25,7 @@ def test_are_those_of_the_whole(monkeypatch, seed, shape, share):
 
 
 @pytest.mark.parametrize("pixels", [[(15, 15), (16, 16)], [(16, 15), (15, 16)], [(15, 20), (16, 21)], [(20, 15), (21, 16)]])
-def test_diagonal_neighbours_over_a_border_are_one(monkeypatch, pixels):
+def test_diagonal_neighbours_across_a_border_are_connected(monkeypatch, pixels):
     monkeypatch.setattr(measures, "CHUNK", 16)
     mask = np.zeros((40, 40), np.uint8)
     for pixel in pixels:
@@ -33,7 +33,7 @@ def test_diagonal_neighbours_over_a_border_are_one(monkeypatch, pixels):
     assert measure_mask(mask)[1] == 1
 
 
-def test_a_snake_through_every_chunk_is_one(monkeypatch):
+def test_component_through_every_chunk_counts_once(monkeypatch):
     monkeypatch.setattr(measures, "CHUNK", 8)
     mask = np.zeros((64, 64), np.uint8)
     mask[::4] = 255

@@ -1,4 +1,4 @@
-"""The smaller levels and the metadata, read back by the formats' own libraries."""
+"""The smaller levels and the metadata, read back by ome-zarr and zarr."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
-from livecell_monai.outputs.large.finishing import Finishing
 from livecell_monai.outputs.large.folder import LargeImageFolder
-from livecell_monai.outputs.large.pyramid import begin_pyramid, describe_pyramid, list_level_shapes
+from livecell_monai.outputs.large.pyramid import create_levels, describe_pyramid, list_level_shapes
+from livecell_monai.outputs.large.pyramid_builder import PyramidBuilder
 
 SHAPE = (2 * CHUNK + 333, 4 * CHUNK + 1)
 SIZE = (0.5, 0.25)
@@ -18,14 +18,14 @@ SIZE = (0.5, 0.25)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """(mask, folder of the OME-Zarr image, levels)."""
-    folder = LargeImageFolder(tmp_path_factory.mktemp("mosaic"), "large")
+    folder = LargeImageFolder(tmp_path_factory.mktemp("large"), "large")
     rows, columns = np.indices(SHAPE, np.int32)
     mask = ((np.sin(rows / 37) + np.cos(columns / 51)) > 0.4).astype(np.uint8) * 255
-    folder.begin({"started_with": {}}, SHAPE, mask[:2, :2])
+    folder.start({"started_with": {}}, SHAPE, mask[:2, :2])
     with ChunkWriter(folder.array()) as writer:
         writer.add(0, 0, mask)
-    levels = begin_pyramid(folder.image)
-    Finishing(levels, None).run()
+    levels = create_levels(folder.image)
+    PyramidBuilder(levels, None).run()
     describe_pyramid(folder.image, "large", SIZE)
     return mask, folder.image, levels
 
@@ -35,7 +35,7 @@ def test_level_shapes():
     assert list_level_shapes(SHAPE) == [(2381, 4097), (1191, 2049), (596, 1025), (298, 513)]
 
 
-def test_each_level_is_every_second_pixel_of_the_one_below(made):
+def test_each_level_has_every_second_pixel(made):
     mask, _, levels = made
     for number, level in enumerate(levels):
         np.testing.assert_array_equal(level[:], mask[:: 2**number, :: 2**number])
