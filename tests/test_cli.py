@@ -166,7 +166,7 @@ def cut_off(root):
 GREY = np.arange(SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE)
 HOLED = np.where(GREY == 500, np.nan, GREY)
 BAD_DATA = {
-    "missing folder": (shutil.rmtree, ["data: the data folder must exist"]),
+    "missing folder": (shutil.rmtree, ["data: the data folder does not exist"]),
     "image without label": (without(LABEL), ["train_01.tif: an image must have a label of the same stem"]),
     "label without image": (without(IMAGE), ["train_01.tif: a label must have an image of the same stem"]),
     "sizes that differ": (holding(LABEL, np.eye(96, dtype=np.uint8)), [LABEL, "got 96 x 96 for an image of 96 x 112"]),
@@ -328,7 +328,7 @@ class TestBadFolders:
         outcome = livecell(
             "predict", journey.root / "model", tmp_path / "monday", tmp_path / "tuesday", "-o", tmp_path / "masks"
         )
-        refused(outcome, "tuesday/field_01.tif: each input must have an output name of its own", "monday/field_01.tif")
+        refused(outcome, "tuesday/field_01.tif: each input must have its own output name", "monday/field_01.tif")
         assert not (tmp_path / "masks").exists()
 
     @pytest.mark.parametrize("command", ["predict", "evaluate"])

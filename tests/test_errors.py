@@ -100,7 +100,7 @@ def test_a_full_memory_is_one_line_too(error: Exception) -> None:
     assert is_out_of_memory(wrapped)
     found = find_user_error(wrapped)
     assert isinstance(found, SettingError)
-    assert "must fit into memory" in str(found)
+    assert "out of memory (" in str(found)
     assert "window_memory" in str(found)
 
 

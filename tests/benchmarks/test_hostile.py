@@ -97,7 +97,7 @@ def test_names_of_a_datalist_lead_nowhere(world, out, name):
     path.write_text(json.dumps({"test": [{**entry, "name": name}]}))
     outcome = call("evaluate", world.good, path, "-o", out / "scores", "--set", "show_progress=false")
     assert find_harm(outcome, out.parent / "canary", out) is None
-    assert "a name must be one that a file may bear" in outcome.err
+    assert "a name must be a valid file name" in outcome.err
 
 
 def test_markup_in_what_a_bundle_tells_is_text_on_its_page(world, out):

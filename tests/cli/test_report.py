@@ -83,7 +83,7 @@ class TestRefusals:
         assert not (inside / "report.html").exists()
 
     def test_data_that_are_not_there(self, livecell, trained, inside):
-        refused(livecell("report", trained[1], "--data", "nowhere"), "nowhere: the data folder must exist")
+        refused(livecell("report", trained[1], "--data", "nowhere"), "nowhere: the data folder does not exist")
         assert not (inside / "report.html").exists()
 
     def test_an_output_that_is_no_page(self, livecell, trained, inside):

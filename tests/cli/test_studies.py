@@ -67,20 +67,20 @@ def test_learning_curve(done, tmp_path):
 class TestRefused:
     def test_one_image(self, command, tmp_path):
         data = write_folder(tmp_path / "data", train=1)
-        refused(livecell(command, data, "-o", tmp_path / "out", *options()), "2 images or groups", "got 1")
+        refused(livecell(command, data, "-o", tmp_path / "out", *options()), "2 or more images or groups", "got 1")
         assert not (tmp_path / "out").exists()
 
     def test_one_group(self, command, folder, tmp_path):
         given = ("--group-pattern", "train")
-        refused(livecell(command, folder, "-o", tmp_path / "out", *given, *options()), "2 images or groups", "got 1")
+        refused(livecell(command, folder, "-o", tmp_path / "out", *given, *options()), "2 or more images or groups", "got 1")
 
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            (("--folds", 4), ("--folds", "at most", "(3)", "got 4")),
-            (("--folds", 1), ("--folds", "2 or more", "got 1")),
+            (("--folds", 4), ("--folds", "between 2 and", "(3)", "got 4")),
+            (("--folds", 1), ("--folds", "between 2 and", "got 1")),
             (("--group-pattern", "("), ("--group-pattern", "regular expression")),
-            (("--group-pattern", "x"), ("must match --group-pattern",)),
+            (("--group-pattern", "x"), ("does not match --group-pattern",)),
             (("--recipe", "best"), ("recipe", "planned, original", "'best'")),
             (("--set", "split=none"), ("split", "held-out", "'none'")),
             (("--set", "track=true", "--set", "tracking_uri=http://127.0.0.1:9"), ("tracking_uri", "http://127.0.0.1:9")),

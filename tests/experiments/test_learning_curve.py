@@ -131,7 +131,7 @@ def test_refused(folder, tmp_path, asked, message):
 
 
 def test_too_few_images(tmp_path):
-    with pytest.raises(DataError, match="must have 2 images or groups or more, got 1; annotate another image"):
+    with pytest.raises(DataError, match="needs 2 or more images or groups, got 1; annotate another image"):
         learn_curve(write_folder(tmp_path / "one", train=1), tmp_path / "out", settings=TINY)
     with pytest.raises(SettingError, match="--by must be area where one image is left to train on"):
         learn_curve(write_folder(tmp_path / "two", train=2), tmp_path / "out", settings=TINY, by="images")

@@ -280,7 +280,7 @@ class TestRefusals:
             sweep(request, tmp_path / "out")
 
     def test_of_data_that_is_none(self, tmp_path):
-        with pytest.raises(DataError, match="none: the data folder must exist"):
+        with pytest.raises(DataError, match="none: the data folder does not exist"):
             sweep(ask(tmp_path / "none"), tmp_path / "out")
         assert not (tmp_path / "out").exists()
 

@@ -1,6 +1,7 @@
 """A movie written frame by frame."""
 
 import errno
+import gc
 import tracemalloc
 
 import numpy as np
@@ -106,6 +107,7 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     tracemalloc.start()
     try:
         for _ in range(4):
+            gc.collect()
             tracemalloc.reset_peak()
             for _ in range(50):
                 movie.append(plane)

@@ -110,7 +110,7 @@ class TestOutOfMemory:
         image = MetaTensor(torch.rand(1, 1, 300, 420), meta={"filename_or_obj": "cells/large.png"})
         with torch.no_grad():
             with pytest.raises(
-                TooLargeError, match=r"^cells/large.png: 300 x 420 pixels .* windows of 64 x 64, .* tiling_min_megapixels$"
+                TooLargeError, match=r"^cells/large.png: 300 x 420 pixels .* windows of 64 x 64, .* in parts$"
             ):
                 inferer(image, Cramped(local, 1))
             assert (inferer.fitting.most, inferer.fitting.at_once) == ((256, 256), 2)

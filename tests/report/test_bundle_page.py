@@ -99,7 +99,7 @@ class TestRefusals:
         (tmp_path / "folder.html").mkdir()
         for name, words in (
             ("there.html", "already exists"),
-            ("folder.html", "must be a file"),
+            ("folder.html", "expected a file name"),
             ("page.pdf", "must be a file ending in .html"),
             ("nowhere/page.html", "expected a file name in an existing folder"),
         ):

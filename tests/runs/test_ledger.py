@@ -108,7 +108,7 @@ class TestLock:
 
     def test_a_refusal_inside_is_not_the_lock(self, ledger, tmp_path):
         other = Ledger(tmp_path / "other" / ".run", "a run", REMEDY)
-        with pytest.raises(SettingError, match=f"^{other.output}: one process"), ledger.lock(), other.lock(), other.lock():
+        with pytest.raises(SettingError, match=f"^{other.output}: another"), ledger.lock(), other.lock(), other.lock():
             pytest.fail("two at once")
 
     @pytest.mark.parametrize("wait", [False, True])
@@ -124,7 +124,7 @@ with Ledger(Path({str(ledger.path)!r}), "a run", "").lock():
         holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             assert holder.stdout.readline() == "locked\n"
-            with pytest.raises(SettingError, match="one process at a time"), ledger.lock():
+            with pytest.raises(SettingError, match="another process works in this folder"), ledger.lock():
                 pytest.fail("two at once")
         finally:
             holder.kill()

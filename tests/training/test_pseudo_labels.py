@@ -160,7 +160,7 @@ class TestTraining:
 
     def test_annotated_images_are_no_unlabelled_ones(self, data, tmp_path):
         refusal = refused(data, tmp_path, [data / "train" / "images"])
-        assert "must be others than the annotated ones, found none" in refusal
+        assert "must differ from the annotated ones, found none" in refusal
         assert not (tmp_path / "model").exists()
 
     def test_an_unreadable_one_is_refused_before_training(self, data, tmp_path):

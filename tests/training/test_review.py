@@ -63,7 +63,7 @@ def test_of_many_test_images_some_are_drawn(trained, data):
 
 
 def test_what_is_wrong_is_told_before_anything_is_judged(trained, data, tmp_path):
-    with pytest.raises(DataError, match="nowhere: the data folder must exist"):
+    with pytest.raises(DataError, match="nowhere: the data folder does not exist"):
         open_review(trained[1], tmp_path / "nowhere")
     (data / "test/images/test_01.tif").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"test_01\.tif"):

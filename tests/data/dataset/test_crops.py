@@ -60,7 +60,7 @@ def test_a_label_of_one_class_is_refused_and_nothing_written(tmp_path):
         tmp_path / "data", "empty", np.zeros((40, 50), np.uint16), image=np.arange(2000, dtype=np.uint16).reshape(40, 50)
     )
     (sample,) = list_samples(tmp_path / "data", "train")
-    with pytest.raises(DataError, match=r"a rectangle of 25.0% of the area must hold cells and background, none was found"):
+    with pytest.raises(DataError, match=r"a rectangle of 25.0% of the area must hold cells and background, found none"):
         crop_sample(sample, 0.25, tmp_path / "part", np.random.default_rng(0))
     assert not (tmp_path / "part").exists()
 

@@ -92,7 +92,7 @@ class TestGood:
         path.write_text(json.dumps({"training": entries}))
         assert [finding.problem for finding in check_data(path)] == [None] * 3
         path.write_text(json.dumps({"training": entries, "test": ["gone.tif"]}))
-        assert "gone.tif: a file named by list.json must exist" in check_data(path)[-1].problem
+        assert "gone.tif: the file is listed in list.json but does not exist" in check_data(path)[-1].problem
 
 
 class TestBad:

@@ -83,13 +83,13 @@ class TestFolder:
     @pytest.mark.parametrize("kind", ["images", "labels"])
     def test_stem_twice(self, folder, kind):
         touch(folder / "train" / kind / "train_00.ome.tif")
-        with pytest.raises(DataError, match=r"a stem must stand for one file, train_00\.ome\.tif has the same; remove one"):
+        with pytest.raises(DataError, match=r"own stem, train_00\.ome\.tif has the same; remove one"):
             list_samples(folder, "train")
 
     @pytest.mark.parametrize("lost", ["", "train", "train/images", "train/labels"])
     def test_missing_folder(self, folder, lost):
         shutil.rmtree(folder / lost)
-        with pytest.raises(DataError, match=rf"{re.escape(str(folder / lost))}.*must exist, found none; (make it|give)"):
+        with pytest.raises(DataError, match=rf"{re.escape(str(folder / lost))}.*does not exist; (create it|give)"):
             list_samples(folder, "train")
 
     @pytest.mark.parametrize("kind", ["images", "labels"])
@@ -152,7 +152,7 @@ class TestDatalist:
     def test_one_name_twice(self, tmp_path, images):
         touch(*names_of(tmp_path, *images))
         path = self.write(tmp_path / "x", {"test": list(images)})
-        with pytest.raises(DataError, match=r"each image must have a name of its own.*images/a\.tif and .*images/a\.tif"):
+        with pytest.raises(DataError, match=r"each image must have its own name.*images/a\.tif and .*images/a\.tif"):
             list_samples(path, "test")
 
     @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ class TestDatalist:
             ("{", r"list\.JSON: a datalist must be JSON with a list \"training\", got JSONDecodeError: .*; correct it"),
             ("[]", r"must be JSON with a list \"training\", got TypeError"),
             ({"train": []}, r"must be JSON with a list \"training\", got KeyError: 'training'"),
-            ({"training": None}, r"must be JSON with a list \"training\", got TypeError: NoneType in place of the list"),
-            ({"training": {"image": "a.tif"}}, r"got TypeError: dict in place of the list"),
+            ({"training": None}, r"must be JSON with a list \"training\", got TypeError: NoneType instead of a list"),
+            ({"training": {"image": "a.tif"}}, r"got TypeError: dict instead of a list"),
             ({"training": []}, r"the list \"training\" must not be empty, got no entry; add images"),
             ({"training": [3]}, r"an entry must be a path or have an \"image\", got 3; correct it"),
             ({"training": [{"label": "a.tif"}]}, r"or have an \"image\", got \{'label': 'a.tif'\}"),
@@ -173,7 +173,7 @@ class TestDatalist:
             ({"training": [{"image": "a.tif", "label": 3}]}, r"a\.tif: a label must be a path, got 3; correct it"),
             (
                 {"training": [{"image": "a.tif", "label": "gone.tif"}]},
-                r"gone\.tif: a file named by list\.JSON must exist, found none; correct the datalist",
+                r"gone\.tif: the file is listed in list\.JSON but does not exist; correct the datalist",
             ),
         ],
     )
@@ -189,7 +189,7 @@ class TestDatalist:
             list_samples(path, "train")
 
     def test_no_such_file(self, tmp_path):
-        with pytest.raises(DataError, match=r"gone\.json: the datalist must be readable, got No such file"):
+        with pytest.raises(DataError, match=r"gone\.json: the datalist cannot be read \(No such file"):
             list_samples(tmp_path / "gone.json", "train")
 
 
@@ -201,7 +201,7 @@ class TestOutputNames:
     @pytest.mark.parametrize("other", ["two/a.tif", "one/a.png", "one/A.tif", "one/a.ome.tif"])
     def test_collision(self, other):
         assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
-        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have an output name.*one/a\.tif has the"):
+        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have its own .*one/a\.tif has the"):
             name_outputs(map(Path, ["one/a.tif", other]))
 
 

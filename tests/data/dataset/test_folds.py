@@ -69,16 +69,16 @@ class TestMakeFolds:
 
     @pytest.mark.parametrize("count", [1, -1, 13, True, 2.0], ids=repr)
     def test_a_number_that_cannot_be_is_refused(self, count):
-        with pytest.raises(SettingError, match="--folds must be 2 or more and at most the number of images or groups"):
+        with pytest.raises(SettingError, match="--folds must be between 2 and the number of images or groups"):
             make_folds(samples(*MANY), count)
 
     @pytest.mark.parametrize("groups", [(), ("x", "x")])
     def test_one_group_alone_is_refused(self, groups):
-        with pytest.raises(DataError, match="must have 2 images or groups or more, got 1"):
+        with pytest.raises(DataError, match="needs 2 or more images or groups, got 1"):
             make_folds(samples(*("a", "b")[: max(1, len(groups))], groups=groups))
 
     def test_a_name_that_does_not_match_is_refused(self):
-        with pytest.raises(DataError, match=r"/c\.tif: the name must match --group-pattern"):
+        with pytest.raises(DataError, match=r"/c\.tif: the name does not match --group-pattern"):
             make_folds(samples("a1", "b2", "c"), pattern=r"\d")
 
     def test_a_pattern_that_is_none_is_refused(self):
@@ -122,14 +122,14 @@ def test_a_fold_is_a_datalist_whose_held_out_images_validate_and_are_scored(tmp_
 def test_an_image_that_is_there_twice_is_refused(folder):
     images = folder / "train" / "images"
     shutil.copyfile(images / "train_00.tif", images / "train_02.tif")
-    with pytest.raises(DataError, match=r"train_02.tif: each image must be there once, .*train_00.tif is the same"):
+    with pytest.raises(DataError, match=r"train_02.tif: each image must be listed once, .*train_00.tif is the same"):
         check_unique_names(list_samples(folder, "train"))
 
 
 def test_a_parenthesis_that_is_empty_in_a_name_is_no_group(folder):
     (folder / "train" / "images" / "train_00.tif").rename(folder / "train" / "images" / "d1_train_00.tif")
     (folder / "train" / "labels" / "train_00.tif").rename(folder / "train" / "labels" / "d1_train_00.tif")
-    with pytest.raises(DataError, match="must find a group in each name, it finds nothing in this one"):
+    with pytest.raises(DataError, match="finds an empty group in the name"):
         make_folds(list_samples(folder, "train"), pattern=r"(d\d)?_?train")
 
 

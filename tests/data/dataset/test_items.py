@@ -99,7 +99,7 @@ class TestPredictionItems:
     def test_one_name_twice(self, folder):
         other = folder / "test_00.tif"
         shutil.copy(folder / "test/images/test_00.tif", other)
-        with pytest.raises(DataError, match=r"each input must have an output name of its own"):
+        with pytest.raises(DataError, match=r"each input must have its own output name"):
             list_prediction_items([folder / "test" / "images", other])
 
     def test_frames_of_a_movie_beside_images(self, folder):
@@ -154,7 +154,7 @@ class TestSplitOfADatalist:
         assert partition(datalist([0, 1], [2]), split="region").mode == "region"
 
     def test_an_image_on_both_sides_is_refused(self, datalist):
-        with pytest.raises(DataError, match="must be for training or for validation, it is in both lists"):
+        with pytest.raises(DataError, match="an image must be in one list, got training and validation"):
             partition(datalist([0, 1], [1]))
 
     def test_a_group_on_both_sides_is_refused(self, datalist):
@@ -162,5 +162,5 @@ class TestSplitOfADatalist:
         lists = json.loads(path.read_text())
         lists["training"][0]["group"] = lists["validation"][0]["group"] = "dish 4"
         path.write_text(json.dumps(lists))
-        with pytest.raises(DataError, match="a group must be on one side, 'dish 4' is in both lists"):
+        with pytest.raises(DataError, match="a group must be in one list, got 'dish 4' in training and validation"):
             partition(path)

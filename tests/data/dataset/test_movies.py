@@ -29,10 +29,10 @@ def test_folders_globs_and_all_files_of_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        (["one/t1.tif", "one/t2.tif"], r"t1\.tif: frames of --movie must be all images of their folder, 2 are named"),
-        (["one/t1.tif"], r"t1\.tif: a movie of --movie must be a folder or glob of numbered frames, got one file"),
-        (["one", "deep/ONE"], "each movie must have an output name of its own"),
-        (["*/t1.tif"], "stars in its last part alone"),
+        (["one/t1.tif", "one/t2.tif"], r"t1\.tif: the frames of --movie must be all images of their folder, got 2 of them"),
+        (["one/t1.tif"], r"t1\.tif: --movie needs a folder or glob of numbered frames, got one file"),
+        (["one", "deep/ONE"], "each movie must have its own output name"),
+        (["*/t1.tif"], "stars in its last part only"),
     ],
 )
 def test_what_is_ambiguous_is_refused(tmp_path, inputs, words):

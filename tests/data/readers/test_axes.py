@@ -37,8 +37,8 @@ def test_an_index_follows_the_order_of_the_file():
         ("QYX", (3, 5, 6), "got Q 3, Y 5, X 6; name them in the file's order, for example --axes TYX"),
         ("RTCZYX", (2, 3, 2, 4, 5, 6), "got R 2, T 3, C 2, Z 4, Y 5, X 6"),
         ("TTYX", (2, 3, 5, 6), "each once"),
-        ("TXY", (3, 5, 6), r"rows \(Y\) and columns \(X\) the last"),
-        ("YXT", (5, 6, 3), "the last"),
+        ("TXY", (3, 5, 6), r"rows \(Y\) and columns \(X\) last"),
+        ("YXT", (5, 6, 3), "last, got"),
         ("T", (3,), "got T 3"),
     ],
 )

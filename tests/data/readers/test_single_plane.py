@@ -59,7 +59,7 @@ class TestPngAndJpeg:
         self.read(tmp_path, data)
         monkeypatch.setattr(planes, "MAX_PIXELS", 1000)
         with pytest.raises(
-            DataError, match=r"read whole must have at most 1000 pixels, or a byte .* got 40 x 360; save it in"
+            DataError, match=r"read whole must have at most 1000 pixels, or eight for each byte .* got 40 x 360; save it in"
         ):
             self.read(tmp_path, data)
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

@@ -106,7 +106,7 @@ def test_names_in_capitals_and_names_alone_are_known(tmp_path):
     ("axes", "words"),
     [
         ([{"name": "lambda"}, {"name": "y"}, {"name": "x"}], "got lambda 3, Y 40, X 36; name them"),
-        ([{"name": "t"}, {"name": "x"}, {"name": "y"}], "the last, got T 3, X 40, Y 36"),
+        ([{"name": "t"}, {"name": "x"}, {"name": "y"}], "last, got T 3, X 40, Y 36"),
         ([{"name": "t"}, {"name": "y"}], None),
         (None, r"got \? 3, \? 40, \? 36"),
     ],
