@@ -34,6 +34,7 @@ def crossval(
 
     Example: `livecell crossval cells --output folds --minutes 10`
     """
+    from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.crossval import CrossValidation, cross_validate
     from livecell_monai.metrics import list_metrics
     from livecell_monai.report.study_card import render_study
@@ -42,7 +43,8 @@ def crossval(
         return render_study(kind, found.data, found.summary)
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    result = cross_validate(data, output, config, settings, recipe, folds, group_pattern, describe, ensemble, refit)
+    bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
+    result = cross_validate(data, output, config, settings, recipe, FoldOptions(folds, group_pattern), describe, bundles)
     shown = [metric for metric in list_metrics() if metric.name in result.summary]
     rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
     show_table(["fold", "image", *(metric.label for metric in shown)], rows)
@@ -76,11 +78,12 @@ def learning_curve(
 
     Example: `livecell learning-curve cells --output curve --minutes 3`
     """
+    from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.learning_curve import learn_curve
     from livecell_monai.report.learning import write_learning_curve
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    curve = learn_curve(data, output, config, settings, recipe, by, draws, folds, group_pattern)
+    curve = learn_curve(data, output, config, settings, recipe, by, draws, FoldOptions(folds, group_pattern))
     write_learning_curve(output / "curve.png", curve.points)
     rows = []
     for point in curve.points:

@@ -3,7 +3,7 @@
 import csv
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from livecell_monai.bundle.ensemble import join_bundles, note_study
 from livecell_monai.data.dataset.findings import Finding, check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
-from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, check_unique_names, make_folds
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.experiments.parts import HELD, Training, read_rows, run_part, train_part
 from livecell_monai.experiments.study_folder import open_study
@@ -55,11 +55,9 @@ def cross_validate(
     overlays: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     recipe: str = "planned",
-    folds: int = 0,
-    group_pattern: str | None = None,
+    folds: FoldOptions = AUTO_FOLDS,
     describe: Describe | None = None,
-    ensemble: bool = False,
-    refit: bool = False,
+    bundles: Collection[str] = (),
 ) -> CrossValidation:
     """Train and score each fold; those that an earlier call has finished in the same folder are kept.
 
@@ -69,12 +67,11 @@ def cross_validate(
         overlays: configs over those of training, as for `train`.
         settings: values over those of the configs, as for `train`; minutes and epochs are those of each fold.
         recipe: as for `train`.
-        folds: number of folds; 0 for one by image or group below seven images, else 5.
-        group_pattern: regular expression that gives an image's group from its name.
+        folds: how images are divided.
         describe: gives the card of `ensemble` and what is added to that of `refit`, Markdown, by what was found.
-        ensemble: whether to leave a bundle that averages the folds' probabilities. What prediction hangs on (working size,
-            percentiles, depth) is then planned once, from all images, since one bundle predicts for all folds.
-        refit: whether to train on everything, for the number of epochs whose mean validation IoU over the folds is best.
+        bundles: `ensemble` for a bundle that averages the folds' probabilities; scale, percentiles and depth are then
+            planned once, from all images. `refit` for a training on everything, for the number of epochs whose mean validation
+            IoU over the folds is best.
 
     Raises:
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
@@ -83,7 +80,8 @@ def cross_validate(
     resolved = training.check(data)
     samples = list_samples(data, "train")
     cells = _count_cells(check_samples(samples, "train"))
-    parts = make_folds(samples, folds, group_pattern, int(resolved["seed"]))
+    ensemble, refit = "ensemble" in bundles, "refit" in bundles
+    parts = make_folds(samples, folds.count, folds.group_pattern, int(resolved["seed"]))
     check_unique_names(samples)
     hashes = hash_samples(samples)
     held = {fold.name: [sample.name for sample in fold.held_out] for fold in parts}

@@ -10,7 +10,7 @@ import numpy as np
 from livecell_monai.data.dataset.crops import crop_sample
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
-from livecell_monai.data.dataset.folds import Fold, check_unique_names, make_folds
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, check_unique_names, make_folds
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
@@ -67,8 +67,7 @@ def learn_curve(
     recipe: str = "planned",
     by: str = "auto",
     draws: int = 2,
-    folds: int = 0,
-    group_pattern: str | None = None,
+    folds: FoldOptions = AUTO_FOLDS,
 ) -> LearningCurve:
     """Train on growing parts of what is annotated, each scored on images that were held out.
 
@@ -81,7 +80,6 @@ def learn_curve(
         by: `images`: 1, 2, 4 ... of them; `area`: an eighth, a quarter, half and all of each; `auto`: area below seven.
         draws: how often each amount but the whole is drawn anew for each fold.
         folds: as for `cross_validate`.
-        group_pattern: as for `cross_validate`.
 
     Raises:
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
@@ -95,7 +93,7 @@ def learn_curve(
     samples = list_samples(data, "train")
     check_samples(samples, "train")
     seed = int(resolved["seed"])
-    parts = make_folds(samples, folds, group_pattern, seed)
+    parts = make_folds(samples, folds.count, folds.group_pattern, seed)
     by = ("area" if len(samples) < ENOUGH_IMAGES else "images") if by == "auto" else by
     amounts = list_amounts(by, min(len(fold.train) for fold in parts))
     check_unique_names(samples)

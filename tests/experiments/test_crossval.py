@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from livecell_monai.data.dataset.folds import FoldOptions
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import crossval, parts
@@ -148,7 +149,11 @@ class TestGoingOn:
 
     @pytest.mark.parametrize(
         ("change", "word"),
-        [({"settings": {**TINY, "lr": 0.1}}, "settings"), ({"folds": 2}, "folds"), ({"recipe": "original"}, "recipe")],
+        [
+            ({"settings": {**TINY, "lr": 0.1}}, "settings"),
+            ({"folds": FoldOptions(2)}, "folds"),
+            ({"recipe": "original"}, "recipe"),
+        ],
     )
     def test_another_one_in_the_same_folder_is_refused(self, folder, tmp_path, change, word, monkeypatch):
         monkeypatch.setattr(parts, "train", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -184,7 +189,7 @@ def both(tmp_path_factory):
         told.append((kind, result.summary["images"]))
         return f"about the {kind}\n"
 
-    result = cross_validate(data, root / "out", settings=settings, describe=describe, ensemble=True, refit=True)
+    result = cross_validate(data, root / "out", settings=settings, describe=describe, bundles=("ensemble", "refit"))
     assert told == [("ensemble", 3), ("refit", 3)]
     return root, data, result
 
@@ -237,12 +242,12 @@ class TestBundles:
         settings = {**TINY, "epochs": 3, "track": False}
         for module, name in ((parts, "train"), (crossval, "train_part"), (crossval, "join_bundles")):
             monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("made again"))
-        again = cross_validate(data, root / "out", settings=settings, ensemble=True, refit=True)
+        again = cross_validate(data, root / "out", settings=settings, bundles=("ensemble", "refit"))
         assert again == result
 
     def test_a_bundle_may_be_asked_for_later(self, folder, tmp_path):
         cross_validate(folder, tmp_path / "out", settings=TINY)
-        result = cross_validate(folder, tmp_path / "out", settings=TINY, refit=True)
+        result = cross_validate(folder, tmp_path / "out", settings=TINY, bundles=("refit",))
         assert (result.bundles["refit"] / "models" / "model.safetensors").is_file()
 
 

@@ -24,6 +24,22 @@ class Fold:
     held_out: tuple[Sample, ...]
 
 
+@dataclass(frozen=True)
+class FoldOptions:
+    """How images are divided into folds.
+
+    Attributes:
+        count: number of folds; 0 for one by image or group below seven images, else 5.
+        group_pattern: regular expression that finds an image's group in its name; None for none.
+    """
+
+    count: int = 0
+    group_pattern: str | None = None
+
+
+AUTO_FOLDS = FoldOptions()
+
+
 def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = None, seed: int = 0) -> list[Fold]:
     """Folds by scikit-learn's splitters: leave one group out below seven images, else grouped k-fold.
 
