@@ -70,8 +70,8 @@ def cross_validate(
         folds: how images are divided.
         describe: gives the card of `ensemble` and what is added to that of `refit`, Markdown, by what was found.
         bundles: `ensemble` for a bundle that averages the folds' probabilities; scale, percentiles and depth are then
-            planned once, from all images. `refit` for a training on everything, for the number of epochs whose mean validation
-            IoU over the folds is best.
+            planned once, from all images. `refit` for a training on everything, for the number of epochs whose mean
+            validation IoU over the folds is best.
 
     Raises:
         LiveCellError: where the data or a setting breaks a rule, or the folder holds something else.
