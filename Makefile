@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: $(READY)  ## write the sample set, train, score and predict, in demo/; at most 6 minutes
+demo: $(READY)  ## write the sample set, train, score and predict, in demo/; about 3 minutes after the installation
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
 	$(BIN)/livecell sample $(DEMO)/cells
@@ -29,7 +29,7 @@ demo: $(READY)  ## write the sample set, train, score and predict, in demo/; at 
 	@echo "Results in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
-test: $(READY)  ## the test suite; at most 8 minutes on two cores
+test: $(READY)  ## the test suite; about 7 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## the slow tests, and the property tests on many more examples
