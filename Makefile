@@ -42,11 +42,10 @@ test-real: $(READY)  ## the tests on real data; LIVECELL_DATA names its folder
 test-gpu: $(READY)  ## the tests that need a CUDA GPU
 	$(BIN)/python -m pytest -m gpu -rs
 
-lint: $(READY)  ## check formatting, lint, types and import contracts
 settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
 	$(BIN)/python -m livecell_monai.settings.rendering
 
-lint: $(READY)  ## formatting, lint, types and the arrows between the rooms
+lint: $(READY)  ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -1,5 +1,6 @@
 """YAML that a user gives, an overlay, a search space or a value, as plain values: bounded, and nothing expanded."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from livecell_monai.errors import SettingError
 
 MOST_CHARACTERS = 2**18  # the largest of our own configs has a tenth of it
 MOST_LEVELS = 24  # of nesting; our own have 7
+_LEADING_ZERO = re.compile(r"[-+]?0o?[0-9_]+")
 
 
 def read_values(path: Path, what: str) -> Any:
@@ -86,6 +88,8 @@ def find_unplain(text: str) -> tuple[str, int] | None:
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             found = "a directive" if event.version or event.tags else "a second document" if documents > 1 else ""
+        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LEADING_ZERO.fullmatch(event.value):
+            found = f"{event.value} with a leading zero"  # octal in YAML 1.1, decimal in YAML 1.2
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_LEVELS:
             found = f"more than {MOST_LEVELS} levels"

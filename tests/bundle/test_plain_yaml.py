@@ -26,6 +26,9 @@ ARTFUL = {
     "digits": (f"a: {'9' * 5000}", "cannot be read: Exceeds the limit"),
     "control": ("a: \x00", "cannot be read"),
     "open": ("a: [", "cannot be read"),
+    "leading zero": ("a: 1\nepochs: 017", "017 with a leading zero in line 2"),
+    "octal": ("epochs: -0o17", "-0o17 with a leading zero in line 1"),
+    "underscores": ("a: [1, 0_17]", "0_17 with a leading zero in line 1"),
 }
 
 
@@ -43,6 +46,13 @@ def test_what_is_no_text_is_refused(tmp_path):
     for path in (tmp_path / "a.yaml", tmp_path / "none.yaml", tmp_path):
         with pytest.raises(SettingError, match="an overlay must be a YAML file, it cannot be read"):
             read_values(path, "an overlay")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("'017'", "017"), ("0x1f", 31), ("00d12h", "00d12h")]
+)
+def test_zeros_that_mean_one_thing_are_read(text, value):
+    assert parse_values(text, "it") == value
 
 
 def test_plain_values_are_as_they_stand():
