@@ -22,7 +22,7 @@ from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import Predictions
-from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import RunContext
 
 __all__ = ["Predictions", "Segmenter", "evaluate", "predict", "train"]
 

@@ -24,7 +24,7 @@ def write_bundle(
     training: Mapping[str, Any],
     card: str,
     multiple: int,
-    plan: Path | None = None,
+    plan: str | None = None,
 ) -> None:
     """Make the folder that holds the weights a complete bundle.
 
@@ -34,7 +34,7 @@ def write_bundle(
         training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
         card: the model card, Markdown.
         multiple: what Y and X of the network's input must be multiples of.
-        plan: file of the plan that some settings come from; None where there was none.
+        plan: text of the plan that some settings come from; None without one.
 
     Raises:
         DataError: a file cannot be written.
@@ -49,7 +49,7 @@ def write_bundle(
         text = (template / path).read_text(encoding="utf-8")
         _write(folder / path, replace_section(text, render_section(config, settings)))
     if plan is not None:
-        _copy(plan, folder / "configs" / "plan.yaml")
+        _write(folder / "configs" / "plan.yaml", plan)
     for name in COPIED:
         _copy(template / name, folder / name)
     metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))

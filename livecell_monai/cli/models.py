@@ -55,7 +55,7 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
-    from livecell_monai.training.run_context import RunContext
+    from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     goes_on = resume not in (None, "auto")

@@ -17,8 +17,7 @@ from livecell_monai.experiments.study_folder import check_choosing
 from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import resolve_settings
+from livecell_monai.training.setup import RunContext, resolve_settings
 
 #: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}

@@ -18,7 +18,7 @@ from livecell_monai.experiments.search_space import Space, to_settings
 from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler, trials_by_state
 from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
 from livecell_monai.tasks import train
-from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import RunContext
 
 #: by epoch or threshold of its own choice a trial would look better than it is
 HELD = {"checkpoint_selection": "last", "patience": 10**6}

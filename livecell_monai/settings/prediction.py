@@ -1,24 +1,51 @@
 """The settings of `inference.yaml`: what the model is, and how it makes masks of images."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from livecell_monai.settings.fields import (
-    Channel,
-    Depth,
-    Device,
-    Factor,
-    Filters,
-    Frames,
-    Group,
-    Names,
-    Percentiles,
-    Positive,
-    Shape,
-    StemStride,
-    Text,
-    Views,
-    setting,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from livecell_monai.settings.fields import Group, Positive, Rule, Shape, Text, check_increasing, setting
+
+
+def _check_no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a bool")  # which equals 1 or 0
+    return value
+
+
+def _check_distinct(values: list[float]) -> list[float]:
+    if len(set(values)) < len(values):
+        raise ValueError("equal values")
+    return values
+
+
+Device = Annotated[
+    str,
+    Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)(-fp32)?$"),
+    Rule("auto, cpu, cuda, cuda:N or mps, each with or without -fp32 at the end"),
+]
+Factor = Annotated[float, Field(gt=0, le=16)]
+Percentiles = Annotated[
+    list[Annotated[float, Field(ge=0, le=100)]],
+    Field(min_length=2, max_length=2),
+    AfterValidator(check_increasing),
+    AfterValidator(_check_distinct),
+    Rule("two rising numbers from 0 to 100"),
+]
+Filters = Annotated[
+    list[Annotated[int, Field(ge=1, le=8192)]],
+    Field(min_length=2, max_length=12),
+    Rule("2 to 12 whole numbers from 1 to 8,192"),
+]
+StemStride = Annotated[Literal[1, 2, 4], BeforeValidator(_check_no_bool)]
+Index = Annotated[int, Field(ge=0)]
+Channel = Annotated[Index | Text | None, Rule("an index from 0, a name or null")]
+Frames = Annotated[
+    Index | Annotated[str, Field(pattern=r"^\s*(\d+|\d*\s*:\s*\d*)\s*$")] | None, Rule("an index from 0, first:stop or null")
+]
+Depth = Annotated[Index | Annotated[str, Field(pattern=r"^\s*\d+\s*$")] | None, Rule("an index from 0 or null")]
+Views = Annotated[Literal[1, 2, 4, 8], BeforeValidator(_check_no_bool)]
+Names = Annotated[list[Text], Field(min_length=1, max_length=64), Rule("a list of names")]
 
 
 class Machine(Group):

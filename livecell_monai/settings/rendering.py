@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.settings.catalogue import CONFIGS, SETTINGS, Setting
 from livecell_monai.settings.fields import Group
+from livecell_monai.settings.schema import CONFIGS, SETTINGS, Setting
 
 BEGIN = "# --- settings: written by `make settings` from livecell_monai/settings/, do not edit here"
 END = "# --- end of the settings"

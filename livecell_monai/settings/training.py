@@ -2,12 +2,33 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from livecell_monai.settings.fields import FactorRange, Fraction, Group, Loss, Positive, Schedule, Shape, Text, setting
+from livecell_monai.plugins import load_plugins
+from livecell_monai.settings.fields import Fraction, Group, Positive, Rule, Shape, Text, check_increasing, setting
+
+
+def _check_loss(value: str) -> str:
+    if value not in ("bce", "dice_bce", "focal") and value not in load_plugins("losses"):
+        raise ValueError("no loss")
+    return value
+
 
 AtLeast1 = Annotated[float, Field(ge=1)]
+FactorRange = Annotated[
+    list[Positive],
+    Field(min_length=2, max_length=2),
+    AfterValidator(check_increasing),
+    Rule("two numbers above 0, the lower one first"),
+]
+Loss = Annotated[str, AfterValidator(_check_loss), Rule("bce, dice_bce, focal or one of a plugin")]
 PositiveInt = Annotated[int, Field(ge=1)]
+Schedule = Annotated[
+    list[Annotated[float, Field(ge=0, lt=1)]],
+    Field(min_length=1, max_length=100),
+    AfterValidator(check_increasing),
+    Rule("a list of rising numbers, each at least 0 and below 1"),
+]
 
 
 class Run(Group):

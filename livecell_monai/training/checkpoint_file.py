@@ -15,26 +15,21 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError
 from livecell_monai.runs.atomic import remove, temporary_path, writing_errors
 
-LOGGER = logging.getLogger(__name__)
 KEPT = 2
 _NAME = re.compile(r"(\d{6,})-([0-9a-f]{64})\.pt")
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder by their number, the newest first, damaged ones among them."""
+    """The checkpoints of a folder, the newest first; includes damaged ones."""
     found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
 
 
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
-    """Write a checkpoint, and remove those before the last two.
-
-    Args:
-        folder: of the checkpoints.
-        state: tensors and plain values, in dictionaries and lists.
+    """Write tensors and plain values as a checkpoint, and remove those before the last two.
 
     Raises:
-        DataError: the system refuses; the checkpoints before are as they were.
+        DataError: the file cannot be written; earlier checkpoints are unchanged.
     """
     temporary = temporary_path(folder / "checkpoint.pt")
     try:
@@ -51,39 +46,36 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
 
 
 def remove_checkpoints(folder: Path, kept: int = 0) -> None:
-    """Remove the checkpoints of a folder, but for the newest ones."""
+    """Remove the checkpoints of a folder except the newest ones."""
     for old in list_checkpoints(folder)[kept:]:
         remove(old)
 
 
 def pick_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is not damaged; damaged ones that are newer are reported and removed.
-
-    Returns:
-        None where none was written yet.
+    """The newest intact checkpoint, None if there are none; newer damaged ones are removed with a warning.
 
     Raises:
         DataError: all are damaged.
     """
     paths = list_checkpoints(folder)
-    damaged: list[Path] = []
-    for path in paths:
+    for number, path in enumerate(paths):
         if hash_file(path) == path.stem.partition("-")[2]:
-            for other in damaged:
-                LOGGER.warning("%s: the checkpoint is damaged, its hash differs; the one before is used", other)
-                remove(other)
+            for damaged in paths[:number]:
+                logging.getLogger(__name__).warning(
+                    "%s: the checkpoint is damaged, its hash differs; the one before is used", damaged
+                )
+                remove(damaged)
             return path
-        damaged.append(path)
-    if damaged:
+    if paths:
         raise DataError(
-            f"{folder}: a training needs an undamaged checkpoint to resume, the hashes of all {len(damaged)} differ; "
+            f"{folder}: a training needs an undamaged checkpoint to resume, the hashes of all {len(paths)} differ; "
             "remove the folder of the run and train again"
         )
     return None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, on the processor; nothing but tensors and plain values is read from it.
+    """The state in a checkpoint, with tensors on the CPU; anything but tensors and plain values is rejected.
 
     Raises:
         DataError: it cannot be read.
@@ -97,7 +89,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class _HashedFile:
-    """A file that hashes what is written to it, and keeps the system's word where torch has another for a full disk."""
+    """A file that hashes what is written to it, and keeps the OSError that torch replaces by one without the reason."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -117,7 +109,7 @@ class _HashedFile:
 
 
 def _write_synced(path: Path, state: Mapping[str, Any]) -> str:
-    """Write a file that outlasts a loss of power from here on; its SHA-256."""
+    """Write a file that survives a power failure from here on; its SHA-256."""
     with open(path, "wb", buffering=0) as stream:
         hashed = _HashedFile(stream)
         try:
@@ -131,7 +123,7 @@ def _write_synced(path: Path, state: Mapping[str, Any]) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that a name outlasts it too; where folders cannot be opened, as on Windows, the system sees to it."""
+    """Make a new name survive a power failure, where folders can be opened: not on Windows."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

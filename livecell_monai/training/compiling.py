@@ -10,8 +10,6 @@ from torch import nn
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.settings import check_setting
 
-LOGGER = logging.getLogger(__name__)
-
 
 def compile_network(network: nn.Module, accelerator: Accelerator, setting: bool | str = "auto") -> bool:
     """Compile a network in place; its weights keep their names.
@@ -24,23 +22,19 @@ def compile_network(network: nn.Module, accelerator: Accelerator, setting: bool 
 
     Returns:
         Whether the network is compiled. True without a compiler gives a warning and an uncompiled network.
-
     """
     check_setting("compile", setting)
     if setting is not True:
         return False
-    missing = _find_missing_compiler(accelerator)
-    if missing is not None:
-        LOGGER.warning("setting compile is true, but %s is missing: training runs without torch.compile", missing)
+    if accelerator.device.type == "cuda":
+        compiler, is_installed = "Triton", find_spec("triton") is not None
+    else:
+        command = os.environ.get("CXX", "g++")
+        compiler, is_installed = f"the C++ compiler {command}", shutil.which(command) is not None
+    if not is_installed:
+        message = "setting compile is true, but %s is missing: training runs without torch.compile"
+        logging.getLogger(__name__).warning(message, compiler)
         return False
     network.compile()
     accelerator.compiled = True
     return True
-
-
-def _find_missing_compiler(accelerator: Accelerator) -> str | None:
-    """The compiler that torch.compile lacks: Triton on CUDA GPUs, a C++ compiler elsewhere; None if it is there."""
-    if accelerator.device.type == "cuda":
-        return None if find_spec("triton") else "Triton"
-    compiler = os.environ.get("CXX", "g++")
-    return None if shutil.which(compiler) else f"the C++ compiler {compiler}"

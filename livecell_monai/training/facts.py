@@ -11,9 +11,8 @@ from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.identity import digest_of, name_file
 from livecell_monai.data.dataset.split_descriptions import SPLITS
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.training.changes import describe_machine
-from livecell_monai.training.dataset import TrainingDataset
 from livecell_monai.training.history import History, Row
+from livecell_monai.training.provenance import TrainingDataset, describe_machine
 
 MACHINE = ("threads", "workers", "bf16", "compiled", "instructions")  # facts that the run records as parameters
 
@@ -71,7 +70,7 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
 
     Args:
         result: the finished training.
-        weight_hashes: SHA-256 of the weights, as `write_plain_weights` returns them.
+        weight_hashes: SHA-256 of the weights by name, as `write_weights` returns them.
     """
     data, kept = result.data, result.kept
     return {
@@ -96,12 +95,7 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
 
 
 def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of the model card, as `CardFacts` names them.
-
-    Args:
-        result: the finished training.
-        training: what `describe_training` returned.
-    """
+    """The facts of the model card, as `CardFacts` names them; `training` is what `describe_training` returned."""
     return {
         "name": f"livecell U-Net trained on {training['data']}",
         "version": __version__,

@@ -38,9 +38,8 @@ class History:
         self.lr = float(self.optimizer.param_groups[0]["lr"])  # before the scheduler changes it for the next epoch
 
     def _add(self, trainer: Engine) -> None:
-        row = {"lr": self.lr}
-        for metrics in (trainer.state.metrics, self.evaluator.state.metrics):
-            row.update({name: float(value) for name, value in metrics.items()})
+        metrics = {**trainer.state.metrics, **self.evaluator.state.metrics}
+        row = {"lr": self.lr, **{name: float(value) for name, value in metrics.items()}}
         epoch = int(trainer.state.epoch)
         self.rows.append({"epoch": epoch, **row})
         for listener in self.listeners:

@@ -14,7 +14,7 @@ from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import IMAGE
 from livecell_monai.tasks import predict
-from livecell_monai.training.shown_samples import pick_unseen
+from livecell_monai.training.review import pick_unseen
 from tests.support.worlds import SHAPE
 
 

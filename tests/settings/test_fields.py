@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from livecell_monai.settings import is_plain
-from livecell_monai.settings.fields import Fraction, Group, Rule, Text, setting, word_rule
+from livecell_monai.settings.fields import Fraction, Group, Rule, Text, describe_rule, setting
 
 
 class Example(Group):
@@ -30,8 +30,8 @@ class Example(Group):
         ("name", "a text that does not begin with $, @ or %"),
     ],
 )
-def test_word_rule(name, words):
-    assert word_rule(Example.model_fields[name]) == words
+def test_describe_rule(name, words):
+    assert describe_rule(Example.model_fields[name]) == words
 
 
 def test_a_setting_is_recorded_and_nothing_else_unless_it_says_so():

@@ -1,15 +1,18 @@
-"""A bundle is written whole, or what is missing is named."""
+"""A bundle is written completely, or the message names what is missing; its figures show the kept weights."""
 
 import errno
 
+import numpy as np
 import pytest
 import torch
 
 from livecell_monai.bundle import export
 from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import DataError, find_user_error
+from livecell_monai.metrics import score_mask
 from livecell_monai.report import training as report
 from livecell_monai.tasks import predict
+from livecell_monai.training.bundle_writer import BundleWriter
 from tests.support.small_training import SMALL, train_small
 from tests.support.worlds import write_folder
 
@@ -50,3 +53,51 @@ class TestADiskThatFillsUp:
         state = torch.load(tmp_path / "model" / "models" / "model.pt", weights_only=True)
         assert state
         assert not list((tmp_path / "model").rglob(".writing-*"))
+
+
+def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
+    drawn, write = [], BundleWriter._write_weights
+
+    def forget(writer, result, parts):
+        with torch.no_grad():
+            writer.network.output.weight.zero_()  # as if the last epoch had lost all that the best had learned
+        return write(writer, result, parts)
+
+    monkeypatch.setattr(BundleWriter, "_write_weights", forget)
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append((list(predictions), facts)))
+    result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
+    ((judged, facts),) = drawn
+    assert facts["training"] == result
+    held = [one for one in judged if one.role == "validation"]
+    assert [one.name for one in held] == ["train_00", "train_01", "train_02"]
+    ious = [score_mask(one.mask, one.truth).iou for one in held]
+    assert np.mean(ious) == pytest.approx(result["validation"]["iou"], rel=1e-5)
+    assert np.mean(ious) > 0.05
+    for one in judged:
+        assert one.image.shape == one.mask.shape == one.probability.shape
+    assert [(one.name, one.truth) for one in judged if one.role == "test"] == [("test_00", None), ("test_01", None)]
+
+
+def test_test_labels_are_not_looked_at(folder, tmp_path):
+    for label in (folder / "test" / "labels").iterdir():
+        label.write_bytes(b"not to be read")
+    train_small(folder, tmp_path / "model", epochs=1)
+    assert "test_01" in (tmp_path / "model" / "docs" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("split", ["original", "none"])
+def test_a_split_that_leaks_is_said_loudly_on_the_page(folder, tmp_path, split):
+    train_small(folder, tmp_path / "model", epochs=1, split=split)
+    page = (tmp_path / "model" / "docs" / "report.html").read_text(encoding="utf-8")
+    assert "The split leaks." in page
+    rows = (tmp_path / "model" / "docs" / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + (1 if split == "original" else 3)  # 15 % of 8 patches
+
+
+def test_where_minutes_are_few_fewer_test_images_are_predicted(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append(facts["expected"]))
+    for number, minutes in enumerate((0.0, 0.03)):
+        data = write_folder(tmp_path / f"data_{number}", test=7)
+        train_small(data, tmp_path / f"model_{number}", epochs=1, minutes=minutes)
+    assert drawn == [3 + 6, 3 + 2]

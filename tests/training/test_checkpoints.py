@@ -13,8 +13,7 @@ from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import DataError, SettingError, find_user_error
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import prepare_overlays
+from livecell_monai.training.setup import RunContext, prepare_overlays
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 from tests.support.worlds import write_folder

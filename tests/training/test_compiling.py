@@ -12,8 +12,8 @@ from livecell_monai.errors import SettingError
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.training import compiling
-from livecell_monai.training.averaging import WeightAverage
 from livecell_monai.training.compiling import compile_network
+from livecell_monai.training.weights import WeightAverage
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU")
 

@@ -7,9 +7,9 @@ from livecell_monai.data.dataset.items import partition
 from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.report.card import CardFacts
-from livecell_monai.training.dataset import TrainingDataset
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training, list_parameters
 from livecell_monai.training.history import History
+from livecell_monai.training.provenance import TrainingDataset
 
 SCORES = ("iou", "accuracy", "loss")
 RESUMED = {"resumed": 1, "data_changes": ["a.tif has changed"], "request_sha256": "0" * 64}

@@ -11,21 +11,21 @@ from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.tasks import train
+from livecell_monai.training.batches import PatchLoader
 from livecell_monai.training.budget import Budget
-from livecell_monai.training.loader import PatchLoader
-from livecell_monai.training.pseudo_labels import PseudoLabeller, PseudoLabelSchedule
+from livecell_monai.training.pseudo_labels import PseudoLabeller
 from livecell_monai.transforms import Appearance, Warp
 from tests.support.small_training import QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
-#: field of the schedule -> end of the setting's name
+#: argument -> end of the setting's name
 NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"}
 
 
 def build_loader(**options):
     sample = {"image": torch.zeros(1, 40, 48), "target": torch.zeros(1, 40, 48)}
     loader = PatchLoader([sample], Warp((16, 16)), Appearance(), Head(), 8, 8, **options)
-    loader.weighted = True
+    loader.has_weights = True
     return loader
 
 
@@ -58,7 +58,7 @@ def build_teacher(loader, values, count=3, **options):
     logits = torch.tensor(values).repeat(1, 1, 32, 8)
     items = [{"image": number} for number in range(count)]
     segmenter = Segmenter(Fixed(logits), INFERER, Prepared(logits.shape[1:]), Head(), 0.5, torch.device("cpu"))
-    return PseudoLabeller(items, segmenter, loader, Budget(0, 1), PseudoLabelSchedule(**{"times": [0.5], **options}))
+    return PseudoLabeller(items, segmenter, loader, Budget(0, 1), **{"times": [0.5], **options})
 
 
 class TestLabel:
@@ -82,7 +82,7 @@ class TestTimes:
         engine = Engine(lambda *_: None)
         teacher.budget.attach(engine)
         teacher.attach(engine)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(list(teacher.loader.taught)))
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(list(teacher.loader.pseudo_labelled)))
         engine.run(range(iterations), max_epochs=1)
         return seen
 
@@ -108,7 +108,7 @@ class TestPatches:
         loader = build_loader()
         teacher = build_teacher(loader, [9.0], fraction=share)
         next(iter(loader))
-        loader.taught = [teacher.label(item) for item in teacher.items]
+        loader.pseudo_labelled = [teacher.label(item) for item in teacher.items]
         loader.appearance = Appearance(0, 1, 0, 1, 0, 0, 0, 0)
         taught = torch.cat([batch["image"][:, 0, 8, 8] for _ in range(100) for batch in loader]) > 0.5
         assert taught.float().mean() == pytest.approx(share, abs=0.05)
@@ -183,8 +183,8 @@ class TestGoingOn:
         first._refresh_when_due()
         second.load_state_dict(first.state_dict())
         assert second.remaining == [0.5]
-        assert len(second.loader.taught) == 3
-        for one, two in zip(first.loader.taught, second.loader.taught, strict=True):
+        assert len(second.loader.pseudo_labelled) == 3
+        for one, two in zip(first.loader.pseudo_labelled, second.loader.pseudo_labelled, strict=True):
             assert torch.equal(one, two)
         assert second.state_dict()["labels"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
 
@@ -193,4 +193,4 @@ class TestGoingOn:
         first.budget.done = 0.5
         first._refresh_when_due()
         second.load_state_dict(first.state_dict())
-        assert len(second.loader.taught) == 2
+        assert len(second.loader.pseudo_labelled) == 2

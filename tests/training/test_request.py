@@ -1,13 +1,20 @@
-"""The request of a training: recorded, read again and compared."""
+"""The request of a training and its folder: recorded, read again and compared."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from livecell_monai.errors import SettingError
-from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
-from livecell_monai.training.training_folder import training_ledger
+from livecell_monai.training.request import (
+    TrainingRequest,
+    check_given_settings,
+    check_output_folder,
+    make_request,
+    read_request,
+    training_ledger,
+)
 
 
 @pytest.fixture
@@ -18,20 +25,18 @@ def overlay(tmp_path):
 
 
 def test_comes_back_from_json(overlay):
-    request = make_request("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"]).with_plan(
-        str(overlay)
-    )
+    request = make_request("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"])
+    request = replace(request, plan="scale: 0.5\n")
     assert TrainingRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 
 
 def test_overlays_and_plan_need_their_files_no_more(overlay):
-    request = make_request("cells", [str(overlay)]).with_plan(str(overlay))
+    request = replace(make_request("cells", [str(overlay)]), plan="scale: 0.5\n")
     overlay.unlink()
-    with request.as_files() as (plan, files):
-        assert plan == files[0]
-        assert [Path(file).read_text() for file in files] == ["noise: 0.1\n"] * 2
-    with make_request("cells").as_files() as laid:
-        assert laid == (None, [])
+    with request.as_files() as files:
+        assert [Path(file).read_text() for file in files] == ["scale: 0.5\n", "noise: 0.1\n"]
+    with make_request("cells").as_files() as files:
+        assert files == []
 
 
 class TestAnother:
@@ -92,3 +97,46 @@ def test_what_monais_own_command_has_started_is_for_it_to_resume(tmp_path):
 def test_the_report_recipe_takes_no_unlabelled_images():
     with pytest.raises(SettingError, match="--unlabelled must be left out"):
         make_request("cells", recipe="original", unlabelled=["more"])
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    ledger = training_ledger(tmp_path / "model")
+    ledger.start({"lr": 0.1}, run_id=None)
+    return ledger
+
+
+def test_the_ledger_is_hidden_in_the_folder_of_the_bundle(unfinished):
+    assert unfinished.path == unfinished.output / ".training"
+    with pytest.raises(SettingError, match=r"a training must resume with the same lr.*leave the change out, or train into"):
+        unfinished.check_same({"lr": 0.2})
+
+
+class TestWhatMayBeFilled:
+    @pytest.mark.parametrize("resume", [False, "auto"])
+    def test_a_new_folder(self, tmp_path, resume):
+        assert check_output_folder(tmp_path / "new", resume) == tmp_path / "new"
+        with pytest.raises(SettingError, match="there is none"):
+            check_output_folder(tmp_path / "new", resume=True)
+
+    def test_one_with_an_unfinished_training_only_to_resume_it(self, unfinished):
+        with pytest.raises(SettingError, match="holds an unfinished training; resume it by livecell train --resume"):
+            check_output_folder(unfinished.output)
+        for resume in (True, "auto"):
+            assert check_output_folder(unfinished.output, resume) == unfinished.output
+
+    def test_one_that_was_killed_ahead_of_its_record_is_empty(self, unfinished):
+        unfinished.record_file.unlink()
+        assert check_output_folder(unfinished.output) == unfinished.output
+
+    @pytest.mark.parametrize("resume", [False, "auto"])
+    def test_not_one_with_something_else(self, tmp_path, resume):
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(SettingError, match="must be empty or new"):
+            check_output_folder(tmp_path, resume)
+
+    def test_not_a_finished_bundle(self, tmp_path):
+        (tmp_path / "configs").mkdir()
+        (tmp_path / "configs" / "metadata.json").write_text("{}")
+        with pytest.raises(SettingError, match="this one is finished"):
+            check_output_folder(tmp_path, resume=True)

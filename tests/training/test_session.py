@@ -1,5 +1,6 @@
-"""What a training tells its tracker, and what it leaves when it does not come to its end."""
+"""What a training logs to its tracker, and what it leaves when it ends early."""
 
+import contextlib
 from collections import Counter
 from contextlib import contextmanager
 
@@ -11,7 +12,8 @@ from livecell_monai.data.readers import single_plane
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from livecell_monai.tasks import train
-from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.session import recorded_run
+from livecell_monai.training.setup import RunContext
 from tests.support.small_training import SMALL, train_small
 
 
@@ -164,3 +166,32 @@ def test_a_file_is_decoded_at_most_twice_in_a_run(bordered, tmp_path, monkeypatc
     assert len(files) == 9
     assert {path for path in decoded if path.parts[0] == "train"} == files
     assert {path: count for path, count in decoded.items() if count > 2} == {}
+
+
+class Slow:
+    """A run that its store gives an id at its end, as a server does that was dead at the start."""
+
+    def __init__(self):
+        self.run_id = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *reason):
+        self.run_id = "late"
+
+
+def test_the_id_of_a_run_is_noted_when_there_is_one_however_it_ends():
+    ids = []
+    with contextlib.suppress(KeyboardInterrupt), recorded_run(Slow(), ids.append) as run:
+        assert ids == [""]
+        assert run.run_id == ""
+        raise KeyboardInterrupt
+    assert ids == ["", "late"]
+
+
+def test_a_run_that_cannot_be_opened_is_noted_by_nothing():
+    ids = []
+    with pytest.raises(AttributeError), recorded_run(contextlib.nullcontext(), ids.append):
+        pytest.fail("there is no run")
+    assert ids == []

@@ -1,4 +1,4 @@
-"""What a training is asked, with a recipe, overlays and settings over each other."""
+"""Recipe, overlays, settings and options of a training."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.settings import SETTINGS, select
 from livecell_monai.tasks import train
-from livecell_monai.training.setup import resolve_settings
+from livecell_monai.training.setup import RunContext, resolve_settings
 from tests.support.small_training import SMALL
 
 
@@ -31,3 +31,14 @@ class TestResolvedSettings:
 def test_an_unknown_recipe_is_refused(folder):
     with pytest.raises(SettingError, match="the recipe must be one of planned, original"):
         resolve_settings(folder, recipe="mine")
+
+
+def test_an_option_does_not_make_it_another_training(folder, tmp_path):
+    epochs = []
+    context = RunContext(parent_run="42", on_epoch=lambda epoch, row: epochs.append(epoch), resume=True, force=True)
+    plain, with_options = (
+        train(folder, tmp_path / name, settings=SMALL, context=given) for name, given in (("a", None), ("b", context))
+    )
+    assert epochs == [1, 2]
+    assert plain["request_sha256"] == with_options["request_sha256"]
+    assert plain["weights_sha256"] == with_options["weights_sha256"]

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is validated and kept."""
+"""Weights that are kept beside the trained network: their moving average, and those of the best epoch."""
 
 import copy
 from collections.abc import Mapping
@@ -52,3 +52,42 @@ class WeightAverage:
         """Restore an average."""
         self.network.load_state_dict(state["network"])
         self.steps = state["steps"]
+
+
+class BestWeights:
+    """Copies the weights of a network after each epoch with a new best score.
+
+    Args:
+        network: the network that is validated.
+        metric: name of the score in the metrics of the engine.
+        enabled: False keeps no weights.
+
+    Attributes:
+        weights: the state dictionary; empty before the first epoch.
+    """
+
+    def __init__(self, network: nn.Module, metric: str, enabled: bool = True) -> None:
+        self.network = network
+        self.metric = metric
+        self.enabled = enabled
+        self.score: float | None = None
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def attach(self, evaluator: Engine) -> None:
+        """Follow the engine that validates."""
+        if self.enabled:
+            evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._compare)
+
+    def _compare(self, evaluator: Engine) -> None:
+        score = float(evaluator.state.metrics[self.metric])
+        if self.score is None or score > self.score:
+            self.score = score
+            self.weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Score and weights."""
+        return {"score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore score and weights."""
+        self.score, self.weights = state["score"], dict(state["weights"])

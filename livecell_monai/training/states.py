@@ -1,4 +1,4 @@
-"""Every random state of a training except that of the patches, as tensors and plain values."""
+"""Random states and metrics of a training as tensors and plain values, for checkpoints."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from ignite.metrics import Metric
+from monai.handlers import IgniteMetricHandler
 from monai.transforms import Compose, Randomizable
 
 
 class RandomStates:
-    """The random states of Python, NumPy, torch, the GPU and random transforms.
+    """The random states of Python, NumPy, torch, the GPU and random transforms, but not that of the patches.
 
     Args:
         transform: whose random parts have their own states; None for none.
@@ -51,8 +53,30 @@ def find_random(part: Any) -> Iterator[Randomizable]:
             yield from find_random(one)
     elif isinstance(part, Randomizable | Compose):
         yield part
-        for one in vars(part).values():
-            yield from find_random(one)
+        yield from find_random(list(vars(part).values()))
+
+
+def capture_metrics(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """The state of each metric within an epoch."""
+    states: dict[str, Any] = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, IgniteMetricHandler):
+            rows = metric.metric_fn.get_buffer()  # one row for each sample, in one tensor or several
+            states[name] = rows if rows is None or isinstance(rows, list) else [rows]
+        else:
+            states[name] = dict(metric.state_dict())
+    return states
+
+
+def restore_metrics(metrics: Mapping[str, Metric], states: Mapping[str, Any], device: torch.device) -> None:
+    """Restore the states of `capture_metrics` on the device of the following batches."""
+    for name, metric in metrics.items():
+        metric.reset()
+        state = states[name]
+        if not isinstance(metric, IgniteMetricHandler):
+            metric.load_state_dict(state)
+        elif state is not None:
+            metric.metric_fn.extend(*(rows.to(device) for rows in state))
 
 
 def _pack(state: Any) -> list[Any]:

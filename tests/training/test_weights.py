@@ -1,4 +1,4 @@
-"""The running mean of the weights."""
+"""The moving average of the weights, and the weights of the best epoch."""
 
 import copy
 
@@ -8,7 +8,7 @@ from ignite.engine import Engine
 from torch import nn
 
 from livecell_monai.network import UNet
-from livecell_monai.training.averaging import WeightAverage
+from livecell_monai.training.weights import BestWeights, WeightAverage
 
 
 def network():
@@ -142,3 +142,32 @@ def test_goes_on_with_as_many_steps():
         one.update()
     assert torch.equal(first.network.weight, second.network.weight)
     assert second.steps == 4
+
+
+def follow(scores, **options):
+    """A network whose weight is the number of the epoch, validated with these scores."""
+    network = torch.nn.Linear(1, 1, bias=False)
+    best = BestWeights(network, "iou", **options)
+    evaluator = Engine(lambda *_: None)
+    best.attach(evaluator)
+    for epoch, score in enumerate(scores, start=1):
+        with torch.no_grad():
+            network.weight.fill_(epoch)
+        evaluator.state.metrics = {"iou": score}
+        evaluator.run([0])
+    return best
+
+
+@pytest.mark.parametrize(("scores", "epoch"), [([0.1, 0.3, 0.2], 2), ([0.3, 0.3], 1), ([0.0], 1), ([0.1, 0.2], 2)])
+def test_are_those_of_the_first_of_the_best(scores, epoch):
+    assert follow(scores).weights["weight"].item() == epoch
+
+
+def test_none_are_kept_where_none_are_wanted():
+    assert follow([0.1, 0.2], enabled=False).weights == {}
+
+
+def test_go_on():
+    best, again = follow([0.1, 0.3]), follow([])
+    again.load_state_dict(best.state_dict())
+    assert (again.score, again.weights["weight"].item()) == (0.3, 2)
