@@ -59,10 +59,10 @@ def train(
         recipe: `planned`: what overlays and settings leave open is planned from the images; `original`: the report's own.
         unlabelled: files, folders or globs of images without labels, for pseudo-labels.
         devices: number of processes that train together, one for each GPU or for a part of the CPU's cores.
-        context: options that do not change the weights; None for the defaults.
+        context: options that do not change the weights.
 
     Returns:
-        What the bundle's metadata say of the training: scores, epochs, seconds, hashes.
+        The bundle's metadata of the training: scores, epochs, seconds, hashes.
 
     Raises:
         LiveCellError: the data or a setting breaks a rule; nothing is written then.
@@ -80,16 +80,10 @@ def train(
 def resume(
     output: str | Path, settings: Mapping[str, Any] | None = None, started: float | None = None, force: bool = False
 ) -> dict[str, Any]:
-    """Resume an interrupted training; the weights become those of an uninterrupted one.
+    """Resume the interrupted training in a folder; result and weights are those of an uninterrupted one.
 
-    Args:
-        output: the folder of the training.
-        settings: tracking and progress may change; other settings must be those of its start.
-        started: as in `RunContext`; a budget of minutes includes the time before the interruption.
-        force: resume even if the data have changed.
-
-    Returns:
-        As `train`.
+    Settings for tracking and progress may change, others must be those of its start. `started` and `force` are as in
+    `RunContext`; a budget of minutes includes the time before the interruption.
 
     Raises:
         LiveCellError: there is no such training, the data have changed, or no checkpoint is intact.
@@ -159,17 +153,10 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Score a trained bundle on labelled test images, on their original grid.
+    """Score a trained bundle on the labelled test images of a data folder or datalist, on their original grid.
 
-    Args:
-        bundle: a trained bundle.
-        data: data folder or datalist with labelled test images.
-        output: folder of `scores.csv` and `scores.json`.
-        settings: values that override those of the bundle.
-        overwrite: replace the scores of an earlier run.
-
-    Returns:
-        The contents of `scores.json`.
+    `output` is the folder of `scores.csv` and `scores.json`, whose contents are returned; the settings override those of
+    the bundle; `overwrite` replaces the scores of an earlier run.
 
     Raises:
         LiveCellError: the bundle, the data or a setting breaks a rule; nothing is written then.
@@ -197,7 +184,7 @@ def predict(
     Args:
         bundle: a trained bundle.
         images: files, folders or globs.
-        output: folder of masks and `summary.csv`.
+        output: folder of the masks and `summary.csv`.
         settings: values that override those of the bundle.
         workers: number of processes on this machine that share the images; None for this process.
         scheduler: address of a Dask scheduler whose workers share the images; None for none.

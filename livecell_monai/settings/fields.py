@@ -1,9 +1,9 @@
 """How a setting is declared: its group, its type with bounds, and the text of its rule."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -13,10 +13,9 @@ LONGEST_EDGE = 2**15  # pixels
 
 
 class Group(BaseModel):
-    """Settings that belong together, with strict types: a bool is no number, a text is no list."""
+    """Settings of one topic, which is the docstring. Strict types: a bool is no number, a text is no list."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-    title: ClassVar[str]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def setting(
 
     Args:
         default: its value in the template.
-        description: one line of plain English.
+        description: one line.
         unit: of the value.
         recorded: part of the record of a training and of its bundle; must match when that training is resumed.
         changes_mask: must match when a prediction is resumed.
@@ -60,28 +59,28 @@ def is_plain(value: Any) -> bool:
     return not (isinstance(value, str) and value.strip().startswith(MARKS))
 
 
-def _check_plain(value: str) -> str:
-    if not is_plain(value):
-        raise ValueError("an expression")
-    return value
+def require(is_allowed: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A check for pydantic's validators; messages have the text of `Rule`."""
+
+    def check(value: Any) -> Any:
+        if not is_allowed(value):
+            raise ValueError("not allowed")
+        return value
+
+    return check
 
 
-def check_increasing(values: list[float]) -> list[float]:
-    """Reject decreasing numbers; equal ones are allowed."""
-    if values != sorted(values):
-        raise ValueError("decreasing")
-    return values
-
-
-PLAIN_TEXT = "a text that does not begin with $, @ or %"
-Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_plain), Rule(PLAIN_TEXT)]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=4096),
+    AfterValidator(require(is_plain)),
+    Rule("a text that does not begin with $, @ or %"),
+]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Shape = Annotated[
-    list[Annotated[int, Field(ge=1, le=LONGEST_EDGE)]],
-    Field(min_length=2, max_length=2),
-    Rule(f"[Y, X] in pixels, each from 1 to {LONGEST_EDGE:,}"),
-]
+Edge = Annotated[int, Field(ge=1, le=LONGEST_EDGE)]
+PAIR = Field(min_length=2, max_length=2)
+Shape = Annotated[list[Edge], PAIR, Rule(f"[Y, X] in pixels, each from 1 to {LONGEST_EDGE:,}")]
 
 _KINDS = {int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

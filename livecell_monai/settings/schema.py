@@ -3,10 +3,9 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from livecell_monai.errors import SettingError
 from livecell_monai.settings.fields import Group, describe_rule
@@ -18,12 +17,10 @@ CONFIGS: dict[str, tuple[type[Group], ...]] = {"inference": INFERENCE, "train": 
 
 @dataclass(frozen=True)
 class Setting:
-    """The declaration of a setting; see `fields.setting` for the attributes that are not described here.
+    """The declaration of a setting, see `fields.setting`.
 
     Attributes:
-        name: as in YAML and behind `--set`.
         config: file of the template that has it, without `.yaml`.
-        group: the class that declares it.
         rule: the allowed values, as a text that follows "must be".
     """
 
@@ -39,15 +36,17 @@ class Setting:
     local: bool
 
 
-def _make(name: str, config: str, group: type[Group], field: FieldInfo) -> Setting:
-    assert isinstance(field.json_schema_extra, dict)
-    flags: dict[str, Any] = dict(field.json_schema_extra)
-    return Setting(name, config, group, field.default, describe_rule(field), field.description or "", **flags)
-
-
 #: every setting by name, in the order of the files
 SETTINGS: dict[str, Setting] = {
-    name: _make(name, config, group, field)
+    name: Setting(
+        name,
+        config,
+        group,
+        field.default,
+        describe_rule(field),
+        field.description or "",
+        **cast(dict[str, Any], field.json_schema_extra),
+    )
     for config, groups in CONFIGS.items()
     for group in groups
     for name, field in group.model_fields.items()
@@ -65,11 +64,7 @@ def select(settings: Mapping[str, Any], flag: Literal["recorded", "changes_mask"
 
 
 def find_setting(name: str) -> Setting:
-    """The declaration of a setting.
-
-    Raises:
-        SettingError: there is none of this name.
-    """
+    """The declaration of a setting; a SettingError if there is none of this name."""
     if name not in SETTINGS:
         raise SettingError(_describe_unknown(name, list(SETTINGS)))
     return SETTINGS[name]
@@ -81,16 +76,14 @@ def check_setting(name: str, value: Any, where: str = "") -> Any:
 
 
 def check_values(values: Mapping[str, Any], configs: Iterable[str] = CONFIGS, where: str = "") -> dict[str, Any]:
-    """Check values, each against the rule of its setting.
+    """Check values by name, each against the rule of its setting, and return them.
+
+    A whole number is converted to float and a tuple to a list where the rule requires it, nothing else.
 
     Args:
-        values: by name, not necessarily of all settings. A whole number is converted to float and a tuple to a list where
-            the rule asks for it, nothing else.
+        values: not necessarily of all settings.
         configs: the files whose settings are allowed.
         where: start of messages, such as the path of a file.
-
-    Returns:
-        The converted values.
 
     Raises:
         SettingError: the first name that is no setting of these files, or the first value that breaks its rule.
@@ -115,14 +108,11 @@ def check_values(values: Mapping[str, Any], configs: Iterable[str] = CONFIGS, wh
 
 
 def check_settings(settings: Mapping[str, Any], is_training: bool = False) -> dict[str, Any]:
-    """Check settings that are used together: each by its own rule, and by the rules between them.
+    """Check settings that are used together: as `check_values`, and by the rules between them.
 
     Args:
         settings: values by name; a rule between settings is skipped if one of them is missing.
         is_training: whether a network is to be trained with them.
-
-    Returns:
-        The values as `check_values` converts them.
 
     Raises:
         SettingError: the first rule that is broken.
@@ -146,10 +136,7 @@ def check_settings(settings: Mapping[str, Any], is_training: bool = False) -> di
 
 
 def input_multiple(levels: int, stem_stride: int, norm: str) -> int:
-    """The number that Y and X of the network's input must be multiples of.
-
-    Instance norm needs at least two pixels at the coarsest level.
-    """
+    """What Y and X of the network's input must be multiples of; instance norm needs two pixels at the coarsest level."""
     return stem_stride << (levels - 1 + (norm == "instance"))
 
 

@@ -1,6 +1,8 @@
 """Batches of a training: sampled, cut from stacks in memory, prepared for the network, and turned into masks for metrics."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,62 +16,48 @@ from livecell_monai.sample import IMAGE, LABEL, PRED, TARGET, WEIGHT
 from livecell_monai.transforms import Appearance, Warp, draw_patches
 
 
+@dataclass(eq=False)
 class PatchLoader:
     """Batches of random patches, augmented as whole batches in the training process, so that workers do not matter.
 
-    Args:
+    Attributes:
         dataset: samples with `image` (1, Y, X), `target` (C, Y, X) and optional `weight` (1, Y, X), at the working scale;
             read once, at the first batch.
-        warp: cuts the patches.
-        appearance: changes the patches' images.
-        head: of the network, whose targets are resampled.
         batch_size: number of patches of all processes together; each process makes its part.
-        samples_per_epoch: number of patches.
-        seed: of all random draws.
         device: of the stacks and patches.
-
-    Attributes:
         stacks: (1 + C or 2 + C, Y, X) image, target and optional weight of each sample.
         pseudo_labelled: further stacks, whose targets a network has made, with a weight.
         pseudo_label_fraction: fraction of the patches that come from these.
         has_weights: patches have a weight per pixel even if no sample has one.
     """
 
-    def __init__(
-        self,
-        dataset: Sequence[Any],
-        warp: Warp,
-        appearance: Appearance,
-        head: Head,
-        batch_size: int,
-        samples_per_epoch: int,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.dataset = dataset
-        self.warp = warp
-        self.appearance = appearance
-        self.head = head
-        self.batch_size = batch_size // idist.get_world_size()
-        self.batches = -(-samples_per_epoch // batch_size)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.device = device
-        self.has_weights = False
-        self.stacks: list[torch.Tensor] = []
-        self.pseudo_labelled: list[torch.Tensor] = []
-        self.pseudo_label_fraction = 0.5
+    dataset: Sequence[Any]
+    warp: Warp
+    appearance: Appearance
+    head: Head
+    batch_size: int
+    samples_per_epoch: int
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    stacks: list[torch.Tensor] = field(default_factory=list, init=False)
+    pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)
+    pseudo_label_fraction: float = field(default=0.5, init=False)
+    has_weights: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
 
     def __len__(self) -> int:
-        return self.batches
+        return math.ceil(self.samples_per_epoch / self.batch_size)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         if not self.stacks:
             self.stacks = self._read()
-        for _ in range(self.batches):
+        for _ in range(len(self)):
             yield self._draw()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """The state of the random generator."""
+        """The state for a checkpoint."""
         return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -86,7 +74,7 @@ class PatchLoader:
             )
             probabilities = [fraction / len(kind) for kind, fraction in kinds for _ in kind]
         generator = self._pick_generator()
-        patches = draw_patches(stacks, self.batch_size, self.warp, generator, probabilities)
+        patches = draw_patches(stacks, self.batch_size // idist.get_world_size(), self.warp, generator, probabilities)
         images = self.appearance(patches[:, :1], generator)
         weight_channel = 1 + len(self.head)
         batch = {IMAGE: images, TARGET: self.head.round_target(patches[:, 1:weight_channel])}
@@ -152,16 +140,12 @@ def prepare_batch(
     )
 
 
+@dataclass
 class ToMasks:
-    """Turns the trainer's output, logits and targets (B, C, Y, X), into masks and true masks (B, 1, Y, X) for its metrics.
+    """Turns the trainer's output, logits and targets (B, C, Y, X), into masks (B, 1, Y, X) for its metrics."""
 
-    Args:
-        head: of the network.
-        threshold: least foreground value in the mask.
-    """
-
-    def __init__(self, head: Head, threshold: float) -> None:
-        self.head, self.threshold = head, threshold
+    head: Head
+    threshold: float
 
     def __call__(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if there are weights."""

@@ -28,9 +28,6 @@ class Budget:
     Args:
         minutes: time for the whole run; 0: as many epochs and samples as set.
         epochs: number of epochs.
-
-    Raises:
-        SettingError: minutes are negative.
     """
 
     def __init__(self, minutes: float, epochs: int) -> None:
@@ -42,7 +39,7 @@ class Budget:
         self.is_resumed = False
 
     def count_from(self, started: float) -> None:
-        """Count the minutes from this reading of `time.monotonic()` on, instead of from when the budget was made."""
+        """Count the minutes from this reading of `time.monotonic()`, instead of from now."""
         self.called = self.from_s = self.validating_from_s = started
 
     @property
@@ -106,18 +103,10 @@ class Budget:
 
 
 def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:
-    """Build a scheduler of torch.
+    """Build a learning-rate scheduler of torch.
 
-    Args:
-        kind: `decay`, stepped after each iteration: warm-up, then decay to nearly 0 over the budget; `step`, stepped after
-            each epoch: multiplied by gamma every `step` epochs.
-        optimizer: its learning rate is set.
-        budget: progress of the training.
-        step: epochs, for `step`.
-        gamma: factor, for `step`.
-
-    Raises:
-        SettingError: the kind is unknown.
+    The kind `decay`, stepped after each iteration, is a warm-up, then a decay to nearly 0 over the budget; `step`, stepped
+    after each epoch, multiplies the rate by `gamma` every `step` epochs.
     """
     check_setting("lr_schedule", kind)
     if kind == "step":

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,50 +27,34 @@ FEW_TEST_IMAGES = 2  # if the whole run has less than SHORT_MINUTES
 SHORT_MINUTES = 2.0
 
 
+@dataclass
 class BundleWriter:
     """Writes the bundle into the output folder when the training is over.
 
-    Args:
-        output_dir: the folder that becomes the bundle.
-        network: the network that is validated: the average, or the trained network itself. It gets the weights that the
-            bundle keeps.
-        best: the weights of the best epoch.
+    Attributes:
+        network: the network that is validated; it gets the weights that the bundle keeps.
         predictor: predicts images with that network.
         describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
         draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
-
-    Attributes:
         plan: text of the plan, kept as `configs/plan.yaml`; None without one.
     """
 
-    def __init__(
-        self,
-        output_dir: str,
-        network: UNet,
-        best: BestWeights,
-        predictor: SamplePredictor,
-        describe: Callable[..., str],
-        draw: Callable[..., None],
-    ) -> None:
-        self.folder = Path(output_dir)
-        self.network = network
-        self.best = best
-        self.predictor = predictor
-        self.describe = describe
-        self.draw = draw
-        self.plan: str | None = None
+    output_dir: str
+    network: UNet
+    best: BestWeights
+    predictor: SamplePredictor
+    describe: Callable[..., str]
+    draw: Callable[..., None]
+    plan: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = Path(self.output_dir)
 
     def write(self, result: TrainingResult, parts: Mapping[str, Any], batches: Any, validation: Any) -> dict[str, Any]:
-        """Write the whole bundle. Figures come last: a full disk then costs no more than the figures.
+        """Write the whole bundle, and return what its metadata say of the training.
 
-        Args:
-            result: the finished training.
-            parts: network, optimiser and scheduler, by name.
-            batches: batches of augmented samples, for the figures.
-            validation: preprocessed validation samples, for the figures.
-
-        Returns:
-            What the bundle's metadata say of the training.
+        Figures come last, so that a full disk costs no more than these. They show `batches` of augmented samples and
+        predictions of preprocessed `validation` samples.
 
         Raises:
             LiveCellError: a file cannot be written, or the configs do not fit the weights.

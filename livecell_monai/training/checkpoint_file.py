@@ -1,13 +1,12 @@
 """Checkpoints on disk: each is written atomically and synced, its name holds its hash; the last two are kept."""
 
-import hashlib
 import logging
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -28,16 +27,15 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     """Write tensors and plain values as a checkpoint, and remove those before the last two.
 
-    Raises:
-        DataError: the file cannot be written; earlier checkpoints are unchanged.
+    Raises a DataError if it cannot be written; earlier checkpoints are unchanged then.
     """
     temporary = temporary_path(folder / "checkpoint.pt")
     try:
         with writing_errors(folder / "checkpoint"):
-            digest = _write_synced(temporary, state)
+            _write_synced(temporary, state)
             before = list_checkpoints(folder)
             number = int(before[0].name.partition("-")[0]) + 1 if before else 1
-            path = temporary.replace(folder / f"{number:06d}-{digest}.pt")
+            path = temporary.replace(folder / f"{number:06d}-{hash_file(temporary)}.pt")
             _sync_folder(folder)
     finally:
         remove(temporary)
@@ -54,8 +52,7 @@ def remove_checkpoints(folder: Path, kept: int = 0) -> None:
 def pick_checkpoint(folder: Path) -> Path | None:
     """The newest intact checkpoint, None if there are none; newer damaged ones are removed with a warning.
 
-    Raises:
-        DataError: all are damaged.
+    Raises a DataError if all are damaged.
     """
     paths = list_checkpoints(folder)
     for number, path in enumerate(paths):
@@ -75,11 +72,7 @@ def pick_checkpoint(folder: Path) -> Path | None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The state in a checkpoint, with tensors on the CPU; anything but tensors and plain values is rejected.
-
-    Raises:
-        DataError: it cannot be read.
-    """
+    """The state in a checkpoint, with tensors on the CPU; a DataError if it holds more than tensors and plain values."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, LookupError, EOFError, UnpicklingError) as error:
@@ -88,38 +81,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-class _HashedFile:
-    """A file that hashes what is written to it, and keeps the OSError that torch replaces by one without the reason."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-        self.hash = hashlib.sha256()
-        self.error: OSError | None = None
-
-    def write(self, part: bytes) -> int:
-        self.hash.update(part)
-        try:
-            return self.stream.write(part)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-
-def _write_synced(path: Path, state: Mapping[str, Any]) -> str:
-    """Write a file that survives a power failure from here on; its SHA-256."""
+def _write_synced(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a file that survives a power failure from here on."""
     with open(path, "wb", buffering=0) as stream:
-        hashed = _HashedFile(stream)
         try:
-            torch.save(state, hashed)  # type: ignore[arg-type]  # it takes whatever can be written to
-        except RuntimeError:
-            if hashed.error is None:
-                raise
-            raise hashed.error from None
+            torch.save(state, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # the reason, which torch leaves out
+                raise error.__context__ from None
+            raise
         os.fsync(stream.fileno())
-    return hashed.hash.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

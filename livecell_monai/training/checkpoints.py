@@ -2,8 +2,9 @@
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,58 +14,49 @@ from ignite.metrics import Metric
 
 from livecell_monai.runs.signals import Interruption
 from livecell_monai.training.checkpoint_file import pick_checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
+from livecell_monai.training.facts import TrainingDataset, check_data, warn_of_other_machine
 from livecell_monai.training.history import History
-from livecell_monai.training.provenance import TrainingDataset, check_data, warn_of_other_machine
 from livecell_monai.training.request import TrainingRequest, training_ledger
 from livecell_monai.training.states import RandomStates, capture_metrics, restore_metrics
 
 State = dict[str, Any]
 
 
+@dataclass(eq=False)
 class Checkpoints:
     """Writes the state of a training into its ledger, and resumes a training from the last one.
 
     An interruption saves a state within an epoch. Several processes have the same state; the first one writes it, after
     epochs only, since they do not end at the same iteration.
 
-    Args:
-        output_dir: the folder that becomes the bundle.
-        parts: objects with a state (`state_dict` and `load_state_dict`), by name.
-        metrics: those of the trainer, by name.
-        dataloader: of the trainer; the random states of its MONAI transforms are saved.
-        device: of the trainer.
-        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
-
     Attributes:
+        parts: objects with a state (`state_dict` and `load_state_dict`), by name.
+        metrics: of the trainer, by name.
+        dataloader: of the trainer; the random states of its MONAI transforms are saved.
+        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
         force: resume although the data have changed.
-        request: the call of `train`, recorded so that `--resume` can repeat it; None for none.
-        run_id: of the tracked run to resume; None for none.
-        resumed: number of resumes.
+        request: the call of `train`, recorded so that `--resume` can repeat it.
         changes: the files that had changed on resume, one text each.
     """
 
-    def __init__(
-        self,
-        output_dir: str,
-        parts: Mapping[str, Any],
-        metrics: Mapping[str, Metric],
-        dataloader: Any,
-        device: torch.device,
-        resume: bool | str = False,
-    ) -> None:
-        self.ledger = training_ledger(output_dir)
-        self.parts = parts
-        self.metrics = metrics
-        self.device = device
-        self.random = RandomStates(getattr(getattr(dataloader, "dataset", None), "transform", None), device)
-        self.resume = resume
-        self.force = False
-        self.request: TrainingRequest | None = None
+    output_dir: str
+    parts: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    dataloader: Any
+    device: torch.device
+    resume: bool | str = False
+    force: bool = False
+    request: TrainingRequest | None = None
+    run_id: str | None = None
+    resumed: int = 0
+    changes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.ledger = training_ledger(self.output_dir)
+        transform = getattr(getattr(self.dataloader, "dataset", None), "transform", None)
+        self.random = RandomStates(transform, self.device)
         self.interruption = Interruption()
         self.is_alone = idist.get_world_size() == 1
-        self.run_id: str | None = None
-        self.resumed = 0
-        self.changes: list[str] = []
         self._seconds, self._from_s = 0.0, time.monotonic()
         self._random_before_validation: State = {}
         self._pending: State | None = None  # read, and not completely restored yet
@@ -77,16 +69,11 @@ class Checkpoints:
     def facts(self) -> dict[str, Any]:
         """What the bundle's metadata record of resumes."""
         digest = None if self.request is None else self.request.digest()
-        return {"resumed": self.resumed, "data_changes": self.changes, "request_sha256": digest}
+        return {"resumed": self.resumed, "data_changes": list(self.changes), "request_sha256": digest}
 
     @contextmanager
     def opened(self, settings: Mapping[str, Any], data: TrainingDataset, machine: Mapping[str, Any]) -> Iterator[None]:
-        """Lock the folder during the block, and start its ledger, or compare with it on resume.
-
-        Args:
-            settings: resolved values that must be the same on resume, by name.
-            data: the files of the training.
-            machine: what else the bits of the weights depend on.
+        """Lock the folder during the block, and start its ledger, or compare settings, data and machine on resume.
 
         Raises:
             LiveCellError: another process works in the folder, settings differ, or data differ and `force` is False.
@@ -104,7 +91,7 @@ class Checkpoints:
             else:
                 self.resume = False
                 remove_checkpoints(self.ledger.path)  # of a training whose record is gone
-                request = None if self.request is None else self.request.to_json()
+                request = None if self.request is None else asdict(self.request)
                 self.ledger.start(settings, request=request, run_id=None, resumed=0, changes=[], **facts)
             yield
         self.ledger.end()
@@ -118,15 +105,8 @@ class Checkpoints:
     def follow(self, trainer: Engine, evaluator: Engine, history: History | None = None) -> None:
         """Restore the last checkpoint on resume, and save the state after each epoch.
 
-        Call it when everything else is attached to the engines, except the listeners of the history.
-
-        Args:
-            trainer: runs the epochs.
-            evaluator: validates after each.
-            history: of the epochs; None in processes that write nothing.
-
-        Raises:
-            DataError: all checkpoints are damaged.
+        Call it when everything else is attached to the engines, except the listeners of the history. Processes that write
+        nothing have no history. Raises a DataError if all checkpoints are damaged.
         """
         self.trainer, self.evaluator, self.history = trainer, evaluator, history
         trainer.add_event_handler(Events.STARTED, self._start)
@@ -143,10 +123,6 @@ class Checkpoints:
                 name = idist.broadcast(name, safe_mode=True)
             if name:
                 self._restore(read_checkpoint(self.ledger.path / name))
-
-    def interruptible(self) -> Any:
-        """The context in which the trainer runs: an interruption saves the state."""
-        return self.interruption.deferred(self.is_alone)
 
     def _capture(self, is_within: bool, random: State | None = None) -> State:
         state, scaler = self.trainer.state, self.trainer.scaler

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,48 +20,37 @@ from livecell_monai.training.budget import Budget
 MOST_IMAGES = 32  # in memory at a time; with more images, each refresh draws others
 
 
+@dataclass(eq=False)
 class PseudoLabeller:
     """Adds images with pseudo-labels to the images that patches are drawn from.
 
-    Patches of these images are augmented like all others: the network learns to find in a rotated, blurred, badly lit patch
-    what the averaged network found in the unchanged image.
+    Their patches are augmented: the network learns to find in these what the averaged network found in the unchanged image.
 
-    Args:
-        items: the images, a dictionary each; none leaves training as it is.
+    Attributes:
+        items: the images; without any, training is not changed.
         segmenter: of the averaged network.
-        loader: draws the patches.
-        budget: progress of the training.
         times: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing.
         confidence: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0.
         fraction: fraction of the patches that come from pseudo-labelled images, in (0, 1).
-
-    Raises:
-        SettingError: a value is out of range.
 
     Source: Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017; Sohn et al., "FixMatch: Simplifying
     Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020.
     """
 
-    def __init__(
-        self,
-        items: Sequence[Item],
-        segmenter: Segmenter,
-        loader: PatchLoader,
-        budget: Budget,
-        times: Sequence[float] = (0.4, 0.7),
-        confidence: float = 0.8,
-        fraction: float = 0.5,
-    ) -> None:
-        given = {"schedule": times, "confidence": confidence, "fraction": fraction}
+    items: Sequence[Item]
+    segmenter: Segmenter
+    loader: PatchLoader
+    budget: Budget
+    times: Sequence[float] = (0.4, 0.7)
+    confidence: float = 0.8
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        given = {"schedule": self.times, "confidence": self.confidence, "fraction": self.fraction}
         check_values({f"pseudo_label_{name}": value for name, value in given.items()})
-        self.items = list(items)
-        self.segmenter = segmenter
-        self.loader = loader
-        self.budget = budget
-        self.confidence = confidence
-        self.remaining = list(times)
+        self.remaining = list(self.times)
         self.chosen: list[Item] = []
-        loader.pseudo_label_fraction, loader.has_weights = fraction, bool(self.items)
+        self.loader.pseudo_label_fraction, self.loader.has_weights = self.fraction, bool(self.items)
 
     def attach(self, trainer: Engine) -> None:
         """Follow a trainer if there are images."""

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +22,27 @@ LOCAL = tuple(name for name, setting in SETTINGS.items() if setting.local and no
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A call of `train`, with the texts of the files it named.
+    """A call of `train`, with the texts of the files it named; recorded as JSON.
 
     Attributes:
         data: path of the data folder or datalist.
-        recipe: `planned` or `original`.
-        settings: values that override those of configs and overlays.
         overlays: name and text of each, later ones override earlier ones.
         unlabelled: paths of images without labels.
-        devices: number of processes.
-        plan: text of the plan; None without one.
+        plan: its text; None without one.
     """
 
     data: str
     recipe: str = "planned"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    overlays: tuple[tuple[str, str], ...] = ()
-    unlabelled: tuple[str, ...] = ()
+    overlays: Sequence[Sequence[str]] = ()
+    unlabelled: Sequence[str] = ()
     devices: int = 1
     plan: str | None = None
 
-    @classmethod
-    def from_json(cls, read: Mapping[str, Any]) -> "TrainingRequest":
-        """The request that `to_json` gave."""
-        overlays = tuple((name, text) for name, text in read["overlays"])
-        return cls(**{**read, "overlays": overlays, "unlabelled": tuple(read["unlabelled"])})
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
     def must_match(self) -> dict[str, Any]:
         """What must be the same on resume, by name: not the paths of data and overlays, nor the plan."""
-        plain = self.to_json()
-        settings = {f"setting {name}": value for name, value in plain["settings"].items() if name not in LOCAL}
-        parts = {name: plain[name] for name in ("recipe", "unlabelled", "devices")}
+        settings = {f"setting {name}": value for name, value in self.settings.items() if name not in LOCAL}
+        parts = {"recipe": self.recipe, "unlabelled": self.unlabelled, "devices": self.devices}
         return {**parts, "overlays": [text for _, text in self.overlays], **settings}
 
     def digest(self) -> str:
@@ -65,11 +50,7 @@ class TrainingRequest:
         return hashlib.sha256(json.dumps(self.must_match(), sort_keys=True).encode()).hexdigest()
 
     def check_same(self, folder: str | Path, other: "TrainingRequest") -> None:
-        """Check that another request may resume the training that this one has started in a folder.
-
-        Raises:
-            SettingError: the first part that differs.
-        """
+        """Raise a SettingError if another request must not resume the training that this one has started in a folder."""
         ledger = training_ledger(folder)
         check_same(ledger.output, ledger.what, self.must_match(), other.must_match(), ledger.remedy)
 
@@ -99,19 +80,15 @@ def make_request(
     unlabelled: Sequence[str | Path] = (),
     devices: int = 1,
 ) -> TrainingRequest:
-    """The request of a call of `train` with these arguments, without a plan.
-
-    Raises:
-        LiveCellError: an overlay does not exist, or the recipe takes no images without labels.
-    """
+    """The request of a call of `train` with these arguments, without a plan."""
     if recipe == "original" and unlabelled:
         raise SettingError("--unlabelled must be left out with the recipe original, which learns from labels alone")
     return TrainingRequest(
         data=str(Path(data).resolve()),
         recipe=recipe,
         settings=dict(settings or {}),
-        overlays=tuple((name, find_overlay(name).read_text(encoding="utf-8")) for name in overlays),
-        unlabelled=tuple(str(Path(path).absolute()) for path in unlabelled),
+        overlays=[[name, find_overlay(name).read_text(encoding="utf-8")] for name in overlays],
+        unlabelled=[str(Path(path).absolute()) for path in unlabelled],
         devices=devices,
     )
 
@@ -122,37 +99,27 @@ def training_ledger(output_dir: str | Path) -> Ledger:
 
 
 def read_request(output_dir: str | Path) -> TrainingRequest:
-    """The request of the unfinished training in a folder.
-
-    Raises:
-        SettingError: the training was started by `monai.bundle run`, which records no request.
-    """
+    """The request of the unfinished training in a folder; `monai.bundle run` records none, which is a SettingError."""
     request = training_ledger(output_dir).read()["request"]
     if request is None:
         raise SettingError(
             f"{output_dir}: --resume must name a training that livecell train has started, this one was started by "
             "monai.bundle run; call that again with --resume true"
         )
-    return TrainingRequest.from_json(request)
+    return TrainingRequest(**request)
 
 
 def check_given_settings(output_dir: str | Path, settings: Mapping[str, Any]) -> None:
-    """Check that settings given on resume have the values of the unfinished training in a folder, but for `LOCAL`.
-
-    Raises:
-        SettingError: the first that differs.
-    """
+    """Raise a SettingError if settings given on resume, but for `LOCAL`, differ from those of the training in a folder."""
     ledger = training_ledger(output_dir)
     given = {name: value for name, value in settings.items() if name not in LOCAL}
     ledger.check_same({**ledger.read()[STARTED_WITH], **given})
 
 
 def check_output_folder(output_dir: str | Path, resume: bool | str = False) -> Path:
-    """Check that a training may write to a folder, or resume in it.
+    """Check that a training may write to a folder or resume in it, and return its path.
 
-    Args:
-        output_dir: the folder, which is returned.
-        resume: whether to resume a training; `auto` resumes if there is one, otherwise starts.
+    With `resume`, there must be a training to resume; `auto` resumes if there is one, otherwise starts.
 
     Raises:
         SettingError: files would be lost, or there is nothing to resume.

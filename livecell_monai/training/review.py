@@ -22,7 +22,7 @@ from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, SamplePrediction, SplitPreview
-from livecell_monai.training.provenance import TrainingDataset
+from livecell_monai.training.facts import TrainingDataset
 
 PATCHES = 16  # augmented samples that are shown
 
@@ -53,12 +53,9 @@ class Review:
 
 
 def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
-    """Open a bundle with its own settings, split and weights, and check the data.
+    """Open a trained bundle with its own settings, split and weights, and check a data folder or datalist.
 
-    Args:
-        bundle: a trained bundle.
-        data: data folder or datalist with training images, test images or both.
-        most_tests: greatest number of test images; of more, some are drawn at random.
+    The data may hold training images, test images or both; of more than `most_tests`, that many are drawn at random.
 
     Raises:
         LiveCellError: the bundle or the data breaks a rule.
@@ -85,11 +82,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
 
 
 def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
-    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name.
-
-    Raises:
-        DataError: the list of test images breaks a rule.
-    """
+    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name."""
     if not has_role(dataset_dir, "test"):
         return []
     samples = list_samples(dataset_dir, "test")
@@ -109,7 +102,14 @@ def show_split(split: Split, most: int = 12) -> list[SplitPreview]:
     """The first `most` images of a split by name, each with its training and validation region."""
     trained = {sample.name: sample for sample in split.train}
     held = {sample.name: sample for sample in split.validation}
-    return [_show_sides(name, trained.get(name), held.get(name)) for name in sorted({*trained, *held})[:most]]
+    previews = []
+    for name, sample in sorted({**held, **trained}.items())[:most]:
+        assert sample.label is not None
+        image, truth = read_image(sample.image).pixels, read_label(sample.label) > 0
+        whole = Region(0, 0, *truth.shape)
+        regions = [side[name].region or whole if name in side else None for side in (trained, held)]
+        previews.append(SplitPreview(name, image, truth, regions[0], regions[1]))
+    return previews
 
 
 def draw_samples(batches: Iterable[Mapping[str, torch.Tensor]]) -> tuple[Pixels, Pixels]:
@@ -117,13 +117,3 @@ def draw_samples(batches: Iterable[Mapping[str, torch.Tensor]]) -> tuple[Pixels,
     batch = next(iter(batches))
     images, labels = (np.asarray(without_metadata(batch[key])[:PATCHES, 0].cpu()) for key in (IMAGE, TARGET))
     return images, labels > 0
-
-
-def _show_sides(name: str, trained: Sample | None, held: Sample | None) -> SplitPreview:
-    sample = trained or held
-    assert sample is not None
-    assert sample.label is not None
-    image, truth = read_image(sample.image).pixels, read_label(sample.label) > 0
-    whole = Region(0, 0, *truth.shape)
-    regions = [None if side is None else side.region or whole for side in (trained, held)]
-    return SplitPreview(name, image, truth, regions[0], regions[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
@@ -11,50 +12,36 @@ from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.settings import select
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoints import Checkpoints
-from livecell_monai.training.facts import TrainingResult, list_parameters
+from livecell_monai.training.facts import TrainingDataset, TrainingResult, describe_machine, list_parameters
 from livecell_monai.training.history import History, OnEpoch
-from livecell_monai.training.provenance import TrainingDataset, describe_machine
 
 if TYPE_CHECKING:  # in a package above
     from livecell_monai.experiments.tracked_run import TrackedRun
     from livecell_monai.experiments.tracking import RunTracker
 
 
+@dataclass(eq=False)
 class TrainingSession:
     """Everything around the trainer's loop.
 
-    Args:
-        trainer: runs the epochs.
-        evaluator: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
-        accelerator: of both.
-        data: the files that the network learns from.
-        settings: resolved value of every setting, for the record and for the bundle's configs.
-        tracker: logs the run.
-        checkpoints: save the state of the training, and resume it.
-        writer: writes the bundle at the end.
-
     Attributes:
+        evaluator: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
+        settings: resolved values; the recorded ones are kept.
         on_epoch: called with each epoch and its metrics, after the tracker; an exception ends the training.
     """
 
-    def __init__(
-        self,
-        trainer: SupervisedTrainer,
-        evaluator: SupervisedEvaluator,
-        accelerator: Accelerator,
-        data: TrainingDataset,
-        settings: Mapping[str, Any],
-        tracker: "RunTracker",
-        checkpoints: Checkpoints,
-        writer: BundleWriter,
-    ) -> None:
-        self.trainer, self.evaluator, self.accelerator = trainer, evaluator, accelerator
-        self.data = data
-        self.settings = select(settings, "recorded")
-        self.tracker = tracker
-        self.checkpoints = checkpoints
-        self.writer = writer
-        self.on_epoch: OnEpoch | None = None
+    trainer: SupervisedTrainer
+    evaluator: SupervisedEvaluator
+    accelerator: Accelerator
+    data: TrainingDataset
+    settings: Mapping[str, Any]
+    tracker: "RunTracker"
+    checkpoints: Checkpoints
+    writer: BundleWriter
+    on_epoch: OnEpoch | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = select(self.settings, "recorded")
 
     def run(self) -> dict[str, Any]:
         """Train, write the complete bundle, and return what its metadata say of the training."""
@@ -82,7 +69,7 @@ class TrainingSession:
         self.checkpoints.follow(self.trainer, self.evaluator, history)
         for row in history.rows:  # epochs in the checkpoint, which the tracker may lack
             run.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
-        with self.checkpoints.interruptible():
+        with self.checkpoints.interruption.deferred(self.checkpoints.is_alone):  # an interruption saves the state
             self.trainer.run()
         seconds, facts = self.checkpoints.seconds, self.checkpoints.facts()
         return TrainingResult(history, self.settings, self.data, self.accelerator, seconds, facts)

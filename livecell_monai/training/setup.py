@@ -1,6 +1,5 @@
 """From recipe, overlays and settings to an opened training."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ class RunContext:
 
     Attributes:
         started: `time.monotonic()` at the start of the program, from which a budget of minutes counts; None for now.
-        parent_run: id of the MLflow run that this run is nested under; None for none.
+        parent_run: id of the MLflow run that this run is nested under.
         on_epoch: called with each epoch and its metrics; an exception ends the training. Must be None on several devices.
         resume: resume the interrupted training of the same request if the folder has one.
         force: resume even if the data have changed.
@@ -52,11 +51,7 @@ class RunContext:
 def resolve_settings(
     data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
 ) -> dict[str, Any]:
-    """The value of every setting that `train` would use, from configs, plan, overlays and settings; writes nothing.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule.
-    """
+    """The value of every setting that `train` would use, from configs, plan, overlays and settings; writes nothing."""
     with prepare_overlays(data, overlays, settings, recipe) as (_, layers):
         return open_training(data, "unused", layers, settings).settings
 
@@ -65,31 +60,21 @@ def resolve_settings(
 def prepare_overlays(
     data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
 ) -> Iterator[tuple[str | None, list[str]]]:
-    """The text of the plan, None without one, and all overlays: first that of the recipe.
-
-    Raises:
-        SettingError: the recipe is unknown.
-    """
+    """The text of the plan, None without one, and all overlays: first that of the recipe."""
     if recipe not in RECIPES:
         raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
     if recipe == "original":
         yield None, ["original", *overlays]
         return
     text = format_plan(*plan(data, overlays, settings, devices))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "plan.yaml"
-        file.write_text(text, encoding="utf-8")
-        yield text, [str(file), *overlays]  # overlays and settings override the plan
+    with TrainingRequest(str(data), plan=text).as_files() as files:
+        yield text, [*files, *overlays]  # overlays and settings override the plan
 
 
 def plan(
     data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
 ) -> tuple[dict[str, Choice], str]:
-    """The plan that `train` would make for a data folder or datalist, and a description of the images.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule.
-    """
+    """The plan that `train` would make for a data folder or datalist, and a description of the images."""
     opened = open_training(data, "unused", overlays, settings)
     # of the training part only: held-out pixels must not influence the plan
     fingerprint = measure_fingerprint(opened.split.train)
@@ -107,19 +92,13 @@ def open_training(
     resume: bool = False,
     config: str = "train",
 ) -> OpenBundle:
-    """The bundle opened for a training, ready to `initialize` and `run`.
+    """The bundle opened for a training, ready to `initialize` and `run`; the arguments are those of `tasks.train`.
 
-    Args:
-        data: data folder or datalist.
-        output: the folder that becomes the bundle.
-        overlays: configs that override those of training, later ones override earlier ones.
-        settings: values that override those of the configs.
-        unlabelled: files, folders or globs of images without labels.
-        resume: whether to resume the training in the output folder.
-        config: `train` for one process, `multi_gpu_train` for several.
+    With `resume`, it resumes the training in the output folder. `config` is `train` for one process, `multi_gpu_train` for
+    one of several.
 
     Raises:
-        LiveCellError: a setting is unknown or of another type.
+        SettingError: a setting is unknown or breaks its rule.
     """
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),

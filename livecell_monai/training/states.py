@@ -12,19 +12,14 @@ from monai.transforms import Compose, Randomizable
 
 
 class RandomStates:
-    """The random states of Python, NumPy, torch, the GPU and random transforms, but not that of the patches.
-
-    Args:
-        transform: whose random parts have their own states; None for none.
-        device: its state is included if it is a CUDA GPU.
-    """
+    """The random states of Python, NumPy, torch, a CUDA GPU and the random parts of a transform; not that of the patches."""
 
     def __init__(self, transform: Any = None, device: torch.device | None = None) -> None:
         self.own = list({id(one.R): one.R for one in find_random(transform)}.values())
         self.device = device if device is not None and device.type == "cuda" else None
 
     def state_dict(self) -> dict[str, Any]:
-        """All current states."""
+        """The state for a checkpoint."""
         version, words, gauss = random.getstate()
         return {
             "python": [version, torch.tensor(words), gauss],
@@ -35,7 +30,7 @@ class RandomStates:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore all states."""
+        """Restore a state."""
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         np.random.set_state(_unpack(state["numpy"]))

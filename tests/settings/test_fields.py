@@ -10,7 +10,6 @@ from livecell_monai.settings.fields import Fraction, Group, Rule, Text, describe
 
 
 class Example(Group):
-    title = "an example"
     flag: bool = setting(True, "a flag")
     count: int = setting(1, "a count", ge=1, le=2000)
     part: Fraction = setting(0.5, "a part")
@@ -34,7 +33,7 @@ def test_describe_rule(name, words):
     assert describe_rule(Example.model_fields[name]) == words
 
 
-def test_a_setting_is_recorded_and_nothing_else_unless_it_says_so():
+def test_default_flags():
     flags = Example.model_fields["count"].json_schema_extra
     assert flags == {"unit": "", "recorded": True, "changes_mask": False, "local": False}
 

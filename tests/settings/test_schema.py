@@ -25,7 +25,7 @@ UNRECORDED = {
 }
 
 
-def test_every_default_keeps_its_own_rule():
+def test_every_default_is_valid():
     assert check_values(list_settings()) == list_settings()
 
 
@@ -42,18 +42,18 @@ def test_a_name_is_declared_once():
     assert len(names) == len(set(names)) == len(SETTINGS)
 
 
-def test_what_is_no_part_of_the_method_is_not_recorded():
+def test_unrecorded_settings():
     assert {name for name, each in SETTINGS.items() if not each.recorded} == UNRECORDED
 
 
-def test_what_a_mask_depends_on_is_a_setting_of_the_prediction():
+def test_settings_that_change_masks():
     changing = {name for name, each in SETTINGS.items() if each.changes_mask}
     assert changing >= {"scale", "percentiles", "threshold", "window", "overlap", "tta_views", "backend"}
     assert {SETTINGS[name].config for name in changing} == {"inference"}
     assert changing.isdisjoint({"accelerator", "show_progress", "overwrite", "resume"})
 
 
-def test_what_is_of_this_machine():
+def test_local_settings():
     local = {name for name, each in SETTINGS.items() if each.local}
     assert local == {"accelerator", "compile", "show_progress", "track", "tracking_uri", "experiment", "run_name"}
 
@@ -77,19 +77,19 @@ def test_the_message_has_the_rule():
         check_values({"loss": "bce", "lr": -1})
 
 
-def test_the_message_begins_with_where_the_value_stands():
+def test_the_message_starts_with_the_file():
     with pytest.raises(SettingError, match=r"^mine.yaml: setting lr must be"):
         check_setting("lr", -1, where="mine.yaml")
 
 
-def test_a_whole_number_is_taken_for_a_float_and_a_tuple_for_a_list():
+def test_whole_numbers_become_floats_and_tuples_lists():
     checked = check_values({"lr": 1, "filters": (4, 8), "scale": 2})
     assert [type(checked[name]) for name in ("lr", "scale")] == [float, float]
     assert checked["filters"] == [4, 8]
     assert [type(width) for width in checked["filters"]] == [int, int]
 
 
-def test_a_number_of_thousands_of_digits_is_refused_in_one_line():
+def test_a_number_of_thousands_of_digits_is_rejected_in_one_line():
     with pytest.raises(SettingError, match=r"setting window_batch must be .* got a number of too many digits"):
         check_setting("window_batch", 16**10_000)
 
@@ -98,7 +98,7 @@ class TestUnknownNames:
     @pytest.mark.parametrize(
         ("name", "near"), [("learning_rate", "lr_gamma|brightness|rotation|.*"), ("epoch", "epochs"), ("filter", "filters")]
     )
-    def test_are_refused_with_the_nearest_name(self, name, near):
+    def test_are_rejected_with_the_nearest_name(self, name, near):
         with pytest.raises(SettingError, match=rf"^setting {name} does not exist, did you mean ({near})\?"):
             check_values({name: 1})
 
@@ -106,7 +106,7 @@ class TestUnknownNames:
         with pytest.raises(SettingError, match=r"^setting lr must be left out here, it belongs to train.yaml, which is not"):
             check_values({"lr": 0.1}, ["inference"])
 
-    def test_find_setting_refuses_too(self):
+    def test_find_setting_rejects_them(self):
         assert find_setting("lr").default == 0.002
         with pytest.raises(SettingError, match=r"did you mean lr"):
             find_setting("lrr")
@@ -116,7 +116,7 @@ NETWORK = {"filters": [4, 8, 16], "stem_stride": 2, "norm": "batch"}
 
 
 class TestRulesBetweenSettings:
-    def test_sizes_are_multiples_of_what_the_network_takes(self):
+    def test_sizes_are_multiples(self):
         check_settings({**NETWORK, "window": [24, 8], "patch_size": [8, 8]})
         for name in ("window", "patch_size"):
             with pytest.raises(SettingError, match=rf"setting {name} must be \[Y, X\] in pixels, multiples of 8 = stem_str"):
@@ -126,10 +126,10 @@ class TestRulesBetweenSettings:
         with pytest.raises(SettingError, match=r"multiples of 16 ="):
             check_settings({**NETWORK, "norm": "instance", "window": [24, 16]})
 
-    def test_an_automatic_window_is_no_size(self):
+    def test_an_automatic_window_is_not_checked(self):
         assert check_settings({**NETWORK, "window": "auto"})["window"] == "auto"
 
-    def test_are_left_out_where_a_setting_is_missing(self):
+    def test_are_skipped_if_a_setting_is_missing(self):
         check_settings({"window": [3, 5]})
 
     def test_an_ensemble_is_not_trained(self):

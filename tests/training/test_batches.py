@@ -52,7 +52,7 @@ def planes(loader):
 
 class TestEpoch:
     @pytest.mark.parametrize(("samples", "batches"), [(1, 1), (4, 1), (5, 2), (8, 2), (1773, 444)])
-    def test_has_as_many_batches_as_its_samples_need(self, samples, batches):
+    def test_number_of_batches(self, samples, batches):
         assert len(load([], samples_per_epoch=samples)) == batches
 
     def test_every_batch_is_full(self):
@@ -62,18 +62,18 @@ class TestEpoch:
             assert {key: tuple(plane.shape) for key, plane in batch.items()} == dict.fromkeys(batch, (4, 1, 24, 32))
             assert {plane.dtype for plane in batch.values()} == {torch.float32}
 
-    def test_every_patch_of_every_epoch_is_drawn_anew(self):
+    def test_all_patches_of_all_epochs_differ(self):
         loader = load([sample_of(0), sample_of(1)])
         patches = torch.cat([planes(loader), planes(loader)])
         assert len({patch.numpy().tobytes() for patch in patches}) == len(patches) == 24
 
-    def test_all_samples_come_up(self):
+    def test_all_samples_are_used(self):
         samples = [{key: torch.full((1, 30, 40), value) for key in ("image", "target")} for value in (0.0, 1.0)]
         assert set(planes(load(samples, samples_per_epoch=40))[:, 1].unique().tolist()) == {0.0, 1.0}
 
 
 class TestStacks:
-    def test_are_read_once_and_not_before_the_first_batch(self):
+    def test_are_read_once_at_the_first_batch(self):
         data = Counted([sample_of(0), sample_of(1), sample_of(2)])
         loader = load(data)
         assert (len(loader), data.asked) == (3, 0)
@@ -81,7 +81,7 @@ class TestStacks:
             planes(loader)
         assert data.asked == 3
 
-    def test_what_is_read_is_not_changed(self):
+    def test_stacks_are_not_changed(self):
         loader = load([sample_of(0, border=True)], LOUD)
         next(iter(loader))
         before = [stack.clone() for stack in loader.stacks]
@@ -96,14 +96,14 @@ class TestStacks:
         assert {type(plane) for plane in batch.values()} == {torch.Tensor}
 
     @pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.float64])
-    def test_labels_may_be_of_any_kind(self, kind):
+    def test_labels_of_any_dtype(self, kind):
         plain = sample_of(0)
         other = {**plain, "target": plain["target"].to(kind)}
         assert torch.equal(planes(load([plain])), planes(load([other])))
 
 
 class TestBatch:
-    def test_planes_stay_together(self):
+    def test_planes_stay_aligned(self):
         """The image is made of the label and the border of the image: 0.5 in the image is the label's edge."""
         sample = sample_of(0)
         sample |= {"image": 3 * sample["target"] - 1, "weight": 1 + sample["target"]}
@@ -112,20 +112,20 @@ class TestBatch:
         torch.testing.assert_close(image, 3 * border - 4, atol=1e-4, rtol=0)
         assert 0.05 < label.mean() < 0.6
 
-    def test_labels_are_0_and_1_and_borders_are_between(self):
+    def test_labels_are_binary_and_weights_are_interpolated(self):
         _, label, border = planes(load([sample_of(0, border=True)], samples_per_epoch=40)).unbind(1)
         assert set(label.unique().tolist()) == {0.0, 1.0}
         assert 1 - 1e-5 <= border.min() < 1.1 < 5 < border.max() <= 6 + 1e-5
         assert len(border.unique()) > 1000
 
-    def test_appearance_changes_the_image_alone(self):
+    def test_appearance_changes_only_the_image(self):
         data = [sample_of(0, border=True)]
         (plain, *_), (loud, *_) = load(data), load(data, LOUD)  # the first batch: later ones have drawn more numbers
         assert torch.equal(plain["target"], loud["target"])
         assert torch.equal(plain["weight"], loud["weight"])
         assert (plain["image"] - loud["image"]).abs().amax(dim=(1, 2, 3)).min() > 0.05
 
-    def test_a_sample_without_a_border_weighs_1(self):
+    def test_a_sample_without_weights_has_weight_1(self):
         without, bordered = sample_of(0, (40, 50)), sample_of(1, border=True)
         loader = load([without, bordered], samples_per_epoch=40)
         assert planes(loader).shape[1] == 3
@@ -134,11 +134,11 @@ class TestBatch:
         assert set(next(iter(load([without])))) == {"image", "target"}
 
 
-class TestTaught:
+class TestPseudoLabelled:
     """Stacks whose labels a network has made, beside those that were annotated."""
 
     def loader(self, areas, share=None, count=2000):
-        """Annotated samples of value 0 and taught stacks of value 1 to 2, of these areas in pixels."""
+        """Annotated samples of value 0 and pseudo-labelled stacks of value 1 to 2, of these areas in pixels."""
         annotated = [{key: torch.zeros(1, 10, area // 10) for key in ("image", "target")} for area in areas[0]]
         loader = load(annotated, batch_size=count, samples_per_epoch=count, weighted=True, warp=Warp((1, 1)))
         assert planes(loader)[:, 0].max() == 0
@@ -148,16 +148,16 @@ class TestTaught:
 
     @pytest.mark.parametrize("share", [None, 0.1, 0.8])
     @pytest.mark.parametrize("areas", [((400,), (400,)), ((400, 400), (100,)), ((100,), (900, 900, 900))], ids=str)
-    def test_have_their_share_however_many_pixels_they_hold(self, share, areas):
+    def test_their_fraction_does_not_depend_on_their_size(self, share, areas):
         drawn = planes(self.loader(areas, share))[:, 0]
         # four sigma of a share of 2000 patches are 0.045
         assert float((drawn > 0.5).float().mean()) == pytest.approx(0.5 if share is None else share, abs=0.045)
 
-    def test_are_drawn_alike_among_themselves(self):
+    def test_each_is_drawn_equally_often(self):
         drawn = planes(self.loader(((500,), (300, 900))))[:, 0].round()
         assert float((drawn == 2).sum() / (drawn >= 1).sum()) == pytest.approx(0.5, abs=0.065)
 
-    def test_leave_the_weight_of_each_pixel_as_it_is(self):
+    def test_weights_per_pixel_are_not_changed(self):
         loader = self.loader(((400,), (400,)), count=200)
         weight = planes(loader)[:, 2]
         torch.testing.assert_close(weight, torch.ones_like(weight))
@@ -166,7 +166,7 @@ class TestTaught:
         assert torch.equal(weight.round(), 1 - image.round())
         assert 50 < float(image.sum()) < 150
 
-    def test_weights_are_there_where_they_are_asked_for(self):
+    def test_weights_on_request(self):
         assert "weight" not in next(iter(load([sample_of(0)])))
         (batch, *_) = load([sample_of(0)], weighted=True)
         assert torch.allclose(batch["weight"], torch.ones(1))
@@ -174,8 +174,8 @@ class TestTaught:
         assert bordered["weight"].max() > 2
 
 
-class TestChance:
-    def test_a_seed_repeats_the_epochs(self):
+class TestRandomness:
+    def test_the_seed_determines_the_epochs(self):
         def epochs(seed):
             loader = load([sample_of(0), sample_of(1)], LOUD, seed=seed)
             return torch.cat([planes(loader), planes(loader)])
@@ -183,7 +183,7 @@ class TestChance:
         assert torch.equal(epochs(3), epochs(3))
         assert not torch.equal(epochs(3), epochs(4))
 
-    def test_no_number_comes_from_elsewhere(self):
+    def test_the_global_generator_is_not_used(self):
         loader = load([sample_of(0)], LOUD)
         torch.manual_seed(0)
         before = torch.get_rng_state()
@@ -222,7 +222,7 @@ class TestSeveralProcesses:
         assert torch.equal(next(iter(first))["image"], next(iter(second))["image"])
 
 
-def test_goes_on_with_the_patch_that_would_have_followed():
+def test_resumes_with_the_next_patch():
     sample = {"image": torch.rand(1, 40, 48), "target": torch.zeros(1, 40, 48)}
     first, second = (PatchLoader([sample], Warp((16, 16)), Appearance(), HEAD, 2, 6, seed=seed) for seed in (1, 2))
     epoch = iter(first)
@@ -243,11 +243,11 @@ class TestPrepareBatch:
         assert torch.equal(target, TARGET)
         assert type(target) is torch.Tensor
 
-    def test_the_weight_stands_behind_the_target(self, wrap):
+    def test_the_weight_follows_the_target(self, wrap):
         _, target = prepare_batch({"weight": wrap(WEIGHT), "image": wrap(IMAGE), "target": wrap(TARGET)}, CPU)
         assert torch.equal(target, torch.cat([TARGET, WEIGHT], dim=1))
 
-    def test_further_arguments_reach_the_tensors(self, wrap):
+    def test_further_arguments_are_passed_on(self, wrap):
         batch = {"image": wrap(IMAGE), "target": wrap(TARGET)}
         assert {part.dtype for part in prepare_batch(batch, CPU, dtype=torch.float64)} == {torch.float64}
 
@@ -262,7 +262,7 @@ class TestToMasks:
         assert torch.equal(made["label"], self.TRUE)
         assert (made["loss"], set(made)) == (1.0, {"pred", "label", "loss"})
 
-    def test_unlabelled_pixels_are_noted(self):
+    def test_unlabelled_pixels_are_marked(self):
         weight = torch.tensor([1.0, 0.0, 5.0, 0.5]).reshape(1, 1, 1, 4)
         made = ToMasks(Head(), 0.5)({"pred": self.LOGITS, "label": torch.cat([self.TRUE, weight], dim=1)})
         assert torch.equal(made["label"], self.TRUE)
@@ -274,7 +274,7 @@ def build(kind=ResumableSampler):
     return kind(range(5), replacement=True, num_samples=70)
 
 
-def test_are_those_of_torch():
+def test_the_sampler_draws_as_torch_does():
     own, theirs = build(), build(RandomSampler)
     torch.manual_seed(1)
     expected = [list(theirs), list(theirs)]
@@ -283,7 +283,7 @@ def test_are_those_of_torch():
     assert expected[0] != expected[1]
 
 
-def test_go_on_where_they_were():
+def test_the_sampler_resumes_within_an_epoch():
     draws = build()
     whole = list(draws)
     torch.manual_seed(3)
@@ -295,7 +295,7 @@ def test_go_on_where_they_were():
     assert len(list(again)) == 70  # the epoch behind is whole again
 
 
-def test_at_the_end_of_an_epoch_the_next_one_is_drawn():
+def test_the_sampler_resumes_at_the_end_of_an_epoch():
     draws, again = build(), build()
     list(draws)
     again.load_state_dict(draws.state_dict())

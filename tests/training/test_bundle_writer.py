@@ -17,7 +17,7 @@ from tests.support.small_training import SMALL, train_small
 from tests.support.worlds import write_folder
 
 
-def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_complete(tmp_path):
+def test_configs_that_do_not_fit_the_weights_are_an_error(tmp_path):
     """As `monai.bundle run` with a config over the network itself, which is no setting and so is not carried over."""
     paths = {"dataset_dir": str(write_folder(tmp_path / "data")), "output_dir": str(tmp_path / "model")}
     workflow = open_bundle(find_template(), ["inference", "train"], SMALL, paths, run_id="training", workflow_type="train")
@@ -28,8 +28,8 @@ def test_a_bundle_whose_configs_do_not_fit_its_weights_is_not_passed_off_as_comp
     assert "the weights must fit the network of configs/settings.yaml" in str(find_user_error(failure.value))
 
 
-class TestADiskThatFillsUp:
-    def test_at_the_figures_leaves_the_bundle_whole(self, folder, tmp_path, monkeypatch):
+class TestFullDisk:
+    def test_at_the_figures_the_bundle_is_complete(self, folder, tmp_path, monkeypatch):
         def fail(path, facts):
             raise DataError(f"{path}: cannot be written (No space left on device); make room")
 
@@ -42,7 +42,7 @@ class TestADiskThatFillsUp:
         found = predict(tmp_path / "model", [folder / "test" / "images"], tmp_path / "masks", {"show_progress": False})
         assert len(found.rows) == 2
 
-    def test_at_the_configs_leaves_the_weights(self, folder, tmp_path, monkeypatch):
+    def test_at_the_configs_the_weights_are_written(self, folder, tmp_path, monkeypatch):
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -55,7 +55,7 @@ class TestADiskThatFillsUp:
         assert not list((tmp_path / "model").rglob(".writing-*"))
 
 
-def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
+def test_figures_show_the_best_weights(folder, tmp_path, monkeypatch):
     drawn, write = [], BundleWriter._write_weights
 
     def forget(writer, result, parts):
@@ -66,19 +66,19 @@ def test_figures_are_drawn_by_the_best_weights(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(BundleWriter, "_write_weights", forget)
     monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append((list(predictions), facts)))
     result = train_small(folder, tmp_path / "model", samples_per_epoch=32, lr=0.05)
-    ((judged, facts),) = drawn
+    ((predictions, facts),) = drawn
     assert facts["training"] == result
-    held = [one for one in judged if one.role == "validation"]
+    held = [one for one in predictions if one.role == "validation"]
     assert [one.name for one in held] == ["train_00", "train_01", "train_02"]
     ious = [score_mask(one.mask, one.truth).iou for one in held]
     assert np.mean(ious) == pytest.approx(result["validation"]["iou"], rel=1e-5)
     assert np.mean(ious) > 0.05
-    for one in judged:
+    for one in predictions:
         assert one.image.shape == one.mask.shape == one.probability.shape
-    assert [(one.name, one.truth) for one in judged if one.role == "test"] == [("test_00", None), ("test_01", None)]
+    assert [(one.name, one.truth) for one in predictions if one.role == "test"] == [("test_00", None), ("test_01", None)]
 
 
-def test_test_labels_are_not_looked_at(folder, tmp_path):
+def test_test_labels_are_not_read(folder, tmp_path):
     for label in (folder / "test" / "labels").iterdir():
         label.write_bytes(b"not to be read")
     train_small(folder, tmp_path / "model", epochs=1)
@@ -86,7 +86,7 @@ def test_test_labels_are_not_looked_at(folder, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["original", "none"])
-def test_a_split_that_leaks_is_said_loudly_on_the_page(folder, tmp_path, split):
+def test_the_page_warns_of_a_split_that_leaks(folder, tmp_path, split):
     train_small(folder, tmp_path / "model", epochs=1, split=split)
     page = (tmp_path / "model" / "docs" / "report.html").read_text(encoding="utf-8")
     assert "The split leaks." in page
@@ -94,7 +94,7 @@ def test_a_split_that_leaks_is_said_loudly_on_the_page(folder, tmp_path, split):
     assert len(rows) == 1 + (1 if split == "original" else 3)  # 15 % of 8 patches
 
 
-def test_where_minutes_are_few_fewer_test_images_are_predicted(tmp_path, monkeypatch):
+def test_short_trainings_predict_fewer_test_images(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(report, "write_figures", lambda _, predictions, **facts: drawn.append(facts["expected"]))
     for number, minutes in enumerate((0.0, 0.03)):

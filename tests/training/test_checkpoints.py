@@ -93,7 +93,7 @@ def altered(path):
         path.write_bytes(before)
 
 
-class TestTheDefaultRecipe:
+class TestDefaultRecipe:
     @pytest.mark.parametrize(
         ("at", "epoch", "iteration"),
         [
@@ -134,7 +134,7 @@ class TestTheDefaultRecipe:
         assert calls == []  # nothing is trained again
         assert list_differences(whole, root / "written") == []
 
-    def test_a_full_disk_is_one_line_and_the_training_goes_on_when_there_is_room(self, root, whole):
+    def test_a_full_disk_is_one_message_and_the_training_can_resume(self, root, whole):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         try:
             with pytest.raises(RuntimeError) as failure:
@@ -154,7 +154,7 @@ class TestTheDefaultRecipe:
             train(root, "full")
 
 
-class TestByMonaisOwnCommand:
+class TestMonaiBundleRun:
     """The YAML alone, as `monai.bundle run` reads it."""
 
     @staticmethod
@@ -175,7 +175,7 @@ class TestByMonaisOwnCommand:
         assert list_differences(whole, root / "monai") == []
 
 
-class TestTheReportsRecipe:
+class TestOriginalRecipe:
     """Its transforms draw from states of their own, its samples come one by one, its best epoch may end it early."""
 
     @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ class TestTheReportsRecipe:
         assert list_differences(whole, root / "original") != []
 
 
-class TestRefused:
+class TestRejected:
     @pytest.fixture
     def stopped(self, root):
         if not (root / "refused").exists():
@@ -221,7 +221,7 @@ class TestRefused:
             tasks.resume(stopped)
         assert f"{root / 'data' / name} has changed since" in str(find_user_error(failure.value))
 
-    def test_it_goes_on_with_other_data_where_that_is_forced(self, root, stopped):
+    def test_other_data_with_force(self, root, stopped):
         path = root / "data" / "test" / "images" / "test_01.tif"
         with altered(path):
             result = tasks.resume(stopped, force=True)

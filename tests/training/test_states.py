@@ -31,7 +31,7 @@ def draw(transform):
     return [*numbers, *torch.rand(3).tolist(), *image.flatten().tolist()]
 
 
-def test_what_follows_is_drawn_again():
+def test_random_numbers_repeat():
     transform = build_transform()
     states = RandomStates(transform)
     draw(transform)
@@ -42,7 +42,7 @@ def test_what_follows_is_drawn_again():
     assert draw(transform) == first
 
 
-def test_in_another_process_too():
+def test_random_numbers_repeat_in_new_transforms():
     """As a checkpoint holds it, read without a pickle, and set in transforms that were made anew."""
     transform = build_transform()
     draw(transform)
@@ -55,7 +55,7 @@ def test_in_another_process_too():
     assert draw(again) == first
 
 
-def test_every_part_that_draws_is_found():
+def test_all_random_parts_are_found():
     """The dictionary transforms, what they are made of, and what holds them."""
     kinds = [type(one).__name__ for one in find_random(build_transform())]
     expected = ["Compose", "RandRotated", "RandRotate", "Compose", "RandZoomd", "RandZoom", "RandFlipd"]
@@ -86,7 +86,7 @@ def values(metrics):
     return {name: float(metric.compute()) for name, metric in metrics.items()}
 
 
-def test_both_parts_make_the_whole():
+def test_metrics_continue_within_an_epoch():
     whole, first, second = build(), build(), build()
     for seed in range(4):
         feed(whole, seed)
@@ -101,7 +101,7 @@ def test_both_parts_make_the_whole():
     assert values(first) != values(whole)
 
 
-def test_before_the_first_sample():
+def test_metrics_before_the_first_sample():
     first, second = build(), build()
     restore_metrics(second, capture_metrics(first), CPU)
     for metrics in (first, second):
@@ -110,7 +110,7 @@ def test_before_the_first_sample():
 
 
 @pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=NEEDS_GPU)])
-def test_rows_lie_where_those_that_follow_are_made(device):
+def test_metrics_are_restored_on_the_device(device):
     first, second = build(), build()
     feed(first, 1)
     restore_metrics(second, capture_metrics(first), torch.device(device))
