@@ -1,10 +1,10 @@
-"""File names: whether a path is an image, its format and stem; and the images that a path or glob lists."""
+"""File names: whether a path is an image, its format and stem; the images of folders and globs."""
 
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
 
-from livecell_monai.data.formats import OME_ZARR, find_format, list_formats
+from livecell_monai.data.formats import OME_ZARR, Format, list_formats
 from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
@@ -34,15 +34,14 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(double)] if double else path.stem
 
 
-def name_format(path: Path) -> str | None:
-    """`TIFF`, `ND2`, `CZI`, `OME-Zarr` or a plugin's format; None for single-plane formats.
+def find_format(path: Path) -> Format | None:
+    """TIFF, ND2, CZI, OME-Zarr or a plugin's format, by the ending; None for single-plane formats and other files.
 
     A folder inside an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
     """
-    found = find_format(path.name)
-    if found is None and find_zarr(path) is not None and path.is_dir():
-        found = OME_ZARR
-    return None if found is None else found.name
+    lower = path.name.lower()
+    found = next((format_ for format_ in list_formats() if lower.endswith(format_.endings)), None)
+    return OME_ZARR if found is None and find_zarr(path) is not None and path.is_dir() else found
 
 
 def find_zarr(path: Path) -> Path | None:
@@ -58,12 +57,8 @@ def is_frame_series(path: Path) -> bool:
 
 
 def check_image_path(path: Path) -> None:
-    """Reject a missing path, a file instead of a folder or the reverse, and an empty file.
-
-    Raises:
-        DataError: as said.
-    """
-    if name_format(path) == "OME-Zarr":
+    """Reject a missing path, a file instead of a folder or the reverse, and an empty file, with a DataError."""
+    if find_format(path) is OME_ZARR:
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
             raise DataError(f"{path}: an OME-Zarr image must be a folder, this {what}; check the path")

@@ -9,7 +9,7 @@ from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions
 from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.identity import digest_of, name_file
-from livecell_monai.data.dataset.split_descriptions import SPLITS
+from livecell_monai.data.dataset.split import SPLITS
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.training.changes import describe_machine
 from livecell_monai.training.dataset import TrainingDataset

@@ -8,7 +8,7 @@ from typing import Any
 
 from livecell_monai.bundle.export import package_versions
 from livecell_monai.data.dataset.items import to_items
-from livecell_monai.data.dataset.split_descriptions import SPLITS
+from livecell_monai.data.dataset.split import SPLITS
 from livecell_monai.network import Range
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.sample_predictor import SamplePredictor

@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from livecell_monai.data.plane_files import (
-    mask_pixels,
-    write_border,
-    write_image,
-    write_label,
-    write_mask,
-    write_probability,
-)
+from livecell_monai.data.plane_files import mask_pixels, write_mask, write_plane
 from livecell_monai.data.readers import close_last, open_stack
-from livecell_monai.data.readers.interval import UNITS_MIN, even_interval, to_minutes
 from livecell_monai.data.readers.kinds import read_border, read_label, read_plane
+from livecell_monai.data.units import UNITS_MIN, even_interval, to_minutes
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
@@ -51,23 +44,19 @@ class TestPlanes:
         assert close(plane.pixel_size_um, size)
         np.testing.assert_array_equal(read_label(path) > 0, mask)
 
-    @given(ids=hnp.arrays(np.uint16, shapes), size=pixel_sizes, write=st.sampled_from([write_label, write_image]))
-    def test_a_label_or_an_image(self, place, ids, size, write):
+    @given(ids=hnp.arrays(np.uint16, shapes), size=pixel_sizes)
+    def test_a_label_or_an_image(self, place, ids, size):
         path = place(".ome.tif")
-        write(path, ids, size)
+        write_plane(path, ids, size)
         plane = read_plane(path)
         assert plane.pixels.dtype == np.uint16
         np.testing.assert_array_equal(plane.pixels, ids)
         assert close(plane.pixel_size_um, size)
 
-    @given(
-        weights=hnp.arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)),
-        size=pixel_sizes,
-        write=st.sampled_from([write_probability, write_border]),
-    )
-    def test_a_probability_or_a_border(self, place, weights, size, write):
+    @given(weights=hnp.arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)), size=pixel_sizes)
+    def test_a_probability_or_a_border(self, place, weights, size):
         path = place(".tif")
-        write(path, weights, size)
+        write_plane(path, weights, size)
         assert read_plane(path).pixels.tobytes() == weights.tobytes()
         np.testing.assert_array_equal(read_border(path), weights)
 

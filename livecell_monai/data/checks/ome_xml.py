@@ -10,25 +10,17 @@ _MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w[^>]*\b(?:Start|End|Step)\s*=[^>]*
 
 
 def parse_xml(text: str) -> ElementTree.Element:
-    """The root of an XML text.
-
-    Raises:
-        ValueError: as `check_xml`.
-        ElementTree.ParseError: invalid XML.
-    """
+    """The root of an XML text, checked by `check_xml`."""
     check_xml(text)
     return ElementTree.fromstring(text)
 
 
 def check_xml(text: str, page_pixels: int | None = None) -> None:
-    """Reject XML that would expand to far more than its size, before it is parsed: entities, huge numbers of planes.
+    """Reject, by a ValueError, XML that would expand to far more than its size: entities, huge numbers of planes.
 
     Args:
         text: the XML, or any other text.
         page_pixels: of the file's first page, None without one; tifffile lists as many pages as the sizes need.
-
-    Raises:
-        ValueError: as said.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("its XML has a document type, which no microscope software writes")

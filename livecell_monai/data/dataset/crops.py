@@ -15,19 +15,15 @@ TRIES = 100
 
 
 def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Generator) -> Sample:
-    """Write a rectangle of a sample as TIFF files into `images`, `labels` and `borders` of a folder.
+    """Write a rectangle of an annotated sample as TIFF files into `images`, `labels` and `borders` of a folder.
 
-    Args:
-        sample: with a label.
-        share: fraction of the area, in (0, 1]; the rectangle has the proportions of the image.
-        folder: of the new files.
-        rng: draws the place; the rectangle contains foreground and background.
+    The rectangle has the proportions of the image, covers the fraction `share` of its area, in (0, 1], and holds foreground
+    and background; `rng` draws its place.
 
     Raises:
         DataError: no such rectangle was found, or a file cannot be read.
     """
-    if sample.label is None:
-        raise DataError(f"{sample.image}: a training sample must have a label, got none; add it")
+    assert sample.label is not None
     label = read_label(sample.label)
     region = _draw_region(label, share, rng)
     if region is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.dataset.split import ENOUGH_IMAGES
+from livecell_monai.data.dataset.split import ENOUGH_IMAGES, group_of
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Sample
@@ -26,12 +26,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldOptions:
-    """How images are divided into folds.
-
-    Attributes:
-        count: number of folds; 0 for one by image or group below seven images, else 5.
-        group_pattern: regular expression that finds an image's group in its name; None for none.
-    """
+    """The arguments `count` and `pattern` of `make_folds`."""
 
     count: int = 0
     group_pattern: str | None = None
@@ -43,10 +38,8 @@ AUTO_FOLDS = FoldOptions()
 def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = None, seed: int = 0) -> list[Fold]:
     """Folds by scikit-learn's splitters: leave one group out below seven images, else grouped k-fold.
 
-    An image without a group is a group of its own.
-
     Args:
-        samples: all samples, with labels.
+        samples: all samples, with labels; one without a group is a group of its own.
         count: number of folds; 0 for one per group below seven images, else 5.
         pattern: regular expression that finds an image's group in its name: the first parenthesis that is not empty, or the
             whole match; overrides the samples' own groups.
@@ -59,7 +52,7 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
     from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
     grouped = [sample if pattern is None else replace(sample, group=_find_group(sample, pattern)) for sample in samples]
-    groups = [f"image {sample.name}" if sample.group is None else f"group {sample.group}" for sample in grouped]
+    groups = [group_of(sample) for sample in grouped]
     found = len(set(groups))
     if found < 2:
         raise DataError(f"a cross-validation needs 2 or more images or groups, got {found}; annotate another image")
@@ -78,11 +71,7 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
 
 
 def check_unique_names(samples: Sequence[Sample]) -> None:
-    """Reject duplicate images: one might be trained on and the other held out.
-
-    Raises:
-        DataError: the first such pair.
-    """
+    """Reject duplicate images with a DataError: one might be trained on and the other held out."""
     found: dict[str, Sample] = {}
     for sample in samples:
         other = found.setdefault(hash_file(sample.image), sample)
@@ -92,18 +81,18 @@ def check_unique_names(samples: Sequence[Sample]) -> None:
 
 def write_fold(path: Path, fold: Fold) -> Path:
     """Write a fold as a datalist: the held-out images are both the validation and the test images."""
-
-    def entry(sample: Sample) -> dict[str, str]:
-        paths = {"image": sample.image, "label": sample.label, "border": sample.border}
-        # by its name in the whole list, because two folders may have images of the same stem
-        named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
-        return named if sample.group is None else {**named, "group": sample.group}
-
-    held = [entry(sample) for sample in fold.held_out]
-    lists = {"training": [entry(sample) for sample in fold.train], "validation": held, "test": held}
+    train, held = ([_to_entry(sample) for sample in side] for side in (fold.train, fold.held_out))
+    lists = {"training": train, "validation": held, "test": held}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(lists, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def _to_entry(sample: Sample) -> dict[str, str]:
+    paths = {"image": sample.image, "label": sample.label, "border": sample.border}
+    # its name in the whole list, because two folders may have images of the same stem
+    named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
+    return named if sample.group is None else {**named, "group": sample.group}
 
 
 def _find_group(sample: Sample, pattern: str) -> str:

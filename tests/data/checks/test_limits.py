@@ -1,7 +1,6 @@
 """The rules that all formats share: what counts as one plane, units of length, and errors of one line."""
 
 import logging
-import math
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,8 @@ from livecell_monai.data.checks.limits import (
     check_expansion,
     check_single_plane,
     measure_bytes,
-    pixel_size,
     raise_colour_error,
     reading_errors,
-    to_number,
 )
 from livecell_monai.errors import DataError
 
@@ -48,25 +45,6 @@ def test_colour_is_refused_with_what_to_do():
         raise_colour_error(FILE, "RGB (mode RGB)")
 
 
-@pytest.mark.parametrize(
-    ("unit", "um"),
-    [("\u00b5m", 1), ("\u03bcm", 1), ("\\u00B5m", 1), ("um", 1), ("micron", 1), (" nm ", 1e-3), ("mm", 1e3), ("cm", 1e4)],
-)
-def test_units_become_micrometres(unit, um):
-    assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
-
-
-@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_size_that_is_no_size_is_unknown(size):
-    assert pixel_size([size, 1.0], ["um", "um"]) is None
-    assert pixel_size([1.0, size], ["um", "um"]) is None
-
-
-@pytest.mark.parametrize("unit", ["", "pixel", "inch", "unknown"])
-def test_an_unknown_unit_gives_no_size(unit):
-    assert pixel_size([1.0, 1.0], ["um", unit]) is None
-
-
 def test_a_librarys_failure_becomes_one_line():
     with (
         pytest.raises(DataError, match=r"^/d/a.tif: cannot be read as TIFF \(bad thing\); [^\n]*$") as caught,
@@ -92,11 +70,6 @@ def test_logging_goes_its_usual_way_afterwards(caplog):
         logging.getLogger("tifffile").warning("odd, but harmless")
     logging.getLogger("tifffile").error("heard")
     assert [record.getMessage() for record in caplog.records] == ["heard"]
-
-
-@pytest.mark.parametrize(("told", "number"), [("0.5", 0.5), (2, 2.0), (None, None), ("n/a", None), ("", None), ([1], None)])
-def test_numbers_that_files_tell(told, number):
-    assert to_number(told) == number or (number is None and math.isnan(to_number(told)))
 
 
 class TestBounds:

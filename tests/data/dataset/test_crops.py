@@ -7,7 +7,6 @@ import tifffile
 from livecell_monai.data.dataset.crops import crop_sample
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
-from livecell_monai.sample import Sample
 from tests.support.worlds import write_sample
 
 
@@ -63,9 +62,3 @@ def test_a_label_of_one_class_is_refused_and_nothing_written(tmp_path):
     with pytest.raises(DataError, match=r"a rectangle of 25.0% of the area must hold cells and background, found none"):
         crop_sample(sample, 0.25, tmp_path / "part", np.random.default_rng(0))
     assert not (tmp_path / "part").exists()
-
-
-def test_no_label(folder, tmp_path):
-    (sample, *_) = list_samples(folder, "train")
-    with pytest.raises(DataError, match="must have a label, got none"):
-        crop_sample(Sample(sample.name, sample.image), 0.25, tmp_path, np.random.default_rng(0))

@@ -4,11 +4,10 @@ import json
 import os
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.dataset.folder import has_role, list_samples, name_outputs
+from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.paths import list_images
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
@@ -191,18 +190,6 @@ class TestDatalist:
     def test_no_such_file(self, tmp_path):
         with pytest.raises(DataError, match=r"gone\.json: the datalist cannot be read \(No such file"):
             list_samples(tmp_path / "gone.json", "train")
-
-
-class TestOutputNames:
-    def test_stems_in_order(self):
-        images = names_of(Path("in"), "b.ome.tif", "A.nii.gz", "c.d.png")
-        assert list(name_outputs(images).items()) == list(zip(images, ["b", "A", "c.d"], strict=True))
-
-    @pytest.mark.parametrize("other", ["two/a.tif", "one/a.png", "one/A.tif", "one/a.ome.tif"])
-    def test_collision(self, other):
-        assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
-        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have its own .*one/a\.tif has the"):
-            name_outputs(map(Path, ["one/a.tif", other]))
 
 
 def test_validation_is_a_list_of_datalists_alone(tmp_path):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import hypothesis.strategies as st
 import numpy as np
@@ -11,9 +12,10 @@ import tifffile
 from hypothesis import assume, given
 
 from livecell_monai.data.dataset.folder import list_samples
-from livecell_monai.data.dataset.split import Split, split_samples
+from livecell_monai.data.dataset.split import SPLITS, Split, split_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region, Sample
+from livecell_monai.settings.training import Split as SplitSettings
 from tests.support.worlds import some_cells
 
 
@@ -114,10 +116,6 @@ class TestRegion:
         with pytest.raises(DataError, match="a guard of 200; lower guard or raise validation_fraction"):
             split_samples(ten, "region", guard=200)
 
-    def test_needs_a_label(self, ten):
-        with pytest.raises(DataError, match="a training sample must have a label, got none; add it"):
-            split_samples([replace(ten[0], label=None)], "region")
-
 
 class TestImages:
     @given(
@@ -200,3 +198,7 @@ class TestMode:
     def test_refused(self, ten, values, message):
         with pytest.raises(SettingError, match=rf"setting .*{message}"):
             split_samples(ten, **values)
+
+
+def test_every_split_has_its_words():
+    assert set(SPLITS) == {*get_args(SplitSettings.model_fields["split"].annotation), "given"} - {"auto"}

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from livecell_monai.data.readers import FramesStack, PlaneAddress, close_last, open_stack
+from livecell_monai.data.readers import PlaneAddress, close_last, open_stack
+from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Region
@@ -49,7 +50,7 @@ def test_a_glob_takes_some_of_a_folder(tmp_path):
     write(tmp_path / "movie", [f"dark{number}.tif" for number in range(3)])
     with open_stack(folder / "t*.tif") as stack:
         assert stack.length("T") == 12
-    with pytest.raises(DataError, match=r"differ in one number alone, got dark0\.tif and t1\.tif"):
+    with pytest.raises(DataError, match=r"differ in one number only, got dark0\.tif and t1\.tif"):
         open_stack(folder)
 
 
@@ -71,11 +72,11 @@ def test_the_number_that_differs_counts(tmp_path, names):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["t1.tif", "t2.tif", "t4.tif"], r"without gaps, 3 is missing behind t2\.tif"),
+        (["t1.tif", "t2.tif", "t4.tif"], r"without gaps, 3 is missing after t2\.tif"),
         (["t1.tif", "t2.tif", "t02.tif"], "a number of its own"),
-        (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number alone, got t1\.tif and u3\.tif"),
-        (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number alone"),
-        (["a.tif", "b.tif"], r"differ in one number alone, got a\.tif and b\.tif"),
+        (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number only, got t1\.tif and u3\.tif"),
+        (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number only"),
+        (["a.tif", "b.tif"], r"differ in one number only, got a\.tif and b\.tif"),
         (["t1.tif"], "must have two frames or more, got 1 files"),
     ],
 )

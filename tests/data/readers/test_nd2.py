@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livecell_monai.data.readers import choose_planes, open_stack
+from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.selection import choose_planes
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region
 

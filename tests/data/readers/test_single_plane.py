@@ -1,6 +1,7 @@
 """PNG, JPEG and NIfTI: what is read of them, and what is refused."""
 
 import gzip
+import io
 
 import nibabel
 import numpy as np
@@ -8,10 +9,15 @@ import pytest
 from PIL import Image
 
 from livecell_monai.data.checks import limits as planes
+from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers import single_plane as one_plane
-from livecell_monai.data.readers.single_plane import read_single
-from livecell_monai.errors import DataError
+from livecell_monai.data.readers.single_plane import MAX_TRAILING_BYTES, open_maybe_gzip, read_pixel_bytes, read_single
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.sample import Region
 from tests.support.plane_files import GREY, RAMP, file_of, nifti, picture_bytes, with_value
+
+SMALL = np.arange(6 * 9, dtype=np.uint8).reshape(6, 9)
+DATA = bytes(range(256)) * 40
 
 
 class TestPngAndJpeg:
@@ -160,3 +166,61 @@ class TestNifti:
         path.write_bytes(gzip.compress(nifti(GREY.T).to_bytes())[:-1])
         with pytest.raises(DataError, match="cannot be read as NIfTI"):
             read_single(path)
+
+
+def test_formats_of_one_plane_are_stacks_of_it(tmp_path):
+    Image.fromarray(SMALL).save(tmp_path / "a.png")
+    image = nibabel.Nifti1Image(SMALL.T, np.diag([0.5, 0.25, 1, 1]))
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    for name, size in (("a.png", None), ("a.nii.gz", (0.25, 0.5))):
+        with open_stack(tmp_path / name, "yx") as stack:
+            assert (stack.axes, stack.shape, stack.dtype, stack.pixel_size_um) == ("YX", (6, 9), np.uint8, size)
+            np.testing.assert_array_equal(stack.read(), SMALL)
+            np.testing.assert_array_equal(stack.read(region=Region(1, 2, 3, 9)), SMALL[1:3, 2:9])
+            with pytest.raises(DataError, match="T 0 to 0, got T 1"):
+                stack.read(time=1)
+            stack.read()[:] = 0  # what is handed out is a copy
+            assert stack.read().any()
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    (tmp_path / "a.lif").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"name must end in one of \.tif .* \.nd2 \.czi \.zarr"):
+        open_stack(tmp_path / "a.lif")
+    Image.fromarray(SMALL).save(tmp_path / "a.png")
+    with pytest.raises(SettingError, match="--axes must name the file's axes, Y 6, X 9, got 'TYX'"):
+        open_stack(tmp_path / "a.png", "TYX")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ"])
+@pytest.mark.parametrize(("head", "offset"), [(0, 0), (100, 100), (100, 30), (100, 352)])
+def test_bytes_from_an_offset(tmp_path, name, head, offset):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(DATA) if name.lower().endswith(".gz") else DATA)
+    with open_maybe_gzip(path) as stream:
+        assert read_pixel_bytes(stream, stream.read(head), offset, 5000) == DATA[offset : offset + 5000]
+
+
+def test_what_is_cut_off_is_refused():
+    with pytest.raises(ValueError, match=r"the file is cut off: it needs 20000 bytes of pixels and has 10240"):
+        read_pixel_bytes(io.BytesIO(DATA), b"", 0, 20_000)
+
+
+def test_a_bomb_behind_the_pixels_is_not_unpacked(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(DATA) + gzip.compress(bytes(2**24)) * 4096)  # 64 GB
+    with (
+        open_maybe_gzip(path) as stream,
+        pytest.raises(ValueError, match=f"more than {MAX_TRAILING_BYTES} bytes follow its 100 bytes"),
+    ):
+        read_pixel_bytes(stream, b"", 0, 100)
+
+
+def test_the_checksum_at_the_end_is_looked_at(tmp_path):
+    path = tmp_path / "a.gz"
+    packed = bytearray(gzip.compress(DATA))
+    packed[-8] ^= 1
+    path.write_bytes(packed)
+    with open_maybe_gzip(path) as stream, pytest.raises(OSError, match="CRC"):
+        read_pixel_bytes(stream, b"", 0, 100)

@@ -139,7 +139,7 @@ def test_pages_that_the_metadata_leave_out_are_refused(tmp_path):
     xml.addimage("uint16", (40, 36), (1, 1, 1, 40, 36, 1), axes="YX")
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, MOVIE, photometric="minisblack", description=xml.tostring(), metadata=None)
-    with pytest.raises(DataError, match="the metadata must tell of every page, got 1 planes in 3 pages"):
+    with pytest.raises(DataError, match="the metadata must list every page, got 1 planes in 3 pages"):
         open_stack(path)
 
 

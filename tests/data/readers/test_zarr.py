@@ -203,7 +203,7 @@ def test_a_level_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("shape", [4096, 4096], "chunks must be there, got .* files for 65536 of them; copy the folder again"),
+        ("shape", [4096, 4096], "chunks must exist, got .* files for 65536 of them; copy the folder again"),
         ("shape", [2**20, 2**20], "must hold the pixels of its image"),
         ("chunks", [2**20, 2**20], "a chunk must have at most"),
     ],
