@@ -4,7 +4,9 @@ Arrays of one image plane are (Y, X); with a channel axis (C, Y, X); in a batch 
 are always in the order (Y, X). A foreground pixel is one whose label is `> 0`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,23 @@ class Region:
     left: int
     bottom: int
     right: int
+
+    def overlap(self, other: "Region") -> "Region":
+        """The part that two regions share."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        return Region(top, left, min(self.bottom, other.bottom), min(self.right, other.right))
+
+    def relative_to(self, outer: "Region") -> "Region":
+        """The same rectangle, counted from the top left corner of another region."""
+        return Region(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
+
+    def tiles(self, height: int, width: int) -> Iterator[tuple[int, int]]:
+        """Row and column of each tile that the region touches, of a grid of tiles of one size."""
+        rows, columns = (
+            range(self.top // height, -(-self.bottom // height)),
+            range(self.left // width, -(-self.right // width)),
+        )
+        return product(rows, columns)
 
     def crop(self, plane: Pixels) -> Pixels:
         """The view (..., bottom - top, right - left) of an array whose last two axes are (Y, X)."""

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.dataset.crops import crop_sample
-from livecell_monai.data.dataset.folds import Fold, write_fold
+from livecell_monai.data.dataset.folds import Fold, crop_sample, write_fold
 from livecell_monai.data.plane_files import write_mask, write_plane
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.outputs.confluency import write_confluency

@@ -3,7 +3,7 @@
 import math
 import mmap
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,24 +22,16 @@ CACHE_BYTES = 64 * 2**20  # bytes of blocks that are kept
 class LargeImageSource:
     """A plane in blocks of whole tiles; the last used blocks are kept, because windows overlap and are not aligned to tiles.
 
-    Args:
-        stack: the open file; the caller closes it.
-        time: index of the frame.
-        channel: index of the channel.
-        z: index of the plane in depth.
-        rows: height of a read, in pixels: so many rows are kept if the file's strips are as wide as the plane.
-
-    Attributes:
-        shape: (Y, X) of the plane.
-        decoded: number of blocks that were read from the file so far.
+    `stack` is the open file, which the caller closes; `time`, `channel` and `z` are the indices of the plane; `rows` is the
+    height of a read in pixels: so many rows are kept if the file's strips are as wide as the plane.
     """
 
     def __init__(self, stack: Stack, time: int = 0, channel: int = 0, z: int = 0, rows: int = 0) -> None:
         self.stack = stack
         self.plane = {"time": time, "channel": channel, "z": z}
-        self.shape: tuple[int, int] = (stack.length("Y"), stack.length("X"))
+        self.shape: tuple[int, int] = (stack.length("Y"), stack.length("X"))  #: (Y, X)
         self.block = _block_of(stack.tile, self.shape)
-        self.decoded = 0
+        self.decoded = 0  #: blocks read from the file so far
         self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
         self._kept = 0
         self._lock = threading.Lock()
@@ -49,33 +41,26 @@ class LargeImageSource:
     def read(self, region: Region) -> Pixels:
         """The pixels (Y, X) of a region, in the file's own type; a copy."""
         part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.stack.dtype)
-        height, width = self.block
         with self._lock:  # a stack is for one thread at a time
-            for row in range(region.top // height, -(-region.bottom // height)):
-                for column in range(region.left // width, -(-region.right // width)):
-                    here = self._region(row, column)
-                    top, bottom = max(region.top, here.top), min(region.bottom, here.bottom)
-                    left, right = max(region.left, here.left), min(region.right, here.right)
-                    cut = Region(top - here.top, left - here.left, bottom - here.top, right - here.left)
-                    target = part[top - region.top : bottom - region.top, left - region.left : right - region.left]
-                    target[...] = cut.crop(self._fetch(row, column))
+            for row, column in region.tiles(*self.block):
+                here = self._region(row, column)
+                shared = region.overlap(here)
+                shared.relative_to(region).crop(part)[...] = shared.relative_to(here).crop(self._fetch(row, column))
         return part
 
     def blocks(self) -> Iterator[tuple[Region, Pixels]]:
         """Every block of the plane once, row by row; none is kept."""
-        height, width = self.block
-        for row in range(-(-self.shape[0] // height)):
-            for column in range(-(-self.shape[1] // width)):
-                region = self._region(row, column)
-                with self._lock:
-                    self.decoded += 1
-                    block = self.stack.read(**self.plane, region=region)
-                yield region, block
+        for row, column in Region(0, 0, *self.shape).tiles(*self.block):
+            region = self._region(row, column)
+            with self._lock:
+                self.decoded += 1
+                block = self.stack.read(**self.plane, region=region)
+            yield region, block
 
     def _region(self, row: int, column: int) -> Region:
         height, width = self.block
-        bottom, right = min((row + 1) * height, self.shape[0]), min((column + 1) * width, self.shape[1])
-        return Region(row * height, column * width, bottom, right)
+        tile = Region(row * height, column * width, (row + 1) * height, (column + 1) * width)
+        return tile.overlap(Region(0, 0, *self.shape))
 
     def _fetch(self, row: int, column: int) -> Pixels:
         found = self._blocks.pop((row, column), None)
@@ -122,11 +107,7 @@ class Survey:
 
 
 def survey_source(source: LargeImageSource, step: int, thumbnail_step: int) -> Survey:
-    """Read every pixel of an image once; the sample has every `step`-th row and column, the thumbnail its own step.
-
-    Raises:
-        DataError: a part cannot be decoded, a value is not finite or too large for float32, or all are equal.
-    """
+    """Read and check every pixel of an image once, see `check_image`; sample and thumbnail each have their step."""
     path, dtype = source.stack.path, source.stack.dtype
     check_image_type(dtype, path)
     steps = (step, thumbnail_step)
@@ -164,11 +145,10 @@ def count_other_values(source: LargeImageSource, change: Callable[[Pixels], Pixe
 
     `change` is applied to the values first; it returns float32.
     """
-    found: dict[float, int] = {}
+    found: Counter[float] = Counter()
     for _, block in source.blocks():
         changed = change(block)
         values, counts = np.unique(changed[changed != np.float32(value)], return_counts=True)
-        for each, count in zip(values.tolist(), counts.tolist(), strict=True):
-            found[each] = found.get(each, 0) + count
+        found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     values = np.array(sorted(found), np.float32)
     return values, np.array([found[each] for each in sorted(found)], np.int64)

@@ -71,11 +71,7 @@ def check_image_path(path: Path) -> None:
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """The image files of files, folders and globs, in the given order, each once.
-
-    Raises:
-        DataError: an input has no image.
-    """
+    """The image files of files, folders and globs, in the given order, each once; none in an input is a DataError."""
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given)

@@ -35,15 +35,8 @@ def resolution_tags(pixel_size_um: PixelSize) -> dict[str, Any]:
 def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> None:
     """Write one plane (Y, X) in its own type: label, image, probability, border weight.
 
-    It is always compressed: NumPy writes uncompressed pixels, and does not notice if the last bytes are not written.
-
-    Args:
-        path: ends in .tif; written atomically.
-        pixels: (Y, X).
-        pixel_size_um: (Y, X), None if unknown.
-
-    Raises:
-        DataError: the file cannot be written.
+    The path ends in .tif and is written atomically. It is always compressed: NumPy writes uncompressed pixels, and does not
+    notice if the last bytes are not written.
     """
     with atomic_path(path) as temporary:
         tifffile.imwrite(

@@ -90,7 +90,7 @@ def test_a_view_keeps_the_pages():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="elsewhere freed memory goes back as the system likes")
-def test_the_pages_go_back_although_what_tensors_free_is_kept():
+def test_freed_pages_go_back_although_freed_tensors_are_kept():
     code = (
         "import numpy as np, torch\n"
         "from pathlib import Path\n"
@@ -151,12 +151,12 @@ def altered(value, dtype=np.float32, at=(1000, 700)):
     ],
     ids=["nan", "infinite", "large", "constant", "complex", "float32"],
 )
-def test_what_is_no_image_is_refused(plane, words):
+def test_what_is_no_image_is_rejected(plane, words):
     with pytest.raises(DataError, match=words):
         survey_source(LargeImageSource(ArrayStack(plane)), 5, 4)
 
 
-def test_a_torn_tile_anywhere_is_found():
+def test_a_damaged_tile_anywhere_is_found():
     with pytest.raises(DataError, match=r"array\.tif: a tile must be whole"):
         survey_source(LargeImageSource(ArrayStack(SURVEYED, (64, 64), broken=(650, 300))), 50, 8)
 

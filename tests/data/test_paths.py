@@ -98,7 +98,7 @@ def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
     )
 
 
-def test_which_paths_stand_for_frames(tmp_path):
+def test_which_paths_are_frame_series(tmp_path):
     (tmp_path / "a.ome.zarr").mkdir()
     (tmp_path / "odd[1].tif").touch()
     assert is_frame_series(tmp_path)

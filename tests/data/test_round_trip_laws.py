@@ -68,7 +68,7 @@ class TestMovies:
         interval=st.none() | st.floats(1e-3, 1e5),
         channel=st.none() | texts,
     )
-    def test_frames_and_what_the_file_tells(self, place, planes, size, interval, channel):
+    def test_frames_and_what_the_file_states(self, place, planes, size, interval, channel):
         path = place(".ome.tif")
         movie = MovieFile(path, MovieMetadata("cells", len(planes), size, interval, channel))
         for plane in planes:

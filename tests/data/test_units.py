@@ -59,5 +59,5 @@ def test_an_unknown_unit_gives_no_size(unit):
 
 
 @pytest.mark.parametrize(("told", "number"), [("0.5", 0.5), (2, 2.0), (None, None), ("n/a", None), ("", None), ([1], None)])
-def test_numbers_that_files_tell(told, number):
+def test_numbers_that_files_state(told, number):
     assert to_number(told) == number or (number is None and math.isnan(to_number(told)))

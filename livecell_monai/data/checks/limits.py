@@ -2,11 +2,13 @@
 
 import logging
 import math
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+from xml.etree import ElementTree
 
 from livecell_monai.errors import DataError, SettingError, is_out_of_memory
 
@@ -14,6 +16,10 @@ from livecell_monai.errors import DataError, SettingError, is_out_of_memory
 MEMORY_ADVICE = "close other programs, or lower tiling_min_megapixels to read a TIFF or OME-Zarr in parts"
 MAX_PIXELS = 2**27  #: decoded at once: a whole image, or one tile of a large image
 MAX_EXPANSION = 1024  #: bytes of pixels per byte of the file, above what deflate reaches
+MAX_PLANES = 10**7  #: in OME-XML; a day at 100 frames a second
+_COUNT = re.compile(r"""\b(Size[TCZ]|PlaneCount|NumPlanes|IFD|First[TCZ])\s*=\s*["']\s*[+-]?0*(\d+)""")
+_SIZE = re.compile(r"""\bSize([XYTCZ])\s*=\s*["']\s*\+?0*(\d+)""")
+_MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w[^>]*\b(?:Start|End|Step)\s*=[^>]*>")
 
 
 class _LogCapture(threading.local):
@@ -76,11 +82,7 @@ def check_single_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int
 def check_decoded_size(path: Path, what: str, shape: Sequence[int], name: str | None = None) -> None:
     """Reject more than `MAX_PIXELS` pixels, unless the file has a byte for eight: a few kilobytes may expand to gigabytes.
 
-    Args:
-        path: the file or folder.
-        what: is decoded at once, such as "an image that is read whole".
-        shape: one length per axis.
-        name: of the plane, for the message; None for the path.
+    `what` is decoded at once, such as "an image that is read whole"; `name` is that of the plane, None for the path.
     """
     pixels = math.prod(shape)
     if pixels > MAX_PIXELS and pixels > 8 * measure_bytes(path, pixels // 8):
@@ -114,3 +116,30 @@ def measure_bytes(path: Path, enough: int) -> int:
 def raise_colour_error(path: Path, what: str) -> NoReturn:
     """Raise the DataError of a colour image; `what` is the kind of colour, such as "RGB (mode RGBA)"."""
     raise DataError(f"{path}: an image must be one grey plane, this is {what}; convert it to one grey channel first")
+
+
+def parse_xml(text: str) -> ElementTree.Element:
+    """The root of an XML text, checked by `check_xml`."""
+    check_xml(text)
+    return ElementTree.fromstring(text)
+
+
+def check_xml(text: str, page_pixels: int | None = None) -> None:
+    """Reject, by a ValueError, XML that would expand to far more than its size: entities, huge numbers of planes.
+
+    `page_pixels` is the size of a TIFF's first page, because tifffile lists as many pages as the stated sizes need.
+    """
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("its XML has a document type, which no microscope software writes")
+    for name, number in _COUNT.findall(text):
+        if len(number) > len(str(MAX_PLANES)) or int(number) > MAX_PLANES:
+            raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({name})")
+    sizes = dict.fromkeys("XYTCZ", 1)  # the largest of each, if there are several images
+    for axis, number in _SIZE.findall(text):
+        sizes[axis] = max(sizes[axis], int(number))
+    planes = sizes["T"] * sizes["C"] * sizes["Z"]
+    pages = 0 if page_pixels is None else planes * sizes["X"] * sizes["Y"] // max(page_pixels, 1)
+    if max(planes, pages) > MAX_PLANES:
+        raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({' x '.join(map(str, sizes.values()))})")
+    if _MODULO.search(text):
+        raise ValueError("its XML divides an axis by a range (ModuloAlong)")

@@ -12,8 +12,13 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.data.checks.limits import check_decoded_size, check_single_plane, raise_colour_error
-from livecell_monai.data.checks.ome_xml import check_xml, parse_xml
+from livecell_monai.data.checks.limits import (
+    check_decoded_size,
+    check_single_plane,
+    check_xml,
+    parse_xml,
+    raise_colour_error,
+)
 from livecell_monai.data.checks.png import check_png
 from livecell_monai.data.units import pixel_size, to_number
 from livecell_monai.errors import DataError

@@ -29,11 +29,7 @@ class Finding:
 
 
 def check_data(data: str | Path) -> list[Finding]:
-    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others.
-
-    Raises:
-        DataError: the training samples cannot be listed.
-    """
+    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others."""
     findings = [inspect_sample(sample, "train") for sample in list_samples(data, "train")]
     for role in ("validation", "test"):  # both are optional
         if not has_role(data, role):

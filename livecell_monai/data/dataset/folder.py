@@ -19,14 +19,10 @@ ROLES = {"train": "training", "validation": "validation", "test": "test"}  # fol
 
 
 def list_samples(data: str | Path, role: str) -> list[Sample]:
-    """The samples of one role, sorted by name.
-
-    Args:
-        data: a data folder, or a datalist ending in `.json`.
-        role: `train` or `test`, of a datalist also `validation`.
+    """The samples of a role, `train`, `test` or, of a datalist, `validation`, sorted by name.
 
     Raises:
-        DataError: the folder is missing, or an image, label or border has no counterpart.
+        DataError: the folder or datalist is invalid, or an image, label or border has no counterpart.
     """
     root = Path(data)
     if root.suffix.lower() == ".json":

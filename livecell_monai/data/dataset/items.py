@@ -44,11 +44,7 @@ def partition(
 ) -> Split:
     """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
 
-    With `auto`, the validation images of a datalist are used if it lists any.
-
-    Raises:
-        DataError: the first invalid sample.
-        SettingError: a value is out of range.
+    With `auto`, the validation images of a datalist are used if it lists any. The first invalid sample raises a DataError.
     """
     samples = _training_samples(dataset_dir, "train", with_borders)
     if split == "auto" and has_role(dataset_dir, "validation"):
@@ -63,11 +59,7 @@ def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) ->
 
 
 def list_test_items(dataset_dir: str | Path) -> list[Item]:
-    """The labelled test images of a data folder or datalist, each checked.
-
-    Raises:
-        DataError: a label is missing, or a sample is invalid.
-    """
+    """The labelled test images of a data folder or datalist; a missing label or invalid sample raises a DataError."""
     samples = list_samples(dataset_dir, "test")
     without = next((sample for sample in samples if sample.label is None), None)
     if without is not None:
@@ -79,10 +71,8 @@ def list_test_items(dataset_dir: str | Path) -> list[Item]:
 def list_unlabelled_items(images: Images | None, split: Split) -> list[Item]:
     """Images for training without labels, from files, folders and globs, each checked; None gives none.
 
-    Images of the split are left out by their hash, because parts of them may be held out.
-
-    Raises:
-        DataError: an input has no image, an image cannot be read, or all are annotated.
+    Images of the split are left out by their hash, because parts of them may be held out. If none is left, or one is
+    invalid, a DataError is raised.
     """
     if images is None:
         return []

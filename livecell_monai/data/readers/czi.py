@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import raise_colour_error, reading_errors
-from livecell_monai.data.checks.ome_xml import parse_xml
+from livecell_monai.data.checks.limits import parse_xml, raise_colour_error, reading_errors
 from livecell_monai.data.readers.base import Stack, import_extra
 from livecell_monai.data.units import pixel_size, to_minutes, to_number, to_um
 from livecell_monai.errors import DataError

@@ -25,10 +25,6 @@ class FramesStack(Stack):
         open_frame: opens one of them.
         axes: the user's names of the axes; None for TYX.
 
-    Attributes:
-        frames: the files, in their order.
-        broken: index of the first frame whose header cannot be read, None if there is none.
-
     Raises:
         DataError: the numbers have gaps or come twice, names differ in more than one number, a frame has more than one
             plane, or frames differ in size or type.
@@ -37,8 +33,8 @@ class FramesStack(Stack):
 
     def __init__(self, path: Path, open_frame: Callable[[Path], Stack], axes: str | None = None) -> None:
         self.path, self._open = path, open_frame
-        self.frames = order_frames(path, list_images([path]))
-        self.broken: int | None = None
+        self.frames = order_frames(path, list_images([path]))  #: the files, in their order
+        self.broken: int | None = None  #: index of the first frame whose header cannot be read
         headers = self._read_headers()
         first, (shape, self.dtype, self.pixel_size_um) = next(iter(headers.items()))
         for frame, (other, dtype, _) in headers.items():

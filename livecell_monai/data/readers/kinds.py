@@ -24,10 +24,8 @@ _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float
 def read_plane(path: Path) -> Plane:
     """Read one grey plane (Y, X), with its pixel size in µm if the file states it.
 
-    Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are inverted.
-
-    Raises:
-        DataError: no such file, an unknown format, damage, colours, or more than one plane.
+    Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are inverted. No such file, an
+    unknown format, damage, colours, and more than one plane raise a DataError.
     """
     with reading_errors(path, "an image"):  # a folder without permission raises here
         if is_stack := find_format(path) not in (None, TIFF):
@@ -42,12 +40,7 @@ def _read_stack(path: Path) -> Plane:
 
 
 def read_image(path: Path) -> Plane:
-    """Read one grey image (Y, X) to be segmented, from a file of one plane or the address of a plane; see `check_image`.
-
-    Raises:
-        DataError: as `read_plane` and `check_image`.
-        SettingError: as `open_stack`.
-    """
+    """Read one grey image (Y, X), from a file of one plane or the address of a plane, and check it by `check_image`."""
     address = parse_address(path)
     plane = read_plane(path) if address is None else read_addressed(address)
     check_image(plane.pixels, path)
@@ -80,11 +73,7 @@ def check_image_range(low: float, high: float, path: Path) -> None:
 
 
 def read_label(path: Path) -> Pixels:
-    """Read a label (Y, X): integers, 0 background, > 0 foreground.
-
-    Raises:
-        DataError: as `read_plane`, or the values are not integers, or some are negative.
-    """
+    """Read a label (Y, X): integers, 0 background, > 0 foreground; other types and negative values are a DataError."""
     pixels = read_plane(path).pixels
     if pixels.dtype.kind not in "ui":
         raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
@@ -93,11 +82,7 @@ def read_label(path: Path) -> Pixels:
 
 
 def read_border(path: Path) -> Pixels:
-    """Read a weight per pixel (Y, X) as float32, every value finite and >= 0.
-
-    Raises:
-        DataError: as `read_plane`, or the values are invalid.
-    """
+    """Read a weight per pixel (Y, X) as float32; every value must be finite and >= 0, otherwise it is a DataError."""
     pixels = read_plane(path).pixels
     if pixels.dtype.kind not in "uif":
         raise DataError(f"{path}: a border weight must be a real number, got {pixels.dtype}; save it as 32 bit float")

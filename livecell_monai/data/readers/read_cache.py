@@ -49,9 +49,7 @@ def cached_reads(limit_bytes: int = LIMIT_BYTES) -> Iterator[None]:
 def read_once(path: Path, decode: Callable[[Path], Plane]) -> Plane:
     """The plane (Y, X) of a file, from the active cache if there is one; the caller may write to its pixels.
 
-    Args:
-        path: the file; folders (OME-Zarr) are always decoded.
-        decode: reads the file.
+    Folders (OME-Zarr) are always decoded.
     """
     cache, state = _active, _read_state(path)
     if cache is None or state is None:
@@ -68,12 +66,9 @@ def read_once(path: Path, decode: Callable[[Path], Plane]) -> Plane:
 
 
 def measure_once(key: Hashable, paths: Sequence[Path], measure: Callable[[], Measured]) -> Measured:
-    """A measurement of files, from the active cache if there is one.
+    """A measurement that depends on files, from the active cache if there is one; nobody may change it.
 
-    Args:
-        key: what is measured, with every argument that changes the result.
-        paths: the files that it depends on.
-        measure: makes the measurement, which nobody may change.
+    `key` names the measurement, with every argument that changes the result.
     """
     cache, states = _active, [_read_state(path) for path in paths]
     if cache is None or None in states:

@@ -17,14 +17,8 @@ from livecell_monai.sample import Pixels
 
 MAX_PIXELS = 2**26  #: of an image in a request, 8192 x 8192: a few kilobytes may expand to gigabytes
 
-_STARTS = {  # the first bytes of a file of each format
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-    b"II+\0": ".tif",
-    b"MM\0+": ".tif",
-    b"\x89PNG": ".png",
-    b"\xff\xd8\xff": ".jpg",
-}
+# the first bytes of a file of each format
+_STARTS = {**dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".tif"), b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
 def write_served_image(image: object, folder: Path, name: str, most_pixels: int = MAX_PIXELS) -> Path:
@@ -34,10 +28,7 @@ def write_served_image(image: object, folder: Path, name: str, most_pixels: int 
         image: a TIFF, PNG or JPEG file in base64, with or without line breaks; or (Y, X) numbers, as nested lists or array.
         folder: an existing folder.
         name: of the file, without its ending.
-        most_pixels: a larger image is rejected before it is decoded.
-
-    Raises:
-        DataError: it is neither, or too large.
+        most_pixels: a larger image is rejected before it is decoded, by a DataError.
     """
     if isinstance(image, str):
         path = _write_file(image, folder, name)

@@ -25,12 +25,7 @@ MAX_TRAILING_BYTES = 2**20  #: that may follow the pixels of a NIfTI
 
 
 class PlaneStack(Stack):
-    """A PNG, JPEG or NIfTI, which is read when it is opened; `axes` is `YX` or None.
-
-    Raises:
-        DataError: as `read_single`.
-        SettingError: axes that do not match.
-    """
+    """A PNG, JPEG or NIfTI, which is read when it is opened; `axes` is `YX` or None."""
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
         plane = read_single(path)
@@ -44,11 +39,7 @@ class PlaneStack(Stack):
 
 
 def read_single(path: Path) -> Plane:
-    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI, with its pixel size in µm if the file states it.
-
-    Raises:
-        DataError: no such file, not one of these formats, damage, colours, or more than one plane.
-    """
+    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI, see `read_plane`."""
     with reading_errors(path, "an image"):  # a folder without permission raises here
         check_image_path(path)
     match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
@@ -120,12 +111,7 @@ def open_maybe_gzip(path: Path) -> BinaryIO:
 
 
 def read_pixel_bytes(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearray:
-    """Read `count` bytes from an offset, if `head` has been read already, and the rest of the file for its checksum.
-
-    Raises:
-        ValueError: bytes are missing, or more than `MAX_TRAILING_BYTES` follow.
-        OSError, EOFError: the gzip stream is damaged, or cut off.
-    """
+    """Read `count` bytes from an offset, if `head` has been read already, and the rest of the file for its checksum."""
     data = bytearray(count)  # uses no memory until it is filled
     known = head[offset : offset + count]
     data[: len(known)] = known

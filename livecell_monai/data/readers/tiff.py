@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.data.checks.limits import check_decoded_size, check_expansion, reading_errors
-from livecell_monai.data.checks.ome_xml import parse_xml
+from livecell_monai.data.checks.limits import check_decoded_size, check_expansion, parse_xml, reading_errors
 from livecell_monai.data.checks.tiff import (
     all_axes,
     check_colours,
@@ -124,29 +123,20 @@ class TiffStack(Stack):
         tables = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader} if keyframe.compression in _JPEG else {}
         # tifffile fills an omitted segment with this value
         pixels = np.full((part.bottom - part.top, part.right - part.left), keyframe.nodata, self._series.dtype)
-        (height, width), across = keyframe.chunks[:2], keyframe.chunked[1]
-        for row in range(part.top // height, -(-part.bottom // height)):
-            for column in range(part.left // width, -(-part.right // width)):
-                self._place_segment(page, row * across + column, tables, part, pixels)
+        for row, column in part.tiles(*keyframe.chunks[:2]):
+            number = row * keyframe.chunked[1] + column
+            if not page.databytecounts[number]:
+                continue
+            decode = keyframe.decode  # created at its first use, which moves the file position
+            self._file.filehandle.seek(page.dataoffsets[number])
+            data = self._file.filehandle.read(page.databytecounts[number])
+            decoded, (_, _, top, left, _), (_, rows, columns, _) = decode(data, number, **tables)
+            if decoded is not None:
+                segment = Region(top, left, top + rows, left + columns)
+                shared = part.overlap(segment)
+                source = shared.relative_to(segment).crop(decoded.reshape(decoded.shape[-3:-1]))
+                shared.relative_to(part).crop(pixels)[...] = source
         return pixels
-
-    def _place_segment(self, page: Any, number: int, tables: dict[str, Any], part: Region, pixels: Pixels) -> None:
-        """Decode one strip or tile and copy its part of the region into the pixels."""
-        offset, count = page.dataoffsets[number], page.databytecounts[number]
-        if not count:
-            return
-        decode = page.keyframe.decode  # created at its first use, which moves the file position
-        self._file.filehandle.seek(offset)
-        decoded, place, size = decode(self._file.filehandle.read(count), number, **tables)
-        if decoded is None:
-            return
-        top, left, (rows, columns) = place[2], place[3], size[1:3]
-        segment = decoded.reshape(decoded.shape[-3:-1])[:rows, :columns]
-        first, last = max(part.top, top), min(part.bottom, top + rows)
-        start, end = max(part.left, left), min(part.right, left + columns)
-        pixels[first - part.top : last - part.top, start - part.left : end - part.left] = segment[
-            first - top : last - top, start - left : end - left
-        ]
 
     def _read_ome(self) -> None:
         """Distance of planes, names of channels and times of frames of the OME-XML."""

@@ -27,14 +27,11 @@ def write_sample_set(
     every file is written.
 
     Args:
-        folder: must not exist or be empty; missing parents are created.
+        folder: must not exist or be empty, otherwise a DataError is raised; missing parents are created.
         train: number of training fields, with label and border weight, at least 1.
         test: number of test fields, with label, 0 or more.
         shape: (Y, X) of each field in pixels, at least 64 each.
         seed: 0 or more.
-
-    Raises:
-        DataError: the folder exists and is not empty, or cannot be written.
     """
     folder = Path(folder)
     _check_empty(folder)

@@ -32,7 +32,7 @@ def refuse(tmp_path, data, words):
         read_plane(path)
 
 
-def test_a_sound_one_is_read(tmp_path):
+def test_an_intact_one_is_read(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png())
     np.testing.assert_array_equal(read_plane(path).pixels, GREY)
@@ -57,7 +57,7 @@ def test_rows_that_are_not_there_are_not_black(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"), [(2, 3), (2, 0), (3, 1), (3, 5), (4, 1), (5, 1), (6, 2), (6, 7)], ids=lambda value: str(value)
 )
-def test_a_header_that_no_png_may_have_is_refused(tmp_path, field, value):
+def test_a_header_that_no_png_may_have_is_rejected(tmp_path, field, value):
     head = [*HEAD]
     head[field] = value
     refuse(tmp_path, png(head), "its header states")

@@ -42,7 +42,7 @@ class TestFolder:
             touch(tmp_path / f"train/images/{name}.tif", tmp_path / f"train/labels/{name}.tif")
         assert [sample.name for sample in list_samples(tmp_path, "train")] == ["a", "b", "c"]
 
-    def test_hidden_files_and_other_kinds_are_passed_over(self, folder):
+    def test_hidden_files_and_other_kinds_are_skipped(self, folder):
         before = list_samples(folder, "train")
         images = folder / "train" / "images"
         touch(*names_of(images, ".DS_Store", "._train_00.tif", ".hidden.tif", "notes.txt", "Thumbs.db"))
@@ -112,7 +112,7 @@ class TestDatalist:
         path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
         return path
 
-    def test_stands_for_the_same_as_the_folder(self, bordered):
+    def test_is_the_same_as_the_folder(self, bordered):
         path = self.write(bordered, {"training": self.entries(bordered)[::-1], "test": self.entries(bordered, "test")})
         assert list_samples(path, "train") == list_samples(bordered, "train")
         assert list_samples(path, "test") == list_samples(bordered, "test")
@@ -176,7 +176,7 @@ class TestDatalist:
             ),
         ],
     )
-    def test_refused(self, folder, text, message):
+    def test_rejected(self, folder, text, message):
         shutil.copy(folder / "train/images/train_00.tif", folder.parent / "a.tif")
         with pytest.raises(DataError, match=message):
             list_samples(self.write(folder, text), "train")
@@ -201,7 +201,7 @@ def test_validation_is_a_list_of_datalists_alone(tmp_path):
     assert not has_role(root / "list.JSON", "test")
 
 
-def test_a_name_that_no_table_can_hold_is_refused(folder):
+def test_a_name_that_is_not_utf_8_is_rejected(folder):
     """A file system may hold any bytes; cards and tables are UTF-8."""
     images = folder / "train" / "images"
     (images / "train_00.tif").rename(images / os.fsdecode(b"caf\xe9.tif"))

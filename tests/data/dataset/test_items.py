@@ -144,21 +144,21 @@ class TestSplitOfADatalist:
 
         return write
 
-    def test_is_taken_as_it_is(self, datalist):
+    def test_is_used_unchanged(self, datalist):
         found = partition(datalist([0, 1], [2]))
         assert found.mode == "given"
         assert not found.leaks
         assert [len(found.train), len(found.validation)] == [2, 1]
         assert all(sample.region is None for sample in (*found.train, *found.validation))
 
-    def test_gives_way_to_a_split_that_is_asked_for(self, datalist):
+    def test_yields_to_a_split_that_is_requested(self, datalist):
         assert partition(datalist([0, 1], [2]), split="region").mode == "region"
 
-    def test_an_image_on_both_sides_is_refused(self, datalist):
+    def test_an_image_on_both_sides_is_rejected(self, datalist):
         with pytest.raises(DataError, match="an image must be in one list, got training and validation"):
             partition(datalist([0, 1], [1]))
 
-    def test_a_group_on_both_sides_is_refused(self, datalist):
+    def test_a_group_on_both_sides_is_rejected(self, datalist):
         path = datalist([0, 1], [2])
         lists = json.loads(path.read_text())
         lists["training"][0]["group"] = lists["validation"][0]["group"] = "dish 4"
@@ -211,7 +211,7 @@ def test_folders_globs_and_all_files_of_a_folder(tmp_path):
         (["*/t1.tif"], "stars in its last part only"),
     ],
 )
-def test_what_is_ambiguous_is_refused(tmp_path, inputs, words):
+def test_what_is_ambiguous_is_rejected(tmp_path, inputs, words):
     write_movie(tmp_path / "one")
     write_movie(tmp_path / "deep" / "ONE")
     with pytest.raises(DataError, match=words):
@@ -231,13 +231,13 @@ def test_items_are_the_frames(tmp_path):
         list_prediction_items(folder, time=3, movie=True)
 
 
-def test_a_torn_frame_stands_for_its_movie(tmp_path):
+def test_a_damaged_frame_represents_its_movie(tmp_path):
     folder = write_movie(tmp_path / "one")
     (folder / "t2.tif").write_bytes(b"II*\0")
     assert list_prediction_items(folder, movie=True) == [{"name": "one", "image": f"{folder}::t=1,c=0,z=0"}]
 
 
 @pytest.mark.parametrize("given", ["none", "none/t*.tif"])
-def test_an_input_that_stands_for_nothing(tmp_path, given):
+def test_an_input_without_images(tmp_path, given):
     with pytest.raises(DataError, match="no such file or folder"):
         list_prediction_items(tmp_path / given, movie=True)

@@ -86,7 +86,7 @@ class TestRegion:
         assert share_pixels(split, (96, 112), margin=10)
 
     @pytest.mark.parametrize("fraction", [0.1, 0.15, 0.5])
-    def test_a_strip_of_the_size_asked_for(self, ten, fraction):
+    def test_a_strip_of_the_size_requested(self, ten, fraction):
         region = split_samples(ten[:1], "region", fraction, 0).validation[0].region
         height, width = region.bottom - region.top, region.right - region.left
         assert (height, width) in {(round(96 * fraction), 112), (96, round(112 * fraction))}
@@ -106,7 +106,7 @@ class TestRegion:
         assert region.crop(label).mean() == pytest.approx(label.mean(), abs=0.02)
         assert region != Region(0, 0, 4, 40)
 
-    def test_where_no_side_will_do(self, place):
+    def test_where_no_side_is_possible(self, place):
         label = np.zeros((40, 50), np.uint8)
         label[20, 25] = 1  # one pixel cannot be on both sides
         with pytest.raises(DataError, match=r"dot\.tif: a strip of 15% along one side must .*got none in 40 x 50 pixels"):
@@ -195,10 +195,10 @@ class TestMode:
             ({"guard": "auto"}, "got 'auto'"),
         ],
     )
-    def test_refused(self, ten, values, message):
+    def test_rejected(self, ten, values, message):
         with pytest.raises(SettingError, match=rf"setting .*{message}"):
             split_samples(ten, **values)
 
 
-def test_every_split_has_its_words():
+def test_every_split_has_its_text():
     assert set(SPLITS) == {*get_args(SplitSettings.model_fields["split"].annotation), "given"} - {"auto"}

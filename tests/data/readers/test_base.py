@@ -30,7 +30,7 @@ def test_an_axis_that_is_not_there_has_one_index():
     assert [stack.length(axis) for axis in "TCZYX"] == [3, 1, 1, 4, 5]
 
 
-def test_it_is_closed_behind_the_block():
+def test_it_is_closed_after_the_block():
     with Held(np.zeros((3, 4, 5)), "TYX") as stack:
         assert stack.is_open
     assert not stack.is_open
@@ -97,13 +97,13 @@ def test_an_index_follows_the_order_of_the_file():
         ("T", (3,), "got T 3"),
     ],
 )
-def test_what_is_unknown_is_refused_with_what_is_there(found, shape, words):
+def test_what_is_unknown_is_rejected_with_what_exists(found, shape, words):
     with pytest.raises(SettingError, match=rf"^x\.tif: its axes must be of T, C, Z, Y, X.*{words}"):
         name_axes(PATH, found, shape, None)
 
 
 @pytest.mark.parametrize("given", ["YX", "CTYX"])
-def test_names_that_do_not_fit_are_refused(given):
+def test_names_that_do_not_fit_are_rejected(given):
     with pytest.raises(
         SettingError, match=rf"--axes must name the file's axes, Q 3, Y 5, X 6, got '{given}'; give 3 letters"
     ):
@@ -111,22 +111,22 @@ def test_names_that_do_not_fit_are_refused(given):
 
 
 @pytest.mark.parametrize("given", ["", "TXY", "TTYX", "ABYX", "T", 3, None, ["T", "Y", "X"]])
-def test_what_names_no_axes_is_refused(given):
+def test_what_names_no_axes_is_rejected(given):
     with pytest.raises(SettingError, match="--axes must be letters of T, C, Z, Y, X, each once, YX last"):
         parse_axes(given)
 
 
-def test_small_letters_will_do():
+def test_small_letters_are_accepted():
     assert parse_axes("tczyx") == "TCZYX"
 
 
 @pytest.mark.parametrize(("found", "shape"), [("YX", (0, 5)), ("TYX", (0, 5, 6)), ("", ())])
-def test_an_image_without_a_pixel_is_refused(found, shape):
+def test_an_image_without_a_pixel_is_rejected(found, shape):
     with pytest.raises(DataError, match=r"x\.tif: an image must hold pixels, got axes"):
         name_axes(PATH, found, shape, None)
 
 
-def test_what_is_there_is_imported():
+def test_what_is_installed_is_imported():
     assert import_extra(Path("x"), "math", "none") is sys.modules["math"]
 
 

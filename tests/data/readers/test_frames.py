@@ -80,28 +80,28 @@ def test_the_number_that_differs_counts(tmp_path, names):
         (["t1.tif"], "must have two frames or more, got 1 files"),
     ],
 )
-def test_what_is_no_movie_is_refused(tmp_path, names, words):
+def test_what_is_no_movie_is_rejected(tmp_path, names, words):
     with pytest.raises(DataError, match=words) as refusal:
         open_stack(write(tmp_path / "movie", names))
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("other", [PIXELS[0, :7], PIXELS[0].astype(np.uint8)], ids=["size", "type"])
-def test_frames_of_different_sizes_or_types_are_refused(tmp_path, other):
+def test_frames_of_different_sizes_or_types_are_rejected(tmp_path, other):
     write(tmp_path / "movie")
     tifffile.imwrite(tmp_path / "movie" / "t13.tif", other)
     with pytest.raises(DataError, match=r"t13\.tif: frames of a movie must be of one size and type, got .* in t1\.tif"):
         open_stack(tmp_path / "movie")
 
 
-def test_a_frame_of_several_planes_is_refused(tmp_path):
+def test_a_frame_of_several_planes_is_rejected(tmp_path):
     write(tmp_path / "movie")
     tifffile.imwrite(tmp_path / "movie" / "t13.tif", PIXELS[:3], photometric="minisblack", metadata={"axes": "TYX"})
     with pytest.raises(DataError, match=r"t13\.tif: a frame of a movie must be one plane, got .*T 3"):
         open_stack(tmp_path / "movie")
 
 
-def test_a_frame_whose_header_is_torn_is_pointed_at(tmp_path):
+def test_a_frame_whose_header_is_damaged_is_pointed_at(tmp_path):
     write(tmp_path / "movie")
     (tmp_path / "movie" / "t5.tif").write_bytes(b"II*\0")
     with open_stack(tmp_path / "movie") as stack:

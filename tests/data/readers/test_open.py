@@ -21,7 +21,7 @@ def path(request, tmp_path_factory):
     return WRITERS[request.param](tmp_path_factory.mktemp("stacks") / request.param)
 
 
-def test_every_format_tells_the_same(path):
+def test_every_format_states_the_same(path):
     with open_stack(path) as stack:
         assert (stack.axes, stack.shape, stack.dtype) == ("TCZYX", SHAPE, np.uint16)
         assert stack.pixel_size_um == pytest.approx(SIZE_UM)
@@ -51,13 +51,13 @@ def test_every_format_gives_the_same_parts(path, region):
 
 
 @pytest.mark.parametrize(("wanted", "words"), [((3, 0, 0), "T 0 to 2, got T 3"), ((0, 2, 0), "C 2"), ((0, 0, -1), "Z -1")])
-def test_every_format_refuses_a_plane_that_is_not_there(path, wanted, words):
+def test_every_format_rejects_a_plane_that_is_not_there(path, wanted, words):
     with open_stack(path) as stack, pytest.raises(DataError, match=f"a plane must be one of the file's.*{words}"):
         stack.read(*wanted)
 
 
 @pytest.mark.parametrize("region", [Region(0, 0, 41, 5), Region(-1, 0, 3, 3), Region(5, 5, 5, 9)])
-def test_every_format_refuses_a_part_that_is_not_there(path, region):
+def test_every_format_rejects_a_part_that_is_not_there(path, region):
     with open_stack(path) as stack, pytest.raises(DataError, match="a region must lie inside 40 x 36 pixels"):
         stack.read(region=region)
 
@@ -91,7 +91,7 @@ def test_an_address_comes_back_from_its_string(path):
     assert parse_address(str(address)) == address
 
 
-def test_axes_of_the_user_go_along():
+def test_axes_of_the_user_are_part_of_it():
     address = PlaneAddress(Path("a.tif"), 1, axes="TYX")
     assert str(address) == "a.tif::t=1,c=0,z=0,axes=TYX"
     assert parse_address(str(address)) == address
@@ -130,7 +130,7 @@ def test_a_movie_is_opened_once(tmp_path, opened):
     np.testing.assert_array_equal(read_addressed(PlaneAddress(path, 0, 1, 2), part).pixels, part.crop(HYPERSTACK[0, 1, 2]))
 
 
-def test_another_file_or_other_axes_or_a_file_written_anew_is_opened_anew(tmp_path, opened):
+def test_another_file_or_other_axes_or_a_file_written_again_is_opened_again(tmp_path, opened):
     path = tmp_path / "a.tif"
     for value in (1, 2):
         tifffile.imwrite(path, np.full((3, 8, 9), value, np.uint8), photometric="minisblack")
@@ -141,7 +141,7 @@ def test_another_file_or_other_axes_or_a_file_written_anew_is_opened_anew(tmp_pa
     assert opened == ["a.tif", "a.tif", "a.tif", "b.ome.tif"]
 
 
-def test_a_file_that_is_gone_is_refused(tmp_path):
+def test_a_file_that_is_deleted_is_rejected(tmp_path):
     path = write_ome_tiff(tmp_path / "a.ome.tif")
     read_addressed(PlaneAddress(path))
     path.unlink()

@@ -55,7 +55,7 @@ def test_planes_in_the_order_of_time(stack, choices, planes):
         ({"channel": 0, "z": 0, "time": 1.5}, "--time must be 0 to 2 or first:stop, got 1.5"),
     ],
 )
-def test_what_is_open_or_not_there_is_refused_with_what_is_there(stack, choices, words):
+def test_what_is_open_or_not_there_is_rejected_with_what_exists(stack, choices, words):
     with pytest.raises(SettingError, match=rf"a\.ome\.tif: {words}; {THERE}$"):
         choose_planes(stack, **choices)
 
@@ -82,7 +82,7 @@ def test_names_of_channels_go_before_indices_and_must_be_one(tmp_path):
             choose_planes(named(stack, "GFP", "GFP"), channel="GFP", z=0)
 
 
-def test_many_channels_are_not_all_told(tmp_path):
+def test_many_channels_are_not_all_listed(tmp_path):
     with open_stack(write_ome_tiff(tmp_path / "a.ome.tif")) as stack:
         with pytest.raises(SettingError) as caught:
             choose_planes(named(stack, *(f"c{i}" for i in range(400))))
@@ -101,7 +101,7 @@ def test_a_file_of_one_plane_is_its_path(tmp_path):
         listed(path, channel=1)
 
 
-def test_frames_of_a_movie_know_their_place(tmp_path):
+def test_frames_of_a_movie_have_their_position(tmp_path):
     path = write_ome_tiff(tmp_path / "a.ome.tif")
     assert listed(path, channel="GFP", z=2, time="1:3") == [
         {"image": f"{path}::t=1,c=1,z=2", "frame": 1, "position": 0, "frames": 2},

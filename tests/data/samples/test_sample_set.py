@@ -41,7 +41,7 @@ def test_files_hold_what_was_drawn(tmp_path: Path) -> None:
     np.testing.assert_array_equal(border, measure_border(label))
 
 
-def test_pixel_size_is_told(tmp_path: Path) -> None:
+def test_pixel_size_is_stated(tmp_path: Path) -> None:
     folder = write_sample_set(tmp_path / "set", train=1, test=0, shape=SHAPE)
     for path in folder.rglob("*.tif"):
         with tifffile.TiffFile(path) as file:
@@ -69,7 +69,7 @@ def test_empty_folder_is_filled(tmp_path: Path) -> None:
     assert (tmp_path / "train" / "images" / "cells_01.tif").is_file()
 
 
-def test_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
+def test_rejects_a_folder_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("checkpoint_selection")
     with pytest.raises(DataError, match="new or empty folder only, this one holds 1 entry; name another") as caught:
         write_sample_set(tmp_path, train=1, test=0, shape=SHAPE)
@@ -77,7 +77,7 @@ def test_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
     assert list_files(tmp_path) == ["mine.txt"]
 
 
-def test_refuses_a_file(tmp_path: Path) -> None:
+def test_rejects_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("checkpoint_selection")
     with pytest.raises(DataError, match="this is a file"):
         write_sample_set(tmp_path / "mine", train=1, test=0, shape=SHAPE)
