@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from glob import glob
+from os.path import isdir
 from pathlib import Path
 
+from livecell_monai.data.checks.limits import reading_errors
 from livecell_monai.data.formats import OME_ZARR, Format, list_formats
 from livecell_monai.errors import DataError
 
@@ -41,7 +43,7 @@ def find_format(path: Path) -> Format | None:
     """
     lower = path.name.lower()
     found = next((format_ for format_ in list_formats() if lower.endswith(format_.endings)), None)
-    return OME_ZARR if found is None and find_zarr(path) is not None and path.is_dir() else found
+    return OME_ZARR if found is None and find_zarr(path) is not None and isdir(path) else found
 
 
 def find_zarr(path: Path) -> Path | None:
@@ -58,16 +60,14 @@ def is_frame_series(path: Path) -> bool:
 
 def check_image_path(path: Path) -> None:
     """Reject a missing path, a file instead of a folder or the reverse, and an empty file, with a DataError."""
-    if find_format(path) is OME_ZARR:
-        if not path.is_dir():
-            what = "is a file" if path.exists() else "does not exist"
-            raise DataError(f"{path}: an OME-Zarr image must be a folder, this {what}; check the path")
-        return
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"{path}: an image must be a file, this {what}; check the path")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
+    with reading_errors(path, "an image"):  # a folder without permission raises here
+        is_folder = find_format(path) is OME_ZARR
+        if not (path.is_dir() if is_folder else path.is_file()):
+            what = "does not exist" if not path.exists() else "is a file" if is_folder else "is a folder"
+            kind, rule = ("an OME-Zarr image", "a folder") if is_folder else ("an image", "a file")
+            raise DataError(f"{path}: {kind} must be {rule}, this {what}; check the path")
+        if not is_folder and path.stat().st_size == 0:
+            raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:

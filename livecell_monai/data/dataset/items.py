@@ -11,7 +11,7 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.split import Split, given_split, split_samples
 from livecell_monai.data.paths import is_frame_series, list_images, stem_of
 from livecell_monai.data.readers.base import parse_axes
-from livecell_monai.data.readers.selection import list_frames, list_planes
+from livecell_monai.data.readers.selection import Choice, list_frames, list_planes
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, REGION, WEIGHT, Sample
 
@@ -87,9 +87,9 @@ def list_unlabelled_items(images: Images | None, split: Split) -> list[Item]:
 
 def list_prediction_items(
     images: Images,
-    channel: str | int | None = None,
-    time: str | int | None = None,
-    z: str | int | None = None,
+    channel: Choice = None,
+    time: Choice = None,
+    z: Choice = None,
     axes: str | None = None,
     movie: bool = False,
 ) -> list[Item]:
@@ -98,13 +98,8 @@ def list_prediction_items(
     `image` is the path of a single-plane file, or the address of a plane of a stack. Frames of one movie share the name, and
     have `frame`, `position` and `frames`. A file that cannot be opened is listed as its path; its reader raises the error.
 
-    Args:
-        images: files, folders or globs.
-        channel: index or name of the channel, None if there is one.
-        time: index of the frame, `first:stop`, or None for all.
-        z: index of the plane in depth, None if there is one.
-        axes: the axes of the files if their own are wrong or missing.
-        movie: whether each folder or glob is one movie of numbered frames, named after the folder; see `FramesStack`.
+    `channel`, `time`, `z` and `axes` are those of `choose_planes`. With `movie`, each folder or glob is one movie of
+    numbered frames, named after the folder; see `FramesStack`.
 
     Raises:
         DataError: an input has no image, two images have the same output name, or frames are no movie.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import check_single_plane, reading_errors
+from livecell_monai.data.checks.limits import check_single_plane
 from livecell_monai.data.formats import TIFF
 from livecell_monai.data.paths import check_image_path, find_format
 from livecell_monai.data.readers import open_stack, parse_address
@@ -27,10 +27,8 @@ def read_plane(path: Path) -> Plane:
     Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are inverted. No such file, an
     unknown format, damage, colours, and more than one plane raise a DataError.
     """
-    with reading_errors(path, "an image"):  # a folder without permission raises here
-        if is_stack := find_format(path) not in (None, TIFF):
-            check_image_path(path)
-    return read_once(path, _read_stack if is_stack else read_single)
+    check_image_path(path)
+    return read_once(path, read_single if find_format(path) in (None, TIFF) else _read_stack)
 
 
 def _read_stack(path: Path) -> Plane:

@@ -60,12 +60,9 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
     path = Path(path)
     if find_zarr(path) is None and is_frame_series(path):
         return FramesStack(path, open_stack, axes)
+    check_image_path(path)
     found = find_format(path)
-    if found is None:
-        return PlaneStack(path, axes)
-    with reading_errors(path, found.name):  # a folder without permission raises here
-        check_image_path(path)
-    stack: Stack = found.opener()(path, axes)
+    stack: Stack = PlaneStack(path, axes) if found is None else found.opener()(path, axes)
     return stack
 
 

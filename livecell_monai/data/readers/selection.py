@@ -12,11 +12,10 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, POSITION
 
 MAX_SHOWN = 12  # channel names in a message
+Choice = str | int | None
 
 
-def list_planes(
-    path: Path, channel: str | int | None, time: str | int | None, z: str | int | None, axes: str | None
-) -> list[dict[str, Any]]:
+def list_planes(path: Path, channel: Choice, time: Choice, z: Choice, axes: str | None) -> list[dict[str, Any]]:
     """One dictionary for each chosen plane of a file, see `choose_planes`; of a movie, with its position.
 
     A file of one plane, and one that cannot be opened, is listed as its path; its reader raises the error.
@@ -37,9 +36,7 @@ def list_planes(
     return [item] if is_plain else _to_items(planes)
 
 
-def list_frames(
-    path: Path, channel: str | int | None, time: str | int | None, z: str | int | None, axes: str | None
-) -> list[dict[str, Any]]:
+def list_frames(path: Path, channel: Choice, time: Choice, z: Choice, axes: str | None) -> list[dict[str, Any]]:
     """One dictionary for each chosen frame of a folder or glob of numbered frames; errors as `FramesStack`.
 
     If the header of a frame cannot be read, only that frame is listed: its reader raises the error before work starts.
@@ -59,11 +56,7 @@ def _to_items(planes: list[PlaneAddress]) -> list[dict[str, Any]]:
 
 
 def choose_planes(
-    stack: Stack,
-    channel: str | int | None = None,
-    time: str | int | None = None,
-    z: str | int | None = None,
-    axes: str | None = None,
+    stack: Stack, channel: Choice = None, time: Choice = None, z: Choice = None, axes: str | None = None
 ) -> list[PlaneAddress]:
     """The planes to use, one per frame, in the order of time.
 
@@ -91,7 +84,7 @@ def describe_stack(stack: Stack) -> str:
     return f"{axes}; channels {shown}{', ...' if len(stack.channels) > MAX_SHOWN else ''}"
 
 
-def _choose_channel(stack: Stack, channel: str | int | None) -> int:
+def _choose_channel(stack: Stack, channel: Choice) -> int:
     if isinstance(channel, str):
         name = channel.strip()
         if stack.channels.count(name) > 1:
@@ -101,7 +94,7 @@ def _choose_channel(stack: Stack, channel: str | int | None) -> int:
     return _choose_index(stack, "--channel", "C", channel)
 
 
-def _choose_index(stack: Stack, option: str, axis: str, given: str | int | None) -> int:
+def _choose_index(stack: Stack, option: str, axis: str, given: Choice) -> int:
     length = stack.length(axis)
     if given is None:
         if length > 1:

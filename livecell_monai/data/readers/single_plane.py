@@ -15,7 +15,7 @@ from PIL import Image
 from livecell_monai.data.checks import png
 from livecell_monai.data.checks.limits import check_decoded_size, check_single_plane, raise_colour_error, reading_errors
 from livecell_monai.data.checks.tiff import read_tiff
-from livecell_monai.data.paths import SUFFIXES, check_image_path, list_endings
+from livecell_monai.data.paths import SUFFIXES, list_endings
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.units import pixel_size
 from livecell_monai.errors import DataError
@@ -39,9 +39,7 @@ class PlaneStack(Stack):
 
 
 def read_single(path: Path) -> Plane:
-    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI, see `read_plane`."""
-    with reading_errors(path, "an image"):  # a folder without permission raises here
-        check_image_path(path)
+    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI whose path was checked; see `read_plane`."""
     match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
         case ".tif" | ".tiff":
             kind, read = "TIFF", read_tiff
@@ -78,8 +76,6 @@ def _read_picture(path: Path) -> Plane:
     if picture.mode == "1":
         pixels = pixels.astype(np.uint8)
     elif picture.mode == "I":  # a PNG has 16 bits at most; older Pillow returns them as int32
-        if pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max:
-            raise ValueError("values beyond 16 bits")
         pixels = pixels.astype(np.uint16)
     return Plane(pixels)
 

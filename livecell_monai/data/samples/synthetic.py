@@ -61,13 +61,8 @@ def measure_border(label: NDArray[np.integer], weight: float = 10.0, sigma: floa
     """The weight (Y, X) float32 in [1, 1 + weight] of each pixel, high on background that two cells nearly enclose.
 
     Background weighs 1 + weight * exp(-(d1 + d2)^2 / (2 sigma^2)), with d1 and d2 the distances in pixels to the nearest and
-    second nearest cell; cells weigh 1, and so does background where d1 + d2 exceeds 4 sigma. The class weight of the paper
-    is not included: it depends on the whole training set.
-
-    Args:
-        label: (Y, X) instance ids, 0 background.
-        weight: what the narrowest gap adds, >= 0.
-        sigma: width of the gaps that count, in pixels, > 0.
+    second nearest cell of the label (Y, X), and sigma > 0 in pixels; cells weigh 1, and so does background where d1 + d2
+    exceeds 4 sigma. The class weight of the paper is not included: it depends on the whole training set.
 
     Source:
         Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015,
@@ -113,7 +108,7 @@ def _place_cells(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDAr
         inner = tuple(
             slice(max(_PAD - part.start, 0), _PAD + side - part.start) for part, side in zip(window, shape, strict=True)
         )
-        visible = np.count_nonzero(mask[inner])
+        visible = int(np.count_nonzero(mask[inner]))
         if covered + visible > _MOST * area:
             continue
         placed.append(spot)
