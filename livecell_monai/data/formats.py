@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from livecell_monai.plugins import load_plugins
@@ -29,11 +28,6 @@ class Format:
     name: str
     endings: tuple[str, ...]
     open: Callable[[Path, str | None], Any] | str
-
-    def opener(self) -> Callable[[Path, str | None], Any]:
-        """The callable `open`, imported if needed."""
-        opener: Callable[[Path, str | None], Any] = resolve_name(self.open) if isinstance(self.open, str) else self.open
-        return opener
 
 
 TIFF = Format("TIFF", (".tif", ".tiff"), f"{_READERS}.tiff:TiffStack")

@@ -1,4 +1,4 @@
-"""Formats by their endings, those of other packages too."""
+"""Formats by their endings, including those of other packages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A plane in rectangles: the right pixels, each block decoded once where memory allows; one pass over the whole."""
+"""A plane in rectangles: the right pixels, each block decoded once if memory allows; one pass over the whole."""
 
 import platform
 
@@ -113,7 +113,7 @@ def test_freed_pages_go_back_although_freed_tensors_are_kept():
     during, after, _, heap = map(int, done.stdout.split())
     assert during > 60
     assert after < 4
-    assert heap > 60  # so the other way would be seen
+    assert heap > 60  # the alternative fails this test
 
 
 SURVEYED = np.random.default_rng(0).integers(500, 60000, (1100, 777), np.uint16)
@@ -147,7 +147,7 @@ def altered(value, dtype=np.float32, at=(1000, 700)):
         (altered(1e300, np.float64), "values that float32 holds"),
         (np.full((900, 600), 7, np.uint8), "not be constant, got 7"),
         (np.zeros((900, 600), np.complex64), "must be one of uint8, uint16"),
-        (np.array([[2**24, 2**24 + 1]], np.uint32), "not be constant"),  # which as float32 are one number
+        (np.array([[2**24, 2**24 + 1]], np.uint32), "not be constant"),  # equal as float32
     ],
     ids=["nan", "infinite", "large", "constant", "complex", "float32"],
 )

@@ -1,4 +1,4 @@
-"""What is written is what is read: pixels to the bit, sizes of pixels, intervals, regions."""
+"""Written files are read back exactly: pixels, pixel sizes, intervals, regions."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Co", "Cn"]), min_
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A path that no example has had."""
+    """A new path for each example."""
     folder, numbers = tmp_path_factory.mktemp("round"), itertools.count()
     return lambda ending: folder / f"{next(numbers)}{ending}"
 

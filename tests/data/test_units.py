@@ -26,7 +26,7 @@ def test_what_is_no_time_is_none(value, unit):
     ("times", "interval"),
     [
         ([0, 5, 10, 15], 5),
-        ([0, 5.2, 10, 15.1], 5.1),  # the stage must come to rest
+        ([0, 5.2, 10, 15.1], 5.1),  # the stage takes a moment to rest
         ([0, 5, 10, 30], None),
         ([3], None),
         ([], None),

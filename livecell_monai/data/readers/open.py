@@ -6,6 +6,7 @@ import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from livecell_monai.data.checks.limits import reading_errors
 from livecell_monai.data.paths import check_image_path, find_format, find_zarr, is_frame_series
@@ -62,7 +63,10 @@ def open_stack(path: str | Path, axes: str | None = None) -> Stack:
         return FramesStack(path, open_stack, axes)
     check_image_path(path)
     found = find_format(path)
-    stack: Stack = PlaneStack(path, axes) if found is None else found.opener()(path, axes)
+    if found is None:
+        return PlaneStack(path, axes)
+    opener = resolve_name(found.open) if isinstance(found.open, str) else found.open
+    stack: Stack = opener(path, axes)
     return stack
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.plane_files import write_plane
-from livecell_monai.data.samples.synthetic import draw_field
+from livecell_monai.data.samples.synthetic import draw_field, measure_border
 from livecell_monai.errors import DataError
 from livecell_monai.runs.atomic import make_folder, writing_errors
+from livecell_monai.sample import Pixels
 
 PIXEL_SIZE_UM = (0.65, 0.65)  #: (Y, X) pixel size that the files state, that of a 10x objective on a 6.5 µm camera
 
@@ -38,10 +39,9 @@ def write_sample_set(
     make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".sample-set-", dir=folder.parent) as temporary:
         draft = Path(temporary)
-        for number in range(1, train + 1):
-            _write_field(draft / "train", f"cells_{number:02d}", shape, (seed, 0, number), with_border=True)
-        for number in range(1, test + 1):
-            _write_field(draft / "test", f"field_{number:02d}", shape, (seed, 1, number), with_border=False)
+        for role, count in (("train", train), ("test", test)):
+            for number in range(1, count + 1):
+                _write_field(draft / role, number, shape, seed)
         _check_empty(folder)  # again: another process may have written there while the fields were drawn
         make_folder(folder)
         # an empty folder may be a mount point, which can be filled but not replaced; a set without train is incomplete,
@@ -58,12 +58,17 @@ def write_sample_set(
     return folder
 
 
-def _write_field(part: Path, name: str, shape: tuple[int, int], key: tuple[int, int, int], with_border: bool) -> None:
-    """Draw a field and write its files; `key` is the seed, the part (0 train, 1 test) and the number of the field."""
-    field = draw_field(shape, rng=np.random.default_rng(np.random.SeedSequence(key[0], spawn_key=key[1:])))
-    planes = {"images": field.image, "labels": field.label} | ({"borders": field.border} if with_border else {})
+def _write_field(part: Path, number: int, shape: tuple[int, int], seed: int) -> None:
+    """Draw a field and write its image and label, for training also its border weights."""
+    is_training = part.name == "train"
+    spawn_key = (0 if is_training else 1, number)
+    field = draw_field(shape, rng=np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawn_key)))
+    planes: dict[str, Pixels] = {"images": field.image, "labels": field.label}
+    if is_training:
+        planes["borders"] = measure_border(field.label)
     for kind, pixels in planes.items():
-        write_plane(make_folder(part / kind) / f"{name}.tif", pixels, PIXEL_SIZE_UM)
+        name = f"{'cells' if is_training else 'field'}_{number:02d}.tif"
+        write_plane(make_folder(part / kind) / name, pixels, PIXEL_SIZE_UM)
 
 
 def _check_empty(folder: Path) -> None:

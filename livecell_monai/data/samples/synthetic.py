@@ -41,7 +41,6 @@ class Field:
 
     image: NDArray[np.uint16]  #: (Y, X) in [8114, 65535]
     label: NDArray[np.uint16]  #: (Y, X) instance ids, 0 background; from 1 without gaps, each one connected piece
-    border: NDArray[np.float32]  #: (Y, X) in [1, 11], see `measure_border`
 
 
 def draw_field(shape: tuple[int, int], *, rng: np.random.Generator) -> Field:
@@ -52,9 +51,7 @@ def draw_field(shape: tuple[int, int], *, rng: np.random.Generator) -> Field:
     ids, relief = _place_cells(shape, rng)
     relief += _draw_debris(ids, rng)
     inner = np.s_[_PAD:-_PAD, _PAD:-_PAD]
-    label = _tidy(ids[inner])
-    image = _expose(relief, rng)[inner]
-    return Field(np.ascontiguousarray(image), label, measure_border(label))
+    return Field(np.ascontiguousarray(_expose(relief, rng)[inner]), _tidy(ids[inner]))
 
 
 def measure_border(label: NDArray[np.integer], weight: float = 10.0, sigma: float = 5.0) -> NDArray[np.float32]:

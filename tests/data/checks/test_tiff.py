@@ -1,4 +1,4 @@
-"""TIFF files of many makings: compressions, axes, photometric interpretations, pixel sizes, damage."""
+"""TIFF files: compressions, axes, photometric interpretations, pixel sizes, damage."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 
-RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # no two pixels alike, no two axes alike
+RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # all pixels differ, and so do the lengths of the axes
 STACK = np.stack([RAMP, RAMP + 1, RAMP + 2])
 GREY = RAMP.astype(np.uint8)
 
@@ -167,7 +167,7 @@ def test_pages_that_the_metadata_leave_out_are_rejected(tmp_path):
     xml.addimage("uint16", (40, 36), (1, 1, 1, 40, 36, 1), axes="YX")
     data = tiff_bytes(STACK, photometric="minisblack", description=xml.tostring(), metadata=None)
     with tifffile.TiffFile(io.BytesIO(data)) as tif:
-        assert tif.series[0].axes == "YX"  # tifffile would hand out the first page
+        assert tif.series[0].axes == "YX"  # tifffile would return the first page
     with pytest.raises(DataError, match="a stack with axes I 3"):
         read(tmp_path, data)
 
@@ -235,7 +235,7 @@ def test_a_file_that_is_cut_off_is_rejected_wherever_it_ends(tmp_path, data):
     path.write_bytes(data)
     read_plane(path)
     steps = len(data) // 40
-    # the start, evenly through, and the last bytes, where decoders are most forgiving
+    # the start, even steps, and the last bytes, where decoders are most tolerant
     for length in [*range(1, 10), *range(10, len(data), steps), *range(len(data) - 20, len(data))]:
         path.write_bytes(data[:length])
         with pytest.raises(DataError, match="cannot be read as TIFF") as caught:
@@ -323,7 +323,7 @@ def test_pixel_size(tmp_path, options, size):
 
 
 def lying(tmp_path, code, value, **options):
-    """A file one of whose tags says something else."""
+    """A file with a wrong tag."""
     path = tmp_path / "cell.tif"
     path.write_bytes(tiff_bytes(metadata=None, **options))
     with tifffile.TiffFile(path, mode="r+b") as tif:
@@ -398,7 +398,7 @@ def test_a_loop_is_rejected(tmp_path, options, back_to):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f"form a loop: the one at byte {places[back_to]} comes twice"):
         check_page_chain(path)
-    for read in (read_plane, open_stack):  # tifffile itself follows it without an end
+    for read in (read_plane, open_stack):  # tifffile itself never ends
         with pytest.raises(DataError, match=r"cannot be read as TIFF .*loop"):
             read(path)
 

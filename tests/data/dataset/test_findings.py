@@ -1,4 +1,4 @@
-"""Every sample looked at: what is found, and each bad file named in one line."""
+"""Findings of every sample; each invalid file is named in one line."""
 
 import json
 import shutil

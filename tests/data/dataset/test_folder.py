@@ -1,4 +1,4 @@
-"""What a data folder, a datalist and a list of inputs stand for, and where they do not match."""
+"""The samples of a data folder or datalist, and files that do not match."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Folds: every image held out once, groups together, whatever the names; and crops of annotated images."""
+"""Folds: every image is held out once, groups together; and crops of annotated images."""
 
 import json
 import shutil
@@ -96,7 +96,7 @@ class TestMakeFolds:
     seed=st.integers(0, 2**31),
 )
 def test_every_image_is_held_out_once_and_no_group_is_on_both_sides(groups, count, by_pattern, seed):
-    """Whatever the groups, the number of folds and the seed; a pattern takes the place of groups."""
+    """For any groups, number of folds and seed; a pattern overrides groups."""
     names = [f"{group or number}_{number}" for number, group in enumerate(groups)]
     given_groups = [] if by_pattern else groups
     everything = samples(*names, groups=given_groups)
@@ -159,7 +159,7 @@ def test_a_pattern_of_alternatives():
 
 
 def find(part, whole):
-    """Where a crop lies in its image."""
+    """The place of a crop in its image."""
     windows = np.lib.stride_tricks.sliding_window_view(whole, part.shape)
     (place,) = np.argwhere((windows == part).all(axis=(2, 3)))
     return tuple(place)

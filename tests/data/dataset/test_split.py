@@ -1,4 +1,4 @@
-"""Splits that share no pixel, and the one that does."""
+"""Splits without shared pixels, and the one that leaks."""
 
 import re
 from dataclasses import replace

@@ -139,6 +139,6 @@ def test_each_format_names_its_extra(tmp_path, monkeypatch, name, library, extra
         path.mkdir()
     else:
         path.write_bytes(b"anything")
-    monkeypatch.setitem(sys.modules, library, None)  # an import of it then fails
+    monkeypatch.setitem(sys.modules, library, None)  # makes its import fail
     with pytest.raises(SettingError, match=rf"{name}: this format needs .*; pip install 'livecell-monai\[{extra}\]'$"):
         open_stack(path)

@@ -15,7 +15,7 @@ PLANE = HYPERSTACK[0, 0, 0]
 
 
 def write_tiles(path, **options):
-    """A mosaic of two tiles side by side, not at the origin."""
+    """An image of two adjacent tiles, not at the origin."""
     with czi.create_czi(str(path)) as writer:
         for column in (0, 36):
             writer.write(PLANE[..., None] + column, location=(100 + column, 50), plane={"C": 0}, **options)

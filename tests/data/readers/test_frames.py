@@ -81,9 +81,9 @@ def test_the_number_that_differs_counts(tmp_path, names):
     ],
 )
 def test_what_is_no_movie_is_rejected(tmp_path, names, words):
-    with pytest.raises(DataError, match=words) as refusal:
+    with pytest.raises(DataError, match=words) as caught:
         open_stack(write(tmp_path / "movie", names))
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("other", [PIXELS[0, :7], PIXELS[0].astype(np.uint8)], ids=["size", "type"])

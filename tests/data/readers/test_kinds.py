@@ -1,4 +1,4 @@
-"""What holds for every format, and what images, labels and border weights must be."""
+"""Rules of every format, and of images, labels and border weights."""
 
 import os
 from pathlib import Path

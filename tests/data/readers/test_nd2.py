@@ -36,7 +36,7 @@ class TestCluster:
             assert (stack.axes, stack.shape, stack.dtype) == ("TCZYX", (3, 2, 10, 31, 38), np.uint16)
             assert stack.pixel_size_um == pytest.approx((0.168, 0.168), abs=5e-4)
             assert stack.z_step_um == 0.5
-            assert stack.interval_min is None  # recorded as fast as it went
+            assert stack.interval_min is None  # recorded without a fixed interval
             assert stack.channels == ("5-FAM/pH 9.0", "FM 4-64/2% CHAPS")
 
     def test_planes_and_parts(self, cluster):

@@ -1,4 +1,4 @@
-"""The law of all formats: the same array gives the same axes, planes, parts and sizes; and planes by their address."""
+"""All formats give the same axes, planes, regions and sizes of the same array; and planes by their address."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +106,7 @@ def test_a_path_is_no_address(text):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The paths that were opened anew."""
+    """The names of the files that were opened."""
     paths = []
 
     def count(path, axes=None, wrapped=opening.open_stack):

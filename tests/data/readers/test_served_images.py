@@ -1,4 +1,4 @@
-"""Images in messages: what becomes a file, and what is refused ahead of decoding."""
+"""Images of requests: which become a file, and which are rejected before decoding."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.data.readers.served_images import write_served_image
 from livecell_monai.errors import DataError
 
-RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # no two pixels alike, no two axes alike
+RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # all pixels differ, and so do the lengths of the axes
 
 
 def encoded(kind, pixels=RAMP):
@@ -71,10 +71,10 @@ def test_numbers_become_a_file_of_the_same_values(tmp_path, image):
     ],
 )
 def test_what_is_no_image_is_rejected_in_one_line(tmp_path, image, words):
-    with pytest.raises(DataError, match=r"^cell: ") as refusal:
+    with pytest.raises(DataError, match=r"^cell: ") as caught:
         write_served_image(image, tmp_path, "cell")
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("image", [encoded("TIFF"), encoded("PNG"), RAMP.tolist()], ids=["tiff", "png", "numbers"])

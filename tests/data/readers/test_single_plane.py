@@ -1,4 +1,4 @@
-"""PNG, JPEG and NIfTI: what is read of them, and what is refused."""
+"""PNG, JPEG and NIfTI: pixels, pixel sizes, and rejected files."""
 
 import gzip
 import io
@@ -88,7 +88,7 @@ class TestPngAndJpeg:
         assert read_single(path).pixels.dtype == np.uint16
 
     def as_int32(self, tmp_path, monkeypatch, pixels):
-        """A PNG that Pillow hands out in mode I, as it did before version 11 with 16 bits."""
+        """A PNG that Pillow opens in mode I, as it did with 16 bits before version 11."""
         picture = Image.fromarray(pixels.astype(np.int32))
         picture.format = "PNG"
         path = file_of(tmp_path, ".png")
@@ -174,7 +174,7 @@ def test_formats_of_one_plane_are_stacks_of_it(tmp_path):
             np.testing.assert_array_equal(stack.read(region=Region(1, 2, 3, 9)), SMALL[1:3, 2:9])
             with pytest.raises(DataError, match="T 0 to 0, got T 1"):
                 stack.read(time=1)
-            stack.read()[:] = 0  # what is handed out is a copy
+            stack.read()[:] = 0  # a copy
             assert stack.read().any()
 
 

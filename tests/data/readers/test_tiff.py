@@ -1,4 +1,4 @@
-"""TIFF stacks of many makings: axes, pages, strips, tiles, notes, damage."""
+"""TIFF stacks: axes, pages, strips, tiles, metadata, damage."""
 
 import contextlib
 
@@ -78,7 +78,7 @@ def test_bilevel_and_white_zero_are_inverted_as_in_files_of_one_plane(tmp_path):
 
 
 def spoil(path, page, segment):
-    """Write over the bytes of a strip or tile."""
+    """Overwrite the bytes of a strip or tile."""
     with tifffile.TiffFile(path) as tif:
         start, count = tif.pages[page].dataoffsets[segment], tif.pages[page].databytecounts[segment]
     data = bytearray(path.read_bytes())
@@ -114,7 +114,7 @@ CUT = {"plain": {}, "tiles": MAKINGS["deflated tiles"], "one page for all": {"tr
 
 
 def read_all(path):
-    """The frames of a file, None where they are refused."""
+    """The frames of a file, None if they are rejected."""
     with contextlib.suppress(DataError, SettingError), open_stack(path) as stack:
         return [stack.read(time) for time in range(3)]
     return None
@@ -131,7 +131,7 @@ def test_a_file_that_is_cut_off_never_gives_other_pixels(tmp_path, options):
         if pixels is not None:
             np.testing.assert_array_equal(pixels, MOVIE)
             taken.append(length)
-    assert all(length > len(data) - 400 for length in taken)  # what is missing is no more than the end of the last tags
+    assert all(length > len(data) - 400 for length in taken)  # only the end of the last tags is missing
 
 
 def test_pages_that_the_metadata_leave_out_are_rejected(tmp_path):
@@ -144,7 +144,7 @@ def test_pages_that_the_metadata_leave_out_are_rejected(tmp_path):
 
 
 def test_frames_that_are_not_there_are_rejected_when_read(tmp_path):
-    """A recording that was stopped: the OME-XML tells of three frames, two were written."""
+    """A recording that was stopped: the OME-XML lists three frames, two were written."""
     path = write_ome_tiff(tmp_path / "a.ome.tif", MOVIE, "TYX")
     with tifffile.TiffFile(path) as tif:
         xml = tif.ome_metadata.encode()
@@ -265,7 +265,7 @@ def test_an_axis_without_a_pixel_is_rejected(tmp_path):
 def test_a_large_image_that_few_bytes_hold_is_rejected(tmp_path, monkeypatch):
     path = write(tmp_path / "a.tif", np.zeros((512, 512), np.uint16), metadata=None, compression="zlib", tile=(128, 128))
     open_stack(path).close()
-    monkeypatch.setattr(planes, "MAX_PIXELS", 2**17)  # of which each tile has less
+    monkeypatch.setattr(planes, "MAX_PIXELS", 2**17)  # each tile has less
     monkeypatch.setattr(planes, "MAX_EXPANSION", 100)
     with pytest.raises(DataError, match=r"must hold the pixels of its image, got 524288 in \d+ bytes"):
         open_stack(path)

@@ -1,4 +1,4 @@
-"""OME-Zarr folders: versions, levels, notes, other kinds of folder, damage."""
+"""OME-Zarr folders: versions, levels, metadata, other kinds of folder, damage."""
 
 import json
 import shutil

@@ -23,7 +23,7 @@ def count_touching(label: NDArray[np.uint16]) -> int:
 
 
 def score_otsu(image: NDArray[np.float64], label: NDArray[np.uint16]) -> float:
-    """IoU of the better side of the threshold that parts the histogram into classes of least inner variance."""
+    """IoU of the better side of Otsu's threshold."""
     counts, edges = np.histogram(image, 256)
     middle = (edges[1:] + edges[:-1]) / 2
     below, above = np.cumsum(counts)[:-1], counts.sum() - np.cumsum(counts)[:-1]
@@ -35,8 +35,8 @@ def score_otsu(image: NDArray[np.float64], label: NDArray[np.uint16]) -> float:
 
 def test_form_and_range(fields: list[Field]) -> None:
     for field in fields:
-        assert field.image.shape == field.label.shape == field.border.shape == (SIDE, SIDE + 32)
-        assert (field.image.dtype, field.label.dtype, field.border.dtype) == (np.uint16, np.uint16, np.float32)
+        assert field.image.shape == field.label.shape == (SIDE, SIDE + 32)
+        assert (field.image.dtype, field.label.dtype) == (np.uint16, np.uint16)
         assert field.image.min() >= DARKEST
         assert field.image.max() <= BRIGHTEST
         # Not washed out at either end: a camera that clips would lose what the network should see.
@@ -54,11 +54,9 @@ def test_foreground_is_a_minority(fields: list[Field]) -> None:
     assert all(0.10 <= np.mean(field.label > 0) <= 0.25 for field in fields)
 
 
-def test_cells_touch_and_border_is_theirs(fields: list[Field]) -> None:
+def test_cells_touch_and_leave_narrow_gaps(fields: list[Field]) -> None:
     assert sum(count_touching(field.label) for field in fields) >= len(fields)
-    for field in fields:
-        np.testing.assert_array_equal(field.border, measure_border(field.label))
-    assert max(field.border.max() for field in fields) > 5
+    assert max(measure_border(field.label).max() for field in fields) > 5
 
 
 def test_a_threshold_does_not_solve_it(fields: list[Field]) -> None:
@@ -110,7 +108,7 @@ def read_picture(picture: str) -> NDArray[np.uint16]:
 
 
 def measure_slowly(label: NDArray[np.uint16], weight: float, sigma: float) -> NDArray[np.float64]:
-    """Equation 2 as it stands: one distance transform of the whole field per cell, nothing cut off."""
+    """Equation 2 directly: one distance transform of the whole field per cell, nothing cut off."""
     distances = [ndimage.distance_transform_edt(label != number) for number in np.unique(label[label > 0])]
     first, second = np.sort(distances, axis=0)[:2]
     return np.where(label == 0, 1 + weight * np.exp(-((first + second) ** 2) / (2 * sigma**2)), 1.0)
