@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.dataset.crops import crop_sample
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
-from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, check_unique_names, make_folds
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, check_unique_names, crop_sample, make_folds
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError

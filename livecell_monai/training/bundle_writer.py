@@ -10,7 +10,7 @@ from livecell_monai.bundle.export import package_versions, write_bundle
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.weights import load_weights, save_weights, write_weights
 from livecell_monai.data.dataset.items import to_items
-from livecell_monai.data.dataset.split_descriptions import SPLITS
+from livecell_monai.data.dataset.split import SPLITS
 from livecell_monai.errors import DataError
 from livecell_monai.network import UNet
 from livecell_monai.network.map_ranges import RANGES

@@ -166,9 +166,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda folder: (folder / "t10.tif").unlink(), "10 is missing behind t9.tif"),
+            (lambda folder: (folder / "t10.tif").unlink(), "10 is missing after t9.tif"),
             (lambda folder: shutil.copy(folder / "t8.tif", folder / "t08.tif"), "a number of its own"),
-            (lambda folder: shutil.copy(folder / "t8.tif", folder / "dark.tif"), "differ in one number alone"),
+            (lambda folder: shutil.copy(folder / "t8.tif", folder / "dark.tif"), "differ in one number only"),
             (lambda folder: tifffile.imwrite(folder / "t13.tif", PICTURES[0, :50]), "t13.tif: frames of a movie must be of"),
         ],
         ids=["missing", "twice", "another", "size"],
