@@ -1,29 +1,33 @@
-"""One side of a comparison: a run in MLflow with what it was set to, what it scored and on what."""
+"""One side of a comparison: a run in MLflow or a folder of results, with its settings, scores and data."""
 
+import csv
+import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from livecell_monai.errors import SettingError
+from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
-from livecell_monai.experiments.store import without_bars
+from livecell_monai.experiments.store import find_reason, quiet_mlflow
 from livecell_monai.metrics import list_metrics
+from livecell_monai.runs.ledger import STARTED_WITH
 
 LOSS = "loss"
-VALIDATED = ("iou", "accuracy", LOSS)  # what a training notes of its validation
-PARENT = "mlflow.parentRunId"
+VALIDATED = ("iou", "accuracy", LOSS)  # metrics of a training's validation
 CROSS_VALIDATION = "cross-validation"
 LEAKING = ("original", "none")
-UNFINISHED = ("RUNNING", "SCHEDULED")
+METADATA = Path("configs") / "metadata.json"
+RECORD = "crossval.json"  # as in `crossval`, which is slow to import
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run, or one folder of results, as a comparison shows it.
+    """One run, or one folder of results.
 
     Attributes:
         name: the run's name, or the folder as it was given.
@@ -31,15 +35,15 @@ class ComparedRun:
         id: of the run in MLflow; empty for a folder.
         kept: validation scores of the weights that were kept, by metric: iou, accuracy, loss.
         last: those of the last epoch.
-        best: the best value of each over the epochs, which may be of three epochs; empty where it was not looked for.
+        best: the best value of each over the epochs, which may be of different epochs; empty if it was not read.
         crossval: means over the images of a cross-validation, by metric.
-        images: scores by image; None where there are none, or where they were not looked for.
-        seconds: how long it took, None where that is not known.
-        data: SHA-256 of the data it was trained on, empty where it is not known.
-        split: the split that it was validated by, `cross-validation`, or empty where it is not known.
+        images: scores by image; None if there are none or they were not read.
+        seconds: duration; None if unknown.
+        data: SHA-256 of the training data; empty if unknown.
+        split: the split that it was validated by, or `cross-validation`; empty if unknown.
         settings: its settings, as text.
         nested: number of runs under it.
-        parent: id of the run that it lies under; empty for none.
+        parent: id of the run that it is nested under; empty for none.
     """
 
     name: str
@@ -59,27 +63,28 @@ class ComparedRun:
 
     @property
     def leaks(self) -> bool:
-        """Whether its validation score is of what it was trained on."""
+        """Whether its validation score is on training data."""
         return self.split in LEAKING
 
     @property
     def scored_on(self) -> str:
-        """The images and the parts of them that its scores are of, as far as its settings tell; empty for unknown."""
-        share = self.settings.get("validation_fraction", "")
-        more = {"region": f", {share} of each image", "images": f", {share} of them by seed {self.settings.get('seed', '')}"}
-        return self.split + (more.get(self.split, "") if share else "")
+        """The images, and the part of each, that its scores are of; empty if unknown."""
+        fraction = self.settings.get("validation_fraction", "")
+        seed = self.settings.get("seed", "")
+        more = {"region": f", {fraction} of each image", "images": f", {fraction} of them by seed {seed}"}
+        return self.split + (more.get(self.split, "") if fraction else "")
 
     def score_images(self, metric: str) -> dict[str, float]:
-        """A metric by image; empty where it was not measured on each."""
+        """A metric by image; empty unless it was measured on each."""
         values = {name: scores.get(metric) for name, scores in (self.images or {}).items()}
         return {} if None in values.values() else {name: float(value) for name, value in values.items() if value is not None}
 
     def score(self, metric: str) -> float | None:
-        """What the run is ranked by: the mean over its images, or what it noted of its kept weights or its last epoch."""
+        """The value that the run is ranked by: the mean over its images, else the logged one of its kept or last weights."""
         by_image = self.score_images(metric)
         if by_image:
             return fmean(by_image.values())
-        return next((noted[metric] for noted in (self.crossval, self.kept, self.last) if metric in noted), None)
+        return next((logged[metric] for logged in (self.crossval, self.kept, self.last) if metric in logged), None)
 
 
 def list_comparable() -> tuple[str, ...]:
@@ -87,81 +92,144 @@ def list_comparable() -> tuple[str, ...]:
     return (*(metric.name for metric in list_metrics()), LOSS)
 
 
-def read_run(run: Any, nested: int = 0) -> ComparedRun:
-    """A run as MLflow's list of runs tells of it.
-
-    Args:
-        run: of MLflow.
-        nested: number of runs under it.
-    """
-    params, info = run.data.params, run.info
+def read_run(run: Any) -> ComparedRun:
+    """An MLflow run, without what must be requested for each run: `best` and `images`."""
+    metrics, params, info = run.data.metrics, run.data.params, run.info
     return ComparedRun(
         name=info.run_name or info.run_id,
         status=info.status,
         id=info.run_id,
-        kept=_noted(run.data.metrics, "best_val_", VALIDATED),
-        last=_noted(run.data.metrics, "val_", VALIDATED),
-        crossval=_noted(run.data.metrics, "crossval_", list_comparable()),
+        kept=_select_finite(metrics, VALIDATED, "best_val_"),
+        last=_select_finite(metrics, VALIDATED, "val_"),
+        crossval=_select_finite(metrics, list_comparable(), "crossval_"),
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
         data=params.get("data_sha256", ""),
         split=CROSS_VALIDATION if "number_of_folds" in params else params.get("split_used", ""),
         settings=dict(params),
-        nested=nested,
-        parent=run.data.tags.get(PARENT, ""),
+        parent=run.data.tags.get("mlflow.parentRunId", ""),
     )
 
 
-def find_best(client: Any, run_id: str) -> dict[str, float]:
-    """The best value of each validation metric over the epochs: the least loss, the highest of the others."""
-    found = {}
-    for metric in VALIDATED:
-        values = [entry.value for entry in client.get_metric_history(run_id, f"val_{metric}") if math.isfinite(entry.value)]
-        if values:
-            found[metric] = min(values) if metric == LOSS else max(values)
-    return found
-
-
-def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
-    """The scores by image among the files of a run: of a cross-validation, else of a training's validation.
+def check_ended(run: Any) -> None:
+    """Reject an MLflow run that may still change, or was deleted.
 
     Raises:
-        LiveCellError: where the table cannot be had or is none.
-    """
-    from mlflow.exceptions import MlflowException
-
-    for folder in ("", "bundle/docs/"):
-        if any(entry.path == folder + TABLE for entry in client.list_artifacts(run.id, folder.rstrip("/") or None)):
-            with tempfile.TemporaryDirectory() as into, without_bars():
-                try:
-                    table = Path(client.download_artifacts(run.id, folder + TABLE, into))
-                except (MlflowException, OSError) as error:
-                    reason = " ".join(str(error).split())[:200]
-                    raise SettingError(
-                        f"run {run.name}: its {folder}{TABLE} must be readable, it is not: {reason}; name another run"
-                    ) from error
-                return read_image_scores(table, f"run {run.name}, {folder}{TABLE}")
-    return None
-
-
-def check_unfinished(run: Any) -> None:
-    """Refuse a run that may still change, or that was deleted.
-
-    Args:
-        run: of MLflow.
-
-    Raises:
-        SettingError: where it runs or is deleted.
+        SettingError: it runs or is deleted.
     """
     name, run_id = run.info.run_name, run.info.run_id
-    if run.info.status in UNFINISHED:
+    if run.info.status in ("RUNNING", "SCHEDULED"):
         raise SettingError(
-            f"run {name}: must have ended, it is {run.info.status}; wait for it, or where its process is gone end it in "
+            f"run {name}: must have ended, it is {run.info.status}; wait for it, or if its process is dead end it in "
             f"Python: mlflow.MlflowClient().set_terminated('{run_id}', 'KILLED')"
         )
     if run.info.lifecycle_stage != "active":
         raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
 
 
-def _noted(metrics: Mapping[str, float], prefix: str, names: tuple[str, ...]) -> dict[str, float]:
-    """Metrics by their name without the prefix; those that diverged are none."""
-    return {name: metrics[prefix + name] for name in names if math.isfinite(metrics.get(prefix + name, math.nan))}
+def find_best(client: Any, run_id: str) -> dict[str, float]:
+    """The best value of each validation metric over the epochs of an MLflow run."""
+    return _best({name: [entry.value for entry in client.get_metric_history(run_id, f"val_{name}")] for name in VALIDATED})
+
+
+def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
+    """The scores by image among the files of an MLflow run: of a cross-validation, else of a training's validation.
+
+    Raises:
+        LiveCellError: the table cannot be downloaded or is invalid.
+    """
+    from mlflow.exceptions import MlflowException
+
+    for folder in ("", "bundle/docs"):
+        path = f"{folder}/{TABLE}".lstrip("/")
+        if all(entry.path != path for entry in client.list_artifacts(run.id, folder or None)):
+            continue
+        with tempfile.TemporaryDirectory() as into, quiet_mlflow():
+            try:
+                table = Path(client.download_artifacts(run.id, path, into))
+            except (MlflowException, OSError) as error:
+                raise SettingError(
+                    f"run {run.name}: its {path} must be readable, it is not: {find_reason(error)}; name another run"
+                ) from error
+            return read_image_scores(table, f"run {run.name}, {path}")
+    return None
+
+
+def read_folder(folder: Path) -> ComparedRun:
+    """The results in a folder: of a cross-validation, an evaluation, or a trained bundle.
+
+    Raises:
+        LiveCellError: it holds none of them, or they cannot be read.
+    """
+    if (folder / TABLE).is_file():
+        images = read_image_scores(folder / TABLE)
+        if not (folder / RECORD).is_file():
+            return ComparedRun(str(folder), images=images, split="evaluation")
+        started_with = _read_json(folder / RECORD, STARTED_WITH)
+        folds, given = (started_with.get(name) for name in ("folds", "settings"))
+        settings = {"recipe": started_with.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
+        settings |= given if isinstance(given, dict) else {}
+        data = str(started_with.get("data_sha256", ""))
+        return ComparedRun(str(folder), images=images, split=CROSS_VALIDATION, data=data, settings=_as_text(settings))
+    if (folder / METADATA).is_file():
+        return _read_bundle(folder)
+    raise DataError(
+        f"{folder}: a folder to compare must hold {TABLE} or be a trained bundle, it is neither; name the output of "
+        "livecell evaluate, crossval or train"
+    )
+
+
+def _read_bundle(folder: Path) -> ComparedRun:
+    training = _read_json(folder / METADATA, "training")
+    facts = {"split_used": training.get("split"), "unlabelled_images": training.get("unlabelled_images")}
+    known = {name: value for name, value in facts.items() if value is not None}
+    validation = training.get("validation")
+    table = folder / "docs" / TABLE
+    epochs = _read_history(folder / "docs" / "history.csv")
+    return ComparedRun(
+        name=str(folder),
+        kept=_select_finite(validation, VALIDATED) if isinstance(validation, Mapping) else {},
+        last=_select_finite({name: values[-1] for name, values in epochs.items() if values}, VALIDATED),
+        best=_best(epochs),
+        images=read_image_scores(table) if table.is_file() else None,
+        seconds=training.get("seconds"),
+        data=str(training.get("data_sha256", "")),
+        split=str(training.get("split", "")),
+        settings=_as_text(read_bundle_settings(folder) | known),
+    )
+
+
+def _read_history(path: Path) -> dict[str, list[float]]:
+    """Each validation metric by epoch."""
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in VALIDATED}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: must be the table of a training's epochs, it is not; train the bundle again") from error
+
+
+def _read_json(path: Path, key: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))[key])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: must be JSON with the entry {key}, it is not; name another folder") from error
+    return found
+
+
+def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as MLflow has them."""
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _best(epochs: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The lowest loss and the highest value of each other metric."""
+    finite = {name: [value for value in values if math.isfinite(value)] for name, values in epochs.items()}
+    return {name: (min if name == LOSS else max)(values) for name, values in finite.items() if values}
+
+
+def _select_finite(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, float]:
+    """Metrics by their name without the prefix; missing and diverged ones are left out."""
+    found = {name: values.get(prefix + name) for name in names}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}

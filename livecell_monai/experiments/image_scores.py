@@ -1,4 +1,4 @@
-"""Scores by image as `scores.csv` holds them: of an evaluation, of a cross-validation, of a training's validation."""
+"""Scores by image in `scores.csv` of an evaluation, a cross-validation or a training's validation."""
 
 import csv
 from collections.abc import Mapping
@@ -15,49 +15,46 @@ ImageScores = dict[str, Scores]
 def read_image_scores(path: Path, name: str = "") -> ImageScores:
     """The scores by image of a table, in its order.
 
-    Scores that follow from counts of pixels are computed from them; columns that are neither counts nor metrics are ignored.
-
     Args:
-        path: a CSV file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
-        name: what an error calls the table; its path where it is empty.
+        path: a CSV file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks; other
+            columns are ignored.
+        name: of the table in errors; its path if empty.
 
     Raises:
-        DataError: where the file is no such table or an image stands in it twice.
+        DataError: the file is no such table, or an image is in it twice.
     """
-    called = name or str(path)
+    name = name or str(path)
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{called}: must be a table of scores in CSV, got: {reason}; write it anew") from error
+        raise DataError(f"{name}: must be a CSV table of scores, got: {reason}; write it again") from error
     found: ImageScores = {}
     for row in rows:
-        scores = _read_row(row, called)
+        scores = _read_row(row, name)
         if row["image"] in found:
-            raise DataError(f"{called}: an image must stand in it once, {row['image']} stands twice; write it anew")
+            raise DataError(f"{name}: each image must have one row, {row['image']} has two; write it again")
         found[row["image"]] = scores
     if not found:
-        raise DataError(f"{called}: a table of scores must have a row for each image, found none; write it anew")
+        raise DataError(f"{name}: a table of scores must have a row for each image, found none; write it again")
     return found
 
 
-def _read_row(row: Mapping[str, str | None], called: str) -> Scores:
+def _read_row(row: Mapping[str, str | None], name: str) -> Scores:
     missing = [column for column in ("image", *COLUMNS) if not row.get(column)]
     if missing:
         raise DataError(
-            f"{called}: a table of scores must have image, {', '.join(COLUMNS)} for each image, {', '.join(missing)} is not "
-            "there; write it anew by livecell evaluate"
+            f"{name}: a table of scores must have image, {', '.join(COLUMNS)} for each image, {', '.join(missing)} is "
+            "missing; write it again by livecell evaluate"
         )
     try:
         scores = read_scores(row)
     except ValueError as error:
-        raise DataError(
-            f"{called}: {row['image']} must have pixels in whole numbers, got: {error}; write it anew"
-        ) from error
+        raise DataError(f"{name}: {row['image']} must have whole numbers of pixels, got: {error}; write it again") from error
     counts = [getattr(scores, column) for column in COLUMNS]
     measured = [(metric, value) for metric in list_metrics() if (value := scores.measured.get(metric.name)) is not None]
     if min(counts) < 0 or not sum(counts) or not all(metric.least <= value <= metric.most for metric, value in measured):
         values = ", ".join(f"{column} {row.get(column)}" for column in (*COLUMNS, *scores.measured))
-        raise DataError(f"{called}: {row['image']} must have scores that can be, got {values}; write it anew")
+        raise DataError(f"{name}: {row['image']} must have possible scores, got {values}; write it again")
     return scores

@@ -1,4 +1,4 @@
-"""A tracked run while it is open: what is logged goes into its outbox, and the run ends as the block inside ended."""
+"""An open run: what is logged goes to its outbox, and the run ends as the block inside ended."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from livecell_monai.experiments.uploader import Uploader
 from livecell_monai.runs.signals import sigterm_as_interrupt
 
 LOGGER = logging.getLogger(__name__)
-BREAK_S = 3.0  # to wait at the end of a training that was interrupted or failed
+BREAK_S = 3.0  # seconds to wait for the store at the end of a training that was interrupted or failed
 PARTIAL = ".partial"  #: ending of the folder of a study's part until it is complete
 
 
@@ -22,12 +22,12 @@ class PrunedError(Exception):
 
 
 class TrackedRun:
-    """An open run, or none: then every call does nothing.
+    """An open run; without arguments no run, then every call does nothing.
 
     Args:
-        outbox: takes what is logged; None for no run.
-        uploader: sends it, once it is started.
-        client: of MLflow, for what is not to wait.
+        outbox: stores what is logged.
+        uploader: sends it.
+        client: of MLflow.
         seconds: to wait for the store at the end of a training that has finished.
     """
 
@@ -38,28 +38,32 @@ class TrackedRun:
 
     @property
     def run_id(self) -> str:
-        """Of the run in the store; empty as long as the store has not answered."""
+        """The id of the run in the store; empty until the store has answered."""
         return "" if self._outbox is None else self._outbox.run_id
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log the metrics of one epoch; what was logged of that epoch before stays."""
+        """Log the metrics of one epoch; metrics that were logged for it before are kept."""
         self._log_metrics(metrics, epoch, once=True)
 
     def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Log the best scores as `best_...` and keep the bundle: configs, weights, card and figures."""
+        """Log the scores of the kept weights as `best_val_...`, and the files of the bundle in a folder."""
         self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
+        if self._outbox is None:
+            return
         found = [path for part in ("configs", "docs") for path in sorted((folder / part).rglob("*")) if path.is_file()]
         for path in (*found, *sorted((folder / "models").glob("model.*")), folder / "LICENSE"):
-            self._append(FILE, path=self._inside(path), into=(Path("bundle") / path.relative_to(folder).parent).as_posix())
+            into = (Path("bundle") / path.relative_to(folder).parent).as_posix()
+            # relative, since the folder of a study's part is renamed when it is complete
+            self._append(FILE, path=os.path.relpath(path, self._outbox.root), into=into)
 
     def log_scores(self, scores: Mapping[str, float], names: Sequence[str]) -> None:
-        """Log scores of several trainings together, and keep files of the study's folder."""
+        """Log scores of a study, and files of its folder by name."""
         self._log_metrics(scores, 0)
         for name in names:
             self._append(FILE, path=name, into=None)
 
     def end_nested(self, name: str) -> None:
-        """End the runs of a name under this one that their process has left open, as KILLED."""
+        """End the nested runs of a name that a dead process has left open, as KILLED."""
         if self._client is None:
             return
         from mlflow.exceptions import MlflowException
@@ -73,7 +77,7 @@ class TrackedRun:
             LOGGER.debug("runs named %s may stay open: %s", name, error)  # the uploader reports a store that fails
 
     def end(self, status: str, pruned: bool = False) -> None:
-        """End the run as FINISHED, FAILED or KILLED, and say what the store has not taken by then."""
+        """End the run as FINISHED, FAILED or KILLED, and report what the store has not acknowledged by then."""
         if self._outbox is None or self._uploader is None:
             return
         if pruned:
@@ -81,14 +85,14 @@ class TrackedRun:
         self._append(END, status=status, time=now())
         left = self._uploader.close(self._seconds if status == FINISHED else BREAK_S)
         if left:
-            # the folder of a study's part is renamed in a moment
+            # the folder of a study's part will be renamed
             folder = str(self._outbox.root).removesuffix(PARTIAL)
             LOGGER.warning(
                 "MLflow lacks %d entries of this run, kept in %s; send them: livecell sync %s", left, folder, folder
             )
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int, once: bool = False) -> None:
-        """Log metrics, but for those that are logged already: at that step, or with that value if they may change."""
+        """Log the metrics that have no value at this step yet, or not this value if they may change."""
         if self._outbox is None:
             return
         values = {}
@@ -99,10 +103,6 @@ class TrackedRun:
         if values:
             self._append(METRICS, step=step, time=now(), values=values, once=once)
 
-    def _inside(self, path: Path) -> str:
-        """A path as the outbox keeps it: the folder of a study's part is renamed when it is complete."""
-        return "" if self._outbox is None else os.path.relpath(path, self._outbox.root)
-
     def _append(self, kind: str, **values: Any) -> None:
         if self._outbox is not None and self._uploader is not None:
             self._outbox.append(kind, **values)
@@ -110,7 +110,7 @@ class TrackedRun:
 
 
 def now() -> int:
-    """The time as MLflow counts it, in milliseconds."""
+    """The time in milliseconds since the epoch, as MLflow counts it."""
     return int(time.time() * 1000)
 
 
@@ -124,7 +124,7 @@ def ended_with_block(run: TrackedRun) -> Iterator[None]:
             run.end("KILLED")
             raise
         except PrunedError:
-            run.end("KILLED", pruned=True)  # on purpose and before its end: neither a fault nor a training to compare
+            run.end("KILLED", pruned=True)
             raise
         except BaseException:
             run.end("FAILED")

@@ -142,7 +142,7 @@ class TestList:
         assert list_runs(store).runs == []
 
     def test_a_store_that_is_not_there_is_refused_and_not_made(self, tmp_path):
-        with pytest.raises(SettingError, match=r"mlflow.db: the store of runs must be there, found none; train first"):
+        with pytest.raises(SettingError, match=r"mlflow.db: the MLflow store does not exist; train first"):
             list_runs(f"sqlite:///{tmp_path}/mlflow.db")
         assert not list(tmp_path.iterdir())
 
@@ -202,7 +202,7 @@ class TestSideBySide:
         (difference,) = (part for part in found.differences if part is not None)
         assert difference.images == 3
         assert found.warnings[0].startswith("scored on different images: ")
-        assert found.warnings[1] == "left out of the difference of relabelled to first, the truth is another: d"
+        assert found.warnings[1] == "left out of the difference of relabelled to first, the labels differ: d"
 
     def test_runs_without_scores_by_image_are_shown_without_a_difference(self, paired):
         found = compare_runs(["first", "old"], paired[0])
@@ -257,13 +257,15 @@ class TestRefused:
             compare_runs(["first", str(tmp_path)], paired[0])
 
     def test_no_folder_and_no_store(self, tmp_path):
-        with pytest.raises(SettingError, match=r"^run x: there is no such folder, and no such run: .*mlflow\.db: the store"):
+        with pytest.raises(
+            SettingError, match=r"^x: is no folder here, and no run can be looked up: .*mlflow\.db: the MLflow store"
+        ):
             compare_runs(["x"], f"sqlite:///{tmp_path}/mlflow.db")
 
     def test_a_server_that_does_not_answer(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        with pytest.raises(SettingError, match=r"^run x: .*must be a store that answers"):
+        with pytest.raises(SettingError, match=r"^x: .*must be a store that answers"):
             compare_runs(["x"], f"http://127.0.0.1:{port}")
 
     def test_a_store_that_stops_to_answer(self, paired, monkeypatch):

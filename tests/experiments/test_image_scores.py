@@ -33,17 +33,17 @@ def test_a_column_of_folds_and_a_missing_surface_dice_do_no_harm(tmp_path):
     [
         ("", "must have a row for each image, found none"),
         (HEAD, "must have a row for each image, found none"),
-        (f"{HEAD}\na,1,2,3,4\na,1,2,3,4", "an image must stand in it once, a stands twice"),
-        ("image,iou\na,0.5", "tp, fp, fn, tn is not there"),
-        (f"{HEAD}\na,1,2,3", "tn is not there"),
-        (f"{HEAD}\n,1,2,3,4", "image is not there"),
-        (f"{HEAD}\na,1,2,3,four", "a must have pixels in whole numbers"),
-        (f"{HEAD}\na,1.5,2,3,4", "a must have pixels in whole numbers"),
-        (f"{HEAD}\na,-1,2,3,4", "a must have scores that can be, got tp -1"),
-        (f"{HEAD}\na,0,0,0,0", "a must have scores that can be"),
-        (f"{HEAD},surface_dice\na,1,2,3,4,nan", "a must have scores that can be, .* surface_dice nan"),
-        (f"{HEAD},surface_dice\na,1,2,3,4,1.5", "a must have scores that can be"),
-        (b"image,tp\n\xff\xfe,1", "must be a table of scores in CSV"),
+        (f"{HEAD}\na,1,2,3,4\na,1,2,3,4", "each image must have one row, a has two"),
+        ("image,iou\na,0.5", "tp, fp, fn, tn is missing"),
+        (f"{HEAD}\na,1,2,3", "tn is missing"),
+        (f"{HEAD}\n,1,2,3,4", "image is missing"),
+        (f"{HEAD}\na,1,2,3,four", "a must have whole numbers of pixels"),
+        (f"{HEAD}\na,1.5,2,3,4", "a must have whole numbers of pixels"),
+        (f"{HEAD}\na,-1,2,3,4", "a must have possible scores, got tp -1"),
+        (f"{HEAD}\na,0,0,0,0", "a must have possible scores"),
+        (f"{HEAD},surface_dice\na,1,2,3,4,nan", "a must have possible scores, .* surface_dice nan"),
+        (f"{HEAD},surface_dice\na,1,2,3,4,1.5", "a must have possible scores"),
+        (b"image,tp\n\xff\xfe,1", "must be a CSV table of scores"),
     ],
 )
 def test_what_is_no_such_table_is_refused_by_name_on_one_line(tmp_path, content, words):
@@ -56,5 +56,5 @@ def test_what_is_no_such_table_is_refused_by_name_on_one_line(tmp_path, content,
 
 
 def test_a_table_that_is_not_there_is_refused_by_the_name_given(tmp_path):
-    with pytest.raises(DataError, match=r"^run x, scores\.csv: must be a table of scores in CSV, got: .*No such file"):
+    with pytest.raises(DataError, match=r"^run x, scores\.csv: must be a CSV table of scores, got: .*No such file"):
         read_image_scores(tmp_path / "scores.csv", "run x, scores.csv")

@@ -8,7 +8,7 @@ import tifffile
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import learning_curve, parts
-from livecell_monai.experiments.learning_curve import Amount, learn_curve, list_amounts, tell_of
+from livecell_monai.experiments.learning_curve import Amount, conclude, learn_curve, list_amounts
 from livecell_monai.experiments.store import open_store
 from tests.support.small_training import SMALL
 from tests.support.worlds import write_folder
@@ -108,16 +108,16 @@ def test_amounts_double(by, most, expected):
         ((0.03, [0.01, 0.05]), "another annotated image is likely to help"),
         ((0.001, [-0.004, 0.006]), "another image of the same kind is not likely to help much"),
         ((-0.02, [-0.03, -0.01]), "another image of the same kind is not likely to help much"),
-        ((0.03, [-0.01, 0.05]), "the images do not tell whether another one is likely to help"),
-        ((0.03, None), "two held-out images do not tell"),
+        ((0.03, [-0.01, 0.05]), "the images do not show whether another one is likely to help"),
+        ((0.03, None), "two held-out images are too few to say"),
     ],
 )
 def test_words(gain, words):
-    said = tell_of(gain, [HALF, ALL])
+    said = conclude(gain, [HALF, ALL])
     assert words in said
     assert said.startswith("from 50% to 100% of the annotated area the IoU changed by ")
     assert f"{gain[0]:+.3f}" in said
-    assert tell_of(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
+    assert conclude(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ class TestRefusals:
         with monkeypatch.context() as patch:
             patch.setattr(mlflow.MlflowClient, step, fail)
             with pytest.raises(
-                SettingError, match=r"^model cells: the store must take it, it does not: no space left; mend"
+                SettingError, match=r"^model cells: the store must accept it, it does not: no space left; correct"
             ):
                 register(trained[1], "cells", store)
         assert contents(store) == ({}, 0)

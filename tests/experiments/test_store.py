@@ -104,12 +104,14 @@ class TestRefusal:
 
     def test_of_a_database_that_is_not_there_where_none_is_to_be_made(self, tmp_path):
         path = tmp_path / "mlflow.db"
-        message = self.refused(uri_of(path), "the store of runs must be there, found none; train first", create=False)
+        message = self.refused(uri_of(path), "the MLflow store does not exist; train first", create=False)
         assert message.startswith(str(path))
         assert not list(tmp_path.iterdir())
 
     def test_of_a_name_that_mlflow_does_not_take(self, store):
-        with pytest.raises(SettingError, match=r"^setting experiment must be a name that the store takes, got '': [^\n]+$"):
+        with pytest.raises(
+            SettingError, match=r"^setting experiment must be a name that the store accepts, got '': [^\n]+$"
+        ):
             find_experiment(open_store(store), store, "")
 
 

@@ -105,7 +105,7 @@ def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
     note(folder, store, epochs=3)
     before = (folder / ".tracking" / "entries.jsonl").read_bytes()
     with pytest.raises(
-        SettingError, match=r"must take what is left, 3 entries, it does not: .*active.*; mend that and call"
+        SettingError, match=r"must accept the remaining 3 entries, it does not: .*active.*; correct that and call"
     ):
         list(sync(folder))
     assert (folder / ".tracking" / "entries.jsonl").read_bytes() == before
