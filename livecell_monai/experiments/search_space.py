@@ -1,4 +1,4 @@
-"""The search space of a sweep: what each trial may set, read from YAML and checked to its ends before any work is done."""
+"""The search space of a sweep, read from YAML and checked before any work is done."""
 
 import json
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 WIDTH, STRENGTH = "width", "strength"
-MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # 0 changes nothing
-RAISED = ("gamma", "contrast", "stretch")  # 1 changes nothing. Zoom is left to the plan: it follows from the cells' sizes
-CHANNELS = 4  # numbers of channels are multiples of this
-#: what trials are compared by, or what is none of the method's: with these, scores would be of different things
+MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # at 0 without effect
+RAISED = ("gamma", "contrast", "stretch")  # at 1 without effect; zoom is planned from the cell sizes
+CHANNELS = 4  # divides the numbers of channels
+#: with different values of these, the scores of trials could not be compared
 COMPARED_BY = (
     "checkpoint_selection",
     "patience",
@@ -36,15 +36,15 @@ KEYS = ("low", "high", "step", "log", "choices")
 
 @dataclass(frozen=True)
 class Entry:
-    """The values of one name: between two ends, or one of several.
+    """The values of one name: a range or a list of choices.
 
     Attributes:
-        low: least value; None where there are choices.
-        high: greatest value; None where there are choices.
+        low: minimum; None for choices.
+        high: maximum; None for choices.
         step: distance between values; None for any.
-        log: whether values are drawn evenly by factors.
-        whole: whether values are whole numbers.
-        choices: what to choose from; empty where there are ends.
+        log: sample on a logarithmic scale.
+        whole: whole numbers only.
+        choices: empty for a range.
     """
 
     low: float | None = None
@@ -55,7 +55,7 @@ class Entry:
     choices: tuple[Any, ...] = ()
 
     def suggest(self, trial: "Trial", name: str) -> Any:
-        """A value for a trial; Optuna keeps a choice that is a list by its JSON."""
+        """A value for a trial; Optuna stores a choice that is a list as JSON."""
         if self.low is None or self.high is None:
             label = trial.suggest_categorical(name, [_label(choice) for choice in self.choices])
             return next(choice for choice in self.choices if _label(choice) == label)
@@ -63,11 +63,11 @@ class Entry:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
         return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
 
-    def ends(self) -> list[Any]:
-        """The values that must work for all to work."""
+    def limits(self) -> list[Any]:
+        """The values that must be valid for all to be valid."""
         return list(self.choices) if self.low is None else [self.low, self.high]
 
-    def holds(self, value: Any) -> bool:
+    def contains(self, value: Any) -> bool:
         """Whether a trial may have this value."""
         if self.low is None or self.high is None:
             return value in self.choices
@@ -76,11 +76,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep may try.
+    """The search space.
 
     Attributes:
         entries: by name of the setting, or `width` and `strength`.
-        fixed: names that were taken out, for they are given.
+        fixed: names that were removed because they are given.
     """
 
     entries: dict[str, Entry]
@@ -91,12 +91,12 @@ class Space:
         return {name: entry.suggest(trial, name) for name, entry in self.entries.items()}
 
     def usual(self, base: Mapping[str, Any]) -> dict[str, Any]:
-        """What a training without a sweep would have, as far as the space holds it, as Optuna keeps it."""
+        """The values of a training without a sweep that are in the space, as Optuna stores them."""
         values = {**base, WIDTH: 1.0, STRENGTH: 1.0}
-        return {name: _label(values[name]) for name, entry in self.entries.items() if entry.holds(values[name])}
+        return {name: _label(values[name]) for name, entry in self.entries.items() if entry.contains(values[name])}
 
     def describe(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """As plain values."""
         return {name: vars(entry) | {"choices": list(entry.choices)} for name, entry in self.entries.items()}
 
 
@@ -105,18 +105,21 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
 
     Args:
         path: a YAML file; None for the bundle's own.
-        given: settings that are given, and so taken out of the space.
+        given: settings that are given, and so removed from the space.
 
     Raises:
-        SettingError: where the file cannot be read, an entry breaks a rule, or none is left.
+        SettingError: the file cannot be read, an entry is invalid, or none is left.
     """
     file = find_template() / "configs" / "sweep.yaml" if path is None else Path(path)
-    entries = {name: _read_entry(f"{file}: {name}", name, entry) for name, entry in _load(file).items()}
+    content = read_values(file, "the search space")
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; correct it")
+    entries = {name: _read_entry(f"{file}: {name}", name, entry) for name, entry in content.items()}
     covered = {WIDTH: ("filters",), STRENGTH: (*MULTIPLIED, *RAISED)}
     for name, parts in covered.items():
         both = [part for part in parts if part in entries]
         if name in entries and both:
-            raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; take one of them out")
+            raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; remove one of them")
     taken = set(given or {})
     fixed = tuple(name for name in entries if taken.issuperset(covered.get(name, (name,))))
     left = {name: entry for name, entry in entries.items() if name not in fixed}
@@ -126,28 +129,28 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse the first end of the space that no training could start with.
+    """Reject a space with a limit that no training could start with.
 
     Args:
         space: the space.
-        base: every setting as a training without a sweep would have it.
+        base: every setting of a training without a sweep.
         given: settings that are fixed.
 
     Raises:
-        SettingError: the setting, its rule and its value.
+        SettingError: the first invalid setting.
     """
     for name, entry in space.entries.items():
-        for value in entry.ends():
+        for value in entry.limits():
             check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that values of the space stand for.
+    """The settings for values of the space.
 
     Args:
         values: by name of the space.
-        base: every setting as a training without a sweep would have it.
-        given: settings that are fixed, and so no factor changes.
+        base: every setting of a training without a sweep.
+        given: settings that are fixed, which no factor changes.
     """
     settings = dict(values)
     if (width := settings.pop(WIDTH, None)) is not None:
@@ -158,22 +161,11 @@ def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mappi
     return settings
 
 
-def _load(file: Path) -> dict[str, Any]:
-    content = read_values(file, "the search space")
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; mend it")
-    return content
-
-
-def _is_method(name: str) -> bool:
-    """Whether a setting is of the method, and nothing that trials are compared by."""
-    each = SETTINGS.get(name)
-    return each is None or (each.recorded and not each.local and each.group is not Planes and name not in COMPARED_BY)
-
-
 def _read_entry(where: str, name: str, entry: Any) -> Entry:
-    if not _is_method(name):
-        raise SettingError(f"{where}: must not be searched, trials are to be compared by the same; give it by --set instead")
+    setting = SETTINGS.get(name)
+    is_method = setting is None or (setting.recorded and not setting.local and setting.group is not Planes)
+    if not is_method or name in COMPARED_BY:
+        raise SettingError(f"{where}: must not be searched, it must be the same for all trials; give it by --set instead")
     if not isinstance(entry, dict) or not set(entry) <= set(KEYS) or ("choices" in entry) == ("low" in entry):
         raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
     if "choices" in entry:
@@ -182,8 +174,8 @@ def _read_entry(where: str, name: str, entry: Any) -> Entry:
             raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
         read = Entry(choices=tuple(choices))
     else:
-        read = _read_range(where, entry, whole=name in SETTINGS and type(SETTINGS[name].default) is int)
-    for value in read.ends():
+        read = _read_range(where, entry, whole=setting is not None and type(setting.default) is int)
+    for value in read.limits():
         if name not in (WIDTH, STRENGTH):
             check_setting(name, value, where)
         elif not _is_factor(value, name == STRENGTH):

@@ -258,7 +258,7 @@ class TestRefusals:
             ({"patience": 3}, "setting patience must be left as it is in a sweep"),
             ({"split": "original"}, "setting split must be one of auto, images, region in a sweep, got 'original'"),
             ({"split": "none"}, "got 'none'"),
-            ({"trials": 0}, "--trials must be 1 or more, got 0: an empty study"),
+            ({"trials": 0}, "--trials must be 1 or more, got 0: an empty study has no result"),
             ({"text": "lr: {low: -1.0, high: 0.1}"}, "setting lr must be a number above 0, got -1.0"),
             ({"track": True, "tracking_uri": "http://127.0.0.1:9"}, "setting tracking_uri must be a store that answers"),
         ],

@@ -41,17 +41,17 @@ def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_pat
 
 def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path, monkeypatch):
     """Another process begins the last trial between this one's look at the study and its own beginning."""
-    real, looks = module.trials_by_state, []
+    real, looks = optuna.Study.get_trials, []
 
-    def late(study, *states):
-        found = real(study, *states)
-        looks.append(states)
-        if len(looks) == 2:  # of finished ones, of running ones: there is none of either yet
+    def late(study, *given, **named):
+        found = real(study, *given, **named)
+        looks.append(named)
+        if len(looks) == 2:  # the process has looked for finished and running trials and found none
             other = optuna.load_study(study_name="livecell", storage=study._storage)
             other.optimize(lambda trial: 0.5, n_trials=1)
         return found
 
-    monkeypatch.setattr(module, "trials_by_state", late)
+    monkeypatch.setattr(optuna.Study, "get_trials", late)
     trained_by_us = []
     monkeypatch.setattr(module, "train", lambda *args, **kwargs: trained_by_us.append(args))
     result = sweep(ask(folder, 1), tmp_path / "out")
