@@ -1,7 +1,6 @@
 """One side of a comparison: a run in MLflow or a folder of results, with its settings, scores and data."""
 
 import csv
-import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,40 +9,38 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
 from livecell_monai.experiments.store import find_reason, quiet_mlflow
 from livecell_monai.metrics import list_metrics
-from livecell_monai.runs.ledger import STARTED_WITH
+from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 
 LOSS = "loss"
 VALIDATED = ("iou", "accuracy", LOSS)  # metrics of a training's validation
 CROSS_VALIDATION = "cross-validation"
-LEAKING = ("original", "none")
-METADATA = Path("configs") / "metadata.json"
 RECORD = "crossval.json"  # as in `crossval`, which is slow to import
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run, or one folder of results.
+    """One run, or one folder of results; what is unknown is empty or None.
 
     Attributes:
         name: the run's name, or the folder as it was given.
-        status: FINISHED, FAILED, KILLED, SCHEDULED or RUNNING; empty for a folder.
-        id: of the run in MLflow; empty for a folder.
+        status: of the run in MLflow.
+        id: of the run in MLflow.
         kept: validation scores of the weights that were kept, by metric: iou, accuracy, loss.
         last: those of the last epoch.
-        best: the best value of each over the epochs, which may be of different epochs; empty if it was not read.
+        best: the best value of each over the epochs, which may be of different epochs.
         crossval: means over the images of a cross-validation, by metric.
-        images: scores by image; None if there are none or they were not read.
-        seconds: duration; None if unknown.
-        data: SHA-256 of the training data; empty if unknown.
-        split: the split that it was validated by, or `cross-validation`; empty if unknown.
-        settings: its settings, as text.
+        images: scores by image.
+        seconds: duration.
+        data: SHA-256 of the training data.
+        split: the split that it was validated by, or `cross-validation`.
+        settings: as text.
         nested: number of runs under it.
-        parent: id of the run that it is nested under; empty for none.
+        parent: id of the run that it is nested under.
     """
 
     name: str
@@ -64,15 +61,17 @@ class ComparedRun:
     @property
     def leaks(self) -> bool:
         """Whether its validation score is on training data."""
-        return self.split in LEAKING
+        return self.split in ("original", "none")
 
     @property
     def scored_on(self) -> str:
         """The images, and the part of each, that its scores are of; empty if unknown."""
-        fraction = self.settings.get("validation_fraction", "")
-        seed = self.settings.get("seed", "")
-        more = {"region": f", {fraction} of each image", "images": f", {fraction} of them by seed {seed}"}
-        return self.split + (more.get(self.split, "") if fraction else "")
+        fraction = self.settings.get("validation_fraction")
+        if fraction and self.split == "region":
+            return f"region, {fraction} of each image"
+        if fraction and self.split == "images":
+            return f"images, {fraction} of them by seed {self.settings.get('seed', '')}"
+        return self.split
 
     def score_images(self, metric: str) -> dict[str, float]:
         """A metric by image; empty unless it was measured on each."""
@@ -111,11 +110,7 @@ def read_run(run: Any) -> ComparedRun:
 
 
 def check_ended(run: Any) -> None:
-    """Reject an MLflow run that may still change, or was deleted.
-
-    Raises:
-        SettingError: it runs or is deleted.
-    """
+    """Reject an MLflow run that still runs or was deleted, by a SettingError."""
     name, run_id = run.info.run_name, run.info.run_id
     if run.info.status in ("RUNNING", "SCHEDULED"):
         raise SettingError(
@@ -132,11 +127,7 @@ def find_best(client: Any, run_id: str) -> dict[str, float]:
 
 
 def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
-    """The scores by image among the files of an MLflow run: of a cross-validation, else of a training's validation.
-
-    Raises:
-        LiveCellError: the table cannot be downloaded or is invalid.
-    """
+    """The scores by image among the files of an MLflow run: of a cross-validation, else of a training's validation."""
     from mlflow.exceptions import MlflowException
 
     for folder in ("", "bundle/docs"):
@@ -155,22 +146,19 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
 
 
 def read_folder(folder: Path) -> ComparedRun:
-    """The results in a folder: of a cross-validation, an evaluation, or a trained bundle.
-
-    Raises:
-        LiveCellError: it holds none of them, or they cannot be read.
-    """
+    """The results in a folder: of a cross-validation, an evaluation, or a trained bundle."""
     if (folder / TABLE).is_file():
         images = read_image_scores(folder / TABLE)
         if not (folder / RECORD).is_file():
             return ComparedRun(str(folder), images=images, split="evaluation")
-        started_with = _read_json(folder / RECORD, STARTED_WITH)
+        ledger = Ledger(folder, "a cross-validation", "name another folder", RECORD)
+        started_with = ledger.read()[STARTED_WITH]
         folds, given = (started_with.get(name) for name in ("folds", "settings"))
         settings = {"recipe": started_with.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
         settings |= given if isinstance(given, dict) else {}
         data = str(started_with.get("data_sha256", ""))
         return ComparedRun(str(folder), images=images, split=CROSS_VALIDATION, data=data, settings=_as_text(settings))
-    if (folder / METADATA).is_file():
+    if (folder / "configs" / "metadata.json").is_file():
         return _read_bundle(folder)
     raise DataError(
         f"{folder}: a folder to compare must hold {TABLE} or be a trained bundle, it is neither; name the output of "
@@ -179,7 +167,7 @@ def read_folder(folder: Path) -> ComparedRun:
 
 
 def _read_bundle(folder: Path) -> ComparedRun:
-    training = _read_json(folder / METADATA, "training")
+    training = read_metadata(folder).get("training", {})
     facts = {"split_used": training.get("split"), "unlabelled_images": training.get("unlabelled_images")}
     known = {name: value for name, value in facts.items() if value is not None}
     validation = training.get("validation")
@@ -208,14 +196,6 @@ def _read_history(path: Path) -> dict[str, list[float]]:
         return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in VALIDATED}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DataError(f"{path}: must be the table of a training's epochs, it is not; train the bundle again") from error
-
-
-def _read_json(path: Path, key: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))[key])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: must be JSON with the entry {key}, it is not; name another folder") from error
-    return found
 
 
 def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:

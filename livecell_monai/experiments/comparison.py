@@ -24,7 +24,7 @@ from livecell_monai.experiments.compared_run import (
 from livecell_monai.experiments.locate import find_run, open_store_for
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
 from livecell_monai.experiments.store import choose_uri, open_store, quiet_mlflow, store_errors
-from livecell_monai.metrics import PairedDifference, find_metric, measure_paired_difference, summarise_scores
+from livecell_monai.metrics import PairedDifference, find_metric, measure_mean, measure_paired_difference
 
 #: starts of the names of parameters that are no settings of the method
 UNINTERESTING = ("version_", "computed_on", "data_sha256", "show_progress", "track", "experiment", "run_name")
@@ -37,11 +37,10 @@ class Comparison:
     """Runs and their differences.
 
     Attributes:
-        runs: best first by the metric; those without it last.
-        metric: by which they are ranked and paired.
+        runs: best first by `metric`; those without it last.
         first: the reference; None for a list of all runs.
-        intervals: for each of `runs`, the 95 % interval over images of its mean of the metric; None if there is none.
-        differences: for each of `runs`, the difference to the reference on the same images; None if there is none.
+        intervals: for each of `runs`, the 95 % interval over images of its mean of the metric.
+        differences: for each of `runs`, the difference to the reference on the same images.
         differing: the settings in which the runs differ, sorted.
         warnings: why some scores cannot be compared, a line each.
     """
@@ -58,13 +57,13 @@ class Comparison:
 def list_runs(
     uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", nested: bool = False
 ) -> Comparison:
-    """The runs of an experiment, best first; those without a score come last.
+    """The best runs of an experiment by a metric of `list_comparable()`; those without a score come last.
 
     Args:
-        uri: tracking URI, as for `choose_uri`.
+        uri: as for `choose_uri`.
         experiment: its name.
-        limit: greatest number of runs.
-        metric: to rank by, one of `list_comparable()`.
+        limit: maximum number of runs.
+        metric: to rank by.
         nested: also list runs that are nested under another one, such as folds.
 
     Raises:
@@ -101,7 +100,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
 
     Args:
         names: ids or names of runs, folders that hold scores.csv, or trained bundles.
-        uri: tracking URI, as for `choose_uri`; not used if all are folders.
+        uri: as for `choose_uri`; not used if all are folders.
         metric: to rank and pair by, one of `list_comparable()`.
 
     Raises:
@@ -127,11 +126,7 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """The settings in which the runs differ, sorted.
-
-    A training logs every setting, so that a missing one differs from the others'; a study logs only the given ones, by which
-    it is compared to trainings.
-    """
+    """The settings in which the runs differ, sorted; trainings log every setting, studies only the given ones."""
     known = [run.settings for run in runs if run.settings]
     trainings = [settings for settings in known if LOGGED_BY_TRAININGS in settings]
     studies = [settings for settings in known if LOGGED_BY_TRAININGS not in settings]
@@ -214,7 +209,6 @@ def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDi
 
 
 def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:
-    if not run.score_images(metric):
-        return None
-    low_high = summarise_scores(list((run.images or {}).values()))[metric]["interval_95"]
-    return None if low_high is None else (low_high[0], low_high[1])
+    values = list(run.score_images(metric).values())
+    interval = measure_mean(values)[1] if values else None
+    return None if interval is None else (interval[0], interval[1])

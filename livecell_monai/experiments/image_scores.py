@@ -13,11 +13,10 @@ ImageScores = dict[str, Scores]
 
 
 def read_image_scores(path: Path, name: str = "") -> ImageScores:
-    """The scores by image of a table, in its order.
+    """The scores by image of a CSV table, in its order.
 
     Args:
-        path: a CSV file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks; other
-            columns are ignored.
+        path: a file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
         name: of the table in errors; its path if empty.
 
     Raises:

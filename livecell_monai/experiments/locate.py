@@ -48,11 +48,7 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
 
 
 def find_bundle_run(name: str | Path, uri: str) -> tuple[Any, Any]:
-    """The MLflow client and the run of a name that is no folder.
-
-    Raises:
-        SettingError: the name is a path, or there is no such store or run.
-    """
+    """The MLflow client and the run of a name that is no folder; a SettingError if there is none."""
     if Path(name).name != str(name):
         raise SettingError(f"{name}: must be a bundle folder, there is none; name the folder that training left, or a run")
     client = open_store_for(str(name), uri)
@@ -60,11 +56,7 @@ def find_bundle_run(name: str | Path, uri: str) -> tuple[Any, Any]:
 
 
 def open_store_for(name: str, uri: str) -> Any:
-    """The MLflow client in which to find a run of a name that is no folder.
-
-    Raises:
-        SettingError: there is no such store.
-    """
+    """The MLflow client in which to find a run of a name that is no folder; a SettingError if there is none."""
     try:
         return open_store(choose_uri(uri), create=False)
     except SettingError as error:
@@ -72,11 +64,7 @@ def open_store_for(name: str, uri: str) -> Any:
 
 
 def find_run(client: Any, name: str) -> Any:
-    """The MLflow run of an id or a name, in any experiment of the store.
-
-    Raises:
-        SettingError: there is none, or several have the name.
-    """
+    """The MLflow run of an id or a name, in any experiment; a SettingError if there is none, or several have the name."""
     with quiet_mlflow():
         from mlflow.exceptions import MlflowException
 

@@ -3,17 +3,12 @@
 from collections.abc import Callable, Hashable, Sequence
 
 from livecell_monai.experiments.compared_run import ComparedRun
-from livecell_monai.metrics import Scores
 
 SHOWN = 3  # runs or groups named in one line
 
 
 def find_mismatches(runs: Sequence[ComparedRun]) -> list[str]:
-    """One line for each reason.
-
-    Args:
-        runs: those with a score.
-    """
+    """One line for each reason, for runs with a score."""
     lines = []
     leaking = [run.name for run in runs if run.leaks]
     if leaking:
@@ -30,30 +25,28 @@ def find_mismatches(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def find_common(first: ComparedRun, other: ComparedRun) -> tuple[list[str], list[str]]:
-    """The images that both have scored against the same labels, and those of the same name with different labels.
-
-    Labels are compared by the numbers of pixels and of foreground pixels, which follow from the counts.
-    """
-    before, after = first.images or {}, other.images or {}
-    both = {name: _label_size(before[name]) == _label_size(after[name]) for name in before if name in after}
-    return [name for name, same in both.items() if same], [name for name, same in both.items() if not same]
+    """The images that both have scored against the same labels, and those of the same name with different labels."""
+    before, after = _measure_labels(first), _measure_labels(other)
+    same = [name for name, label in before.items() if after.get(name) == label]
+    return same, [name for name in before if name in after and name not in same]
 
 
 def _group_by_images(runs: Sequence[ComparedRun]) -> list[list[ComparedRun]]:
-    def labels(run: ComparedRun) -> Hashable:
-        return frozenset((name, _label_size(scores)) for name, scores in (run.images or {}).items())
-
     # a run without scores by image counts as scored on the images of the first one with the same split
     known: dict[str, Hashable] = {}
     for run in runs:
         if run.images:
-            known.setdefault(run.scored_on, labels(run))
-    return _group(runs, lambda run: labels(run) if run.images else known.get(run.scored_on, run.scored_on))
+            known.setdefault(run.scored_on, frozenset(_measure_labels(run).items()))
+    return _group(
+        runs,
+        lambda run: frozenset(_measure_labels(run).items()) if run.images else known.get(run.scored_on, run.scored_on),
+    )
 
 
-def _label_size(scores: Scores) -> tuple[int, int]:
-    """(pixels, foreground pixels) of the label."""
-    return scores.tp + scores.fp + scores.fn + scores.tn, scores.tp + scores.fn
+def _measure_labels(run: ComparedRun) -> dict[str, tuple[int, int]]:
+    """(pixels, foreground pixels) of each image's label, which the counts give."""
+    images = (run.images or {}).items()
+    return {name: (each.tp + each.fp + each.fn + each.tn, each.tp + each.fn) for name, each in images}
 
 
 def _name_images(run: ComparedRun) -> str:

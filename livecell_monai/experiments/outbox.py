@@ -1,7 +1,6 @@
 """The outbox of a tracked run: what a training logs is on disk before it is sent to the store.
 
-It is the ledger `.tracking` in the folder of the training. `entries.jsonl` only grows, one entry a line; the record has the
-id of the run in the store and the number of the last entry that the store has acknowledged.
+It is the ledger `.tracking` in the folder of the training, with `entries.jsonl`, to which entries are only appended.
 """
 
 import json
@@ -29,17 +28,11 @@ Entry = dict[str, Any]
 class Outbox:
     """The entries of one run, in order.
 
-    Args:
-        ledger: locked by the caller; the paths in entries are relative to its parent folder.
-
     Attributes:
-        root: the folder of the training.
+        root: the folder of the training, to which the paths in entries are relative.
         entries: sent and waiting ones; each has a number `n`, which increases, and a `kind`.
         sent: number of the last entry that the store has acknowledged; 0 for none.
         run_id: of the run in the store; empty while unknown.
-
-    Raises:
-        DataError: the entries cannot be read.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -53,9 +46,6 @@ class Outbox:
             self.sent, self.run_id = int(record["sent"]), str(record["run_id"])
         except (DataError, ValueError, LookupError, TypeError):  # then all is sent again, which changes nothing
             self.sent, self.run_id = 0, ""
-        self._logged: dict[tuple[str, int], set[float]] = {}
-        for entry in self.entries:
-            self._index(entry)
 
     @property
     def first(self) -> Entry:
@@ -73,7 +63,8 @@ class Outbox:
 
     def values(self, metric: str, step: int) -> set[float]:
         """The logged values of a metric at a step; several if a score has changed."""
-        return self._logged.get((metric, step), set())
+        logged = [entry["values"] for entry in self.entries if entry["kind"] == METRICS and entry["step"] == step]
+        return {values[metric] for values in logged if metric in values}
 
     def begin(self, **values: Any) -> None:
         """Add the first entry, which describes the run, with an id of its own."""
@@ -86,7 +77,6 @@ class Outbox:
         """
         with self._guard:
             entry = {"n": self.entries[-1]["n"] + 1 if self.entries else 1, "kind": kind, **values}
-            self._index(entry)
             self.entries.append(entry)
             try:
                 _append_line(self.path / ENTRIES, json.dumps(entry))
@@ -112,20 +102,12 @@ class Outbox:
         with self._guard:
             self._is_closed = True
 
-    def _index(self, entry: Entry) -> None:
-        if entry["kind"] == METRICS:
-            for metric, value in entry["values"].items():
-                self._logged.setdefault((metric, entry["step"]), set()).add(value)
-
 
 @contextmanager
 def open_outbox(path: Path) -> Iterator[Outbox]:
-    """Open the outbox of a folder during the block, locked for this process; created if needed.
+    """Open or create the outbox in a hidden folder during the block, locked for this process.
 
-    It is removed if the run has finished and all of it was sent. Otherwise it is kept: a resumed training continues the run.
-
-    Args:
-        path: the hidden folder.
+    It is removed if the run has finished and all of it was sent; otherwise a resumed training continues the run.
 
     Raises:
         SettingError: another process has it open.
@@ -147,8 +129,8 @@ def open_outbox(path: Path) -> Iterator[Outbox]:
 
 def find_outboxes(folder: Path) -> list[Path]:
     """The outbox folders of a training, or of a study and its parts."""
-    found = [path.parent for pattern in (f"{FOLDER}*", f"*/{FOLDER}*") for path in folder.glob(f"{pattern}/{ENTRIES}")]
-    return sorted(found)
+    patterns = (f"{FOLDER}*/{ENTRIES}", f"*/{FOLDER}*/{ENTRIES}")
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
 
 
 def set_aside(folder: Path, root: Path) -> None:

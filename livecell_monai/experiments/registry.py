@@ -38,13 +38,7 @@ EXAMPLE_SHAPE = (96, 128)  # (Y, X) pixels of the input example
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version in the registry.
-
-    Attributes:
-        name: of the model.
-        version: counts from 1.
-        run: name of the run that trained it; None for a bundle from a folder.
-    """
+    """A version of a model, from 1 on, with the name of the run that trained it; None for a bundle from a folder."""
 
     name: str
     version: int
@@ -52,19 +46,16 @@ class RegisteredModel:
 
 
 def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell") -> RegisteredModel:
-    """Register a trained bundle as a new version, linked to the run that trained it; a folder has no link.
-
-    The version and its model have the weights' SHA-256 as tag.
+    """Register a trained bundle as a new version of a model, tagged by the SHA-256 of its weights.
 
     Args:
-        run: bundle folder, or the id or name of a run that has finished.
-        name: of the model; created if needed.
-        uri: tracking URI, as for `choose_uri`.
+        run: the id or name of a finished run, which the version is linked to, or a bundle folder.
+        name: of the model.
+        uri: as for `choose_uri`.
         experiment: of the model, if the bundle is a folder.
 
     Raises:
-        LiveCellError: there is no such run or bundle, or the store cannot be reached or rejects the name. The store is then
-            unchanged.
+        LiveCellError: there is no such run or bundle, or the store does not accept it; the store is then unchanged.
     """
     if not name.strip() or any(sign in name for sign in "/:@"):
         raise SettingError(f"--name must be a name without / : and @, got {name!r}; choose another")

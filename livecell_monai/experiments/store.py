@@ -125,7 +125,7 @@ def quiet_mlflow(answer_s: int | None = None, **variables: str) -> Iterator[None
 
 @contextmanager
 def mlflow_environment(answer_s: int | None = None, **variables: str) -> Iterator[None]:
-    """Set environment variables during the block; among them those that switch off progress bars and printed addresses.
+    """Switch off MLflow's progress bars and printed addresses by environment variables, and set others, during the block.
 
     Args:
         answer_s: seconds that a server has for each answer, without retries, unless the environment sets other limits;

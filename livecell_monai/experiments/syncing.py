@@ -18,14 +18,7 @@ SIGNS = ("configs/metadata.json", "models", "crossval.json", "learning_curve.jso
 
 @dataclass(frozen=True)
 class Synced:
-    """What was sent of one run.
-
-    Attributes:
-        folder: of the training.
-        run_id: in the store.
-        uri: of the store.
-        sent: number of entries: an epoch, a file, the run's beginning and end count as one each.
-    """
+    """What was sent of one run; each epoch and each file is an entry, and so are the run's start and end."""
 
     folder: Path
     run_id: str
@@ -41,11 +34,7 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
 
     Args:
         folder: of the training, or of the study.
-        uri: of the store, if it is not that of the training any more; `auto` as for `choose_uri`. A store that does not
-            have the run receives all of it.
-
-    Yields:
-        What was sent, run by run; nothing if nothing was left.
+        uri: of the store if it has moved; `auto` as for `choose_uri`. A store without the run receives all of it.
 
     Raises:
         LiveCellError: it is no such folder, a training runs in it, or the store does not answer.

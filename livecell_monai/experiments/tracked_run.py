@@ -26,9 +26,9 @@ class TrackedRun:
 
     Args:
         outbox: stores what is logged.
-        uploader: sends it.
+        uploader: sends the outbox.
         client: of MLflow.
-        seconds: to wait for the store at the end of a training that has finished.
+        seconds: to wait for the store at the end of a finished training.
     """
 
     def __init__(

@@ -25,6 +25,7 @@ from livecell_monai.experiments.store import (
     mlflow_environment,
     open_store,
     quiet_mlflow,
+    store_errors,
 )
 from livecell_monai.experiments.tracked_run import TrackedRun, ended_with_block, now
 from livecell_monai.experiments.uploader import OutboxRun, Uploader
@@ -74,23 +75,14 @@ class RunTracker:
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: str | Path, suffix: str = "") -> "RunTracker":
         """The tracker of a study, by the settings of its trainings."""
-        return cls(
-            uri=settings.get("tracking_uri", "auto"),
-            experiment=settings.get("experiment", "livecell"),
-            run_name=settings.get("run_name", "auto"),
-            enabled=bool(settings.get("track", True)),
-            folder=folder,
-            is_study=True,
-            suffix=suffix,
-        )
+        names = {"uri": "tracking_uri", "experiment": "experiment", "run_name": "run_name", "enabled": "track"}
+        given = {key: settings[name] for key, name in names.items() if name in settings}
+        return cls(**given, folder=folder, is_study=True, suffix=suffix)
 
     def check(self) -> None:
-        """Reject an invalid store or experiment before any work is done.
+        """Reject an invalid store or experiment before any work is done, by a SettingError.
 
         A server that does not answer is an error for a study, and a warning for a training, which is sent later.
-
-        Raises:
-            SettingError: the store or the experiment is invalid.
         """
         if not self.enabled:
             return
@@ -150,22 +142,12 @@ class RunTracker:
                 outbox.begin(**self._describe(settings, data, name), again=again)
             outbox_run = OutboxRun(outbox, self._client, self.uri)
             if self.is_study and not outbox.run_id:
-                self._send_first(outbox_run)
+                with store_errors(self.uri):
+                    outbox_run.send_next()
             uploader = Uploader(outbox_run, self._is_reported)
-            uploader.start()
             run = TrackedRun(outbox, uploader, self._client, DATABASE_S if find_database(self.uri) else SERVER_S)
             with ended_with_block(run):
                 yield run
-
-    def _send_first(self, outbox_run: OutboxRun) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            outbox_run.send_next()
-        except (MlflowException, SilentStoreError, OSError) as error:
-            raise SettingError(
-                f"setting tracking_uri must be a store that takes runs, got {self.uri!r}: {find_reason(error)}; correct it"
-            ) from error
 
     def _describe(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> dict[str, Any]:
         """The values of the outbox's first entry."""

@@ -21,14 +21,9 @@ ENOUGH = 3  # failed tries in a row, after the end of the training
 class OutboxRun:
     """Sends the entries of one outbox.
 
-    An entry whose connection or process ended is sent again, and the store keeps it once: parameters, files and the end are
-    set, not added; MLflow identifies a metric by name, step, time and value; a run is searched by its tag before it is
-    created. MLflow reads an answer that was cut among its headers as an empty one: an empty answer is an error here.
-
-    Args:
-        outbox: opened by the caller.
-        client: of MLflow.
-        uri: of the store.
+    An entry may be sent again, and the store keeps it once: parameters, files and the end are set, not added; MLflow
+    identifies a metric by name, step, time and value; a run is searched by its tag before it is created. MLflow reads an
+    answer that was cut among its headers as an empty one, which is an error here.
     """
 
     def __init__(self, outbox: Outbox, client: Any, uri: str) -> None:
@@ -39,13 +34,9 @@ class OutboxRun:
         self._artifacts: Any = None
 
     def send_next(self) -> bool:
-        """Send the oldest waiting entry, or several with metrics at once.
+        """Send the oldest waiting entry, or several with metrics at once; whether there was one.
 
-        Returns:
-            Whether there was one.
-
-        Raises:
-            Exception: any error of the store or the network; the entry is kept then.
+        Any error of the store or the network is raised, and the entry is kept then.
         """
         waiting = self.outbox.waiting()
         if not waiting:
@@ -80,7 +71,7 @@ class OutboxRun:
             raise
 
     def _open(self, entry: Entry) -> None:
-        """Continue the run if the store has it, else create one with its settings and data."""
+        """Continue the run if the store has it, else create one."""
         if entry["again"] and self.knows(entry["again"]):
             self.client.update_run(entry["again"], status="RUNNING")
             self.outbox.acknowledge(entry["n"], entry["again"])
@@ -127,7 +118,7 @@ class OutboxRun:
         return sent
 
     def _has(self, run_id: str, name: str, value: float, entry: Entry) -> bool:
-        """Whether a run that was started elsewhere has a metric at this step; with this value, if it may change."""
+        """Whether a run that another outbox has started has a metric at this step; with this value, if it may change."""
         if run_id != self.outbox.first["again"]:
             return False
         if self._known is None:
@@ -170,12 +161,7 @@ class OutboxRun:
 
 
 class Uploader:
-    """A thread that sends an outbox until it is closed; it reports a store that fails once.
-
-    Args:
-        outbox_run: sends the entries.
-        is_reported: whether it was reported before that the store does not answer.
-    """
+    """A thread that sends an outbox until it is closed; it reports a store that fails once, unless `is_reported`."""
 
     def __init__(self, outbox_run: OutboxRun, is_reported: bool = False) -> None:
         self.outbox_run = outbox_run
@@ -183,25 +169,17 @@ class Uploader:
         self.is_reported = is_reported
         self._news, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
-
-    def start(self) -> None:
-        """Begin to send."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Send a new entry."""
+        """Look for new entries."""
         self._news.set()
 
     def close(self, seconds: float) -> int:
-        """End when all is sent or the store fails repeatedly, at the latest after some seconds.
-
-        Returns:
-            The number of waiting entries.
-        """
+        """End when all is sent, the store fails repeatedly or the time is over; the number of waiting entries."""
         self._closing.set()
         self._news.set()
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        self._thread.join(seconds)
         self._abandoned.set()
         self.outbox.close()  # a call that hangs may return later, and must not change anything then
         return len(self.outbox.waiting())
@@ -229,9 +207,9 @@ class Uploader:
 
     def _warn(self, error: Exception) -> None:
         if not self.is_reported:
+            self.is_reported = True
             reason = find_reason(error)
             LOGGER.warning("MLflow does not answer, the training continues, what it logs is kept and sent later: %s", reason)
-        self.is_reported = True
 
 
 def _check_answer(answer: Any) -> Any:

@@ -171,7 +171,7 @@ class TestCrossValidation:
     def test_a_record_that_is_none_is_refused(self, tmp_path, text):
         write_scores(tmp_path / "scores.csv", IMAGES)
         (tmp_path / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match=r"crossval\.json: must be JSON with the entry started_with"):
+        with pytest.raises(DataError, match=r"crossval\.json: the record of a cross-validation cannot be read"):
             read_folder(tmp_path)
 
     def test_a_record_that_tells_less_is_shown_with_less(self, tmp_path):
@@ -222,8 +222,8 @@ class TestBundle:
     @pytest.mark.parametrize(
         ("name", "text", "words"),
         [
-            ("configs/metadata.json", "{", "must be JSON with the entry training"),
-            ("configs/metadata.json", "{}", "must be JSON with the entry training"),
+            ("configs/metadata.json", "{", "the metadata must be JSON"),
+            ("configs/metadata.json", "[]", "the metadata must be a JSON object"),
             ("configs/settings.yaml", "a: [", "must be"),
             ("configs/settings.yaml", "- a", "must be"),
             ("docs/history.csv", "epoch,val_iou\n1,high", "must be the table of a training's epochs"),

@@ -285,7 +285,6 @@ class TestUploader:
 
     def test_sends_what_is_noted_as_it_comes(self, outbox):
         uploader = Uploader(Delivering(outbox))
-        uploader.start()
         for step in (1, 2):
             log_metric(outbox, uploader, step)
             wait_until(lambda: not outbox.waiting())
@@ -295,7 +294,6 @@ class TestUploader:
     def test_says_once_that_a_store_fails_and_goes_on(self, outbox, caplog):
         outbox_run = Delivering(outbox, fails=4)
         uploader = Uploader(outbox_run)
-        uploader.start()
         log_metric(outbox, uploader, 1)
         wait_until(lambda: not outbox.waiting())
         assert uploader.close(5) == 0
@@ -307,7 +305,6 @@ class TestUploader:
 
     def test_says_nothing_where_it_was_said(self, outbox, caplog):
         uploader = Uploader(Delivering(outbox, fails=1), is_reported=True)
-        uploader.start()
         assert uploader.close(5) == 0
         assert not caplog.records
 
@@ -315,7 +312,6 @@ class TestUploader:
         outbox_run = Delivering(outbox, fails=10**6)
         monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
         uploader = Uploader(outbox_run)
-        uploader.start()
         wait_until(lambda: len(outbox_run.times) > module.ENOUGH + 1)
         started = time.monotonic()
         assert uploader.close(20) == 1
@@ -326,7 +322,6 @@ class TestUploader:
         outbox_run = Delivering(outbox)
         outbox_run.hang.clear()
         uploader = Uploader(outbox_run)
-        uploader.start()
         wait_until(lambda: outbox_run.times)
         log_metric(outbox, uploader, 1)
         assert uploader.close(0.05) == 2
