@@ -14,7 +14,7 @@ from livecell_monai.bundle.ensemble import join_bundles, note_study
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.parts import HELD, FoldStudy, Training, read_rows, run_part, train_part
-from livecell_monai.experiments.tracked_run import TrackedRun
+from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import POOLED, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.runs.atomic import write_table

@@ -17,8 +17,7 @@ from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_unique_na
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
-from livecell_monai.experiments.tracking import RunTracker
+from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
@@ -31,14 +30,9 @@ HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
 
 @contextmanager
 def open_study(root: Path, record: str, what: str, must_match: Mapping[str, Any], wait: bool = False) -> Iterator[Ledger]:
-    """Start a study, or resume the same one, and lock its folder during the block.
+    """Start a study in a new or empty folder, or resume the same one, and lock the folder during the block.
 
-    Args:
-        root: a folder that is new, empty, or of the same study; the ledger stays in it.
-        record: file name of the record.
-        what: the kind of study in words, as `a sweep`.
-        must_match: the values that must be the same to resume, by name.
-        wait: wait for another process, else it is an error.
+    The arguments are those of `Ledger`. With `wait`, another process in the folder is no error.
 
     Raises:
         DataError: the folder holds something else.
@@ -58,16 +52,7 @@ def open_study(root: Path, record: str, what: str, must_match: Mapping[str, Any]
 
 
 def check_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: str) -> None:
-    """Reject settings by which a training would choose on the images that it is scored on.
-
-    Args:
-        settings: the given ones.
-        held: values that the study sets.
-        what: the kind of study in words, as `a sweep`.
-
-    Raises:
-        SettingError: one is given with another value.
-    """
+    """Reject other values than a study sets, by which a training would choose on the images that it is scored on."""
     for name, value in held.items():
         if name in settings and settings[name] != value:
             raise SettingError(
@@ -78,13 +63,7 @@ def check_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: s
 
 @dataclass(frozen=True)
 class Training:
-    """How every part of a study is trained; as for `train`.
-
-    Attributes:
-        overlays: configs over those of training.
-        settings: values over those of the configs.
-        recipe: `planned` or `original`.
-    """
+    """How every part of a study is trained; as for `train`."""
 
     overlays: Sequence[str]
     settings: Mapping[str, Any]
@@ -98,14 +77,7 @@ class Training:
         return {"recipe": self.recipe, "overlays": overlays, "settings": settings}
 
     def check(self, data: str | Path) -> dict[str, Any]:
-        """Reject invalid settings, and those by which a part would choose, before anything is written.
-
-        Returns:
-            Every resolved setting.
-
-        Raises:
-            LiveCellError: the first invalid one.
-        """
+        """Every setting, resolved; a LiveCellError if one is invalid, or a part would choose by it."""
         check_choosing(self.settings, HELD, "a study by held-out images")
         for overlay in self.overlays:
             if Path(overlay).is_file():
@@ -117,17 +89,7 @@ class Training:
 
 @dataclass(frozen=True)
 class FoldStudy:
-    """A study over the folds of a data set.
-
-    Attributes:
-        root: folder of the study.
-        data: name of the data.
-        training: how every part is trained.
-        resolved: every setting.
-        findings: of the samples.
-        folds: of the samples.
-        hashes: SHA-256 of every file.
-    """
+    """A study over the folds of a data set, checked, with every resolved setting and the SHA-256 of every file."""
 
     root: Path
     data: str
@@ -139,11 +101,7 @@ class FoldStudy:
 
     @classmethod
     def prepare(cls, data: str | Path, root: str | Path, training: Training, folds: FoldOptions) -> "FoldStudy":
-        """Check the settings and the data, and divide the data into folds; nothing is written.
-
-        Raises:
-            LiveCellError: a setting or the data are invalid.
-        """
+        """Check the settings and the data, and divide the data into folds; nothing is written."""
         resolved = training.check(data)
         samples = list_samples(data, "train")
         findings = check_samples(samples, "train")
@@ -153,16 +111,7 @@ class FoldStudy:
 
     @contextmanager
     def open(self, record: str, what: str, **options: Any) -> Iterator[tuple[Ledger, TrackedRun]]:
-        """Start or resume the study and its run during the block.
-
-        Args:
-            record: file name of the record.
-            what: the kind of study in words, as `a cross-validation`.
-            **options: of the kind of study; logged, and must be the same to resume.
-
-        Raises:
-            LiveCellError: the folder holds something else, or the store does not answer.
-        """
+        """Start or resume the study and its run during the block, see `open_study`; `options` must match, and are logged."""
         held = {fold.name: [sample.name for sample in fold.held_out] for fold in self.folds}
         must_match = {"data_sha256": digest_of(self.hashes), "folds": held, **options, **self.training.must_match()}
         tracker = RunTracker.of(self.resolved, self.root)
@@ -178,14 +127,7 @@ class FoldStudy:
 
 
 def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> None:
-    """Train and score a part unless an earlier call has done it; its folder gets its name when both are done.
-
-    Args:
-        fold: what it is trained on and what it is scored on.
-        root: folder of the study.
-        training: how it is trained.
-        run: parent of the part's own run.
-    """
+    """Train and score a part of a study in `root` unless an earlier call has done it; `run` is the parent of its run."""
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s exists already", fold.name)
         return
@@ -206,7 +148,7 @@ def train_part(
         root: folder of the study.
         name: of the part and of its run.
         training: overlays and recipe.
-        settings: instead of those of the training.
+        settings: instead of those of `training`.
         run: parent of the part's own run.
 
     Raises:

@@ -15,37 +15,19 @@ from livecell_monai.settings.prediction import Planes
 if TYPE_CHECKING:
     from optuna import Trial
 
-WIDTH, STRENGTH = "width", "strength"
+#: a trial that chose its own epoch or threshold would look better than it is
+HELD = {"checkpoint_selection": "last", "patience": 10**6}
+#: with different values of these, the scores of trials could not be compared
+COMPARED_BY = (*HELD, "split", "validation_fraction", "guard", "seed", "minutes", "epochs", "samples_per_epoch")
+WIDTH, STRENGTH = "width", "strength"  #: factors on several settings
 MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # at 0 without effect
 RAISED = ("gamma", "contrast", "stretch")  # at 1 without effect; zoom is planned from the cell sizes
 CHANNELS = 4  # divides the numbers of channels
-#: with different values of these, the scores of trials could not be compared
-COMPARED_BY = (
-    "checkpoint_selection",
-    "patience",
-    "split",
-    "validation_fraction",
-    "guard",
-    "seed",
-    "minutes",
-    "epochs",
-    "samples_per_epoch",
-)
-KEYS = ("low", "high", "step", "log", "choices")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The values of one name: a range or a list of choices.
-
-    Attributes:
-        low: minimum; None for choices.
-        high: maximum; None for choices.
-        step: distance between values; None for any.
-        log: sample on a logarithmic scale.
-        whole: whole numbers only.
-        choices: empty for a range.
-    """
+    """The values of one name: `choices`, or a range from `low` to `high`, optionally in steps or on a logarithmic scale."""
 
     low: float | None = None
     high: float | None = None
@@ -101,10 +83,10 @@ class Space:
 
 
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
-    """Read a search space.
+    """Read a search space from YAML.
 
     Args:
-        path: a YAML file; None for the bundle's own.
+        path: None for the bundle's own.
         given: settings that are given, and so removed from the space.
 
     Raises:
@@ -120,25 +102,14 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
         both = [part for part in parts if part in entries]
         if name in entries and both:
             raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; remove one of them")
-    taken = set(given or {})
-    fixed = tuple(name for name in entries if taken.issuperset(covered.get(name, (name,))))
-    left = {name: entry for name, entry in entries.items() if name not in fixed}
-    if not left:
+    fixed = tuple(name for name in entries if set(given or {}).issuperset(covered.get(name, (name,))))
+    if len(fixed) == len(entries):
         raise SettingError(f"{file}: the search space must have an entry that --set does not fix, there is none; add one")
-    return Space(left, fixed)
+    return Space({name: entry for name, entry in entries.items() if name not in fixed}, fixed)
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Reject a space with a limit that no training could start with.
-
-    Args:
-        space: the space.
-        base: every setting of a training without a sweep.
-        given: settings that are fixed.
-
-    Raises:
-        SettingError: the first invalid setting.
-    """
+    """Reject a space with a limit that no training could start with, by a SettingError; arguments as for `to_settings`."""
     for name, entry in space.entries.items():
         for value in entry.limits():
             check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
@@ -166,19 +137,19 @@ def _read_entry(where: str, name: str, entry: Any) -> Entry:
     is_method = setting is None or (setting.recorded and not setting.local and setting.group is not Planes)
     if not is_method or name in COMPARED_BY:
         raise SettingError(f"{where}: must not be searched, it must be the same for all trials; give it by --set instead")
-    if not isinstance(entry, dict) or not set(entry) <= set(KEYS) or ("choices" in entry) == ("low" in entry):
+    keys = set(entry) if isinstance(entry, dict) else set()
+    if not keys <= {"low", "high", "step", "log", "choices"} or ("choices" in keys) == ("low" in keys):
         raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
-    if "choices" in entry:
-        choices = entry["choices"]
-        if set(entry) != {"choices"} or not isinstance(choices, list) or not choices:
-            raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
-        read = Entry(choices=tuple(choices))
-    else:
+    if "low" in keys:
         read = _read_range(where, entry, whole=setting is not None and type(setting.default) is int)
+    elif keys == {"choices"} and isinstance(entry["choices"], list) and entry["choices"]:
+        read = Entry(choices=tuple(entry["choices"]))
+    else:
+        raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
     for value in read.limits():
         if name not in (WIDTH, STRENGTH):
             check_setting(name, value, where)
-        elif not _is_factor(value, name == STRENGTH):
+        elif not _is_number(value) or not 0 <= value < 10 or (value == 0 and name == WIDTH):
             raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
     return read
 
@@ -186,20 +157,18 @@ def _read_entry(where: str, name: str, entry: Any) -> Entry:
 def _read_range(where: str, entry: Mapping[str, Any], whole: bool) -> Entry:
     low, high, step, log = entry["low"], entry.get("high"), entry.get("step"), entry.get("log", False)
     numbers = [low, high, *([] if step is None else [step])]
-    kind = int if whole else int | float
-    if not all(isinstance(number, kind) and not isinstance(number, bool) for number in numbers) or not low < high:
-        words = "whole numbers" if whole else "numbers"
-        raise SettingError(f"{where}: low and high must be {words}, the lower one first, got {dict(entry)!r}; correct it")
+    if not all(_is_number(number) and not (whole and isinstance(number, float)) for number in numbers) or not low < high:
+        kind = "whole numbers" if whole else "numbers"
+        raise SettingError(f"{where}: low and high must be {kind}, the lower one first, got {dict(entry)!r}; correct it")
     if not isinstance(log, bool) or (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
         raise SettingError(
             f"{where}: log must be true or false, for values above 0 without step, got {dict(entry)!r}; correct it"
         )
-    return Entry(low=low, high=high, step=step, log=log, whole=whole)
+    return Entry(low, high, step, log, whole)
 
 
-def _is_factor(value: Any, may_be_0: bool) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and (0 < value < 10 or (may_be_0 and value == 0))
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _label(value: Any) -> Any:

@@ -45,10 +45,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """The database of studies, created if needed.
-
-    Args:
-        url: of SQLAlchemy: sqlite:///PATH, postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.
+    """Open or create the database of studies, by a URL of SQLAlchemy.
 
     Raises:
         SettingError: it cannot be opened.
@@ -86,16 +83,13 @@ def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
 def join_study(
     storage: RDBStorage, name: str, must_match: Mapping[str, Any], first: Mapping[str, Any]
 ) -> tuple[optuna.Study, str | None]:
-    """The study of a name, created if needed.
+    """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
     Args:
         storage: the database.
-        name: of the study.
+        name: of the study, which is created if needed.
         must_match: the values that must be the same to join, by name.
         first: the values of its first trial.
-
-    Returns:
-        The study and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
     Raises:
         LiveCellError: it is another study.

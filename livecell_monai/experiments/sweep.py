@@ -14,18 +14,16 @@ from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.parts import Training, check_choosing, open_study
-from livecell_monai.experiments.search_space import check_space
+from livecell_monai.experiments.search_space import HELD, check_space
 from livecell_monai.experiments.study import FINISHED, join_study, measure_importance, open_storage, quiet_optuna
-from livecell_monai.experiments.tracked_run import TrackedRun
-from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.experiments.trials import HELD, Row, SweepRequest, Trials, make_row
+from livecell_monai.experiments.tracking import RunTracker, TrackedRun
+from livecell_monai.experiments.trials import Row, SweepRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.training.request import LOCAL
 from livecell_monai.training.setup import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
-SPLITS = ("auto", "images", "region")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def sweep(
     """Train trials until the study has the requested number, and keep the bundle of the best.
 
     Args:
-        request: the data, the settings and the search space.
+        request: what is searched.
         output: folder for a bundle by trial, `best`, `sweep.csv` and `sweep.json`; new, empty, or of the same sweep.
         storage: URL of the study's database, for several machines; None for SQLite in the folder.
         name: of the study.
@@ -62,8 +60,7 @@ def sweep(
         on_wait: called with the number of running trials of other processes, if only those are left.
 
     Raises:
-        LiveCellError: the data, a setting or the space is invalid, a store does not answer, or the folder or the study
-            holds something else.
+        LiveCellError: a setting, the data or the space is invalid, a store does not answer, or the study is another one.
     """
     if request.trials < 1:
         raise SettingError(f"--trials must be 1 or more, got {request.trials}: an empty study has no result; correct it")
@@ -98,9 +95,9 @@ def sweep(
 def _find_base(request: SweepRequest) -> Mapping[str, Any]:
     """The settings of a trial outside of the search space, after checking its limits."""
     base = resolve_settings(request.data, request.overlays, {**request.settings, **HELD}, request.recipe)
-    if base["split"] not in SPLITS:
+    if base["split"] not in ("auto", "images", "region"):
         raise SettingError(
-            f"setting split must be one of {', '.join(SPLITS)} in a sweep, got {base['split']!r}: trials would be compared "
+            f"setting split must be one of auto, images, region in a sweep, got {base['split']!r}: trials would be compared "
             "by what they were trained on; give --set split=region"
         )
     check_space(request.space, base, request.settings)

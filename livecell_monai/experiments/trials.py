@@ -14,14 +14,12 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.search_space import Space, to_settings
+from livecell_monai.experiments.search_space import HELD, Space, to_settings
 from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler
-from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
+from livecell_monai.experiments.tracking import PARTIAL, PrunedError, TrackedRun
 from livecell_monai.tasks import train
 from livecell_monai.training.run_context import RunContext
 
-#: a trial that chose its own epoch or threshold would look better than it is
-HELD = {"checkpoint_selection": "last", "patience": 10**6}
 LOOK_S = 1.0  # seconds between two looks at the trials of other processes
 Row = dict[str, Any]
 
@@ -32,14 +30,10 @@ class _SurplusError(Exception):
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """The data, the settings and the search space of a sweep.
+    """What is searched; `data`, `overlays`, `settings` and `recipe` are as for `train`, for each trial.
 
     Attributes:
-        data: data folder or datalist.
         space: the search space.
-        overlays: configs over those of training, as for `train`.
-        settings: of every trial, as for `train`; minutes and epochs are those of each trial.
-        recipe: as for `train`.
         trials: number of trials in the whole study, with those of other processes and earlier calls.
     """
 
@@ -51,35 +45,30 @@ class SweepRequest:
     trials: int = 12
 
 
+@dataclass
 class Trials:
     """The trials that this process trains.
 
     Args:
-        request: the data, the settings and the search space.
+        request: what is searched.
         root: folder of the sweep.
         study: its pruner and sampler are replaced.
         base: the settings outside of the search space.
-        run: parent of the trials' runs.
+        parent: of the trials' runs.
         on_trial: called with the row of each finished trial.
     """
 
-    def __init__(
-        self,
-        request: SweepRequest,
-        root: Path,
-        study: optuna.Study,
-        base: Mapping[str, Any],
-        run: TrackedRun,
-        on_trial: Callable[[Row], None],
-    ) -> None:
-        self.request = request
-        self.root = root
-        self.study = study
-        self.base = base
-        self.parent = run
-        self.on_trial = on_trial
-        self.is_taken_over = False
-        self.study.pruner = build_pruner(int(base["epochs"]))
+    request: SweepRequest
+    root: Path
+    study: optuna.Study
+    base: Mapping[str, Any]
+    parent: TrackedRun
+    on_trial: Callable[[Row], None]
+    is_taken_over: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Replace the pruner."""
+        self.study.pruner = build_pruner(int(self.base["epochs"]))
 
     def run(self, on_wait: Callable[[int], None]) -> None:
         """Train until the study has its number of trials, and wait for those that other processes are training."""
@@ -97,17 +86,17 @@ class Trials:
             optuna.storages.fail_stale_trials(self.study)
 
     def _train_one(self) -> None:
+        def report(study: optuna.Study, trial: FrozenTrial) -> None:
+            if trial.state in FINISHED:
+                self.on_trial(make_row(trial))
+
         try:
-            self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[self._report])
+            self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[report])
         except ValueError:
             # while the machine slept, another process has taken over the trial, so that Optuna rejects the result
             if not self.is_taken_over:
                 raise
             self.is_taken_over = False
-
-    def _report(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state in FINISHED:
-            self.on_trial(make_row(trial))
 
     def _train(self, trial: optuna.Trial) -> float:
         others = self.study.get_trials(deepcopy=False)[: trial.number]

@@ -11,7 +11,7 @@ from livecell_monai.data.dataset.folds import make_folds
 from livecell_monai.errors import DataError, LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import Training, check_choosing, open_study, read_rows, run_part
-from livecell_monai.experiments.tracked_run import TrackedRun
+from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
