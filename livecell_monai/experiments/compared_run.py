@@ -11,15 +11,18 @@ from typing import Any
 
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
 from livecell_monai.experiments.store import find_reason, quiet_mlflow
-from livecell_monai.metrics import list_metrics
+from livecell_monai.metrics import Scores, list_metrics, read_scores
+from livecell_monai.metrics.counts import COLUMNS
 from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 
+TABLE = "scores.csv"
 LOSS = "loss"
 VALIDATED = ("iou", "accuracy", LOSS)  # metrics of a training's validation
 CROSS_VALIDATION = "cross-validation"
 RECORD = "crossval.json"  # as in `crossval`, which is slow to import
+
+ImageScores = dict[str, Scores]
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,6 @@ def read_run(run: Any) -> ComparedRun:
     )
 
 
-def check_ended(run: Any) -> None:
-    """Reject an MLflow run that still runs or was deleted, by a SettingError."""
-    name, run_id = run.info.run_name, run.info.run_id
-    if run.info.status in ("RUNNING", "SCHEDULED"):
-        raise SettingError(
-            f"run {name}: must have ended, it is {run.info.status}; wait for it, or if its process is dead end it in "
-            f"Python: mlflow.MlflowClient().set_terminated('{run_id}', 'KILLED')"
-        )
-    if run.info.lifecycle_stage != "active":
-        raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
-
-
 def find_best(client: Any, run_id: str) -> dict[str, float]:
     """The best value of each validation metric over the epochs of an MLflow run."""
     return _best({name: [entry.value for entry in client.get_metric_history(run_id, f"val_{name}")] for name in VALIDATED})
@@ -143,6 +134,53 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
                 ) from error
             return read_image_scores(table, f"run {run.name}, {path}")
     return None
+
+
+def read_image_scores(path: Path, name: str = "") -> ImageScores:
+    """The scores by image of a CSV table, in its order.
+
+    Args:
+        path: a file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
+        name: of the table in errors; its path if empty.
+
+    Raises:
+        DataError: the file is no such table, or an image is in it twice.
+    """
+    name = name or str(path)
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name}: must be a CSV table of scores, got: {reason}; write it again") from error
+    found: ImageScores = {}
+    for row in rows:
+        scores = _read_row(row, name)
+        if row["image"] in found:
+            raise DataError(f"{name}: each image must have one row, {row['image']} has two; write it again")
+        found[row["image"]] = scores
+    if not found:
+        raise DataError(f"{name}: a table of scores must have a row for each image, found none; write it again")
+    return found
+
+
+def _read_row(row: Mapping[str, str | None], name: str) -> Scores:
+    missing = [column for column in ("image", *COLUMNS) if not row.get(column)]
+    if missing:
+        raise DataError(
+            f"{name}: a table of scores must have image, {', '.join(COLUMNS)} for each image, {', '.join(missing)} is "
+            "missing; write it again by livecell evaluate"
+        )
+    try:
+        scores = read_scores(row)
+    except ValueError as error:
+        raise DataError(f"{name}: {row['image']} must have whole numbers of pixels, got: {error}; write it again") from error
+    counts = [getattr(scores, column) for column in COLUMNS]
+    measured = [(metric, value) for metric in list_metrics() if (value := scores.measured.get(metric.name)) is not None]
+    if min(counts) < 0 or not sum(counts) or not all(metric.least <= value <= metric.most for metric, value in measured):
+        values = ", ".join(f"{column} {row.get(column)}" for column in (*COLUMNS, *scores.measured))
+        raise DataError(f"{name}: {row['image']} must have possible scores, got {values}; write it again")
+    return scores
 
 
 def read_folder(folder: Path) -> ComparedRun:
@@ -172,7 +210,7 @@ def _read_bundle(folder: Path) -> ComparedRun:
     known = {name: value for name, value in facts.items() if value is not None}
     validation = training.get("validation")
     table = folder / "docs" / TABLE
-    epochs = _read_history(folder / "docs" / "history.csv")
+    epochs = read_history(folder / "docs" / "history.csv")
     return ComparedRun(
         name=str(folder),
         kept=_select_finite(validation, VALIDATED) if isinstance(validation, Mapping) else {},
@@ -186,8 +224,8 @@ def _read_bundle(folder: Path) -> ComparedRun:
     )
 
 
-def _read_history(path: Path) -> dict[str, list[float]]:
-    """Each validation metric by epoch."""
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Each validation metric by epoch in `history.csv` of a bundle; empty without the file."""
     if not path.is_file():
         return {}
     try:

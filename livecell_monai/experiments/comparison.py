@@ -14,7 +14,6 @@ from livecell_monai.experiments.compared_run import (
     CROSS_VALIDATION,
     LOSS,
     ComparedRun,
-    check_ended,
     find_best,
     find_image_scores,
     list_comparable,
@@ -155,13 +154,24 @@ def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
             client = client or open_store_for(name, uri)
             with quiet_mlflow(), store_errors(choose_uri(uri)):
                 found = find_run(client, name)
-                check_ended(found)
+                _check_ended(found)
                 run = read_run(found)
                 run = replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
         if any((other.id or other.name) == (run.id or run.name) for other in runs):
             raise SettingError(f"run {name}: each run must be named once, it is named twice; leave one out")
         runs.append(run)
     return runs
+
+
+def _check_ended(run: Any) -> None:
+    name, run_id = run.info.run_name, run.info.run_id
+    if run.info.status in ("RUNNING", "SCHEDULED"):
+        raise SettingError(
+            f"run {name}: must have ended, it is {run.info.status}; wait for it, or if its process is dead end it in "
+            f"Python: mlflow.MlflowClient().set_terminated('{run_id}', 'KILLED')"
+        )
+    if run.info.lifecycle_stage != "active":
+        raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
 
 
 def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:

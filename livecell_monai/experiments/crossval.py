@@ -1,6 +1,5 @@
 """Cross-validation: each image is scored by a network that was not trained on it, one nested run for each fold."""
 
-import csv
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from livecell_monai.bundle.ensemble import join_bundles, note_study
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.data.dataset.identity import digest_of
+from livecell_monai.experiments.compared_run import read_history
 from livecell_monai.experiments.parts import HELD, FoldStudy, Training, read_rows, run_part, train_part
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import POOLED, read_scores, summarise_scores
@@ -31,9 +31,9 @@ class CrossValidation:
 
     Attributes:
         data: name of the data.
-        rows: of `scores.csv`, one for each image: its fold, its name, its scores.
+        rows: of `scores.csv`, one for each image.
         summary: of the scores, with the numbers of images, cells, groups and folds.
-        bundles: the requested ones besides those of the folds, `ensemble` and `refit`, by name.
+        bundles: the requested ones, `ensemble` and `refit`, by name.
     """
 
     data: str
@@ -57,8 +57,8 @@ def cross_validate(
     Args:
         data: data folder or datalist; its test images are not used.
         output: folder for a bundle by fold, `scores.csv` and `crossval.json`; new, empty, or of the same study.
-        overlays: configs over those of training, as for `train`.
-        settings: values over those of the configs, as for `train`; minutes and epochs are those of each fold.
+        overlays: as for `train`.
+        settings: as for `train`; minutes and epochs are those of each fold.
         recipe: as for `train`.
         folds: how images are divided.
         describe: returns Markdown, by the name of a bundle and the results: the card of `ensemble`, or a section for that of
@@ -152,7 +152,7 @@ def _refit(
     section: str,
 ) -> None:
     """Train on all images for the best number of epochs."""
-    histories = [_read_history(fold) for fold in folds]
+    histories = [read_history(fold / "docs" / "history.csv")["iou"] for fold in folds]
     epochs, planned = choose_epochs(histories), len(histories[0])
     logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, planned)
     settings = {**training.settings, **HELD, "split": "none", "epochs": epochs}
@@ -161,8 +161,3 @@ def _refit(
     partial = train_part(data, output.parent, output.name, training, settings, run)
     note_study(partial, {"crossval": summary, "refit_epochs": [epochs, planned]}, section)
     partial.rename(output)
-
-
-def _read_history(bundle: Path) -> list[float]:
-    with open(bundle / "docs" / "history.csv", encoding="utf-8", newline="") as stream:
-        return [float(row["val_iou"]) for row in csv.DictReader(stream)]

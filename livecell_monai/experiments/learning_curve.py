@@ -23,12 +23,7 @@ MIN_GAIN = 0.01  # IoU; annotators differ by more
 
 @dataclass(frozen=True)
 class Amount:
-    """An amount of training data.
-
-    Attributes:
-        images: number of whole images; None for parts of all images.
-        share: of the area of each training image, in (0, 1].
-    """
+    """An amount of training data: a number of whole images, or a share in (0, 1] of the area of each image."""
 
     images: int | None
     share: float
@@ -69,8 +64,8 @@ def learn_curve(
     Args:
         data: data folder or datalist; its test images are not used.
         output: folder for a bundle by part, `scores.csv`, `curve.csv` and the record; new, empty, or of the same study.
-        overlays: configs over those of training, as for `train`.
-        settings: values over those of the configs; minutes and epochs are those of each training.
+        overlays: as for `train`.
+        settings: as for `train`; minutes and epochs are those of each training.
         recipe: as for `train`.
         by: `images`: 1, 2, 4 ... of them; `area`: an eighth, a quarter, half and all of each; `auto`: area below seven.
         draws: number of random draws of each amount except the whole, for each fold.
@@ -106,15 +101,7 @@ def learn_curve(
 
 
 def list_amounts(by: str, most: int) -> list[Amount]:
-    """The amounts, least first; the last is everything.
-
-    Args:
-        by: `images` or `area`.
-        most: number of available training images.
-
-    Raises:
-        SettingError: there is one amount only.
-    """
+    """The amounts by `images` or `area`, least first, up to all of the training images; a SettingError for one amount."""
     if by == "area":
         return [Amount(None, share) for share in SHARES]
     if most < 2:
@@ -124,12 +111,7 @@ def list_amounts(by: str, most: int) -> list[Amount]:
 
 
 def conclude(gain: tuple[float, list[float] | None], amounts: Sequence[Amount]) -> str:
-    """Whether another image is likely to help, by the gain of the last step.
-
-    Args:
-        gain: mean and 95 % interval of the difference in IoU.
-        amounts: least first.
-    """
+    """Whether another image is likely to help, by the gain in IoU of the last amount: mean and 95 % interval."""
     mean, interval = gain
     before, last = amounts[-2:]
     if last.images is None:
@@ -165,22 +147,16 @@ def _draw(fold: Fold, amount: Amount, draws: int, seed: int, root: Path) -> list
 
 
 def _summarise(rows: Sequence[Mapping[str, Any]], amounts: Sequence[Amount]) -> LearningCurve:
-    means = [_by_image(rows, amount) for amount in amounts]
+    draws: dict[str, dict[str, list[float]]] = {amount.name: {} for amount in amounts}
+    for row in rows:
+        draws[row["amount"]].setdefault(row["image"], []).append(float(row["iou"]))
+    means = [{image: float(np.mean(values)) for image, values in draws[amount.name].items()} for amount in amounts]
     points = []
-    for amount, found in zip(amounts, means, strict=True):
-        mean, interval = measure_mean(list(found.values()))
-        low, high = (None, None) if interval is None else interval
+    for amount, by_image in zip(amounts, means, strict=True):
+        mean, interval = measure_mean(list(by_image.values()))
+        low, high = interval or (None, None)
         kind = {"share_of_area": amount.share} if amount.images is None else {"training_images": amount.images}
-        points.append({**kind, "scored_images": len(found), "iou": mean, "low_95": low, "high_95": high})
+        points.append({**kind, "scored_images": len(by_image), "iou": mean, "low_95": low, "high_95": high})
     before, last = means[-2:]
     gain = measure_mean([last[name] - before[name] for name in last])
     return LearningCurve(points, gain, conclude(gain, amounts))
-
-
-def _by_image(rows: Sequence[Mapping[str, Any]], amount: Amount) -> dict[str, float]:
-    """The mean IoU of each image over the draws of an amount."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        if row["amount"] == amount.name:
-            found.setdefault(row["image"], []).append(float(row["iou"]))
-    return {name: float(np.mean(values)) for name, values in found.items()}

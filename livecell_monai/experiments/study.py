@@ -6,7 +6,7 @@ import textwrap
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -54,30 +54,29 @@ def open_storage(url: str) -> RDBStorage:
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)
-        if not parsed.drivername.startswith("sqlite"):
-            return _open_database(url, {"pool_pre_ping": True})
-        path = Path(parsed.database or ":memory:")
-        if path.name == ":memory:" or not path.parent.is_dir():
-            raise FileNotFoundError("a file in a folder that exists is needed")
-        # two processes that create the tables at once break each other; a write may take a while
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            return _open_database(url, {"connect_args": {"timeout": 60}})
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        lock: AbstractContextManager[Any] = nullcontext()
+        if parsed.drivername.startswith("sqlite"):
+            path = Path(parsed.database or ":memory:")
+            if path.name == ":memory:" or not path.parent.is_dir():
+                raise FileNotFoundError("a file in a folder that exists is needed")
+            # two processes that create the tables at once break each other; a write may take a while
+            options, lock = {"connect_args": {"timeout": 60}}, FileLock(path.with_name(f".{path.name}.lock"))
+        # a trial whose process has died is trained again with the same settings by any process
+        retry = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+        with lock:
+            return RDBStorage(
+                url,
+                engine_kwargs=options,
+                heartbeat_interval=HEARTBEAT_S,
+                grace_period=GRACE_S,
+                heartbeat_stale_trial_callback=retry,
+            )
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError, RuntimeError) as error:
         reason = textwrap.shorten(str(error.__cause__ or error) or type(error).__name__, 200, placeholder=" ...")
         raise SettingError(
             f"--storage must be a database that answers, got {shown}: {reason}; start or correct it, or leave --storage out"
         ) from error
-
-
-def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
-    return RDBStorage(
-        url,
-        engine_kwargs=options,
-        heartbeat_interval=HEARTBEAT_S,
-        grace_period=GRACE_S,
-        # a trial whose process has died is trained again with the same settings by any process
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
-    )
 
 
 def join_study(

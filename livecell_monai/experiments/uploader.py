@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -18,6 +19,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two tries; each pause is t
 ENOUGH = 3  # failed tries in a row, after the end of the training
 
 
+@dataclass
 class OutboxRun:
     """Sends the entries of one outbox.
 
@@ -26,12 +28,11 @@ class OutboxRun:
     answer that was cut among its headers as an empty one, which is an error here.
     """
 
-    def __init__(self, outbox: Outbox, client: Any, uri: str) -> None:
-        self.outbox = outbox
-        self.client = client
-        self.uri = uri
-        self._known: dict[tuple[str, int], set[float]] | None = None
-        self._artifacts: Any = None
+    outbox: Outbox
+    client: Any
+    uri: str
+    _known: dict[tuple[str, int], set[float]] | None = None
+    _artifacts: Any = None
 
     def send_next(self) -> bool:
         """Send the oldest waiting entry, or several with metrics at once; whether there was one.
@@ -44,8 +45,8 @@ class OutboxRun:
         if waiting[0] is self.outbox.first or not self.outbox.run_id:
             self._open(self.outbox.first)
             return True
-        sent = waiting[:1]
-        run_id, entry = self.outbox.run_id, waiting[0]
+        sent = [entry] = waiting[:1]
+        run_id = self.outbox.run_id
         if entry["kind"] == METRICS:
             sent = self._send_metrics(run_id, waiting)
         elif entry["kind"] == AGAIN:
@@ -108,11 +109,8 @@ class OutboxRun:
             if sent and len(metrics) + len(entry["values"]) > MOST_METRICS:
                 break
             sent.append(entry)
-            metrics += [
-                Metric(name, value, entry["time"], entry["step"])
-                for name, value in entry["values"].items()
-                if not self._has(run_id, name, value, entry)
-            ]
+            new = {name: value for name, value in entry["values"].items() if not self._has(run_id, name, value, entry)}
+            metrics += [Metric(name, value, entry["time"], entry["step"]) for name, value in new.items()]
         if metrics:
             self.client.log_batch(run_id, metrics=metrics)
         return sent
@@ -164,9 +162,7 @@ class Uploader:
     """A thread that sends an outbox until it is closed; it reports a store that fails once, unless `is_reported`."""
 
     def __init__(self, outbox_run: OutboxRun, is_reported: bool = False) -> None:
-        self.outbox_run = outbox_run
-        self.outbox = outbox_run.outbox
-        self.is_reported = is_reported
+        self.outbox_run, self.outbox, self.is_reported = outbox_run, outbox_run.outbox, is_reported
         self._news, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()

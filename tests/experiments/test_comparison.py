@@ -279,6 +279,27 @@ class TestRefused:
             compare_runs(["first"], paired[0])
 
 
+class TestStatus:
+    def test_a_running_one_is_rejected_with_the_remedy(self, store):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "now", "RUNNING")
+        with pytest.raises(SettingError, match=rf"^run now: must have ended, it is RUNNING; .*set_terminated\('{run_id}'"):
+            compare_runs([run_id], store)
+
+    def test_a_deleted_one_is_rejected(self, store):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "gone")
+        client.delete_run(run_id)
+        with pytest.raises(SettingError, match=rf"^run gone: must not be deleted, it is; .*--run-id {run_id}"):
+            compare_runs([run_id], store)
+
+    @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+    def test_an_ended_one_is_shown(self, store, status):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "a", status, kept={"iou": 0.5})
+        assert [run.status for run in compare_runs([run_id], store).runs] == [status]
+
+
 class TestDifferences:
     @staticmethod
     def run_of(**settings):
