@@ -84,15 +84,14 @@ def cross_validate(
         ledger.update(summary=result.summary)
         run.log_scores(_metrics(result.summary), (RECORD, SCORES))
         facts = {"data": result.data, "data_sha256": digest_of(study.hashes), "crossval": result.summary}
-        folders = [root / fold.name for fold in study.folds]
         for name, path in paths.items():
             if path.is_dir():
                 continue
             text = describe(name, result) if describe else ""
             if name == "ensemble":
-                join_bundles(folders, path, facts, text)
+                join_bundles([root / fold.name for fold in study.folds], path, facts, text)
             else:
-                _refit(data, path, folders, training, run, result.summary, text)
+                _refit(data, study, training, run, result.summary, text)
     return result
 
 
@@ -143,21 +142,15 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _refit(
-    data: str | Path,
-    output: Path,
-    folds: Sequence[Path],
-    training: Training,
-    run: TrackedRun,
-    summary: Mapping[str, Any],
-    section: str,
+    data: str | Path, study: FoldStudy, training: Training, run: TrackedRun, summary: Mapping[str, Any], section: str
 ) -> None:
     """Train on all images for the best number of epochs."""
-    histories = [read_history(fold / "docs" / "history.csv")["iou"] for fold in folds]
+    histories = [read_history(study.root / fold.name / "docs" / "history.csv")["iou"] for fold in study.folds]
     epochs, planned = choose_epochs(histories), len(histories[0])
     logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, planned)
     settings = {**training.settings, **HELD, "split": "none", "epochs": epochs}
     if minutes := settings.get("minutes"):
         settings["minutes"] = minutes * epochs / planned
-    partial = train_part(data, output.parent, output.name, training, settings, run)
+    partial = train_part(data, study.root, "refit", training, settings, run)
     note_study(partial, {"crossval": summary, "refit_epochs": [epochs, planned]}, section)
-    partial.rename(output)
+    partial.rename(study.root / "refit")

@@ -28,7 +28,7 @@ def find_common(first: ComparedRun, other: ComparedRun) -> tuple[list[str], list
     """The images that both have scored against the same labels, and those of the same name with different labels."""
     before, after = _measure_labels(first), _measure_labels(other)
     same = [name for name, label in before.items() if after.get(name) == label]
-    return same, [name for name in before if name in after and name not in same]
+    return same, [name for name, label in before.items() if after.get(name, label) != label]
 
 
 def _group_by_images(runs: Sequence[ComparedRun]) -> list[list[ComparedRun]]:

@@ -26,10 +26,9 @@ Entry = dict[str, Any]
 
 
 class Outbox:
-    """The entries of one run, in order.
+    """The entries of one run, in order; their paths are relative to `root`, the folder of the training.
 
     Attributes:
-        root: the folder of the training, to which the paths in entries are relative.
         entries: sent and waiting ones; each has a number `n`, which increases, and a `kind`.
         sent: number of the last entry that the store has acknowledged; 0 for none.
         run_id: of the run in the store; empty while unknown.

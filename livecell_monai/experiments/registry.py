@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from livecell_monai.bundle.contents import check_links
@@ -26,6 +27,7 @@ from livecell_monai.bundle.weights import PICKLED_WEIGHTS, WEIGHTS
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.samples.synthetic import draw_field
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments import serving
 from livecell_monai.experiments.locate import IN_MODEL, find_bundle_run, locate_bundle
 from livecell_monai.experiments.store import choose_uri, find_experiment, find_reason, open_store, quiet_mlflow
 
@@ -57,22 +59,21 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
     Raises:
         LiveCellError: there is no such run or bundle, or the store does not accept it; the store is then unchanged.
     """
-    if not name.strip() or any(sign in name for sign in "/:@"):
+    if not name.strip() or set(name) & set("/:@"):
         raise SettingError(f"--name must be a name without / : and @, got {name!r}; choose another")
     store = choose_uri(uri)
     client, trained_by = (open_store(store), None) if Path(run).is_dir() else find_bundle_run(run, store)
     if trained_by is not None and trained_by.info.status != "FINISHED":
-        raise SettingError(
-            f"run {run}: must have finished, it is {trained_by.info.status}; wait for it, or name another run"
-        )
+        status = trained_by.info.status
+        raise SettingError(f"run {run}: must have finished, it is {status}; wait for it, or name another run")
     # the registry of a database asks the default store for models, whichever client it serves
     with tempfile.TemporaryDirectory() as folder, quiet_mlflow(MLFLOW_TRACKING_URI=store):
-        from mlflow.exceptions import MlflowException
-
         source = locate_bundle(run, Path(folder) / "from", store)
         check_links(source)  # before copying, which follows them
         bundle = _copy_parts(source, Path(folder) / Path(IN_MODEL).name)
-        _check_usable(bundle)
+        example = Path(folder) / "example.png"
+        example.write_bytes(_example())
+        serving.ServedBundle(bundle).segmenter(example)  # an error here means that it cannot be served
         place = find_experiment(client, store, experiment) if trained_by is None else trained_by.info.experiment_id
         run_id = None if trained_by is None else trained_by.info.run_id
         try:
@@ -86,7 +87,6 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
 
 def _create_version(client: Any, name: str, experiment: str, run_id: str | None, bundle: Path) -> Any:
     """Create the model and its version; if something fails, undo what was created."""
-    from mlflow.exceptions import MlflowException
 
     def undo(step: Callable[[str], Any], given: str) -> None:
         with suppress(Exception):  # the first error says more
@@ -120,27 +120,17 @@ def _copy_parts(source: Path, target: Path) -> Path:
     return target
 
 
-def _check_usable(bundle: Path) -> None:
-    """Open the bundle as a server does, and segment the example."""
-    from livecell_monai.experiments.serving import ServedBundle
-
-    served = ServedBundle(bundle)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "example.png"
-        path.write_bytes(_example())
-        served.segmenter(path)
-
-
 def _save(path: Path, bundle: Path, model_id: str) -> None:
     """Write the MLflow model: the bundle, the code that loads it, and its requirements."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    from livecell_monai.experiments import serving
-
     # any type: base64 or rows of numbers; not required, so that a missing column gets our message
     inputs, outputs = ColSpec(AnyType(), serving.IMAGE_COLUMN, False), ColSpec(AnyType(), serving.MASK_COLUMN)
+    versions = package_versions() | {name: version(name) for name in ALSO_NEEDED}
+    # without local builds such as +cpu, which no index has
+    requirements = [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with as_file(files("livecell_monai")) as package:
         save_model(
@@ -151,7 +141,7 @@ def _save(path: Path, bundle: Path, model_id: str) -> None:
             mlflow_model=Model(model_id=model_id),
             signature=ModelSignature(Schema([inputs]), Schema([outputs])),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
-            pip_requirements=_requirements(),
+            pip_requirements=requirements,
             model_config=serving.CONFIG,
         )
 
@@ -163,12 +153,6 @@ def _template_beside(package: Path, folder: Path) -> list[str]:
         return []
     shutil.copytree(template / "configs", folder / "template" / "bundle" / "configs")
     return [str(folder / "template" / "bundle")]
-
-
-def _requirements() -> list[str]:
-    """The installed versions, without local builds such as +cpu, which no index has."""
-    versions = package_versions() | {name: version(name) for name in ALSO_NEEDED}
-    return [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
 
 
 def _example() -> bytes:

@@ -39,15 +39,10 @@ def find_database(uri: str) -> Path | None:
 
 
 def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
-    """An MLflow client.
-
-    Args:
-        uri: of a database or a server.
-        create: create a SQLite database that does not exist.
-        answer_s: seconds that a server has for each answer.
+    """An MLflow client; without `create`, a SQLite database must exist.
 
     Raises:
-        SilentStoreError: a server does not answer.
+        SilentStoreError: a server does not answer within `answer_s` seconds.
         SettingError: the store cannot be reached.
     """
     if uri.startswith("file:") or "://" not in uri:
@@ -68,8 +63,7 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
     """The id of an experiment, created if needed; its artifacts are kept beside a SQLite database.
 
     Raises:
-        SilentStoreError: a server does not answer.
-        SettingError: the experiment is deleted, or the store rejects the name.
+        SettingError: a server does not answer, the experiment is deleted, or the store rejects the name.
     """
     from mlflow.exceptions import MlflowException
 
@@ -125,12 +119,10 @@ def quiet_mlflow(answer_s: int | None = None, **variables: str) -> Iterator[None
 
 @contextmanager
 def mlflow_environment(answer_s: int | None = None, **variables: str) -> Iterator[None]:
-    """Switch off MLflow's progress bars and printed addresses by environment variables, and set others, during the block.
+    """Set environment variables during the block, and those that switch off MLflow's progress bars and printed addresses.
 
-    Args:
-        answer_s: seconds that a server has for each answer, without retries, unless the environment sets other limits;
-            None for MLflow's defaults, which retry for minutes.
-        **variables: further environment variables.
+    With `answer_s`, a server is asked once and has so many seconds, unless the environment sets other limits; by default
+    MLflow retries for minutes.
     """
     variables |= {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
     if answer_s is not None:

@@ -30,12 +30,7 @@ class _SurplusError(Exception):
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What is searched; `data`, `overlays`, `settings` and `recipe` are as for `train`, for each trial.
-
-    Attributes:
-        space: the search space.
-        trials: number of trials in the whole study, with those of other processes and earlier calls.
-    """
+    """What is searched: arguments as for `train` for each trial; `trials` counts those of all processes and calls."""
 
     data: str | Path
     space: Space
@@ -47,16 +42,7 @@ class SweepRequest:
 
 @dataclass
 class Trials:
-    """The trials that this process trains.
-
-    Args:
-        request: what is searched.
-        root: folder of the sweep.
-        study: its pruner and sampler are replaced.
-        base: the settings outside of the search space.
-        parent: of the trials' runs.
-        on_trial: called with the row of each finished trial.
-    """
+    """The trials that this process trains in the folder `root`; `base` are the settings outside of the search space."""
 
     request: SweepRequest
     root: Path

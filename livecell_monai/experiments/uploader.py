@@ -17,6 +17,7 @@ MOST_METRICS = 1000  # that MLflow accepts in one call
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two tries; each pause is twice the one before
 ENOUGH = 3  # failed tries in a row, after the end of the training
+REPORT = "MLflow does not answer, the training continues, what it logs is kept and sent later: %s"
 
 
 @dataclass
@@ -73,31 +74,27 @@ class OutboxRun:
 
     def _open(self, entry: Entry) -> None:
         """Continue the run if the store has it, else create one."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
         if entry["again"] and self.knows(entry["again"]):
             self.client.update_run(entry["again"], status="RUNNING")
             self.outbox.acknowledge(entry["n"], entry["again"])
             return
-        run_id = self.outbox.run_id or self._create(entry)
-        self.outbox.acknowledge(0, run_id)
-        self._describe(run_id, entry)
-        self.outbox.acknowledge(entry["n"])
-
-    def _create(self, entry: Entry) -> str:
-        experiment = find_experiment(self.client, self.uri, entry["experiment"])
-        runs = self._find_runs(experiment)
-        if not runs:
+        run_id = self.outbox.run_id
+        if not run_id:
+            experiment = find_experiment(self.client, self.uri, entry["experiment"])
             tags = {**entry["tags"], OUTBOX_TAG: entry["id"]}
-            runs = [self.client.create_run(experiment, start_time=entry["time"], tags=tags, run_name=entry["name"])]
-        return str(_check_answer(runs[0].info.run_id))
-
-    def _describe(self, run_id: str, entry: Entry) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
+            (run, *_) = self._find_runs(experiment) or [
+                self.client.create_run(experiment, start_time=entry["time"], tags=tags, run_name=entry["name"])
+            ]
+            run_id = str(_check_answer(run.info.run_id))
+        self.outbox.acknowledge(0, run_id)
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in entry["params"].items()])
         name, digest = entry["data"], digest_of(entry["files"])[:36]
         profile = f'{{"files": {len(entry["files"])}}}'
         data = Dataset(name=name, digest=digest, source_type="local", source=name, profile=profile)
         self.client.log_inputs(run_id, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+        self.outbox.acknowledge(entry["n"])
 
     def _send_metrics(self, run_id: str, waiting: list[Entry]) -> list[Entry]:
         """Send as many entries as one call accepts."""
@@ -162,7 +159,9 @@ class Uploader:
     """A thread that sends an outbox until it is closed; it reports a store that fails once, unless `is_reported`."""
 
     def __init__(self, outbox_run: OutboxRun, is_reported: bool = False) -> None:
-        self.outbox_run, self.outbox, self.is_reported = outbox_run, outbox_run.outbox, is_reported
+        self.outbox_run = outbox_run
+        self.outbox = outbox_run.outbox
+        self.is_reported = is_reported
         self._news, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
@@ -188,7 +187,9 @@ class Uploader:
                 is_more = self.outbox_run.send_next()
             except Exception as error:  # whatever a store does, the training continues
                 failures += 1
-                self._warn(error)
+                if not self.is_reported:
+                    LOGGER.warning(REPORT, find_reason(error))
+                self.is_reported = True
                 if self._closing.is_set():
                     last_failures += 1
                     time.sleep(FIRST_PAUSE_S / 4)
@@ -200,12 +201,6 @@ class Uploader:
                 if self._closing.is_set() and not self.outbox.waiting():
                     return
                 self._news.wait()
-
-    def _warn(self, error: Exception) -> None:
-        if not self.is_reported:
-            self.is_reported = True
-            reason = find_reason(error)
-            LOGGER.warning("MLflow does not answer, the training continues, what it logs is kept and sent later: %s", reason)
 
 
 def _check_answer(answer: Any) -> Any:

@@ -57,17 +57,17 @@ class TestReadRun:
         assert (run.crossval, run.split, run.score("dice")) == ({"iou": 0.6, "dice": 0.7}, "cross-validation", 0.7)
         assert read_run(client.get_run(fold)).parent == parent
 
-    def test_one_that_runs_and_one_without_anything(self, client, experiment):
+    def test_a_running_one_without_metrics(self, client, experiment):
         run = read_run(client.get_run(log_run(client, experiment, "now", "RUNNING")))
         assert (run.status, run.seconds, run.split, run.score("iou")) == ("RUNNING", None, "", None)
 
-    def test_a_loss_that_diverged_is_none(self, client, experiment):
+    def test_a_diverged_loss_is_left_out(self, client, experiment):
         run_id = log_run(client, experiment, "gone", kept={"iou": 0.1, "loss": math.nan})
         assert read_run(client.get_run(run_id)).kept == {"iou": 0.1}
 
 
 class TestScore:
-    def test_that_of_its_images_stands_before_what_it_noted(self):
+    def test_scores_by_image_override_logged_scores(self):
         run = ComparedRun(
             "a", kept={"iou": 0.9, "loss": 0.2}, last={"iou": 0.1, "accuracy": 0.5}, images=some_scores(0.4, 0.6)
         )
@@ -75,11 +75,11 @@ class TestScore:
         assert run.score_images("iou") == {"a": 0.4, "b": 0.6}
         assert (run.score("loss"), run.score_images("loss")) == (0.2, {})
 
-    def test_kept_stands_before_last(self):
+    def test_kept_overrides_last(self):
         run = ComparedRun("a", kept={"iou": 0.9}, last={"iou": 0.1, "accuracy": 0.5})
         assert (run.score("iou"), run.score("accuracy"), run.score("dice")) == (0.9, 0.5, None)
 
-    def test_a_metric_that_one_image_lacks_is_not_there(self):
+    def test_a_metric_that_one_image_lacks_is_left_out(self):
         run = ComparedRun("a", images=some_scores(0.4, 0.6))
         assert (run.score("surface_dice"), run.score_images("surface_dice")) == (None, {})
 
@@ -94,7 +94,7 @@ class TestScore:
         ("", {}, ""),
     ],
 )
-def test_what_it_was_scored_on(split, settings, words):
+def test_scored_on(split, settings, words):
     assert ComparedRun("a", split=split, settings=settings).scored_on == words
 
 
@@ -103,14 +103,14 @@ def test_a_split_that_leaks(split, leaks):
     assert ComparedRun("a", split=split).leaks is leaks
 
 
-def test_the_best_epoch_is_that_of_each_metric(client, experiment):
+def test_the_best_epoch_of_each_metric(client, experiment):
     run_id = log_run(client, experiment, "one", epochs=EPOCHS)
     assert find_best(client, run_id) == {"iou": 0.8, "loss": 0.2}
 
 
 class TestFindImageScores:
     @pytest.mark.parametrize("folder", ["", "bundle/docs/"])
-    def test_where_they_may_lie(self, client, experiment, folder, capfd, monkeypatch):
+    def test_both_folders(self, client, experiment, folder, capfd, monkeypatch):
         monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "true")
         images = some_scores(0.5, 0.7)
         run = read_run(client.get_run(log_run(client, experiment, "one", images=images, folder=folder)))
@@ -123,7 +123,7 @@ class TestFindImageScores:
         client.log_text(run_id, "epoch", "bundle/docs/history.csv")
         assert find_image_scores(client, read_run(client.get_run(run_id))) is None
 
-    def test_a_table_that_is_none_is_refused_by_the_run(self, client, experiment):
+    def test_an_invalid_table_is_rejected_with_the_name_of_the_run(self, client, experiment):
         run_id = log_run(client, experiment, "torn")
         client.log_text(run_id, "image,iou\na,0.5\n", "bundle/docs/scores.csv")
         with pytest.raises(DataError, match=r"^run torn, bundle/docs/scores\.csv: a table of scores must have"):
@@ -138,7 +138,7 @@ def test_an_evaluation(tmp_path):
 
 
 class TestCrossValidation:
-    def test_says_what_it_was_asked(self, tmp_path):
+    def test_its_settings(self, tmp_path):
         write_scores(tmp_path / "scores.csv", IMAGES)
         folds = {"fold_1": ["a"], "fold_2": ["b"]}
         started_with = {
@@ -153,19 +153,19 @@ class TestCrossValidation:
         assert run.settings == {"recipe": "planned", "number_of_folds": "2", "lr": "0.1", "filters": "[4, 8]"}
 
     @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}', '{"started_with": 1}'])
-    def test_a_record_that_is_none_is_refused(self, tmp_path, text):
+    def test_an_invalid_record_is_rejected(self, tmp_path, text):
         write_scores(tmp_path / "scores.csv", IMAGES)
         (tmp_path / "crossval.json").write_text(text)
         with pytest.raises(DataError, match=r"crossval\.json: the record of a cross-validation cannot be read"):
             read_folder(tmp_path)
 
-    def test_a_record_that_tells_less_is_shown_with_less(self, tmp_path):
+    def test_an_incomplete_record_is_read(self, tmp_path):
         write_scores(tmp_path / "scores.csv", IMAGES)
         (tmp_path / "crossval.json").write_text('{"started_with": {"folds": 3, "settings": null}}')
         run = read_folder(tmp_path)
         assert (run.images, run.data, run.scored_on) == (IMAGES, "", "cross-validation")
 
-    def test_its_record_has_the_name_that_is_looked_for(self):
+    def test_the_name_of_its_record(self):
         assert crossval.RECORD == RECORD
 
 
@@ -176,7 +176,7 @@ class TestBundle:
         shutil.copytree(trained[1], tmp_path / "model", ignore=shutil.ignore_patterns("models", "scores.csv"))
         return tmp_path / "model"
 
-    def test_what_it_says_of_its_training(self, bundle):
+    def test_its_training(self, bundle):
         run = read_folder(bundle)
         training = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
         assert (run.kept, run.data, run.seconds) == (training["validation"], training["data_sha256"], training["seconds"])
@@ -191,14 +191,14 @@ class TestBundle:
         assert read_folder(bundle).images == IMAGES
 
     @pytest.mark.parametrize("validation", [None, [], {"iou": None, "loss": float("nan")}, {"iou": "high"}], ids=str)
-    def test_one_whose_scores_are_none_is_read_without_them(self, bundle, validation):
+    def test_invalid_scores_are_left_out(self, bundle, validation):
         path = bundle / "configs" / "metadata.json"
         metadata = json.loads(path.read_text())
         metadata["training"]["validation"] = validation
         path.write_text(json.dumps(metadata))
         assert read_folder(bundle).kept == {}
 
-    def test_one_without_a_history(self, bundle):
+    def test_without_a_history(self, bundle):
         (bundle / "docs" / "history.csv").unlink()
         run = read_folder(bundle)
         assert (run.last, run.best) == ({}, {})
@@ -215,7 +215,7 @@ class TestBundle:
             ("docs/history.csv", "epoch\n1", "must be the table of a training's epochs"),
         ],
     )
-    def test_one_that_is_torn_is_refused_on_one_line(self, bundle, name, text, words):
+    def test_a_damaged_one_is_rejected_on_one_line(self, bundle, name, text, words):
         (bundle / name).unlink()
         if text is not None:
             (bundle / name).write_text(text)
@@ -225,7 +225,7 @@ class TestBundle:
         assert "\n" not in str(caught.value)
 
 
-def test_a_folder_with_neither_is_refused(tmp_path):
+def test_an_empty_folder_is_rejected(tmp_path):
     with pytest.raises(DataError, match=r"must hold scores\.csv or be a trained bundle, it is neither"):
         read_folder(tmp_path)
 
@@ -238,7 +238,7 @@ def row_of(name, scores, **more):
     return {**more, **tabulate_scores(name, scores)}
 
 
-def test_a_table_comes_back_as_it_was_written(tmp_path):
+def test_a_table_is_read_as_it_was_written(tmp_path):
     write_table(tmp_path / "scores.csv", [row_of("b", B), row_of("a, b", A)])
     found = read_image_scores(tmp_path / "scores.csv")
     assert found == {"b": B, "a, b": A}
@@ -246,7 +246,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path):
     assert found["a, b"].iou == 0.5
 
 
-def test_a_column_of_folds_and_a_missing_surface_dice_do_no_harm(tmp_path):
+def test_a_column_of_folds_and_a_missing_metric_are_accepted(tmp_path):
     write_table(tmp_path / "scores.csv", [row_of("a", A, fold="fold_1")])
     assert read_image_scores(tmp_path / "scores.csv") == {"a": A}
 
@@ -269,7 +269,7 @@ def test_a_column_of_folds_and_a_missing_surface_dice_do_no_harm(tmp_path):
         (b"image,tp\n\xff\xfe,1", "must be a CSV table of scores"),
     ],
 )
-def test_what_is_no_such_table_is_refused_by_name_on_one_line(tmp_path, content, words):
+def test_an_invalid_table_is_rejected_on_one_line(tmp_path, content, words):
     path = tmp_path / "scores.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=words) as caught:
@@ -278,6 +278,6 @@ def test_what_is_no_such_table_is_refused_by_name_on_one_line(tmp_path, content,
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_that_is_not_there_is_refused_by_the_name_given(tmp_path):
+def test_a_missing_table_is_rejected_by_the_given_name(tmp_path):
     with pytest.raises(DataError, match=r"^run x, scores\.csv: must be a CSV table of scores, got: .*No such file"):
         read_image_scores(tmp_path / "scores.csv", "run x, scores.csv")

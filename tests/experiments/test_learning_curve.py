@@ -61,7 +61,7 @@ class TestByImages:
         assert curve.points[0]["scored_images"] == 3
         assert curve.gain[0] == pytest.approx(curve.points[1]["iou"] - curve.points[0]["iou"])
 
-    def test_a_run_for_each_part_lies_under_one(self, by_images):
+    def test_each_part_has_a_nested_run(self, by_images):
         _, uri, _ = by_images
         client = open_store(uri)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
@@ -71,7 +71,7 @@ class TestByImages:
         assert files == {"curve.csv", "learning_curve.json", "scores.csv"}
 
 
-def test_by_area_and_going_on(folder, tmp_path, monkeypatch):
+def test_by_area_and_resumed(folder, tmp_path, monkeypatch):
     trained, real = [], parts.train
 
     def stopping(data, *args, **kwargs):
@@ -112,7 +112,7 @@ def test_amounts_double(by, most, expected):
         ((0.03, None), "two held-out images are too few to say"),
     ],
 )
-def test_words(gain, words):
+def test_conclusion(gain, words):
     said = conclude(gain, [HALF, ALL])
     assert words in said
     assert said.startswith("from 50% to 100% of the annotated area the IoU changed by ")
@@ -124,7 +124,7 @@ def test_words(gain, words):
     ("asked", "message"),
     [({"by": "cells"}, "--by must be one of auto, area, images, got 'cells'"), ({"draws": 0}, "--draws must be .* got 0")],
 )
-def test_refused(folder, tmp_path, asked, message):
+def test_invalid_options_are_rejected(folder, tmp_path, asked, message):
     with pytest.raises(SettingError, match=message):
         learn_curve(folder, tmp_path / "out", settings=TINY, **asked)
     assert not (tmp_path / "out").exists()

@@ -28,7 +28,7 @@ def open_here(folder, started_with=None, wait=False):
         return ledger
 
 
-def test_the_record_lies_in_the_folder_and_the_same_study_resumes(tmp_path):
+def test_the_same_study_resumes(tmp_path):
     for number in range(2):
         ledger = open_here(tmp_path / "out")
         assert ledger.record_file == tmp_path / "out" / "study.json"
@@ -37,7 +37,7 @@ def test_the_record_lies_in_the_folder_and_the_same_study_resumes(tmp_path):
         ledger.update(number=number + 1)
 
 
-def test_another_study_is_refused_by_what_differs(tmp_path):
+def test_another_study_is_rejected_by_its_difference(tmp_path):
     open_here(tmp_path)
     words = f'^{tmp_path}: a study must resume with the same data: started with "abc", now "abd"; name another folder$'
     with pytest.raises(SettingError, match=words):
@@ -45,13 +45,13 @@ def test_another_study_is_refused_by_what_differs(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"started_with": 3}'])
-def test_a_record_that_is_damaged_is_refused(tmp_path, text):
+def test_a_damaged_record_is_rejected(tmp_path, text):
     (tmp_path / "study.json").write_text(text)
     with pytest.raises(DataError, match=r"study\.json: the record of a study cannot be read"):
         open_here(tmp_path)
 
 
-def test_other_files_in_the_folder_are_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_rejected(tmp_path):
     (tmp_path / "mine").write_text("")
     with pytest.raises(DataError, match="must be empty or new"):
         open_here(tmp_path)
@@ -76,7 +76,7 @@ def test_processes_that_share_a_study_wait_for_each_other(tmp_path):
         assert waiting.result(10).is_unfinished()
 
 
-def test_a_setting_that_is_held_may_only_have_its_value():
+def test_a_held_setting_may_only_have_its_value():
     check_choosing({"checkpoint_selection": "last", "lr": 1}, {"checkpoint_selection": "last"}, "a study")
     with pytest.raises(SettingError, match="setting checkpoint_selection must be left as it is in a study, got 'best'"):
         check_choosing({"checkpoint_selection": "best"}, {"checkpoint_selection": "last"}, "a study")
@@ -85,7 +85,7 @@ def test_a_setting_that_is_held_may_only_have_its_value():
 @pytest.mark.parametrize(
     ("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("split", "none"), ("patience", 3)]
 )
-def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
+def test_settings_that_choose_on_the_scored_images_are_rejected(name, value, folder):
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
@@ -103,13 +103,13 @@ def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
         (Training((), {"filters": [4]}, "original"), "setting filters must be 2 to 12"),
     ],
 )
-def test_what_training_would_refuse_is_refused_first(folder, training, message):
+def test_invalid_settings_are_rejected_first(folder, training, message):
     with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
         training.check(folder)
     assert re.search(message, str(find_user_error(refused.value)))
 
 
-def test_what_the_results_hang_on():
+def test_local_settings_may_change():
     settings = {"lr": 0.1, "show_progress": False, "track": False, "tracking_uri": "x", "experiment": "y", "run_name": "z"}
     assert Training(["smoke"], settings, "planned").must_match() == {
         "recipe": "planned",
@@ -124,7 +124,7 @@ def stop_part(fold, root, training, at):
         run_part(fold, root, training, TrackedRun())
 
 
-class TestStopped:
+class TestInterrupted:
     @pytest.fixture
     def training(self):
         return Training((), {**SMALL, "epochs": 3, "checkpoint_selection": "last"}, "planned")
@@ -133,7 +133,7 @@ class TestStopped:
     def fold(self, folder):
         return make_folds(list_samples(folder, "train"))[0]
 
-    def test_goes_on_to_the_weights_that_it_would_have_come_to(self, fold, training, tmp_path):
+    def test_resumes_to_the_weights_of_an_uninterrupted_one(self, fold, training, tmp_path):
         whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
         for root in (whole, stopped):
             root.mkdir()
@@ -145,7 +145,7 @@ class TestStopped:
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
 
-    def test_one_that_cannot_be_resumed_is_left_to_the_user(self, fold, training, tmp_path):
+    def test_files_are_kept_if_it_cannot_be_resumed(self, fold, training, tmp_path):
         stop_part(fold, tmp_path, training, at=5)
         partial = tmp_path / "fold_1.partial"
         for checkpoint in (partial / ".training").glob("*.pt"):
@@ -187,7 +187,7 @@ class TestPart:
         monkeypatch.setattr(parts, "evaluate", evaluate)
         return made
 
-    def test_is_done_once_and_only_whole(self, folder, tmp_path, calls):
+    def test_is_done_once_and_only_complete(self, folder, tmp_path, calls):
         (first, *_) = folds = make_folds(list_samples(folder, "train"))
         training, run = Training((), {}, "planned"), Parent()
         with pytest.raises(KeyboardInterrupt):

@@ -17,7 +17,7 @@ from tests.support.fresh import FORKS, prepare_forks
 pytestmark = pytest.mark.usefixtures("without_figures")
 
 
-def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_path, monkeypatch):
+def test_a_trial_that_another_process_has_taken_over_is_discarded(folder, tmp_path, monkeypatch):
     """As when a machine wakes up, whose trial was taken for dead meanwhile."""
     real, told = module.train, []
 
@@ -39,7 +39,7 @@ def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_pat
     assert set(trained(tmp_path / "out")) == {"trial_0001", "trial_0002"}
 
 
-def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path, monkeypatch):
+def test_no_more_trials_than_requested_if_two_processes_start_at_once(folder, tmp_path, monkeypatch):
     """Another process begins the last trial between this one's look at the study and its own beginning."""
     real, looks = optuna.Study.get_trials, []
 
@@ -69,7 +69,7 @@ def sweep_and_die(folder, root):
     sweep(ask(folder, 1), root)
 
 
-def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_path, impatient):
+def test_a_complete_trial_of_a_dead_process_is_taken_over(folder, tmp_path, impatient):
     prepare_forks()
     dying = FORKS.Process(target=sweep_and_die, args=(folder, tmp_path / "out"))
     dying.start()
@@ -82,7 +82,7 @@ def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_p
     assert result.rows[0]["bundle"].endswith("trial_0000")
 
 
-def test_a_trial_that_lags_behind_is_pruned(folder, tmp_path, store, monkeypatch):
+def test_a_bad_trial_is_pruned(folder, tmp_path, store, monkeypatch):
     """One planted value is scored low after each epoch; the median of four others is above it."""
     from livecell_monai.training.history import History
 

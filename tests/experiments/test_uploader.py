@@ -111,7 +111,7 @@ def judge(client, store):
     assert kept.read_text() == "weights"
 
 
-def test_all_kinds_of_entries_arrive(client, store, outbox):
+def test_all_kinds_of_entries_are_sent(client, store, outbox):
     fill(outbox, store)
     assert send_all(OutboxRun(outbox, client, store)) == 0
     assert outbox.waiting() == []
@@ -119,14 +119,14 @@ def test_all_kinds_of_entries_arrive(client, store, outbox):
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["requests", "answers"])
-def test_each_once_where_every_call_is_lost_once(client, store, outbox, before):
+def test_each_is_kept_once_if_every_call_is_lost_once(client, store, outbox, before):
     fill(outbox, store)
     unreliable = Unreliable(client, before)
     assert send_all(OutboxRun(outbox, unreliable, store)) == unreliable.lost > 8
     judge(client, store)
 
 
-def test_each_once_where_it_is_not_known_what_was_sent(client, store, outbox):
+def test_each_is_kept_once_if_all_are_sent_again(client, store, outbox):
     """As after a kill between the store's answer and the word of it."""
     fill(outbox, store)
     send_all(OutboxRun(outbox, client, store))
@@ -137,7 +137,7 @@ def test_each_once_where_it_is_not_known_what_was_sent(client, store, outbox):
     judge(client, store)
 
 
-def test_a_run_that_was_created_twice_is_deleted_once(client, store, outbox):
+def test_a_duplicate_run_is_deleted(client, store, outbox):
     """The first request had gone astray, and came when the second one was answered."""
     fill(outbox, store)
     outbox_run = OutboxRun(outbox, client, store)
@@ -150,7 +150,7 @@ def test_a_run_that_was_created_twice_is_deleted_once(client, store, outbox):
     assert client.get_run(late).info.lifecycle_stage == "deleted"
 
 
-class TestARunOfBefore:
+class TestEarlierRun:
     @pytest.fixture
     def before(self, client, store):
         run = client.create_run(find_experiment(client, store, "livecell"), run_name="cells-0").info.run_id
@@ -159,7 +159,7 @@ class TestARunOfBefore:
         client.set_terminated(run, "KILLED")
         return run
 
-    def test_keeps_the_epochs_that_it_has(self, client, store, outbox, before):
+    def test_existing_epochs_are_kept(self, client, store, outbox, before):
         begin(outbox, store, before)
         outbox.append(METRICS, step=1, time=5, values={"val_iou": 0.625, "lr": 0.1}, once=True)
         outbox.append(METRICS, step=2, time=6, values={"val_iou": 0.75}, once=True)
@@ -173,14 +173,14 @@ class TestARunOfBefore:
         assert "lr" not in run.data.params
 
     @pytest.mark.parametrize(("value", "expected"), [(0.5, [0.5]), (0.75, [0.5, 0.75])])
-    def test_takes_scores_that_have_changed(self, client, store, outbox, before, value, expected):
+    def test_changed_scores_are_added(self, client, store, outbox, before, value, expected):
         begin(outbox, store, before)
         outbox.append(METRICS, step=0, time=5, values={"best_val_iou": value}, once=False)
         send_all(OutboxRun(outbox, client, store))
         assert sorted(one.value for one in client.get_metric_history(before, "best_val_iou")) == expected
 
     @pytest.mark.parametrize("is_deleted", [True, False])
-    def test_that_the_store_does_not_know_is_a_new_one(self, client, store, outbox, before, is_deleted):
+    def test_a_missing_or_deleted_one_is_created_anew(self, client, store, outbox, before, is_deleted):
         if is_deleted:
             client.delete_run(before)
         begin(outbox, store, before if is_deleted else "0" * 32)
@@ -189,7 +189,7 @@ class TestARunOfBefore:
         assert client.get_run(outbox.run_id).data.params == {"lr": "0.1"}
 
 
-def test_epochs_that_wait_are_sent_together_as_many_as_the_store_takes(client, store, outbox, monkeypatch):
+def test_waiting_epochs_are_sent_together_up_to_the_limit(client, store, outbox, monkeypatch):
     monkeypatch.setattr(module, "MOST_METRICS", 10)
     begin(outbox, store)
     for epoch in range(1, 15):
@@ -223,7 +223,7 @@ class Hollow:
 
 
 @pytest.mark.parametrize("name", ["create_run", "get_run"])
-def test_an_answer_without_anything_in_it_is_none(client, store, outbox, name, tmp_path, monkeypatch):
+def test_an_empty_answer_is_an_error(client, store, outbox, name, tmp_path, monkeypatch):
     """A place of artifacts that is nowhere is the working folder."""
     monkeypatch.chdir(tmp_path)
     fill(outbox, store)
@@ -234,7 +234,7 @@ def test_an_answer_without_anything_in_it_is_none(client, store, outbox, name, t
     assert not (tmp_path / "bundle").exists()
 
 
-def test_epochs_are_not_taken_for_unknown_by_an_answer_without_them(client, store, outbox):
+def test_an_empty_history_is_an_error(client, store, outbox):
     before = client.create_run(find_experiment(client, store, "livecell")).info.run_id
     client.log_metric(before, "val_iou", 0.5, step=1)
     begin(outbox, store, before)
@@ -283,7 +283,7 @@ class TestUploader:
         outbox.begin(uri="", time=1, again=None)
         return outbox
 
-    def test_sends_what_is_noted_as_it_comes(self, outbox):
+    def test_entries_are_sent_as_they_are_logged(self, outbox):
         uploader = Uploader(Delivering(outbox))
         for step in (1, 2):
             log_metric(outbox, uploader, step)
@@ -291,7 +291,7 @@ class TestUploader:
         assert uploader.close(5) == 0
         assert not uploader._thread.is_alive()
 
-    def test_says_once_that_a_store_fails_and_goes_on(self, outbox, caplog):
+    def test_a_failing_store_is_reported_once_and_tried_again(self, outbox, caplog):
         outbox_run = Delivering(outbox, fails=4)
         uploader = Uploader(outbox_run)
         log_metric(outbox, uploader, 1)
@@ -303,12 +303,12 @@ class TestUploader:
         pauses = [after - before for before, after in zip(outbox_run.times, outbox_run.times[1:4], strict=False)]
         assert [pause >= least for pause, least in zip(pauses, (0.01, 0.02, 0.04), strict=True)] == [True] * 3
 
-    def test_says_nothing_where_it_was_said(self, outbox, caplog):
+    def test_a_failure_that_was_reported_is_not_reported_again(self, outbox, caplog):
         uploader = Uploader(Delivering(outbox, fails=1), is_reported=True)
         assert uploader.close(5) == 0
         assert not caplog.records
 
-    def test_a_store_that_fails_on_is_not_waited_for(self, outbox, monkeypatch):
+    def test_a_store_that_keeps_failing_ends_the_wait(self, outbox, monkeypatch):
         outbox_run = Delivering(outbox, fails=10**6)
         monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
         uploader = Uploader(outbox_run)
@@ -318,7 +318,7 @@ class TestUploader:
         assert time.monotonic() - started < 10
         assert not uploader._thread.is_alive()
 
-    def test_one_that_hangs_is_given_up_in_time_and_changes_nothing_when_it_comes_back(self, outbox):
+    def test_a_hanging_store_is_abandoned_in_time(self, outbox):
         outbox_run = Delivering(outbox)
         outbox_run.hang.clear()
         uploader = Uploader(outbox_run)
