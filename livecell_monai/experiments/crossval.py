@@ -74,7 +74,7 @@ def cross_validate(
     study = FoldStudy.prepare(data, output, training, folds)
     root = study.root
     paths = {name: root / name for name in ("ensemble", "refit") if name in bundles}
-    with study.open(RECORD, "a cross-validation", shared_plan="ensemble" in paths) as (ledger, run):
+    with study.open(RECORD, "a cross-validation", {"shared_plan": "ensemble" in paths}, {}) as (ledger, run):
         if "ensemble" in paths:
             training = _share_plan(data, root, training)
         for fold in study.folds:

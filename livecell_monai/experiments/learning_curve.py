@@ -84,7 +84,8 @@ def learn_curve(
         by = "area" if len(study.findings) < ENOUGH_IMAGES else "images"
     amounts = list_amounts(by, min(len(fold.train) for fold in study.folds))
     root, seed = study.root, int(study.resolved["seed"])
-    with study.open(RECORD, "a learning curve", by=by, draws=draws) as (ledger, run):
+    options = {"by": by, "draws": draws}
+    with study.open(RECORD, "a learning curve", options, options) as (ledger, run):
         rows = []
         for amount in amounts:
             parts = [part for fold in study.folds for part in _draw(fold, amount, draws, seed, root)]

@@ -110,17 +110,19 @@ class FoldStudy:
         return cls(Path(root), name_data(data), training, resolved, findings, parts, hash_samples(samples))
 
     @contextmanager
-    def open(self, record: str, what: str, **options: Any) -> Iterator[tuple[Ledger, TrackedRun]]:
-        """Start or resume the study and its run during the block, see `open_study`; `options` must match, and are logged."""
+    def open(
+        self, record: str, what: str, options: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> Iterator[tuple[Ledger, TrackedRun]]:
+        """Start or resume the study and its run during the block, see `open_study`; `options` must match, too."""
         held = {fold.name: [sample.name for sample in fold.held_out] for fold in self.folds}
         must_match = {"data_sha256": digest_of(self.hashes), "folds": held, **options, **self.training.must_match()}
         tracker = RunTracker.of(self.resolved, self.root)
         tracker.check()
-        count = {"number_of_folds": len(self.folds)}
-        parameters = {"recipe": self.training.recipe, **options, **count, **self.training.settings}
+        logged = {"recipe": self.training.recipe, **parameters, "number_of_folds": len(self.folds)}
+        logged |= self.training.settings
         with (
             open_study(self.root, record, what, must_match) as ledger,
-            tracker.start(parameters, self.hashes, self.data, ledger.read().get("run_id")) as run,
+            tracker.start(logged, self.hashes, self.data, ledger.read().get("run_id")) as run,
         ):
             ledger.update(run_id=run.run_id)
             yield ledger, run

@@ -1,4 +1,4 @@
-"""What a comparison reads of a run in MLflow and of the folders that the commands write."""
+"""The sides of a comparison: MLflow runs, and the folders that the commands write."""
 
 import json
 import math
@@ -172,7 +172,7 @@ class TestCrossValidation:
 class TestBundle:
     @pytest.fixture
     def bundle(self, trained, tmp_path):
-        """The trained bundle without its weights, to be changed."""
+        """A copy of the trained bundle without its weights."""
         shutil.copytree(trained[1], tmp_path / "model", ignore=shutil.ignore_patterns("models", "scores.csv"))
         return tmp_path / "model"
 

@@ -1,4 +1,4 @@
-"""Runs listed and runs side by side, in stores that hold runs of every kind."""
+"""Runs are listed and compared, in stores with runs of every kind."""
 
 import shutil
 import socket
@@ -20,7 +20,7 @@ REGION = {"split_used": "region", "validation_fraction": 0.15}
 
 @pytest.fixture(scope="module")
 def filled(empty_store, tmp_path_factory):
-    """A store of six runs that ended in every way, noted in no order, and three under one of them."""
+    """A store of six runs of every status, and three nested under one of them."""
     path = tmp_path_factory.mktemp("filled") / "mlflow.db"
     shutil.copyfile(empty_store, path)
     uri = f"sqlite:///{path}"
@@ -40,7 +40,7 @@ def filled(empty_store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paired(empty_store, tmp_path_factory):
-    """A store of runs with scores by image, and of those that cannot be set beside them."""
+    """A store of runs with scores by image, and runs that cannot be compared to them."""
     path = tmp_path_factory.mktemp("paired") / "mlflow.db"
     shutil.copyfile(empty_store, path)
     uri = f"sqlite:///{path}"

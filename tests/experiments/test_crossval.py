@@ -1,4 +1,4 @@
-"""Cross-validation: every image scored once by a network that has not seen it, and resumed where it was interrupted."""
+"""Cross-validation: each image is scored once by a network that was not trained on it; an interrupted one resumes."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def read_rows(path):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A finished cross-validation of three images with its store, made once and only to be read."""
+    """A finished cross-validation of three images with its store; read only."""
     root = tmp_path_factory.mktemp("crossval")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     result = cross_validate(

@@ -1,4 +1,4 @@
-"""The learning curve: growing parts, scored on what none of them saw, and what it says in words."""
+"""The learning curve: growing amounts of data, scored on held-out images, and its conclusion."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A bundle by every name that it goes by."""
+"""A bundle is found by its folder, run or registered model."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which scores may be set against each other, and what is said where they may not."""
+"""Which scores can be compared, and the warnings for those that cannot."""
 
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.mismatch import find_common, find_mismatches

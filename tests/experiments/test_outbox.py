@@ -1,4 +1,4 @@
-"""What a training logs is on disk before anything is sent, intact after a kill, and removed when it is not needed."""
+"""Logged entries are on disk before they are sent, survive a kill, and are removed when all were sent."""
 
 import errno
 import os
@@ -115,7 +115,7 @@ class TestEnd:
         assert not path.exists()
 
     def test_a_late_acknowledgement_changes_nothing(self, path):
-        """An uploader that was given up is late."""
+        """An abandoned uploader is late."""
         with open_outbox(path) as outbox:
             begin(outbox)
         outbox.acknowledge(2, "abc")
@@ -124,7 +124,7 @@ class TestEnd:
 
 
 def test_a_full_disk_is_reported_once_and_leaves_complete_lines(path, monkeypatch, caplog):
-    """What it did not take is sent as long as the process lives."""
+    """Entries that could not be written are sent while the process lives."""
 
     def fail(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""One part of a study: what it may not choose by, what it hangs on, and how its scores are read back."""
+"""A study by held-out images: its folder, its settings, and its parts."""
 
 import re
 import shutil
@@ -119,7 +119,7 @@ def test_local_settings_may_change():
 
 
 def stop_part(fold, root, training, at):
-    """Begin a part, and press Ctrl-C as its loss is computed for the nth time."""
+    """Start a part, and press Ctrl-C when its loss is computed for the nth time."""
     with foreground(), at_loss(at, press_ctrl_c), pytest.raises(KeyboardInterrupt):
         run_part(fold, root, training, TrackedRun())
 
@@ -167,7 +167,7 @@ class Parent(TrackedRun):
 class TestPart:
     @pytest.fixture
     def calls(self, monkeypatch):
-        """Stand-ins for training and scoring, which tests of the studies run in earnest."""
+        """Replace training and scoring."""
         made = []
 
         def train(data, output, overlays, settings, recipe, context):

@@ -1,4 +1,4 @@
-"""Bundles into the model registry, and nothing of them where that fails."""
+"""Bundles are registered completely or not at all."""
 
 import io
 import shutil
@@ -20,7 +20,7 @@ from livecell_monai.experiments.tracking import RunTracker
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """A working folder of its own, in which a store that nobody asked for would be found."""
+    """An empty working folder, to detect an unexpected store."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -38,7 +38,7 @@ def contents(uri):
 
 
 def add_run(uri, status, bundle=None, name="cells-1"):
-    """A run that ended so, its bundle among its artifacts."""
+    """A run with this status, and optionally a bundle."""
     client = open_store(uri)
     run = client.create_run(find_experiment(client, uri, "livecell"), run_name=name).info.run_id
     if bundle is not None:
@@ -51,7 +51,7 @@ def add_run(uri, status, bundle=None, name="cells-1"):
 class TestFolder:
     @pytest.fixture
     def model(self, trained, store, tmp_path):
-        """The folder of a model registered from a folder in which other things lie too."""
+        """The folder of a model that was registered from a folder with other files."""
         (bundle := tmp_path / "model").mkdir()
         shutil.copytree(trained[1], bundle, dirs_exist_ok=True)
         (bundle / "predictions").mkdir()

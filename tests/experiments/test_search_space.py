@@ -1,4 +1,4 @@
-"""The search space: read, checked to its ends, and made settings of a training."""
+"""The search space: read, checked, and converted to settings of a training."""
 
 import re
 
@@ -20,7 +20,7 @@ def base():
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes a search space and gives its path."""
+    """Writes a search space and returns its path."""
 
     def write(text):
         path = tmp_path / "space.yaml"
@@ -31,7 +31,7 @@ def written(tmp_path):
 
 
 def drawn(space, count=20):
-    """Values of as many trials."""
+    """Values of some trials."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     return [space.suggest(study.ask()) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""A registered bundle behind `mlflow models serve`, asked over HTTP, and the same in this process."""
+"""A registered bundle behind `mlflow models serve`, over HTTP and in this process."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ class Server:
     mask: Path
 
     def post(self, body):
-        """Status and body of the answer to a JSON value, or to text as it stands."""
+        """Status and body of the answer to a JSON value or a text."""
         data = (body if isinstance(body, str) else json.dumps(body)).encode()
         request = urllib.request.Request(f"{self.url}/invocations", data, {"Content-Type": "application/json"})
         try:
@@ -55,7 +55,7 @@ class Server:
         return [row["mask"] for row in body["predictions"]]
 
     def refused(self, body, *words):
-        """A 400 of one line that has these words, after which the server still answers."""
+        """A 400 of one line with these words; the server still answers afterwards."""
         status, answer = self.post(body)
         assert status == 400, answer
         line = answer["message"]

@@ -1,4 +1,4 @@
-"""Where runs are kept: refused in one line and at once where it cannot be, made once where it is not there yet."""
+"""MLflow stores: invalid ones are rejected quickly and on one line, missing ones are created once."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def uri_of(path: Path) -> str:
 
 
 def create_store_and_log(uri, folder, barrier, answers):
-    """What each of two processes does at the same moment."""
+    """Run by two processes at the same time."""
     barrier.wait(60)
     with RunTracker(uri, folder=folder).start({"lr": 0.1}, {}, "cells") as run:
         for epoch in range(1, EPOCHS + 1):
@@ -51,7 +51,7 @@ class TestChoice:
 
 
 class TestRejected:
-    """Each in one line that names the value, and within seconds: MLflow alone would try for minutes."""
+    """On one line with the value, and within seconds; MLflow itself tries for minutes."""
 
     def refused(self, uri, match, **options):
         started = time.monotonic()
@@ -72,7 +72,7 @@ class TestRejected:
         self.refused(f"http://127.0.0.1:{port}", rf"must be a store that answers, got 'http://127.0.0.1:{port}': .*refused")
 
     def test_a_server_that_does_not_answer(self, monkeypatch):
-        """The user's own patience counts; 10 seconds without it."""
+        """The user's timeout overrides ours."""
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             self.refused(f"http://127.0.0.1:{deaf.getsockname()[1]}", "must be a store that answers.*timed out")
@@ -150,7 +150,7 @@ class TestDatabase:
         "moment", ["alembic.runtime.migration.HeadMaintainer.update_to_step", "livecell_monai.experiments.store.os.replace"]
     )
     def test_a_killed_process_leaves_no_damaged_database(self, tmp_path, moment):
-        """Tables of a version that MLflow has not noted yet are refused by it for good."""
+        """MLflow rejects tables without a recorded version for good."""
         uri = uri_of(tmp_path / "mlflow.db")
         code = (
             "import os, signal\n"

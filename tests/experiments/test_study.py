@@ -1,4 +1,4 @@
-"""The study: who makes it, who joins it, what a trial draws and when it is pruned."""
+"""The Optuna study: storage, joining, sampling, pruning and importance."""
 
 import threading
 

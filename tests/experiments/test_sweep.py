@@ -1,4 +1,4 @@
-"""A sweep: every trial trained once, whoever trains it and whatever is killed, and the best of them kept."""
+"""A sweep trains each trial once, by any process and after any kill, and keeps the best bundle."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ SPACE = "lr: {low: 0.0005, high: 0.02, log: true}\nbatch_size: {choices: [2, 4]}
 
 
 def ask(data, trials=3, text=SPACE, **settings):
-    """A request; the file of its space lies beside the data."""
+    """A request; the file of its space is written beside the data."""
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
@@ -49,7 +49,7 @@ def trials_of(root, name="livecell"):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, empty_store):
-    """A finished sweep of three trials with its store, made once and only to be read."""
+    """A finished sweep of three trials with its store; read only."""
     from tests.support.worlds import write_folder
 
     root = tmp_path_factory.mktemp("sweep")
@@ -182,7 +182,7 @@ sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int
 
 @pytest.fixture
 def start(folder, tmp_path, store):
-    """Starts a sweep of the folder in a process of its own."""
+    """Starts a sweep of the folder in another process."""
     started = []
     ask(folder)  # writes the space
 
@@ -199,7 +199,7 @@ def start(folder, tmp_path, store):
 
 
 def trained(root):
-    """When the weights of each trial were written, by its folder."""
+    """The modification time of each trial's weights, by folder."""
     return {path.parts[-3]: path.stat().st_mtime_ns for path in root.glob("trial_????/models/model.pt")}
 
 

@@ -1,4 +1,4 @@
-"""What a run in MLflow holds, and that it ends as the block inside ended."""
+"""The contents of an MLflow run, its end, and servers that fail."""
 
 import math
 import os
@@ -48,7 +48,7 @@ BUNDLE = {
 
 @pytest.fixture
 def tracking(tmp_path):
-    """A tracker of a training in a folder of its own."""
+    """Creates a tracker of a training in its own folder."""
 
     def of(uri="auto", folder=tmp_path / "training", **options):
         return RunTracker(uri, folder=folder, **options)
@@ -91,7 +91,7 @@ def write_little_bundle(folder):
 
 
 class Silent:
-    """In place of an uploader: counts, and leaves everything."""
+    """In place of an uploader: sends nothing."""
 
     def __init__(self, left):
         self.left, self.woken, self.waited = left, 0, None
@@ -121,7 +121,7 @@ def entries_of(outbox, kind):
 
 
 def test_an_epoch_is_logged_once(outbox, run):
-    """As by a training that goes on from a checkpoint."""
+    """A training that resumes from a checkpoint logs epochs again."""
     run.log_epoch(1, {"val_iou": 0.25})
     run.log_epoch(2, {"val_iou": 0.5})
     run.log_epoch(2, {"val_iou": 0.625})
@@ -439,7 +439,7 @@ EPOCHS = {epoch: {"val_iou": epoch / 64, "val_loss": math.nan if epoch == 3 else
 
 
 def history_of(uri, run_id):
-    """Every metric of a run with its steps and values, as often as the store has it."""
+    """All steps and values of each metric of a run."""
     client = open_store(uri)
     metrics = client.get_run(run_id).data.metrics
     return {name: [(one.step, one.value) for one in client.get_metric_history(run_id, name)] for name in metrics}
@@ -455,7 +455,7 @@ def messages_of(caplog):
 
 
 class TestServerFaults:
-    """A proxy ahead of a real server; what it does to it is over when the training has ended."""
+    """A proxy before a real server; its faults are over when the training has ended."""
 
     @pytest.fixture
     def proxy(self, server):
@@ -464,7 +464,7 @@ class TestServerFaults:
 
     @pytest.fixture
     def harmed(self, proxy, tmp_path, request, monkeypatch):
-        """What trains by way of the proxy, in an experiment of its own."""
+        """Trains through the proxy, in its own experiment."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 20.0)
         monkeypatch.setattr(tracking_module, "CHECK_S", 1)
         monkeypatch.setattr(uploader, "FIRST_PAUSE_S", 0.05)
@@ -480,8 +480,8 @@ class TestServerFaults:
 
         return train
 
-    def judge(self, server, request, tmp_path, least=1):
-        """All is there, once, when what was left has been sent."""
+    def check_result(self, server, request, tmp_path, least=1):
+        """Each entry is in the store once after `sync`."""
         assert sum(1 for _ in sync(tmp_path / "training")) >= least
         (run,) = runs_of(server[0], request.node.name)
         assert run.info.status == "FINISHED"
@@ -506,7 +506,7 @@ class TestServerFaults:
         with pytest.raises(SettingError, match=f"must be a store that answers, got '{proxy.uri}'"):
             list(sync(folder))
         proxy.come_up()
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
     def test_down_from_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
@@ -521,7 +521,7 @@ class TestServerFaults:
         (run,) = runs_of(server[0], request.node.name)
         assert run.info.status == "RUNNING"
         proxy.come_up()
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
     def test_down_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
@@ -538,7 +538,7 @@ class TestServerFaults:
         assert len(messages_of(caplog)) == 1
 
     def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
-        """16 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
+        """16 entries at 5 seconds for each answer: the check and the end have time limits, no epoch waits."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
         proxy.choose = lambda: Fault(delay_s=5)
         started = time.monotonic()
@@ -546,15 +546,15 @@ class TestServerFaults:
         assert time.monotonic() - started < 15
         assert len(messages_of(caplog)) == 2
         proxy.choose = Fault
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
     def test_cut(self, proxy, harmed, server, request, tmp_path):
-        """Half of all connections, in the request, between it and the answer, or in the answer."""
+        """Half of all connections are cut, in the request, after it, or in the answer."""
         proxy.choose = draw_faults(random.Random(2), 0.5, 0.02)
         harmed()
         assert proxy.harmed > 0
         proxy.choose = Fault
-        self.judge(server, request, tmp_path, least=0)
+        self.check_result(server, request, tmp_path, least=0)
 
     @pytest.mark.slow
     def test_a_study_finishes_without_its_server(self, proxy, server, request, folder, tmp_path, monkeypatch):

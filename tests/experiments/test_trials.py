@@ -1,4 +1,4 @@
-"""What a process does with a trial when others come in between: taken over, done already, one too many, pruned."""
+"""Trials that other processes take over, complete or add, and pruned trials."""
 
 import os
 from dataclasses import replace
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_a_trial_that_another_process_has_taken_over_is_discarded(folder, tmp_path, monkeypatch):
-    """As when a machine wakes up, whose trial was taken for dead meanwhile."""
+    """As when a machine wakes up whose trial counted as dead."""
     real, told = module.train, []
 
     def sleeping(*args, context):
@@ -40,7 +40,7 @@ def test_a_trial_that_another_process_has_taken_over_is_discarded(folder, tmp_pa
 
 
 def test_no_more_trials_than_requested_if_two_processes_start_at_once(folder, tmp_path, monkeypatch):
-    """Another process begins the last trial between this one's look at the study and its own beginning."""
+    """Another process starts the last trial after this one has looked at the study."""
     real, looks = optuna.Study.get_trials, []
 
     def late(study, *given, **named):
@@ -62,7 +62,7 @@ def test_no_more_trials_than_requested_if_two_processes_start_at_once(folder, tm
 
 
 def sweep_and_die(folder, root):
-    """What a process does that is killed between the end of a training and the word of it to the study."""
+    """Run by a process that dies between the end of a training and its report."""
     study.HEARTBEAT_S, study.GRACE_S = 1, 2
     training.write_figures = lambda *args, **facts: None
     module.optuna.Trial.set_user_attr = lambda self, key, value: os._exit(7)
@@ -83,7 +83,7 @@ def test_a_complete_trial_of_a_dead_process_is_taken_over(folder, tmp_path, impa
 
 
 def test_a_bad_trial_is_pruned(folder, tmp_path, store, monkeypatch):
-    """One planted value is scored low after each epoch; the median of four others is above it."""
+    """One value is scored low after each epoch, below the median of four others."""
     from livecell_monai.training.history import History
 
     real = History._add
@@ -109,7 +109,7 @@ def test_a_bad_trial_is_pruned(folder, tmp_path, store, monkeypatch):
 
 
 class Planted(optuna.samplers.RandomSampler):
-    """Gives the bad value to the fifth trial."""
+    """Draws the bad value for the fifth trial."""
 
     def sample_independent(self, study, trial, name, distribution):
         return 0.1 if trial.number == 4 else 0.01

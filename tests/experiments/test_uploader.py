@@ -1,4 +1,4 @@
-"""Each entry reaches the store once, whatever is cut or killed; the thread reports a failing store once and ends in time."""
+"""Each entry is kept once, even if connections are cut; the thread reports a failing store once and ends in time."""
 
 import math
 import threading
@@ -18,7 +18,7 @@ CHANGING = ("create_run", "log_batch", "log_inputs", "log_artifact", "set_tag", 
 
 
 class Unreliable:
-    """A client whose every call that changes something loses its answer the first time it is made with its arguments."""
+    """A client that loses the first request or answer of each call that changes something."""
 
     def __init__(self, client, before=False):
         self.client = client
@@ -63,7 +63,7 @@ def begin(outbox, store, again=None, name="cells-1"):
 
 
 def fill(outbox, store):
-    """Everything that a training notes."""
+    """All kinds of entries."""
     begin(outbox, store)
     for epoch in (1, 2, 3):
         values = {"val_iou": epoch / 4, "val_loss": math.nan if epoch == 2 else math.inf}
@@ -79,7 +79,7 @@ def fill(outbox, store):
 
 
 def send_all(outbox_run, tries=40):
-    """Send, and try again whatever fails; how often it failed."""
+    """Send all, retrying failures; the number of failures."""
     failed = 0
     while True:
         try:
@@ -94,7 +94,7 @@ def runs_of(client):
     return client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
 
 
-def judge(client, store):
+def check_result(client, store):
     (run,) = runs_of(client)
     assert (run.info.run_name, run.info.status) == ("cells-1", "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (1000, 3000)
@@ -115,7 +115,7 @@ def test_all_kinds_of_entries_are_sent(client, store, outbox):
     fill(outbox, store)
     assert send_all(OutboxRun(outbox, client, store)) == 0
     assert outbox.waiting() == []
-    judge(client, store)
+    check_result(client, store)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["requests", "answers"])
@@ -123,22 +123,22 @@ def test_each_is_kept_once_if_every_call_is_lost_once(client, store, outbox, bef
     fill(outbox, store)
     unreliable = Unreliable(client, before)
     assert send_all(OutboxRun(outbox, unreliable, store)) == unreliable.lost > 8
-    judge(client, store)
+    check_result(client, store)
 
 
 def test_each_is_kept_once_if_all_are_sent_again(client, store, outbox):
-    """As after a kill between the store's answer and the word of it."""
+    """As after a kill between an answer and its record."""
     fill(outbox, store)
     send_all(OutboxRun(outbox, client, store))
     first = outbox.run_id
     outbox.forget()
     send_all(OutboxRun(outbox, client, store))
     assert outbox.run_id == first
-    judge(client, store)
+    check_result(client, store)
 
 
 def test_a_duplicate_run_is_deleted(client, store, outbox):
-    """The first request had gone astray, and came when the second one was answered."""
+    """A delayed request creates the run a second time."""
     fill(outbox, store)
     outbox_run = OutboxRun(outbox, client, store)
     outbox_run.send_next()
@@ -202,8 +202,8 @@ def test_waiting_epochs_are_sent_together_up_to_the_limit(client, store, outbox,
     assert len(client.get_metric_history(outbox.run_id, "val_iou")) == 14
 
 
-class Hollow:
-    """A client whose answers are each cut among the headers once: to MLflow they are then without anything in them."""
+class EmptyAnswers:
+    """A client with one empty answer for each name, as MLflow reads an answer that was cut among its headers."""
 
     def __init__(self, client, *names):
         self.client = client
@@ -224,13 +224,13 @@ class Hollow:
 
 @pytest.mark.parametrize("name", ["create_run", "get_run"])
 def test_an_empty_answer_is_an_error(client, store, outbox, name, tmp_path, monkeypatch):
-    """A place of artifacts that is nowhere is the working folder."""
+    """MLflow would write to the working folder without an artifact location."""
     monkeypatch.chdir(tmp_path)
     fill(outbox, store)
-    hollow = Hollow(client, name)
-    assert send_all(OutboxRun(outbox, hollow, store)) == 1
-    assert hollow.names == []
-    judge(client, store)
+    faulty = EmptyAnswers(client, name)
+    assert send_all(OutboxRun(outbox, faulty, store)) == 1
+    assert faulty.names == []
+    check_result(client, store)
     assert not (tmp_path / "bundle").exists()
 
 
@@ -239,11 +239,11 @@ def test_an_empty_history_is_an_error(client, store, outbox):
     client.log_metric(before, "val_iou", 0.5, step=1)
     begin(outbox, store, before)
     outbox.append(METRICS, step=1, time=5, values={"val_iou": 0.625}, once=True)
-    assert send_all(OutboxRun(outbox, Hollow(client, "get_metric_history"), store)) == 1
+    assert send_all(OutboxRun(outbox, EmptyAnswers(client, "get_metric_history"), store)) == 1
     assert len(client.get_metric_history(before, "val_iou")) == 1
 
 
-class Delivering:
+class FakeOutboxRun:
     """In place of an OutboxRun: fails a number of times, or hangs."""
 
     def __init__(self, outbox, fails=0):
@@ -284,7 +284,7 @@ class TestUploader:
         return outbox
 
     def test_entries_are_sent_as_they_are_logged(self, outbox):
-        uploader = Uploader(Delivering(outbox))
+        uploader = Uploader(FakeOutboxRun(outbox))
         for step in (1, 2):
             log_metric(outbox, uploader, step)
             wait_until(lambda: not outbox.waiting())
@@ -292,7 +292,7 @@ class TestUploader:
         assert not uploader._thread.is_alive()
 
     def test_a_failing_store_is_reported_once_and_tried_again(self, outbox, caplog):
-        outbox_run = Delivering(outbox, fails=4)
+        outbox_run = FakeOutboxRun(outbox, fails=4)
         uploader = Uploader(outbox_run)
         log_metric(outbox, uploader, 1)
         wait_until(lambda: not outbox.waiting())
@@ -304,12 +304,12 @@ class TestUploader:
         assert [pause >= least for pause, least in zip(pauses, (0.01, 0.02, 0.04), strict=True)] == [True] * 3
 
     def test_a_failure_that_was_reported_is_not_reported_again(self, outbox, caplog):
-        uploader = Uploader(Delivering(outbox, fails=1), is_reported=True)
+        uploader = Uploader(FakeOutboxRun(outbox, fails=1), is_reported=True)
         assert uploader.close(5) == 0
         assert not caplog.records
 
     def test_a_store_that_keeps_failing_ends_the_wait(self, outbox, monkeypatch):
-        outbox_run = Delivering(outbox, fails=10**6)
+        outbox_run = FakeOutboxRun(outbox, fails=10**6)
         monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
         uploader = Uploader(outbox_run)
         wait_until(lambda: len(outbox_run.times) > module.ENOUGH + 1)
@@ -319,7 +319,7 @@ class TestUploader:
         assert not uploader._thread.is_alive()
 
     def test_a_hanging_store_is_abandoned_in_time(self, outbox):
-        outbox_run = Delivering(outbox)
+        outbox_run = FakeOutboxRun(outbox)
         outbox_run.hang.clear()
         uploader = Uploader(outbox_run)
         wait_until(lambda: outbox_run.times)
