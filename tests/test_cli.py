@@ -386,7 +386,7 @@ class TestCompare:
     def test_a_store_that_is_not_there_is_refused_and_not_made(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        refused(livecell("compare"), "mlflow.db: the store of runs must be there, found none; train first")
+        refused(livecell("compare"), "mlflow.db: the MLflow store does not exist; train first")
         assert not list(tmp_path.iterdir())
 
     def test_an_experiment_that_is_not_there_is_refused(self, journey):

@@ -93,5 +93,5 @@ def learning_curve(
         interval = "" if point["low_95"] is None else f"{point['low_95']:.3f} .. {point['high_95']:.3f}"
         rows.append([amount, str(point["scored_images"]), f"{point['iou']:.3f}", interval])
     show_table(["trained on", "scored images", "IoU", "95 % interval"], rows)
-    print(curve.words)
+    print(curve.conclusion)
     print(f"by image: {output / 'scores.csv'}; picture: {output / 'curve.png'}")

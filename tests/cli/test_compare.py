@@ -159,4 +159,4 @@ class TestRefused:
         write_scores(tmp_path / "torn" / "scores.csv", FIRST)
         table = tmp_path / "torn" / "scores.csv"
         table.write_text(table.read_text()[:-5])
-        refused(livecell("compare", "scores_a", tmp_path / "torn"), f"{table}: ", "write it anew")
+        refused(livecell("compare", "scores_a", tmp_path / "torn"), f"{table}: ", "write it again")
