@@ -1,7 +1,6 @@
-"""Training, scores and masks from Python: arrays or paths in, arrays or paths out.
+"""Training, scores and masks from Python: arrays or paths in, arrays or paths out; `docs/python.md` has examples.
 
 Nothing is printed. Every error that the user can correct is a `livecell_monai.errors.LiveCellError` with a one-line message.
-`docs/python.md` shows each function in use.
 """
 
 import time
@@ -52,19 +51,11 @@ class Segmenter:
         return self._segmenter.channels
 
     def __call__(self, image: Image) -> Pixels:
-        """The mask (Y, X) bool of an image, True in cells, on the image's own pixel grid.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
+        """The mask (Y, X) bool of an image, True in cells; a DataError if the image is not one grey plane."""
         return self._segmenter(image)
 
     def maps(self, image: Image) -> dict[str, Pixels]:
-        """The network's maps (Y, X) float32 in [0, 1] by channel, such as the probability `foreground`.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
+        """The network's maps (Y, X) float32 in [0, 1] by channel, such as the probability `foreground`."""
         return self._segmenter.maps(image)
 
 
@@ -188,7 +179,7 @@ def _as_data(data: str | Path | Annotated, role: str) -> Iterator[str | Path]:
 
 
 def _put(plane: Image, folder: Path, name: str, is_label: bool) -> None:
-    """A plane as a file of the folder: a link to a file, or a TIFF of an array."""
+    """Put a plane into a folder: a link to a file, or a TIFF of an array."""
     if isinstance(plane, str | Path):
         source = Path(plane).absolute()
         (folder / f"{name}{source.name[len(stem_of(source)) :]}").symlink_to(source)

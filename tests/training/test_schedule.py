@@ -1,7 +1,4 @@
-"""The learning rate over a training.
-
-The number of epochs of the other kind is chosen in `livecell_monai.plan.schedule`, tested in tests/plan.
-"""
+"""The learning rate over a training; `lr_step` is tested in tests/plan."""
 
 from itertools import pairwise
 
