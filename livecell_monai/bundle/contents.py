@@ -36,8 +36,15 @@ def read_bundle_settings(root: Path, configs: Iterable[str] = CONFIGS) -> dict[s
         BundleError: the folder is not a bundle, or contains a symbolic link.
         SettingError: the settings are not plain YAML, or one is invalid.
     """
-    _check_files(root)
-    path = root / "configs" / SETTINGS_FILE
+    configs_folder, named = root / "configs", "name the folder that training wrote"
+    if not configs_folder.is_dir():
+        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; {named}")
+    check_links(root)
+    outdated = "bundles of livecell-monai 0.1 and 0.2 cannot be opened, train again"
+    for name, remedy in ((SETTINGS_FILE, outdated), (METADATA_FILE, named)):
+        if not (configs_folder / name).is_file():
+            raise BundleError(f"{root}: a bundle must have configs/{name}, found none; {remedy}")
+    path = configs_folder / SETTINGS_FILE
     values = read_values(path, "the settings of a bundle")
     if not isinstance(values, dict):
         raise BundleError(f"{path}: the settings of a bundle must be a mapping, got {str(values)[:60]!r}; restore the file")
@@ -61,14 +68,3 @@ def read_metadata(root: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("training", {}), Mapping):
         raise BundleError(f"{path}: the metadata must be a JSON object, with an object `training`; restore the file")
     return content
-
-
-def _check_files(root: Path) -> None:
-    configs, named = root / "configs", "name the folder that training wrote"
-    if not configs.is_dir():
-        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; {named}")
-    check_links(root)
-    outdated = "bundles of livecell-monai 0.1 and 0.2 cannot be opened, train again"
-    for name, remedy in ((SETTINGS_FILE, outdated), (METADATA_FILE, named)):
-        if not (configs / name).is_file():
-            raise BundleError(f"{root}: a bundle must have configs/{name}, found none; {remedy}")

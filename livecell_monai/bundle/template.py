@@ -26,12 +26,11 @@ def find_overlay(name: str) -> Path:
     """
     configs = find_template() / "configs"
     given = Path(name if Path(name).suffix else f"{name}.yaml")
-    own = configs / given.name
-    path = own if given.name == str(given) and (own.is_file() or not given.is_file()) else given
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in configs.glob("*.yaml")))
-        raise SettingError(f"{path}: an overlay must be a YAML file, found none; the template has {names}")
-    return path.resolve()
+    for path in (configs / given, given) if given.name == str(given) else (given,):
+        if path.is_file():
+            return path.resolve()
+    names = ", ".join(sorted(file.stem for file in configs.glob("*.yaml")))
+    raise SettingError(f"{given}: an overlay must be a YAML file, found none; the template has {names}")
 
 
 def read_overlay(path: Path, configs: Iterable[str]) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from livecell_monai.plan.automatic import choose_lr_step, choose_pos_weight
 from livecell_monai.plan.fingerprint import Fingerprint, describe_fingerprint, measure_fingerprint
-from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.plan.recipe import Choice, format_plan, plan_training, write_plan
 
 __all__ = [
     "Choice",
     "Fingerprint",
-    "ImageStatistics",
     "choose_lr_step",
     "choose_pos_weight",
     "describe_fingerprint",
     "format_plan",
     "measure_fingerprint",
-    "measure_image",
     "plan_training",
     "write_plan",
 ]

@@ -60,17 +60,11 @@ def measure_image(
     """Measure one image with its label.
 
     Args:
-        image: (Y, X) integers or floats, every value finite.
+        image: (Y, X) integers or floats, every value finite, at least one.
         label: (Y, X) integers >= 0, 0 is background; instance ids, or one value for all cells.
         name: of the sample.
         pixel_size_um: (Y, X).
-
-    Raises:
-        ValueError: image and label differ in shape, or have no pixels.
     """
-    if image.ndim != 2 or image.shape != label.shape or image.size == 0:
-        shapes = f"{image.shape} and {label.shape}"
-        raise ValueError(f"image and label must have one shape (Y, X) with at least one pixel, got {shapes}")
     levels, counts = _count_levels(image)
     percentiles = _percentiles(levels, counts)
     reach, spread = float(levels[-1]) - float(levels[0]), percentiles[3] - percentiles[1]

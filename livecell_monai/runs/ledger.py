@@ -53,15 +53,12 @@ class Ledger:
             SettingError: another process holds the lock, and `wait` is False.
         """
         make_folder(self.path)
-        lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=-1 if wait else 0)
+            lock = FileLock(self.path / LOCK).acquire(timeout=-1 if wait else 0)
         except Timeout as error:
             raise SettingError(f"{self.output}: another process works in this folder; wait until it ends") from error
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
 
     def start(self, started_with: Mapping[str, Any], **facts: Any) -> None:
         """Write the record of a new run: the values that must match to resume, and other facts; all plain values."""

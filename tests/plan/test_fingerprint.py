@@ -8,7 +8,8 @@ import tifffile
 
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
-from livecell_monai.plan import describe_fingerprint, measure_fingerprint, measure_image
+from livecell_monai.plan import describe_fingerprint, measure_fingerprint
+from livecell_monai.plan.image_statistics import measure_image
 from livecell_monai.sample import Region
 from tests.support.worlds import SHAPE, write_folder, write_sample
 

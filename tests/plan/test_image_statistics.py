@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from livecell_monai.plan import measure_image
-from livecell_monai.plan.image_statistics import PERCENTILES
+from livecell_monai.plan.image_statistics import PERCENTILES, measure_image
 from tests.support.worlds import picture_of, some_cells
 
 SHAPE = (160, 192)
@@ -380,9 +379,3 @@ def test_image_and_label_are_not_changed():
 def test_name_size_and_pixel_size_are_copied():
     found = measure_image(noise(), discs(20), "dish", (0.5, 0.6))
     assert (found.name, found.size, found.pixel_size_um) == ("dish", SHAPE, (0.5, 0.6))
-
-
-@pytest.mark.parametrize("shapes", [((4, 5), (5, 4)), ((4, 5, 1), (4, 5, 1)), ((0, 5), (0, 5)), ((20,), (20,))])
-def test_rejects_arrays_of_different_shapes(shapes):
-    with pytest.raises(ValueError, match=r"must have one shape \(Y, X\) with at least one pixel, got \("):
-        measure_image(np.zeros(shapes[0]), np.zeros(shapes[1], np.uint8))
