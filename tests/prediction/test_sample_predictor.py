@@ -21,7 +21,7 @@ from tests.support.worlds import SHAPE
 @pytest.fixture(scope="module")
 def predictor(trained):
     parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).workflow.parser
-    parser.get_parsed_content("fold")
+    parser.get_parsed_content("inference_network#network")
     return SamplePredictor(parser.get_parsed_content("segmenter"))
 
 

@@ -1,4 +1,4 @@
-"""Mosaics by the command line: what is written, what is refused, and a run that is killed and gone on with."""
+"""Large images by the command line: files, errors, and a killed and resumed run."""
 
 import csv
 import errno
@@ -66,7 +66,7 @@ class TestResult:
         assert read_rows(tmp_path / "out") == read_rows(whole)
 
     @pytest.mark.parametrize("factor", [0.5, 0.37, 1.6])
-    def test_at_another_working_size_too(self, trained, image, tmp_path, factor):
+    def test_also_at_another_scale(self, trained, image, tmp_path, factor):
         settings = ("--set", f"scale={factor}", "--set", "accelerator=cpu-fp32")
         both = []
         for name, size in (("mosaic", 1), ("memory", 100)):
@@ -119,7 +119,7 @@ class TestRefusals:
         assert names(tmp_path / "out") == ["summary.csv", "test_00.tif", "test_01.tif"]
 
     @pytest.mark.parametrize("form", ["tiff", "zarr"])
-    def test_an_output_that_is_there_but_for_overwrite(self, trained, image, tmp_path, form):
+    def test_rejects_an_existing_output_without_overwrite(self, trained, image, tmp_path, form):
         given = ("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC, "--set", f"large_image_format={form}")
         ending = {"tiff": "tif", "zarr": "zarr"}[form]
         assert livecell(*given).code == 0
@@ -174,7 +174,7 @@ class TestResume:
         root = out / ".large.writing" / "mask.ome.zarr" / "0" / "c"
         return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
 
-    def test_a_killed_run_goes_on_from_what_is_written(self, killed, whole, monkeypatch):
+    def test_a_killed_run_resumes_with_the_written_parts(self, killed, whole, monkeypatch):
         out, given = killed
         assert names(out) == [".large.writing"]
         before = self.chunks(out)
@@ -198,7 +198,7 @@ class TestResume:
         np.testing.assert_array_equal(read_plane(out / "large.ome.tif").pixels, read_plane(whole / "large.tif").pixels)
         assert read_rows(out) == read_rows(whole)
 
-    def test_nothing_is_lost_in_silence(self, killed):
+    def test_nothing_is_lost_silently(self, killed):
         out, given = killed
         before = self.chunks(out)
         refused(livecell(*given), "large.ome.tif: an unfinished large image is there", "--resume", "--overwrite")
@@ -206,7 +206,7 @@ class TestResume:
         assert livecell(*given, "--overwrite").code == 0
         assert names(out) == ["large.ome.tif", "summary.csv"]
 
-    def test_it_does_not_go_on_with_something_else(self, killed, image):
+    def test_rejects_a_resume_with_other_settings(self, killed, image):
         out, given = killed
         before = self.chunks(out)
         refused(livecell(*given, "--resume", "--set", "threshold=0.4"), "must resume with the same threshold", "0.4")
@@ -218,7 +218,7 @@ class TestResume:
             os.utime(image, ns=(state.st_atime_ns, state.st_mtime_ns))
         assert self.chunks(out) == before
 
-    def test_what_is_finished_is_not_predicted_again(self, trained, image, tmp_path, whole):
+    def test_finished_images_are_not_predicted_again(self, trained, image, tmp_path, whole):
         given = ("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC)
         assert livecell(*given).code == 0
         first = (tmp_path / "out" / "large.ome.tif").stat()
@@ -227,7 +227,7 @@ class TestResume:
         assert (again.st_ino, again.st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
         assert read_rows(tmp_path / "out") == read_rows(whole)
 
-    def test_a_full_disk_is_one_line_and_gone_on_with_after(self, trained, image, tmp_path, whole, monkeypatch):
+    def test_a_full_disk_is_one_line_and_the_run_resumes(self, trained, image, tmp_path, whole, monkeypatch):
         from zarr.storage import _local
 
         put, given = _local._put, ("predict", trained[1], image, "-o", tmp_path / "out", *MOSAIC)
