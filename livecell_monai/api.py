@@ -49,7 +49,7 @@ class Segmenter:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the maps."""
-        return self._segmenter.channels
+        return self._segmenter.head.channels
 
     def __call__(self, image: Image) -> Pixels:
         """The mask (Y, X) bool of an image, True in cells, on the image's own pixel grid.

@@ -11,7 +11,8 @@ from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split_descriptions import SPLITS
 from livecell_monai.network import Range
 from livecell_monai.plan import measure_fingerprint
-from livecell_monai.prediction.sample_predictor import SamplePredictor
+from livecell_monai.prediction.sample_predictions import measure_map_ranges, predict_items, predict_samples
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import Sample
 from livecell_monai.training.facts import TrainingResult
 from livecell_monai.training.shown_samples import draw_samples, pick_unseen, show_split
@@ -38,18 +39,18 @@ class FigureWriter:
     """Writes the figures, `scores.csv` and `report.html`.
 
     Args:
-        predictor: predicts images with the network that is kept.
+        segmenter: of the network that is kept.
         write: called with the folder and the facts that `PageFacts` names.
     """
 
-    def __init__(self, predictor: SamplePredictor, write: Callable[..., None]) -> None:
-        self.predictor = predictor
+    def __init__(self, segmenter: Segmenter, write: Callable[..., None]) -> None:
+        self.segmenter = segmenter
         self.write = write
 
     def measure_ranges(self, samples: Sequence[Sample]) -> dict[str, Range]:
         """Ranges of the network's maps on the training images, for the int8 backend; labels are not read."""
         images = [replace(sample, label=None, border=None) for sample in samples]
-        return self.predictor.measure_ranges(to_items(images))
+        return measure_map_ranges(self.segmenter, to_items(images))
 
     def __call__(
         self, folder: Path, result: TrainingResult, training: Mapping[str, Any], loaders: Loaders, plan: str
@@ -67,8 +68,8 @@ class FigureWriter:
         is_hasty = 0 < settings["minutes"] < HASTE_MINUTES
         tests = pick_unseen(data.dataset_dir, TEST_IMAGES_IN_HASTE if is_hasty else TEST_IMAGES, settings["seed"])
         predictions = (
-            self.predictor.predict_prepared(loaders.validation, "validation"),
-            self.predictor.predict(to_items(tests), "test"),
+            predict_samples(self.segmenter, loaders.validation, "validation"),
+            predict_items(self.segmenter, to_items(tests), "test"),
         )
         self.write(
             folder,

@@ -98,7 +98,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
         killer.join()
         assert time.monotonic() - start < 60
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.splitlines()[-1].startswith(f"error: {address}: the scheduler must be there to the end, it has gone")
+    assert outcome.err.splitlines()[-1].startswith(f"error: {address}: the scheduler must run until the end, it has stopped")
     before = inodes(output)
     assert 0 < len(before) < 24
     assert not (output / "summary.csv").exists()
@@ -138,8 +138,8 @@ def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
     ("options", "words"),
     [
         (("--workers", 0), ("--workers must be 1 or more, got 0",)),
-        (("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"), ("--workers must be left out where --scheduler is given",)),
-        (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer there",)),
+        (("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"), ("--workers and --scheduler must not be given together",)),
+        (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer",)),
     ],
 )
 def test_what_cannot_be_is_one_line_and_nothing_is_written(trained, many, tmp_path, options, words):
