@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def make_inert(value: Any) -> Any:
     return [make_inert(below) for below in value] if isinstance(value, list | tuple) else value
 
 
-def package_versions() -> dict[str, str]:
+@cache
+def package_versions() -> Mapping[str, str]:
     """Installed versions of what a bundle's results hang on, by package name."""
     names = ("monai", "torch", "pytorch-ignite", "numpy", "scipy", "tifffile", "nibabel", "pillow", "mlflow")
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}

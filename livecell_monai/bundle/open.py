@@ -3,10 +3,12 @@
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ComponentLocator, ConfigParser, ConfigWorkflow
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # what the template builds lies in packages above
     from livecell_monai.training.session import TrainingSession
 
 TEMPLATES = (*CONFIGS, "multi_gpu_train")  #: configs that define more than settings
+_LOCATOR = ComponentLocator()  # shared: it searches all modules of MONAI on first use
 
 
 class OpenBundle:
@@ -194,13 +197,21 @@ def open_bundle(
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
         workflow = ConfigWorkflow(
-            config_file=[str(file) for file in files],
+            config_file=None,
             meta_file=str(template / "configs" / "metadata.json"),  # a foreign one would be evaluated
             logging_file=False,
             run_id=run_id,
             workflow_type=workflow_type,
-            bundle_root=str(root),
-            **{**values, **(paths or {})},
         )
+    workflow.parser.locator = _LOCATOR
+    workflow.parser.read_config(deepcopy(_read_configs(tuple(files))))
+    workflow.parser.update({"bundle_root": str(root), **values, **(paths or {})})
     over = {name: value for name, value in (paths or {}).items() if name in resolved}
     return OpenBundle(root, {**resolved, **over}, workflow)
+
+
+@cache
+def _read_configs(files: tuple[Path, ...]) -> dict[str, Any]:
+    """The configs merged by MONAI; read once, since its YAML reader is slow."""
+    content: dict[str, Any] = ConfigParser.load_config_files(list(files))
+    return content

@@ -188,7 +188,7 @@ def _template_beside(package: Path, folder: Path) -> list[str]:
 
 def _requirements() -> list[str]:
     """The tested versions; a build such as +cpu is none that an index has."""
-    versions = package_versions() | {name: version(name) for name in ALSO_NEEDED}
+    versions = {**package_versions(), **{name: version(name) for name in ALSO_NEEDED}}
     return [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
 
 
