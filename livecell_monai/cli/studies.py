@@ -124,9 +124,8 @@ def sweep(
 
     Example: `livecell sweep cells --output sweep --minutes 2`
     """
-    from livecell_monai.experiments.search_space import read_space
+    from livecell_monai.experiments.search_space import SweepRequest, read_space
     from livecell_monai.experiments.sweep import sweep as run
-    from livecell_monai.experiments.trials import SweepRequest
     from livecell_monai.report.comparison_tables import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)

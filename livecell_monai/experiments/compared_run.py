@@ -137,14 +137,10 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
 
 
 def read_image_scores(path: Path, name: str = "") -> ImageScores:
-    """The scores by image of a CSV table, in its order.
-
-    Args:
-        path: a file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
-        name: of the table in errors; its path if empty.
+    """The scores by image of a CSV table with the columns image, tp, fp, fn, tn and of metrics that were measured on masks.
 
     Raises:
-        DataError: the file is no such table, or an image is in it twice.
+        DataError: the file is no such table, or an image is in it twice; it is called `name`, or by its path.
     """
     name = name or str(path)
     try:

@@ -58,12 +58,7 @@ def list_runs(
 ) -> Comparison:
     """The best runs of an experiment by a metric of `list_comparable()`; those without a score come last.
 
-    Args:
-        uri: as for `choose_uri`.
-        experiment: its name.
-        limit: maximum number of runs.
-        metric: to rank by.
-        nested: also list runs that are nested under another one, such as folds.
+    With `nested`, runs under another one, such as folds, are listed, too.
 
     Raises:
         SettingError: the store cannot be reached or has no such experiment, or no run has the metric.
@@ -95,12 +90,9 @@ def list_runs(
 
 
 def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
-    """Some runs side by side, each with its difference to the first one on the images that both have scored.
+    """Some runs, each with its difference to the first one on the images that both have scored.
 
-    Args:
-        names: ids or names of runs, folders that hold scores.csv, or trained bundles.
-        uri: as for `choose_uri`; not used if all are folders.
-        metric: to rank and pair by, one of `list_comparable()`.
+    Names are ids or names of runs, folders with scores.csv, or trained bundles; folders need no store.
 
     Raises:
         LiveCellError: a run does not exist, has not ended or lacks the metric, or the store does not answer.

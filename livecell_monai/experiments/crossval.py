@@ -96,11 +96,7 @@ def cross_validate(
 
 
 def choose_epochs(histories: Sequence[Sequence[float]]) -> int:
-    """The number of epochs whose mean validation IoU over the folds is best, the first of equals.
-
-    Args:
-        histories: for each fold, the validation IoU after each epoch.
-    """
+    """The number of epochs with the best mean, the first of equals, of each fold's validation IoU after each epoch."""
     shortest = min(len(history) for history in histories)
     means = np.mean([history[:shortest] for history in histories], axis=0)
     return int(np.argmax(means)) + 1

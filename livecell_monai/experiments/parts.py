@@ -142,18 +142,9 @@ def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> Non
 def train_part(
     data: str | Path, root: Path, name: str, training: Training, settings: Mapping[str, Any], run: TrackedRun
 ) -> Path:
-    """Train a part, or resume it if it was interrupted; returns the folder of its bundle, which is not renamed yet.
+    """Train or resume a part of a study in `root`, with these settings instead of those of `training`.
 
-    Args:
-        data: data folder or datalist.
-        root: folder of the study.
-        name: of the part and of its run.
-        training: overlays and recipe.
-        settings: instead of those of `training`.
-        run: parent of the part's own run.
-
-    Raises:
-        LiveCellError: as `train`, also if an interrupted part cannot be resumed; its files are kept then.
+    The files of a part that cannot be resumed are kept. Returns the folder of the bundle, which is not renamed yet.
     """
     run.end_nested(name)
     partial = root / f"{name}{PARTIAL}"

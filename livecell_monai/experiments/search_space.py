@@ -1,8 +1,8 @@
 """The search space of a sweep, read from YAML and checked before any work is done."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Space:
-    """The search space.
-
-    Attributes:
-        entries: by name of the setting, or `width` and `strength`.
-        fixed: names that were removed because they are given.
-    """
+    """The entries by setting, `width` or `strength`, and the names that were removed because they are given."""
 
     entries: dict[str, Entry]
     fixed: tuple[str, ...] = ()
@@ -80,6 +75,18 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """As plain values."""
         return {name: vars(entry) | {"choices": list(entry.choices)} for name, entry in self.entries.items()}
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What is searched: arguments as for `train` for each trial; `trials` counts those of all processes and calls."""
+
+    data: str | Path
+    space: Space
+    overlays: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = "planned"
+    trials: int = 12
 
 
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
@@ -109,20 +116,14 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Reject a space with a limit that no training could start with, by a SettingError; arguments as for `to_settings`."""
+    """Reject a space with a limit that no training could start with, by a SettingError; see `to_settings`."""
     for name, entry in space.entries.items():
         for value in entry.limits():
             check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings for values of the space.
-
-    Args:
-        values: by name of the space.
-        base: every setting of a training without a sweep.
-        given: settings that are fixed, which no factor changes.
-    """
+    """The settings for values of the space, by those of a training without a sweep; no factor changes given settings."""
     settings = dict(values)
     if (width := settings.pop(WIDTH, None)) is not None:
         settings["filters"] = [max(CHANNELS, CHANNELS * round(width * count / CHANNELS)) for count in base["filters"]]

@@ -111,7 +111,7 @@ def store_errors(uri: str) -> Iterator[None]:
 
 @contextmanager
 def quiet_mlflow(answer_s: int | None = None, **variables: str) -> Iterator[None]:
-    """`mlflow_environment`, without MLflow's warnings."""
+    """`mlflow_environment` without warnings."""
     with warnings.catch_warnings(), mlflow_environment(answer_s, **variables):
         warnings.simplefilter("ignore")
         yield

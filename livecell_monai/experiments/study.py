@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +27,7 @@ RETRIES = 2  # of a trial whose process dies, which may be its own fault
 JOIN_S = 30.0  # seconds that the process that creates a study has to record its run
 AT_RANDOM = 4  # trials before the sampler uses earlier results, and before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+Row = dict[str, Any]
 
 
 @contextmanager
@@ -139,3 +140,16 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in shares.items()}
+
+
+def make_row(trial: FrozenTrial) -> Row:
+    """The row of a finished trial in the table; `val_iou` of a pruned one is that of its last epoch."""
+    spent = trial.duration.total_seconds() if trial.duration is not None else 0.0
+    return {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        "val_iou": trial.value,
+        "seconds": trial.user_attrs.get("seconds", round(spent, 1)),
+        **trial.params,
+        "bundle": trial.user_attrs.get("bundle", ""),
+    }

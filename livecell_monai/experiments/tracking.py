@@ -150,7 +150,6 @@ class RunTracker:
     _is_reported: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Replace `auto`."""
         self.uri = store.choose_uri(self.uri)
 
     @classmethod
