@@ -1,45 +1,49 @@
-"""One side of a comparison: a run in MLflow with what it was set to, what it scored and on what."""
+"""One side of a comparison: a run in MLflow or a folder of results, with its settings, scores and data."""
 
+import csv
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from livecell_monai.errors import SettingError
-from livecell_monai.experiments.image_scores import TABLE, ImageScores, read_image_scores
-from livecell_monai.experiments.store import without_bars
-from livecell_monai.metrics import list_metrics
+from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments.store import find_reason, quiet_mlflow
+from livecell_monai.metrics import Scores, list_metrics, read_scores
+from livecell_monai.metrics.counts import COLUMNS
+from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 
+TABLE = "scores.csv"
 LOSS = "loss"
-VALIDATED = ("iou", "accuracy", LOSS)  # what a training notes of its validation
-PARENT = "mlflow.parentRunId"
+VALIDATED = ("iou", "accuracy", LOSS)  # metrics of a training's validation
 CROSS_VALIDATION = "cross-validation"
-LEAKING = ("original", "none")
-UNFINISHED = ("RUNNING", "SCHEDULED")
+RECORD = "crossval.json"  # as in `crossval`, which is slow to import
+
+ImageScores = dict[str, Scores]
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run, or one folder of results, as a comparison shows it.
+    """One run, or one folder of results; what is unknown is empty or None.
 
     Attributes:
         name: the run's name, or the folder as it was given.
-        status: FINISHED, FAILED, KILLED, SCHEDULED or RUNNING; empty for a folder.
-        id: of the run in MLflow; empty for a folder.
+        status: of the run in MLflow.
+        id: of the run in MLflow.
         kept: validation scores of the weights that were kept, by metric: iou, accuracy, loss.
         last: those of the last epoch.
-        best: the best value of each over the epochs, which may be of three epochs; empty where it was not looked for.
+        best: the best value of each over the epochs, which may be of different epochs.
         crossval: means over the images of a cross-validation, by metric.
-        images: scores by image; None where there are none, or where they were not looked for.
-        seconds: how long it took, None where that is not known.
-        data: SHA-256 of the data it was trained on, empty where it is not known.
-        split: the split that it was validated by, `cross-validation`, or empty where it is not known.
-        settings: its settings, as text.
+        images: scores by image.
+        seconds: duration.
+        data: SHA-256 of the training data.
+        split: the split that it was validated by, or `cross-validation`.
+        settings: as text.
         nested: number of runs under it.
-        parent: id of the run that it lies under; empty for none.
+        parent: id of the run that it is nested under.
     """
 
     name: str
@@ -59,27 +63,30 @@ class ComparedRun:
 
     @property
     def leaks(self) -> bool:
-        """Whether its validation score is of what it was trained on."""
-        return self.split in LEAKING
+        """Whether its validation score is on training data."""
+        return self.split in ("original", "none")
 
     @property
     def scored_on(self) -> str:
-        """The images and the parts of them that its scores are of, as far as its settings tell; empty for unknown."""
-        share = self.settings.get("validation_fraction", "")
-        more = {"region": f", {share} of each image", "images": f", {share} of them by seed {self.settings.get('seed', '')}"}
-        return self.split + (more.get(self.split, "") if share else "")
+        """The images, and the part of each, that its scores are of; empty if unknown."""
+        fraction = self.settings.get("validation_fraction")
+        if fraction and self.split == "region":
+            return f"region, {fraction} of each image"
+        if fraction and self.split == "images":
+            return f"images, {fraction} of them by seed {self.settings.get('seed', '')}"
+        return self.split
 
     def score_images(self, metric: str) -> dict[str, float]:
-        """A metric by image; empty where it was not measured on each."""
+        """A metric by image; empty unless it was measured on each."""
         values = {name: scores.get(metric) for name, scores in (self.images or {}).items()}
         return {} if None in values.values() else {name: float(value) for name, value in values.items() if value is not None}
 
     def score(self, metric: str) -> float | None:
-        """What the run is ranked by: the mean over its images, or what it noted of its kept weights or its last epoch."""
+        """The value that the run is ranked by: the mean over its images, else the logged one of its kept or last weights."""
         by_image = self.score_images(metric)
         if by_image:
             return fmean(by_image.values())
-        return next((noted[metric] for noted in (self.crossval, self.kept, self.last) if metric in noted), None)
+        return next((logged[metric] for logged in (self.crossval, self.kept, self.last) if metric in logged), None)
 
 
 def list_comparable() -> tuple[str, ...]:
@@ -87,81 +94,160 @@ def list_comparable() -> tuple[str, ...]:
     return (*(metric.name for metric in list_metrics()), LOSS)
 
 
-def read_run(run: Any, nested: int = 0) -> ComparedRun:
-    """A run as MLflow's list of runs tells of it.
-
-    Args:
-        run: of MLflow.
-        nested: number of runs under it.
-    """
-    params, info = run.data.params, run.info
+def read_run(run: Any) -> ComparedRun:
+    """An MLflow run, without what must be requested for each run: `best` and `images`."""
+    metrics, params, info = run.data.metrics, run.data.params, run.info
     return ComparedRun(
         name=info.run_name or info.run_id,
         status=info.status,
         id=info.run_id,
-        kept=_noted(run.data.metrics, "best_val_", VALIDATED),
-        last=_noted(run.data.metrics, "val_", VALIDATED),
-        crossval=_noted(run.data.metrics, "crossval_", list_comparable()),
+        kept=_select_finite(metrics, VALIDATED, "best_val_"),
+        last=_select_finite(metrics, VALIDATED, "val_"),
+        crossval=_select_finite(metrics, list_comparable(), "crossval_"),
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
         data=params.get("data_sha256", ""),
         split=CROSS_VALIDATION if "number_of_folds" in params else params.get("split_used", ""),
         settings=dict(params),
-        nested=nested,
-        parent=run.data.tags.get(PARENT, ""),
+        parent=run.data.tags.get("mlflow.parentRunId", ""),
     )
 
 
 def find_best(client: Any, run_id: str) -> dict[str, float]:
-    """The best value of each validation metric over the epochs: the least loss, the highest of the others."""
-    found = {}
-    for metric in VALIDATED:
-        values = [entry.value for entry in client.get_metric_history(run_id, f"val_{metric}") if math.isfinite(entry.value)]
-        if values:
-            found[metric] = min(values) if metric == LOSS else max(values)
-    return found
+    """The best value of each validation metric over the epochs of an MLflow run."""
+    return _best({name: [entry.value for entry in client.get_metric_history(run_id, f"val_{name}")] for name in VALIDATED})
 
 
 def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
-    """The scores by image among the files of a run: of a cross-validation, else of a training's validation.
-
-    Raises:
-        LiveCellError: where the table cannot be had or is none.
-    """
+    """The scores by image among the files of an MLflow run: of a cross-validation, else of a training's validation."""
     from mlflow.exceptions import MlflowException
 
-    for folder in ("", "bundle/docs/"):
-        if any(entry.path == folder + TABLE for entry in client.list_artifacts(run.id, folder.rstrip("/") or None)):
-            with tempfile.TemporaryDirectory() as into, without_bars():
-                try:
-                    table = Path(client.download_artifacts(run.id, folder + TABLE, into))
-                except (MlflowException, OSError) as error:
-                    reason = " ".join(str(error).split())[:200]
-                    raise SettingError(
-                        f"run {run.name}: its {folder}{TABLE} must be readable, it is not: {reason}; name another run"
-                    ) from error
-                return read_image_scores(table, f"run {run.name}, {folder}{TABLE}")
+    for folder in ("", "bundle/docs"):
+        path = f"{folder}/{TABLE}".lstrip("/")
+        if all(entry.path != path for entry in client.list_artifacts(run.id, folder or None)):
+            continue
+        with tempfile.TemporaryDirectory() as into, quiet_mlflow():
+            try:
+                table = Path(client.download_artifacts(run.id, path, into))
+            except (MlflowException, OSError) as error:
+                raise SettingError(
+                    f"run {run.name}: its {path} must be readable, it is not: {find_reason(error)}; name another run"
+                ) from error
+            return read_image_scores(table, f"run {run.name}, {path}")
     return None
 
 
-def check_unfinished(run: Any) -> None:
-    """Refuse a run that may still change, or that was deleted.
+def read_image_scores(path: Path, name: str = "") -> ImageScores:
+    """The scores by image of a CSV table, in its order.
 
     Args:
-        run: of MLflow.
+        path: a file with the columns image, tp, fp, fn and tn, and those of metrics that were measured on masks.
+        name: of the table in errors; its path if empty.
 
     Raises:
-        SettingError: where it runs or is deleted.
+        DataError: the file is no such table, or an image is in it twice.
     """
-    name, run_id = run.info.run_name, run.info.run_id
-    if run.info.status in UNFINISHED:
-        raise SettingError(
-            f"run {name}: must have ended, it is {run.info.status}; wait for it, or where its process is gone end it in "
-            f"Python: mlflow.MlflowClient().set_terminated('{run_id}', 'KILLED')"
+    name = name or str(path)
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name}: must be a CSV table of scores, got: {reason}; write it again") from error
+    found: ImageScores = {}
+    for row in rows:
+        scores = _read_row(row, name)
+        if row["image"] in found:
+            raise DataError(f"{name}: each image must have one row, {row['image']} has two; write it again")
+        found[row["image"]] = scores
+    if not found:
+        raise DataError(f"{name}: a table of scores must have a row for each image, found none; write it again")
+    return found
+
+
+def _read_row(row: Mapping[str, str | None], name: str) -> Scores:
+    missing = [column for column in ("image", *COLUMNS) if not row.get(column)]
+    if missing:
+        raise DataError(
+            f"{name}: a table of scores must have image, {', '.join(COLUMNS)} for each image, {', '.join(missing)} is "
+            "missing; write it again by livecell evaluate"
         )
-    if run.info.lifecycle_stage != "active":
-        raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
+    try:
+        scores = read_scores(row)
+    except ValueError as error:
+        raise DataError(f"{name}: {row['image']} must have whole numbers of pixels, got: {error}; write it again") from error
+    counts = [getattr(scores, column) for column in COLUMNS]
+    measured = [(metric, value) for metric in list_metrics() if (value := scores.measured.get(metric.name)) is not None]
+    if min(counts) < 0 or not sum(counts) or not all(metric.least <= value <= metric.most for metric, value in measured):
+        values = ", ".join(f"{column} {row.get(column)}" for column in (*COLUMNS, *scores.measured))
+        raise DataError(f"{name}: {row['image']} must have possible scores, got {values}; write it again")
+    return scores
 
 
-def _noted(metrics: Mapping[str, float], prefix: str, names: tuple[str, ...]) -> dict[str, float]:
-    """Metrics by their name without the prefix; those that diverged are none."""
-    return {name: metrics[prefix + name] for name in names if math.isfinite(metrics.get(prefix + name, math.nan))}
+def read_folder(folder: Path) -> ComparedRun:
+    """The results in a folder: of a cross-validation, an evaluation, or a trained bundle."""
+    if (folder / TABLE).is_file():
+        images = read_image_scores(folder / TABLE)
+        if not (folder / RECORD).is_file():
+            return ComparedRun(str(folder), images=images, split="evaluation")
+        ledger = Ledger(folder, "a cross-validation", "name another folder", RECORD)
+        started_with = ledger.read()[STARTED_WITH]
+        folds, given = (started_with.get(name) for name in ("folds", "settings"))
+        settings = {"recipe": started_with.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
+        settings |= given if isinstance(given, dict) else {}
+        data = str(started_with.get("data_sha256", ""))
+        return ComparedRun(str(folder), images=images, split=CROSS_VALIDATION, data=data, settings=_as_text(settings))
+    if (folder / "configs" / "metadata.json").is_file():
+        return _read_bundle(folder)
+    raise DataError(
+        f"{folder}: a folder to compare must hold {TABLE} or be a trained bundle, it is neither; name the output of "
+        "livecell evaluate, crossval or train"
+    )
+
+
+def _read_bundle(folder: Path) -> ComparedRun:
+    training = read_metadata(folder).get("training", {})
+    facts = {"split_used": training.get("split"), "unlabelled_images": training.get("unlabelled_images")}
+    known = {name: value for name, value in facts.items() if value is not None}
+    validation = training.get("validation")
+    table = folder / "docs" / TABLE
+    epochs = read_history(folder / "docs" / "history.csv")
+    return ComparedRun(
+        name=str(folder),
+        kept=_select_finite(validation, VALIDATED) if isinstance(validation, Mapping) else {},
+        last=_select_finite({name: values[-1] for name, values in epochs.items() if values}, VALIDATED),
+        best=_best(epochs),
+        images=read_image_scores(table) if table.is_file() else None,
+        seconds=training.get("seconds"),
+        data=str(training.get("data_sha256", "")),
+        split=str(training.get("split", "")),
+        settings=_as_text(read_bundle_settings(folder) | known),
+    )
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Each validation metric by epoch in `history.csv` of a bundle; empty without the file."""
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in VALIDATED}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: must be the table of a training's epochs, it is not; train the bundle again") from error
+
+
+def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as MLflow has them."""
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _best(epochs: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The lowest loss and the highest value of each other metric."""
+    finite = {name: [value for value in values if math.isfinite(value)] for name, values in epochs.items()}
+    return {name: (min if name == LOSS else max)(values) for name, values in finite.items() if values}
+
+
+def _select_finite(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, float]:
+    """Metrics by their name without the prefix; missing and diverged ones are left out."""
+    found = {name: values.get(prefix + name) for name in names}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}

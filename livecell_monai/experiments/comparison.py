@@ -1,10 +1,8 @@
-"""Runs side by side: what they were set to, what they scored, and by how much on the same images."""
+"""Runs side by side: their settings, their scores, and their differences on the same images."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,47 +10,38 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.compared_folder import read_folder
 from livecell_monai.experiments.compared_run import (
     CROSS_VALIDATION,
     LOSS,
     ComparedRun,
-    check_unfinished,
     find_best,
     find_image_scores,
     list_comparable,
+    read_folder,
     read_run,
 )
-from livecell_monai.experiments.locate import find_run
+from livecell_monai.experiments.locate import find_run, open_store_for
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
-from livecell_monai.experiments.store import choose_uri, open_store
-from livecell_monai.metrics import PairedDifference, find_metric, measure_paired_difference, summarise_scores
+from livecell_monai.experiments.store import choose_uri, open_store, quiet_mlflow, store_errors
+from livecell_monai.metrics import PairedDifference, find_metric, measure_mean, measure_paired_difference
 
-UNINTERESTING = (
-    "version_",
-    "computed_on",
-    "data_sha256",
-    "show_progress",
-    "track",
-    "experiment",
-    "run_name",
-)  # how they begin
-NOTED_BY_TRAININGS = "split_used"
-PAGE = 1000  # runs that MLflow is asked for at once
+#: starts of the names of parameters that are no settings of the method
+UNINTERESTING = ("version_", "computed_on", "data_sha256", "show_progress", "track", "experiment", "run_name")
+LOGGED_BY_TRAININGS = "split_used"
+PAGE = 1000  # runs in one answer of MLflow
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs with what was found between them.
+    """Runs and their differences.
 
     Attributes:
-        runs: best first by the metric; those without it last.
-        metric: what they are ranked and paired by.
-        first: the run that the others are set against; None for a list of all runs.
-        intervals: the 95 % interval over images of each run's mean of the metric, None where there is none; as `runs`.
-        differences: of each run to the first on the same images, None where there is none; as `runs`.
+        runs: best first by `metric`; those without it last.
+        first: the reference; None for a list of all runs.
+        intervals: for each of `runs`, the 95 % interval over images of its mean of the metric.
+        differences: for each of `runs`, the difference to the reference on the same images.
         differing: the settings in which the runs differ, sorted.
-        warnings: why some scores are not to be set against each other, a line each.
+        warnings: why some scores cannot be compared, a line each.
     """
 
     runs: Sequence[ComparedRun]
@@ -67,124 +56,122 @@ class Comparison:
 def list_runs(
     uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", nested: bool = False
 ) -> Comparison:
-    """The runs of an experiment, best first; those without a score come last.
+    """The best runs of an experiment by a metric of `list_comparable()`; those without a score come last.
 
     Args:
-        uri: tracking URI, as for `choose_uri`.
+        uri: as for `choose_uri`.
         experiment: its name.
-        limit: greatest number of runs.
-        metric: what they are ranked by, one of `list_comparable()`.
-        nested: whether runs under another one, such as folds, are listed too; else their number stands beside it.
+        limit: maximum number of runs.
+        metric: to rank by.
+        nested: also list runs that are nested under another one, such as folds.
 
     Raises:
-        SettingError: where the store cannot be reached or has no such experiment, or no run has the metric.
+        SettingError: the store cannot be reached or has no such experiment, or no run has the metric.
     """
-    _check_unknown(metric)
+    _check_metric(metric)
     uri = choose_uri(uri)
     client = open_store(uri, create=False)
-    with _answering(uri):
+    with quiet_mlflow(), store_errors(uri):
         found = client.get_experiment_by_name(experiment)
         if found is None:
             names = ", ".join(entry.name for entry in client.search_experiments()) or "none"
             raise SettingError(f"--experiment must be one of the store's ({names}), got {experiment!r}; correct it")
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
-    under = Counter(run.parent for run in runs)
-    ids, whole = {run.id for run in runs}, {run.id for run in runs if run.split == CROSS_VALIDATION}
-    # each fold is scored on images of its own, whatever its settings say
+    ids = {run.id for run in runs}
+    children = Counter(run.parent for run in runs)
+    studies = {run.id for run in runs if run.split == CROSS_VALIDATION}
+    # each fold is scored on images of its own
     runs = [
-        replace(run, nested=under[run.id], split="fold " + run.name if run.parent in whole else run.split) for run in runs
+        replace(run, nested=children[run.id], split=f"fold {run.name}" if run.parent in studies else run.split)
+        for run in runs
     ]
-    # a run whose parent is gone would otherwise be seen nowhere
-    shown = [run for run in runs if nested or run.parent not in ids]
+    shown = [run for run in runs if nested or run.parent not in ids]  # also those whose parent was deleted
     if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
         raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
-    ranked = _rank(_tell_apart(shown), metric)[:limit]
+    ranked = _rank(_add_ids(shown), metric)[:limit]
     scored = [run for run in ranked if run.score(metric) is not None]
     nothing = [None] * len(ranked)
     return Comparison(ranked, metric, None, nothing, nothing, find_differences(ranked), find_mismatches(scored))
 
 
 def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
-    """Some runs side by side, the others set against the first one on the images that both have scored.
+    """Some runs side by side, each with its difference to the first one on the images that both have scored.
 
     Args:
         names: ids or names of runs, folders that hold scores.csv, or trained bundles.
-        uri: tracking URI, as for `choose_uri`; not asked where all are folders.
-        metric: what they are ranked and paired by, one of `list_comparable()`.
+        uri: as for `choose_uri`; not used if all are folders.
+        metric: to rank and pair by, one of `list_comparable()`.
 
     Raises:
-        LiveCellError: where there is no such run, it has not ended or has no such metric, or the store does not answer.
+        LiveCellError: a run does not exist, has not ended or lacks the metric, or the store does not answer.
     """
-    _check_unknown(metric)
-    runs = _tell_apart(_read_all(names, uri))
+    _check_metric(metric)
+    runs = _add_ids(_read_all(names, uri))
     without = next((run for run in runs if run.score(metric) is None), None)
     if without is not None:
         has = ", ".join(name for name in list_comparable() if without.score(name) is not None) or "none"
         raise SettingError(
-            f"run {without.name}: must have the metric {metric}, it has: {has}; choose by --metric, or leave it"
+            f"run {without.name}: must have the metric {metric}, it has: {has}; choose by --metric, or leave it out"
         )
     first, ranked = runs[0], _rank(runs, metric)
     differences, notes = [], []
     for run in ranked:
-        difference, said = (None, []) if run is first else _pair(first, run, metric)
+        difference, more = (None, []) if run is first else _pair(first, run, metric)
         differences.append(difference)
-        notes += said
+        notes += more
     intervals = [_find_interval(run, metric) for run in ranked]
     mismatches = [*find_mismatches(runs), *dict.fromkeys(notes)]
     return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches)
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """The settings in which the runs differ, sorted.
-
-    A training notes every setting, so that one which it lacks differs; a cross-validation notes what it was given alone, and
-    is set against trainings by that.
-    """
-    told = [run.settings for run in runs if run.settings]
-    kinds = [[settings for settings in told if (NOTED_BY_TRAININGS in settings) is is_whole] for is_whole in (True, False)]
+    """The settings in which the runs differ, sorted; trainings log every setting, studies only the given ones."""
+    known = [run.settings for run in runs if run.settings]
+    trainings = [settings for settings in known if LOGGED_BY_TRAININGS in settings]
+    studies = [settings for settings in known if LOGGED_BY_TRAININGS not in settings]
 
     def differs(name: str) -> bool:
-        within = any(len({settings.get(name, "") for settings in kind}) > 1 for kind in kinds)
-        return within or len({settings[name] for settings in told if name in settings}) > 1
+        within = any(len({settings.get(name, "") for settings in kind}) > 1 for kind in (trainings, studies))
+        return within or len({settings[name] for settings in known if name in settings}) > 1
 
-    # `split` may be auto: `split_used` says what came of it
-    names = {name for settings in told for name in settings if not name.startswith(UNINTERESTING) and name != "split"}
+    # `split` may be auto, `split_used` is what was chosen
+    names = {name for settings in known for name in settings if not name.startswith(UNINTERESTING) and name != "split"}
     return sorted(filter(differs, names))
 
 
-def _check_unknown(metric: str) -> None:
+def _check_metric(metric: str) -> None:
     if metric not in list_comparable():
         raise SettingError(f"--metric must be one of {', '.join(list_comparable())}, got {metric!r}; correct it")
 
 
 def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
-    opened: Any = None
+    client: Any = None
     runs: list[ComparedRun] = []
     for name in names:
-        if os.path.isdir(name):  # a name too long for a path is none, where Path would raise
+        if os.path.isdir(name):  # False for a name that is too long, where Path raises
             run = read_folder(Path(name))
         else:
-            opened = opened or _open(name, uri)
-            with _answering(choose_uri(uri)):
-                run = _read_one(opened, name)
+            client = client or open_store_for(name, uri)
+            with quiet_mlflow(), store_errors(choose_uri(uri)):
+                found = find_run(client, name)
+                _check_ended(found)
+                run = read_run(found)
+                run = replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
         if any((other.id or other.name) == (run.id or run.name) for other in runs):
             raise SettingError(f"run {name}: each run must be named once, it is named twice; leave one out")
         runs.append(run)
     return runs
 
 
-def _open(name: str, uri: str) -> Any:
-    try:
-        return open_store(choose_uri(uri), create=False)
-    except SettingError as error:
-        raise SettingError(f"run {name}: there is no such folder, and no such run: {error}") from error
-
-
-def _read_one(client: Any, name: str) -> ComparedRun:
-    found = find_run(client, name)
-    check_unfinished(found)
-    run = read_run(found)
-    return replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
+def _check_ended(run: Any) -> None:
+    name, run_id = run.info.run_name, run.info.run_id
+    if run.info.status in ("RUNNING", "SCHEDULED"):
+        raise SettingError(
+            f"run {name}: must have ended, it is {run.info.status}; wait for it, or if its process is dead end it in "
+            f"Python: mlflow.MlflowClient().set_terminated('{run_id}', 'KILLED')"
+        )
+    if run.info.lifecycle_stage != "active":
+        raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
 
 
 def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:
@@ -197,26 +184,9 @@ def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:
             return
 
 
-@contextmanager
-def _answering(uri: str) -> Iterator[None]:
-    """A store that stops to answer in between is one that cannot be reached."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except (MlflowException, ConnectionError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise SettingError(f"--uri must be a store that answers, got {uri!r}: {reason}; start or correct it") from error
-
-
 def _rank(runs: Sequence[ComparedRun], metric: str) -> list[ComparedRun]:
-    def place(run: ComparedRun) -> tuple[bool, float]:
-        score = run.score(metric)
-        return score is None, 0.0 if score is None else -score if _is_higher_better(metric) else score
-
-    return sorted(runs, key=place)
+    sign = -1 if _is_higher_better(metric) else 1
+    return sorted(runs, key=lambda run: (run.score(metric) is None, sign * (run.score(metric) or 0.0)))
 
 
 def _is_higher_better(metric: str) -> bool:
@@ -224,33 +194,31 @@ def _is_higher_better(metric: str) -> bool:
     return metric != LOSS if found is None else found.higher_is_better
 
 
-def _tell_apart(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """The runs, those of one name with the start of their id behind it."""
-    often = Counter(run.name for run in runs)
-    return [replace(run, name=f"{run.name} ({run.id[:8]})") if often[run.name] > 1 and run.id else run for run in runs]
+def _add_ids(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Append the start of their ids to the names of runs of the same name."""
+    counts = Counter(run.name for run in runs)
+    return [replace(run, name=f"{run.name} ({run.id[:8]})") if counts[run.name] > 1 and run.id else run for run in runs]
 
 
 def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDifference | None, list[str]]:
-    """The difference on the images that both have scored, and what is to be said of them."""
+    """The difference on the images that both have scored, and notes about it."""
     before, after = first.score_images(metric), other.score_images(metric)
     if not (before and after):
         return None, [f"no difference to {first.name}: {other.name if before else first.name} has no {metric} by image"]
     same, changed = find_common(first, other)
-    said = []
+    notes = []
     if changed:
-        said.append(
-            f"left out of the difference of {other.name} to {first.name}, the truth is another: {', '.join(changed[:5])}"
-        )
+        images = ", ".join(changed[:5])
+        notes.append(f"left out of the difference of {other.name} to {first.name}, the labels differ: {images}")
     if not same:
-        return None, [*said, f"no difference of {other.name} to {first.name}: no image in common"]
+        return None, [*notes, f"no difference of {other.name} to {first.name}: no image in common"]
     if first.data and other.data and first.data != other.data:
-        said.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
+        notes.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
     found = measure_paired_difference(np.array([before[name] for name in same]), np.array([after[name] for name in same]))
-    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better), said
+    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better), notes
 
 
 def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:
-    if not run.score_images(metric):
-        return None
-    low_high = summarise_scores(list((run.images or {}).values()))[metric]["interval_95"]
-    return None if low_high is None else (low_high[0], low_high[1])
+    values = list(run.score_images(metric).values())
+    interval = measure_mean(values)[1] if values else None
+    return None if interval is None else (interval[0], interval[1])

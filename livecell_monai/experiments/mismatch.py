@@ -1,66 +1,52 @@
-"""What forbids to read two scores as one better than the other: other data, other images, other truth, a leak."""
+"""Why the scores of some runs cannot be compared: different data, images or labels, or a leak."""
 
 from collections.abc import Callable, Hashable, Sequence
 
 from livecell_monai.experiments.compared_run import ComparedRun
 
-SHOWN = 3  # runs named in one line; a list of twenty would hide the point
+SHOWN = 3  # runs or groups named in one line
 
 
 def find_mismatches(runs: Sequence[ComparedRun]) -> list[str]:
-    """One line for each reason why the scores of some runs are not to be set against each other.
-
-    Args:
-        runs: those with a score.
-    """
-    honest = [run for run in runs if not run.leaks]
-    told = (_tell_leaks(runs), _tell_data(runs), _tell_images(honest))
-    return [line for line in told if line]
+    """One line for each reason, for runs with a score."""
+    lines = []
+    leaking = [run.name for run in runs if run.leaks]
+    if leaking:
+        lines.append(
+            f"split original and none score what was trained on, not to be compared with the others: {_shorten(leaking)}"
+        )
+    by_data = _group([run for run in runs if run.data], lambda run: run.data)
+    if len(by_data) > 1:
+        lines.append(f"trained on different data: {_list(by_data, lambda run: run.data[:8])}")
+    by_images = _group_by_images([run for run in runs if not run.leaks])
+    if len(by_images) > 1:
+        lines.append(f"scored on different images: {_list(by_images, _name_images)}")
+    return lines
 
 
 def find_common(first: ComparedRun, other: ComparedRun) -> tuple[list[str], list[str]]:
-    """The images that both have scored against the same truth, and those of the same name whose truth is another.
-
-    The truth is told apart by its size and its foreground, which the counts of pixels give.
-    """
-    before, after = first.images or {}, other.images or {}
-    both = {name: _truth(before[name]) == _truth(after[name]) for name in before if name in after}
-    return [name for name, same in both.items() if same], [name for name, same in both.items() if not same]
+    """The images that both have scored against the same labels, and those of the same name with different labels."""
+    before, after = _measure_labels(first), _measure_labels(other)
+    same = [name for name, label in before.items() if after.get(name) == label]
+    return same, [name for name, label in before.items() if after.get(name, label) != label]
 
 
-def _tell_leaks(runs: Sequence[ComparedRun]) -> str:
-    leaking = [run.name for run in runs if run.leaks]
-    if not leaking:
-        return ""
-    return f"split original and none score what was trained on, not to be compared with the others: {_shorten(leaking)}"
-
-
-def _tell_data(runs: Sequence[ComparedRun]) -> str:
-    known = [run for run in runs if run.data]
-    groups = _group(known, lambda run: run.data)
-    if len(groups) < 2:
-        return ""
-    return f"trained on different data: {_list(groups, lambda run: run.data[:8])}"
-
-
-def _tell_images(runs: Sequence[ComparedRun]) -> str:
-    # a run without scores by image is taken to be scored on what the first one of its kind is
+def _group_by_images(runs: Sequence[ComparedRun]) -> list[list[ComparedRun]]:
+    # a run without scores by image counts as scored on the images of the first one with the same split
     known: dict[str, Hashable] = {}
     for run in runs:
         if run.images:
-            known.setdefault(run.scored_on, _judged(run))
-    groups = _group(runs, lambda run: _judged(run) if run.images else known.get(run.scored_on, run.scored_on))
-    return f"scored on different images: {_list(groups, _name_images)}" if len(groups) > 1 else ""
+            known.setdefault(run.scored_on, frozenset(_measure_labels(run).items()))
+    return _group(
+        runs,
+        lambda run: frozenset(_measure_labels(run).items()) if run.images else known.get(run.scored_on, run.scored_on),
+    )
 
 
-def _judged(run: ComparedRun) -> Hashable:
-    return frozenset((name, _truth(scores)) for name, scores in (run.images or {}).items())
-
-
-def _truth(scores: object) -> tuple[int, int]:
-    """(pixels, foreground) of the truth that an image was scored against."""
-    counts = [int(getattr(scores, name)) for name in ("tp", "fp", "fn", "tn")]
-    return sum(counts), counts[0] + counts[2]
+def _measure_labels(run: ComparedRun) -> dict[str, tuple[int, int]]:
+    """(pixels, foreground pixels) of each image's label, which the counts give."""
+    images = (run.images or {}).items()
+    return {name: (each.tp + each.fp + each.fn + each.tn, each.tp + each.fn) for name, each in images}
 
 
 def _name_images(run: ComparedRun) -> str:
@@ -75,8 +61,8 @@ def _group(runs: Sequence[ComparedRun], key: Callable[[ComparedRun], Hashable]) 
     return list(groups.values())
 
 
-def _list(groups: Sequence[Sequence[ComparedRun]], say: Callable[[ComparedRun], str]) -> str:
-    shown = [f"{_shorten([run.name for run in group])} ({say(group[0])})" for group in groups[:SHOWN]]
+def _list(groups: Sequence[Sequence[ComparedRun]], describe: Callable[[ComparedRun], str]) -> str:
+    shown = [f"{_shorten([run.name for run in group])} ({describe(group[0])})" for group in groups[:SHOWN]]
     return "; ".join([*shown, *([f"and {len(groups) - SHOWN} more"] if len(groups) > SHOWN else [])])
 
 

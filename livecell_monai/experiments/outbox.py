@@ -1,7 +1,6 @@
 """The outbox of a tracked run: what a training logs is on disk before it is sent to the store.
 
-It is the ledger `.tracking` in the folder of the training. `entries.jsonl` only grows, an entry a line; the record names the
-run in the store and the last entry that the store has acknowledged.
+It is the ledger `.tracking` in the folder of the training, with `entries.jsonl`, to which entries are only appended.
 """
 
 import json
@@ -19,7 +18,7 @@ from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.runs.ledger import Ledger
 
 LOGGER = logging.getLogger(__name__)
-FOLDER = ".tracking"  #: or a name that begins with it, if several processes share a study's folder
+FOLDER = ".tracking"  #: a process that shares the folder of a study with others appends its own suffix
 ENTRIES = "entries.jsonl"
 RUN, AGAIN, METRICS, TAG, FILE, END = "run", "again", "metrics", "tag", "file", "end"  #: kinds of entries
 FINISHED = "FINISHED"
@@ -27,39 +26,29 @@ Entry = dict[str, Any]
 
 
 class Outbox:
-    """The entries of one run, in order.
-
-    Args:
-        ledger: locked by the caller; files that entries name lie relative to the folder above it.
+    """The entries of one run, in order; their paths are relative to `root`, the folder of the training.
 
     Attributes:
-        entries: all, sent ones among them; each has its number `n` and its `kind`.
+        entries: sent and waiting ones; each has a number `n`, which increases, and a `kind`.
         sent: number of the last entry that the store has acknowledged; 0 for none.
-        run_id: of the run in the store; empty until it is known.
-
-    Raises:
-        DataError: where the entries cannot be read.
+        run_id: of the run in the store; empty while unknown.
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        self.ledger, self.path = ledger, ledger.path
+        self.ledger, self.path, self.root = ledger, ledger.path, ledger.output
         self._guard = threading.Lock()
         self._is_closed = False
         self._is_failing = False
         self.entries = _read_entries(self.path / ENTRIES)
-        self.sent, self.run_id = _read_sent(ledger)
-        self._logged: dict[tuple[str, int], set[float]] = {}
-        for entry in self.entries:
-            self._index(entry)
-
-    @property
-    def root(self) -> Path:
-        """The folder of the training."""
-        return self.ledger.output
+        try:
+            record = ledger.read()
+            self.sent, self.run_id = int(record["sent"]), str(record["run_id"])
+        except (DataError, ValueError, LookupError, TypeError):  # then all is sent again, which changes nothing
+            self.sent, self.run_id = 0, ""
 
     @property
     def first(self) -> Entry:
-        """The entry that says which run this is."""
+        """The entry that describes the run."""
         return self.entries[0]
 
     @property
@@ -67,27 +56,26 @@ class Outbox:
         """Whether the last entry is the end of the run."""
         return bool(self.entries) and self.entries[-1]["kind"] == END
 
-    @property
-    def is_done(self) -> bool:
-        """Whether it is not needed any more."""
-        return not self.entries or (self.is_ended and self.entries[-1]["status"] == FINISHED and not self.waiting())
-
     def waiting(self) -> list[Entry]:
         """The entries that the store has not acknowledged, oldest first."""
         return self.entries[bisect_right(self.entries, self.sent, key=lambda entry: int(entry["n"])) :]
 
     def values(self, metric: str, step: int) -> set[float]:
-        """The values that were logged of a metric at a step; nothing, or more than one value for scores that changed."""
-        return self._logged.get((metric, step), set())
+        """The logged values of a metric at a step; several if a score has changed."""
+        logged = [entry["values"] for entry in self.entries if entry["kind"] == METRICS and entry["step"] == step]
+        return {values[metric] for values in logged if metric in values}
+
+    def begin(self, **values: Any) -> None:
+        """Add the first entry, which describes the run, with an id of its own."""
+        self.append(RUN, id=uuid.uuid4().hex, **values)
 
     def append(self, kind: str, **values: Any) -> None:
-        """Add an entry: on disk, and for the uploader.
+        """Add an entry, on disk and for the uploader.
 
-        A disk that refuses does not end a training: what it did not take is still sent while this process lives.
+        A full disk does not end a training: what could not be written is still sent while this process lives.
         """
         with self._guard:
             entry = {"n": self.entries[-1]["n"] + 1 if self.entries else 1, "kind": kind, **values}
-            self._index(entry)
             self.entries.append(entry)
             try:
                 _append_line(self.path / ENTRIES, json.dumps(entry))
@@ -96,46 +84,33 @@ class Outbox:
                     LOGGER.warning("%s: cannot be written (%s), the training continues", self.path / ENTRIES, error.strerror)
                 self._is_failing = True
 
-    def begin(self, **values: Any) -> None:
-        """Add the first entry: which run this is, under an id of its own."""
-        self.append(RUN, id=uuid.uuid4().hex, **values)
-
     def acknowledge(self, number: int, run_id: str | None = None) -> None:
-        """Record that the store has the entries up to a number, and as which run."""
+        """Record that the store has the entries up to a number, and the id of the run there."""
         with self._guard:
-            if self._is_closed:  # an uploader that was given up, and is late
+            if self._is_closed:  # an abandoned uploader is late
                 return
             self.sent, self.run_id = number, run_id or self.run_id
             self.ledger.start({}, run_id=self.run_id, sent=self.sent)
 
     def forget(self) -> None:
-        """Assume that no store has anything of this."""
+        """Assume that no store has any entry."""
         self.sent, self.run_id = 0, ""
 
     def close(self) -> None:
-        """Write nothing from now on."""
+        """Acknowledge nothing from now on."""
         with self._guard:
             self._is_closed = True
-
-    def _index(self, entry: Entry) -> None:
-        if entry["kind"] == METRICS:
-            for metric, value in entry["values"].items():
-                self._logged.setdefault((metric, entry["step"]), set()).add(value)
 
 
 @contextmanager
 def open_outbox(path: Path) -> Iterator[Outbox]:
-    """The outbox of a folder for the time of the block, made if there is none; kept to one process.
+    """Open or create the outbox in a hidden folder during the block, locked for this process.
 
-    It is removed when all of it was sent and the run has finished. If the run ended otherwise it stays: a training that
-    resumes in the folder continues the run.
-
-    Args:
-        path: the hidden folder.
+    It is removed if the run has finished and all of it was sent; otherwise a resumed training continues the run.
 
     Raises:
-        SettingError: where another process is at work.
-        DataError: where it cannot be made or read.
+        SettingError: another process has it open.
+        DataError: it cannot be created or read.
     """
     ledger = Ledger(path, "a tracked run", "wait for it")
     with ledger.lock():
@@ -144,20 +119,21 @@ def open_outbox(path: Path) -> Iterator[Outbox]:
             yield outbox
         finally:
             outbox.close()
-            if outbox.is_done:
+            is_finished = outbox.is_ended and outbox.entries[-1]["status"] == FINISHED and not outbox.waiting()
+            if is_finished or not outbox.entries:
                 with suppress(OSError, DataError):
-                    (path / ENTRIES).unlink(missing_ok=True)  # first: nothing else makes an outbox of it
+                    (path / ENTRIES).unlink(missing_ok=True)  # first: without it the folder is no outbox
                     ledger.end()
 
 
 def find_outboxes(folder: Path) -> list[Path]:
-    """The hidden folders of a training, or of a study and its parts."""
-    found = [path.parent for pattern in (f"{FOLDER}*", f"*/{FOLDER}*") for path in folder.glob(f"{pattern}/{ENTRIES}")]
-    return sorted(found)
+    """The outbox folders of a training, or of a study and its parts."""
+    patterns = (f"{FOLDER}*/{ENTRIES}", f"*/{FOLDER}*/{ENTRIES}")
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
 
 
 def set_aside(folder: Path, root: Path) -> None:
-    """Keep what was not sent of a training whose folder is about to be removed, in the folder of its study."""
+    """Move the unsent outboxes of a training whose folder will be removed into the folder of its study."""
     for path in find_outboxes(folder):
         try:
             with open_outbox(path) as outbox:
@@ -165,7 +141,7 @@ def set_aside(folder: Path, root: Path) -> None:
             if is_waiting:
                 path.rename(root / f"{FOLDER}-{uuid.uuid4().hex[:8]}")
         except (OSError, LiveCellError) as error:
-            LOGGER.warning("%s: what MLflow lacks of it could not be kept (%s)", path, error)
+            LOGGER.warning("%s: the entries that MLflow lacks could not be kept (%s)", path, error)
 
 
 def _append_line(path: Path, line: str) -> None:
@@ -183,7 +159,7 @@ def _append_line(path: Path, line: str) -> None:
 
 
 def _read_entries(path: Path) -> list[Entry]:
-    """The entries; the last line may be torn by a kill, it is cut off then."""
+    """The entries; a last line that a kill has cut is removed from the file."""
     if not path.exists():
         return []
     complete, _, cut = path.read_bytes().rpartition(b"\n")
@@ -197,16 +173,7 @@ def _read_entries(path: Path) -> list[Entry]:
             raise ValueError("no first entry")
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(
-            f"{path}: expected the log of a tracked run, it cannot be read; remove {path.parent}, "
-            "what it holds is then not sent"
+            f"{path}: expected the log of a tracked run, it cannot be read; remove {path.parent}, its entries are then not "
+            "sent"
         ) from error
     return entries
-
-
-def _read_sent(ledger: Ledger) -> tuple[int, str]:
-    """The last entry that is acknowledged and the run; if that is not known all is sent again, which changes nothing."""
-    try:
-        found = ledger.read()
-        return int(found["sent"]), str(found["run_id"])
-    except (DataError, ValueError, LookupError, TypeError):
-        return 0, ""

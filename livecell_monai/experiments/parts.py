@@ -1,110 +1,161 @@
-"""One part of a study: a network trained on some samples and scored on others, done once and kept."""
+"""Studies by held-out images: their folder and folds, and their parts, each trained and scored once."""
 
 import csv
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.template import find_overlay, read_overlay
-from livecell_monai.data.dataset.folds import Fold, write_fold
-from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.data.dataset.findings import Finding, check_samples
+from livecell_monai.data.dataset.folder import list_samples, name_data
+from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_unique_names, make_folds, write_fold
+from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.study_folder import check_choosing
-from livecell_monai.experiments.tracked_run import PARTIAL, TrackedRun
+from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
+from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
 from livecell_monai.training.setup import RunContext, resolve_settings
 
-#: what a part must not choose by, for it is what the part is scored on: the last epoch is kept, and none ends early
+#: a part must not choose by the images that it is scored on: the last epoch is kept, and no training ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
+
+
+@contextmanager
+def open_study(root: Path, record: str, what: str, must_match: Mapping[str, Any], wait: bool = False) -> Iterator[Ledger]:
+    """Start a study in a new or empty folder, or resume the same one, and lock the folder during the block.
+
+    The arguments are those of `Ledger`. With `wait`, another process in the folder is no error.
+
+    Raises:
+        DataError: the folder holds something else.
+        SettingError: it holds another study, or another process works in it.
+    """
+    ledger = Ledger(root, what, "name another folder", record, results=root)
+    is_ours = not root.exists() or ledger.is_unfinished()
+    # hidden files: the lock, a temporary record, or a file manager's
+    if not is_ours and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
+        raise DataError(f"{root}: the output folder must be empty or new, it is not; name another or remove it")
+    with ledger.lock(wait):
+        if ledger.is_unfinished():
+            ledger.check_same(must_match)
+        else:
+            ledger.start(must_match)
+        yield ledger
+
+
+def check_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: str) -> None:
+    """Reject other values than a study sets, by which a training would choose on the images that it is scored on."""
+    for name, value in held.items():
+        if name in settings and settings[name] != value:
+            raise SettingError(
+                f"setting {name} must be left as it is in {what}, got {settings[name]!r}: a training would be chosen by "
+                "what it is scored on; leave it out"
+            )
 
 
 @dataclass(frozen=True)
 class Training:
-    """How every part of a study is trained.
-
-    Attributes:
-        overlays: configs over those of training.
-        settings: values over those of the configs.
-        recipe: `planned` or `original`, as for `train`.
-    """
+    """How every part of a study is trained; as for `train`."""
 
     overlays: Sequence[str]
     settings: Mapping[str, Any]
     recipe: str
 
-    def must_match(self) -> dict[str, Any]:
-        """What must be the same for the study to resume, by name."""
-        kept = {name: value for name, value in self.settings.items() if name not in LOCAL}
-        # by content where it is a file: it may be edited between two calls
+    def must_match(self, local: Collection[str] = LOCAL) -> dict[str, Any]:
+        """The values that must be the same to resume, by name; `local` settings may change."""
+        # a file by its content, which may be edited between two calls
         overlays = [hash_file(overlay) if Path(overlay).is_file() else str(overlay) for overlay in self.overlays]
-        return {"recipe": self.recipe, "overlays": overlays, "settings": kept}
+        settings = {name: value for name, value in self.settings.items() if name not in local}
+        return {"recipe": self.recipe, "overlays": overlays, "settings": settings}
 
     def check(self, data: str | Path) -> dict[str, Any]:
-        """Refuse, before anything is written, what `train` would refuse, and settings by which what is scored would choose.
-
-        Args:
-            data: data folder or datalist.
-
-        Returns:
-            Every setting as it is resolved.
-
-        Raises:
-            LiveCellError: the first that breaks a rule.
-        """
+        """Every setting, resolved; a LiveCellError if one is invalid, or a part would choose by it."""
         check_choosing(self.settings, HELD, "a study by held-out images")
         for overlay in self.overlays:
             if Path(overlay).is_file():
                 given = read_overlay(find_overlay(overlay), ["inference", "train"])
                 check_choosing(given, HELD, "a study by held-out images")
-        # a fold holds out whole images: that none can be cut into strips is no reason to refuse
+        # a fold holds out whole images, so that none needs to be large enough for a strip
         return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
 
 
-def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> bool:
-    """Train and score a part; its folder gets its name when both are done.
+@dataclass(frozen=True)
+class FoldStudy:
+    """A study over the folds of a data set, checked, with every resolved setting and the SHA-256 of every file."""
 
-    Args:
-        fold: what it learns from and what it is scored on.
-        root: folder of the study.
-        training: how.
-        run: what the part's own run is nested under.
+    root: Path
+    data: str
+    training: Training
+    resolved: Mapping[str, Any]
+    findings: Sequence[Finding]
+    folds: Sequence[Fold]
+    hashes: dict[str, str]
 
-    Returns:
-        Whether it was trained: False where an earlier call has done it.
-    """
+    @classmethod
+    def prepare(cls, data: str | Path, root: str | Path, training: Training, folds: FoldOptions) -> "FoldStudy":
+        """Check the settings and the data, and divide the data into folds; nothing is written."""
+        resolved = training.check(data)
+        samples = list_samples(data, "train")
+        findings = check_samples(samples, "train")
+        parts = make_folds(samples, folds.count, folds.group_pattern, int(resolved["seed"]))
+        check_unique_names(samples)
+        return cls(Path(root), name_data(data), training, resolved, findings, parts, hash_samples(samples))
+
+    @contextmanager
+    def open(
+        self, record: str, what: str, options: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> Iterator[tuple[Ledger, TrackedRun]]:
+        """Start or resume the study and its run during the block, see `open_study`; `options` must match, too."""
+        held = {fold.name: [sample.name for sample in fold.held_out] for fold in self.folds}
+        must_match = {"data_sha256": digest_of(self.hashes), "folds": held, **options, **self.training.must_match()}
+        tracker = RunTracker.of(self.resolved, self.root)
+        tracker.check()
+        logged = {"recipe": self.training.recipe, **parameters, "number_of_folds": len(self.folds)}
+        logged |= self.training.settings
+        with (
+            open_study(self.root, record, what, must_match) as ledger,
+            tracker.start(logged, self.hashes, self.data, ledger.read().get("run_id")) as run,
+        ):
+            ledger.update(run_id=run.run_id)
+            yield ledger, run
+
+
+def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> None:
+    """Train and score a part of a study in `root` unless an earlier call has done it; `run` is the parent of its run."""
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s exists already", fold.name)
-        return False
+        return
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**training.settings, **HELD}
     partial = train_part(datalist, root, fold.name, training, settings, run)
     evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
     partial.rename(root / fold.name)
-    return True
 
 
 def train_part(
     data: str | Path, root: Path, name: str, training: Training, settings: Mapping[str, Any], run: TrackedRun
 ) -> Path:
-    """Train a part, or resume it if it was interrupted; the folder of its bundle, which does not have its name yet.
+    """Train a part, or resume it if it was interrupted; returns the folder of its bundle, which is not renamed yet.
 
     Args:
         data: data folder or datalist.
         root: folder of the study.
         name: of the part and of its run.
-        training: how.
-        settings: in place of those of the training.
-        run: what the part's own run is nested under.
+        training: overlays and recipe.
+        settings: instead of those of `training`.
+        run: parent of the part's own run.
 
     Raises:
-        LiveCellError: as `train`, also if an interrupted part cannot be resumed; nothing of it is lost then.
+        LiveCellError: as `train`, also if an interrupted part cannot be resumed; its files are kept then.
     """
-    run.end_nested(name)  # what was killed without a word in an earlier call
+    run.end_nested(name)
     partial = root / f"{name}{PARTIAL}"
     if not is_unfinished(partial):
         set_aside(partial, root)
@@ -115,7 +166,7 @@ def train_part(
 
 
 def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
-    """The scores of every part's images: rows of its `scores.csv` with the part's name as `fold`, and its group."""
+    """The rows of `scores.csv` of every part, with its name as `fold` and the image's group."""
     rows: list[dict[str, Any]] = []
     for fold in folds:
         groups = {sample.name: sample.name if sample.group is None else sample.group for sample in fold.held_out}

@@ -1,6 +1,6 @@
-"""Trained bundles into the model registry, as models that MLflow can serve.
+"""Registers trained bundles as models that MLflow can serve.
 
-Everything goes through one client: MLflow's own `log_model` would write to whatever store the process has set.
+Everything goes through one client, because MLflow's own `log_model` writes to the default store of the process.
 """
 
 import base64
@@ -8,9 +8,8 @@ import io
 import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from livecell_monai.bundle.contents import check_links
@@ -27,25 +27,20 @@ from livecell_monai.bundle.weights import PICKLED_WEIGHTS, WEIGHTS
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.samples.synthetic import draw_field
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.locate import IN_MODEL, find_run, locate_bundle, open_store_for
-from livecell_monai.experiments.store import as_default, choose_uri, find_experiment, open_store, without_bars
+from livecell_monai.experiments import serving
+from livecell_monai.experiments.locate import IN_MODEL, find_bundle_run, locate_bundle
+from livecell_monai.experiments.store import choose_uri, find_experiment, find_reason, open_store, quiet_mlflow
 
-#: of a folder, in which results may lie as well, and what a training needs to go on
+#: of a bundle folder, which may also hold results and checkpoints
 PARTS = ("configs", "docs", *(f"models/{name}" for name in (WEIGHTS, PICKLED_WEIGHTS)), "LICENSE")
-#: what the package imports beside that of `package_versions` when it serves
+#: packages that serving imports besides those of `package_versions`
 ALSO_NEEDED = ("imagecodecs", "safetensors", "pydantic", "ruamel.yaml", "filelock", "matplotlib", "tqdm")
 EXAMPLE_SHAPE = (96, 128)  # (Y, X) pixels of the input example
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version in the registry.
-
-    Attributes:
-        name: of the model.
-        version: counts from 1.
-        run: name of the run that trained it, None where it came from a folder.
-    """
+    """A version of a model, from 1 on, with the name of the run that trained it; None for a bundle from a folder."""
 
     name: str
     version: int
@@ -53,52 +48,66 @@ class RegisteredModel:
 
 
 def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell") -> RegisteredModel:
-    """Put a trained bundle into the registry: a version of its own, which hangs on the run that trained it.
-
-    A folder says nothing of its run, so that its version hangs on none; both carry the weights' SHA-256 as tag.
+    """Register a trained bundle as a new version of a model, tagged by the SHA-256 of its weights.
 
     Args:
-        run: bundle folder, or the id or name of a run that has finished.
-        name: of the model; a new version of it where there is one.
-        uri: tracking URI, as for `choose_uri`.
-        experiment: of the model, where it comes from a folder.
+        run: the id or name of a finished run, which the version is linked to, or a bundle folder.
+        name: of the model.
+        uri: as for `choose_uri`.
+        experiment: of the model, if the bundle is a folder.
 
     Raises:
-        LiveCellError: where there is no such run or bundle, the store cannot be reached or takes no such name. The store
-            is then as it was.
+        LiveCellError: there is no such run or bundle, or the store does not accept it; the store is then unchanged.
     """
-    if not name.strip() or any(sign in name for sign in "/:@"):
+    if not name.strip() or set(name) & set("/:@"):
         raise SettingError(f"--name must be a name without / : and @, got {name!r}; choose another")
-    where = choose_uri(uri)
-    is_folder = Path(run).is_dir()
-    client = open_store(where) if is_folder else open_store_for(run, where)
-    found = None if is_folder else _finished_run(client, str(run))
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        source = locate_bundle(run, Path(folder) / "from", where)
-        check_links(source)  # what they name would be copied
+    store = choose_uri(uri)
+    client, trained_by = (open_store(store), None) if Path(run).is_dir() else find_bundle_run(run, store)
+    if trained_by is not None and trained_by.info.status != "FINISHED":
+        status = trained_by.info.status
+        raise SettingError(f"run {run}: must have finished, it is {status}; wait for it, or name another run")
+    # the registry of a database asks the default store for models, whichever client it serves
+    with tempfile.TemporaryDirectory() as folder, quiet_mlflow(MLFLOW_TRACKING_URI=store):
+        source = locate_bundle(run, Path(folder) / "from", store)
+        check_links(source)  # before copying, which follows them
         bundle = _copy_parts(source, Path(folder) / Path(IN_MODEL).name)
-        _check_unusable(bundle)
-        place = find_experiment(client, where, experiment) if found is None else found.info.experiment_id
-        tags = {"weights_sha256": hash_file(bundle / "models" / WEIGHTS)}
-        with without_bars(), as_default(where), _whole_or_nothing(client, name) as undo:
-            model = client.create_logged_model(place, name, None if found is None else found.info.run_id, tags)
-            undo.append(lambda: client.delete_logged_model(model.model_id))
-            _save(Path(folder) / "model", bundle, model.model_id)
-            client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
-            client.finalize_logged_model(model.model_id, "READY")
-            _ensure_name(client, name, undo)
-            made = client.create_model_version(
-                name, model.artifact_location, model.source_run_id, tags, model_id=model.model_id
-            )
-    return RegisteredModel(name, int(made.version), None if found is None else found.info.run_name)
+        example = Path(folder) / "example.png"
+        example.write_bytes(_example())
+        serving.ServedBundle(bundle).segmenter(example)  # an error here means that it cannot be served
+        place = find_experiment(client, store, experiment) if trained_by is None else trained_by.info.experiment_id
+        run_id = None if trained_by is None else trained_by.info.run_id
+        try:
+            made = _create_version(client, name, place, run_id, bundle)
+        except (MlflowException, OSError) as error:
+            raise SettingError(
+                f"model {name}: the store must accept it, it does not: {find_reason(error)}; correct that and try again"
+            ) from error
+    return RegisteredModel(name, int(made.version), None if trained_by is None else trained_by.info.run_name)
 
 
-def _finished_run(client: Any, name: str) -> Any:
-    run = find_run(client, name)
-    if run.info.status != "FINISHED":
-        raise SettingError(f"run {name}: must have finished, it is {run.info.status}; wait for it, or name another run")
-    return run
+def _create_version(client: Any, name: str, experiment: str, run_id: str | None, bundle: Path) -> Any:
+    """Create the model and its version; if something fails, undo what was created."""
+
+    def undo(step: Callable[[str], Any], given: str) -> None:
+        with suppress(Exception):  # the first error says more
+            step(given)
+
+    tags = {"weights_sha256": hash_file(bundle / "models" / WEIGHTS)}
+    with ExitStack() as created:
+        model = client.create_logged_model(experiment, name, run_id, tags)
+        created.callback(undo, client.delete_logged_model, model.model_id)
+        folder = bundle.with_name("model")
+        _save(folder, bundle, model.model_id)
+        client.log_model_artifacts(model.model_id, str(folder))
+        client.finalize_logged_model(model.model_id, "READY")
+        try:
+            client.get_registered_model(name)
+        except MlflowException:
+            client.create_registered_model(name)
+            created.callback(undo, client.delete_registered_model, name)
+        made = client.create_model_version(name, model.artifact_location, model.source_run_id, tags, model_id=model.model_id)
+        created.pop_all()
+    return made
 
 
 def _copy_parts(source: Path, target: Path) -> Path:
@@ -111,74 +120,34 @@ def _copy_parts(source: Path, target: Path) -> Path:
     return target
 
 
-def _check_unusable(bundle: Path) -> None:
-    """Open the bundle as a server would, and segment the example."""
-    from livecell_monai.experiments.serving import ServedBundle
-
-    served = ServedBundle(bundle)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "example.png"
-        path.write_bytes(_example())
-        served.segmenter(path)
-
-
-@contextmanager
-def _whole_or_nothing(client: Any, name: str) -> Iterator[list[Any]]:
-    """Undo what has been made, last first, where something fails."""
-    from mlflow.exceptions import MlflowException
-
-    undo: list[Any] = []
-    try:
-        yield undo
-    except BaseException as error:
-        for step in reversed(undo):
-            with suppress(Exception):  # what broke the one may break the other; the first error tells more
-                step()
-        if isinstance(error, MlflowException | OSError):
-            reason = " ".join(str(error).split())[:200]
-            raise SettingError(
-                f"model {name}: the store must take it, it does not: {reason}; mend that, try again"
-            ) from error
-        raise
-
-
-def _ensure_name(client: Any, name: str, undo: list[Any]) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_registered_model(name)
-    except MlflowException:
-        client.create_registered_model(name)
-        undo.append(lambda: client.delete_registered_model(name))
-
-
 def _save(path: Path, bundle: Path, model_id: str) -> None:
-    """Write the model as MLflow keeps it: the bundle, what loads it, and what that needs."""
+    """Write the MLflow model: the bundle, the code that loads it, and its requirements."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    from livecell_monai.experiments import serving
-
-    # base64 or rows of numbers, hence any type; not required, so that what misses is refused in our words
+    # any type: base64 or rows of numbers; not required, so that a missing column gets our message
     inputs, outputs = ColSpec(AnyType(), serving.IMAGE_COLUMN, False), ColSpec(AnyType(), serving.MASK_COLUMN)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # tells of each of its steps
+    versions = {**package_versions()} | {name: version(name) for name in ALSO_NEEDED}
+    # without local builds such as +cpu, which no index has
+    requirements = [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
     with as_file(files("livecell_monai")) as package:
         save_model(
             path,
-            loader_module=serving.__name__,  # the bundle is data beside it; no pickled class
+            loader_module=serving.__name__,  # no pickled class
             data_path=str(bundle),
-            code_paths=[str(package), *_template_beside(package, path.parent)],  # served by the code that wrote it
+            code_paths=[str(package), *_template_beside(package, path.parent)],
             mlflow_model=Model(model_id=model_id),
             signature=ModelSignature(Schema([inputs]), Schema([outputs])),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
-            pip_requirements=_requirements(),
+            pip_requirements=requirements,
             model_config=serving.CONFIG,
         )
 
 
 def _template_beside(package: Path, folder: Path) -> list[str]:
-    """The template that runs a bundle, where it does not lie in the package: a copy of its configs."""
+    """A copy of the template's configs, if it is not in the package."""
     template = find_template()
     if template.is_relative_to(package):
         return []
@@ -186,14 +155,8 @@ def _template_beside(package: Path, folder: Path) -> list[str]:
     return [str(folder / "template" / "bundle")]
 
 
-def _requirements() -> list[str]:
-    """The tested versions; a build such as +cpu is none that an index has."""
-    versions = package_versions() | {name: version(name) for name in ALSO_NEEDED}
-    return [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
-
-
 def _example() -> bytes:
-    """A small drawn image as PNG."""
+    """A small synthetic image as PNG."""
     grey = draw_field(EXAMPLE_SHAPE, rng=np.random.default_rng(0)).image
     buffer = io.BytesIO()
     Image.fromarray((grey >> 8).astype(np.uint8)).save(buffer, "PNG")

@@ -1,4 +1,4 @@
-"""The search space of a sweep: what each trial may set, read from YAML and checked to its ends before any work is done."""
+"""The search space of a sweep, read from YAML and checked before any work is done."""
 
 import json
 from collections.abc import Mapping
@@ -15,37 +15,19 @@ from livecell_monai.settings.prediction import Planes
 if TYPE_CHECKING:
     from optuna import Trial
 
-WIDTH, STRENGTH = "width", "strength"
-MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # 0 changes nothing
-RAISED = ("gamma", "contrast", "stretch")  # 1 changes nothing. Zoom is left to the plan: it follows from the cells' sizes
-CHANNELS = 4  # numbers of channels are multiples of this
-#: what trials are compared by, or what is none of the method's: with these, scores would be of different things
-COMPARED_BY = (
-    "checkpoint_selection",
-    "patience",
-    "split",
-    "validation_fraction",
-    "guard",
-    "seed",
-    "minutes",
-    "epochs",
-    "samples_per_epoch",
-)
-KEYS = ("low", "high", "step", "log", "choices")
+#: a trial that chose its own epoch or threshold would look better than it is
+HELD = {"checkpoint_selection": "last", "patience": 10**6}
+#: with different values of these, the scores of trials could not be compared
+COMPARED_BY = (*HELD, "split", "validation_fraction", "guard", "seed", "minutes", "epochs", "samples_per_epoch")
+WIDTH, STRENGTH = "width", "strength"  #: factors on several settings
+MULTIPLIED = ("brightness", "illumination", "shading", "blur", "noise", "shear", "elastic")  # at 0 without effect
+RAISED = ("gamma", "contrast", "stretch")  # at 1 without effect; zoom is planned from the cell sizes
+CHANNELS = 4  # divides the numbers of channels
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The values of one name: between two ends, or one of several.
-
-    Attributes:
-        low: least value; None where there are choices.
-        high: greatest value; None where there are choices.
-        step: distance between values; None for any.
-        log: whether values are drawn evenly by factors.
-        whole: whether values are whole numbers.
-        choices: what to choose from; empty where there are ends.
-    """
+    """The values of one name: `choices`, or a range from `low` to `high`, optionally in steps or on a logarithmic scale."""
 
     low: float | None = None
     high: float | None = None
@@ -55,7 +37,7 @@ class Entry:
     choices: tuple[Any, ...] = ()
 
     def suggest(self, trial: "Trial", name: str) -> Any:
-        """A value for a trial; Optuna keeps a choice that is a list by its JSON."""
+        """A value for a trial; Optuna stores a choice that is a list as JSON."""
         if self.low is None or self.high is None:
             label = trial.suggest_categorical(name, [_label(choice) for choice in self.choices])
             return next(choice for choice in self.choices if _label(choice) == label)
@@ -63,11 +45,11 @@ class Entry:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
         return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
 
-    def ends(self) -> list[Any]:
-        """The values that must work for all to work."""
+    def limits(self) -> list[Any]:
+        """The values that must be valid for all to be valid."""
         return list(self.choices) if self.low is None else [self.low, self.high]
 
-    def holds(self, value: Any) -> bool:
+    def contains(self, value: Any) -> bool:
         """Whether a trial may have this value."""
         if self.low is None or self.high is None:
             return value in self.choices
@@ -76,11 +58,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep may try.
+    """The search space.
 
     Attributes:
         entries: by name of the setting, or `width` and `strength`.
-        fixed: names that were taken out, for they are given.
+        fixed: names that were removed because they are given.
     """
 
     entries: dict[str, Entry]
@@ -91,63 +73,55 @@ class Space:
         return {name: entry.suggest(trial, name) for name, entry in self.entries.items()}
 
     def usual(self, base: Mapping[str, Any]) -> dict[str, Any]:
-        """What a training without a sweep would have, as far as the space holds it, as Optuna keeps it."""
+        """The values of a training without a sweep that are in the space, as Optuna stores them."""
         values = {**base, WIDTH: 1.0, STRENGTH: 1.0}
-        return {name: _label(values[name]) for name, entry in self.entries.items() if entry.holds(values[name])}
+        return {name: _label(values[name]) for name, entry in self.entries.items() if entry.contains(values[name])}
 
     def describe(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """As plain values."""
         return {name: vars(entry) | {"choices": list(entry.choices)} for name, entry in self.entries.items()}
 
 
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
-    """Read a search space.
+    """Read a search space from YAML.
 
     Args:
-        path: a YAML file; None for the bundle's own.
-        given: settings that are given, and so taken out of the space.
+        path: None for the bundle's own.
+        given: settings that are given, and so removed from the space.
 
     Raises:
-        SettingError: where the file cannot be read, an entry breaks a rule, or none is left.
+        SettingError: the file cannot be read, an entry is invalid, or none is left.
     """
     file = find_template() / "configs" / "sweep.yaml" if path is None else Path(path)
-    entries = {name: _read_entry(f"{file}: {name}", name, entry) for name, entry in _load(file).items()}
+    content = read_values(file, "the search space")
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; correct it")
+    entries = {name: _read_entry(f"{file}: {name}", name, entry) for name, entry in content.items()}
     covered = {WIDTH: ("filters",), STRENGTH: (*MULTIPLIED, *RAISED)}
     for name, parts in covered.items():
         both = [part for part in parts if part in entries]
         if name in entries and both:
-            raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; take one of them out")
-    taken = set(given or {})
-    fixed = tuple(name for name in entries if taken.issuperset(covered.get(name, (name,))))
-    left = {name: entry for name, entry in entries.items() if name not in fixed}
-    if not left:
+            raise SettingError(f"{file}: {name} must stand alone, {both[0]} is a part of it; remove one of them")
+    fixed = tuple(name for name in entries if set(given or {}).issuperset(covered.get(name, (name,))))
+    if len(fixed) == len(entries):
         raise SettingError(f"{file}: the search space must have an entry that --set does not fix, there is none; add one")
-    return Space(left, fixed)
+    return Space({name: entry for name, entry in entries.items() if name not in fixed}, fixed)
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse the first end of the space that no training could start with.
-
-    Args:
-        space: the space.
-        base: every setting as a training without a sweep would have it.
-        given: settings that are fixed.
-
-    Raises:
-        SettingError: the setting, its rule and its value.
-    """
+    """Reject a space with a limit that no training could start with, by a SettingError; arguments as for `to_settings`."""
     for name, entry in space.entries.items():
-        for value in entry.ends():
+        for value in entry.limits():
             check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that values of the space stand for.
+    """The settings for values of the space.
 
     Args:
         values: by name of the space.
-        base: every setting as a training without a sweep would have it.
-        given: settings that are fixed, and so no factor changes.
+        base: every setting of a training without a sweep.
+        given: settings that are fixed, which no factor changes.
     """
     settings = dict(values)
     if (width := settings.pop(WIDTH, None)) is not None:
@@ -158,35 +132,24 @@ def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mappi
     return settings
 
 
-def _load(file: Path) -> dict[str, Any]:
-    content = read_values(file, "the search space")
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise SettingError(f"{file}: the search space must be a mapping of settings, got {content!r}"[:300] + "; mend it")
-    return content
-
-
-def _is_method(name: str) -> bool:
-    """Whether a setting is of the method, and nothing that trials are compared by."""
-    each = SETTINGS.get(name)
-    return each is None or (each.recorded and not each.local and each.group is not Planes and name not in COMPARED_BY)
-
-
 def _read_entry(where: str, name: str, entry: Any) -> Entry:
-    if not _is_method(name):
-        raise SettingError(f"{where}: must not be searched, trials are to be compared by the same; give it by --set instead")
-    if not isinstance(entry, dict) or not set(entry) <= set(KEYS) or ("choices" in entry) == ("low" in entry):
+    setting = SETTINGS.get(name)
+    is_method = setting is None or (setting.recorded and not setting.local and setting.group is not Planes)
+    if not is_method or name in COMPARED_BY:
+        raise SettingError(f"{where}: must not be searched, it must be the same for all trials; give it by --set instead")
+    keys = set(entry) if isinstance(entry, dict) else set()
+    if not keys <= {"low", "high", "step", "log", "choices"} or ("choices" in keys) == ("low" in keys):
         raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
-    if "choices" in entry:
-        choices = entry["choices"]
-        if set(entry) != {"choices"} or not isinstance(choices, list) or not choices:
-            raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
-        read = Entry(choices=tuple(choices))
+    if "low" in keys:
+        read = _read_range(where, entry, whole=setting is not None and type(setting.default) is int)
+    elif keys == {"choices"} and isinstance(entry["choices"], list) and entry["choices"]:
+        read = Entry(choices=tuple(entry["choices"]))
     else:
-        read = _read_range(where, entry, whole=name in SETTINGS and type(SETTINGS[name].default) is int)
-    for value in read.ends():
+        raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
+    for value in read.limits():
         if name not in (WIDTH, STRENGTH):
             check_setting(name, value, where)
-        elif not _is_factor(value, name == STRENGTH):
+        elif not _is_number(value) or not 0 <= value < 10 or (value == 0 and name == WIDTH):
             raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
     return read
 
@@ -194,20 +157,18 @@ def _read_entry(where: str, name: str, entry: Any) -> Entry:
 def _read_range(where: str, entry: Mapping[str, Any], whole: bool) -> Entry:
     low, high, step, log = entry["low"], entry.get("high"), entry.get("step"), entry.get("log", False)
     numbers = [low, high, *([] if step is None else [step])]
-    kind = int if whole else int | float
-    if not all(isinstance(number, kind) and not isinstance(number, bool) for number in numbers) or not low < high:
-        words = "whole numbers" if whole else "numbers"
-        raise SettingError(f"{where}: low and high must be {words}, the lower one first, got {dict(entry)!r}; correct it")
+    if not all(_is_number(number) and not (whole and isinstance(number, float)) for number in numbers) or not low < high:
+        kind = "whole numbers" if whole else "numbers"
+        raise SettingError(f"{where}: low and high must be {kind}, the lower one first, got {dict(entry)!r}; correct it")
     if not isinstance(log, bool) or (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
         raise SettingError(
             f"{where}: log must be true or false, for values above 0 without step, got {dict(entry)!r}; correct it"
         )
-    return Entry(low=low, high=high, step=step, log=log, whole=whole)
+    return Entry(low, high, step, log, whole)
 
 
-def _is_factor(value: Any, may_be_0: bool) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and (0 < value < 10 or (may_be_0 and value == 0))
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _label(value: Any) -> Any:

@@ -1,16 +1,10 @@
-"""A bundle as MLflow serves it: images in, masks out.
-
-`mlflow models serve` asks this module to load the model, and posts to `/invocations` come in as rows:
+"""Serves a bundle by MLflow: `mlflow models serve` loads this module and passes it the rows posted to `/invocations`.
 
     {"dataframe_records": [{"image": "SUkqAA..."}, {"image": [[7, 9, 8], [6, 9, 9]]}]}
-
-An `image` is a whole TIFF, PNG or JPEG file in base64, or the rows of an array (Y, X). Each is answered by a `mask` of its
-height and width, 0 and 255, in kind: a TIFF file in base64, or rows.
-
     {"predictions": [{"mask": "SUkqAA..."}, {"mask": [[0, 255, 255], [0, 255, 255]]}]}
 
-An image that cannot be segmented makes the whole answer a 400 with one line that says why. `most_pixels` bounds the size of
-an image; the environment variable MLFLOW_PYFUNC_INFERENCE_CONFIG sets it for a server: '{"most_pixels": 4000000}'.
+An image is a TIFF, PNG or JPEG file in base64, or the rows of an array (Y, X); its mask, 0 and 255, has the same height and
+width, and is a TIFF file in base64, or rows. An image that cannot be segmented makes the whole answer a 400 with one line.
 """
 
 import base64
@@ -34,36 +28,24 @@ from livecell_monai.sample import Pixels
 
 IMAGE_COLUMN = "image"
 MASK_COLUMN = "mask"
-CONFIG = {"most_pixels": MAX_PIXELS}  #: what a server may be told, with what holds otherwise
+CONFIG = {"most_pixels": MAX_PIXELS}  #: defaults of the keys of MLFLOW_PYFUNC_INFERENCE_CONFIG
 
 
-class RefusedRequest(MlflowException):  # type: ignore[misc]
-    """A request that is answered by 400 and one line.
-
-    Args:
-        reason: the line.
-    """
+class RejectedRequest(MlflowException):  # type: ignore[misc]
+    """A request that is answered by 400 and one line."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, error_code=INVALID_PARAMETER_VALUE)
         self.reason = reason
 
     def serialize_as_json(self) -> str:
-        """The body of the answer, without the posted images, which the server puts into the message."""
+        """The body of the answer; the server adds the posted images to the message, which are removed here."""
         self.message = self.reason
         return str(super().serialize_as_json())
 
 
 class ServedBundle:
-    """A bundle behind MLflow's `predict`; requests that come at once wait for each other.
-
-    Args:
-        bundle: the folder.
-        most_pixels: an image of more is refused.
-
-    Raises:
-        LiveCellError: where the bundle cannot be opened or the bound is no number of pixels.
-    """
+    """A bundle behind MLflow's `predict`, which segments one image of at most `most_pixels` at a time."""
 
     def __init__(self, bundle: str | Path, most_pixels: int = MAX_PIXELS) -> None:
         if isinstance(most_pixels, bool) or not isinstance(most_pixels, int) or most_pixels < 1:
@@ -73,29 +55,27 @@ class ServedBundle:
         self.lock = threading.Lock()
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, str | Pixels]]:
-        """One `mask` for each row of a pandas data frame with the column `image`.
-
-        Args:
-            model_input: the rows.
-            params: none are read.
+        """One `mask` for each row of a pandas data frame with the column `image`; `params` are ignored.
 
         Raises:
-            RefusedRequest: for the first image that cannot be segmented.
+            RejectedRequest: the first image that cannot be segmented.
         """
         if IMAGE_COLUMN not in model_input:
             given = ", ".join(map(str, model_input)) or "none"
             example = f'{{"dataframe_records": [{{"{IMAGE_COLUMN}": ...}}]}}'
-            raise RefusedRequest(f"each row must have the column {IMAGE_COLUMN}, got columns: {given[:100]}; post {example}")
+            raise RejectedRequest(
+                f"each row must have the column {IMAGE_COLUMN}, got columns: {given[:100]}; post {example}"
+            )
         images = model_input[IMAGE_COLUMN].tolist()
         with tempfile.TemporaryDirectory() as folder, self.lock:
             try:
                 return [{MASK_COLUMN: self._answer(image, Path(folder), row)} for row, image in enumerate(images, start=1)]
             except LiveCellError as error:
-                line = str(error).replace(f"{folder}{os.sep}", "")  # the sender knows no files here
-                raise RefusedRequest(line) from error
+                line = str(error).replace(f"{folder}{os.sep}", "")  # the client does not know the folder
+                raise RejectedRequest(line) from error
 
     def _answer(self, image: object, folder: Path, row: int) -> str | Pixels:
-        """The mask of an image, in kind."""
+        """The mask of an image, as a file in base64 or as an array."""
         path = write_served_image(image, folder, f"image_{row}", self.most_pixels)
         sample = self.segmenter.prepare(path)
         mask = self.segmenter.mask_of(self.segmenter.maps_of(image_of(sample)))[0].numpy()
@@ -108,15 +88,7 @@ class ServedBundle:
 
 
 def _load_pyfunc(data_path: str, model_config: Mapping[str, Any] | None = None) -> ServedBundle:
-    """What MLflow calls to load a model, by this name.
-
-    Args:
-        data_path: the bundle in the model's folder.
-        model_config: as `CONFIG`.
-
-    Raises:
-        LiveCellError: where the bundle cannot be opened.
-    """
+    """Load a model from its bundle and a config with keys of `CONFIG`; MLflow calls this function by name."""
     config = {**CONFIG, **(model_config or {})}
     unknown = sorted(set(config) - set(CONFIG))
     if unknown:

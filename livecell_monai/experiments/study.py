@@ -1,4 +1,4 @@
-"""An Optuna study: the storage that processes and machines share, who joins it, how it draws, prunes and weighs settings."""
+"""An Optuna study: its shared storage, its sampler and pruner, and the importance of settings."""
 
 import logging
 import sqlite3
@@ -6,7 +6,7 @@ import textwrap
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,24 @@ import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from livecell_monai.errors import SettingError
 from livecell_monai.runs.ledger import STARTED_WITH, check_same
 
-HEARTBEAT_S = 10  # seconds between the signs of life of a running trial
-GRACE_S = 60  # seconds without one after which a trial is taken for dead, and trained again
-RETRIES = (
-    2  # a trial that takes its process down with it each time, for want of memory say, must not stop the sweep for good
-)
-JOIN_S = 30.0  # seconds that the process that makes a study has to say what it is of
-AT_RANDOM = 4  # trials before the sampler follows what came out, and before any is pruned
+HEARTBEAT_S = 10  # seconds between the heartbeats of a running trial
+GRACE_S = 60  # seconds without a heartbeat after which a trial is trained again
+RETRIES = 2  # of a trial whose process dies, which may be its own fault
+JOIN_S = 30.0  # seconds that the process that creates a study has to record its run
+AT_RANDOM = 4  # trials before the sampler uses earlier results, and before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna without its own log, and without its notes that heartbeats are experimental."""
+    """Suppress Optuna's log and its warnings that heartbeats are experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     for name in ("alembic", "sqlalchemy"):
@@ -47,26 +45,33 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """The database of studies, its tables made where there are none.
-
-    Args:
-        url: as SQLAlchemy takes it: sqlite:///PATH, postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.
+    """Open or create the database of studies, by a URL of SQLAlchemy.
 
     Raises:
-        SettingError: where it cannot be opened.
+        SettingError: it cannot be opened.
     """
     shown = "a URL"
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)
-        if not parsed.drivername.startswith("sqlite"):
-            return _open_database(url, {"pool_pre_ping": True})
-        path = Path(parsed.database or ":memory:")
-        if path.name == ":memory:" or not path.parent.is_dir():
-            raise FileNotFoundError("a file in a folder that exists is needed")
-        # two processes that make the tables at once break each other; another trial may write for a while
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            return _open_database(url, {"connect_args": {"timeout": 60}})
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        lock: AbstractContextManager[Any] = nullcontext()
+        if parsed.drivername.startswith("sqlite"):
+            path = Path(parsed.database or ":memory:")
+            if path.name == ":memory:" or not path.parent.is_dir():
+                raise FileNotFoundError("a file in a folder that exists is needed")
+            # two processes that create the tables at once break each other; a write may take a while
+            options, lock = {"connect_args": {"timeout": 60}}, FileLock(path.with_name(f".{path.name}.lock"))
+        # a trial whose process has died is trained again with the same settings by any process
+        retry = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+        with lock:
+            return RDBStorage(
+                url,
+                engine_kwargs=options,
+                heartbeat_interval=HEARTBEAT_S,
+                grace_period=GRACE_S,
+                heartbeat_stale_trial_callback=retry,
+            )
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError, RuntimeError) as error:
         reason = textwrap.shorten(str(error.__cause__ or error) or type(error).__name__, 200, placeholder=" ...")
         raise SettingError(
@@ -74,34 +79,19 @@ def open_storage(url: str) -> RDBStorage:
         ) from error
 
 
-def _open_database(url: str, options: dict[str, Any]) -> RDBStorage:
-    return RDBStorage(
-        url,
-        engine_kwargs=options,
-        heartbeat_interval=HEARTBEAT_S,
-        grace_period=GRACE_S,
-        # a trial whose process has died waits to be trained again, by whoever comes first, with the same settings
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
-    )
-
-
 def join_study(
     storage: RDBStorage, name: str, must_match: Mapping[str, Any], first: Mapping[str, Any]
 ) -> tuple[optuna.Study, str | None]:
-    """The study of a name, made where there is none.
+    """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
     Args:
         storage: the database.
-        name: of the study.
-        must_match: what the study is of, by name; another process joins only with the same.
+        name: of the study, which is created if needed.
+        must_match: the values that must be the same to join, by name.
         first: the values of its first trial.
 
-    Returns:
-        The study, and the id of the run that it is logged under: None where the caller is the one to open that and record it
-        under `parent_run`.
-
     Raises:
-        LiveCellError: where the study is of something else.
+        LiveCellError: it is another study.
     """
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
@@ -121,34 +111,29 @@ def _wait_for_parent(study: optuna.Study, name: str) -> str | None:
         if STARTED_WITH not in study.user_attrs and study.get_trials(deepcopy=False):
             raise SettingError(f"study {name}: must be that of a sweep, it is not; name another by --study")
         if time.monotonic() > until:
-            return None  # whoever made it has died on the way
+            return None  # the process that created it has died
         time.sleep(0.2)
     return str(study.user_attrs["parent_run"])
 
 
 def build_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """What draws the settings of a trial: by its number, so that no two processes, and no second start, draw the same."""
+    """The sampler of a trial, seeded by its number, so that no two processes or calls draw the same settings."""
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    # one setting at a time: drawn together they would be drawn before the trial has its number
+    # a multivariate sampler would draw before the trial has its number
     return optuna.samplers.TPESampler(seed=own, n_startup_trials=AT_RANDOM, multivariate=False, constant_liar=True)
 
 
 def build_pruner(epochs: int) -> optuna.pruners.BasePruner:
-    """What ends a trial that lies below the median of the others at the same epoch, after a third of its epochs."""
+    """Prunes a trial below the median of the others at the same epoch, after a third of its epochs."""
     return optuna.pruners.MedianPruner(n_startup_trials=AT_RANDOM, n_warmup_steps=max(1, epochs // 3))
 
 
-def trials_by_state(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """The trials in one of these states, by number."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in states]
-
-
 def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
-    """The share of each setting in what makes the complete trials differ, the greatest first; empty where they do not tell.
+    """The share of each setting in the variance of complete trials, greatest first; empty if their values do not differ.
 
-    Source: fANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014, as Optuna has it.
+    Source: fANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014, by Optuna.
     """
-    complete = trials_by_state(study, TrialState.COMPLETE)
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len({trial.value for trial in complete}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)

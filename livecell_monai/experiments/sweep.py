@@ -1,4 +1,4 @@
-"""A sweep: trials with other settings, each a nested run, until the study has as many as were requested."""
+"""A sweep: trials with different settings, each a nested run, until the study has the requested number."""
 
 import os
 import platform
@@ -11,38 +11,29 @@ from typing import Any
 import optuna
 
 from livecell_monai.data.dataset.folder import list_samples, name_data
-from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.experiments.search_space import check_space
-from livecell_monai.experiments.study import (
-    FINISHED,
-    join_study,
-    measure_importance,
-    open_storage,
-    quiet_optuna,
-    trials_by_state,
-)
-from livecell_monai.experiments.study_folder import check_choosing, open_study
-from livecell_monai.experiments.tracked_run import TrackedRun
-from livecell_monai.experiments.tracking import RunTracker
-from livecell_monai.experiments.trials import HELD, Row, SweepRequest, Trials, make_row
+from livecell_monai.experiments.parts import Training, check_choosing, open_study
+from livecell_monai.experiments.search_space import HELD, check_space
+from livecell_monai.experiments.study import FINISHED, join_study, measure_importance, open_storage, quiet_optuna
+from livecell_monai.experiments.tracking import RunTracker, TrackedRun
+from livecell_monai.experiments.trials import Row, SweepRequest, Trials, make_row
 from livecell_monai.runs.atomic import write_table, writing_errors
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.training.request import LOCAL
 from livecell_monai.training.setup import resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
-SPLITS = ("auto", "images", "region")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found.
+    """The results of a sweep.
 
     Attributes:
-        rows: of `sweep.csv`, one for each trial, the best first and those that were pruned last.
-        importance: share of each setting in what makes the trials differ; empty where too few of them tell.
-        best: the bundle of the best trial; None where another machine has it.
+        rows: of `sweep.csv`, one for each trial, the best first and pruned ones last.
+        importance: share of each setting in the variance between trials; empty if there are too few.
+        best: the bundle of the best trial; None if it is on another machine.
     """
 
     rows: list[Row]
@@ -58,64 +49,55 @@ def sweep(
     on_trial: Callable[[Row], None] = lambda row: None,
     on_wait: Callable[[int], None] = lambda trials: None,
 ) -> Sweep:
-    """Train trials until the study has as many as were requested, and keep the bundle of the best.
+    """Train trials until the study has the requested number, and keep the bundle of the best.
 
     Args:
-        request: what is swept over.
-        output: folder for a bundle by trial, `best`, `sweep.csv` and `sweep.json`; new, empty, or of the same sweep before.
-        storage: URL of the database that holds the study, for several machines; None for SQLite in the folder.
+        request: what is searched.
+        output: folder for a bundle by trial, `best`, `sweep.csv` and `sweep.json`; new, empty, or of the same sweep.
+        storage: URL of the study's database, for several machines; None for SQLite in the folder.
         name: of the study.
         on_trial: called with the row of each trial that this process has finished.
-        on_wait: called with the number of trials that others have started, when only waiting for them is left.
+        on_wait: called with the number of running trials of other processes, if only those are left.
 
     Raises:
-        LiveCellError: where the data, a setting or the space breaks a rule, a store does not answer, or the folder or the
-            study is of something else.
+        LiveCellError: a setting, the data or the space is invalid, a store does not answer, or the study is another one.
     """
     if request.trials < 1:
-        raise SettingError(f"--trials must be 1 or more, got {request.trials}: an empty study tells nothing; correct it")
-    given, root = {**request.settings, **HELD}, Path(output)
+        raise SettingError(f"--trials must be 1 or more, got {request.trials}: an empty study has no result; correct it")
+    root = Path(output)
     check_choosing(request.settings, HELD, "a sweep")
-    base = _find_base(request, given)
+    base = _find_base(request)
     hashes = hash_samples(list_samples(request.data, "train"))
     tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
-    must_match = _describe(request, name, digest_of(hashes))
+    training = Training(request.overlays, request.settings, request.recipe)
+    must_match = {
+        "data_sha256": digest_of(hashes),
+        **training.must_match((*LOCAL, "accelerator", "compile")),
+        "space": request.space.describe(),
+        "study": name,
+    }
     with quiet_optuna():
         elsewhere = None if storage is None else open_storage(storage)
         with open_study(root, RECORD, "a sweep", must_match, wait=True) as ledger:
-            pass  # not kept to one: other processes and machines work on the same study
+            pass  # not locked from here on: other processes and machines work on the same study
         database = elsewhere or open_storage(f"sqlite:///{root.resolve() / DATABASE}")
         study, parent = join_study(database, name, must_match, request.space.usual(base))
         searched = {f"space_{key}": entry for key, entry in must_match["space"].items()}
-        start = {"recipe": request.recipe, **request.settings, **searched}
-        with tracker.start(start, hashes, name_data(request.data), parent) as run:
+        parameters = {"recipe": request.recipe, **request.settings, **searched}
+        with tracker.start(parameters, hashes, name_data(request.data), parent) as run:
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
             Trials(request, root, study, base, run, on_trial).run(on_wait)
             return _conclude(study, ledger, int(base["seed"]), run)
 
 
-def _describe(request: SweepRequest, name: str, digest: str) -> dict[str, Any]:
-    """What must be the same for the sweep to resume, by name; not where it runs."""
-    apart = (*LOCAL, "accelerator", "compile")
-    return {
-        "data_sha256": digest,
-        "recipe": request.recipe,
-        # by content where it is a file: it may be edited between two calls
-        "overlays": [hash_file(it) if Path(it).is_file() else str(it) for it in request.overlays],
-        "settings": {key: value for key, value in request.settings.items() if key not in apart},
-        "space": request.space.describe(),
-        "study": name,
-    }
-
-
-def _find_base(request: SweepRequest, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting as a trial has it where the space says nothing; the ends of the space are tried on it."""
-    base = resolve_settings(request.data, request.overlays, given, request.recipe)
-    if base["split"] not in SPLITS:
+def _find_base(request: SweepRequest) -> Mapping[str, Any]:
+    """The settings of a trial outside of the search space, after checking its limits."""
+    base = resolve_settings(request.data, request.overlays, {**request.settings, **HELD}, request.recipe)
+    if base["split"] not in ("auto", "images", "region"):
         raise SettingError(
-            f"setting split must be one of {', '.join(SPLITS)} in a sweep, got {base['split']!r}: trials would be compared "
+            f"setting split must be one of auto, images, region in a sweep, got {base['split']!r}: trials would be compared "
             "by what they were trained on; give --set split=region"
         )
     check_space(request.space, base, request.settings)
@@ -123,11 +105,11 @@ def _find_base(request: SweepRequest, given: Mapping[str, Any]) -> dict[str, Any
 
 
 def _conclude(study: optuna.Study, ledger: Ledger, seed: int, run: TrackedRun) -> Sweep:
-    """Table, importance and best bundle of all trials that are finished, whoever trained them."""
-    rows = [make_row(trial) for trial in trials_by_state(study, *FINISHED)]
+    """Table, importance and best bundle of all finished trials, of every process."""
+    rows = [make_row(trial) for trial in study.get_trials(deepcopy=False, states=FINISHED)]
     rows.sort(key=lambda row: (row["state"] != "complete", -(row["val_iou"] or 0.0)))
     if not rows or rows[0]["state"] != "complete":
-        raise SettingError(f"study {study.study_name}: must have a trial that came to its end, has none; raise --trials")
+        raise SettingError(f"study {study.study_name}: must have a complete trial, has none; raise --trials")
     importance = measure_importance(study, seed)
     root = ledger.path
     with ledger.lock(wait=True):
@@ -140,7 +122,7 @@ def _conclude(study: optuna.Study, ledger: Ledger, seed: int, run: TrackedRun) -
 
 
 def _keep_best(root: Path, bundle: str) -> Path | None:
-    """A copy of the best trial's bundle under a name that stays; none where another machine has it."""
+    """Copy the best trial's bundle to `best`; None if it is on another machine."""
     host, _, path = bundle.partition(":")
     target, partial = root / BEST, root / f"{BEST}.partial"
     if host != platform.node() or not Path(path).is_dir():
@@ -151,7 +133,7 @@ def _keep_best(root: Path, bundle: str) -> Path | None:
         with writing_errors(target):
             shutil.copytree(path, partial)
     except DataError:
-        shutil.rmtree(partial, ignore_errors=True)  # the best so far stays
+        shutil.rmtree(partial, ignore_errors=True)  # the previous best is kept
         raise
     shutil.rmtree(target, ignore_errors=True)
     return partial.rename(target)

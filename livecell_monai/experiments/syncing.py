@@ -1,32 +1,24 @@
-"""What MLflow lacks of trainings, sent later: what was logged while the store did not answer, and what a kill left over."""
+"""Sends later what MLflow lacks of trainings, because the store did not answer or the training was killed."""
 
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.outbox import END, Outbox, find_outboxes, open_outbox
-from livecell_monai.experiments.outbox_run import OutboxRun
-from livecell_monai.experiments.store import SilentStoreError, choose_uri, find_reason, open_store, patient, without_bars
+from livecell_monai.experiments.store import SilentStoreError, choose_uri, find_reason, open_store, quiet_mlflow
+from livecell_monai.experiments.uploader import OutboxRun
 
-ANSWER_S = 60  # that a server has for each answer: nothing waits but the user
-TRIES, PAUSE_S = 3, 1.0  # at what fails: a connection may be cut once
-#: what tells the folder of a training or a study from any other
+ANSWER_S = 60  # seconds that a server has for each answer
+TRIES, PAUSE_S = 3, 1.0  # for an entry that fails
+#: any of these marks the folder of a training or a study
 SIGNS = ("configs/metadata.json", "models", "crossval.json", "learning_curve.json", "sweep.json")
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What was sent of one run.
-
-    Attributes:
-        folder: of the training.
-        run_id: in the store.
-        uri: of the store.
-        sent: number of entries: an epoch, a file, the run's beginning and end count as one each.
-    """
+    """What was sent of one run; each epoch and each file is an entry, and so are the run's start and end."""
 
     folder: Path
     run_id: str
@@ -37,19 +29,15 @@ class Synced:
 def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
     """Send what MLflow lacks of a training, or of a study and its parts, each entry once and in order.
 
-    The run of a training that was killed ends as KILLED, at the time of its last entry; a training that
-    resumes in the folder later continues that run. A call that was killed is continued by the next.
+    The run of a killed training ends as KILLED at the time of its last entry; a training that resumes in the folder later
+    continues it. If this call is killed, the next one resumes it.
 
     Args:
         folder: of the training, or of the study.
-        uri: of the store, where it is not that of the training any more; `auto` as for `choose_uri`. A store that does not
-            know the run gets all of it.
-
-    Yields:
-        What was sent, run by run; nothing where nothing was left.
+        uri: of the store if it has moved; `auto` as for `choose_uri`. A store without the run receives all of it.
 
     Raises:
-        LiveCellError: where it is no such folder, a training is at work in it, or the store does not answer.
+        LiveCellError: it is no such folder, a training runs in it, or the store does not answer.
     """
     root = Path(folder)
     paths = find_outboxes(root)
@@ -62,23 +50,23 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
                 outbox.append(END, status="KILLED", time=max(times))
             before = len(outbox.waiting())
             if before:
-                where = outbox.first["uri"] if uri is None else choose_uri(uri)
-                _send(outbox, where, is_other=where != outbox.first["uri"])
-                yield Synced(path.parent, outbox.run_id, where, before)
+                store = outbox.first["uri"] if uri is None else choose_uri(uri)
+                _send(outbox, store)
+                yield Synced(path.parent, outbox.run_id, store, before)
 
 
-def _send(outbox: Outbox, uri: str, is_other: bool) -> None:
+def _send(outbox: Outbox, uri: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    with warnings.catch_warnings(), patient(ANSWER_S), without_bars():
-        warnings.simplefilter("ignore")
+    with quiet_mlflow(ANSWER_S):
         outbox_run = OutboxRun(outbox, open_store(uri, answer_s=ANSWER_S), uri)
+        is_checked = uri == outbox.first["uri"]
         failures = 0
         while failures < TRIES:
             try:
-                if is_other and outbox.run_id and not outbox_run.knows(outbox.run_id):
+                if not is_checked and outbox.run_id and not outbox_run.knows(outbox.run_id):
                     outbox.forget()
-                is_other = False
+                is_checked = True
                 if not outbox_run.send_next():
                     return
                 failures = 0
@@ -87,6 +75,6 @@ def _send(outbox: Outbox, uri: str, is_other: bool) -> None:
                 fault = error
                 time.sleep(PAUSE_S)
         raise SettingError(
-            f"{outbox.root}: the store {uri} must take what is left, {len(outbox.waiting())} entries, it does not: "
-            f"{find_reason(fault)}; mend that and call again, or give up on them: remove {outbox.path}"
+            f"{outbox.root}: the store {uri} must accept the remaining {len(outbox.waiting())} entries, it does not: "
+            f"{find_reason(fault)}; correct that and call again, or give up on them: remove {outbox.path}"
         ) from fault

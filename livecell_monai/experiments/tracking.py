@@ -1,203 +1,257 @@
-"""A run in MLflow: settings, data, metrics by epoch, the bundle; whatever becomes of the store meanwhile."""
+"""A run in MLflow: settings, data, metrics by epoch, the bundle. What is logged is on disk before it is sent."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livecell_monai import __version__
+from livecell_monai.bundle.export import package_versions
 from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.outbox import AGAIN, FOLDER, open_outbox
-from livecell_monai.experiments.outbox_run import OutboxRun
-from livecell_monai.experiments.store import (
-    ANSWER_S,
-    SilentStoreError,
-    build_client,
-    choose_uri,
-    find_experiment,
-    find_reason,
-    is_server,
-    open_store,
-    patient,
-    without_bars,
-)
-from livecell_monai.experiments.tracked_run import TrackedRun, ended_with_block, now
-from livecell_monai.experiments.uploader import Uploader
+from livecell_monai.experiments import store
+from livecell_monai.experiments.outbox import AGAIN, END, FILE, FINISHED, FOLDER, METRICS, TAG, Outbox, open_outbox
+from livecell_monai.experiments.uploader import OutboxRun, Uploader
+from livecell_monai.runs.signals import sigterm_as_interrupt
 
 LOGGER = logging.getLogger(__name__)
-CHECK_S = 3  # that a server has for each answer before a training begins; a slower one is sent to meanwhile
-SERVER_S = 10.0  # at the end of a training, for what a server has not taken yet
-DATABASE_S = 60.0  # the same where the store is a database: nothing but another process that writes is in the way
+CHECK_S = 3  # seconds that a server has for each answer before a training begins
+SERVER_S = 10.0  # seconds to wait for a server at the end of a training that has finished
+DATABASE_S = 60.0  # the same for a database, which only another process that writes can delay
+BREAK_S = 3.0  # the same at the end of a training that was interrupted or failed
+PARTIAL = ".partial"  #: ending of the folder of a study's part until it is complete
 
 
-class RunTracker:
-    """Opens a run by id and ends it as FINISHED, FAILED or KILLED, so that no later run writes into it.
+class PrunedError(Exception):
+    """Raised from `on_epoch` to end a training that is not worth continuing; its run ends as KILLED, tagged `pruned`."""
 
-    Args:
-        uri: tracking URI, or `auto` for `MLFLOW_TRACKING_URI` or else SQLite in the working folder.
-        experiment: name of the experiment.
-        run_name: name of the run, or `auto` for one that no other has.
-        enabled: whether to track at all.
-        parent: id of the run that this one is nested under; None for none.
-        folder: of the training; in its `.tracking` lies what the store has not taken yet.
-        is_study: whether other runs are to be nested under this one, which the store then must have before they begin.
-        own: what the hidden folder's name ends by, where several processes share the folder of a study.
-    """
+
+class TrackedRun:
+    """An open run, which waits some seconds for the store at its end; without arguments no run: every call does nothing."""
 
     def __init__(
-        self,
-        uri: str = "auto",
-        experiment: str = "livecell",
-        run_name: str = "auto",
-        enabled: bool = True,
-        parent: str | None = None,
-        *,
-        folder: str | Path,
-        is_study: bool = False,
-        own: str = "",
+        self, outbox: Outbox | None = None, uploader: Uploader | None = None, client: Any = None, seconds: float = BREAK_S
     ) -> None:
-        self.uri = choose_uri(uri)
-        self.experiment = experiment
-        self.run_name = run_name
-        self.enabled = enabled
-        self.parent = parent
-        self.hidden = Path(folder) / f"{FOLDER}{own}"
-        self.is_study = is_study
-        self._client: Any = None
-        self._is_told = False
+        self._outbox, self._uploader, self._client, self._seconds = outbox, uploader, client, seconds
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run in the store; empty until the store has answered."""
+        return "" if self._outbox is None else self._outbox.run_id
+
+    def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics of one epoch; metrics that were logged for it before are kept."""
+        self._log_metrics(metrics, epoch, once=True)
+
+    def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
+        """Log the scores of the kept weights as `best_val_...`, and the files of the bundle in a folder."""
+        self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
+        if self._outbox is None:
+            return
+        found = [path for part in ("configs", "docs") for path in sorted((folder / part).rglob("*")) if path.is_file()]
+        for path in (*found, *sorted((folder / "models").glob("model.*")), folder / "LICENSE"):
+            into = (Path("bundle") / path.relative_to(folder).parent).as_posix()
+            # relative, since the folder of a study's part is renamed when it is complete
+            self._append(FILE, path=os.path.relpath(path, self._outbox.root), into=into)
+
+    def log_scores(self, scores: Mapping[str, float], names: Sequence[str]) -> None:
+        """Log scores of a study, and files of its folder by name."""
+        self._log_metrics(scores, 0)
+        for name in names:
+            self._append(FILE, path=name, into=None)
+
+    def end_nested(self, name: str) -> None:
+        """End the nested runs of a name that a dead process has left open, as KILLED."""
+        if self._client is None:
+            return
+        from mlflow.exceptions import MlflowException
+
+        try:
+            below = f"tags.`mlflow.parentRunId` = '{self.run_id}' and attributes.run_name = '{name}'"
+            experiment = self._client.get_run(self.run_id).info.experiment_id
+            for run in self._client.search_runs([experiment], f"{below} and attributes.status = 'RUNNING'"):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+        except (MlflowException, OSError) as error:
+            LOGGER.debug("runs named %s may stay open: %s", name, error)  # the uploader reports a store that fails
+
+    def end(self, status: str, pruned: bool = False) -> None:
+        """End the run as FINISHED, FAILED or KILLED, and report what the store has not acknowledged by then."""
+        if self._outbox is None or self._uploader is None:
+            return
+        if pruned:
+            self._append(TAG, key="pruned", value="true")
+        self._append(END, status=status, time=_now())
+        left = self._uploader.close(self._seconds if status == FINISHED else BREAK_S)
+        if left:
+            # the folder of a study's part will be renamed
+            folder = str(self._outbox.root).removesuffix(PARTIAL)
+            LOGGER.warning(
+                "MLflow lacks %d entries of this run, kept in %s; send them: livecell sync %s", left, folder, folder
+            )
+
+    @contextmanager
+    def ended_with_block(self) -> Iterator[None]:
+        """End the run as the block ends; SIGTERM counts as an interruption."""
+        status, is_pruned = "FAILED", False
+        with sigterm_as_interrupt():
+            try:
+                yield
+                status = FINISHED
+            except (KeyboardInterrupt, SystemExit, PrunedError) as error:
+                status, is_pruned = "KILLED", isinstance(error, PrunedError)
+                raise
+            finally:
+                self.end(status, is_pruned)
+
+    def _log_metrics(self, metrics: Mapping[str, float], step: int, once: bool = False) -> None:
+        """Log the metrics that have no value at this step yet, or not this value if they may change."""
+        if self._outbox is None:
+            return
+        logged = {name: self._outbox.values(name, step) for name in metrics}
+        values = {name: float(value) for name, value in metrics.items()}
+        new = {name: value for name, value in values.items() if not (logged[name] if once else value in logged[name])}
+        if new:
+            self._append(METRICS, step=step, time=_now(), values=new, once=once)
+
+    def _append(self, kind: str, **values: Any) -> None:
+        if self._outbox is not None and self._uploader is not None:
+            self._outbox.append(kind, **values)
+            self._uploader.wake()
+
+
+@dataclass
+class RunTracker:
+    """Opens a run by id, and ends it as FINISHED, FAILED or KILLED.
+
+    Args:
+        uri: of the store, see `choose_uri`.
+        run_name: `auto` for a unique one.
+        parent: id of the run that this one is nested under.
+        folder: of the training; its outbox `.tracking` has what the store has not acknowledged.
+        is_study: whether other runs will be nested under this one, so that the store must create it first.
+        suffix: of the outbox's name, if several processes share the folder of a study.
+    """
+
+    uri: str = "auto"
+    experiment: str = "livecell"
+    run_name: str = "auto"
+    enabled: bool = True
+    parent: str | None = None
+    folder: str | Path = field(kw_only=True)
+    is_study: bool = field(default=False, kw_only=True)
+    suffix: str = field(default="", kw_only=True)
+    _client: Any = field(default=None, init=False)
+    _is_reported: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Replace `auto`."""
+        self.uri = store.choose_uri(self.uri)
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], folder: str | Path, own: str = "") -> "RunTracker":
-        """The tracker of a study that settings of its trainings ask for, by the names that they have in the bundle."""
-        return cls(
-            uri=settings.get("tracking_uri", "auto"),
-            experiment=settings.get("experiment", "livecell"),
-            run_name=settings.get("run_name", "auto"),
-            enabled=bool(settings.get("track", True)),
-            folder=folder,
-            is_study=True,
-            own=own,
-        )
+    def of(cls, settings: Mapping[str, Any], folder: str | Path, suffix: str = "") -> "RunTracker":
+        """The tracker of a study, by the settings of its trainings."""
+        names = {"uri": "tracking_uri", "experiment": "experiment", "run_name": "run_name", "enabled": "track"}
+        given = {key: settings[name] for key, name in names.items() if name in settings}
+        return cls(**given, folder=folder, is_study=True, suffix=suffix)
 
     def check(self) -> None:
-        """Refuse a store that cannot be or has no place for the experiment, before any work is done.
+        """Reject an invalid store or experiment before any work is done, by a SettingError.
 
-        A server that does not answer stops a study, but not a training: there is a warning, and what the training logs is
-        kept for later.
-
-        Raises:
-            SettingError: where it cannot.
+        A server that does not answer is an error for a study, and a warning for a training, which is sent later.
         """
         if not self.enabled:
             return
-        answer_s = ANSWER_S if self.is_study else CHECK_S
-        with warnings.catch_warnings(), patient(answer_s):
-            warnings.simplefilter("ignore")
+        answer_s = store.ANSWER_S if self.is_study else CHECK_S
+        with store.quiet_mlflow(answer_s):
             try:
-                self._look(answer_s)
-            except SilentStoreError as error:
+                self._connect(answer_s, retry=self.uri.startswith("http"))
+            except store.SilentStoreError as error:
                 if self.is_study:
                     raise
-                self._client = build_client(self.uri)
-                self._is_told = True
+                from mlflow import MlflowClient
+
+                self._client = MlflowClient(self.uri)
+                self._is_reported = True
                 LOGGER.warning(
                     "MLflow at %s does not answer: the training continues, what it logs is kept for later (%s)",
                     self.uri,
-                    find_reason(error.__cause__ or error),
+                    store.find_reason(error.__cause__ or error),
                 )
 
-    def _look(self, answer_s: int) -> None:
-        """Find the store and the experiment; a server is asked once more where it refuses: an answer may have been cut."""
-        for is_last in (not self.uri.startswith("http"), True):
-            try:
-                self._client = open_store(self.uri, answer_s=answer_s)
-                find_experiment(self._client, self.uri, self.experiment)
-                return
-            except SilentStoreError:
+    def _connect(self, answer_s: int, retry: bool) -> None:
+        try:
+            self._client = store.open_store(self.uri, answer_s=answer_s)
+            store.find_experiment(self._client, self.uri, self.experiment)
+        except store.SilentStoreError:
+            raise
+        except SettingError:
+            if not retry:  # a server's answer may have been cut
                 raise
-            except SettingError:
-                if is_last:
-                    raise
+            self._connect(answer_s, retry=False)
 
     @contextmanager
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
     ) -> Iterator[TrackedRun]:
-        """Open a run for the time of the block; one that the folder has already is continued.
+        """Open a run during the block, or continue the run of an earlier process in the folder.
 
         Args:
-            settings: what is logged as parameters.
-            data: SHA-256 of each file, logged as the run's data set.
+            settings: logged as parameters.
+            data: SHA-256 of each file, logged as the data set.
             name: of the data.
-            again: id of a run to continue, if the store has it; None for a new one.
+            again: id of a run to continue if the store has it.
 
         Raises:
-            SettingError: where the store cannot be reached, or another process is at work in the folder.
+            SettingError: the store cannot be reached, or another process works in the folder.
         """
         if not self.enabled:
             yield TrackedRun()
             return
         if self._client is None:
             self.check()
-        # around the whole block, since a thread must not change the environment: patience for each of its calls
-        with patient(), without_bars(), open_outbox(self.hidden) as outbox:
+        # around the whole block, because a thread must not change the environment
+        with store.mlflow_environment(store.ANSWER_S), open_outbox(Path(self.folder) / f"{FOLDER}{self.suffix}") as outbox:
             if outbox.entries:
                 outbox.append(AGAIN)
             else:
                 outbox.begin(**self._describe(settings, data, name), again=again)
             outbox_run = OutboxRun(outbox, self._client, self.uri)
             if self.is_study and not outbox.run_id:
-                self._send_first(outbox_run)
-            uploader = Uploader(outbox_run, self._is_told)
-            uploader.start()
-            run = TrackedRun(outbox, uploader, self._client, SERVER_S if is_server(self.uri) else DATABASE_S)
-            with ended_with_block(run):
+                with store.store_errors(self.uri):
+                    outbox_run.send_next()
+            uploader = Uploader(outbox_run, self._is_reported)
+            run = TrackedRun(outbox, uploader, self._client, DATABASE_S if store.find_database(self.uri) else SERVER_S)
+            with run.ended_with_block():
                 yield run
 
-    def _send_first(self, outbox_run: OutboxRun) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            outbox_run.send_next()
-        except (MlflowException, SilentStoreError, OSError) as error:
-            raise SettingError(
-                f"setting tracking_uri must be a store that takes runs, got {self.uri!r}: {find_reason(error)}; correct it"
-            ) from error
-
     def _describe(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> dict[str, Any]:
-        """What the run is created with."""
-        packages = ("monai", "torch", "pytorch-ignite", "numpy", "mlflow")
-        versions = {f"version_{package}": version(package) for package in packages}
-        values = {**settings, **versions, "version_livecell-monai": __version__, "data_sha256": digest_of(dict(data))}
+        """The values of the outbox's first entry."""
+        versions = {f"version_{package}": version for package, version in package_versions().items()}
+        values = {**settings, **versions, "data_sha256": digest_of(dict(data))}
+        tags = {} if self.parent is None else {"mlflow.parentRunId": self.parent}
+        tags["mlflow.source.name"] = " ".join([*(Path(program).name for program in sys.argv[:1]), *sys.argv[1:2]])
+        with suppress(OSError, subprocess.SubprocessError):  # no git, or no repository
+            commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+            tags["mlflow.source.git.commit"] = commit.stdout.strip()
+        unique = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         return {
             "uri": self.uri,
             "experiment": self.experiment,
-            "name": _unique_name(name) if self.run_name == "auto" else self.run_name,
-            "tags": {**_tags(), **({} if self.parent is None else {"mlflow.parentRunId": self.parent})},
+            "name": unique if self.run_name == "auto" else self.run_name,
+            "tags": tags,
             "params": {key: str(value) for key, value in values.items()},
             "data": name,
             "files": dict(data),
-            "time": now(),
+            "time": _now(),
         }
 
 
-def _unique_name(data: str) -> str:
-    return f"{data}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-
-
-def _tags() -> dict[str, str]:
-    tags = {"mlflow.source.name": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv[:2]))}
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
-        tags["mlflow.source.git.commit"] = commit.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        pass  # no git, or no repository: there is no commit to note
-    return tags
+def _now() -> int:
+    """Milliseconds since the epoch, as MLflow counts."""
+    return time.time_ns() // 10**6

@@ -1,4 +1,4 @@
-"""The trials of a sweep that this process trains: none twice, none half, no more than were requested."""
+"""The trials of a sweep that this process trains, beside other processes."""
 
 import json
 import platform
@@ -14,34 +14,23 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.search_space import Space, to_settings
-from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler, trials_by_state
-from livecell_monai.experiments.tracked_run import PARTIAL, PrunedError, TrackedRun
+from livecell_monai.experiments.search_space import HELD, Space, to_settings
+from livecell_monai.experiments.study import FINISHED, build_pruner, build_sampler
+from livecell_monai.experiments.tracking import PARTIAL, PrunedError, TrackedRun
 from livecell_monai.tasks import train
 from livecell_monai.training.setup import RunContext
 
-#: by epoch or threshold of its own choice a trial would look better than it is
-HELD = {"checkpoint_selection": "last", "patience": 10**6}
-LOOK_S = 1.0  # seconds between two looks at trials that others train
+LOOK_S = 1.0  # seconds between two looks at the trials of other processes
 Row = dict[str, Any]
 
 
 class _SurplusError(Exception):
-    """Other processes have started as many trials as were requested in the same moment."""
+    """Other processes have started the last requested trials at the same moment."""
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What is swept over, and by which rules.
-
-    Attributes:
-        data: data folder or datalist.
-        overlays: configs over those of training, as for `train`.
-        settings: values that every trial has, as for `train`; minutes and epochs are those of each trial.
-        recipe: as for `train`.
-        space: what trials may try.
-        trials: number of trials in the whole study, those of other processes and earlier calls among them.
-    """
+    """What is searched: arguments as for `train` for each trial; `trials` counts those of all processes and calls."""
 
     data: str | Path
     space: Space
@@ -51,33 +40,28 @@ class SweepRequest:
     trials: int = 12
 
 
+@dataclass
 class Trials:
-    """The trials that this process trains."""
+    """The trials that this process trains in the folder `root`; `base` are the settings outside of the search space."""
 
-    def __init__(
-        self,
-        request: SweepRequest,
-        root: Path,
-        study: optuna.Study,
-        base: Mapping[str, Any],
-        run: TrackedRun,
-        on_trial: Callable[[Row], None],
-    ) -> None:
-        self.request = request
-        self.root = root
-        self.study = study
-        self.base = base
-        self.parent = run
-        self.on_trial = on_trial
-        self.is_taken_over = False
-        self.study.pruner = build_pruner(int(base["epochs"]))
+    request: SweepRequest
+    root: Path
+    study: optuna.Study
+    base: Mapping[str, Any]
+    parent: TrackedRun
+    on_trial: Callable[[Row], None]
+    is_taken_over: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Replace the pruner."""
+        self.study.pruner = build_pruner(int(self.base["epochs"]))
 
     def run(self, on_wait: Callable[[int], None]) -> None:
-        """Train until the study has its number; wait for those that another process has started and not finished."""
-        wanted, is_waiting = self.request.trials, False
-        while len(finished := trials_by_state(self.study, *FINISHED)) < wanted:
-            running = len(trials_by_state(self.study, TrialState.RUNNING))
-            if len(finished) + running < wanted:
+        """Train until the study has its number of trials, and wait for those that other processes are training."""
+        requested, is_waiting = self.request.trials, False
+        while len(finished := self.study.get_trials(deepcopy=False, states=FINISHED)) < requested:
+            running = len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+            if len(finished) + running < requested:
                 self._train_one()
                 is_waiting = False
                 continue
@@ -88,17 +72,17 @@ class Trials:
             optuna.storages.fail_stale_trials(self.study)
 
     def _train_one(self) -> None:
+        def report(study: optuna.Study, trial: FrozenTrial) -> None:
+            if trial.state in FINISHED:
+                self.on_trial(make_row(trial))
+
         try:
-            self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[self._tell])
+            self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[report])
         except ValueError:
-            # a machine that slept was taken for dead: its trial is another's now, and Optuna takes no word of it
+            # while the machine slept, another process has taken over the trial, so that Optuna rejects the result
             if not self.is_taken_over:
                 raise
             self.is_taken_over = False
-
-    def _tell(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state in FINISHED:
-            self.on_trial(make_row(trial))
 
     def _train(self, trial: optuna.Trial) -> float:
         others = self.study.get_trials(deepcopy=False)[: trial.number]
@@ -107,18 +91,16 @@ class Trials:
         self.study.sampler = build_sampler(int(self.base["seed"]), trial.number)
         values = self.request.space.suggest(trial)
         frozen = self.study.get_trials(deepcopy=False)[trial.number]
-        before = RetryHeartbeatStaleTrialCallback.retry_history(frozen)
-        for number in before:
-            self.parent.end_nested(name_trial(number))
-            self._throw_away(self.root / f"{name_trial(number)}{PARTIAL}")
-        # its process may have died between the end of the training and the report of it
-        folder = next(
-            (self.root / name_trial(number) for number in before if (self.root / name_trial(number)).is_dir()), None
-        )
+        earlier = [name_trial(number) for number in RetryHeartbeatStaleTrialCallback.retry_history(frozen)]
+        for name in earlier:
+            self.parent.end_nested(name)
+            self._discard(self.root / f"{name}{PARTIAL}")
+        # a process may have died between the end of a training and its report
+        folder = next((self.root / name for name in earlier if (self.root / name).is_dir()), None)
         try:
             folder = folder or self._train_bundle(trial, values)
         except KeyboardInterrupt:
-            RetryHeartbeatStaleTrialCallback()(self.study, frozen)  # to resume it the next time
+            RetryHeartbeatStaleTrialCallback()(self.study, frozen)  # the next call trains it first
             raise
         facts = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))["training"]
         trial.set_user_attr("seconds", facts["seconds"])
@@ -129,7 +111,7 @@ class Trials:
         """Train into a folder that gets its name when it is complete."""
         name, given = name_trial(trial.number), self.request.settings
         partial = self.root / f"{name}{PARTIAL}"
-        self._throw_away(partial)
+        self._discard(partial)
         settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
 
         def follow(epoch: int, row: Mapping[str, float]) -> None:
@@ -149,10 +131,10 @@ class Trials:
                 raise optuna.TrialPruned(str(error.__cause__)) from error
             raise
         finally:
-            self._throw_away(partial)
+            self._discard(partial)
 
-    def _throw_away(self, partial: Path) -> None:
-        """Remove what became no bundle; what MLflow lacks of it stays."""
+    def _discard(self, partial: Path) -> None:
+        """Remove an incomplete bundle, but keep what MLflow lacks of it."""
         set_aside(partial, self.root)
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -163,7 +145,7 @@ def name_trial(number: int) -> str:
 
 
 def make_row(trial: FrozenTrial) -> Row:
-    """What the table says of a trial that is finished; `val_iou` of a pruned one is that of its last epoch."""
+    """The row of a finished trial in the table; `val_iou` of a pruned one is that of its last epoch."""
     spent = trial.duration.total_seconds() if trial.duration is not None else 0.0
     return {
         "trial": trial.number,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livecell_monai.experiments.compared_run import VALIDATED, ComparedRun
-from livecell_monai.experiments.comparison import NOTED_BY_TRAININGS, Comparison
+from livecell_monai.experiments.comparison import LOGGED_BY_TRAININGS, Comparison
 from livecell_monai.metrics import label_of
 
 INTERVAL = "95 % interval"
@@ -43,7 +43,7 @@ def build_notes(comparison: Comparison) -> list[str]:
     if comparison.first is None:
         return []
     notes = []
-    told = [NOTED_BY_TRAININGS in run.settings for run in comparison.runs if run.settings]
+    told = [LOGGED_BY_TRAININGS in run.settings for run in comparison.runs if run.settings]
     # a cross-validation notes what it was given alone: nothing that differs is found then, which is not the same
     if len(told) > 1 and len(set(told)) == 1 and not comparison.differing:
         notes.append("the settings are the same")

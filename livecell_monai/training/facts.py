@@ -16,8 +16,7 @@ from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_file, list_files, name_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.dataset.split import Split
-from livecell_monai.data.dataset.split_descriptions import SPLITS
+from livecell_monai.data.dataset.split import SPLITS, Split
 from livecell_monai.errors import DataError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.runs.ledger import find_differences

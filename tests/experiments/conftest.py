@@ -1,11 +1,11 @@
-"""What tests of sweeps share."""
+"""Fixtures for sweeps."""
 
 import pytest
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial counts as dead after two seconds without a sign of life."""
+    """A trial counts as dead after two seconds without a heartbeat."""
     from livecell_monai.experiments import study, trials
 
     monkeypatch.setattr(study, "HEARTBEAT_S", 1)

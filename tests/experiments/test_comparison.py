@@ -1,4 +1,4 @@
-"""Runs listed and runs side by side, in stores that hold runs of every kind."""
+"""Runs are listed and compared, in stores with runs of every kind."""
 
 import shutil
 import socket
@@ -20,7 +20,7 @@ REGION = {"split_used": "region", "validation_fraction": 0.15}
 
 @pytest.fixture(scope="module")
 def filled(empty_store, tmp_path_factory):
-    """A store of six runs that ended in every way, noted in no order, and three under one of them."""
+    """A store of six runs of every status, and three nested under one of them."""
     path = tmp_path_factory.mktemp("filled") / "mlflow.db"
     shutil.copyfile(empty_store, path)
     uri = f"sqlite:///{path}"
@@ -40,7 +40,7 @@ def filled(empty_store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paired(empty_store, tmp_path_factory):
-    """A store of runs with scores by image, and of those that cannot be set beside them."""
+    """A store of runs with scores by image, and runs that cannot be compared to them."""
     path = tmp_path_factory.mktemp("paired") / "mlflow.db"
     shutil.copyfile(empty_store, path)
     uri = f"sqlite:///{path}"
@@ -74,7 +74,7 @@ class TestList:
         assert names[:4] == ["best", "leaky", "middle", "zero"]
         assert set(names[4:]) == {"broken", "running"}
 
-    def test_what_a_run_tells(self, filled):
+    def test_facts_of_a_run(self, filled):
         runs = {run.name: run for run in list_runs(filled).runs}
         assert runs["middle"].kept == {"iou": 0.7, "accuracy": 0.9, "loss": 0.3}
         assert runs["middle"].settings["lr"] == "0.01"
@@ -83,12 +83,12 @@ class TestList:
         assert runs["best"].seconds >= 0
         assert (runs["best"].data, runs["middle"].data) == ("f" * 64, DATA)
 
-    def test_runs_under_another_are_counted_and_listed_where_asked_for(self, filled):
+    def test_nested_runs_are_counted_or_listed(self, filled):
         assert {run.name: run.nested for run in list_runs(filled).runs if run.nested} == {"zero": 3}
         names = names_of(list_runs(filled, nested=True))
         assert (set(names[:3]), names[3]) == ({"fold-0", "fold-1", "fold-2"}, "best")
 
-    def test_a_run_whose_parent_is_gone_is_listed(self, store):
+    def test_a_run_whose_parent_was_deleted_is_listed(self, store):
         client = open_store(store)
         number = find_experiment(client, store, "livecell")
         parent = log_run(client, number, "parent", kept={"iou": 0.5})
@@ -97,12 +97,12 @@ class TestList:
         client.delete_run(parent)
         assert names_of(list_runs(store)) == ["fold"]
 
-    def test_what_must_not_be_read_as_better_is_said(self, filled):
+    def test_mismatches_are_reported(self, filled):
         leak, data = list_runs(filled).warnings
         assert leak.endswith("not to be compared with the others: leaky")
         assert data == "trained on different data: best (ffffffff); leaky, middle, zero (01234567)"
 
-    def test_folds_are_scored_on_other_images_than_each_other(self, store):
+    def test_folds_are_scored_on_different_images(self, store):
         client = open_store(store)
         number = find_experiment(client, store, "livecell")
         parent = log_run(client, number, "all", number_of_folds=2)
@@ -114,10 +114,10 @@ class TestList:
     def test_the_limit_keeps_the_best(self, filled):
         assert names_of(list_runs(filled, limit=2)) == ["best", "leaky"]
 
-    def test_the_least_loss_is_the_best(self, filled):
+    def test_the_lowest_loss_is_the_best(self, filled):
         assert names_of(list_runs(filled, metric="loss"))[:2] == ["middle", "best"]
 
-    def test_a_metric_that_no_run_has_is_refused(self, filled):
+    def test_a_metric_that_no_run_has_is_rejected(self, filled):
         with pytest.raises(
             SettingError, match="--metric must be one that a run has, none of livecell has dice; choose another"
         ):
@@ -131,24 +131,24 @@ class TestList:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", filled)
         assert len(list_runs().runs) == 6
 
-    def test_an_unknown_experiment_is_refused_with_those_there_are(self, filled):
+    def test_an_unknown_experiment_is_rejected_with_the_known_ones(self, filled):
         with pytest.raises(SettingError, match=r"^--experiment must be one of the store's \(.*livecell.*\), got 'livecel'"):
             list_runs(filled, "livecel")
 
-    def test_a_store_without_runs_gives_none(self, store):
+    def test_a_store_without_runs(self, store):
         with pytest.raises(SettingError, match=r"one of the store's \(Default\), got 'livecell'"):
             list_runs(store)
         find_experiment(open_store(store), store, "livecell")
         assert list_runs(store).runs == []
 
-    def test_a_store_that_is_not_there_is_refused_and_not_made(self, tmp_path):
-        with pytest.raises(SettingError, match=r"mlflow.db: the store of runs must be there, found none; train first"):
+    def test_a_missing_store_is_rejected_and_not_created(self, tmp_path):
+        with pytest.raises(SettingError, match=r"mlflow.db: the MLflow store does not exist; train first"):
             list_runs(f"sqlite:///{tmp_path}/mlflow.db")
         assert not list(tmp_path.iterdir())
 
 
 class TestSideBySide:
-    def test_the_difference_is_that_of_the_images_to_the_first_named(self, paired):
+    def test_the_difference_is_over_images_to_the_first_run(self, paired):
         found = compare_runs(["first", "other"], paired[0])
         assert (names_of(found), found.first.name) == (["other", "first"], "first")
         expected = measure_paired_difference(
@@ -189,7 +189,7 @@ class TestSideBySide:
         assert names_of(compare_runs(["a", "b"], f"sqlite:///{tmp_path}/none.db")) == ["b", "a"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
-    def test_other_data_are_paired_by_name_and_that_is_said(self, paired):
+    def test_different_data_are_paired_by_name_with_a_warning(self, paired):
         found = compare_runs(["first", "elsewhere"], paired[0])
         assert found.differences[0].images == 4
         assert found.warnings == [
@@ -197,12 +197,12 @@ class TestSideBySide:
             "elsewhere and first are paired by the names of images, though the data differ",
         ]
 
-    def test_an_image_of_another_truth_is_left_out_and_that_is_said(self, paired):
+    def test_an_image_with_different_labels_is_left_out_with_a_warning(self, paired):
         found = compare_runs(["first", "relabelled"], paired[0])
         (difference,) = (part for part in found.differences if part is not None)
         assert difference.images == 3
         assert found.warnings[0].startswith("scored on different images: ")
-        assert found.warnings[1] == "left out of the difference of relabelled to first, the truth is another: d"
+        assert found.warnings[1] == "left out of the difference of relabelled to first, the labels differ: d"
 
     def test_runs_without_scores_by_image_are_shown_without_a_difference(self, paired):
         found = compare_runs(["first", "old"], paired[0])
@@ -216,16 +216,16 @@ class TestSideBySide:
         assert found.differences == [None, None]
         assert found.warnings[-1] == f"no difference of {tmp_path} to first: no image in common"
 
-    def test_a_cross_validation_is_of_other_pixels_than_a_strip(self, paired):
+    def test_a_cross_validation_and_a_strip_have_different_pixels(self, paired):
         found = compare_runs(["first", "folds"], paired[0])
         assert any(line.startswith("scored on different images: first (region") for line in found.warnings)
 
-    def test_runs_of_one_name_are_told_apart_by_their_ids(self, paired):
+    def test_runs_of_the_same_name_are_shown_with_their_ids(self, paired):
         twins = [run.id for run in list_runs(paired[0]).runs if run.name.startswith("twin")]
         assert set(names_of(compare_runs(twins, paired[0]))) == {f"twin ({run_id[:8]})" for run_id in twins}
 
 
-class TestRefused:
+class TestRejected:
     @pytest.mark.parametrize(
         ("names", "metric", "words"),
         [
@@ -252,21 +252,23 @@ class TestRefused:
         with pytest.raises(SettingError, match="each run must be named once, it is named twice"):
             compare_runs(["first", paired[1]], paired[0])
 
-    def test_a_folder_that_holds_nothing(self, paired, tmp_path):
+    def test_an_empty_folder(self, paired, tmp_path):
         with pytest.raises(DataError, match=r"must hold scores\.csv or be a trained bundle"):
             compare_runs(["first", str(tmp_path)], paired[0])
 
     def test_no_folder_and_no_store(self, tmp_path):
-        with pytest.raises(SettingError, match=r"^run x: there is no such folder, and no such run: .*mlflow\.db: the store"):
+        with pytest.raises(
+            SettingError, match=r"^x: is no folder here, and no run can be looked up: .*mlflow\.db: the MLflow store"
+        ):
             compare_runs(["x"], f"sqlite:///{tmp_path}/mlflow.db")
 
     def test_a_server_that_does_not_answer(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        with pytest.raises(SettingError, match=r"^run x: .*must be a store that answers"):
+        with pytest.raises(SettingError, match=r"^x: .*must be a store that answers"):
             compare_runs(["x"], f"http://127.0.0.1:{port}")
 
-    def test_a_store_that_stops_to_answer(self, paired, monkeypatch):
+    def test_a_store_that_stops_answering(self, paired, monkeypatch):
         from mlflow.exceptions import MlflowException
 
         def fail(*args):
@@ -275,6 +277,27 @@ class TestRefused:
         monkeypatch.setattr(comparison, "find_best", fail)
         with pytest.raises(SettingError, match=r"must be a store that answers, got .*: connection lost in the middle; "):
             compare_runs(["first"], paired[0])
+
+
+class TestStatus:
+    def test_a_running_one_is_rejected_with_the_remedy(self, store):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "now", "RUNNING")
+        with pytest.raises(SettingError, match=rf"^run now: must have ended, it is RUNNING; .*set_terminated\('{run_id}'"):
+            compare_runs([run_id], store)
+
+    def test_a_deleted_one_is_rejected(self, store):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "gone")
+        client.delete_run(run_id)
+        with pytest.raises(SettingError, match=rf"^run gone: must not be deleted, it is; .*--run-id {run_id}"):
+            compare_runs([run_id], store)
+
+    @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+    def test_an_ended_one_is_shown(self, store, status):
+        client = open_store(store)
+        run_id = log_run(client, find_experiment(client, store, "livecell"), "a", status, kept={"iou": 0.5})
+        assert [run.status for run in compare_runs([run_id], store).runs] == [status]
 
 
 class TestDifferences:
@@ -289,7 +312,7 @@ class TestDifferences:
     def test_a_setting_that_one_run_lacks_differs(self):
         assert find_differences([self.run_of(seed=0), self.run_of(seed=0, guard=16)]) == ["guard"]
 
-    def test_a_cross_validation_is_set_against_trainings_by_what_it_was_given(self):
+    def test_a_cross_validation_is_compared_to_trainings_by_its_given_settings(self):
         trainings = [self.run_of(seed=0, lr=1, guard=16, split_used="region") for _ in range(2)]
         plain, other = self.run_of(number_of_folds=3, lr=1), self.run_of(number_of_folds=3, lr=2)
         assert find_differences([*trainings, plain]) == []
@@ -297,7 +320,7 @@ class TestDifferences:
         assert find_differences([*trainings, plain, self.run_of(number_of_folds=3)]) == ["lr"]
         assert find_differences([*trainings, self.run_of(seed=0, lr=1, split_used="region"), plain]) == ["guard"]
 
-    def test_a_folder_that_tells_of_no_settings_has_no_say(self):
+    def test_a_folder_without_settings_is_ignored(self):
         assert find_differences([self.run_of(seed=0), self.run_of()]) == []
 
     def test_versions_machine_data_and_store_are_no_settings(self):
@@ -306,7 +329,7 @@ class TestDifferences:
         assert find_differences(runs) == []
 
     @pytest.mark.parametrize("count", [0, 1])
-    def test_one_run_differs_in_nothing(self, count):
+    def test_a_single_run_has_no_differences(self, count):
         assert find_differences([self.run_of(lr=1)] * count) == []
 
 

@@ -1,4 +1,4 @@
-"""Cross-validation: every image scored once by a network that has not seen it, and resumed where it was interrupted."""
+"""Cross-validation: each image is scored once by a network that was not trained on it; an interrupted one resumes."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def read_rows(path):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A finished cross-validation of three images with its store, made once and only to be read."""
+    """A finished cross-validation of three images with its store; read only."""
     root = tmp_path_factory.mktemp("crossval")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     result = cross_validate(
@@ -55,7 +55,7 @@ class TestResult:
         ]
         assert [dict(row) for row in read_rows(root / "folds" / "scores.csv")] == result.rows
 
-    def test_no_fold_was_trained_on_what_it_is_scored_on(self, done):
+    def test_no_fold_is_scored_on_its_training_images(self, done):
         root, _, _ = done
         for index, name in enumerate(NAMES_OF, start=1):
             lists = json.loads((root / "folds" / f"fold_{index}.json").read_text())
@@ -65,7 +65,7 @@ class TestResult:
             assert facts["split"] == "given"
             assert facts["kept_epoch"] == facts["epochs_run"] == 1
 
-    def test_the_summary_is_that_of_the_scores_and_says_what_it_rests_on(self, done):
+    def test_the_summary_of_the_scores(self, done):
         root, _, result = done
         scores = [read_scores(row) for row in result.rows]
         assert {name: result.summary[name] for name in summarise_scores(scores)} == summarise_scores(scores)
@@ -74,7 +74,7 @@ class TestResult:
         assert result.summary["worst_image"] == lowest
         assert json.loads((root / "folds" / "crossval.json").read_text())["summary"] == result.summary
 
-    def test_a_run_for_each_fold_lies_under_one(self, done):
+    def test_each_fold_has_a_nested_run(self, done):
         _, uri, result = done
         client = open_store(uri)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
@@ -97,8 +97,8 @@ cross_validate(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]))
 """
 
 
-class TestGoingOn:
-    def test_a_fold_that_is_there_is_not_trained_again(self, folder, tmp_path, monkeypatch):
+class TestResume:
+    def test_a_finished_fold_is_not_trained_again(self, folder, tmp_path, monkeypatch):
         trained, real = [], parts.train
 
         def stopping(data, *args, **kwargs):
@@ -122,7 +122,7 @@ class TestGoingOn:
         assert cross_validate(folder, tmp_path / "out", settings=TINY).summary == result.summary
         assert trained == []
 
-    def test_killed_without_a_word_it_goes_on_and_trains_nothing_twice(self, folder, tmp_path, store):
+    def test_a_killed_one_resumes_and_trains_nothing_twice(self, folder, tmp_path, store):
         """SIGKILL once the first fold is done: the same call then ends in the same parent run."""
         settings = {**TINY, "track": True, "tracking_uri": store}
         out = tmp_path / "out"
@@ -155,7 +155,7 @@ class TestGoingOn:
             ({"recipe": "original"}, "recipe"),
         ],
     )
-    def test_another_one_in_the_same_folder_is_refused(self, folder, tmp_path, change, word, monkeypatch):
+    def test_another_study_in_the_same_folder_is_rejected(self, folder, tmp_path, change, word, monkeypatch):
         monkeypatch.setattr(parts, "train", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             cross_validate(folder, tmp_path / "out", settings=TINY)
@@ -163,13 +163,13 @@ class TestGoingOn:
             cross_validate(folder, tmp_path / "out", **{"settings": TINY, **change})
 
     @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}'])
-    def test_a_record_that_is_none_is_refused(self, folder, tmp_path, text):
+    def test_an_invalid_record_is_rejected(self, folder, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "crossval.json").write_text(text)
         with pytest.raises(DataError, match="the record of a cross-validation cannot be read"):
             cross_validate(folder, tmp_path / "out", settings=TINY)
 
-    def test_a_folder_with_something_else_in_it_is_refused_and_left(self, folder, tmp_path):
+    def test_a_folder_with_other_files_is_rejected_and_unchanged(self, folder, tmp_path):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
         with pytest.raises(DataError, match="the output folder must be empty or new"):
@@ -209,7 +209,7 @@ class TestBundles:
         np.testing.assert_allclose(maps["ensemble"], np.mean(folds, axis=0), atol=1e-4)
         assert result.bundles == {kind: root / "out" / kind for kind in ("ensemble", "refit")}
 
-    def test_the_ensemble_is_a_bundle_that_says_where_it_comes_from(self, both):
+    def test_the_ensemble_is_a_bundle_with_its_origin(self, both):
         root, _, result = both
         bundle = root / "out" / "ensemble"
         facts = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]
@@ -220,7 +220,7 @@ class TestBundles:
         assert "ensemble_size: 3" in (bundle / "configs" / "settings.yaml").read_text()
         assert [part.name for part in (root / "out").glob("*.partial")] == []
 
-    def test_the_refit_is_of_everything_for_the_epochs_that_the_folds_chose(self, both):
+    def test_the_refit_trains_on_all_images_for_the_best_number_of_epochs(self, both):
         root, _, result = both
         histories = [
             [float(row["val_iou"]) for row in read_rows(root / "out" / f"fold_{i}" / "docs" / "history.csv")]
@@ -237,7 +237,7 @@ class TestBundles:
         assert card.endswith("about the refit\n")
         assert "WARNING" in card
 
-    def test_neither_is_made_again(self, both, monkeypatch):
+    def test_neither_is_trained_again(self, both, monkeypatch):
         root, data, result = both
         settings = {**TINY, "epochs": 3, "track": False}
         for module, name in ((parts, "train"), (crossval, "train_part"), (crossval, "join_bundles")):
@@ -245,7 +245,7 @@ class TestBundles:
         again = cross_validate(data, root / "out", settings=settings, bundles=("ensemble", "refit"))
         assert again == result
 
-    def test_a_bundle_may_be_asked_for_later(self, folder, tmp_path):
+    def test_a_bundle_may_be_requested_later(self, folder, tmp_path):
         cross_validate(folder, tmp_path / "out", settings=TINY)
         result = cross_validate(folder, tmp_path / "out", settings=TINY, bundles=("refit",))
         assert (result.bundles["refit"] / "models" / "model.safetensors").is_file()
@@ -260,12 +260,12 @@ class TestBundles:
         ([[0.1, 0.2, 0.9], [0.2, 0.1]], 1),  # of the epochs that all have
     ],
 )
-def test_epochs_are_those_whose_mean_is_best(histories, epochs):
+def test_epochs_with_the_best_mean(histories, epochs):
     assert choose_epochs(histories) == epochs
 
 
 @pytest.mark.parametrize(("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("patience", 3)])
-def test_nothing_may_be_chosen_by_what_is_scored(folder, tmp_path, name, value):
+def test_settings_that_choose_on_the_scored_images_are_rejected(folder, tmp_path, name, value):
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):

@@ -1,4 +1,4 @@
-"""The learning curve: growing parts, scored on what none of them saw, and what it says in words."""
+"""The learning curve: growing amounts of data, scored on held-out images, and its conclusion."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import tifffile
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import learning_curve, parts
-from livecell_monai.experiments.learning_curve import Amount, learn_curve, list_amounts, tell_of
+from livecell_monai.experiments.learning_curve import Amount, conclude, learn_curve, list_amounts
 from livecell_monai.experiments.store import open_store
 from tests.support.small_training import SMALL
 from tests.support.worlds import write_folder
@@ -61,7 +61,7 @@ class TestByImages:
         assert curve.points[0]["scored_images"] == 3
         assert curve.gain[0] == pytest.approx(curve.points[1]["iou"] - curve.points[0]["iou"])
 
-    def test_a_run_for_each_part_lies_under_one(self, by_images):
+    def test_each_part_has_a_nested_run(self, by_images):
         _, uri, _ = by_images
         client = open_store(uri)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
@@ -71,7 +71,7 @@ class TestByImages:
         assert files == {"curve.csv", "learning_curve.json", "scores.csv"}
 
 
-def test_by_area_and_going_on(folder, tmp_path, monkeypatch):
+def test_by_area_and_resumed(folder, tmp_path, monkeypatch):
     trained, real = [], parts.train
 
     def stopping(data, *args, **kwargs):
@@ -108,23 +108,23 @@ def test_amounts_double(by, most, expected):
         ((0.03, [0.01, 0.05]), "another annotated image is likely to help"),
         ((0.001, [-0.004, 0.006]), "another image of the same kind is not likely to help much"),
         ((-0.02, [-0.03, -0.01]), "another image of the same kind is not likely to help much"),
-        ((0.03, [-0.01, 0.05]), "the images do not tell whether another one is likely to help"),
-        ((0.03, None), "two held-out images do not tell"),
+        ((0.03, [-0.01, 0.05]), "the images do not show whether another one is likely to help"),
+        ((0.03, None), "two held-out images are too few to say"),
     ],
 )
-def test_words(gain, words):
-    said = tell_of(gain, [HALF, ALL])
+def test_conclusion(gain, words):
+    said = conclude(gain, [HALF, ALL])
     assert words in said
     assert said.startswith("from 50% to 100% of the annotated area the IoU changed by ")
     assert f"{gain[0]:+.3f}" in said
-    assert tell_of(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
+    assert conclude(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [({"by": "cells"}, "--by must be one of auto, area, images, got 'cells'"), ({"draws": 0}, "--draws must be .* got 0")],
 )
-def test_refused(folder, tmp_path, asked, message):
+def test_invalid_options_are_rejected(folder, tmp_path, asked, message):
     with pytest.raises(SettingError, match=message):
         learn_curve(folder, tmp_path / "out", settings=TINY, **asked)
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""A bundle by every name that it goes by."""
+"""A bundle is found by its folder, run or registered model."""
 
 import shutil
 from pathlib import Path
@@ -39,12 +39,12 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def test_a_folder_is_itself_and_no_store_is_asked(trained, tmp_path):
+def test_a_folder_needs_no_store(trained, tmp_path):
     assert locate_bundle(trained[1], tmp_path, "http://127.0.0.1:9") == trained[1]
 
 
 @pytest.mark.parametrize("name", ["it's a run", "models:/cells/1", "models:/cells@best"])
-def test_what_lies_in_mlflow_is_fetched(filled, trained, tmp_path, name, capfd):
+def test_a_bundle_in_mlflow_is_downloaded(filled, trained, tmp_path, name, capfd):
     (into := tmp_path / "into").mkdir()
     found = locate_bundle(name, into, filled)
     assert found.is_relative_to(into)
@@ -85,7 +85,7 @@ def test_the_environment_names_the_store(filled, tmp_path, monkeypatch):
         ("models:/@best", "must be models:/NAME/VERSION or models:/NAME@ALIAS"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(filled, tmp_path, name, words):
+def test_a_missing_bundle_is_rejected_on_one_line(filled, tmp_path, name, words):
     with pytest.raises(SettingError) as refusal:
         locate_bundle(name, tmp_path, filled)
     assert name in str(refusal.value)
@@ -93,13 +93,13 @@ def test_what_is_not_there_is_refused_in_one_line(filled, tmp_path, name, words)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_name_where_there_is_no_store(tmp_path):
+def test_a_name_without_a_store(tmp_path):
     with pytest.raises(SettingError, match=r"^modell: is no folder here, and no run can be looked up: .*mlflow.db"):
         locate_bundle("modell", tmp_path)
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_a_server_that_is_not_there(tmp_path):
+def test_a_missing_server(tmp_path):
     for name in ("nobody", "models:/cells/1"):
         with pytest.raises(SettingError, match=r"must be a store that answers, got 'http://127.0.0.1:9'"):
             locate_bundle(name, tmp_path, "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""Which scores may be set against each other, and what is said where they may not."""
+"""Which scores can be compared, and the warnings for those that cannot."""
 
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
@@ -16,50 +16,50 @@ def by_seed(seed):
 
 
 class TestFindMismatches:
-    def test_none_between_runs_of_one_kind(self):
+    def test_comparable_runs_have_none(self):
         images = some_scores(0.5, 0.6)
         assert find_mismatches([side("a"), side("b")]) == []
         assert find_mismatches([side("a", images=images), side("b", images=some_scores(0.1, 0.2))]) == []
         assert find_mismatches([side("old"), side("new", images=images)]) == []
         assert find_mismatches([]) == []
 
-    def test_other_data(self):
+    def test_different_data(self):
         runs = [side("a"), side("b", data="b" * 64), side("c"), side("unknown", data="")]
         assert find_mismatches(runs) == ["trained on different data: a, c (aaaaaaaa); b (bbbbbbbb)"]
 
-    def test_other_images(self):
+    def test_different_images(self):
         runs = [side("a", images=some_scores(0.5)), side("b", images=some_scores(0.5, 0.6))]
         (line,) = find_mismatches(runs)
         assert line == (
             "scored on different images: a (region, 0.15 of each image, 1 image); b (region, 0.15 of each image, 2 images)"
         )
 
-    def test_the_same_names_of_another_truth(self):
+    def test_the_same_names_with_different_labels(self):
         runs = [side("a", images=some_scores(0.5)), side("b", images=some_scores(0.5, foreground=200))]
         assert len(find_mismatches(runs)) == 1
 
-    def test_the_same_images_by_another_way_are_the_same(self):
+    def test_the_same_images_of_different_splits(self):
         images = some_scores(0.5, 0.6)
         assert find_mismatches([side("a", images=images, **by_seed(0)), side("b", images=images, **by_seed(1))]) == []
 
-    def test_other_parts_where_no_scores_by_image_are_there(self):
+    def test_different_parts_without_scores_by_image(self):
         (line,) = find_mismatches([side("a", **by_seed(0)), side("b", **by_seed(1)), side("c", **by_seed(0))])
         assert line == (
             "scored on different images: a, c (images, 0.15 of them by seed 0); b (images, 0.15 of them by seed 1)"
         )
 
-    def test_an_old_run_among_others_of_its_kind(self):
+    def test_an_old_run_among_runs_of_the_same_split(self):
         runs = [side("a", images=some_scores(0.5)), side("old"), side("x", split="evaluation", images=some_scores(0.5, 0.5))]
         (line,) = find_mismatches(runs)
         assert line.startswith("scored on different images: a, old (region")
 
-    def test_a_leak_is_said_and_not_said_twice(self):
+    def test_a_leak_is_reported_once(self):
         runs = [side("a"), side("b", split="original"), side("c", split="none")]
         assert find_mismatches(runs) == [
             "split original and none score what was trained on, not to be compared with the others: b, c"
         ]
 
-    def test_twenty_runs_make_no_longer_a_line_than_a_reader_takes(self):
+    def test_many_runs_are_shortened_to_one_line(self):
         runs = [side(f"run-{number}", data=f"{number % 10:064}") for number in range(60)]
         (line,) = find_mismatches(runs)
         assert "run-0, run-10, run-20 and 3 more (00000000)" in line
@@ -74,9 +74,9 @@ class TestFindCommon:
         )
         assert find_common(first, other) == (["a", "b"], [])
 
-    def test_another_truth_is_no_common_image(self):
+    def test_an_image_with_different_labels_is_not_common(self):
         changed = {**some_scores(0.1, 0.2), "b": some_scores(0.1, 0.2, foreground=300)["b"]}
         assert find_common(side("a", images=some_scores(0.5, 0.6)), side("b", images=changed)) == (["a"], ["b"])
 
-    def test_without_scores_by_image_there_is_none(self):
+    def test_no_common_image_without_scores_by_image(self):
         assert find_common(side("a"), side("b", images=some_scores(0.5))) == ([], [])

@@ -1,4 +1,4 @@
-"""What a training logs is on disk before anything is sent, intact after a kill, and removed when it is not needed."""
+"""Logged entries are on disk before they are sent, survive a kill, and are removed when all were sent."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def kinds(outbox):
     return [(entry["n"], entry["kind"]) for entry in outbox.entries]
 
 
-def test_what_was_logged_is_read_again_and_what_was_sent_is_known(path):
+def test_entries_and_acknowledgements_are_read_back(path):
     with open_outbox(path) as outbox:
         begin(outbox)
         outbox.acknowledge(1, "abc")
@@ -39,7 +39,7 @@ def test_what_was_logged_is_read_again_and_what_was_sent_is_known(path):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 60])
-def test_a_line_that_a_kill_has_cut_is_removed(path, cut):
+def test_a_cut_last_line_is_removed(path, cut):
     with open_outbox(path) as outbox:
         begin(outbox)
     file = path / "entries.jsonl"
@@ -53,7 +53,7 @@ def test_a_line_that_a_kill_has_cut_is_removed(path, cut):
     assert file.read_bytes() == whole
 
 
-def test_of_a_cut_first_line_nothing_is_left(path):
+def test_a_cut_first_line_leaves_no_entry(path):
     path.mkdir(parents=True)
     (path / "entries.jsonl").write_bytes(b'{"n": 1, "kind": "ru')
     with open_outbox(path) as outbox:
@@ -62,7 +62,7 @@ def test_of_a_cut_first_line_nothing_is_left(path):
         assert kinds(outbox) == [(1, "run"), (2, "metrics")]
 
 
-def test_where_it_is_not_known_what_was_sent_all_is_sent_again(path):
+def test_all_entries_wait_if_the_record_is_damaged(path):
     with open_outbox(path) as outbox:
         begin(outbox)
         outbox.acknowledge(2, "abc")
@@ -74,7 +74,7 @@ def test_where_it_is_not_known_what_was_sent_all_is_sent_again(path):
 @pytest.mark.parametrize(
     "text", ["no JSON\n", "[]\n", '{"kind": "run"}\n', '{"n": 1, "kind": "end"}\n', '{"kind": "metrics"}\n']
 )
-def test_what_is_no_log_is_refused(path, text):
+def test_an_invalid_log_is_rejected(path, text):
     path.mkdir(parents=True)
     (path / "entries.jsonl").write_text(text)
     with (
@@ -99,7 +99,7 @@ class TestEnd:
     @pytest.mark.parametrize(
         ("status", "sent", "stays"), [("FINISHED", 3, False), ("FINISHED", 2, True), ("KILLED", 3, True), (None, 2, True)]
     )
-    def test_it_goes_where_all_of_a_finished_run_was_sent(self, path, status, sent, stays):
+    def test_it_is_removed_if_all_of_a_finished_run_was_sent(self, path, status, sent, stays):
         with open_outbox(path) as outbox:
             begin(outbox)
             if status:
@@ -109,13 +109,13 @@ class TestEnd:
         assert path.parent.exists()
         assert find_outboxes(path.parent) == [path] * stays
 
-    def test_one_without_entries_leaves_nothing(self, path):
+    def test_an_empty_one_is_removed(self, path):
         with open_outbox(path):
             assert path.exists()
         assert not path.exists()
 
-    def test_what_comes_after_it_changes_nothing(self, path):
-        """An uploader that was given up is late."""
+    def test_a_late_acknowledgement_changes_nothing(self, path):
+        """An abandoned uploader is late."""
         with open_outbox(path) as outbox:
             begin(outbox)
         outbox.acknowledge(2, "abc")
@@ -123,8 +123,8 @@ class TestEnd:
             assert (again.sent, again.run_id) == (0, "")
 
 
-def test_a_full_disk_is_reported_once_and_leaves_whole_lines(path, monkeypatch, caplog):
-    """What it did not take is sent as long as the process lives."""
+def test_a_full_disk_is_reported_once_and_leaves_complete_lines(path, monkeypatch, caplog):
+    """Entries that could not be written are sent while the process lives."""
 
     def fail(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -146,8 +146,8 @@ def test_a_full_disk_is_reported_once_and_leaves_whole_lines(path, monkeypatch, 
         assert kinds(again) == [(1, "run"), (2, "metrics"), (5, "metrics")]
 
 
-class TestSettingAside:
-    def test_keeps_what_was_not_sent_of_a_folder_that_goes(self, tmp_path):
+class TestSetAside:
+    def test_unsent_entries_are_moved_to_the_study(self, tmp_path):
         root, partial = tmp_path / "sweep", tmp_path / "sweep" / "trial_0001.partial"
         with open_outbox(partial / ".tracking") as outbox:
             begin(outbox)
@@ -158,7 +158,7 @@ class TestSettingAside:
         with open_outbox(kept) as again:
             assert again.entries == outbox.entries
 
-    def test_leaves_what_was_sent(self, tmp_path):
+    def test_a_sent_outbox_is_not_moved(self, tmp_path):
         partial = tmp_path / "trial_0001.partial"
         with open_outbox(partial / ".tracking") as outbox:
             begin(outbox)
@@ -167,6 +167,6 @@ class TestSettingAside:
         set_aside(partial, tmp_path)
         assert find_outboxes(tmp_path) == [partial / ".tracking"]
 
-    def test_does_without_a_folder(self, tmp_path):
+    def test_a_missing_folder_is_ignored(self, tmp_path):
         set_aside(tmp_path / "none", tmp_path)
         assert list(tmp_path.iterdir()) == []

@@ -1,25 +1,91 @@
-"""One part of a study: what it may not choose by, what it hangs on, and how its scores are read back."""
+"""A study by held-out images: its folder, its settings, and its parts."""
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.dataset.folds import make_folds
-from livecell_monai.errors import LiveCellError, SettingError, find_user_error
+from livecell_monai.errors import DataError, LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
-from livecell_monai.experiments.parts import Training, read_rows, run_part
-from livecell_monai.experiments.tracked_run import TrackedRun
+from livecell_monai.experiments.parts import Training, check_choosing, open_study, read_rows, run_part
+from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
+
+STARTED = {"data": "abc", "settings": {"lr": 0.1, "size": (1, 2)}}
+
+
+def at_work(folder, started_with=STARTED, wait=False):
+    return open_study(folder, "study.json", "a study", started_with, wait)
+
+
+def open_here(folder, started_with=None, wait=False):
+    with at_work(folder, started_with or STARTED, wait) as ledger:
+        return ledger
+
+
+def test_the_same_study_resumes(tmp_path):
+    for number in range(2):
+        ledger = open_here(tmp_path / "out")
+        assert ledger.record_file == tmp_path / "out" / "study.json"
+        assert ledger.read()["started_with"] == {"data": "abc", "settings": {"lr": 0.1, "size": [1, 2]}}
+        assert ledger.read().get("number") == (number or None)
+        ledger.update(number=number + 1)
+
+
+def test_another_study_is_rejected_by_its_difference(tmp_path):
+    open_here(tmp_path)
+    words = f'^{tmp_path}: a study must resume with the same data: started with "abc", now "abd"; name another folder$'
+    with pytest.raises(SettingError, match=words):
+        open_here(tmp_path, {**STARTED, "data": "abd"})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"started_with": 3}'])
+def test_a_damaged_record_is_rejected(tmp_path, text):
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(DataError, match=r"study\.json: the record of a study cannot be read"):
+        open_here(tmp_path)
+
+
+def test_a_folder_with_other_files_is_rejected(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(DataError, match="must be empty or new"):
+        open_here(tmp_path)
+    with pytest.raises(DataError, match="must be empty or new"):
+        open_here(tmp_path / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_one_process_at_a_time(tmp_path):
+    words = f"^{tmp_path}: another process works in this folder"
+    with at_work(tmp_path), pytest.raises(SettingError, match=words), at_work(tmp_path):
+        pytest.fail("two at once")
+    open_here(tmp_path)  # free again
+
+
+def test_processes_that_share_a_study_wait_for_each_other(tmp_path):
+    with ThreadPoolExecutor(1) as other:
+        with at_work(tmp_path, wait=True):
+            waiting = other.submit(open_here, tmp_path, STARTED, wait=True)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        assert waiting.result(10).is_unfinished()
+
+
+def test_a_held_setting_may_only_have_its_value():
+    check_choosing({"checkpoint_selection": "last", "lr": 1}, {"checkpoint_selection": "last"}, "a study")
+    with pytest.raises(SettingError, match="setting checkpoint_selection must be left as it is in a study, got 'best'"):
+        check_choosing({"checkpoint_selection": "best"}, {"checkpoint_selection": "last"}, "a study")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("split", "none"), ("patience", 3)]
 )
-def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
+def test_settings_that_choose_on_the_scored_images_are_rejected(name, value, folder):
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
@@ -37,13 +103,13 @@ def test_nothing_may_be_chosen_by_what_is_scored(name, value, folder):
         (Training((), {"filters": [4]}, "original"), "setting filters must be 2 to 12"),
     ],
 )
-def test_what_training_would_refuse_is_refused_first(folder, training, message):
+def test_invalid_settings_are_rejected_first(folder, training, message):
     with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
         training.check(folder)
     assert re.search(message, str(find_user_error(refused.value)))
 
 
-def test_what_the_results_hang_on():
+def test_local_settings_may_change():
     settings = {"lr": 0.1, "show_progress": False, "track": False, "tracking_uri": "x", "experiment": "y", "run_name": "z"}
     assert Training(["smoke"], settings, "planned").must_match() == {
         "recipe": "planned",
@@ -53,12 +119,12 @@ def test_what_the_results_hang_on():
 
 
 def stop_part(fold, root, training, at):
-    """Begin a part, and press Ctrl-C as its loss is computed for the nth time."""
+    """Start a part, and press Ctrl-C when its loss is computed for the nth time."""
     with foreground(), at_loss(at, press_ctrl_c), pytest.raises(KeyboardInterrupt):
         run_part(fold, root, training, TrackedRun())
 
 
-class TestStopped:
+class TestInterrupted:
     @pytest.fixture
     def training(self):
         return Training((), {**SMALL, "epochs": 3, "checkpoint_selection": "last"}, "planned")
@@ -67,7 +133,7 @@ class TestStopped:
     def fold(self, folder):
         return make_folds(list_samples(folder, "train"))[0]
 
-    def test_goes_on_to_the_weights_that_it_would_have_come_to(self, fold, training, tmp_path):
+    def test_resumes_to_the_weights_of_an_uninterrupted_one(self, fold, training, tmp_path):
         whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
         for root in (whole, stopped):
             root.mkdir()
@@ -75,11 +141,11 @@ class TestStopped:
             run_part(fold, whole, training, TrackedRun())
         stop_part(fold, stopped, training, at=5)
         with at_loss(1, lambda: None) as calls:
-            assert run_part(fold, stopped, training, TrackedRun()) is True
+            run_part(fold, stopped, training, TrackedRun())
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
 
-    def test_one_that_cannot_be_resumed_is_left_to_the_user(self, fold, training, tmp_path):
+    def test_files_are_kept_if_it_cannot_be_resumed(self, fold, training, tmp_path):
         stop_part(fold, tmp_path, training, at=5)
         partial = tmp_path / "fold_1.partial"
         for checkpoint in (partial / ".training").glob("*.pt"):
@@ -90,7 +156,8 @@ class TestStopped:
         assert "remove the folder of the run and train again" in str(find_user_error(refused.value))
         assert set(before) <= set(partial.rglob("*"))
         shutil.rmtree(partial)
-        assert run_part(fold, tmp_path, training, TrackedRun()) is True
+        run_part(fold, tmp_path, training, TrackedRun())
+        assert (tmp_path / "fold_1").is_dir()
 
 
 class Parent(TrackedRun):
@@ -100,7 +167,7 @@ class Parent(TrackedRun):
 class TestPart:
     @pytest.fixture
     def calls(self, monkeypatch):
-        """Stand-ins for training and scoring, which tests of the studies run in earnest."""
+        """Replace training and scoring."""
         made = []
 
         def train(data, output, overlays, settings, recipe, context):
@@ -120,14 +187,14 @@ class TestPart:
         monkeypatch.setattr(parts, "evaluate", evaluate)
         return made
 
-    def test_is_done_once_and_only_whole(self, folder, tmp_path, calls):
+    def test_is_done_once_and_only_complete(self, folder, tmp_path, calls):
         (first, *_) = folds = make_folds(list_samples(folder, "train"))
         training, run = Training((), {}, "planned"), Parent()
         with pytest.raises(KeyboardInterrupt):
             run_part(first, tmp_path, training, run)
         assert not (tmp_path / "fold_1").exists()
-        assert run_part(first, tmp_path, training, run) is True
-        assert run_part(first, tmp_path, training, run) is False
+        run_part(first, tmp_path, training, run)
+        run_part(first, tmp_path, training, run)  # no further call
         assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
         (row,) = read_rows(tmp_path, folds[:1])
         assert (row["fold"], row["image"]) == ("fold_1", "train_00")

@@ -1,4 +1,4 @@
-"""Bundles into the model registry, and nothing of them where that fails."""
+"""Bundles are registered completely or not at all."""
 
 import io
 import shutil
@@ -20,7 +20,7 @@ from livecell_monai.experiments.tracking import RunTracker
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """A working folder of its own, in which a store that nobody asked for would be found."""
+    """An empty working folder, to detect an unexpected store."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -38,7 +38,7 @@ def contents(uri):
 
 
 def add_run(uri, status, bundle=None, name="cells-1"):
-    """A run that ended so, its bundle among its artifacts."""
+    """A run with this status, and optionally a bundle."""
     client = open_store(uri)
     run = client.create_run(find_experiment(client, uri, "livecell"), run_name=name).info.run_id
     if bundle is not None:
@@ -51,7 +51,7 @@ def add_run(uri, status, bundle=None, name="cells-1"):
 class TestFolder:
     @pytest.fixture
     def model(self, trained, store, tmp_path):
-        """The folder of a model registered from a folder in which other things lie too."""
+        """The folder of a model that was registered from a folder with other files."""
         (bundle := tmp_path / "model").mkdir()
         shutil.copytree(trained[1], bundle, dirs_exist_ok=True)
         (bundle / "predictions").mkdir()
@@ -63,7 +63,7 @@ class TestFolder:
         assert list(Path.cwd().iterdir()) == []
         return Path(mlflow.artifacts.download_artifacts(version.source, dst_path=str(tmp_path / "fetched")))
 
-    def test_the_model_holds_the_bundle_and_what_serves_it(self, model, trained):
+    def test_the_model_has_the_bundle_and_the_code_that_serves_it(self, model, trained):
         kept = model / "data" / "bundle"
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
         assert sorted(path.name for path in (kept / "models").iterdir()) == ["model.pt", "model.safetensors"]
@@ -94,7 +94,7 @@ class TestFolder:
 
 
 class TestRun:
-    def test_the_version_hangs_on_its_run_and_the_next_is_the_second(self, trained, store):
+    def test_each_version_is_linked_to_its_run(self, trained, store):
         run = add_run(store, "FINISHED", trained[1])
         made = [register("cells-1", "cells", store), register(run, "cells", store)]
         assert [(each.version, each.run) for each in made] == [(1, "cells-1"), (2, "cells-1")]
@@ -104,27 +104,27 @@ class TestRun:
         assert [(model.source_run_id, model.status.value) for model in models] == [(run, "READY")] * 2
 
     @pytest.mark.parametrize("status", ["RUNNING", "FAILED", "KILLED"])
-    def test_a_run_that_has_not_finished_is_refused(self, trained, store, status):
+    def test_an_unfinished_run_is_rejected(self, trained, store, status):
         add_run(store, status, trained[1])
         with pytest.raises(SettingError, match=f"^run cells-1: must have finished, it is {status}; wait for it"):
             register("cells-1", "cells", store)
         assert contents(store) == ({}, 0)
 
-    def test_a_run_without_a_bundle_is_refused(self, store, tmp_path):
+    def test_a_run_without_a_bundle_is_rejected(self, store, tmp_path):
         with RunTracker(store, folder=tmp_path / "training").start({}, {}, "cells") as run:
             pass
         with pytest.raises(SettingError, match="must have a bundle among its artifacts, found none"):
             register(run.run_id, "cells", store)
         assert contents(store) == ({}, 0)
 
-    def test_a_run_that_is_not_there_is_refused(self, store):
+    def test_a_missing_run_is_rejected(self, store):
         with pytest.raises(SettingError, match="run cells-9: must be a folder, or the id or name of a run, there is none"):
             register("cells-9", "cells", store)
 
 
-class TestRefusals:
+class TestRejected:
     @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", "a@b"])
-    def test_a_name_that_no_uri_can_hold(self, trained, store, name):
+    def test_a_name_that_a_uri_cannot_contain(self, trained, store, name):
         with pytest.raises(SettingError, match=r"--name must be a name without / : and @, got"):
             register(trained[1], name, store)
         assert contents(store) == ({}, 0)
@@ -135,7 +135,7 @@ class TestRefusals:
             register(tmp_path / "empty", "cells", store)
         assert contents(store) == ({}, 0)
 
-    def test_weights_that_do_not_fit(self, trained, store, tmp_path):
+    def test_damaged_weights(self, trained, store, tmp_path):
         shutil.copytree(trained[1], tmp_path / "model")
         (tmp_path / "model" / "models" / "model.safetensors").write_bytes(b"torn")
         with pytest.raises(
@@ -145,14 +145,14 @@ class TestRefusals:
         assert contents(store) == ({}, 0)
 
     @pytest.mark.parametrize("step", ["log_model_artifacts", "finalize_logged_model", "create_model_version"])
-    def test_a_store_that_fails_half_way_is_left_as_it_was(self, trained, store, monkeypatch, step):
+    def test_a_store_that_fails_is_left_unchanged(self, trained, store, monkeypatch, step):
         def fail(*arguments, **named):
             raise mlflow.MlflowException("no space\nleft")
 
         with monkeypatch.context() as patch:
             patch.setattr(mlflow.MlflowClient, step, fail)
             with pytest.raises(
-                SettingError, match=r"^model cells: the store must take it, it does not: no space left; mend"
+                SettingError, match=r"^model cells: the store must accept it, it does not: no space left; correct"
             ):
                 register(trained[1], "cells", store)
         assert contents(store) == ({}, 0)

@@ -1,4 +1,4 @@
-"""The search space: read, checked to its ends, and made settings of a training."""
+"""The search space: read, checked, and converted to settings of a training."""
 
 import re
 
@@ -20,7 +20,7 @@ def base():
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes a search space and gives its path."""
+    """Writes a search space and returns its path."""
 
     def write(text):
         path = tmp_path / "space.yaml"
@@ -31,21 +31,21 @@ def written(tmp_path):
 
 
 def drawn(space, count=20):
-    """Values of as many trials."""
+    """Values of some trials."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     return [space.suggest(study.ask()) for _ in range(count)]
 
 
-class TestTheBundlesOwn:
-    def test_holds_what_a_sweep_is_for(self):
+class TestBundledSpace:
+    def test_entries(self):
         assert set(read_space().entries) == {"lr", "dropout", "batch_size", "loss", "width", "strength"}
 
-    def test_every_end_of_it_works_with_every_recipe(self, base):
+    def test_all_limits_are_valid_with_every_recipe(self, base):
         original = {**base, **read_overlay(CONFIGS / "original.yaml", ["inference", "train"])}
         check_space(read_space(), base, {})
         check_space(read_space(), original, {})
 
-    def test_holds_the_settings_of_a_training_without_a_sweep(self, base):
+    def test_contains_the_settings_of_a_training_without_a_sweep(self, base):
         usual = read_space().usual(base)
         assert usual == {name: base[name] for name in ("lr", "dropout", "batch_size", "loss")} | {"width": 1, "strength": 1}
 
@@ -55,7 +55,7 @@ class TestTheBundlesOwn:
 
 
 class TestValues:
-    def test_lie_between_the_ends_and_are_of_their_kind(self, written):
+    def test_are_in_the_range_and_of_the_right_type(self, written):
         text = "lr: {low: 0.001, high: 0.1, log: true}\ntta_views: {low: 1, high: 8, step: 7}\npercentiles: "
         space = read_space(written(text + "{choices: [[0.1, 99.9], [2.0, 98.0]]}"))
         values = drawn(space)
@@ -69,7 +69,7 @@ class TestValues:
         values = drawn(read_space(written("dropout: {low: 0, high: 0.9}")))
         assert any(0 < value["dropout"] < 1 for value in values)
 
-    def test_what_is_given_is_taken_out(self):
+    def test_given_settings_are_removed(self):
         space = read_space(None, {"lr": 0.01, "filters": [8, 16], "noise": 0.1})
         assert set(space.entries) == {"dropout", "batch_size", "loss", "strength"}
         assert space.fixed == ("lr", "width")
@@ -78,7 +78,7 @@ class TestValues:
         assert to_settings({"width": 0.5}, base, {}) == {"filters": [8, 16, 32, 64, 128]}
         assert to_settings({"width": 0.1}, {"filters": [8, 20]}, {}) == {"filters": [4, 4]}
 
-    def test_strength_of_1_changes_nothing_and_of_0_takes_all_away(self, base):
+    def test_strength_1_changes_nothing_and_0_disables_all(self, base):
         same = to_settings({"strength": 1.0}, base, {})
         assert same == {name: base[name] for name in same}
         none = to_settings({"strength": 0.0}, base, {})
@@ -86,12 +86,12 @@ class TestValues:
         assert none == neutral
         assert {"noise", "gamma", "brightness"} <= set(none)
 
-    def test_strength_leaves_what_is_given_alone(self, base):
+    def test_strength_does_not_change_given_settings(self, base):
         assert "noise" not in to_settings({"strength": 0.5}, base, {"noise": 0.2})
         assert to_settings({"strength": 0.5}, base, {"noise": 0.2})["brightness"] == pytest.approx(base["brightness"] / 2)
 
 
-class TestRefusals:
+class TestRejected:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
@@ -121,18 +121,18 @@ class TestRefusals:
             ("lr: [", "the search space must be a YAML file, got 'lr: [', which cannot be read"),
         ],
     )
-    def test_of_a_file(self, written, text, words):
+    def test_an_invalid_file(self, written, text, words):
         with pytest.raises(SettingError, match=re.escape(words)) as caught:
             read_space(written(text))
         assert "\n" not in str(caught.value)
 
-    def test_of_a_file_that_is_not_there(self, tmp_path):
+    def test_a_missing_file(self, tmp_path):
         with pytest.raises(
             SettingError, match=r"none\.yaml: the search space must be a YAML file, it cannot be read: No such"
         ):
             read_space(tmp_path / "none.yaml")
 
-    def test_of_a_space_with_nothing_left(self, written):
+    def test_an_empty_space(self, written):
         with pytest.raises(SettingError, match="must have an entry that --set does not fix, there is none"):
             read_space(written("lr: {low: 0.1, high: 0.2}"), {"lr": 0.1})
 
@@ -149,6 +149,6 @@ class TestRefusals:
             ("patch_size: {choices: [[64, 64], [100, 64]]}", "setting patch_size must be [Y, X] in pixels, multiples of"),
         ],
     )
-    def test_of_an_end_that_no_training_can_start_with(self, written, base, text, words):
+    def test_an_invalid_limit(self, written, base, text, words):
         with pytest.raises(SettingError, match=re.escape(words)):
             check_space(read_space(written(text)), base, {})

@@ -1,4 +1,4 @@
-"""A registered bundle behind `mlflow models serve`, asked over HTTP, and the same in this process."""
+"""A registered bundle behind `mlflow models serve`, over HTTP and in this process."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ class Server:
     mask: Path
 
     def post(self, body):
-        """Status and body of the answer to a JSON value, or to text as it stands."""
+        """Status and body of the answer to a JSON value or a text."""
         data = (body if isinstance(body, str) else json.dumps(body)).encode()
         request = urllib.request.Request(f"{self.url}/invocations", data, {"Content-Type": "application/json"})
         try:
@@ -55,7 +55,7 @@ class Server:
         return [row["mask"] for row in body["predictions"]]
 
     def refused(self, body, *words):
-        """A 400 of one line that has these words, after which the server still answers."""
+        """A 400 of one line with these words; the server still answers afterwards."""
         status, answer = self.post(body)
         assert status == 400, answer
         line = answer["message"]
@@ -167,12 +167,12 @@ class TestServer:
         ],
         ids=["split", "inputs"],
     )
-    def test_the_other_forms_of_mlflow(self, server, body):
+    def test_other_formats_of_mlflow(self, server, body):
         status, answer = server.post(body(encode(server.image.read_bytes())))
         assert status == 200
         assert base64.b64decode(answer["predictions"][0]["mask"]) == server.mask.read_bytes()
 
-    def test_requests_at_once(self, server):
+    def test_concurrent_requests(self, server):
         image, found = encode(server.image.read_bytes()), []
         threads = [threading.Thread(target=lambda: found.extend(server.masks(image))) for _ in range(6)]
         for thread in threads:
@@ -208,7 +208,7 @@ class TestServer:
             (encode(tiff_of(np.zeros((500, 500), np.uint8), compression="zlib")), "at most 200000 pixels, got 250000"),
         ],
     )
-    def test_an_image_that_is_none_is_refused(self, server, image, words):
+    def test_an_invalid_image_is_rejected(self, server, image, words):
         server.refused(one(image), words)
 
     def test_the_row_is_named(self, server):
@@ -224,19 +224,19 @@ class TestServer:
             ({"image": "abc"}, "exactly one of the input fields"),
         ],
     )
-    def test_a_body_without_images_is_refused(self, server, body, words):
+    def test_a_body_without_images_is_rejected(self, server, body, words):
         status, answer = server.post(body)
         assert status == 400
         assert words in answer["message"]
 
 
 class TestServedBundle:
-    def test_a_bound_that_is_none_is_refused(self, trained):
+    def test_an_invalid_limit_is_rejected(self, trained):
         for wrong in (0, -1, True, 1.5, "many"):
             with pytest.raises(SettingError, match="most_pixels must be a whole number of 1 or more"):
                 _load_pyfunc(str(trained[1]), {"most_pixels": wrong})
 
-    def test_a_key_that_is_none_is_refused(self, trained):
+    def test_an_unknown_key_is_rejected(self, trained):
         with pytest.raises(SettingError, match=r"no other keys than most_pixels, got \['pixels'\]"):
             _load_pyfunc(str(trained[1]), {"pixels": 5})
 

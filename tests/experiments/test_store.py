@@ -1,4 +1,4 @@
-"""Where runs are kept: refused in one line and at once where it cannot be, made once where it is not there yet."""
+"""MLflow stores: invalid ones are rejected quickly and on one line, missing ones are created once."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ def uri_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def make_store_and_note(uri, folder, barrier, answers):
-    """What each of two processes does at the same moment."""
+def create_store_and_log(uri, folder, barrier, answers):
+    """Run by two processes at the same time."""
     barrier.wait(60)
     with RunTracker(uri, folder=folder).start({"lr": 0.1}, {}, "cells") as run:
         for epoch in range(1, EPOCHS + 1):
@@ -33,7 +33,7 @@ def make_store_and_note(uri, folder, barrier, answers):
 
 
 class TestChoice:
-    def test_what_is_given_comes_first(self, monkeypatch):
+    def test_the_given_uri_comes_first(self, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
         assert choose_uri("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
 
@@ -50,8 +50,8 @@ class TestChoice:
         assert choose_uri() == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-class TestRefusal:
-    """Each in one line that names the value, and within seconds: MLflow alone would try for minutes."""
+class TestRejected:
+    """On one line with the value, and within seconds; MLflow itself tries for minutes."""
 
     def refused(self, uri, match, **options):
         started = time.monotonic()
@@ -62,72 +62,74 @@ class TestRefusal:
         return str(caught.value)
 
     @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "/tmp/mlruns", "file:mlruns"])
-    def test_of_a_file_store(self, uri):
+    def test_a_file_store(self, uri):
         message = self.refused(uri, r"^setting tracking_uri must be a database or a server.*; use sqlite:///PATH/mlflow.db")
         assert repr(uri) in message
 
-    def test_of_a_server_that_is_not_there(self):
+    def test_a_missing_server(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         self.refused(f"http://127.0.0.1:{port}", rf"must be a store that answers, got 'http://127.0.0.1:{port}': .*refused")
 
-    def test_of_a_server_that_does_not_answer(self, monkeypatch):
-        """The user's own patience counts; 10 seconds without it."""
+    def test_a_server_that_does_not_answer(self, monkeypatch):
+        """The user's timeout overrides ours."""
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             self.refused(f"http://127.0.0.1:{deaf.getsockname()[1]}", "must be a store that answers.*timed out")
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
         assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
-    def test_of_a_file_that_is_no_database(self, tmp_path):
+    def test_a_file_that_is_no_database(self, tmp_path):
         path = tmp_path / "notes.txt"
         path.write_text("not a database, but a text of some length")
         self.refused(uri_of(path), "must be a store that answers.*file is not a database; start or correct it")
         assert path.read_text().startswith("not a database")
 
-    def test_of_a_folder(self, tmp_path):
+    def test_a_folder(self, tmp_path):
         self.refused(uri_of(tmp_path), "must be a store that answers.*unable to open database file")
 
-    def test_of_a_path_through_a_file(self, tmp_path):
+    def test_a_path_through_a_file(self, tmp_path):
         (tmp_path / "notes").write_text("")
         self.refused(uri_of(tmp_path / "notes" / "mlflow.db"), "must be a store that answers.*notes")
 
     @pytest.mark.parametrize("uri", ["mysql://127.0.0.1:1/runs", "carrier-pigeon://loft"])
-    def test_of_a_scheme_without_a_driver(self, uri):
+    def test_a_scheme_without_a_driver(self, uri):
         assert repr(uri) in self.refused(uri, "must be a store that answers")
 
-    def test_of_a_database_of_another_mlflow(self, store):
+    def test_a_database_of_another_mlflow(self, store):
         path = Path(store.removeprefix("sqlite:///"))
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("UPDATE alembic_version SET version_num = 'abcdef'")
         self.refused(store, "must be a store that answers.*abcdef")
 
-    def test_of_a_database_that_is_not_there_where_none_is_to_be_made(self, tmp_path):
+    def test_a_missing_database_without_create(self, tmp_path):
         path = tmp_path / "mlflow.db"
-        message = self.refused(uri_of(path), "the store of runs must be there, found none; train first", create=False)
+        message = self.refused(uri_of(path), "the MLflow store does not exist; train first", create=False)
         assert message.startswith(str(path))
         assert not list(tmp_path.iterdir())
 
-    def test_of_a_name_that_mlflow_does_not_take(self, store):
-        with pytest.raises(SettingError, match=r"^setting experiment must be a name that the store takes, got '': [^\n]+$"):
+    def test_an_experiment_name_that_mlflow_rejects(self, store):
+        with pytest.raises(
+            SettingError, match=r"^setting experiment must be a name that the store accepts, got '': [^\n]+$"
+        ):
             find_experiment(open_store(store), store, "")
 
 
 class TestDatabase:
-    def test_is_made_with_its_folder_and_keeps_artifacts_beside_it(self, tmp_path):
+    def test_is_created_with_its_folder_and_keeps_artifacts_beside_it(self, tmp_path):
         uri = uri_of(tmp_path / "new" / "runs.db")
         client = open_store(uri)
         experiment = client.get_experiment(find_experiment(client, uri, "livecell"))
         assert (tmp_path / "new" / "runs.db").is_file()
         assert experiment.artifact_location == (tmp_path / "new" / ARTIFACTS).as_uri()
 
-    def test_an_experiment_is_made_once(self, store):
+    def test_an_experiment_is_created_once(self, store):
         client = open_store(store)
         first = find_experiment(client, store, "livecell")
         assert find_experiment(open_store(store), store, "livecell") == first
         assert find_experiment(client, store, "other") != first
 
-    def test_a_deleted_experiment_is_refused_with_the_way_back(self, store):
+    def test_a_deleted_experiment_is_rejected_with_the_remedy(self, store):
         client = open_store(store)
         number = find_experiment(client, store, "livecell")
         client.delete_experiment(number)
@@ -136,7 +138,7 @@ class TestDatabase:
         client.restore_experiment(number)
         assert find_experiment(client, store, "livecell") == number
 
-    def test_an_experiment_that_another_process_has_just_made_is_taken(self, store, monkeypatch):
+    def test_an_experiment_that_another_process_has_just_created_is_used(self, store, monkeypatch):
         client = open_store(store)
         number = find_experiment(client, store, "livecell")
         look = client.get_experiment_by_name
@@ -147,8 +149,8 @@ class TestDatabase:
     @pytest.mark.parametrize(
         "moment", ["alembic.runtime.migration.HeadMaintainer.update_to_step", "livecell_monai.experiments.store.os.replace"]
     )
-    def test_a_process_that_is_killed_while_it_makes_it_leaves_nothing_in_the_way(self, tmp_path, moment):
-        """Tables of a version that MLflow has not noted yet are refused by it for good."""
+    def test_a_killed_process_leaves_no_damaged_database(self, tmp_path, moment):
+        """MLflow rejects tables without a recorded version for good."""
         uri = uri_of(tmp_path / "mlflow.db")
         code = (
             "import os, signal\n"
@@ -162,18 +164,18 @@ class TestDatabase:
         assert find_experiment(client, uri, "livecell")
         assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
 
-    def test_an_empty_file_in_its_place_becomes_one(self, tmp_path):
+    def test_an_empty_file_becomes_a_database(self, tmp_path):
         (tmp_path / "mlflow.db").touch()
         uri = uri_of(tmp_path / "mlflow.db")
         assert find_experiment(open_store(uri), uri, "livecell")
 
-    def test_two_processes_may_make_it_and_note_their_runs_at_once(self, tmp_path):
+    def test_two_processes_create_it_and_log_their_runs_at_once(self, tmp_path):
         prepare_forks()
         answers = FORKS.Queue()
         uri = uri_of(tmp_path / "mlflow.db")
         barrier = FORKS.Barrier(2)
         folders = [tmp_path / name for name in ("first", "second")]
-        both = [FORKS.Process(target=make_store_and_note, args=(uri, folder, barrier, answers)) for folder in folders]
+        both = [FORKS.Process(target=create_store_and_log, args=(uri, folder, barrier, answers)) for folder in folders]
         for process in both:
             process.start()
         for process in both:

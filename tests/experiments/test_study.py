@@ -1,4 +1,4 @@
-"""The study: who makes it, who joins it, what a trial draws and when it is pruned."""
+"""The Optuna study: storage, joining, sampling, pruning and importance."""
 
 import threading
 
@@ -36,7 +36,7 @@ class TestStorage:
             ("postgresql+nodriver://ada:secret@127.0.0.1/x", r"ada:\*\*\*@127\.0\.0\.1/x: "),
         ],
     )
-    def test_that_does_not_answer_is_one_line_without_the_password(self, url, words):
+    def test_an_unreachable_one_is_reported_without_the_password(self, url, words):
         with (
             quiet_optuna(),
             pytest.raises(SettingError, match=f"--storage must be a database that answers, .*{words}") as caught,
@@ -45,12 +45,12 @@ class TestStorage:
         assert "\n" not in str(caught.value)
         assert "secret" not in str(caught.value)
 
-    def test_that_is_no_database(self, tmp_path):
+    def test_a_file_that_is_no_database(self, tmp_path):
         (tmp_path / "study.db").write_text("no database " * 100)
         with quiet_optuna(), pytest.raises(SettingError, match="file is not a database"):
             open_storage(f"sqlite:///{tmp_path / 'study.db'}")
 
-    def test_a_trial_that_kills_its_process_each_time_is_given_up(self, storage):
+    def test_a_trial_that_keeps_killing_its_process_is_abandoned(self, storage):
         study = optuna.create_study(storage=storage)
         study.enqueue_trial({"x": 1})
         tried = []
@@ -65,7 +65,7 @@ class TestStorage:
             storage.get_heartbeat_stale_trial_callback()(study, study.trials[-1])
         assert tried == [1, 1, 1]
 
-    def test_optuna_speaks_again_afterwards(self):
+    def test_optuna_logs_again_afterwards(self):
         before = optuna.logging.get_verbosity()
         with quiet_optuna():
             assert optuna.logging.get_verbosity() > before
@@ -73,7 +73,7 @@ class TestStorage:
 
 
 class TestJoining:
-    def test_the_first_makes_it_and_the_second_waits_for_the_run(self, storage):
+    def test_the_first_process_creates_it_and_the_second_waits_for_the_run(self, storage):
         study, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
         assert parent is None
         later = threading.Timer(0.5, study.set_user_attr, ("parent_run", "run-1"))
@@ -84,7 +84,7 @@ class TestJoining:
         assert len(joined.trials) == 1
         assert joined.trials[0].system_attrs["fixed_params"] == {"lr": 0.1}
 
-    def test_one_of_other_data_is_refused(self, storage):
+    def test_different_data_are_rejected(self, storage):
         study, _ = join_study(storage, "one", {"data": "abc"}, {})
         study.set_user_attr("parent_run", "")
         with pytest.raises(
@@ -93,12 +93,12 @@ class TestJoining:
         ):
             join_study(storage, "one", {"data": "abd"}, {})
 
-    def test_one_that_is_no_sweep_is_refused(self, storage):
+    def test_a_study_that_is_no_sweep_is_rejected(self, storage):
         optuna.create_study(study_name="theirs", storage=storage).add_trial(optuna.create_trial(value=0.5))
         with pytest.raises(SettingError, match="study theirs: must be that of a sweep, it is not"):
             join_study(storage, "theirs", {}, {})
 
-    def test_one_whose_maker_died_is_taken_over(self, storage, monkeypatch):
+    def test_a_study_of_a_dead_process_is_taken_over(self, storage, monkeypatch):
         monkeypatch.setattr(module, "JOIN_S", 0.3)
         join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
         study, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
@@ -111,7 +111,7 @@ class TestDrawing:
         study = optuna.create_study(sampler=build_sampler(seed, number))
         return study.ask().suggest_float("lr", 0, 1)
 
-    def test_hangs_on_seed_and_number_alone(self):
+    def test_depends_on_seed_and_number_only(self):
         with quiet_optuna():
             assert self.draw(3) == self.draw(3)
             assert len({self.draw(3), self.draw(4), self.draw(3, seed=1)}) == 3
@@ -142,14 +142,14 @@ class TestImportance:
             study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value(params)))
         return study
 
-    def test_finds_what_matters(self):
+    def test_finds_the_important_setting(self):
         with quiet_optuna():
             found = measure_importance(self.study(lambda params: params["matters"]), 0)
         assert next(iter(found)) == "matters"
         assert found["matters"] > 0.8
         assert sum(found.values()) == pytest.approx(1)
 
-    def test_is_not_told_where_trials_are_alike_or_missing(self):
+    def test_is_empty_if_trials_are_equal_or_missing(self):
         with quiet_optuna():
             assert measure_importance(self.study(lambda params: 0.5), 0) == {}
             assert measure_importance(optuna.create_study(), 0) == {}

@@ -1,4 +1,4 @@
-"""A sweep: every trial trained once, whoever trains it and whatever is killed, and the best of them kept."""
+"""A sweep trains each trial once, by any process and after any kill, and keeps the best bundle."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ SPACE = "lr: {low: 0.0005, high: 0.02, log: true}\nbatch_size: {choices: [2, 4]}
 
 
 def ask(data, trials=3, text=SPACE, **settings):
-    """A request; the file of its space lies beside the data."""
+    """A request; the file of its space is written beside the data."""
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
@@ -49,7 +49,7 @@ def trials_of(root, name="livecell"):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, empty_store):
-    """A finished sweep of three trials with its store, made once and only to be read."""
+    """A finished sweep of three trials with its store; read only."""
     from tests.support.worlds import write_folder
 
     root = tmp_path_factory.mktemp("sweep")
@@ -61,7 +61,7 @@ def done(tmp_path_factory, empty_store):
 
 
 class TestResult:
-    def test_the_table_has_each_trial_the_best_first(self, done):
+    def test_the_table_has_each_trial_best_first(self, done):
         root, _, result, told = done
         assert sorted(row["trial"] for row in result.rows) == [0, 1, 2] == [row["trial"] for row in told]
         scores = [row["val_iou"] for row in result.rows]
@@ -95,7 +95,7 @@ class TestResult:
         assert hash_file(result.best / weights) == hash_file(best / weights)
         assert len({hash_file(path) for path in (root / "out").glob(f"trial_*/{weights}")}) == 3
 
-    def test_a_run_for_each_trial_lies_under_one(self, done):
+    def test_each_trial_has_a_nested_run(self, done):
         _, uri, result, _ = done
         runs = runs_of(uri)
         (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
@@ -109,7 +109,7 @@ class TestResult:
         assert files == {"sweep.json", "sweep.csv"}
 
 
-class TestGoingOn:
+class TestResume:
     @pytest.fixture
     def again(self, done, tmp_path):
         """A copy of the finished sweep and its request."""
@@ -117,13 +117,13 @@ class TestGoingOn:
         shutil.copytree(root / "out", tmp_path / "out")
         return tmp_path / "out", lambda **given: ask(root / "data", **{"track": True, "tracking_uri": uri, **given})
 
-    def test_what_is_finished_is_shown_and_not_trained(self, again, done, monkeypatch):
+    def test_finished_trials_are_not_trained_again(self, again, done, monkeypatch):
         monkeypatch.setattr(module, "train", lambda *args, **kwargs: pytest.fail("trained again"))
         before = len(runs_of(done[1]))
         assert sweep(again[1](), again[0]).rows == done[2].rows
         assert len(runs_of(done[1])) == before
 
-    def test_more_trials_are_added_to_those_that_are_there(self, again):
+    def test_more_trials_are_added(self, again):
         told = []
         result = sweep(again[1](trials=4, track=False), again[0], on_trial=told.append)
         assert ([row["trial"] for row in told], len(result.rows)) == ([3], 4)
@@ -133,11 +133,11 @@ class TestGoingOn:
     @pytest.mark.parametrize(
         ("change", "word"), [({"weight_decay": 0.5}, "settings"), ({"text": "lr: {choices: [0.1]}"}, "space")]
     )
-    def test_another_one_in_the_same_folder_is_refused(self, again, change, word):
+    def test_another_study_in_the_same_folder_is_rejected(self, again, change, word):
         with pytest.raises(SettingError, match=f"a sweep must resume with the same {word}"):
             sweep(again[1](**change), again[0])
 
-    def test_an_interrupted_trial_is_trained_first_and_with_the_same_settings(self, folder, tmp_path, monkeypatch):
+    def test_an_interrupted_trial_is_trained_first_with_the_same_settings(self, folder, tmp_path, monkeypatch):
         real, tried = module.train, []
 
         def stopping(data, output, overlays, settings, *args, **kwargs):
@@ -156,7 +156,7 @@ class TestGoingOn:
         assert tried[2] == tried[1]
         assert len(set(tried)) == 3
 
-    def test_a_fault_ends_the_sweep_and_leaves_no_half_trial(self, folder, tmp_path, monkeypatch):
+    def test_an_error_ends_the_sweep_and_leaves_no_incomplete_trial(self, folder, tmp_path, monkeypatch):
         def failing(data, output, *args, **kwargs):
             output.mkdir()
             raise ZeroDivisionError
@@ -182,7 +182,7 @@ sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int
 
 @pytest.fixture
 def start(folder, tmp_path, store):
-    """Starts a sweep of the folder in a process of its own."""
+    """Starts a sweep of the folder in another process."""
     started = []
     ask(folder)  # writes the space
 
@@ -199,7 +199,7 @@ def start(folder, tmp_path, store):
 
 
 def trained(root):
-    """When the weights of each trial were written, by its folder."""
+    """The modification time of each trial's weights, by folder."""
     return {path.parts[-3]: path.stat().st_mtime_ns for path in root.glob("trial_????/models/model.pt")}
 
 
@@ -207,7 +207,7 @@ def settings_of(trial):
     return tuple(sorted(trial.params.items()))
 
 
-def test_a_killed_sweep_goes_on_and_trains_nothing_twice(folder, tmp_path, store, start, impatient):
+def test_a_killed_sweep_resumes_and_trains_nothing_twice(folder, tmp_path, store, start, impatient):
     root = tmp_path / "out"
     process = start(4, 4)
     until = time.monotonic() + 90
@@ -248,7 +248,7 @@ def test_two_processes_share_one_study(folder, tmp_path, store, start):
     assert all(run.info.status == "FINISHED" for run in runs_of(store))
 
 
-class TestRefusals:
+class TestRejected:
     """Before anything is written."""
 
     @pytest.mark.parametrize(
@@ -258,33 +258,33 @@ class TestRefusals:
             ({"patience": 3}, "setting patience must be left as it is in a sweep"),
             ({"split": "original"}, "setting split must be one of auto, images, region in a sweep, got 'original'"),
             ({"split": "none"}, "got 'none'"),
-            ({"trials": 0}, "--trials must be 1 or more, got 0: an empty study"),
+            ({"trials": 0}, "--trials must be 1 or more, got 0: an empty study has no result"),
             ({"text": "lr: {low: -1.0, high: 0.1}"}, "setting lr must be a number above 0, got -1.0"),
             ({"track": True, "tracking_uri": "http://127.0.0.1:9"}, "setting tracking_uri must be a store that answers"),
         ],
     )
-    def test_of_settings_and_stores(self, folder, tmp_path, given, words):
+    def test_settings_and_stores(self, folder, tmp_path, given, words):
         with pytest.raises(SettingError, match=words) as caught:
             sweep(ask(folder, **given), tmp_path / "out")
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
-    def test_of_a_storage_that_is_none(self, folder, tmp_path):
+    def test_a_missing_storage(self, folder, tmp_path):
         with pytest.raises(SettingError, match="--storage must be a database that answers"):
             sweep(ask(folder), tmp_path / "out", f"sqlite:///{tmp_path / 'none' / 'study.db'}")
         assert not (tmp_path / "out").exists()
 
-    def test_of_the_reports_recipe_with_its_split(self, folder, tmp_path):
+    def test_the_original_recipe_with_its_split(self, folder, tmp_path):
         request = SweepRequest(folder, read_space(), (), {"track": False}, "original")
         with pytest.raises(SettingError, match="give --set split=region"):
             sweep(request, tmp_path / "out")
 
-    def test_of_data_that_is_none(self, tmp_path):
+    def test_missing_data(self, tmp_path):
         with pytest.raises(DataError, match="none: the data folder does not exist"):
             sweep(ask(tmp_path / "none"), tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
-    def test_of_a_folder_with_something_else_in_it(self, folder, tmp_path):
+    def test_a_folder_with_other_files(self, folder, tmp_path):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine").write_text("")
         with pytest.raises(DataError, match="must be empty or new"):

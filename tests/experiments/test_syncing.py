@@ -1,4 +1,4 @@
-"""What is left of trainings is sent by a later call, however the training ended."""
+"""Remaining entries of trainings are sent by a later call."""
 
 import shutil
 
@@ -16,8 +16,8 @@ def hasty(monkeypatch):
     monkeypatch.setattr(syncing, "PAUSE_S", 0.0)
 
 
-def note(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
-    """What a training notes whose store does not answer; None for one that is killed."""
+def write_outbox(folder, store, epochs=2, end="FINISHED", hidden=".tracking"):
+    """Write the outbox of a training whose store does not answer; `end` is None for a killed one."""
     with open_outbox(folder / hidden) as outbox:
         if not outbox.entries:
             outbox.begin(
@@ -48,8 +48,8 @@ def runs_of(store):
     return sorted((run.info.run_name, run.info.status, run.info.end_time, steps[run.info.run_id]) for run in runs)
 
 
-def test_all_is_sent_once(store, tmp_path):
-    folder = note(tmp_path / "model", store)
+def test_each_entry_is_sent_once(store, tmp_path):
+    folder = write_outbox(tmp_path / "model", store)
     (done,) = sync(folder)
     assert done == Synced(folder, done.run_id, store, 4)
     assert open_store(store).get_run(done.run_id).info.run_name == "model"
@@ -57,30 +57,30 @@ def test_all_is_sent_once(store, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_one_that_was_killed_ends_so_and_may_go_on_in_its_run(store, tmp_path):
-    folder = note(tmp_path / "model", store, end=None)
+def test_a_killed_training_ends_as_killed_and_can_resume_its_run(store, tmp_path):
+    folder = write_outbox(tmp_path / "model", store, end=None)
     (first,) = sync(folder)
     assert runs_of(store) == [("model", "KILLED", 2, [1, 2])]
     assert list(sync(folder)) == []
-    note(folder, store, epochs=3)
+    write_outbox(folder, store, epochs=3)
     (second,) = sync(folder)
     assert second.run_id == first.run_id
     assert runs_of(store) == [("model", "FINISHED", 4, [1, 2, 3])]
 
 
-def test_of_a_study_with_its_parts(store, tmp_path):
-    study = note(tmp_path / "folds", store)
+def test_a_study_with_its_parts(store, tmp_path):
+    study = write_outbox(tmp_path / "folds", store)
     for name in ("fold_1", "fold_2"):
-        note(study / name, store)
-    note(study, store, hidden=".tracking-0123")
+        write_outbox(study / name, store)
+    write_outbox(study, store, hidden=".tracking-0123")
     assert [done.folder.name for done in sync(study)] == ["folds", "folds", "fold_1", "fold_2"]
     assert [run[0] for run in runs_of(store)] == ["fold_1", "fold_2", "folds", "folds"]
 
 
-def test_a_store_that_has_moved_knows_the_run(store, tmp_path):
-    folder = note(tmp_path / "model", store, end=None)
+def test_a_store_that_has_moved_continues_the_run(store, tmp_path):
+    folder = write_outbox(tmp_path / "model", store, end=None)
     (first,) = sync(folder)
-    note(folder, store, epochs=3)
+    write_outbox(folder, store, epochs=3)
     moved = tmp_path / "moved" / "mlflow.db"
     shutil.copytree(tmp_path / "runs", moved.parent)
     (second,) = sync(folder, f"sqlite:///{moved}")
@@ -88,24 +88,24 @@ def test_a_store_that_has_moved_knows_the_run(store, tmp_path):
     assert runs_of(f"sqlite:///{moved}") == [("model", "FINISHED", 4, [1, 2, 3])]
 
 
-def test_a_store_that_does_not_know_the_run_gets_all_of_it(store, empty_store, tmp_path):
-    folder = note(tmp_path / "model", store, end=None)
+def test_a_store_without_the_run_receives_all_of_it(store, empty_store, tmp_path):
+    folder = write_outbox(tmp_path / "model", store, end=None)
     list(sync(folder))
-    note(folder, store, epochs=3)
+    write_outbox(folder, store, epochs=3)
     other = tmp_path / "other.db"
     shutil.copyfile(empty_store, other)
     list(sync(folder, f"sqlite:///{other}"))
     assert runs_of(f"sqlite:///{other}") == [("model", "FINISHED", 4, [1, 2, 3])]
 
 
-def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
-    folder = note(tmp_path / "model", store, end=None)
+def test_a_rejection_by_the_store_is_reported_with_the_remedy(store, tmp_path):
+    folder = write_outbox(tmp_path / "model", store, end=None)
     (done,) = sync(folder)
     open_store(store).delete_run(done.run_id)
-    note(folder, store, epochs=3)
+    write_outbox(folder, store, epochs=3)
     before = (folder / ".tracking" / "entries.jsonl").read_bytes()
     with pytest.raises(
-        SettingError, match=r"must take what is left, 3 entries, it does not: .*active.*; mend that and call"
+        SettingError, match=r"must accept the remaining 3 entries, it does not: .*active.*; correct that and call"
     ):
         list(sync(folder))
     assert (folder / ".tracking" / "entries.jsonl").read_bytes() == before
@@ -114,7 +114,7 @@ def test_one_that_the_store_refuses_is_said_with_what_to_do(store, tmp_path):
     assert runs_of(store) == [("model", "FINISHED", 4, [1, 2, 3])]
 
 
-def test_a_training_at_work_is_left_alone(store, tmp_path):
+def test_a_running_training_is_rejected(store, tmp_path):
     with open_outbox(tmp_path / "model" / ".tracking") as outbox:
         outbox.begin(uri=store, time=1, again=None)
         with pytest.raises(SettingError, match="another process works in this folder"):
@@ -123,13 +123,13 @@ def test_a_training_at_work_is_left_alone(store, tmp_path):
 
 
 @pytest.mark.parametrize("sign", ["configs/metadata.json", "models/model.pt", "crossval.json"])
-def test_where_nothing_is_left_nothing_is_asked(tmp_path, sign):
+def test_no_store_is_asked_if_nothing_is_left(tmp_path, sign):
     (tmp_path / sign).parent.mkdir(exist_ok=True)
     (tmp_path / sign).write_text("")
     assert list(sync(tmp_path, "http://127.0.0.1:1")) == []
 
 
-def test_another_folder_is_refused(tmp_path):
+def test_another_folder_is_rejected(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(
             SettingError, match=f"^{folder}: must be the folder of a training or of a study, it is not; name"

@@ -1,4 +1,4 @@
-"""What a run in MLflow holds, and that it ends as the block inside ended."""
+"""The contents of an MLflow run, its end, and servers that fail."""
 
 import math
 import os
@@ -15,9 +15,10 @@ from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.experiments import RunTracker, crossval, uploader
 from livecell_monai.experiments import tracking as tracking_module
+from livecell_monai.experiments.outbox import END, FILE, METRICS, TAG, open_outbox
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
-from livecell_monai.experiments.tracked_run import PrunedError
+from livecell_monai.experiments.tracking import PrunedError, TrackedRun
 from tests.support.small_training import SMALL, train_small
 from tests.support.tracking_server import Fault, draw_faults, proxied
 
@@ -47,7 +48,7 @@ BUNDLE = {
 
 @pytest.fixture
 def tracking(tmp_path):
-    """A tracker of a training in a folder of its own."""
+    """Creates a tracker of a training in its own folder."""
 
     def of(uri="auto", folder=tmp_path / "training", **options):
         return RunTracker(uri, folder=folder, **options)
@@ -89,6 +90,115 @@ def write_little_bundle(folder):
     return folder
 
 
+class Silent:
+    """In place of an uploader: sends nothing."""
+
+    def __init__(self, left):
+        self.left, self.woken, self.waited = left, 0, None
+
+    def wake(self):
+        self.woken += 1
+
+    def close(self, seconds):
+        self.waited = seconds
+        return self.left
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    with open_outbox(tmp_path / "fold_1.partial" / ".tracking") as outbox:
+        outbox.begin(uri="", time=1, again=None)
+        yield outbox
+
+
+@pytest.fixture
+def run(outbox):
+    return TrackedRun(outbox, Silent(0), None, 7.0)
+
+
+def entries_of(outbox, kind):
+    return [entry for entry in outbox.entries if entry["kind"] == kind]
+
+
+def test_an_epoch_is_logged_once(outbox, run):
+    """A training that resumes from a checkpoint logs epochs again."""
+    run.log_epoch(1, {"val_iou": 0.25})
+    run.log_epoch(2, {"val_iou": 0.5})
+    run.log_epoch(2, {"val_iou": 0.625})
+    run.log_epoch(2, {"val_iou": 0.5, "lr": 0.1})
+    assert [(entry["step"], entry["values"]) for entry in entries_of(outbox, METRICS)] == [
+        (1, {"val_iou": 0.25}),
+        (2, {"val_iou": 0.5}),
+        (2, {"lr": 0.1}),
+    ]
+
+
+def test_scores_are_logged_again_if_they_have_changed(outbox, run):
+    for best in (0.25, 0.25, 0.5):
+        run.log_scores({"sweep_best_iou": best}, ["sweep.csv"])
+    assert [entry["values"]["sweep_best_iou"] for entry in entries_of(outbox, METRICS)] == [0.25, 0.5]
+    assert {entry["path"] for entry in entries_of(outbox, FILE)} == {"sweep.csv"}
+
+
+def test_files_of_the_bundle_are_logged_by_their_path(outbox, run):
+    for name in ("configs/train.yaml", "docs/figures/a.png", "models/model.pt", "models/last.pt", "LICENSE"):
+        (outbox.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (outbox.root / name).write_text(name)
+    run.log_result(outbox.root, {"iou": 0.5})
+    assert {entry["path"]: entry["into"] for entry in entries_of(outbox, FILE)} == {
+        "configs/train.yaml": "bundle/configs",
+        "docs/figures/a.png": "bundle/docs/figures",
+        "models/model.pt": "bundle/models",
+        "LICENSE": "bundle",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "waits"),
+    [
+        (None, "FINISHED", 7.0),
+        (KeyboardInterrupt, "KILLED", tracking_module.BREAK_S),
+        (ValueError, "FAILED", tracking_module.BREAK_S),
+    ],
+)
+def test_the_run_ends_as_the_block_and_waits_less_after_an_error(outbox, run, error, status, waits):
+    def end():
+        with run.ended_with_block():
+            if error is not None:
+                raise error
+
+    if error is None:
+        end()
+    else:
+        with pytest.raises(error):
+            end()
+    assert [entry["status"] for entry in entries_of(outbox, END)] == [status]
+    assert run._uploader.waited == waits
+
+
+def test_a_pruned_run_is_tagged_before_its_end(outbox, run):
+    with pytest.raises(PrunedError), run.ended_with_block():
+        raise PrunedError
+    assert [entry["kind"] for entry in outbox.entries] == ["run", TAG, END]
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_waiting_entries_are_reported_with_the_final_folder_name(outbox, left, tmp_path, caplog):
+    TrackedRun(outbox, Silent(left), None).end("FINISHED")
+    folder = tmp_path / "fold_1"
+    line = f"MLflow lacks 3 entries of this run, kept in {folder}; send them: livecell sync {folder}"
+    assert [record.getMessage() for record in caplog.records] == [line] * (left > 0)
+
+
+def test_without_a_run_every_call_does_nothing(tmp_path):
+    run = TrackedRun()
+    run.log_epoch(1, {"val_iou": 0.5})
+    run.log_scores({"iou": 0.5}, ["scores.csv"])
+    run.end_nested("fold_1")
+    run.end("FINISHED")
+    assert run.run_id == ""
+
+
 class TestRecord:
     def test_settings_versions_and_data(self, store, tracking):
         with tracking(store).start(SETTINGS, DATA, "cells"):
@@ -125,7 +235,7 @@ class TestRecord:
         beside = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts"
         assert (beside / run.run_id / "artifacts/bundle/LICENSE").read_text() == "LICENSE"
 
-    def test_runs_without_a_name_get_different_ones(self, store, tracking):
+    def test_runs_without_a_name_get_unique_names(self, store, tracking):
         for _ in range(2):
             with tracking(store).start(SETTINGS, DATA, "cells"):
                 pass
@@ -133,7 +243,7 @@ class TestRecord:
         assert len(set(names)) == 2
         assert all(name.startswith("cells-") for name in names)
 
-    def test_a_name_that_is_given_stays(self, store, tracking):
+    def test_a_given_name_is_kept(self, store, tracking):
         with tracking(store, experiment="others", run_name="monday").start(SETTINGS, DATA, "cells"):
             pass
         (run,) = runs_of(store, "others")
@@ -145,7 +255,7 @@ class TestRecord:
             pass
         assert only_run(store).info.status == "FINISHED"
 
-    def test_nothing_is_noted_where_tracking_is_off(self, tmp_path, monkeypatch):
+    def test_nothing_is_logged_without_tracking(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         tracker = RunTracker(enabled=False, folder=tmp_path)
         tracker.check()
@@ -163,7 +273,7 @@ class TestCommit:
             pass
         return only_run(store).data.tags.get("mlflow.source.git.commit")
 
-    def test_is_noted_where_there_is_a_repository(self, store, tracking, tmp_path, monkeypatch):
+    def test_is_logged_in_a_repository(self, store, tracking, tmp_path, monkeypatch):
         who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
         for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"]):
             subprocess.run(["git", *command], cwd=tmp_path, check=True)
@@ -171,12 +281,12 @@ class TestCommit:
         monkeypatch.chdir(tmp_path)
         assert self.tag(store, tracking) == head.stdout.strip()
 
-    def test_is_left_out_where_there_is_none(self, store, tracking, tmp_path, monkeypatch):
+    def test_is_left_out_without_a_repository(self, store, tracking, tmp_path, monkeypatch):
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
         monkeypatch.chdir(tmp_path)
         assert self.tag(store, tracking) is None
 
-    def test_is_left_out_where_git_is_missing(self, store, tracking, tmp_path, monkeypatch):
+    def test_is_left_out_without_git(self, store, tracking, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         assert self.tag(store, tracking) is None
 
@@ -192,7 +302,7 @@ class TestEnd:
         ],
         ids=lambda value: getattr(type(value), "__name__", None) if isinstance(value, BaseException) else value,
     )
-    def test_is_that_of_the_block_and_the_next_run_is_a_new_one(self, store, error, status, tracking, tmp_path):
+    def test_is_that_of_the_block_and_the_next_run_is_new(self, store, error, status, tracking, tmp_path):
         tracker, opened = tracking(store), []
 
         def break_off():
@@ -213,7 +323,7 @@ class TestEnd:
         assert runs[first.run_id].data.metrics == {"val_iou": 0.25}
         assert runs[first.run_id].info.end_time is not None
 
-    def test_a_polite_kill_is_an_interruption(self, store, tracking):
+    def test_sigterm_is_an_interruption(self, store, tracking):
         before = signal.getsignal(signal.SIGTERM)
 
         def be_killed():
@@ -227,19 +337,19 @@ class TestEnd:
         assert only_run(store).info.status == "KILLED"
         assert signal.getsignal(signal.SIGTERM) is before
 
-    def test_a_run_is_running_meanwhile(self, store, tracking):
+    def test_a_run_is_running_during_the_block(self, store, tracking):
         with tracking(store, is_study=True).start(SETTINGS, DATA, "cells"):
             assert only_run(store).info.status == "RUNNING"
 
-    def test_of_one_that_is_pruned_is_neither_a_fault_nor_a_whole_training(self, store, tracking):
+    def test_a_pruned_run_is_killed_and_tagged(self, store, tracking):
         with pytest.raises(PrunedError), tracking(store).start(SETTINGS, DATA, "cells"):
             raise PrunedError
         run = only_run(store)
         assert (run.info.status, run.data.tags["pruned"]) == ("KILLED", "true")
 
 
-class TestGoingOn:
-    def test_with_a_run_of_before_opens_no_other(self, store, tracking):
+class TestResume:
+    def test_an_earlier_run_is_continued(self, store, tracking):
         with tracking(store).start(SETTINGS, DATA, "cells") as first:
             pass
         with tracking(store, is_study=True).start({"lr": 3}, DATA, "cells", first.run_id) as again:
@@ -248,13 +358,13 @@ class TestGoingOn:
         run = only_run(store)
         assert (run.info.status, run.data.params["lr"]) == ("FINISHED", "0.001")
 
-    def test_with_one_that_the_store_does_not_know_opens_a_new_one(self, store, tracking):
+    def test_a_run_that_the_store_lacks_is_created(self, store, tracking):
         with tracking(store).start(SETTINGS, DATA, "cells", "0" * 32) as run:
             pass
         assert run.run_id != "0" * 32
         assert only_run(store).info.run_id == run.run_id
 
-    def test_ends_what_a_dead_process_has_left_open_below(self, store, tracking):
+    def test_open_nested_runs_of_a_dead_process_are_ended(self, store, tracking):
         client = open_store(store)
         with tracking(store, is_study=True).start(SETTINGS, DATA, "cells") as parent:
             own = {"mlflow.parentRunId": parent.run_id}
@@ -267,7 +377,7 @@ class TestGoingOn:
 
 
 class TestTraining:
-    def test_a_whole_one(self, store, folder, tmp_path):
+    def test_a_complete_one(self, store, folder, tmp_path):
         result = train_small(folder, tmp_path / "model", track=True, tracking_uri=store)
         run = only_run(store)
         assert run.info.status == "FINISHED"
@@ -284,9 +394,7 @@ class TestTraining:
         assert run.info.run_name.startswith("data-")
 
     @pytest.mark.parametrize(("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED")])
-    def test_one_that_breaks_off_in_the_second_epoch(self, store, folder, tmp_path, monkeypatch, error, status):
-        from livecell_monai.experiments.tracking import TrackedRun
-
+    def test_one_that_fails_in_the_second_epoch(self, store, folder, tmp_path, monkeypatch, error, status):
         log_epoch = TrackedRun.log_epoch
 
         def break_off(run, epoch, metrics):
@@ -304,7 +412,7 @@ class TestTraining:
         assert [metric.step for metric in history] == [1]
         assert "best_val_iou" not in run.data.metrics
 
-    def test_one_whose_store_cannot_be_leaves_nothing(self, folder, tmp_path):
+    def test_an_invalid_store_leaves_nothing(self, folder, tmp_path):
         (tmp_path / "notes").write_text("")
         with pytest.raises(RuntimeError) as caught:
             train_small(folder, tmp_path / "model", track=True, tracking_uri=f"sqlite:///{tmp_path}/notes/mlflow.db")
@@ -331,7 +439,7 @@ EPOCHS = {epoch: {"val_iou": epoch / 64, "val_loss": math.nan if epoch == 3 else
 
 
 def history_of(uri, run_id):
-    """Every metric of a run with its steps and values, as often as the store has it."""
+    """All steps and values of each metric of a run."""
     client = open_store(uri)
     metrics = client.get_run(run_id).data.metrics
     return {name: [(one.step, one.value) for one in client.get_metric_history(run_id, name)] for name in metrics}
@@ -346,8 +454,8 @@ def messages_of(caplog):
     return [record.getMessage() for record in caplog.records if record.name.startswith("livecell_monai")]
 
 
-class TestHarm:
-    """A proxy ahead of a real server; what it does to it is over when the training has ended."""
+class TestServerFaults:
+    """A proxy before a real server; its faults are over when the training has ended."""
 
     @pytest.fixture
     def proxy(self, server):
@@ -356,7 +464,7 @@ class TestHarm:
 
     @pytest.fixture
     def harmed(self, proxy, tmp_path, request, monkeypatch):
-        """What trains by way of the proxy, in an experiment of its own."""
+        """Trains through the proxy, in its own experiment."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 20.0)
         monkeypatch.setattr(tracking_module, "CHECK_S", 1)
         monkeypatch.setattr(uploader, "FIRST_PAUSE_S", 0.05)
@@ -372,8 +480,8 @@ class TestHarm:
 
         return train
 
-    def judge(self, server, request, tmp_path, least=1):
-        """All is there, once, when what was left has been sent."""
+    def check_result(self, server, request, tmp_path, least=1):
+        """Each entry is in the store once after `sync`."""
         assert sum(1 for _ in sync(tmp_path / "training")) >= least
         (run,) = runs_of(server[0], request.node.name)
         assert run.info.status == "FINISHED"
@@ -384,7 +492,7 @@ class TestHarm:
         assert not (tmp_path / "training" / ".tracking").exists()
         assert list(sync(tmp_path / "training")) == []
 
-    def test_dead_at_the_start(self, proxy, harmed, server, request, tmp_path, caplog):
+    def test_down_at_the_start(self, proxy, harmed, server, request, tmp_path, caplog):
         proxy.die()
         started = time.monotonic()
         harmed()
@@ -398,9 +506,9 @@ class TestHarm:
         with pytest.raises(SettingError, match=f"must be a store that answers, got '{proxy.uri}'"):
             list(sync(folder))
         proxy.come_up()
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
-    def test_death_in_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
+    def test_down_from_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
             if epoch == 4:
                 wait_until(lambda: runs_of(server[0], request.node.name))
@@ -413,9 +521,9 @@ class TestHarm:
         (run,) = runs_of(server[0], request.node.name)
         assert run.info.status == "RUNNING"
         proxy.come_up()
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
-    def test_dead_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
+    def test_down_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
             if epoch == 2:
                 proxy.die()
@@ -430,7 +538,7 @@ class TestHarm:
         assert len(messages_of(caplog)) == 1
 
     def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
-        """16 entries at 5 seconds for each answer: the check and the end have their bounds, no epoch waits."""
+        """16 entries at 5 seconds for each answer: the check and the end have time limits, no epoch waits."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
         proxy.choose = lambda: Fault(delay_s=5)
         started = time.monotonic()
@@ -438,20 +546,18 @@ class TestHarm:
         assert time.monotonic() - started < 15
         assert len(messages_of(caplog)) == 2
         proxy.choose = Fault
-        self.judge(server, request, tmp_path)
+        self.check_result(server, request, tmp_path)
 
     def test_cut(self, proxy, harmed, server, request, tmp_path):
-        """Half of all connections, in the request, between it and the answer, or in the answer."""
+        """Half of all connections are cut, in the request, after it, or in the answer."""
         proxy.choose = draw_faults(random.Random(2), 0.5, 0.02)
         harmed()
         assert proxy.harmed > 0
         proxy.choose = Fault
-        self.judge(server, request, tmp_path, least=0)
+        self.check_result(server, request, tmp_path, least=0)
 
     @pytest.mark.slow
-    def test_a_study_whose_server_dies_under_it_comes_to_its_end(
-        self, proxy, server, request, folder, tmp_path, monkeypatch
-    ):
+    def test_a_study_finishes_without_its_server(self, proxy, server, request, folder, tmp_path, monkeypatch):
         """The second fold has no server from its first epoch on, the third none at all."""
         monkeypatch.setattr(tracking_module, "CHECK_S", 1)
         run_part, root, name = crossval.run_part, tmp_path / "folds", request.node.name
@@ -476,7 +582,7 @@ class TestHarm:
             assert [step for step, _ in history_of(server[0], run.info.run_id)["val_iou"]] == [1, 2]
 
     @pytest.mark.slow
-    def test_a_study_does_not_begin_without_its_server(self, proxy, folder, tmp_path):
+    def test_a_study_does_not_start_without_its_server(self, proxy, folder, tmp_path):
         proxy.die()
         settings = {**SMALL, "checkpoint_selection": "last", "track": True, "tracking_uri": proxy.uri}
         with pytest.raises(SettingError, match="must be a store that answers"):

@@ -1,4 +1,4 @@
-"""What a process does with a trial when others come in between: taken over, done already, one too many, pruned."""
+"""Trials that other processes take over, complete or add, and pruned trials."""
 
 import os
 from dataclasses import replace
@@ -17,8 +17,8 @@ from tests.support.fresh import FORKS, prepare_forks
 pytestmark = pytest.mark.usefixtures("without_figures")
 
 
-def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_path, monkeypatch):
-    """As when a machine wakes up, whose trial was taken for dead meanwhile."""
+def test_a_trial_that_another_process_has_taken_over_is_discarded(folder, tmp_path, monkeypatch):
+    """As when a machine wakes up whose trial counted as dead."""
     real, told = module.train, []
 
     def sleeping(*args, context):
@@ -39,19 +39,19 @@ def test_a_trial_that_another_process_has_taken_over_is_given_up(folder, tmp_pat
     assert set(trained(tmp_path / "out")) == {"trial_0001", "trial_0002"}
 
 
-def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path, monkeypatch):
-    """Another process begins the last trial between this one's look at the study and its own beginning."""
-    real, looks = module.trials_by_state, []
+def test_no_more_trials_than_requested_if_two_processes_start_at_once(folder, tmp_path, monkeypatch):
+    """Another process starts the last trial after this one has looked at the study."""
+    real, looks = optuna.Study.get_trials, []
 
-    def late(study, *states):
-        found = real(study, *states)
-        looks.append(states)
-        if len(looks) == 2:  # of finished ones, of running ones: there is none of either yet
+    def late(study, *given, **named):
+        found = real(study, *given, **named)
+        looks.append(named)
+        if len(looks) == 2:  # the process has looked for finished and running trials and found none
             other = optuna.load_study(study_name="livecell", storage=study._storage)
             other.optimize(lambda trial: 0.5, n_trials=1)
         return found
 
-    monkeypatch.setattr(module, "trials_by_state", late)
+    monkeypatch.setattr(optuna.Study, "get_trials", late)
     trained_by_us = []
     monkeypatch.setattr(module, "train", lambda *args, **kwargs: trained_by_us.append(args))
     result = sweep(ask(folder, 1), tmp_path / "out")
@@ -62,14 +62,14 @@ def test_no_more_trials_than_asked_for_where_two_begin_at_once(folder, tmp_path,
 
 
 def sweep_and_die(folder, root):
-    """What a process does that is killed between the end of a training and the word of it to the study."""
+    """Run by a process that dies between the end of a training and its report."""
     study.HEARTBEAT_S, study.GRACE_S = 1, 2
     training.write_figures = lambda *args, **facts: None
     module.optuna.Trial.set_user_attr = lambda self, key, value: os._exit(7)
     sweep(ask(folder, 1), root)
 
 
-def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_path, impatient):
+def test_a_complete_trial_of_a_dead_process_is_taken_over(folder, tmp_path, impatient):
     prepare_forks()
     dying = FORKS.Process(target=sweep_and_die, args=(folder, tmp_path / "out"))
     dying.start()
@@ -82,8 +82,8 @@ def test_a_trial_that_was_done_when_its_process_died_is_taken_over(folder, tmp_p
     assert result.rows[0]["bundle"].endswith("trial_0000")
 
 
-def test_a_trial_that_lags_behind_is_pruned(folder, tmp_path, store, monkeypatch):
-    """One planted value is scored low after each epoch; the median of four others is above it."""
+def test_a_bad_trial_is_pruned(folder, tmp_path, store, monkeypatch):
+    """One value is scored low after each epoch, below the median of four others."""
     from livecell_monai.training.history import History
 
     real = History._add
@@ -109,7 +109,7 @@ def test_a_trial_that_lags_behind_is_pruned(folder, tmp_path, store, monkeypatch
 
 
 class Planted(optuna.samplers.RandomSampler):
-    """Gives the bad value to the fifth trial."""
+    """Draws the bad value for the fifth trial."""
 
     def sample_independent(self, study, trial, name, distribution):
         return 0.1 if trial.number == 4 else 0.01

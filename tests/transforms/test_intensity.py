@@ -180,7 +180,9 @@ class TestPercentiles:
     )
     @pytest.mark.parametrize("build", [NormaliseContrast, lambda percentiles: NormaliseContrastd("image", percentiles)])
     def test_what_is_no_rising_pair_is_refused(self, build, percentiles):
-        with pytest.raises(SettingError, match="setting percentiles must be two increasing numbers from 0 to 100") as refusal:
+        with pytest.raises(
+            SettingError, match="setting percentiles must be two increasing numbers from 0 to 100"
+        ) as refusal:
             build(percentiles)
         assert repr(percentiles) in str(refusal.value)
 

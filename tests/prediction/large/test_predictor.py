@@ -32,7 +32,7 @@ def parser(trained, images, tmp_path):
     def open_with(**settings):
         paths = {"dataset_dir": [str(images)], "output_dir": str(tmp_path / "out")}
         opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).workflow.parser
-        opened_bundle.get_parsed_content("fold")
+        opened_bundle.get_parsed_content("inference_network#network")
         return opened_bundle
 
     return open_with
@@ -138,7 +138,7 @@ class TestOverlay:
             self.masks(trained, images, tmp_path, "smooth", lambda steps: [*steps, smooth])
         error = find_user_error(refusal.value)
         assert isinstance(error, SettingError)
-        assert "part by part, which GaussianSmoothd cannot be here" in str(error)
+        assert "part by part, GaussianSmoothd does not here" in str(error)
         assert not (tmp_path / "smooth_1.0").exists()
 
 
