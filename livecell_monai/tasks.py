@@ -136,7 +136,6 @@ def _run_request(request: TrainingRequest, output: str | Path, layers: Sequence[
 
 
 def _train_together(call: tuple[Any, ...], context: RunContext) -> None:
-    """The training of one of several processes."""
     with cached_reads():
         _run(open_training(*(*call, "multi_gpu_train")), context.apply)
 

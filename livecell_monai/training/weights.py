@@ -61,12 +61,7 @@ class WeightAverage:
 
 @dataclass(eq=False)
 class BestWeights:
-    """Copies the weights of a network after each epoch with a new best score.
-
-    Attributes:
-        metric: name of the score in the metrics of the validating engine.
-        weights: a state dictionary; empty before the first epoch.
-    """
+    """Copies the weights of a network as a state dictionary after each epoch with a new best value of a metric."""
 
     network: nn.Module
     metric: str
