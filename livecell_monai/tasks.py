@@ -28,12 +28,7 @@ from livecell_monai.training.setup import RunContext, open_training, prepare_ove
 
 @dataclass(frozen=True)
 class Predictions:
-    """The results of a prediction.
-
-    Attributes:
-        rows: the rows of `summary.csv`.
-        failures: path of each image that could not be read, with the reason.
-    """
+    """The rows of `summary.csv`, and the reason for each image that could not be read, by path."""
 
     rows: list[dict[str, Any]]
     failures: dict[Path, str]
@@ -141,7 +136,6 @@ def _run_request(request: TrainingRequest, output: str | Path, layers: Sequence[
 
 
 def _train_together(call: tuple[Any, ...], context: RunContext) -> None:
-    """The training of one of several processes."""
     with cached_reads():
         _run(open_training(*(*call, "multi_gpu_train")), context.apply)
 

@@ -1,6 +1,6 @@
 """How a setting is declared: its group, its type with bounds, and the text of its rule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-MARKS = ("$", "@", "%")  #: MONAI reads a text that begins with one as expression, reference or macro
+MARKS = ("$", "@", "%")  # MONAI evaluates a text that begins with one
 LONGEST_EDGE = 2**15  # pixels
 
 
@@ -35,28 +35,14 @@ def setting(
     local: bool = False,
     **bounds: Any,
 ) -> Any:
-    """Declare a setting: a field of a `Group`.
+    """Declare a setting: a field of a `Group`, with bounds as pydantic takes them.
 
-    Args:
-        default: its value in the template.
-        description: one line.
-        unit: of the value.
-        recorded: part of the record of a training and of its bundle; must match when that training is resumed.
-        changes_mask: must match when a prediction is resumed.
-        local: affects where a run computes and what it logs, not its results.
-        bounds: `gt`, `ge`, `lt`, `le`, `min_length`, `max_length`, `pattern`, as pydantic takes them.
+    A recorded setting is part of the record of a training and must match when that training is resumed; one that changes
+    masks must match when a prediction is resumed; a local one affects where a run computes and what it logs, not its
+    results.
     """
     flags: dict[str, Any] = {"unit": unit, "recorded": recorded, "changes_mask": changes_mask, "local": local}
     return Field(default, description=description, json_schema_extra=flags, **bounds)
-
-
-def is_plain(value: Any) -> bool:
-    """Whether MONAI takes a value as it is: it evaluates texts that begin with $, @ or %."""
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    if isinstance(value, Mapping):
-        return all(is_plain(key) and is_plain(below) for key, below in value.items())
-    return not (isinstance(value, str) and value.strip().startswith(MARKS))
 
 
 def require(is_allowed: Callable[[Any], bool]) -> Callable[[Any], Any]:
@@ -73,7 +59,7 @@ def require(is_allowed: Callable[[Any], bool]) -> Callable[[Any], Any]:
 Text = Annotated[
     str,
     Field(min_length=1, max_length=4096),
-    AfterValidator(require(is_plain)),
+    AfterValidator(require(lambda text: not text.strip().startswith(MARKS))),
     Rule("a text that does not begin with $, @ or %"),
 ]
 Positive = Annotated[float, Field(gt=0)]

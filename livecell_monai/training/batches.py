@@ -68,10 +68,8 @@ class PatchLoader:
         stacks, probabilities = self.stacks, None
         if self.pseudo_labelled:
             stacks = [*self.stacks, *self.pseudo_labelled]
-            kinds = (
-                (self.stacks, 1 - self.pseudo_label_fraction),
-                (self.pseudo_labelled, self.pseudo_label_fraction),
-            )
+            share = self.pseudo_label_fraction
+            kinds = ((self.stacks, 1 - share), (self.pseudo_labelled, share))
             probabilities = [fraction / len(kind) for kind, fraction in kinds for _ in kind]
         generator = self._pick_generator()
         patches = draw_patches(stacks, self.batch_size // idist.get_world_size(), self.warp, generator, probabilities)

@@ -23,11 +23,7 @@ class Budget:
 
     With minutes, the epochs are equal parts of the time that remains after reading and checking, without the time to write
     the bundle. On every machine the learning-rate schedule is completed and the last epoch ends in time. The number of
-    iterations then depends on the machine, and two runs are not bit-equal.
-
-    Args:
-        minutes: time for the whole run; 0: as many epochs and samples as set.
-        epochs: number of epochs.
+    iterations then depends on the machine, and two runs are not bit-equal. With 0 minutes, the number of batches counts.
     """
 
     def __init__(self, minutes: float, epochs: int) -> None:

@@ -94,10 +94,8 @@ class BundleWriter:
         data, settings = result.data, result.settings
         most = FEW_TEST_IMAGES if 0 < settings["minutes"] < SHORT_MINUTES else TEST_IMAGES
         tests = pick_unseen(data.dataset_dir, most, settings["seed"])
-        predictions = (
-            predict_samples(self.segmenter, validation, "validation"),
-            predict_items(self.segmenter, to_items(tests), "test"),
-        )
+        validated = predict_samples(self.segmenter, validation, "validation")
+        tested = predict_items(self.segmenter, to_items(tests), "test")
         self.draw(
             self.folder / "docs",
             title=f"livecell U-Net trained on {data.name}",
@@ -111,7 +109,7 @@ class BundleWriter:
             plan=self.plan or "",
             sides=show_split(data.split),
             samples=draw_samples(batches),
-            predictions=itertools.chain(*predictions),
+            predictions=itertools.chain(validated, tested),
             expected=len(validation) + len(tests),
             diameter_px=measure_fingerprint(data.split.train).diameter_px,
         )

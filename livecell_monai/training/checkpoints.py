@@ -31,7 +31,6 @@ class Checkpoints:
 
     Attributes:
         parts: objects with a state (`state_dict` and `load_state_dict`), by name.
-        metrics: of the trainer, by name.
         dataloader: of the trainer; the random states of its MONAI transforms are saved.
         resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
         force: resume although the data have changed.

@@ -44,9 +44,9 @@ class TrainingSession:
 
     def run(self) -> dict[str, Any]:
         """Train, write the complete bundle, and return what its metadata say of the training."""
-        data, accelerator, checkpoints = self.data, self.accelerator, self.checkpoints
-        parameters = list_parameters(self.settings, data, accelerator)
-        with cached_reads(), checkpoints.opened(self.settings, data, describe_machine(accelerator)):
+        data, checkpoints = self.data, self.checkpoints
+        parameters = list_parameters(self.settings, data, self.accelerator)
+        with cached_reads(), checkpoints.opened(self.settings, data, describe_machine(self.accelerator)):
             opening = self.tracker.start(parameters, data.annotated_hashes, data.name, checkpoints.run_id)
             with recorded_run(opening, checkpoints.record_run) as run:
                 result = self._train(run)

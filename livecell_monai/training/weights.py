@@ -61,24 +61,16 @@ class WeightAverage:
 
 @dataclass(eq=False)
 class BestWeights:
-    """Copies the weights of a network after each epoch with a new best score.
-
-    Attributes:
-        metric: name of the score in the metrics of the validating engine.
-        enabled: False keeps no weights.
-        weights: a state dictionary; empty before the first epoch.
-    """
+    """Copies the weights of a network as a state dictionary after each epoch with a new best value of a metric."""
 
     network: nn.Module
     metric: str
-    enabled: bool = True
     score: float | None = field(default=None, init=False)
     weights: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
 
     def attach(self, evaluator: Engine) -> None:
         """Follow the engine that validates."""
-        if self.enabled:
-            evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._compare)
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._compare)
 
     def _compare(self, evaluator: Engine) -> None:
         score = float(evaluator.state.metrics[self.metric])
@@ -96,16 +88,13 @@ class BestWeights:
 
 
 def compile_network(network: nn.Module, accelerator: Accelerator, setting: bool | str = "auto") -> bool:
-    """Compile a network in place; its weights keep their names. Without a compiler, there is only a warning.
+    """Compile a network in place, if a compiler is installed; its weights keep their names.
 
-    Args:
-        network: the network that is trained.
-        accelerator: `compiled` is set here.
-        setting: True, False or `auto`. `auto` compiles where a benchmark has shown a gain, which is nowhere so far:
-            compiling takes 20 to 60 s and gained nothing on two CPU cores with AVX512-bf16; a GPU has not been measured.
+    `auto` compiles where a benchmark has shown a gain, which is nowhere so far: compiling takes 20 to 60 s and gained
+    nothing on two CPU cores with AVX512-bf16; a GPU has not been measured.
 
     Returns:
-        Whether the network is compiled.
+        Whether the network is compiled, as `accelerator.compiled` says then.
     """
     check_setting("compile", setting)
     if setting is not True:

@@ -1,11 +1,10 @@
-"""The rule of a field in words, and what MONAI takes as it stands."""
+"""The rule of a field as text, and its flags."""
 
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
-from livecell_monai.settings import is_plain
 from livecell_monai.settings.fields import Fraction, Group, Rule, Text, describe_rule, setting
 
 
@@ -36,13 +35,3 @@ def test_describe_rule(name, words):
 def test_default_flags():
     flags = Example.model_fields["count"].json_schema_extra
     assert flags == {"unit": "", "recorded": True, "changes_mask": False, "local": False}
-
-
-@pytest.mark.parametrize("value", ["a", 1, None, True, ["a", [1]], {"a": {"b": 1}}, "a$", "5 %"])
-def test_plain(value):
-    assert is_plain(value)
-
-
-@pytest.mark.parametrize("value", ["$1/0", " $1/0", "@lr", "%x", ["a", ["$1/0"]], {"a": {"b": "@lr"}}, {"$x": 1}])
-def test_not_plain(value):
-    assert not is_plain(value)

@@ -151,10 +151,10 @@ def test_the_average_resumes():
     assert second.steps == 4
 
 
-def follow(scores, **options):
+def follow(scores):
     """A network whose weight is the number of the epoch, validated with these scores."""
     network = torch.nn.Linear(1, 1, bias=False)
-    best = BestWeights(network, "iou", **options)
+    best = BestWeights(network, "iou")
     evaluator = Engine(lambda *_: None)
     best.attach(evaluator)
     for epoch, score in enumerate(scores, start=1):
@@ -168,10 +168,6 @@ def follow(scores, **options):
 @pytest.mark.parametrize(("scores", "epoch"), [([0.1, 0.3, 0.2], 2), ([0.3, 0.3], 1), ([0.0], 1), ([0.1, 0.2], 2)])
 def test_best_weights_are_those_of_the_first_best_epoch(scores, epoch):
     assert follow(scores).weights["weight"].item() == epoch
-
-
-def test_disabled_keeps_no_weights():
-    assert follow([0.1, 0.2], enabled=False).weights == {}
 
 
 def test_best_weights_resume():
