@@ -21,7 +21,7 @@ from fuzz.reading import Outcome, try_image
 from fuzz.seed import Seed
 from fuzz.seeds import picture
 from livecell_monai import cli
-from livecell_monai.data.readers.listing import list_planes
+from livecell_monai.data.readers.selection import list_planes
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import FRAMES
 

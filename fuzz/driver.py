@@ -23,7 +23,7 @@ from fuzz.settings import list_texts, try_text
 from fuzz.tried import Tried
 from fuzz.watch import watch
 from fuzz.xml_mutations import list_ome_seeds
-from livecell_monai.data.readers.extra import import_extra
+from livecell_monai.data.readers.base import import_extra
 from livecell_monai.errors import SettingError
 from livecell_monai.tasks import train
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from fuzz.lines import judge_line
 from fuzz.seed import Seed
 from fuzz.truth import Told, read_truth
-from livecell_monai.data.readers import describe_stack, open_stack
+from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_border, read_image, read_label, read_plane
+from livecell_monai.data.readers.selection import describe_stack
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.sample import Region
 

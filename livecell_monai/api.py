@@ -1,7 +1,7 @@
-"""Training, scores and masks from Python: arrays or paths in, arrays or paths out.
+"""Training, scores and masks from Python: arrays or paths in, arrays or paths out; `docs/python.md` has examples.
 
 Nothing is printed. Every error that the user can correct is a `livecell_monai.errors.LiveCellError` with a one-line message.
-`docs/python.md` shows each function in use.
+Invalid bundles, data and settings are rejected before anything is written.
 """
 
 import time
@@ -22,7 +22,7 @@ from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import Predictions
-from livecell_monai.training.run_context import RunContext
+from livecell_monai.training.setup import RunContext
 
 __all__ = ["Predictions", "Segmenter", "evaluate", "predict", "train"]
 
@@ -37,9 +37,6 @@ class Segmenter:
     Args:
         bundle: the folder that training left, an MLflow run, or a registered model (`models:/NAME/VERSION`).
         settings: values that override those of the bundle, such as `{"tta_views": 8}`.
-
-    Raises:
-        LiveCellError: there is no such bundle, or a setting is out of bounds.
     """
 
     def __init__(self, bundle: str | Path, settings: Mapping[str, Any] | None = None) -> None:
@@ -52,19 +49,11 @@ class Segmenter:
         return self._segmenter.channels
 
     def __call__(self, image: Image) -> Pixels:
-        """The mask (Y, X) bool of an image, True in cells, on the image's own pixel grid.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
+        """The mask (Y, X) bool of an image, True in cells; a DataError if the image is not one grey plane."""
         return self._segmenter(image)
 
     def maps(self, image: Image) -> dict[str, Pixels]:
-        """The network's maps (Y, X) float32 in [0, 1] by channel, such as the probability `foreground`.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
+        """The network's maps (Y, X) float32 in [0, 1] by channel, such as the probability `foreground`."""
         return self._segmenter.maps(image)
 
 
@@ -92,9 +81,6 @@ def train(
 
     Returns:
         Scores, epochs, seconds and hashes, as in the bundle's metadata.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule; nothing is written then.
     """
     given = {**QUIET, **(settings or {}), **({} if minutes is None else {"minutes": minutes})}
     context = RunContext(started=time.monotonic(), on_epoch=progress, resume=resume)
@@ -120,9 +106,6 @@ def evaluate(
 
     Returns:
         By metric the mean over images, its 95 % interval, median and worst, as in `scores.json`.
-
-    Raises:
-        LiveCellError: the bundle, the data or a setting breaks a rule; nothing is written then.
     """
     given = {**QUIET, **(settings or {})}
     with located(str(bundle)) as folder, _as_data(data, "test") as images, TemporaryDirectory() as unused:
@@ -148,11 +131,8 @@ def predict(
         progress: called with the number of images that are done, 1 at first.
 
     Returns:
-        Without `output` a mask (Y, X) bool for each image; with it the rows of the table, and the images that failed.
-
-    Raises:
-        LiveCellError: the bundle, an image or a setting breaks a rule. With `output`, an image that cannot be read does not
-            stop the others.
+        Without `output` a mask (Y, X) bool for each image; with it the rows of the table, and the images that cannot be
+        read, which do not stop the others.
     """
     several = [images] if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2) else images
     if output is None:
@@ -188,7 +168,7 @@ def _as_data(data: str | Path | Annotated, role: str) -> Iterator[str | Path]:
 
 
 def _put(plane: Image, folder: Path, name: str, is_label: bool) -> None:
-    """A plane as a file of the folder: a link to a file, or a TIFF of an array."""
+    """Put a plane into a folder: a link to a file, or a TIFF of an array."""
     if isinstance(plane, str | Path):
         source = Path(plane).absolute()
         (folder / f"{name}{source.name[len(stem_of(source)) :]}").symlink_to(source)

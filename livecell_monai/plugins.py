@@ -1,21 +1,18 @@
-"""Readers, losses, metrics and outputs of other packages: entry points by group, loaded once.
-
-Example in a package's `pyproject.toml`: `[project.entry-points."livecell_monai.metrics"]` with
-`hausdorff = "my_package:HAUSDORFF"`. `docs/extending.md` has a worked example of each group.
-"""
+"""Readers, losses, metrics and outputs of other packages, as entry points; `docs/extending.md` has examples."""
 
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from livecell_monai.errors import SettingError
-
-GROUPS = ("readers", "losses", "metrics", "outputs")  #: each is `livecell_monai.GROUP` in `pyproject.toml`
+from livecell_monai.errors import SettingError, describe_error
 
 
 @cache
 def load_plugins(group: str) -> dict[str, Any]:
-    """The objects that installed packages register in one of `GROUPS`, by name.
+    """The objects that installed packages register as entry points of `livecell_monai.GROUP`, by name.
+
+    Args:
+        group: `readers`, `losses`, `metrics` or `outputs`.
 
     Raises:
         SettingError: an entry point cannot be loaded, or two packages use one name.
@@ -30,7 +27,7 @@ def load_plugins(group: str) -> dict[str, Any]:
         try:
             found[entry.name] = entry.load()
         except Exception as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = describe_error(error)
             raise SettingError(
                 f"{package}: {entry.name!r} of livecell_monai.{group} cannot be loaded ({reason}); update or uninstall it"
             ) from error

@@ -4,7 +4,9 @@ Arrays of one image plane are (Y, X); with a channel axis (C, Y, X); in a batch 
 are always in the order (Y, X). A foreground pixel is one whose label is `> 0`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,23 @@ class Region:
     bottom: int
     right: int
 
+    def overlap(self, other: "Region") -> "Region":
+        """The part that two regions share."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        return Region(top, left, min(self.bottom, other.bottom), min(self.right, other.right))
+
+    def relative_to(self, outer: "Region") -> "Region":
+        """The same rectangle, counted from the top left corner of another region."""
+        return Region(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
+
+    def tiles(self, height: int, width: int) -> Iterator[tuple[int, int]]:
+        """Row and column of each tile that the region touches, of a grid of tiles of one size."""
+        rows, columns = (
+            range(self.top // height, -(-self.bottom // height)),
+            range(self.left // width, -(-self.right // width)),
+        )
+        return product(rows, columns)
+
     def crop(self, plane: Pixels) -> Pixels:
         """The view (..., bottom - top, right - left) of an array whose last two axes are (Y, X)."""
         return plane[..., self.top : self.bottom, self.left : self.right]
@@ -44,75 +63,43 @@ class Region:
 
 @dataclass(frozen=True)
 class Plane:
-    """One grey plane as read from disk.
+    """One grey plane as read from disk."""
 
-    Attributes:
-        pixels: (Y, X), in the file's own type and values.
-        pixel_size_um: (Y, X) size of a pixel in µm, None if the file does not state it.
-    """
-
-    pixels: NDArray[np.generic]
-    pixel_size_um: tuple[float, float] | None = None
+    pixels: NDArray[np.generic]  #: (Y, X), in the file's own type and values
+    pixel_size_um: tuple[float, float] | None = None  #: (Y, X) size of a pixel in µm, None if the file does not state it
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image on disk with its annotation.
+    """One image on disk with its annotation."""
 
-    Attributes:
-        name: stem of the image file; label and border have the same stem.
-        image: path of the grey image.
-        label: path of the label, None for an image that is only predicted.
-        border: path of the weight per pixel, None without one.
-        group: images of one group (a dish, a day) stay on one side of a split; None makes the image its own group.
-        region: the part of the image that is used, None for the whole.
-    """
-
-    name: str
-    image: Path
-    label: Path | None = None
-    border: Path | None = None
-    group: str | None = None
-    region: Region | None = None
+    name: str  #: stem of the image file; label and border have the same stem
+    image: Path  #: of the grey image
+    label: Path | None = None  #: None for an image that is only predicted
+    border: Path | None = None  #: of the weight per pixel, None without one
+    group: str | None = None  #: images of a group (a dish, a day) stay on one side of a split; None is a group of its own
+    region: Region | None = None  #: the part of the image that is used, None for the whole
 
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """One image and its prediction.
+    """One image and its prediction."""
 
-    Attributes:
-        name: name of the sample.
-        role: `validation` or `test`.
-        image: (Y, X) float32 grey values as the network gets them.
-        probability: (Y, X) float32 in [0, 1], of foreground.
-        mask: (Y, X) bool, the predicted foreground.
-        truth: (Y, X) bool, the annotated foreground; None if there is no annotation or it was not read.
-        labelled: (Y, X) bool, which pixels count in scores; None for all.
-    """
-
-    name: str
-    role: str
-    image: Pixels
-    probability: Pixels
-    mask: Pixels
-    truth: Pixels | None = None
-    labelled: Pixels | None = None
+    name: str  #: of the sample
+    role: str  #: `validation` or `test`
+    image: Pixels  #: (Y, X) float32 grey values as the network gets them
+    probability: Pixels  #: (Y, X) float32 in [0, 1], of foreground
+    mask: Pixels  #: (Y, X) bool, the predicted foreground
+    truth: Pixels | None = None  #: (Y, X) bool, the annotated foreground; None if there is no annotation or it was not read
+    labelled: Pixels | None = None  #: (Y, X) bool, which pixels count in scores; None for all
 
 
 @dataclass(frozen=True)
 class SplitPreview:
-    """One annotated image and its training and validation regions.
+    """One annotated image and its training and validation regions, None without one."""
 
-    Attributes:
-        name: name of the sample.
-        image: (Y, X) grey values.
-        truth: (Y, X) bool, the annotated foreground.
-        training: the region used for training, None without one.
-        validation: the region used for validation, None without one.
-    """
-
-    name: str
-    image: Pixels
-    truth: Pixels
+    name: str  #: of the sample
+    image: Pixels  #: (Y, X) grey values
+    truth: Pixels  #: (Y, X) bool, the annotated foreground
     training: Region | None
     validation: Region | None

@@ -1,4 +1,4 @@
-"""Train, evaluate and predict: one call each. All read the configs that `monai.bundle run` reads."""
+"""Train, evaluate and predict: one call each, on the configs that `monai.bundle run` reads."""
 
 import json
 import logging
@@ -15,10 +15,15 @@ from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.distributed.devices import check_device_count, train_on_devices
 from livecell_monai.runs.progress import close_bars
-from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import open_training, prepare_overlays
-from livecell_monai.training.training_folder import check_output_folder, training_ledger
+from livecell_monai.training.request import (
+    TrainingRequest,
+    check_given_settings,
+    check_output_folder,
+    make_request,
+    read_request,
+    training_ledger,
+)
+from livecell_monai.training.setup import RunContext, open_training, prepare_overlays
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,10 @@ def train(
         recipe: `planned`: what overlays and settings leave open is planned from the images; `original`: the report's own.
         unlabelled: files, folders or globs of images without labels, for pseudo-labels.
         devices: number of processes that train together, one for each GPU or for a part of the CPU's cores.
-        context: options that do not change the weights; None for the defaults.
+        context: options that do not change the weights.
 
     Returns:
-        What the bundle's metadata say of the training: scores, epochs, seconds, hashes.
+        The bundle's metadata of the training: scores, epochs, seconds, hashes.
 
     Raises:
         LiveCellError: the data or a setting breaks a rule; nothing is written then.
@@ -69,22 +74,16 @@ def train(
         if context.resume and is_unfinished(output):
             return _resume_request(read_request(output), request, output, context)
         with prepare_overlays(data, overlays, settings, recipe, devices) as (plan, layers):
-            return _run_request(request.with_plan(plan), output, layers, plan, replace(context, resume=False))
+            return _run_request(replace(request, plan=plan), output, layers, replace(context, resume=False))
 
 
 def resume(
     output: str | Path, settings: Mapping[str, Any] | None = None, started: float | None = None, force: bool = False
 ) -> dict[str, Any]:
-    """Resume an interrupted training; the weights become those of an uninterrupted one.
+    """Resume the interrupted training in a folder; result and weights are those of an uninterrupted one.
 
-    Args:
-        output: the folder of the training.
-        settings: where it runs and what it prints may change; other settings must be those of its start.
-        started: as in `RunContext`; a budget of minutes includes the time before the interruption.
-        force: resume even if the data have changed.
-
-    Returns:
-        As `train`.
+    Settings for tracking and progress may change, others must be those of its start. `started` and `force` are as in
+    `RunContext`; a budget of minutes includes the time before the interruption.
 
     Raises:
         LiveCellError: there is no such training, the data have changed, or no checkpoint is intact.
@@ -126,16 +125,14 @@ def _resume_request(
     before: TrainingRequest, request: TrainingRequest, output: str | Path, context: RunContext
 ) -> dict[str, Any]:
     before.check_same(output, request)
-    with before.as_files() as (plan, layers):
+    with before.as_files() as layers:
         own = ["original"] if before.recipe == "original" else []
-        return _run_request(request.with_plan(plan), output, [*own, *layers], plan, context)
+        return _run_request(replace(request, plan=before.plan), output, [*own, *layers], context)
 
 
-def _run_request(
-    request: TrainingRequest, output: str | Path, layers: Sequence[str], plan: str | None, context: RunContext
-) -> dict[str, Any]:
+def _run_request(request: TrainingRequest, output: str | Path, layers: Sequence[str], context: RunContext) -> dict[str, Any]:
     started = time.monotonic() if context.started is None else context.started
-    context = replace(context, started=started, request=request, plan=None if plan is None else Path(plan))
+    context = replace(context, started=started, request=request)
     call = (request.data, output, layers, request.settings, request.unlabelled, context.resume)
     opened = open_training(*call)
     if request.devices == 1:
@@ -156,17 +153,10 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Score a trained bundle on labelled test images, on their original grid.
+    """Score a trained bundle on the labelled test images of a data folder or datalist, on their original grid.
 
-    Args:
-        bundle: a trained bundle.
-        data: data folder or datalist with labelled test images.
-        output: where `scores.csv` and `scores.json` go.
-        settings: values over those of the bundle.
-        overwrite: whether scores of an earlier run may be written over.
-
-    Returns:
-        The contents of `scores.json`.
+    `output` is the folder of `scores.csv` and `scores.json`, whose contents are returned; the settings override those of
+    the bundle; `overwrite` replaces the scores of an earlier run.
 
     Raises:
         LiveCellError: the bundle, the data or a setting breaks a rule; nothing is written then.
@@ -194,16 +184,16 @@ def predict(
     Args:
         bundle: a trained bundle.
         images: files, folders or globs.
-        output: where masks and `summary.csv` go.
-        settings: values over those of the bundle.
-        workers: number of processes on this machine to share the work; None for this one alone.
-        scheduler: address of a Dask scheduler whose workers share it; None for none.
-        tell: called with a line about the workers, when they are there; None for nothing.
-        progress: called with the number of images that are done, without workers; None for nothing.
+        output: folder of the masks and `summary.csv`.
+        settings: values that override those of the bundle.
+        workers: number of processes on this machine that share the images; None for this process.
+        scheduler: address of a Dask scheduler whose workers share the images; None for none.
+        tell: called with a line about the workers when they are ready.
+        progress: called with the number of images that are done, without workers.
 
     Raises:
-        LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read raises nothing; the
-            result names it.
+        LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read does not stop the
+            others; the result names it.
     """
     paths: dict[str, Any] = {
         "dataset_dir": [str(Path(image).absolute()) for image in images],
@@ -225,14 +215,13 @@ def predict(
     return Predictions(opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures})
 
 
-def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] | None = None) -> Any:
-    # prepare is called between initialize, which builds all parts anew, and run
-    # the engines tell of every epoch, which the progress bar says better, and of every error that they raise again
+def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] = lambda _: None) -> Any:
+    """Run a bundle; `prepare` is called after `initialize`, which builds all parts anew."""
+    # ignite's engines log every epoch, which the progress bar shows, and every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:
         opened.initialize()
-        if prepare is not None:
-            prepare(opened)
+        prepare(opened)
         result = opened.run()
         opened.finalize()
     finally:

@@ -22,7 +22,7 @@ def image(trained):
     return trained[0] / "test" / "images" / "test_00.tif"
 
 
-def test_the_names_are_there_without_importing_anything_heavy():
+def test_names_exist_without_heavy_imports():
     code = "import sys, livecell_monai as found; dir(found); print([m for m in ('torch', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -51,7 +51,7 @@ class TestSegmenter:
         with pytest.raises(SettingError, match="threshold"):
             Segmenter(trained[1], {"threshold": 2.0})
 
-    def test_more_than_one_plane_is_refused(self, trained):
+    def test_rejects_several_planes(self, trained):
         with pytest.raises(DataError, match="one grey plane"):
             Segmenter(trained[1])(np.zeros((3, 20, 20), np.uint8))
 
@@ -71,7 +71,7 @@ class TestPredict:
         assert (len(done.rows), done.failures, seen) == (2, {}, [1, 2])
         assert capfd.readouterr() == ("", "")
 
-    def test_arrays_with_an_output_folder_are_refused(self, trained, tmp_path):
+    def test_rejects_arrays_with_an_output_folder(self, trained, tmp_path):
         with pytest.raises(DataError, match="with an output folder they must be files, got arrays"):
             predict(trained[1], [np.zeros((20, 20), np.uint8)], output=tmp_path / "out")
         assert not (tmp_path / "out").exists()
@@ -89,7 +89,7 @@ class TestTrain:
         assert found["weights_sha256"] == same["weights_sha256"]
         assert capfd.readouterr().out == ""
 
-    def test_unequal_numbers_are_refused(self, tmp_path):
+    def test_rejects_different_numbers_of_images_and_labels(self, tmp_path):
         with pytest.raises(DataError, match="got 1 images and 0 labels"):
             train(([np.zeros((9, 9))], []), tmp_path / "out")
 

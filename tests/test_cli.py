@@ -1,4 +1,4 @@
-"""The command line from the user's side: what it prints, where, and with which exit code."""
+"""The command line: its output and exit codes."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ class Journey:
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory):
-    """Every command in turn, as the README has them; made once and only to be read."""
+    """Every command in turn, as in the README; made once and only read."""
     root = tmp_path_factory.mktemp("journey")
     said = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -80,7 +80,7 @@ class TestHelp:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
         assert done.stdout.splitlines()[-1] == "heavy: []"
 
-    def test_the_installed_command_tells_its_version(self):
+    def test_the_installed_command_prints_its_version(self):
         command = [sys.executable, "-m", "livecell_monai.cli", "--version"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         assert (done.stdout, done.stderr) == (f"livecell-monai {__version__}\n", "")
@@ -88,7 +88,7 @@ class TestHelp:
 
 class TestJourney:
     @pytest.mark.parametrize("command", JOURNEY)
-    def test_every_command_succeeds_without_a_complaint(self, journey, command):
+    def test_every_command_succeeds_without_a_message_on_stderr(self, journey, command):
         assert (journey.said[command].code, journey.said[command].err) == (0, "")
 
     def test_sample(self, journey):
@@ -182,14 +182,14 @@ BAD_DATA = {
 
 class TestBadData:
     @pytest.mark.parametrize("case", BAD_DATA)
-    def test_is_refused_before_training_in_one_line(self, folder, tmp_path, case):
+    def test_training_rejects_it_in_one_line(self, folder, tmp_path, case):
         spoil, words = BAD_DATA[case]
         spoil(folder)
         refused(livecell("train", folder, "-o", tmp_path / "model", *small()), *words)
         assert not (tmp_path / "model").exists()
 
     @pytest.mark.parametrize("case", BAD_DATA)
-    def test_is_what_check_finds(self, folder, case):
+    def test_check_finds_it(self, folder, case):
         spoil, words = BAD_DATA[case]
         spoil(folder)
         outcome = livecell("check", folder)
@@ -245,22 +245,22 @@ class TestBadSettings:
             ("tracking_uri=mlruns", ["setting tracking_uri must be a database or a server", "'mlruns'"]),
         ],
     )
-    def test_are_refused_before_training_in_one_line(self, folder, tmp_path, setting, words):
+    def test_training_rejects_them_in_one_line(self, folder, tmp_path, setting, words):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(track=True), "--set", setting)
         refused(outcome, *words)
         assert not (tmp_path / "model").exists()
 
     @pytest.mark.parametrize("setting", ["patch_size=[100,100]", "threshold=2"])
-    def test_a_plan_refuses_what_a_training_would(self, folder, tmp_path, setting):
+    def test_a_plan_rejects_the_same_settings(self, folder, tmp_path, setting):
         name = setting.partition("=")[0]
         refused(livecell("plan", folder, "--set", setting, "-o", tmp_path / "plan.yaml"), f"setting {name} must be")
         assert not (tmp_path / "plan.yaml").exists()
 
-    def test_an_overlay_that_is_not_there_is_refused_with_those_there_are(self, folder, tmp_path):
+    def test_rejects_a_missing_overlay_with_the_existing_ones(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", "--config", "nope")
         refused(outcome, "nope.yaml", "original, smoke")
 
-    def test_shorts_stand_for_settings(self, folder, tmp_path):
+    def test_short_options_set_settings(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)
         refused(outcome, "setting epochs must be a whole number of at least 1, got 0")
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--seed", -1)
@@ -269,15 +269,15 @@ class TestBadSettings:
 
 
 class TestBadFolders:
-    def test_a_model_is_not_written_over(self, journey, folder):
+    def test_a_model_is_not_overwritten(self, journey, folder):
         kept = (journey.root / "model" / "models" / "model.safetensors").read_bytes()
         refused(livecell("train", folder, "-o", journey.root / "model", *small()), "model: the output folder must be empty")
         assert (journey.root / "model" / "models" / "model.safetensors").read_bytes() == kept
 
-    def test_a_sample_set_is_not_written_over(self, journey):
+    def test_a_sample_set_is_not_overwritten(self, journey):
         refused(livecell("sample", journey.root / "cells"), "cells: a sample set is written to a new or empty folder only")
 
-    def test_what_is_set_counts_without_its_flag(self, journey, tmp_path):
+    def test_settings_replace_flags(self, journey, tmp_path):
         image = journey.root / "cells" / "test" / "images" / "field_01.tif"
         given = ("predict", journey.root / "model", image, "-o", tmp_path / "masks", "--set", "show_progress=false")
         assert livecell(*given, "--set", "outputs=[mask, overlay]").code == 0
@@ -285,7 +285,7 @@ class TestBadFolders:
         assert livecell(*given, "--set", "overwrite=true").code == 0
 
     @pytest.mark.parametrize("experiment", ['""', "$1/0"])
-    def test_an_experiment_that_cannot_be_leaves_no_folder(self, folder, tmp_path, experiment):
+    def test_an_invalid_experiment_leaves_no_folder(self, folder, tmp_path, experiment):
         store = f"tracking_uri=sqlite:///{tmp_path}/mlflow.db"
         outcome = livecell(
             "train",
@@ -302,7 +302,7 @@ class TestBadFolders:
         assert not (tmp_path / "model").exists()
 
     @pytest.mark.parametrize(("command", "folder_name"), [("predict", "masks"), ("evaluate", "scores")])
-    def test_results_are_written_over_on_request_only(self, journey, tmp_path, command, folder_name):
+    def test_results_are_overwritten_on_request_only(self, journey, tmp_path, command, folder_name):
         output = tmp_path / "results"
         shutil.copytree(journey.root / folder_name, output)
         given = journey.root / "cells" / ("test/images" if command == "predict" else "")
@@ -313,7 +313,7 @@ class TestBadFolders:
         assert livecell(*call, "--overwrite").code == 0
         assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} != before
 
-    def test_inputs_are_never_written_over(self, journey, tmp_path):
+    def test_inputs_are_never_overwritten(self, journey, tmp_path):
         images = tmp_path / "images"
         shutil.copytree(journey.root / "cells/test/images", images)
         before = {path.name: path.read_bytes() for path in images.iterdir()}
@@ -322,7 +322,7 @@ class TestBadFolders:
             refused(outcome, "field_01.tif: a result would overwrite an input")
         assert {path.name: path.read_bytes() for path in images.iterdir()} == before
 
-    def test_two_inputs_of_one_name_are_refused(self, journey, tmp_path):
+    def test_rejects_two_inputs_of_one_name(self, journey, tmp_path):
         shutil.copytree(journey.root / "cells/test/images", tmp_path / "monday")
         shutil.copytree(journey.root / "cells/test/images", tmp_path / "tuesday")
         outcome = livecell(
@@ -332,7 +332,7 @@ class TestBadFolders:
         assert not (tmp_path / "masks").exists()
 
     @pytest.mark.parametrize("command", ["predict", "evaluate"])
-    def test_a_bundle_without_weights_is_refused(self, journey, tmp_path, command):
+    def test_rejects_a_bundle_without_weights(self, journey, tmp_path, command):
         bundle = tmp_path / "model"
         shutil.copytree(journey.root / "model", bundle)
         (bundle / "models" / "model.safetensors").unlink()
@@ -341,11 +341,11 @@ class TestBadFolders:
         refused(outcome, "model.safetensors: a bundle must have weights, found none; train first")
         assert not (tmp_path / "results").exists()
 
-    def test_a_folder_that_is_no_bundle_is_refused(self, journey, tmp_path):
+    def test_rejects_a_folder_that_is_not_a_bundle(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "cells", journey.root / "cells/test/images", "-o", tmp_path / "masks")
         refused(outcome, "cells: a bundle must have a folder configs/, found none")
 
-    def test_images_that_are_not_there_are_refused(self, journey, tmp_path):
+    def test_rejects_missing_images(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "model", tmp_path / "nowhere", "-o", tmp_path / "masks")
         refused(outcome, "nowhere: an input must be an image, a folder or a glob of images, no such file or folder")
         assert not (tmp_path / "masks").exists()
@@ -373,7 +373,7 @@ class TestUnreadableImages:
         assert count == "1 of 3 images have no mask"
         assert {file.name for file in (tmp_path / "masks").iterdir()} == {"test_00.tif", "test_02.tif", "summary.csv"}
 
-    def test_where_none_can_be_read_nothing_is_claimed(self, journey, tmp_path):
+    def test_if_no_image_can_be_read_nothing_is_printed(self, journey, tmp_path):
         folder = write_folder(tmp_path / "data", train=1, test=1)
         (folder / "test/images/test_00.tif").write_bytes(b"no image")
         outcome = self.predict(journey, folder / "test/images", tmp_path / "masks")
@@ -383,13 +383,13 @@ class TestUnreadableImages:
 
 
 class TestCompare:
-    def test_a_store_that_is_not_there_is_refused_and_not_made(self, tmp_path, monkeypatch):
+    def test_rejects_a_missing_store_and_does_not_create_it(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         refused(livecell("compare"), "mlflow.db: the MLflow store does not exist; train first")
         assert not list(tmp_path.iterdir())
 
-    def test_an_experiment_that_is_not_there_is_refused(self, journey):
+    def test_rejects_a_missing_experiment(self, journey):
         outcome = livecell("compare", "--uri", f"sqlite:///{journey.root}/mlflow.db", "--experiment", "other")
         refused(outcome, "--experiment must be one of the store's", "livecell", "got 'other'")
 
@@ -407,7 +407,7 @@ class TestCompare:
         (("predict", "model", "-o", "masks"), "Missing argument"),
     ],
 )
-def test_usage_errors_exit_2_and_say_where_help_is(arguments, word, tmp_path, monkeypatch):
+def test_usage_errors_exit_with_2_and_name_the_help(arguments, word, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = livecell(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
@@ -424,7 +424,7 @@ def test_an_interruption_is_one_line_and_130(folder, monkeypatch):
     assert livecell("check", folder) == Outcome(130, "", "interrupted\n")
 
 
-def test_a_fault_of_ours_keeps_its_traceback(folder, monkeypatch):
+def test_a_bug_keeps_its_traceback(folder, monkeypatch):
     def fail(data):
         raise ZeroDivisionError("ours")
 
@@ -433,7 +433,7 @@ def test_a_fault_of_ours_keeps_its_traceback(folder, monkeypatch):
         livecell("check", folder)
 
 
-def test_ctrl_c_while_python_puts_itself_away_ends_nothing():
+def test_ctrl_c_during_the_shutdown_of_python_changes_nothing():
     code = """
 import atexit, os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

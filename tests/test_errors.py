@@ -1,4 +1,4 @@
-"""The one line that is meant for the user is found, however deep a library has wrapped it."""
+"""Finds the user error, however deep a library has wrapped it."""
 
 import errno
 import shutil
@@ -29,18 +29,18 @@ def test_the_outermost_of_two_is_the_one() -> None:
     assert find_user_error(chain(outer, OSError("refused"), inner)) is outer
 
 
-def test_a_fault_of_ours_is_none() -> None:
+def test_a_bug_is_none() -> None:
     assert find_user_error(chain(RuntimeError("a"), KeyError("b"))) is None
 
 
 def test_an_error_that_only_happened_before_is_none() -> None:
-    """Context is no cause: a fault while handling a user's error is still a fault."""
+    """A context is not a cause: a bug while handling a user error is still a bug."""
     fault = ZeroDivisionError("ours")
     fault.__context__ = DataError("a.tif: mend it")
     assert find_user_error(fault) is None
 
 
-def test_the_tree_is_the_one_drawn() -> None:
+def test_subclasses_are_the_documented_ones() -> None:
     assert {kind.__name__ for kind in LiveCellError.__subclasses__()} == {"DataError", "SettingError", "BundleError"}
 
 
@@ -59,7 +59,7 @@ FULL = [
 
 @pytest.mark.parametrize(("full", "words"), FULL, ids=[type(error).__name__ + words[-20:] for error, words in FULL])
 @pytest.mark.parametrize("where", ["itself", "cause", "context"])
-def test_a_full_disk_is_the_users_to_mend_whoever_tells_of_it(full: Exception, words: str, where: str) -> None:
+def test_a_full_disk_is_a_user_error_of_any_library(full: Exception, words: str, where: str) -> None:
     error = (
         full if where == "itself" else RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
     )
@@ -75,7 +75,7 @@ def test_a_full_disk_is_the_users_to_mend_whoever_tells_of_it(full: Exception, w
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), RuntimeError("a fault"), OSError("odd")], ids=repr)
-def test_other_faults_of_files_and_libraries_stay_ours(error: Exception) -> None:
+def test_other_errors_of_files_and_libraries_are_bugs(error: Exception) -> None:
     assert find_user_error(error) is None
     assert not is_out_of_memory(error)
 
@@ -95,7 +95,7 @@ SHORTAGES = [
 
 
 @pytest.mark.parametrize("error", SHORTAGES, ids=str)
-def test_a_full_memory_is_one_line_too(error: Exception) -> None:
+def test_exhausted_memory_is_one_line(error: Exception) -> None:
     wrapped = chain(RuntimeError("applying transform"), error)
     assert is_out_of_memory(wrapped)
     found = find_user_error(wrapped)

@@ -1,4 +1,4 @@
-"""One heap for all threads, if that is said ahead of them."""
+"""One heap for all threads, if it is set before they start."""
 
 import ctypes
 import os

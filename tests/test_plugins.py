@@ -1,4 +1,4 @@
-"""Entry points of other packages: found by name, refused in one line where they cannot be used."""
+"""Entry points of other packages, found by name or rejected in one line."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_an_object_is_found_by_its_name(tmp_path):
     assert "best" not in load_plugins("metrics")
 
 
-def test_what_cannot_be_loaded_names_its_package(tmp_path):
+def test_an_import_error_names_the_package(tmp_path):
     folder = write_package(tmp_path, "broken_scores", "raise RuntimeError('no GPU')", {METRICS: {"a": "broken_scores:A"}})
     with installed(folder), pytest.raises(SettingError) as caught:
         load_plugins("metrics")
@@ -26,7 +26,7 @@ def test_what_cannot_be_loaded_names_its_package(tmp_path):
     assert str(caught.value) == expected
 
 
-def test_one_name_of_two_packages_is_refused(tmp_path):
+def test_rejects_one_name_of_two_packages(tmp_path):
     for name in ("scores_a", "scores_b"):
         write_package(tmp_path, name, "X = 1", {METRICS: {"same": f"{name}:X"}})
     with installed(tmp_path), pytest.raises(SettingError, match=r"the name 'same' in livecell_monai\.metrics is taken"):

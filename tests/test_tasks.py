@@ -50,7 +50,7 @@ SWINGING = {"epochs": 4, "lr": 3.0, "ema": 0.0, "lr_schedule": "step"}
 
 
 class TestTrain:
-    def test_gives_what_the_metadata_say(self, trained, tmp_path):
+    def test_returns_the_metadata(self, trained, tmp_path):
         result = train_small(trained[0], tmp_path / "model", seed=3)
         metadata = json.loads((tmp_path / "model" / "configs" / "metadata.json").read_text())
         assert result == metadata["training"]
@@ -61,12 +61,12 @@ class TestTrain:
         assert float(rows[-1]["train_loss"]) < 0.8 * float(rows[0]["train_loss"])
         assert max(float(row["val_iou"]) for row in rows) > 0.6
 
-    def test_rate_falls_when_it_should(self, trained):
+    def test_learning_rate(self, trained):
         assert [float(row["lr"]) for row in read_table(trained[1] / "docs" / "history.csv")] == pytest.approx(
             [0.02, 0.02, 0.002, 0.002]
         )
 
-    def test_model_is_that_of_the_best_epoch_and_last_that_of_the_last(self, folder, tmp_path):
+    def test_model_is_the_best_epoch_and_last_the_last_one(self, folder, tmp_path):
         result = train_small(folder, tmp_path / "model", **SWINGING)
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert result["kept_epoch"] == 1 + scores.index(max(scores)) < 4
@@ -76,7 +76,7 @@ class TestTrain:
         assert not any(torch.equal(last[name], kept[name]) for name in kept if name.endswith("running_mean"))
 
     @pytest.mark.parametrize("augmentation", ["patches", pytest.param("transforms", marks=pytest.mark.slow)])
-    def test_the_same_seed_gives_the_same_bits_and_another_gives_others(self, folder, tmp_path, augmentation):
+    def test_the_seed_determines_the_weights(self, folder, tmp_path, augmentation):
         for name, seed in (("a", 5), ("b", 5), ("c", 6)):
             train_small(folder, tmp_path / name, seed=seed, augmentation=augmentation, dropout=0.3)
         assert (tmp_path / "a/docs/history.csv").read_bytes() == (tmp_path / "b/docs/history.csv").read_bytes()
@@ -85,7 +85,7 @@ class TestTrain:
         assert all(torch.equal(value, again[name]) for name, value in first.items())
         assert not all(torch.equal(value, other[name]) for name, value in first.items())
 
-    def test_keeps_the_last_epoch_where_that_is_asked(self, folder, tmp_path):
+    def test_keeps_the_last_epoch(self, folder, tmp_path):
         result = train_small(folder, tmp_path / "model", **SWINGING, checkpoint_selection="last")
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert scores[-1] < max(scores)
@@ -102,7 +102,7 @@ class TestTrain:
         assert result["epochs_run"] < 20
         assert len(read_table(tmp_path / "model" / "docs" / "history.csv")) == result["epochs_run"]
 
-    def test_does_not_stop_ahead_of_the_last_epoch_where_that_is_kept(self, folder, tmp_path):
+    def test_does_not_stop_early_with_checkpoint_selection_last(self, folder, tmp_path):
         result = train_small(
             folder, tmp_path / "model", epochs=5, patience=1, lr=1e-30, ema=0.0, checkpoint_selection="last"
         )
@@ -118,7 +118,7 @@ class TestTrain:
         card = (tmp_path / "model" / "docs" / "README.md").read_text(encoding="utf-8")
         assert ("WARNING" in card) is (split in ("original", "none"))
 
-    def test_a_datalist_that_has_split_already(self, folder, tmp_path):
+    def test_a_datalist_with_its_own_split(self, folder, tmp_path):
         """Both sides may have images of one name, in two folders: each is hashed and described on its own."""
 
         def entry(root, name):
@@ -137,13 +137,13 @@ class TestTrain:
     @pytest.mark.parametrize(
         "settings", [{"down": "strided", "residual": False, "stem_stride": 1, "dropout": 0}, {"scale": [64, 80]}]
     )
-    def test_another_kind_of_network_and_size(self, folder, tmp_path, settings):
+    def test_other_networks_and_scales(self, folder, tmp_path, settings):
         train_small(folder, tmp_path / "model", epochs=1, **settings)
         result = predict(tmp_path / "model", [folder / "test" / "images"], tmp_path / "out", QUIET)
         assert len(result.rows) == 2
         assert tifffile.imread(tmp_path / "out" / "test_00.tif").shape == MASK_SHAPE
 
-    def test_the_reports_own_settings(self, folder, tmp_path):
+    def test_the_original_recipe(self, folder, tmp_path):
         # its network is made too small to be of use and its images stay at 256 x 256, as it has them
         small = {"filters": [4, 8, 8, 8, 8], "samples_per_epoch": 8, "epochs": 1, "track": False, **QUIET}
         result = train(folder, tmp_path / "model", settings=small, recipe="original")
@@ -156,14 +156,14 @@ class TestTrain:
         result = train(folder, tmp_path / "model", ["smoke"], {"track": False, "samples_per_epoch": 8, **QUIET})
         assert result["epochs_run"] == 2
 
-    def test_borders_weigh_unless_they_are_not_wanted(self, bordered, tmp_path):
+    def test_borders_change_the_loss(self, bordered, tmp_path):
         losses = {}
         for use in (True, False):
             train_small(bordered, tmp_path / str(use), use_borders=use)
             losses[use] = float(read_table(tmp_path / str(use) / "docs" / "history.csv")[0]["train_loss"])
         assert losses[True] > losses[False]  # the weights are 1 and more
 
-    def test_region_does_not_see_what_is_held_out(self, folder, tmp_path):
+    def test_held_out_pixels_do_not_change_the_weights(self, folder, tmp_path):
         """Other pixels in the held-out strip change the validation and not one bit of the weights."""
         for path in sorted((folder / "train" / "images").iterdir()):
             image = tifffile.imread(path)
@@ -223,7 +223,7 @@ SPOILERS = [
 ]
 
 
-class TestTrainRefuses:
+class TestTrainRejects:
     """In one line, and with nothing written anywhere."""
 
     @pytest.fixture(autouse=True)
@@ -326,7 +326,7 @@ class TestPredict:
         path.write_bytes(path.read_bytes()[:500])
         return images
 
-    def test_writes_what_can_be_read_and_names_what_can_not(self, trained, images, tmp_path):
+    def test_writes_masks_and_names_unreadable_images(self, trained, images, tmp_path):
         result = predict(trained[1], [images], tmp_path / "out", QUIET)
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"cell_0.tif", "cell_2.tif", "summary.csv"}
         assert list(result.failures) == [images / "cell_1.tif"]
@@ -357,7 +357,7 @@ class TestPredict:
             assert float(row["foreground_fraction"]) == pytest.approx(mask.mean(), abs=1e-6)
 
     @pytest.mark.parametrize("scale", [[64, 64], 0.5, [48, 200]])
-    def test_another_working_size_gives_masks_of_the_original_size(self, trained, images, tmp_path, scale):
+    def test_another_scale_gives_masks_of_the_original_size(self, trained, images, tmp_path, scale):
         predict(trained[1], [images], tmp_path / "out", {**QUIET, "scale": scale})
         assert tifffile.imread(tmp_path / "out" / "cell_0.tif").shape == (96, 112)
         assert tifffile.imread(tmp_path / "out" / "cell_2.tif").shape == (131, 77)
@@ -373,7 +373,7 @@ class TestPredict:
         assert 0 <= probability.min() < 0.3 < 0.9 < probability.max() <= 1
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "test_00.tif") > 0, probability >= 0.7)
 
-    def test_windows_leave_no_seam_to_speak_of(self, trained, tmp_path):
+    def test_windows_agree_with_the_whole_image(self, trained, tmp_path):
         data, bundle = trained
         image = data / "test" / "images" / "test_00.tif"
         for name, window in (("small", [32, 32]), ("whole", [96, 112])):
@@ -395,12 +395,12 @@ class TestPredict:
         predict(bundle, [data / "test" / "images"], "out of the first", QUIET)
         assert (tmp_path / "out/test_00.tif").read_bytes() == (tmp_path / "out of the first/test_00.tif").read_bytes()
 
-    def test_only_torn_images_leave_no_folder(self, trained, images, tmp_path):
+    def test_no_folder_for_only_unreadable_images(self, trained, images, tmp_path):
         result = predict(trained[1], [images / "cell_1.tif"], tmp_path / "out", QUIET)
         assert (result.rows, len(result.failures)) == ([], 1)
         assert not (tmp_path / "out").exists()
 
-    def test_results_are_written_over_only_where_asked(self, trained, tmp_path):
+    def test_results_are_overwritten_only_on_request(self, trained, tmp_path):
         data, bundle = trained
         given = (bundle, [data / "test" / "images"], tmp_path / "out", QUIET)
         predict(*given)
@@ -411,7 +411,7 @@ class TestPredict:
         assert tifffile.imread(tmp_path / "out" / "test_00.tif").shape == MASK_SHAPE
 
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_inputs_are_never_written_over(self, trained, images, overwrite):
+    def test_inputs_are_never_overwritten(self, trained, images, overwrite):
         before = tree(images)
         said = refused(SettingError, predict, trained[1], [images], images, {**QUIET, "overwrite": overwrite})
         assert "would overwrite an input" in said
@@ -430,16 +430,16 @@ class TestPredict:
         ],
         ids=str,
     )
-    def test_refuses_before_anything_is_written(self, trained, images, tmp_path, settings, kind):
+    def test_errors_come_before_writing(self, trained, images, tmp_path, settings, kind):
         refused(kind, predict, trained[1], [images], tmp_path / "out", {**QUIET, **settings})
         assert not (tmp_path / "out").exists()
 
-    def test_refuses_what_is_not_there(self, trained, tmp_path):
+    def test_missing_inputs(self, trained, tmp_path):
         refused(DataError, predict, trained[1], [tmp_path / "nothing"], tmp_path / "out", QUIET)
         refused(BundleError, predict, tmp_path, [trained[0] / "test" / "images"], tmp_path / "out", QUIET)
         assert not (tmp_path / "out").exists()
 
-    def test_a_bundle_that_was_not_trained_says_so(self, trained, tmp_path):
+    def test_an_untrained_bundle(self, trained, tmp_path):
         from livecell_monai.bundle.template import find_template
 
         images = [trained[0] / "test" / "images"]
@@ -447,7 +447,7 @@ class TestPredict:
 
 
 class TestEvaluate:
-    def test_scores_are_those_of_the_masks_that_predict_writes(self, trained, tmp_path):
+    def test_scores_are_those_of_predicted_masks(self, trained, tmp_path):
         data, bundle = trained
         evaluate(bundle, data, tmp_path / "scores", QUIET)
         predict(bundle, [data / "test" / "images"], tmp_path / "masks", QUIET)
@@ -461,20 +461,20 @@ class TestEvaluate:
             assert float(row["iou"]) == scores.iou
 
     @pytest.mark.parametrize("scale", [[48, 64], 0.5])
-    def test_on_the_original_grid_whatever_the_working_size(self, trained, tmp_path, scale):
+    def test_on_the_original_grid_at_any_scale(self, trained, tmp_path, scale):
         data, bundle = trained
         evaluate(bundle, data, tmp_path, {**QUIET, "scale": scale})
         for row in read_table(tmp_path / "scores.csv"):
             assert sum(int(row[name]) for name in ("tp", "fp", "fn", "tn")) == 96 * 112
 
-    def test_gives_what_it_writes(self, trained, tmp_path):
+    def test_returns_what_it_writes(self, trained, tmp_path):
         summary = evaluate(trained[1], trained[0], tmp_path / "out", QUIET)
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"scores.csv", "scores.json"}
         assert json.loads((tmp_path / "out" / "scores.json").read_text()) == summary
         assert summary["images"] == 2
         assert 0.6 < summary["iou"]["mean"] <= 1
 
-    def test_scores_are_written_over_only_where_asked(self, trained, tmp_path):
+    def test_scores_are_overwritten_only_on_request(self, trained, tmp_path):
         given = (trained[1], trained[0], tmp_path, QUIET)
         evaluate(*given)
         assert "already exists" in refused(SettingError, evaluate, *given)
@@ -486,7 +486,7 @@ class TestEvaluate:
         assert "must have a label" in refused(DataError, evaluate, trained[1], data, tmp_path / "out", QUIET)
         assert not (tmp_path / "out").exists()
 
-    def test_a_torn_image_stops_it_before_anything_is_written(self, trained, tmp_path):
+    def test_a_truncated_image_stops_it_before_writing(self, trained, tmp_path):
         data = write_folder(tmp_path / "data")
         path = data / "test" / "images" / "test_01.tif"
         path.write_bytes(path.read_bytes()[:1000])
@@ -494,7 +494,7 @@ class TestEvaluate:
         assert not (tmp_path / "out").exists()
 
 
-def test_small_settings_are_known_ones():
+def test_small_settings_are_valid():
     from livecell_monai.settings import check_values
 
     assert check_values(SMALL) == SMALL

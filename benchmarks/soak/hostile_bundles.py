@@ -266,7 +266,7 @@ ATTACKS = {
         is_ignored=True,
     ),
     "bundle root": Attack("another bundle_root", _replaced('bundle_root: "."', "bundle_root: /etc"), is_ignored=True),
-    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@ready"', ""), is_ignored=True),
+    "no weights": Attack("nothing that loads weights", _replaced('\n  - "@inference_network"', ""), is_ignored=True),
     "alias bomb": Attack("a YAML bomb of aliases", _in_settings("\nnorm: ", f"\n{_BOMB}\nnorm: ")),
     "deep": Attack("500 lists in each other", _in_settings("\nnorm: ", f"\n{_DEEP}\nnorm: ")),
     "long": Attack("a config of 2 MB", _in_settings("\nnorm: ", f"\n# {'x' * 2_000_000}\nnorm: ")),

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.dataset.crops import crop_sample
-from livecell_monai.data.dataset.folds import Fold, write_fold
-from livecell_monai.data.plane_files import write_border, write_image, write_label, write_mask, write_probability
+from livecell_monai.data.dataset.folds import Fold, crop_sample, write_fold
+from livecell_monai.data.plane_files import write_mask, write_plane
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.outputs.confluency import write_confluency
 from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
@@ -89,8 +88,8 @@ def _write_crop(folder: Path, seed: int) -> None:
     source = folder.with_name(f"{folder.name}-source")
     if not source.exists():
         source.mkdir()
-        write_image(source / "image.tif", _noise(3))
-        write_label(source / "label.tif", label)
+        write_plane(source / "image.tif", _noise(3))
+        write_plane(source / "label.tif", label)
     sample = Sample("a", source / "image.tif", source / "label.tif")
     crop_sample(sample, 0.5, folder, np.random.default_rng(seed))
 
@@ -125,10 +124,8 @@ def _write_bundle(folder: Path, seed: int) -> None:
 
 WRITERS: dict[str, Write] = {
     "mask": lambda folder, seed: write_mask(folder / "mask.tif", _mask(seed), (0.5, 0.5)),
-    "probability": lambda folder, seed: write_probability(folder / "p.tif", _noise(seed, np.float32), None),
-    "label": lambda folder, seed: write_label(folder / "label.tif", _noise(seed)),
-    "image": lambda folder, seed: write_image(folder / "image.tif", _noise(seed)),
-    "border": lambda folder, seed: write_border(folder / "border.tif", _noise(seed, np.float32)),
+    "probability": lambda folder, seed: write_plane(folder / "p.tif", _noise(seed, np.float32)),
+    "image": lambda folder, seed: write_plane(folder / "image.tif", _noise(seed)),
     "overlay": lambda folder, seed: write_overlay(folder / "overlay.png", _noise(seed), _mask(seed)),
     "table": _write_table,
     "record": lambda folder, seed: Ledger(folder, "a run", "try again").start({str(key): key + seed for key in range(400)}),

@@ -1,1 +1,1 @@
-"""A bundle opened, exported and joined; its weights loaded."""
+"""Opens, exports and joins bundles, and loads their weights."""

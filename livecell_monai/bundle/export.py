@@ -1,4 +1,4 @@
-"""From a training run to a complete bundle: settings, metadata with scores and hashes, a copy of the template for MONAI."""
+"""Writes a complete bundle: settings, metadata with scores and hashes, and a copy of the template for MONAI."""
 
 import json
 import shutil
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai import __version__
-from livecell_monai.bundle.contents import SETTINGS_FILE
+from livecell_monai.bundle.contents import METADATA_FILE, SETTINGS_FILE
 from livecell_monai.bundle.template import find_template
-from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.runs.atomic import atomic_path, make_folder, write_file
 from livecell_monai.settings import CONFIGS
 from livecell_monai.settings.rendering import render_section, render_settings, replace_section
 
 COPIED = ("configs/multi_gpu_train.yaml", "configs/logging.conf", "LICENSE")
-FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # metadata has a version key of its own for each
+FRAMEWORK = {"monai": "monai", "pytorch": "torch", "numpy": "numpy"}  # each has its own version key in the metadata
 
 
 def write_bundle(
@@ -24,70 +24,53 @@ def write_bundle(
     training: Mapping[str, Any],
     card: str,
     multiple: int,
-    plan: Path | None = None,
+    plan: str | None = None,
 ) -> None:
-    """Make the folder that holds the weights a complete bundle.
+    """Make a folder with weights in `models/` a complete bundle; raises a DataError if a file cannot be written.
 
     Args:
-        folder: what the run has written to; `models/` is there already.
-        settings: resolved values by setting; they go into `settings.yaml` and into the copy of the template.
-        training: what `metadata.json` says of the run: scores, seed, hashes of weights and data.
+        folder: the folder.
+        settings: resolved values by name, for `settings.yaml` and the copy of the template.
+        training: facts about the run for `metadata.json`: scores, seed, hashes of weights and data.
         card: the model card, Markdown.
-        multiple: what Y and X of the network's input must be multiples of.
-        plan: file of the plan that some settings come from; None where there was none.
-
-    Raises:
-        DataError: a file cannot be written.
+        multiple: Y and X of the network's input must be multiples of this.
+        plan: text of the plan that some settings come from.
     """
-    template = find_template()
+    template, configs = find_template(), folder / "configs"
     for name in ("configs", "docs", "models"):
         make_folder(folder / name)
     head = "The settings of this bundle, which livecell reads; the other files here are for python -m monai.bundle run."
-    _write(folder / "configs" / SETTINGS_FILE, render_settings(settings, head))
+    write_file(configs / SETTINGS_FILE, render_settings(settings, head))
     for config in CONFIGS:
-        path = Path("configs") / f"{config}.yaml"
-        text = (template / path).read_text(encoding="utf-8")
-        _write(folder / path, replace_section(text, render_section(config, settings)))
+        text = (template / "configs" / f"{config}.yaml").read_text(encoding="utf-8")
+        write_file(configs / f"{config}.yaml", replace_section(text, render_section(config, settings)))
     if plan is not None:
-        _copy(plan, folder / "configs" / "plan.yaml")
+        write_file(configs / "plan.yaml", plan)
     for name in COPIED:
-        _copy(template / name, folder / name)
-    metadata = json.loads((template / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        with atomic_path(folder / name) as temporary:
+            shutil.copyfile(template / name, temporary)
+    metadata = json.loads((template / "configs" / METADATA_FILE).read_text(encoding="utf-8"))
     versions = package_versions()
     metadata["required_packages_version"] = versions
     metadata |= {f"{key}_version": versions[name] for key, name in FRAMEWORK.items()}
-    data_format = metadata["network_data_format"]
-    for plane in (data_format["inputs"]["image"], data_format["outputs"]["pred"]):
+    planes = metadata["network_data_format"]
+    for plane in (planes["inputs"]["image"], planes["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
-    metadata["training"] = make_inert(dict(training))
-    _write(folder / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
-    _write(folder / "docs" / "README.md", card)
+    metadata["training"] = escape_expressions(dict(training))
+    write_file(configs / METADATA_FILE, json.dumps(metadata, indent=2) + "\n")
+    write_file(folder / "docs" / "README.md", card)
 
 
-def make_inert(value: Any) -> Any:
-    """What goes into metadata, where MONAI reads `$` and `%` as code: names of files may begin with them.
-
-    Args:
-        value: plain; a text that begins so gets a space ahead.
-    """
+def escape_expressions(value: Any) -> Any:
+    """A plain value for metadata: texts that begin with `$` or `%`, which MONAI evaluates, get a space in front."""
     if isinstance(value, str):
         return f" {value}" if value.startswith(("$", "%")) else value
     if isinstance(value, Mapping):
-        return {str(make_inert(name)): make_inert(below) for name, below in value.items()}
-    return [make_inert(below) for below in value] if isinstance(value, list | tuple) else value
+        return {str(escape_expressions(name)): escape_expressions(part) for name, part in value.items()}
+    return [escape_expressions(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def package_versions() -> dict[str, str]:
-    """Installed versions of what a bundle's results hang on, by package name."""
+    """Installed versions of the packages that results depend on, by package name."""
     names = ("monai", "torch", "pytorch-ignite", "numpy", "scipy", "tifffile", "nibabel", "pillow", "mlflow")
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)

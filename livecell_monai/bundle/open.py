@@ -1,10 +1,10 @@
-"""A bundle opened: the installed template with the bundle's settings, and each of its parts as a typed attribute."""
+"""Opens a bundle: the installed template with the bundle's settings, and each of its parts as a typed attribute."""
 
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from monai.bundle import ConfigWorkflow
 from monai.engines import SupervisedEvaluator
@@ -16,7 +16,7 @@ from livecell_monai.errors import find_user_error
 from livecell_monai.network import Ensemble, UNet
 from livecell_monai.settings import CONFIGS, check_settings, check_values, list_settings
 
-if TYPE_CHECKING:  # what the template builds lies in packages above
+if TYPE_CHECKING:  # the template builds parts of packages above this one
     from livecell_monai.data.dataset.items import Item
     from livecell_monai.data.dataset.split import Split
     from livecell_monai.outputs.unfinished import UnfinishedRun
@@ -26,17 +26,43 @@ if TYPE_CHECKING:  # what the template builds lies in packages above
     from livecell_monai.training.budget import Budget
     from livecell_monai.training.session import TrainingSession
 
-TEMPLATES = (*CONFIGS, "multi_gpu_train")  #: configs that define more than settings
+T = TypeVar("T")
+TEMPLATES = (*CONFIGS, "multi_gpu_train")  # configs that define parts, not only settings
+
+
+class Part(Generic[T]):
+    """An attribute that builds a part of the configs by its id, once."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    def __get__(self, opened: "OpenBundle", owner: type) -> T:
+        built: T = opened.build(self.part)
+        return built
 
 
 class OpenBundle:
-    """The parts of a bundle; each is built when it is first asked for.
+    """An opened bundle; each part is built when it is first read.
 
     Args:
         root: the folder.
-        settings: the value of every setting by name, `auto` as it is.
+        settings: the value of every setting by name, `auto` not resolved.
         workflow: MONAI's, with the template's configs.
     """
+
+    network_def: "Part[UNet | Ensemble]" = Part("network_def")  #: with random weights
+    network: Part[nn.Module] = Part("inference_network")  #: with the bundle's weights, ready for prediction
+    segmenter: "Part[Segmenter]" = Part("segmenter")  #: from image to maps and mask; `network` loads its weights
+    images: "Part[list[Item]]" = Part("images")  #: those that the evaluator predicts
+    dataset: "Part[ReadableDataset]" = Part("dataset")  #: the preprocessed images
+    evaluator: Part[SupervisedEvaluator] = Part("evaluator")
+    writer: Part[Any] = Part("writer")  #: writes the results of a prediction
+    large_images: "Part[LargeImagePredictor]" = Part("large_images")
+    unfinished: "Part[UnfinishedRun]" = Part("unfinished")  #: the record of the prediction
+    split: "Part[Split]" = Part("partition")  #: training and validation data
+    training_batches: Part[Any] = Part("train#dataloader")
+    budget: "Part[Budget]" = Part("budget")
+    session: "Part[TrainingSession]" = Part("session")
 
     def __init__(self, root: Path, settings: Mapping[str, Any], workflow: ConfigWorkflow) -> None:
         self.root = root
@@ -44,23 +70,23 @@ class OpenBundle:
         self.workflow = workflow
 
     def initialize(self) -> None:
-        """Check everything that can be checked before work begins."""
+        """Check everything that can be checked before the run starts."""
         self.workflow.initialize()
 
     def run(self) -> Any:
-        """Run what was asked for when the bundle was opened, and give its result."""
-        # not its `run`, which puts the bundle's folder on Python's search path
+        """Run what `run_id` names, and return its result."""
+        # not the workflow's `run`, which adds the bundle's folder to Python's search path
         return self.workflow._run_expr(id=self.workflow.run_id)[0]
 
     def finalize(self) -> None:
-        """What the configs do after a run."""
+        """Run what the configs define for the end of a run."""
         self.workflow.finalize()
 
     def build(self, part: str) -> Any:
-        """A part of the configs by its id, built.
+        """Build a part of the configs by its id.
 
         Raises:
-            LiveCellError: what the user can correct, where MONAI has wrapped it.
+            LiveCellError: the user error behind an error of MONAI.
         """
         try:
             return self.workflow.parser.get_parsed_content(part)
@@ -71,25 +97,9 @@ class OpenBundle:
             raise known from None
 
     @property
-    def network_def(self) -> UNet | Ensemble:
-        """The network as it is defined, with random weights."""
-        return self.build("network_def")  # type: ignore[no-any-return]
-
-    @property
     def multiple(self) -> int:
-        """What Y and X of the network's input must be multiples of."""
-        multiple: int = self.network_def.multiple
-        return multiple
-
-    @property
-    def network(self) -> nn.Module:
-        """The network with the bundle's weights, ready for prediction."""
-        return self.build("ready")  # type: ignore[no-any-return]
-
-    @property
-    def segmenter(self) -> "Segmenter":
-        """From an image to its maps and mask; `network` loads its weights."""
-        return self.build("segmenter")  # type: ignore[no-any-return]
+        """Y and X of the network's input must be multiples of this."""
+        return self.network_def.multiple
 
     @property
     def checkpoint(self) -> Path:
@@ -101,58 +111,8 @@ class OpenBundle:
         """The folder of the results."""
         return Path(self.build("output_dir"))
 
-    @property
-    def images(self) -> list["Item"]:
-        """The images that the evaluator predicts."""
-        return self.build("images")  # type: ignore[no-any-return]
-
-    @property
-    def dataset(self) -> "ReadableDataset":
-        """The same, prepared as they are asked for."""
-        return self.build("dataset")  # type: ignore[no-any-return]
-
-    @property
-    def evaluator(self) -> SupervisedEvaluator:
-        """MONAI's engine."""
-        return self.build("evaluator")
-
-    @property
-    def writer(self) -> Any:
-        """What writes the results."""
-        return self.build("writer")
-
-    @property
-    def large_images(self) -> "LargeImagePredictor":
-        """The images that are predicted part by part."""
-        return self.build("large_images")  # type: ignore[no-any-return]
-
-    @property
-    def unfinished(self) -> "UnfinishedRun":
-        """The record of the prediction."""
-        return self.build("unfinished")  # type: ignore[no-any-return]
-
-    @property
-    def split(self) -> "Split":
-        """Training and validation data."""
-        return self.build("partition")  # type: ignore[no-any-return]
-
-    @property
-    def training_batches(self) -> Any:
-        """What the trainer iterates over."""
-        return self.build("train#dataloader")
-
-    @property
-    def budget(self) -> "Budget":
-        """How far the training is."""
-        return self.build("budget")  # type: ignore[no-any-return]
-
-    @property
-    def session(self) -> "TrainingSession":
-        """The training."""
-        return self.build("session")  # type: ignore[no-any-return]
-
     def check_training(self) -> None:
-        """Check what can be checked before the processes of a training start: images without labels, and the tracker."""
+        """Check images without labels and the tracker, before the processes of a training start."""
         self.build("teacher")
         self.build("session#tracker").check()
 
@@ -166,23 +126,22 @@ def open_bundle(
     run_id: str = "run",
     workflow_type: str = "infer",
 ) -> OpenBundle:
-    """Open a bundle, ready to `initialize` and `run`; nothing of it is evaluated.
+    """Open a bundle, ready to `initialize` and `run`; nothing in its folder is evaluated.
 
     Args:
         bundle: the folder of a trained bundle, or the template.
-        configs: names of the template's files, later ones over earlier ones.
-        settings: values over those of the bundle, by name of the setting.
-        paths: where to read and write; not settings of the method.
-        overlays: files with settings over those of the bundle; later ones over earlier ones.
-        run_id: what `run` runs.
+        configs: names of the template's files; later ones override earlier ones.
+        settings: values by name that override those of the bundle.
+        paths: where to read and write, by the names in the configs.
+        overlays: files of settings that override those of the bundle; later ones override earlier ones.
+        run_id: the part that `run` runs.
         workflow_type: `train` or `infer`.
 
     Raises:
-        BundleError: the folder is no bundle.
-        SettingError: a setting is unknown or breaks its rule.
+        BundleError: the folder is not a bundle.
+        SettingError: a setting is unknown or its value invalid.
     """
     root, template = Path(bundle).resolve(), find_template().resolve()
-    files = [template / "configs" / f"{name}.yaml" for name in configs if name in TEMPLATES]
     own = [name for name in configs if name in CONFIGS]
     values = {} if root == template else read_bundle_settings(root, own)
     for overlay in (*(name for name in configs if name not in TEMPLATES), *overlays):
@@ -194,13 +153,13 @@ def open_bundle(
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
         workflow = ConfigWorkflow(
-            config_file=[str(file) for file in files],
-            meta_file=str(template / "configs" / "metadata.json"),  # a foreign one would be evaluated
+            config_file=[str(template / "configs" / f"{name}.yaml") for name in configs if name in TEMPLATES],
+            meta_file=str(template / "configs" / "metadata.json"),  # that of the bundle would be evaluated
             logging_file=False,
             run_id=run_id,
             workflow_type=workflow_type,
             bundle_root=str(root),
             **{**values, **(paths or {})},
         )
-    over = {name: value for name, value in (paths or {}).items() if name in resolved}
-    return OpenBundle(root, {**resolved, **over}, workflow)
+    given = {name: value for name, value in (paths or {}).items() if name in resolved}
+    return OpenBundle(root, {**resolved, **given}, workflow)

@@ -1,4 +1,4 @@
-"""YAML that a user gives, an overlay, a search space or a value, as plain values: bounded, and nothing expanded."""
+"""Reads YAML from users as plain values: limited in size and depth, without aliases and tags."""
 
 import re
 from pathlib import Path
@@ -8,61 +8,57 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import SettingError, describe_error
 
-MOST_CHARACTERS = 2**18  # the largest of our own configs has a tenth of it
-MOST_LEVELS = 24  # of nesting; our own have 7
+MAX_CHARACTERS = 2**18  # ten times the largest of our own configs
+MAX_LEVELS = 24  # of nesting; our own configs have 7
 _LEADING_ZERO = re.compile(r"[-+]?0o?[0-9_]+")
 
 
 def read_values(path: Path, what: str) -> Any:
-    """What a YAML file holds.
-
-    Args:
-        path: the file.
-        what: it is, for the message.
+    """The content of a YAML file; messages call it `what`.
 
     Raises:
-        SettingError: where it cannot be read, is too large or too deep, or uses more than plain YAML.
+        SettingError: it cannot be read, is too large or too deep, or is not plain YAML.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read(MOST_CHARACTERS + 1)
+            text = file.read(MAX_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:160]
-        raise SettingError(f"{path}: {what} must be a YAML file, it cannot be read: {reason}; mend it") from error
+        reason = getattr(error, "strerror", None) or describe_error(error)
+        raise SettingError(f"{path}: {what} must be a YAML file, it cannot be read: {reason}; replace it") from error
     return parse_values(text, f"{path}: {what} must be a YAML file")
 
 
 def parse_values(text: str, rule: str) -> Any:
-    """What a YAML text holds.
+    """The content of a YAML text.
 
     Args:
-        text: of one document.
-        rule: what the message begins with: the thing, and that it must be YAML.
+        text: one document.
+        rule: the start of a message: the thing, and that it must be YAML.
 
     Raises:
         SettingError: as `read_values`.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise SettingError(f"{rule} of at most {MOST_CHARACTERS} characters, got more; take out what is no setting")
+    if len(text) > MAX_CHARACTERS:
+        raise SettingError(f"{rule} of at most {MAX_CHARACTERS} characters, got more; remove everything but settings")
     try:
-        found = find_unplain(text)
+        found = _find_unplain(text)
         value = None if found else YAML(typ="safe", pure=True).load(text)
-    # whatever a scalar is taken for may be out of range: a date, a number of thousands of digits
+    # a scalar may be out of range for its type: a date, a number with thousands of digits
     except (YAMLError, yaml.YAMLError, ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise SettingError(f"{rule}, got {_show(text)}, which cannot be read: {reason}; correct it") from error
+        shown = repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
+        raise SettingError(f"{rule}, got {shown}, which cannot be read: {describe_error(error)}; correct it") from error
     if found:
-        raise SettingError(f"{rule} of plain values, got {found[0]} in line {found[1]}; write the values out")
+        raise SettingError(f"{rule} of plain values, got {found}; write the values out")
     return value
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """A setting as the command line gives it, `name=value`, the value in YAML.
+    """Name and value of a setting from the command line, `name=value` with the value in YAML.
 
     Raises:
-        SettingError: where there is no `=` or the value is not YAML.
+        SettingError: there is no `=`, or the value is not YAML.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
@@ -70,13 +66,10 @@ def parse_setting(text: str) -> tuple[str, Any]:
     return name.strip(), parse_values(value, f"--set {name.strip()} must have a value in YAML")
 
 
-def find_unplain(text: str) -> tuple[str, int] | None:
-    """What makes a small text a large value, or a value something else than it looks, and its line from 1; None for nothing.
+def _find_unplain(text: str) -> str:
+    """The first thing that is not a plain value, with its line; empty if there is none.
 
-    Asked of the stream of events, before anything is built.
-
-    Raises:
-        YAMLError: PyYAML's, where the text is no YAML.
+    It looks at the stream of events, before any value is built: aliases could make a small text a large value.
     """
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -91,12 +84,8 @@ def find_unplain(text: str) -> tuple[str, int] | None:
         elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LEADING_ZERO.fullmatch(event.value):
             found = f"{event.value} with a leading zero"  # octal in YAML 1.1, decimal in YAML 1.2
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            found = f"more than {MOST_LEVELS} levels"
+        if depth > MAX_LEVELS:
+            found = f"more than {MAX_LEVELS} levels"
         if found:
-            return found, event.start_mark.line + 1
-    return None
-
-
-def _show(text: str) -> str:
-    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
+            return f"{found} in line {event.start_mark.line + 1}"
+    return ""

@@ -1,4 +1,4 @@
-"""The template: the bundle of the installed package, whose YAML is the only one that `livecell` evaluates."""
+"""The template: the bundle of the installed package, the only YAML that `livecell` evaluates."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from livecell_monai.settings import check_values
 
 
 def find_template() -> Path:
-    """The folder of the template: in the installed package, or at the top of the checkout."""
+    """The folder of the template, in the installed package or at the top of the checkout."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "_bundle", package.parent / "bundle"):
         if (folder / "configs" / "inference.yaml").is_file():
@@ -19,30 +19,25 @@ def find_template() -> Path:
 
 
 def find_overlay(name: str) -> Path:
-    """The file of an overlay: of the template's `configs/`, where `.yaml` may be left out, or by a path.
+    """The file of an overlay, by its name in the template's `configs/` or by its path; `.yaml` may be omitted.
 
     Raises:
-        SettingError: there is none.
+        SettingError: there is no such file.
     """
     configs = find_template() / "configs"
     given = Path(name if Path(name).suffix else f"{name}.yaml")
-    own = configs / given.name
-    path = own if given.name == str(given) and (own.is_file() or not given.is_file()) else given
-    if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in configs.glob("*.yaml")))
-        raise SettingError(f"{path}: an overlay must be a YAML file, found none; the template has {there}")
-    return path.resolve()
+    for path in (configs / given, given) if given.name == str(given) else (given,):
+        if path.is_file():
+            return path.resolve()
+    names = ", ".join(sorted(file.stem for file in configs.glob("*.yaml")))
+    raise SettingError(f"{given}: an overlay must be a YAML file, found none; the template has {names}")
 
 
 def read_overlay(path: Path, configs: Iterable[str]) -> dict[str, Any]:
-    """The settings of an overlay by name.
-
-    Args:
-        path: the file.
-        configs: the files of the template whose settings it may hold.
+    """The settings of an overlay by name; only settings of the given configs are allowed.
 
     Raises:
-        SettingError: it is not plain YAML, or a setting is unknown or breaks its rule.
+        SettingError: it is not plain YAML, or a setting is unknown or its value invalid.
     """
     values = read_values(path, "an overlay")
     if not isinstance(values, dict):

@@ -1,14 +1,11 @@
-"""Weights between disk and network: `model.safetensors`, which is loaded, and `model.pt` for MONAI's own tools.
+"""Weights on disk: `model.safetensors`, which `livecell` loads, and `model.pt` for MONAI's own tools.
 
-The SHA-256 of the file is compared with that in the bundle's metadata before anything of it is loaded. The hash lies in the
-same folder: it tells of damage and of exchanged files, not of a bundle that is foreign altogether. `livecell` never
-unpickles weights of a bundle.
+The SHA-256 in the bundle's metadata detects damaged and exchanged files. `livecell` never unpickles weights of a bundle.
 """
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +14,43 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from livecell_monai.bundle.contents import read_metadata
-from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.errors import BundleError
-from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.bundle.contents import METADATA_FILE, read_metadata
+from livecell_monai.errors import BundleError, describe_error
+from livecell_monai.runs.atomic import make_folder, write_file
 
-State = dict[str, torch.Tensor]
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "model.pt"
 HASH = "weights_sha256"  #: of `model.safetensors`, under `training` in metadata.json
-SPARE_BYTES = 2**20  # of a file of weights beside its tensors: names, and their alignment
-_TIMES = 2  # weights may be float64
-_DAMAGED = (OSError, RuntimeError, ValueError, LookupError, EOFError, TypeError, SafetensorError)
+HEADER_BYTES = 2**20  # more than names and alignment of the tensors take in a file
+State = dict[str, torch.Tensor]
 
 
 def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:
-    """Load a bundle's weights into a network, in place.
-
-    Args:
-        network: what the weights are for.
-        checkpoint: `models/model.safetensors` of a bundle.
+    """Load `models/model.safetensors` of a bundle into a network, in place, and return the network.
 
     Raises:
-        BundleError: as `read_weights`, or where they do not fit.
+        BundleError: as `read_weights`, or the weights do not fit the network.
     """
     path = Path(checkpoint)
     size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    state = read_weights(path, _TIMES * size + SPARE_BYTES)
+    state = read_weights(path, 2 * size + HEADER_BYTES)  # weights may be float64
     try:
         network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise _misfit(path, "they do not") from error
+    except RuntimeError as error:
+        raise _mismatch(path, "they do not") from error
     return network
 
 
-def read_weights(checkpoint: Path, most: int | None = None) -> State:
-    """The weights of a bundle, after a comparison with the hash in its metadata.
-
-    Args:
-        checkpoint: `models/model.safetensors`.
-        most: bytes that the file may have; None for as many as it has.
+def read_weights(checkpoint: Path, max_bytes: int | None = None) -> State:
+    """The weights of a bundle, from `models/model.safetensors` of at most `max_bytes`.
 
     Raises:
-        BundleError: there are none, they are not those of the metadata, or no safetensors.
+        BundleError: the file is missing, damaged, too large, or its hash is not the one in the metadata.
     """
     if checkpoint.suffix != ".safetensors":
         raise BundleError(
-            f"{checkpoint}: the weights must be a .safetensors file, this is none; livecell does not unpickle weights"
+            f"{checkpoint}: the weights must be a .safetensors file, got {checkpoint.suffix!r}; livecell does not unpickle "
+            "weights"
         )
     if checkpoint.is_symlink():
         raise BundleError(
@@ -73,80 +60,52 @@ def read_weights(checkpoint: Path, most: int | None = None) -> State:
         raise BundleError(
             f"{checkpoint}: a bundle must have weights, found none; train first (livecell train DATA --output DIR)"
         )
-    with _refusing(checkpoint):
-        if most is not None and checkpoint.stat().st_size > most:
-            raise _misfit(checkpoint, f"they have {checkpoint.stat().st_size:,} bytes, it takes at most {most:,}")
+    try:
+        size = checkpoint.stat().st_size
+        if max_bytes is not None and size > max_bytes:
+            raise _mismatch(checkpoint, f"they have {size:,} bytes, it takes at most {max_bytes:,}")
         content = checkpoint.read_bytes()
-    _check_hash(checkpoint, hashlib.sha256(content).hexdigest())
-    with _refusing(checkpoint):
+        _check_hash(checkpoint, hashlib.sha256(content).hexdigest())
         state: State = load(content)
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        raise BundleError(
+            f"{checkpoint}: the weights must be readable, got: {describe_error(error)}; copy them again"
+        ) from error
     return state
 
 
 def save_weights(state: Mapping[str, Any], path: Path) -> None:
-    """Write a state dictionary, or several of them in one, as `torch.load` reads it.
-
-    Args:
-        state: tensors by name.
-        path: replaced where it exists.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    packed = io.BytesIO()  # torch's own writer tells of a full disk in words about its positions
-    torch.save(state, packed)
-    _write(path, packed.getvalue())
+    """Write one or several state dictionaries for `torch.load`; raises a DataError if the file cannot be written."""
+    buffer = io.BytesIO()  # torch's own writer reports a full disk as a wrong position in the file
+    torch.save(state, buffer)
+    write_file(path, buffer.getvalue())
 
 
 def write_weights(state: Mapping[str, torch.Tensor], models: Path) -> dict[str, str]:
-    """Write the weights of a bundle in both formats; the SHA-256 of `model.safetensors`, as `metadata.json` names it.
-
-    Args:
-        state: tensors by name.
-        models: the folder of both.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
+    """Write a state dictionary to the folder `models` in both formats, and return the hash for `metadata.json`."""
     make_folder(models)
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     save_weights(plain, models / PICKLED_WEIGHTS)
-    _write(models / WEIGHTS, save(plain))
-    return {HASH: hash_file(models / WEIGHTS)}
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:120] or "nothing"
-        raise BundleError(
-            f"{path}: the weights must be readable, got: {reason}; copy them again, or take them from elsewhere"
-        ) from error
+    content = save(plain)
+    write_file(models / WEIGHTS, content)
+    return {HASH: hashlib.sha256(content).hexdigest()}
 
 
 def _check_hash(path: Path, found: str) -> None:
-    """Compare with the metadata; weights outside of a bundle have none."""
     root = path.parent.parent
-    if not (root / "configs" / "metadata.json").is_file():
-        return
-    noted = read_metadata(root).get("training", {}).get(HASH)
-    if found != noted:
-        told = "none" if noted is None else f"{str(noted)[:12]}..."
+    if not (root / "configs" / METADATA_FILE).is_file():
+        return  # weights outside of a bundle
+    expected = read_metadata(root).get("training", {}).get(HASH)
+    if found != expected:
+        shown = "none" if expected is None else f"{str(expected)[:12]}..."
         raise BundleError(
-            f"{path}: the weights must have the SHA-256 in configs/metadata.json ({told}), got {found[:12]}...; "
+            f"{path}: the weights must have the SHA-256 in configs/metadata.json ({shown}), got {found[:12]}...; "
             "copy the whole bundle again"
         )
 
 
-def _misfit(path: Path, how: str) -> BundleError:
+def _mismatch(path: Path, how: str) -> BundleError:
     return BundleError(
-        f"{path}: the weights must fit the network of configs/settings.yaml, {how}; restore that file's network settings or "
-        "use the weights they were trained with"
+        f"{path}: the weights must fit the network of configs/settings.yaml, {how}; restore the network settings in that "
+        "file, or use the weights they were trained with"
     )

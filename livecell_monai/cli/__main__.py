@@ -1,4 +1,4 @@
-"""`python -m livecell_monai.cli`, the command where no script is on the path."""
+"""`python -m livecell_monai.cli`, the command without its script."""
 
 from livecell_monai.cli import main
 

@@ -1,21 +1,21 @@
-"""The command itself: its options, what commands share, and how an error is told."""
+"""The command itself, the options that commands share, and the printing of errors."""
 
 import atexit
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from livecell_monai import __version__
-from livecell_monai.errors import SettingError, find_user_error
+from livecell_monai.errors import find_user_error
 from livecell_monai.heap import keep_freed_memory
 
-STARTED = time.monotonic()  # a budget of minutes holds what is still to be imported
+STARTED = time.monotonic()  # the time for a training includes the imports
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -25,18 +25,19 @@ app = typer.Typer(
     help="Segment live cells: three annotated images in, full-resolution masks out.",
 )
 Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
-Bundle = Annotated[
-    str, typer.Argument(help="Bundle folder that `livecell train` left, run, or registered model: models:/NAME/VERSION.")
-]
-Set = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any setting, see `livecell settings`; repeatable.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over the results of an earlier run.")]
+Bundle = Annotated[str, typer.Argument(help="Bundle folder, MLflow run, or registered model: models:/NAME/VERSION.")]
+Images = Annotated[list[Path], typer.Argument(help="Files, folders or globs.")]
+Axes = Annotated[str | None, typer.Option(help="Axes of the files in order, such as TYX; overrides those in the files.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any of `livecell settings`; repeatable.")]
+Config = Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")]
+Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
+Uri = Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")]
 
 
 def main() -> None:
-    """Run the command line; what the user can mend becomes one line and exit code 2."""
-    # what was asked is done by then: Ctrl-C while Python puts itself away would end it as if it were not
+    """Run the command line; an error that the user can correct becomes one line and exit code 2."""
+    # the work is done by then: Ctrl-C during the shutdown of Python must not change the exit code
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     if not sys.warnoptions:
@@ -44,7 +45,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer makes this of Ctrl-C, without a word
+        if end.code == INTERRUPTED:  # typer's exit code for Ctrl-C, without a message
             print("interrupted", file=sys.stderr)
         raise
     except Exception as error:
@@ -55,44 +56,33 @@ def main() -> None:
         sys.exit(2)
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def read_settings(given: Sequence[str], **options: Any) -> dict[str, Any]:
+    """Settings by name from --set; options that are short for a setting override them unless they are None."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return chosen
+    from livecell_monai.bundle.plain_yaml import parse_setting
+
+    return dict(parse_setting(text) for text in given) | chosen
+
+
+def print_problems(problems: Sequence[str]) -> None:
+    """Print errors to stderr; if there are any, exit with code 2."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(2)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
         print(f"livecell-monai {__version__}")
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")]
+
+
 @app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Options ahead of a command."""
-
-
-def check_arguments(given: Mapping[str, Any], needed: Sequence[str], goes_on: bool) -> None:
-    """Refuse what must be left out where a training is gone on with, and what is missing where one is begun.
-
-    Args:
-        given: arguments by the name that the help gives them.
-        needed: names of those that a new training needs.
-        goes_on: whether a training is gone on with, as `--resume RUN` does.
-
-    Raises:
-        SettingError: the first that is one too many or one too few.
-    """
-    for name, value in given.items():
-        if goes_on and value not in (None, []):
-            raise SettingError(f"{name} must be left out with --resume RUN, which knows what it was begun with, got {value}")
-        if not goes_on and name in needed and value is None:
-            raise SettingError(f"{name} must be given, unless --resume names the folder of a training that was stopped")
-
-
-def read_settings(given: Sequence[str], **shorts: Any) -> dict[str, Any]:
-    """Settings by name: those of --set, and over them the options that are short for one, where they are given."""
-    asked = {name: value for name, value in shorts.items() if value is not None}
-    if not given:
-        return asked
-    from livecell_monai.bundle.plain_yaml import parse_setting
-
-    return dict(parse_setting(text) for text in given) | asked
+def _options(version: Version = False) -> None:
+    """Options before a command."""

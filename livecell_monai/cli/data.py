@@ -1,12 +1,11 @@
-"""Commands about data: a sample set, what a folder holds, what training would make of it."""
+"""Commands about data and settings: sample, info, check, plan, settings."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Data, Set, app, read_settings
+from livecell_monai.cli.app import Axes, Data, Images, Set, app, print_problems, read_settings
 from livecell_monai.cli.tables import show_table
 
 
@@ -14,7 +13,7 @@ from livecell_monai.cli.tables import show_table
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to write; must be empty or new.")],
     train: Annotated[int, typer.Option(min=1, help="Number of annotated training images.")] = 3,
-    test: Annotated[int, typer.Option(min=0, help="Number of test images, labels beside them.")] = 12,
+    test: Annotated[int, typer.Option(min=0, help="Number of test images, with labels.")] = 12,
     size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other images.")] = 0,
 ) -> None:
@@ -29,10 +28,45 @@ def sample(
 
 
 @app.command()
-def check(data: Data) -> None:
-    """Show what a data folder holds, what is wrong with it and what its training images are like.
+def info(images: Images, axes: Axes = None) -> None:
+    """Show the axes, type, pixel size, interval and channels of image files; only their headers are read.
 
-    The exit code is 2 where something is wrong.
+    The exit code is 2 if a file cannot be opened.
+
+    Example: `livecell info movie.nd2`
+    """
+    from livecell_monai.data.paths import list_images
+    from livecell_monai.data.readers import describe_axes, open_stack
+    from livecell_monai.errors import LiveCellError
+
+    rows, problems = [], []
+    for path in list_images(images):
+        try:
+            with open_stack(path, axes) as stack:
+                size, step, interval = stack.pixel_size_um, stack.z_step_um, stack.interval_min
+                rows.append(
+                    [
+                        path.name,
+                        describe_axes(stack.axes, stack.shape),
+                        str(stack.dtype),
+                        "" if size is None else f"{size[0]:.4g} x {size[1]:.4g} µm",
+                        "" if step is None else f"{step:.4g} µm",
+                        "" if interval is None else f"{interval:.4g} min",
+                        ", ".join(f"{index} {name}" for index, name in enumerate(stack.channels)),
+                    ]
+                )
+        except LiveCellError as error:
+            problems.append(str(error))
+    if rows:
+        show_table(["image", "axes", "type", "pixel, Y x X", "Z step", "frame every", "channels"], rows)
+    print_problems(problems)
+
+
+@app.command()
+def check(data: Data) -> None:
+    """Show the images of a data folder, their problems, and measurements of the training images.
+
+    The exit code is 2 if there is a problem.
 
     Example: `livecell check cells`
     """
@@ -55,11 +89,7 @@ def check(data: Data) -> None:
         for found in findings
     ]
     show_table(["set", "image", "Y x X", "type", "values", "foreground", "cells", ""], rows)
-    problems = [found.problem for found in findings if found.problem is not None]
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    if problems:
-        raise typer.Exit(2)
+    print_problems([found.problem for found in findings if found.problem is not None])
     print()
     show_table(["training images", ""], describe_fingerprint(measure_fingerprint(list_samples(data, "train"))))
 
@@ -68,10 +98,10 @@ def check(data: Data) -> None:
 def plan(
     data: Data,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML file to write, for train --config.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Time for the whole run.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for the whole training.")] = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
-    """Show the settings that `train` makes of the annotated images, each with its reason.
+    """Show the settings that `train` chooses for the annotated images, each with its reason.
 
     Example: `livecell plan cells --minutes 10 --output plan.yaml`
     """
@@ -82,3 +112,19 @@ def plan(
     if output is not None:
         write_plan(output, choices, head)
     print(format_plan(choices, head), end="")
+
+
+@app.command()
+def settings(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Settings to show; all by default.")] = None,
+) -> None:
+    """Show the settings with their default, allowed values, unit and description.
+
+    Example: `livecell settings lr scale`
+    """
+    from livecell_monai.settings import SETTINGS, find_setting
+    from livecell_monai.settings.rendering import to_yaml
+
+    chosen = [find_setting(name) for name in names or SETTINGS]
+    rows = [[each.name, to_yaml(each.default), each.rule, each.unit, each.description] for each in chosen]
+    show_table(["setting", "default", "values", "unit", "description"], rows)

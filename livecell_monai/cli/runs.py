@@ -1,11 +1,11 @@
-"""Commands about runs that MLflow has noted."""
+"""Commands about finished runs: compare, report, register, sync."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Overwrite, app
+from livecell_monai.cli.app import Overwrite, Uri, app
 from livecell_monai.cli.tables import show_table
 
 
@@ -15,16 +15,16 @@ def compare(
         list[str] | None,
         typer.Argument(metavar="[RUN]...", help="Ids or names of runs, folders with scores.csv, bundles; none: all runs."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="Score to rank and to pair by: iou, dice, precision, loss ...")] = "iou",
+    metric: Annotated[str, typer.Option(help="Score to rank and compare by: iou, dice, precision, loss ...")] = "iou",
     csv: Annotated[Path | None, typer.Option(help="Table to write, a row for each run.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page to write, for a browser.")] = None,
     overwrite: Overwrite = False,
-    all_: Annotated[bool, typer.Option("--all", help="List folds and trials too, not their number alone.")] = False,
-    uri: Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")] = "auto",
+    all_: Annotated[bool, typer.Option("--all", help="List folds and trials too, not only their number.")] = False,
+    uri: Uri = "auto",
     experiment: Annotated[str, typer.Option(help="Name of the experiment to list.")] = "livecell",
     limit: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
 ) -> None:
-    """Show runs side by side: all that MLflow has noted, or some with their differences to the first one by image.
+    """Show runs side by side: all runs in MLflow, or the given ones with their differences to the first one by image.
 
     Example: `livecell compare scores_a scores_b --html comparison.html`
     """
@@ -32,7 +32,8 @@ def compare(
     from livecell_monai.report.comparison_page import check_output_folder, write_comparison
     from livecell_monai.report.comparison_tables import build_notes, build_tables
 
-    check_output_folder([path for path in (csv, html) if path is not None], overwrite)
+    files = [path for path in (csv, html) if path is not None]
+    check_output_folder(files, overwrite)
     found = compare_runs(runs, uri, metric) if runs else list_runs(uri, experiment, limit, metric, all_)
     write_comparison(found, csv, html)
     for table in build_tables(found):
@@ -41,36 +42,74 @@ def compare(
         show_table(table.header, table.rows)
         if table.title:
             print()
-    for line in build_notes(found):
+    notes = [*build_notes(found), *(f"WARNING: {line}" for line in found.warnings)]
+    for line in [*notes, *(f"written: {path}" for path in files)]:
         print(line)
-    for line in found.warnings:
-        print(f"WARNING: {line}")
-    for path in (csv, html):
-        if path is not None:
-            print(f"written: {path}")
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="Bundle folder from `livecell train`, or id or name of its MLflow run.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder or datalist: its images are predicted, shown and, if labelled, scored.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    overwrite: Overwrite = False,
+    uri: Uri = "auto",
+) -> None:
+    """Write one self-contained HTML page about a trained bundle: scores, overlays, curves, settings, limits.
+
+    Example: `livecell report model --data cells --output report.html`
+    """
+    import tempfile
+
+    from livecell_monai.experiments.locate import locate_bundle
+    from livecell_monai.report.bundle_page import check_output, write_bundle_page
+
+    check_output(output, overwrite)
+    with tempfile.TemporaryDirectory() as folder:
+        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")
+
+
+@app.command()
+def register(
+    run: Annotated[str, typer.Argument(help="Bundle folder, or the id or name of a finished run.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model; an existing model gets a new version.")],
+    uri: Uri = "auto",
+) -> None:
+    """Add a trained bundle to the MLflow model registry, as a model that `mlflow models serve` can serve.
+
+    Example: `livecell register model --name cells`
+    """
+    from livecell_monai.experiments.registry import register as run_register
+
+    made = run_register(run, name, uri)
+    model = f"models:/{made.name}/{made.version}"
+    print(model + ("" if made.run is None else f", of run {made.run}"))
+    print(f"next: livecell predict {model} IMAGES --output MASKS")
+    print(f"      mlflow models serve -m {model} --env-manager local --port 5001")
 
 
 @app.command()
 def sync(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders that `train` or a study has been given as --output.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Output folders of `train` or of a study.")],
     uri: Annotated[
-        str | None, typer.Option(help="MLflow store, where it has moved since; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")
+        str | None, typer.Option(help="MLflow store if it has moved; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")
     ] = None,
 ) -> None:
-    """Send to MLflow what it lacks of trainings: it did not answer at the time, or the training was killed.
+    """Send MLflow the records that it lacks, because it did not answer or the training was killed.
 
-    Nothing is lost or noted twice, however often it is called. The run of a training that was killed ends as KILLED.
+    It may be called again at any time: nothing is lost or recorded twice. The run of a killed training ends as KILLED.
 
     Example: `livecell sync model`
     """
     from livecell_monai.experiments.syncing import sync as run
 
     for folder in runs:
-        is_left = False
+        is_complete = True
         for done in run(folder, uri):
-            is_left = True
+            is_complete = False
             print(f"{done.folder}: {done.sent} entries sent to {done.uri}, run {done.run_id}")
-        if not is_left:
+        if is_complete:
             print(f"{folder}: nothing is left to be sent")

@@ -1,36 +1,42 @@
-"""Commands that train more than once to learn something about the data or the settings."""
+"""Commands that train several times: crossval, learning-curve, sweep."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Data, Set, app, read_settings
+from livecell_monai.cli.app import Config, Data, Seed, Set, app, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
 
-FEW = 10  # images or groups, below which a bootstrap's 95 % interval holds the mean less often than 9 times in 10
+FEW = 10  # with fewer images or groups, a 95 % interval of the bootstrap holds the mean less often than 9 times in 10
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the study; an interrupted one is resumed.")]
+Minutes = Annotated[float | None, typer.Option(help="Time for each training; in a sweep, wide networks pay for theirs.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
+Folds = Annotated[int, typer.Option(help="Number of folds; 0: one for each image below seven images, else 5.")]
+GroupPattern = Annotated[
+    str | None, typer.Option(help="Regular expression that gives an image's group (a dish, a day) from its name.")
+]
+Recipe = Annotated[str, typer.Option(help="planned: settings from the images; original: those of the report.")]
 
 
 @app.command()
 def crossval(
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the folds; goes on where it was stopped.")],
-    minutes: Annotated[float | None, typer.Option(help="Time for each fold.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of each fold.")] = None,
-    folds: Annotated[int, typer.Option(help="0: one by image below seven images, else 5.")] = 0,
-    group_pattern: Annotated[
-        str | None, typer.Option(help="Regular expression that gives an image's group (a dish, a day) from its name.")
-    ] = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Also a bundle that averages the folds' probabilities.")
-    ] = False,
-    refit: Annotated[bool, typer.Option("--refit", help="Also a bundle of everything, as long as the folds say.")] = False,
-    recipe: Annotated[str, typer.Option(help="As for train.")] = "planned",
-    config: Annotated[list[str], typer.Option(help="As for train; repeatable.")] = [],  # noqa: B006
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    output: Output,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    folds: Folds = 0,
+    group_pattern: GroupPattern = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Also a bundle that averages those of the folds.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Also a bundle trained on all images.")] = False,
+    recipe: Recipe = "planned",
+    config: Config = [],  # noqa: B006
+    seed: Seed = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
-    """Score every annotated image by a network that has not seen it, one training for each fold.
+    """Score every annotated image by a network that has not seen it, with one training for each fold.
 
     Example: `livecell crossval cells --output folds --minutes 10`
     """
@@ -62,19 +68,19 @@ def crossval(
 @app.command("learning-curve")
 def learning_curve(
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the parts; goes on where it was stopped.")],
+    output: Output,
     by: Annotated[str, typer.Option(help="images, area (of each), or auto: area below seven images.")] = "auto",
-    draws: Annotated[int, typer.Option(help="How often each amount is drawn anew for each fold.")] = 2,
-    minutes: Annotated[float | None, typer.Option(help="Time for each training.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
-    folds: Annotated[int, typer.Option(help="As for crossval.")] = 0,
-    group_pattern: Annotated[str | None, typer.Option(help="As for crossval.")] = None,
-    recipe: Annotated[str, typer.Option(help="As for train.")] = "planned",
-    config: Annotated[list[str], typer.Option(help="As for train; repeatable.")] = [],  # noqa: B006
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    draws: Annotated[int, typer.Option(help="Number of random draws of each amount for each fold.")] = 2,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    folds: Folds = 0,
+    group_pattern: GroupPattern = None,
+    recipe: Recipe = "planned",
+    config: Config = [],  # noqa: B006
+    seed: Seed = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
-    """Show how the score grows with what is annotated, and whether another image is likely to help.
+    """Show how the score grows with the annotated amount, and whether another image is likely to help.
 
     Example: `livecell learning-curve cells --output curve --minutes 3`
     """
@@ -95,3 +101,60 @@ def learning_curve(
     show_table(["trained on", "scored images", "IoU", "95 % interval"], rows)
     print(curve.conclusion)
     print(f"by image: {output / 'scores.csv'}; picture: {output / 'curve.png'}")
+
+
+@app.command()
+def sweep(
+    data: Data,
+    output: Output,
+    trials: Annotated[int, typer.Option(help="Number of trials of the whole study, with those that are finished.")] = 12,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    space: Annotated[Path | None, typer.Option(help="YAML file of the search space; the bundle has the default.")] = None,
+    storage: Annotated[str | None, typer.Option(help="URL of a database that machines share; default: the folder.")] = None,
+    study: Annotated[str, typer.Option(help="Name of the study in the storage.")] = "livecell",
+    recipe: Recipe = "planned",
+    config: Config = [],  # noqa: B006
+    seed: Seed = None,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Search for better settings: train trials, prune the worse ones early, keep the best bundle.
+
+    Settings fixed by --set are not searched.
+
+    Example: `livecell sweep cells --output sweep --minutes 2`
+    """
+    from livecell_monai.experiments.search_space import SweepRequest, read_space
+    from livecell_monai.experiments.sweep import sweep as run
+    from livecell_monai.report.comparison_tables import shorten
+
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    searched = read_space(space, settings)
+    request = SweepRequest(data, searched, config, settings, recipe, trials)
+    result = run(request, output, storage, study, _print_trial, _print_waiting)
+    columns = ["trial", "state", "val_iou", "seconds", *searched.entries]
+    rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
+    show_table(["trial", "state", "IoU", "seconds", *searched.entries], rows)
+    complete = sum(row["state"] == "complete" for row in result.rows)
+    if result.importance:
+        show_table(["setting", "importance"], [[name, f"{share:.2f}"] for name, share in result.importance.items()])
+        print(f"importance: share of the differences between the {complete} complete trials; a hint, not a measurement")
+    else:
+        print("importance: the complete trials are too few or too similar to estimate it")
+    if searched.fixed:
+        print(f"fixed by --set, not searched: {', '.join(searched.fixed)}")
+    best = result.rows[0]
+    where = result.best or f"{best['bundle']} (not on this machine)"
+    print(f"best of {len(result.rows)}: trial {best['trial']}, selected by its validation IoU {best['val_iou']:.3f}")
+    print(f"bundle: {where}, table: {output / 'sweep.csv'}")
+
+
+def _print_trial(row: Mapping[str, Any]) -> None:
+    score = "" if row["val_iou"] is None else f", validation IoU {row['val_iou']:.3f}"
+    print(f"trial {row['trial']}: {row['state']}{score}, {row['seconds']:.0f} s", flush=True)
+
+
+def _print_waiting(trials: int) -> None:
+    from livecell_monai.experiments.study import GRACE_S
+
+    print(f"waiting for {trials} trials of other processes; a silent one is trained again after {GRACE_S} s", flush=True)

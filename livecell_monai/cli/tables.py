@@ -6,7 +6,7 @@ from typing import Any
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, its columns as wide as they must be."""
+    """Print a table."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -14,12 +14,12 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*header, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    # a pipe has no width of its own: nothing is to be cut there
+    # a pipe has no width: nothing must be cut there
     Console(width=None if sys.stdout.isatty() else 240, soft_wrap=False).print(table)
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
-    """Print what the scores of a set of images say of it."""
+    """Print the scores of a set of images."""
     from livecell_monai.metrics import list_lines
 
     rows = []

@@ -1,10 +1,12 @@
-"""File names: whether a path is an image, its format and stem; and the images that a path or glob lists."""
+"""File names: whether a path is an image, its format and stem; the images of folders and globs."""
 
 from collections.abc import Iterable
 from glob import glob
+from os.path import isdir
 from pathlib import Path
 
-from livecell_monai.data.formats import OME_ZARR, find_format, list_formats
+from livecell_monai.data.checks.limits import reading_errors
+from livecell_monai.data.formats import OME_ZARR, Format, list_formats
 from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
@@ -34,15 +36,14 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(double)] if double else path.stem
 
 
-def name_format(path: Path) -> str | None:
-    """`TIFF`, `ND2`, `CZI`, `OME-Zarr` or a plugin's format; None for single-plane formats.
+def find_format(path: Path) -> Format | None:
+    """TIFF, ND2, CZI, OME-Zarr or a plugin's format, by the ending; None for single-plane formats and other files.
 
     A folder inside an OME-Zarr folder may be an image too: a field of a plate, one image of a collection.
     """
-    found = find_format(path.name)
-    if found is None and find_zarr(path) is not None and path.is_dir():
-        found = OME_ZARR
-    return None if found is None else found.name
+    lower = path.name.lower()
+    found = next((format_ for format_ in list_formats() if lower.endswith(format_.endings)), None)
+    return OME_ZARR if found is None and find_zarr(path) is not None and isdir(path) else found
 
 
 def find_zarr(path: Path) -> Path | None:
@@ -58,29 +59,19 @@ def is_frame_series(path: Path) -> bool:
 
 
 def check_image_path(path: Path) -> None:
-    """Reject a missing path, a file instead of a folder or the reverse, and an empty file.
-
-    Raises:
-        DataError: as said.
-    """
-    if name_format(path) == "OME-Zarr":
-        if not path.is_dir():
-            what = "is a file" if path.exists() else "does not exist"
-            raise DataError(f"{path}: an OME-Zarr image must be a folder, this {what}; check the path")
-        return
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"{path}: an image must be a file, this {what}; check the path")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
+    """Reject a missing path, a file instead of a folder or the reverse, and an empty file, with a DataError."""
+    with reading_errors(path, "an image"):  # a folder without permission raises here
+        is_folder = find_format(path) is OME_ZARR
+        if not (path.is_dir() if is_folder else path.is_file()):
+            what = "does not exist" if not path.exists() else "is a file" if is_folder else "is a folder"
+            kind, rule = ("an OME-Zarr image", "a folder") if is_folder else ("an image", "a file")
+            raise DataError(f"{path}: {kind} must be {rule}, this {what}; check the path")
+        if not is_folder and path.stat().st_size == 0:
+            raise DataError(f"{path}: an image must hold pixels, this file is empty (0 bytes); copy it again")
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """The image files of files, folders and globs, in the given order, each once.
-
-    Raises:
-        DataError: an input has no image.
-    """
+    """The image files of files, folders and globs, in the given order, each once; none in an input is a DataError."""
     found: dict[Path, None] = {}
     for given in inputs:
         path = Path(given)

@@ -1,15 +1,10 @@
-"""Writes planes (Y, X) as deflated TIFF: masks, probabilities, labels, images, border weights, with their pixel size.
-
-Every writer takes a path that ends in .tif and the (Y, X) size of a pixel in µm, None if unknown. It raises a DataError if
-the file cannot be written, and a ValueError for another shape or type: a cast would silently change ids above 65535.
-"""
+"""Writes planes (Y, X) as deflated TIFF, with their pixel size (Y, X) in µm, None if unknown."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import DTypeLike
 
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
@@ -21,32 +16,7 @@ PixelSize = tuple[float, float] | None
 
 def write_mask(path: Path, mask: Pixels, pixel_size_um: PixelSize) -> None:
     """Write a foreground mask (Y, X) bool as 8 bit TIFF, 0 and 255."""
-    _check_plane(mask, np.bool_)
     write_plane(path, mask_pixels(mask), pixel_size_um)
-
-
-def write_probability(path: Path, probability: Pixels, pixel_size_um: PixelSize) -> None:
-    """Write the probability of foreground (Y, X) float32 in [0, 1] as 32 bit float TIFF."""
-    _check_plane(probability, np.float32)
-    write_plane(path, probability, pixel_size_um)
-
-
-def write_label(path: Path, ids: Pixels, pixel_size_um: PixelSize = None) -> None:
-    """Write a label (Y, X) uint16, 0 background, > 0 foreground, as 16 bit TIFF."""
-    _check_plane(ids, np.uint16)
-    write_plane(path, ids, pixel_size_um)
-
-
-def write_image(path: Path, image: Pixels, pixel_size_um: PixelSize = None) -> None:
-    """Write a grey image (Y, X) uint16 as 16 bit TIFF."""
-    _check_plane(image, np.uint16)
-    write_plane(path, image, pixel_size_um)
-
-
-def write_border(path: Path, weights: Pixels, pixel_size_um: PixelSize = None) -> None:
-    """Write a weight per pixel (Y, X) float32, finite and >= 0, as 32 bit float TIFF."""
-    _check_plane(weights, np.float32)
-    write_plane(path, weights, pixel_size_um)
 
 
 def mask_pixels(mask: Pixels) -> Pixels:
@@ -63,9 +33,10 @@ def resolution_tags(pixel_size_um: PixelSize) -> dict[str, Any]:
 
 
 def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> None:
-    """Write one plane (Y, X) of any type.
+    """Write one plane (Y, X) in its own type: label, image, probability, border weight.
 
-    It is always compressed: NumPy writes uncompressed pixels, and does not notice if the last bytes are not written.
+    The path ends in .tif and is written atomically. It is always compressed: NumPy writes uncompressed pixels, and does not
+    notice if the last bytes are not written.
     """
     with atomic_path(path) as temporary:
         tifffile.imwrite(
@@ -77,8 +48,3 @@ def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> 
             metadata=None,  # so that a name in .ome.tif does not make an OME-TIFF of it
             **resolution_tags(pixel_size_um),
         )
-
-
-def _check_plane(pixels: Pixels, dtype: DTypeLike) -> None:
-    if pixels.ndim != 2 or pixels.dtype != dtype:
-        raise ValueError(f"must be (Y, X) {np.dtype(dtype)}, got {pixels.shape} {pixels.dtype}")

@@ -12,8 +12,8 @@ from livecell_monai.distributed.ddp import check_settings
 from livecell_monai.errors import SettingError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.runs.processes import count_cores, run_in_processes
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.training_folder import check_output_folder
+from livecell_monai.training.request import check_output_folder
+from livecell_monai.training.setup import RunContext
 
 
 def train_on_devices(

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.dataset.crops import crop_sample
-from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, crop_sample
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import FoldStudy, Training, read_rows, run_part

@@ -21,8 +21,7 @@ from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import resolve_settings
+from livecell_monai.training.setup import RunContext, resolve_settings
 
 #: a part must not choose by the images that it is scored on: the last epoch is kept, and no training ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}

@@ -36,8 +36,7 @@ from livecell_monai.runs.atomic import write_table, writing_errors
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import resolve_settings
+from livecell_monai.training.setup import RunContext, resolve_settings
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 LOOK_S = 1.0  # seconds between two looks at the trials of other processes

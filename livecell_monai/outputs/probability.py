@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from livecell_monai.data.plane_files import write_probability
+from livecell_monai.data.plane_files import write_plane
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
 from livecell_monai.outputs.movie_file import MovieStack
 from livecell_monai.outputs.prediction import Prediction
@@ -31,7 +31,7 @@ class Probability(Output):
         for channel, suffix in self._suffixes.items():
             values = prediction.maps[channel]
             if prediction.frame is None:
-                write_probability(folder / f"{prediction.name}{suffix}.tif", values, prediction.pixel_size_um)
+                write_plane(folder / f"{prediction.name}{suffix}.tif", values, prediction.pixel_size_um)
             else:
                 self._stacks[channel].append(prediction, values, folder)
         return {}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,44 +15,31 @@ from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
 from livecell_monai.sample import Sample
 
 _TOLERANCE = 0.01  # relative; pixel sizes that differ by less are the same
+_POLARITY = {
+    "bright": "brighter than the background",
+    "dark": "darker than the background",
+    "mixed": "partly brighter, partly darker than the background",
+}
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Measurements of a set of annotated images; all images have the same weight, whatever their size and number of cells.
+    """Measurements of a set of annotated images, see `ImageStatistics`; each image has the same weight."""
 
-    Attributes:
-        images: number of images.
-        cells: number of cells in all images.
-        diameter_px: median diameter of the cells, 0 without cells.
-        diameter_range_px: 10th and 90th percentile of the diameters, 0 and 0 without cells.
-        diameter_by_image: px, median of each image in the order of `by_image`, 0 for an image without cells.
-        foreground: fraction of foreground pixels in [0, 1], mean over the images.
-        percentiles: grey values at `PERCENTILES`, medians over the images.
-        saturated: fraction of saturated pixels in [0, 1], mean over the images.
-        polarity: (foreground - background) / sigma of the background, median over the images.
-        polarity_word: `bright` or `dark` if more than half of the images are, else `mixed`.
-        illumination: unevenness / (P99 - P1), median over the images.
-        noise: sigma / (P99 - P1), median over the images.
-        pixel_size_um: (Y, X) µm, None if a file does not state it or the images differ by more than 1 %.
-        sizes: (Y, X) pixels of the smallest and of the largest image.
-        by_image: measurements of each image.
-    """
-
-    images: int
-    cells: int
-    diameter_px: float
-    diameter_range_px: tuple[float, float]
-    diameter_by_image: tuple[float, ...]
-    foreground: float
-    percentiles: tuple[float, ...]
-    saturated: float
-    polarity: float
-    polarity_word: str
-    illumination: float
-    noise: float
-    pixel_size_um: tuple[float, float] | None
-    sizes: tuple[tuple[int, int], tuple[int, int]]
+    images: int  #: number of images
+    cells: int  #: number of cells in all images
+    diameter_px: float  #: median of the cells, 0 without cells
+    diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
+    diameter_by_image: tuple[float, ...]  #: px, median of each image in the order of `by_image`, 0 without cells
+    foreground: float  #: mean over the images
+    percentiles: tuple[float, ...]  #: medians over the images
+    saturated: float  #: mean over the images
+    polarity: float  #: median over the images
+    polarity_word: str  #: `bright` or `dark` if more than half of the images are, else `mixed`
+    illumination: float  #: median over the images
+    noise: float  #: median over the images
+    pixel_size_um: tuple[float, float] | None  #: (Y, X), None if a file has none or the images differ by more than 1 %
+    sizes: tuple[tuple[int, int], tuple[int, int]]  #: (Y, X) pixels of the smallest and of the largest image
     by_image: tuple[ImageStatistics, ...]
 
 
@@ -61,10 +49,17 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     Raises:
         DataError: a file cannot be read, label and image differ in size, or no sample has a label.
     """
-    by_image = tuple(_measure_once(sample, sample.label) for sample in samples if sample.label is not None)
+    by_image = tuple(
+        measure_once(("statistics", one.name, one.region), [one.image, one.label], partial(_measure_sample, one, one.label))
+        for one in samples
+        if one.label is not None
+    )
     if not by_image:
         raise DataError("a fingerprint needs at least one annotated image, got none; add labels")
-    low, middle, high = _diameter_quantiles(by_image, (0.1, 0.5, 0.9))
+    known = [one.diameters for one in by_image if one.diameters] or [(0.0,)]
+    # each image has the same weight: it contributes 101 diameters, its percentiles
+    diameters = np.concatenate([np.percentile(of_image, np.arange(101)) for of_image in known])
+    low, middle, high = np.quantile(diameters, (0.1, 0.5, 0.9)).tolist()
     word, votes = Counter(one.polarity_word for one in by_image).most_common(1)[0]
     sizes = sorted((one.size for one in by_image), key=lambda size: (size[0] * size[1], size))
     return Fingerprint(
@@ -95,46 +90,28 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
         ("foreground", f"{fingerprint.foreground:.1%} of the pixels"),
         ("grey values", f"{fingerprint.percentiles[1]:.5g} to {fingerprint.percentiles[3]:.5g} (P1 to P99)"),
         ("saturated", f"{fingerprint.saturated:.2%} of the pixels"),
-        ("cells look", _describe_polarity(fingerprint)),
+        ("cells look", f"{_POLARITY[fingerprint.polarity_word]} (median {fingerprint.polarity:+.1f} sigma)"),
         ("illumination", f"uneven by {fingerprint.illumination:.1%} of P99 - P1"),
         ("noise", f"sigma {fingerprint.noise:.1%} of P99 - P1"),
         ("pixel size", _describe_pixel_size(fingerprint)),
     ]
 
 
-def _measure_once(sample: Sample, label_path: Path) -> ImageStatistics:
-    key = ("statistics", sample.name, sample.region)
-    return measure_once(key, [sample.image, label_path], lambda: _measure_sample(sample, label_path))
-
-
 def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:
     plane, label = read_image(sample.image), read_label(label_path)
     image = plane.pixels
     if image.shape != label.shape:
-        rule = f"a label must have the size of its image, got {label.shape[0]} x {label.shape[1]}"
-        raise DataError(f"{label_path}: {rule} for {image.shape[0]} x {image.shape[1]}; export it again")
+        got, expected = (" x ".join(map(str, pixels.shape)) for pixels in (label, image))
+        raise DataError(f"{label_path}: a label must have the size of its image, got {got} for {expected}; export it again")
     if sample.region is not None:
         image, label = sample.region.crop(image), sample.region.crop(label)
     return measure_image(image, label, sample.name, plane.pixel_size_um)
 
 
-def _diameter_quantiles(by_image: tuple[ImageStatistics, ...], shares: tuple[float, ...]) -> list[float]:
-    """Quantiles of the diameters in px, with the same weight for each image."""
-    known = [one.diameters for one in by_image if one.diameters]
-    if not known:
-        return [0.0] * len(shares)
-    # each image contributes 101 diameters, its percentiles
-    even = np.concatenate([np.percentile(diameters, np.arange(101)) for diameters in known])
-    return [float(diameter) for diameter in np.quantile(even, shares)]
-
-
 def _common_pixel_size(by_image: tuple[ImageStatistics, ...]) -> tuple[float, float] | None:
     known = [one.pixel_size_um for one in by_image if one.pixel_size_um is not None]
-    if len(known) < len(by_image):
-        return None
-    sizes = np.array(known)
-    first: tuple[float, float] = known[0]
-    return first if bool(np.all(np.ptp(sizes, axis=0) <= _TOLERANCE * sizes.min(axis=0))) else None
+    is_common = len(known) == len(by_image) and np.all(np.ptp(known, axis=0) <= _TOLERANCE * np.min(known, axis=0))
+    return known[0] if is_common else None
 
 
 def _describe_diameters(fingerprint: Fingerprint) -> str:
@@ -146,15 +123,6 @@ def _describe_diameters(fingerprint: Fingerprint) -> str:
     if len(by_image) > 1:
         words += f", median by image {_to(f'{min(by_image):.0f}', f'{max(by_image):.0f}')} px"
     return words
-
-
-def _describe_polarity(fingerprint: Fingerprint) -> str:
-    words = {
-        "bright": "brighter than the background",
-        "dark": "darker than the background",
-        "mixed": "partly brighter, partly darker than the background",
-    }
-    return f"{words[fingerprint.polarity_word]} (median {fingerprint.polarity:+.1f} sigma)"
 
 
 def _describe_pixel_size(fingerprint: Fingerprint) -> str:

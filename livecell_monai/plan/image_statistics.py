@@ -34,36 +34,24 @@ _SIGMA_BY_MAD = 1.4826  # sigma of a normal distribution over its median absolut
 class ImageStatistics:
     """Measurements of one annotated image, or of a region of it.
 
-    Attributes:
-        name: name of the sample.
-        size: (Y, X) pixels.
-        cells: number of instances, or of connected components of a binary label.
-        diameters: px, of a disc of the cell's area, increasing. Cells of 9 px or more that do not touch the image border; if
-            there are none, also those that touch it; if there are none either, all cells.
-        foreground: fraction of pixels whose label is > 0.
-        percentiles: grey values at `PERCENTILES`.
-        saturated: fraction of saturated pixels, see `_measure_saturation`.
-        polarity: (median of the foreground - median of the background) / robust sigma of the background; 0 without
-            foreground or background.
-        polarity_word: `bright` if at least three quarters of the foreground are brighter than the median background, `dark`
-            if as many are darker, else `mixed` (as cells in phase contrast).
-        illumination: (maximum - minimum) of a smooth surface through the background, divided by P99 - P1.
-        noise: sigma of the pixel noise, divided by P99 - P1.
-        pixel_size_um: (Y, X) µm, None if the file does not state it.
+    `diameters` are those of discs of the cells' areas, for cells of 9 px or more that do not touch the image border; if
+    there are none, also for those that touch it; if there are none either, for all cells. `polarity_word` is `bright` if at
+    least three quarters of the foreground are brighter than the median background, `dark` if as many are darker, else
+    `mixed`, as cells in phase contrast.
     """
 
-    name: str
-    size: tuple[int, int]
-    cells: int
-    diameters: tuple[float, ...]
-    foreground: float
-    percentiles: tuple[float, ...]
-    saturated: float
-    polarity: float
+    name: str  #: of the sample
+    size: tuple[int, int]  #: (Y, X) pixels
+    cells: int  #: number of instances, or of connected components of a binary label
+    diameters: tuple[float, ...]  #: px, increasing
+    foreground: float  #: fraction of pixels whose label is > 0
+    percentiles: tuple[float, ...]  #: grey values at `PERCENTILES`
+    saturated: float  #: fraction of saturated pixels, see `_measure_saturation`
+    polarity: float  #: (median foreground - median background) / robust sigma of the background; 0 if one is missing
     polarity_word: str
-    illumination: float
-    noise: float
-    pixel_size_um: tuple[float, float] | None = None
+    illumination: float  #: (maximum - minimum) of a smooth surface through the background, divided by P99 - P1
+    noise: float  #: sigma of the pixel noise, divided by P99 - P1
+    pixel_size_um: tuple[float, float] | None = None  #: (Y, X), None if the file does not state it
 
 
 def measure_image(
@@ -72,17 +60,11 @@ def measure_image(
     """Measure one image with its label.
 
     Args:
-        image: (Y, X) integers or floats, every value finite.
+        image: (Y, X) integers or floats, every value finite, at least one.
         label: (Y, X) integers >= 0, 0 is background; instance ids, or one value for all cells.
-        name: copied into the result.
-        pixel_size_um: (Y, X) µm, copied into the result.
-
-    Raises:
-        ValueError: image and label differ in shape, or have no pixels.
+        name: of the sample.
+        pixel_size_um: (Y, X).
     """
-    if image.ndim != 2 or image.shape != label.shape or image.size == 0:
-        shapes = f"{image.shape} and {label.shape}"
-        raise ValueError(f"image and label must have one shape (Y, X) with at least one pixel, got {shapes}")
     levels, counts = _count_levels(image)
     percentiles = _percentiles(levels, counts)
     reach, spread = float(levels[-1]) - float(levels[0]), percentiles[3] - percentiles[1]
@@ -165,12 +147,9 @@ def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...]]:
 
 
 def _measure_polarity(inside: Numbers, outside: Numbers, step: float) -> tuple[float, str]:
-    """Polarity and its word, see `ImageStatistics`.
+    """Polarity and its word, from the values (N,) inside and outside of the foreground.
 
-    Args:
-        inside: (N,) values of the foreground.
-        outside: (N,) values of the background.
-        step: smallest difference of two values; rounding alone has a sigma of step / sqrt(12).
+    `step` is the smallest difference of two values; rounding alone has a sigma of step / sqrt(12).
     """
     if step == 0 or inside.size == 0 or outside.size == 0:
         return 0.0, "mixed"
@@ -223,6 +202,5 @@ def _measure_noise(relative: Numbers) -> float:
     """
     along_y = relative[:-2] - 2 * relative[1:-1] + relative[2:]
     both = along_y[:, :-2] - 2 * along_y[:, 1:-1] + along_y[:, 2:]
-    return (
-        float(_SIGMA_BY_MAD * np.median(np.abs(both)) / 6) if both.size else 0.0
-    )  # root of the sum of squared coefficients
+    # 6 is the root of the sum of the squared coefficients
+    return float(_SIGMA_BY_MAD * np.median(np.abs(both)) / 6) if both.size else 0.0

@@ -1,7 +1,4 @@
-"""Chooses the settings of a training from a fingerprint and the available time, each with its reason.
-
-The constants were chosen by cross-validation on training images.
-"""
+"""Chooses settings from a fingerprint and the available time; the constants are from cross-validation on training images."""
 
 import json
 import math
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.plan.fingerprint import Fingerprint
-from livecell_monai.runs.atomic import atomic_path
+from livecell_monai.runs.atomic import write_file
 
 DIAMETER_PX = 40.0  # of a cell after scaling: the finest level sees its outline, the coarsest its surroundings
 NO_SCALING = (0.7, 1.6)  # factors that are not worth the blur of a resampling
@@ -49,17 +46,27 @@ def plan_training(
         processes: number of processes that share each batch; the batch size is a multiple of it.
     """
     scale = _choose_scale(fingerprint, minutes)
-    plan = {"scale": scale, "percentiles": _choose_percentiles(fingerprint)}
+    # saturated pixels must not set the intensity scale: the percentiles exclude them
+    clipped = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
+    reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"
+    plan = {"scale": scale, "percentiles": Choice([clipped, 100 - clipped], reason)}
     plan["filters"] = filters = _choose_filters(fingerprint, scale.value, can_add_level)
     if minutes > 0:
-        plan["epochs"] = _choose_epochs(minutes)
+        epochs = min(40, max(4, round(60 * minutes / EPOCH_S)))
+        plan["epochs"] = Choice(epochs, f"equal parts of {minutes:g} minutes, with a validation after each")
     deeper = 2 ** (len(filters.value) - len(FILTERS))
     patch = _choose_patch_size(fingerprint, scale.value, multiple * deeper)
     plan["batch_size"] = _choose_batch_size(patch.value, minutes, processes)
     plan["patch_size"] = patch
     plan["zoom"] = _choose_zoom(fingerprint)
-    plan["illumination"] = _choose_illumination(fingerprint)
-    plan["noise"] = _choose_noise(fingerprint)
+    uneven, noise = SPREAD * fingerprint.illumination, SPREAD * fingerprint.noise
+    plan["illumination"] = Choice(
+        round(min(1.5, max(MIN_ILLUMINATION, 2 * uneven)), 2),
+        f"normalised grey values: the illumination of the images is uneven by {uneven:.2f}",
+    )
+    plan["noise"] = Choice(
+        round(min(0.6, max(MIN_NOISE, noise)), 2), f"normalised grey values: the noise of the images is {noise:.2f}"
+    )
     plan["pos_weight"] = Choice(
         1.0, f"{fingerprint.foreground:.1%} is foreground; the Dice term of the default loss balances the classes"
     )
@@ -69,25 +76,15 @@ def plan_training(
 
 def write_plan(path: str | Path, plan: Mapping[str, Choice], head: str = "") -> None:
     """Write a plan as an overlay on the bundle's configs, see `format_plan`."""
-    with atomic_path(Path(path)) as temporary:
-        temporary.write_text(format_plan(plan, head), encoding="utf-8")
+    write_file(Path(path), format_plan(plan, head))
 
 
 def format_plan(plan: Mapping[str, Choice], head: str = "") -> str:
-    """The plan as YAML, an overlay on the bundle's configs: each value with its reason in a comment.
-
-    Args:
-        plan: settings by name.
-        head: what the plan was made from; each line becomes a comment at the top.
-    """
-    lines = [
-        f"# {line}".rstrip()
-        for line in ("The plan of a training: an overlay on inference.yaml and train.yaml.", *head.splitlines())
-    ]
+    """The plan as YAML, an overlay on the bundle's configs: each value with its reason, below `head` as a comment."""
+    top = ["The plan of a training: an overlay on inference.yaml and train.yaml.", *head.splitlines()]
     # JSON is valid YAML, and quotes strings if needed
-    return "\n".join(
-        [*lines, "", *(f"{name}: {json.dumps(choice.value)}  # {choice.reason}" for name, choice in plan.items()), ""]
-    )
+    values = [f"{name}: {json.dumps(choice.value)}  # {choice.reason}" for name, choice in plan.items()]
+    return "\n".join([*(f"# {line}".rstrip() for line in top), "", *values, ""])
 
 
 def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
@@ -104,23 +101,12 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
 
 
-def _choose_percentiles(fingerprint: Fingerprint) -> Choice:
-    # saturated pixels must not set the intensity scale: the percentiles exclude them
-    rim = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
-    return Choice([rim, 100 - rim], f"in %; {fingerprint.saturated:.2%} of the pixels are saturated")
-
-
 def _choose_filters(fingerprint: Fingerprint, scale: float, can_add_level: bool) -> Choice:
     diameter, largest = fingerprint.diameter_px * scale, max(fingerprint.sizes[1]) * scale
     width = "16 channels at the finest level: within minutes, wider networks reach lower scores"
     if can_add_level and diameter > LARGE_CELL_PX and largest >= PATCH_PX:
         return Choice([*FILTERS, FILTERS[-1]], f"{width}; a sixth level, because scaled cells are {diameter:.0f} px across")
     return Choice(list(FILTERS), f"{width}; five levels, for cells up to about {LARGE_CELL_PX:.0f} px across")
-
-
-def _choose_epochs(minutes: float) -> Choice:
-    epochs = min(40, max(4, round(60 * minutes / EPOCH_S)))
-    return Choice(epochs, f"equal parts of {minutes:g} minutes, with a validation after each")
 
 
 def _choose_patch_size(fingerprint: Fingerprint, scale: float, multiple: int) -> Choice:
@@ -149,15 +135,3 @@ def _choose_zoom(fingerprint: Fingerprint) -> Choice:
     reach = round(min(2.0, 1.3 * math.sqrt(ratio)), 2)
     reason = f"median cell diameters of the images differ by a factor of {ratio:.2f}; a margin of 30 % for new images"
     return Choice([round(1 / reach, 2), reach], reason)
-
-
-def _choose_illumination(fingerprint: Fingerprint) -> Choice:
-    found = SPREAD * fingerprint.illumination
-    value = round(min(1.5, max(MIN_ILLUMINATION, 2 * found)), 2)
-    return Choice(value, f"normalised grey values: the illumination of the images is uneven by {found:.2f}")
-
-
-def _choose_noise(fingerprint: Fingerprint) -> Choice:
-    found = SPREAD * fingerprint.noise
-    value = round(min(0.6, max(MIN_NOISE, found)), 2)
-    return Choice(value, f"normalised grey values: the noise of the images is {found:.2f}")

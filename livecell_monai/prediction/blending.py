@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from monai.data.utils import compute_importance_map
 
-from livecell_monai.data.large.pages import allocate_pages
+from livecell_monai.data.large import allocate_pages
 from livecell_monai.prediction.windows import AxisWindows
 
 Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (C, Y, X)

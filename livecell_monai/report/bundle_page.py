@@ -87,7 +87,7 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
 
 def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a bundle; what is missing or no number raises as it comes."""
-    from livecell_monai.data.dataset.split_descriptions import SPLITS
+    from livecell_monai.data.dataset.split import SPLITS
 
     training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
     rows = _read_table(bundle / "docs" / "scores.csv")

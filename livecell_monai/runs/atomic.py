@@ -10,8 +10,6 @@ from typing import Any
 
 from livecell_monai.errors import DataError, SettingError
 
-_DOUBLE = (".ome", ".nii")  # first parts of double suffixes
-
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -29,9 +27,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file atomically, text as UTF-8; raises a DataError if it cannot be written."""
+    with atomic_path(path) as temporary:
+        if isinstance(content, str):
+            temporary.write_text(content, encoding="utf-8")
+        else:
+            temporary.write_bytes(content)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV with a column for each name of any row, in order of appearance; missing values are empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, names)
+        table.writeheader()
+        table.writerows(rows)
+
+
 def temporary_path(path: Path) -> Path:
     """An unused name in the same folder with the same ending; hidden, so that no listing of images includes it."""
-    ending = "".join(path.suffixes[-2:]) if path.with_suffix("").suffix.lower() in _DOUBLE else path.suffix
+    is_double = path.with_suffix("").suffix.lower() in (".ome", ".nii")
+    ending = "".join(path.suffixes[-2:]) if is_double else path.suffix
     return path.with_name(f".writing-{uuid.uuid4().hex}{ending}")
 
 
@@ -56,12 +73,9 @@ def describe_os_error(error: OSError) -> str:
 
 
 def move_to_name(source: Path, target: Path, aside: Path) -> None:
-    """Move a file or folder to its final name and replace what is there; no error if it was moved before.
+    """Move a file or folder to its final name; no error if it was moved before.
 
-    Args:
-        source: the written file or folder.
-        target: the final name.
-        aside: a folder on the same disk that a replaced folder is moved into.
+    A folder that it replaces is moved into the folder `aside`, which is on the same disk.
     """
     with writing_errors(target):
         if source.is_dir() and target.is_dir():  # a folder cannot be replaced by another in one step
@@ -91,21 +105,8 @@ def check_overwrite(path: Path, overwrite: bool) -> None:
         raise SettingError(f"{path}: already exists; choose another name or add --overwrite")
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV with a column for each name of any row, in order of appearance; missing values are empty."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        table = csv.DictWriter(stream, names)
-        table.writeheader()
-        table.writerows(rows)
-
-
 def make_folder(folder: Path) -> Path:
-    """Create a folder and its parents if needed, and return it.
-
-    Raises:
-        DataError: it cannot be created.
-    """
+    """Create a folder and its parents if needed, and return it; raises a DataError if it cannot be created."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

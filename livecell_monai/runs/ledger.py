@@ -1,54 +1,45 @@
-"""The ledger of an unfinished run: its settings, its lock and its finished parts.
+"""The ledger of an unfinished run, a folder that trainings, predictions, large images, tracked runs and studies keep.
 
-Trainings, predictions, large images, tracked runs and studies all keep one. It is a folder with
-
-- one record: what the run was started with, and later facts. It is written last: a folder without a record is no run;
-- one comparison: a run resumes only with the values that it was started with;
-- one lock: one process at a time works in the folder. Runs that several processes share do not lock it;
-- one commit: files are written into `files/`, listed in an entry in `entries/`, then moved to their final names. A resumed
-  run moves what an entry lists and was not moved yet, so each file is published once, wherever a process was killed;
-- one cleanup: the record is removed first, so that half a ledger is never resumed.
+- The record has the values that the run was started with, which must match to resume, and later facts. It is written last
+  and removed first: a folder without a record is no run.
+- A lock allows one process at a time. Runs that several processes share do not use it.
+- A commit publishes files from `files/`: an entry in `entries/` lists them, then they move to their final names. A resumed
+  run moves the listed files that were not moved, so each is published once, wherever a process was killed.
 """
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs.atomic import atomic_path, make_folder, move_to_name, writing_errors
+from livecell_monai.runs.atomic import make_folder, move_to_name, write_file, writing_errors
 
 RECORD, LOCK = "record.json", ".lock"
 STARTED_WITH = "started_with"  #: key of the record: the values that must match to resume, by name
-LONGEST_VALUE = 80  # characters of a value in a message
+MAX_SHOWN = 80  # characters of a value in a message
 Record = dict[str, Any]
 
 
+@dataclass(eq=False)
 class Ledger:
-    """The folder and its record. Every method that writes raises a DataError if it cannot.
+    """The folder and its record. Every method that writes raises a DataError if it cannot."""
 
-    Args:
-        path: the folder, usually hidden.
-        what: the kind of run in words, as `a training`.
-        remedy: what to do if the run cannot be resumed, for messages.
-        record_name: file name of the record.
-        results: the folder that messages name and files are published to; None for the parent of `path`.
+    path: Path  #: the folder, usually hidden
+    what: str  #: the kind of run in words, as `a training`
+    remedy: str  #: what to do if the run cannot be resumed, for messages
+    record_name: str = RECORD  #: file name of the record
+    results: Path | None = None  #: the folder that messages name and files are published to; None: the parent of `path`
 
-    Attributes:
-        output: the folder of the results.
-        record_file: the file of the record.
-        files: the folder of files that are not published yet.
-        entries: the folder of the entries.
-    """
-
-    def __init__(self, path: Path, what: str, remedy: str, record_name: str = RECORD, results: Path | None = None) -> None:
-        self.path, self.what, self.remedy = path, what, remedy
-        self.output = path.parent if results is None else results
-        self.record_file, self.files, self.entries = path / record_name, path / "files", path / "entries"
+    def __post_init__(self) -> None:
+        self.output = self.path.parent if self.results is None else self.results
+        self.record_file = self.path / self.record_name
+        self.files, self.entries = self.path / "files", self.path / "entries"
 
     def is_unfinished(self) -> bool:
         """Whether a run was started here and has not ended."""
@@ -62,20 +53,17 @@ class Ledger:
             SettingError: another process holds the lock, and `wait` is False.
         """
         make_folder(self.path)
-        lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=-1 if wait else 0)
+            lock = FileLock(self.path / LOCK).acquire(timeout=-1 if wait else 0)
         except Timeout as error:
             raise SettingError(f"{self.output}: another process works in this folder; wait until it ends") from error
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
 
     def start(self, started_with: Mapping[str, Any], **facts: Any) -> None:
         """Write the record of a new run: the values that must match to resume, and other facts; all plain values."""
         make_folder(self.path)
-        self._write(self.record_file, {STARTED_WITH: dict(started_with), **facts})
+        _write(self.record_file, {STARTED_WITH: dict(started_with), **facts})
 
     def create_folders(self) -> None:
         """Create the folders that files are committed through, before `start`; an error if they exist."""
@@ -85,14 +73,10 @@ class Ledger:
 
     def update(self, **facts: Any) -> None:
         """Add facts to the record; those of the same name are replaced."""
-        self._write(self.record_file, {**self.read(), **facts})
+        _write(self.record_file, {**self.read(), **facts})
 
     def read(self) -> Record:
-        """The record.
-
-        Raises:
-            DataError: it cannot be read.
-        """
+        """The record; raises a DataError if it cannot be read."""
         try:
             record: Record = json.loads(self.record_file.read_text(encoding="utf-8"))
             if not isinstance(record[STARTED_WITH], dict):
@@ -109,15 +93,11 @@ class Ledger:
 
     def commit(self, name: str, files: Sequence[str], **facts: Any) -> None:
         """List files of the folder `files` in an entry, with other facts, and publish them."""
-        self._write(self.entries / f"{name}.json", {"files": list(files), **facts})
+        _write(self.entries / f"{name}.json", {"files": list(files), **facts})
         self.publish(files)
 
     def read_entry(self, name: str) -> Record | None:
-        """An entry, None if it does not exist.
-
-        Raises:
-            DataError: it cannot be read.
-        """
+        """An entry, None if it does not exist; raises a DataError if it cannot be read."""
         path = self.entries / f"{name}.json"
         if not path.exists():
             return None
@@ -137,25 +117,19 @@ class Ledger:
     def end(self) -> None:
         """Remove the ledger: the run is finished, or must not be resumed."""
         with writing_errors(self.record_file):
-            self.record_file.unlink(missing_ok=True)  # first: without it the rest is no run
+            self.record_file.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_if_empty(self) -> None:
-        """Remove the ledger of a run that has committed nothing: there is nothing to resume."""
+        """Remove the ledger of a run that has committed nothing."""
         if not any(self.entries.glob("*.json")):
             self.end()
-
-    def _write(self, path: Path, record: Record) -> None:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def find_differences(started_with: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The values that differ, (before, now) by name; None for a missing one.
 
-    Args:
-        started_with: values by name, as JSON holds them.
-        now: plain values by name; a difference inside a mapping is named by its path, as `settings.lr`.
+    `started_with` has values as read from JSON, `now` plain values. A difference inside a mapping is named `settings.lr`.
     """
     plain = json.loads(json.dumps(dict(now)))
     found: dict[str, tuple[Any, Any]] = {}
@@ -171,22 +145,19 @@ def find_differences(started_with: Mapping[str, Any], now: Mapping[str, Any]) ->
 def check_same(where: object, what: str, started_with: Mapping[str, Any], now: Mapping[str, Any], remedy: str) -> None:
     """Reject values that differ from those that a run was started with, see `find_differences`.
 
-    Args:
-        where: the folder or name of the run, for the message.
-        what: the kind of run in words, as `a training`.
-        started_with: values by name, as JSON holds them.
-        now: the current values.
-        remedy: what to do, for the message.
-
     Raises:
-        SettingError: the first value that differs.
+        SettingError: the first value that differs; the message names the run by `where` and `what` and ends with `remedy`.
     """
-    for name, (before, after) in find_differences(started_with, now).items():
+    for name, pair in find_differences(started_with, now).items():
+        before, after = ("nothing" if value is None else json.dumps(value) for value in pair)
         raise SettingError(
-            f"{where}: {what} must resume with the same {name}: started with {_show(before)}, now {_show(after)}; {remedy}"
+            f"{where}: {what} must resume with the same {name}: started with {_cut(before)}, now {_cut(after)}; {remedy}"
         )
 
 
-def _show(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def _write(path: Path, record: Record) -> None:
+    write_file(path, json.dumps(record, indent=2) + "\n")

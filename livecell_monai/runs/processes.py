@@ -2,18 +2,19 @@
 
 import logging
 import os
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from livecell_monai.errors import BundleError, DataError, LiveCellError, SettingError, find_user_error
+from livecell_monai import errors
 
 GRACE_S = 5.0  # for processes to end their runs after another process failed or after an interruption
-ERRORS: dict[str, type[LiveCellError]] = {kind.__name__: kind for kind in (DataError, SettingError, BundleError)}
 
 
 def count_cores() -> int:
@@ -24,12 +25,7 @@ def count_cores() -> int:
 def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> None:
     """Call a function in new processes, each with torchrun's environment variables and an equal number of cores.
 
-    OMP_NUM_THREADS overrides the number of cores.
-
-    Args:
-        count: number of processes.
-        function: a function of a module, which can be pickled.
-        arguments: of each call; they can be pickled.
+    OMP_NUM_THREADS overrides the number of cores. Function and arguments must be picklable.
 
     Raises:
         LiveCellError: a user error that one of the processes raised.
@@ -58,9 +54,6 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any) 
 
 
 def _enter(rank: int, count: int, port: int, folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    import sys
-    import warnings
-
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # as the command line does
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -71,19 +64,19 @@ def _enter(rank: int, count: int, port: int, folder: str, function: Callable[...
     try:
         function(*arguments)
     except Exception as error:
-        known = find_user_error(error)
+        known = errors.find_user_error(error)
         if known is None:
             raise
-        kind = type(known).__name__
-        (Path(folder) / str(rank)).write_text(f"{kind}\n{known}", encoding="utf-8")
+        (Path(folder) / str(rank)).write_text(f"{type(known).__name__}\n{known}", encoding="utf-8")
         sys.exit(2)
 
 
-def _read_user_error(folder: Path) -> LiveCellError | None:
+def _read_user_error(folder: Path) -> errors.LiveCellError | None:
     """The user error of the lowest rank that wrote one; the others only lost their connection."""
     for path in sorted(folder.iterdir()):
         kind, _, message = path.read_text(encoding="utf-8").partition("\n")
-        return ERRORS.get(kind, LiveCellError)(message)
+        known: errors.LiveCellError = getattr(errors, kind, errors.LiveCellError)(message)
+        return known
     return None
 
 
@@ -92,7 +85,6 @@ def _end(processes: list[Any]) -> None:
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
     for process in processes:
-        if process.is_alive():
-            process.terminate()
+        process.terminate()
     for process in processes:
         process.join()

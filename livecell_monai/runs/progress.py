@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
 
@@ -19,23 +20,16 @@ def close_bars() -> None:
         bar.close()
 
 
+@dataclass(eq=False)
 class ProgressBar:
-    """One bar over all epochs of an engine, in the main process; ignite's own covers one epoch.
+    """One bar over all epochs of an engine, in the main process; ignite's own covers one epoch."""
 
-    Args:
-        description: word before the bar.
-        unit: name of one iteration.
-        total: number of iterations, if the engine does not know it.
-        budget: its `done` is the finished fraction; without a budget, iterations are counted.
-        enabled: whether to show the bar.
-    """
-
-    def __init__(
-        self, description: str, unit: str = "batch", total: int | None = None, budget: Any = None, enabled: bool = True
-    ) -> None:
-        self.description, self.unit, self.total, self.budget = description, unit, total, budget
-        self.enabled = enabled
-        self.bar: Any = None
+    description: str  #: word before the bar
+    unit: str = "batch"  #: name of one iteration
+    total: int | None = None  #: number of iterations, if the engine does not know it
+    budget: Any = None  #: its `done` is the finished fraction; without a budget, iterations are counted
+    enabled: bool = True
+    bar: Any = field(default=None, init=False)
 
     def attach(self, engine: Engine) -> None:
         """Follow an engine."""
@@ -46,13 +40,10 @@ class ProgressBar:
             engine.add_event_handler(Events.COMPLETED, self._close)
 
     def _open(self, engine: Engine) -> None:
-        self.bar = _open_bar(self.description, self.unit if self.budget is None else "%", self._count(engine))
+        iterations = self.total or (engine.state.epoch_length or 0) * (engine.state.max_epochs or 1) or None
+        unit, total = (self.unit, iterations) if self.budget is None else ("%", 100)
+        self.bar = _open_bar(self.description, unit, total)
         self._advance(engine)
-
-    def _count(self, engine: Engine) -> int | None:
-        if self.budget is not None:
-            return 100
-        return self.total or (engine.state.epoch_length or 0) * (engine.state.max_epochs or 1) or None
 
     def _advance(self, engine: Engine) -> None:
         done = engine.state.iteration if self.budget is None else int(100 * self.budget.done)

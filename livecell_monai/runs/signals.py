@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -52,8 +52,7 @@ class Interruption:
 
     def _restore(self) -> None:
         for one, handler in self._before.items():
-            with suppress(TypeError):  # a handler that was not set by Python
-                signal.signal(one, handler)
+            signal.signal(one, handler)
         self._before = {}
 
 

@@ -1,48 +1,54 @@
 """The settings of `inference.yaml`: what the model is, and how it makes masks of images."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from livecell_monai.settings.fields import (
-    Channel,
-    Depth,
-    Device,
-    Factor,
-    Filters,
-    Frames,
-    Group,
-    Names,
-    Percentiles,
-    Positive,
-    Shape,
-    StemStride,
-    Text,
-    Views,
-    setting,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from livecell_monai.settings.fields import PAIR, Group, Positive, Rule, Shape, Text, require, setting
+
+NoBool = BeforeValidator(require(lambda value: not isinstance(value, bool)))  # True equals 1
+Device = Annotated[
+    str,
+    Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)(-fp32)?$"),
+    Rule("auto, cpu, cuda, cuda:N or mps, each with or without -fp32 at the end"),
+]
+Factor = Annotated[float, Field(gt=0, le=16)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+Percentiles = Annotated[
+    list[Percentage],
+    PAIR,
+    AfterValidator(require(lambda values: values == sorted(set(values)))),
+    Rule("two increasing numbers from 0 to 100"),
+]
+Width = Annotated[int, Field(ge=1, le=8192)]
+Filters = Annotated[list[Width], Field(min_length=2, max_length=12), Rule("2 to 12 whole numbers from 1 to 8,192")]
+StemStride = Annotated[Literal[1, 2, 4], NoBool]
+Index = Annotated[int, Field(ge=0)]
+Channel = Annotated[Index | Text | None, Rule("an index from 0, a name or null")]
+Frames = Annotated[
+    Index | Annotated[str, Field(pattern=r"^\s*(\d+|\d*\s*:\s*\d*)\s*$")] | None, Rule("an index from 0, first:stop or null")
+]
+Depth = Annotated[Index | Annotated[str, Field(pattern=r"^\s*\d+\s*$")] | None, Rule("an index from 0 or null")]
+Views = Annotated[Literal[1, 2, 4, 8], NoBool]
+Names = Annotated[list[Text], Field(min_length=1, max_length=64), Rule("a list of names")]
 
 
 class Machine(Group):
-    """The device."""
+    """Where it runs."""
 
-    title = "where it runs"
     accelerator: Device = setting(
-        "auto",
-        "device; bf16 and channels_last are used where they are faster, -fp32 at the end forbids bf16 (cpu-fp32)",
-        local=True,
+        "auto", "device; bf16 and channels_last are used where they are faster, -fp32 at the end forbids bf16", local=True
     )
 
 
 class Preprocessing(Group):
-    """From the pixels of a file to the input of the network."""
+    """Input of the network."""
 
-    title = "input of the network"
     scale: Factor | Shape = setting(
         1.0, "factor on the image's own size, 1.0 keeps every pixel; or the size [Y, X] of a whole image", changes_mask=True
     )
     normalise: bool = setting(
-        True,
-        "to median 0 and contrast 3, whatever the number of cells; false: to [0, 1], as in the report",
-        changes_mask=True,
+        True, "to median 0 and contrast 3, for any number of cells; false: to [0, 1], as in the report", changes_mask=True
     )
     percentiles: Percentiles = setting(
         [0.1, 99.9], "grey values beyond these are clipped, so that hot or saturated pixels do not matter", changes_mask=True
@@ -50,18 +56,15 @@ class Preprocessing(Group):
 
 
 class Network(Group):
-    """The U-Net."""
+    """Network."""
 
-    title = "network"
     filters: Filters = setting([16, 32, 64, 128, 256], "channels of each level, finest first; one number for each level")
     convolutions: int = setting(2, "3 x 3 convolutions of each level", ge=1, le=16)
     down: Literal["max", "strided"] = setting("max", "max: max-pooling between levels; strided: a strided convolution")
     dropout: float = setting(0.1, "probability that a channel is dropped, in the decoder only", ge=0, lt=1)
     residual: bool = setting(True, "each level adds its input to its output")
     norm: Literal["batch", "instance"] = setting(
-        "batch",
-        "batch: statistics of the training; instance: of each image, in prediction of each window, so that masks depend on "
-        "`window`",
+        "batch", "batch: statistics of the training; instance: of each image or window, so that masks depend on `window`"
     )
     ensemble_size: int = setting(
         1, "networks whose probabilities are averaged; `livecell crossval --ensemble` writes one for each fold", ge=1, le=64
@@ -72,9 +75,8 @@ class Network(Group):
 
 
 class Planes(Group):
-    """Which planes of a file are meant."""
+    """Planes of files that hold several (OME-TIFF, ImageJ, ND2, CZI, OME-Zarr); null where there is one."""
 
-    title = "planes of files that hold several (OME-TIFF, ImageJ, ND2, CZI, OME-Zarr); null where there is one"
     channel: Channel = setting(None, "index of the channel from 0, or its name in the file")
     time: Frames = setting(None, "index of a frame from 0, or first:stop; null for all frames, a movie")
     z: Depth = setting(None, "index of the plane in depth from 0")
@@ -86,9 +88,8 @@ class Planes(Group):
 
 
 class Prediction(Group):
-    """How masks are made."""
+    """Prediction."""
 
-    title = "prediction"
     window: Literal["auto"] | Shape = setting(
         "auto",
         "size of the windows that the network sees, multiples of stem_stride * 2 ** (levels - 1), twice that with norm: "
@@ -106,17 +107,14 @@ class Prediction(Group):
         changes_mask=True,
     )
     backend: Literal["torch", "int8"] = setting(
-        "torch",
-        "int8: OpenVINO with 8-bit integers, on processors with VNNI; faster, masks agree at IoU 0.997",
-        changes_mask=True,
+        "torch", "int8: OpenVINO with 8-bit integers, on CPUs with VNNI; faster, masks agree at IoU 0.997", changes_mask=True
     )
     threshold: float = setting(0.5, "probability above which a pixel is foreground", gt=0, lt=1, changes_mask=True)
 
 
 class Outputs(Group):
-    """What is written."""
+    """Output."""
 
-    title = "output"
     outputs: Names = setting(
         ["mask", "summary", "confluency"],
         "what is written; also probability (NAME_probability.tif), overlay (NAME_overlay.png), those of other packages",
@@ -125,17 +123,14 @@ class Outputs(Group):
     )
     overwrite: bool = setting(False, "replace the results of an earlier run", recorded=False)
     resume: bool | Literal["auto"] = setting(
-        False,
-        "resume an interrupted run and keep what it has finished; auto, for a training: resume if there is one, else start",
-        recorded=False,
+        False, "resume an interrupted run; auto, for a training: resume if there is one, otherwise start", recorded=False
     )
     show_progress: bool = setting(True, "show a progress bar", recorded=False, local=True)
 
 
 class LargeImages(Group):
-    """Images that are never in memory whole."""
+    """Large images: read, predicted and written part by part."""
 
-    title = "large images: read, predicted and written part by part"
     tiling_min_megapixels: float = setting(64.0, "images above this size are large", unit="megapixels", gt=0, recorded=False)
     large_image_format: Literal["tiff", "zarr"] = setting(
         "tiff", "tiff: NAME.ome.tif, tiled BigTIFF for QuPath and Fiji; zarr: NAME.ome.zarr; both pyramids", recorded=False

@@ -2,43 +2,50 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from livecell_monai.settings.fields import FactorRange, Fraction, Group, Loss, Positive, Schedule, Shape, Text, setting
+from livecell_monai.plugins import load_plugins
+from livecell_monai.settings.fields import PAIR, Fraction, Group, Positive, Rule, Shape, Text, require, setting
 
+LOSSES = ("bce", "dice_bce", "focal")
+NotDecreasing = AfterValidator(require(lambda values: values == sorted(values)))
 AtLeast1 = Annotated[float, Field(ge=1)]
+FactorRange = Annotated[list[Positive], PAIR, NotDecreasing, Rule("two numbers above 0, the lower one first")]
+Loss = Annotated[
+    str,
+    AfterValidator(require(lambda value: value in LOSSES or value in load_plugins("losses"))),
+    Rule("bce, dice_bce, focal or one of a plugin"),
+]
 PositiveInt = Annotated[int, Field(ge=1)]
+Schedule = Annotated[
+    list[Annotated[float, Field(ge=0, lt=1)]],
+    Field(min_length=1, max_length=100),
+    NotDecreasing,
+    Rule("a list of increasing numbers, each at least 0 and below 1"),
+]
 
 
 class Run(Group):
-    """Length and seed of a training."""
+    """Run."""
 
-    title = "run"
     seed: int = setting(0, "seed of everything that is random", ge=0, lt=2**32)
     minutes: float = setting(
         0.0, "time for the whole run, divided over the epochs; 0: as many epochs and samples as set here", unit="min", ge=0
     )
     epochs: int = setting(7, "number of epochs", ge=1)
-    samples_per_epoch: int = setting(
-        1773, "random patches of one epoch; 1773 is what the report made of its three images", ge=1
-    )
+    samples_per_epoch: int = setting(1773, "random patches of one epoch; the report made 1773 of its three images", ge=1)
     batch_size: int = setting(16, "patches in one step", ge=1)
     compile: bool | Literal["auto"] = setting(
-        "auto",
-        "torch.compile: true, false, or auto: true where a benchmark has shown a gain, which is nowhere so far",
-        local=True,
+        "auto", "use torch.compile; auto: where a benchmark has shown a gain, which is nowhere so far", local=True
     )
     patience: int = setting(
-        5,
-        "epochs without a better validation IoU before training stops; used with checkpoint_selection: best and minutes: 0",
-        ge=1,
+        5, "epochs without a better validation IoU before training stops; needs checkpoint_selection: best, minutes: 0", ge=1
     )
 
 
 class Split(Group):
-    """Training and validation data."""
+    """Split into training and validation data."""
 
-    title = "split into training and validation data"
     split: Literal["auto", "images", "region", "original", "none"] = setting(
         "auto",
         "images: whole images are held out; region: a part of each image; auto: by their number; original: that of the "
@@ -49,9 +56,8 @@ class Split(Group):
 
 
 class Augmentation(Group):
-    """Random changes of every patch."""
+    """Augmentation; every range is sampled for each patch."""
 
-    title = "augmentation; every range is drawn from anew for each patch"
     augmentation: Literal["patches", "transforms"] = setting(
         "patches", "patches: a whole batch at once, from any part of the images; transforms: MONAI's, one sample at a time"
     )
@@ -65,13 +71,10 @@ class Augmentation(Group):
     change_probability: Fraction = setting(0.5, "probability of each of the following changes")
     gamma: AtLeast1 = setting(1.4, "largest exponent of grey values; the smallest is 1 / gamma")
     brightness: float = setting(
-        0.3,
-        "added, from -brightness to +brightness; cells lie about 3 from the background; transforms: factor 1 +- it",
-        ge=0,
+        0.3, "added, up to +-brightness; cells lie about 3 from the background; transforms: factor 1 +- brightness", ge=0
     )
     contrast: AtLeast1 = setting(
-        1.4,
-        "largest factor on the distance from the mean, the smallest is 1 / contrast; patches only, as the next four",
+        1.4, "largest factor on the distance from the mean, the smallest is 1 / contrast; patches only, as the next four"
     )
     illumination: float = setting(0.5, "largest value of a smooth field that is added, in units of brightness", ge=0)
     shading: float = setting(0.3, "largest fraction by which a smooth field multiplies", ge=0)
@@ -80,18 +83,16 @@ class Augmentation(Group):
 
 
 class PseudoLabels(Group):
-    """Learning from images without labels."""
+    """Images without labels (`unlabelled`), which the averaged network labels during training."""
 
-    title = "images without labels (`unlabelled`), which the averaged network labels during training"
     pseudo_label_schedule: Schedule = setting([0.4, 0.7], "training fractions at which pseudo-labels are refreshed")
     pseudo_label_confidence: float = setting(0.8, "confidence threshold of a pseudo-label", ge=0.5, lt=1)
     pseudo_label_fraction: float = setting(0.5, "fraction of patches with pseudo-labels", gt=0, lt=1)
 
 
 class Optimisation(Group):
-    """Loss, optimiser, and the weights that are kept."""
+    """Loss and optimiser."""
 
-    title = "loss and optimiser"
     loss: Loss = setting("dice_bce", "bce: binary cross-entropy; dice_bce: with Dice loss; focal: focal loss, gamma 2")
     pos_weight: Positive | Literal["auto", "balanced"] = setting(
         1.0, "weight of foreground pixels; balanced: background / foreground of the labels; auto: its square root"
@@ -113,9 +114,8 @@ class Optimisation(Group):
 
 
 class Tracking(Group):
-    """The run in MLflow."""
+    """Tracking."""
 
-    title = "tracking"
     track: bool = setting(True, "record the run in MLflow", recorded=False, local=True)
     tracking_uri: Text = setting(
         "auto", "auto: $MLFLOW_TRACKING_URI, or else mlflow.db in the working folder", recorded=False, local=True
@@ -125,12 +125,11 @@ class Tracking(Group):
 
 
 class Evaluation(Group):
-    """How masks are scored."""
+    """Evaluation."""
 
-    title = "evaluation"
     surface_tolerance: float = setting(
         2.0,
-        "distance on the original grid within which an outline is correct, for the surface Dice",
+        "greatest distance of a correct outline on the original grid, for surface Dice",
         unit="px",
         ge=0,
         recorded=False,

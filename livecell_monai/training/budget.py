@@ -1,18 +1,21 @@
-"""Progress of a training: by iterations, or by the clock if minutes are set."""
+"""Progress of a training, by iterations or by the clock, and the learning rate that follows it."""
 
+import math
 import time
 from collections.abc import Mapping
 
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
 from livecell_monai.settings import check_setting
 
-# Time after the last epoch: curves, overlays, page, card and hashes take 3 s of one core for three images of 1024 x 1024 and
-# six test images, then the artifacts of the run.
-FINISH_S = 6.0
-ENDLESS = 10**6
+FINISH_S = 6.0  # after the last epoch: figures, page, card and hashes take 3 s of one core, then the run's artifacts
 MAX_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
+ENDLESS = 10**6  # iterations of an epoch that the clock ends
+WARM_UP = 0.05  # fraction of the training in which the learning rate increases
+POWER = 0.9  # of the remaining fraction: nearly linear decay
 
 
 class Budget:
@@ -25,9 +28,6 @@ class Budget:
     Args:
         minutes: time for the whole run; 0: as many epochs and samples as set.
         epochs: number of epochs.
-
-    Raises:
-        SettingError: minutes are negative.
     """
 
     def __init__(self, minutes: float, epochs: int) -> None:
@@ -39,7 +39,7 @@ class Budget:
         self.is_resumed = False
 
     def count_from(self, started: float) -> None:
-        """Count the minutes from this reading of `time.monotonic()` on, instead of from when the budget was made."""
+        """Count the minutes from this reading of `time.monotonic()`, instead of from now."""
         self.called = self.from_s = self.validating_from_s = started
 
     @property
@@ -100,3 +100,21 @@ class Budget:
         self.done = float(idist.broadcast(done))  # the main process's clock: all take as many steps
         if self.done >= state.epoch / state.max_epochs:
             trainer.terminate_epoch()
+
+
+def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:
+    """Build a learning-rate scheduler of torch.
+
+    The kind `decay`, stepped after each iteration, is a warm-up, then a decay to nearly 0 over the budget; `step`, stepped
+    after each epoch, multiplies the rate by `gamma` every `step` epochs.
+    """
+    check_setting("lr_schedule", kind)
+    if kind == "step":
+        return StepLR(optimizer, step, gamma)
+    return LambdaLR(optimizer, lambda _: decay_factor(budget.done))
+
+
+def decay_factor(done: float) -> float:
+    """Factor on the learning rate after a fraction `done` in [0, 1] of the training; at least 0.001."""
+    rise, fall = min(1.0, done / WARM_UP + 0.02), math.pow(1 - done, POWER)
+    return max(1e-3, rise * fall)

@@ -1,71 +1,75 @@
 """Writes a finished training as a bundle: weights, configs and metadata, model card, figures."""
 
+import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.export import write_bundle
+from livecell_monai.bundle.export import package_versions, write_bundle
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.weights import load_weights, save_weights, write_weights
+from livecell_monai.data.dataset.items import to_items
+from livecell_monai.data.dataset.split import SPLITS
 from livecell_monai.errors import DataError
 from livecell_monai.network import UNet
 from livecell_monai.network.map_ranges import RANGES
+from livecell_monai.plan import measure_fingerprint
+from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.runs.atomic import make_folder
-from livecell_monai.training.best_weights import BestWeights
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training
-from livecell_monai.training.figures import FigureWriter, Loaders
+from livecell_monai.training.review import draw_samples, pick_unseen, show_split
+from livecell_monai.training.weights import BestWeights
 
 LAST = {"model": "network", "optimizer": "optimizer", "lr_scheduler": "lr_scheduler"}  #: key in last.pt: part
+TEST_IMAGES = 6  # predicted for the page
+FEW_TEST_IMAGES = 2  # if the whole run has less than SHORT_MINUTES
+SHORT_MINUTES = 2.0
 
 
+@dataclass
 class BundleWriter:
     """Writes the bundle into the output folder when the training is over.
 
-    Args:
-        output_dir: the folder that becomes the bundle.
-        network: the network that is validated: the average, or the trained network itself. It gets the weights that the
-            bundle keeps.
-        best: the weights of the best epoch.
-        describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
-        figures: writes the figures and the page.
-
     Attributes:
-        plan: path of the plan, kept as `configs/plan.yaml`; None without one.
+        network: the network that is validated; it gets the weights that the bundle keeps.
+        predictor: predicts images with that network.
+        describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
+        draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
+        plan: text of the plan, kept as `configs/plan.yaml`; None without one.
     """
 
-    def __init__(
-        self,
-        output_dir: str,
-        network: UNet,
-        best: BestWeights,
-        describe: Callable[..., str],
-        figures: FigureWriter,
-    ) -> None:
-        self.folder = Path(output_dir)
-        self.network = network
-        self.best = best
-        self.describe = describe
-        self.figures = figures
-        self.plan: Path | None = None
+    output_dir: str
+    network: UNet
+    best: BestWeights
+    predictor: SamplePredictor
+    describe: Callable[..., str]
+    draw: Callable[..., None]
+    plan: str | None = field(default=None, init=False)
 
-    def write(self, result: TrainingResult, parts: Mapping[str, Any], loaders: Loaders) -> dict[str, Any]:
-        """Write the whole bundle. Figures come last: a full disk then costs no more than the figures.
+    def __post_init__(self) -> None:
+        self.folder = Path(self.output_dir)
 
-        Args:
-            result: the finished training.
-            parts: network, optimiser and scheduler, by name.
-            loaders: images of training and validation, for the figures.
+    def write(self, result: TrainingResult, parts: Mapping[str, Any], batches: Any, validation: Any) -> dict[str, Any]:
+        """Write the whole bundle, and return what its metadata say of the training.
 
-        Returns:
-            What the bundle's metadata say of the training.
+        Figures come last, so that a full disk costs no more than these. They show `batches` of augmented samples and
+        predictions of preprocessed `validation` samples.
 
         Raises:
             LiveCellError: a file cannot be written, or the configs do not fit the weights.
         """
         training = describe_training(result, self._write_weights(result, parts))
-        training[RANGES] = self.figures.measure_ranges(result.data.split.train)
+        images = [replace(sample, label=None, border=None) for sample in result.data.split.train]
+        training[RANGES] = self.predictor.measure_ranges(to_items(images))
         self._write_bundle(result, training)
-        self._write_figures(result, training, loaders)
+        try:
+            self._write_figures(result, training, batches, validation)
+        except DataError as error:
+            raise DataError(
+                f"{error}; the bundle is complete except for its figures: make the page by livecell report {self.folder} "
+                "--data DATA"
+            ) from error
         return training
 
     def _write_weights(self, result: TrainingResult, parts: Mapping[str, Any]) -> dict[str, str]:
@@ -85,12 +89,28 @@ class BundleWriter:
         opened = open_bundle(self.folder, ["inference"])
         load_weights(opened.network_def, opened.checkpoint)
 
-    def _write_figures(self, result: TrainingResult, training: Mapping[str, Any], loaders: Loaders) -> None:
-        plan = "" if self.plan is None else self.plan.read_text(encoding="utf-8")
-        try:
-            self.figures(self.folder / "docs", result, training, loaders, plan)
-        except DataError as error:
-            raise DataError(
-                f"{error}; the bundle is complete except for its figures: make the page by livecell report {self.folder} "
-                "--data DATA"
-            ) from error
+    def _write_figures(self, result: TrainingResult, training: Mapping[str, Any], batches: Any, validation: Any) -> None:
+        data, settings = result.data, result.settings
+        most = FEW_TEST_IMAGES if 0 < settings["minutes"] < SHORT_MINUTES else TEST_IMAGES
+        tests = pick_unseen(data.dataset_dir, most, settings["seed"])
+        predictions = (
+            self.predictor.predict_prepared(validation, "validation"),
+            self.predictor.predict(to_items(tests), "test"),
+        )
+        self.draw(
+            self.folder / "docs",
+            title=f"livecell U-Net trained on {data.name}",
+            training=training,
+            settings=result.shown_settings,
+            versions=package_versions(),
+            history=result.history.rows,
+            threshold=settings["threshold"],
+            split=SPLITS[data.split.mode].split,
+            limit=SPLITS[data.split.mode].limit,
+            plan=self.plan or "",
+            sides=show_split(data.split),
+            samples=draw_samples(batches),
+            predictions=itertools.chain(*predictions),
+            expected=len(validation) + len(tests),
+            diameter_px=measure_fingerprint(data.split.train).diameter_px,
+        )

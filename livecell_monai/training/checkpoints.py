@@ -1,10 +1,10 @@
-"""The whole state of a training: saved after each epoch and at an interruption; a training resumes from it to the bit."""
+"""The whole state of a training: saved after each epoch and at an interruption; a training resumes from it bit by bit."""
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,97 +13,77 @@ from ignite.engine import Engine, Events
 from ignite.metrics import Metric
 
 from livecell_monai.runs.signals import Interruption
-from livecell_monai.training.changes import check_data, warn_of_other_machine
 from livecell_monai.training.checkpoint_file import pick_checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
+from livecell_monai.training.facts import TrainingDataset, check_data, warn_of_other_machine
 from livecell_monai.training.history import History
-from livecell_monai.training.metric_states import capture_metrics, restore_metrics
-from livecell_monai.training.random_states import RandomStates
-from livecell_monai.training.request import TrainingRequest
-from livecell_monai.training.training_folder import training_ledger
+from livecell_monai.training.request import TrainingRequest, training_ledger
+from livecell_monai.training.states import RandomStates, capture_metrics, restore_metrics
 
 State = dict[str, Any]
 
 
+@dataclass(eq=False)
 class Checkpoints:
     """Writes the state of a training into its ledger, and resumes a training from the last one.
 
-    Within an epoch a state is saved at an interruption alone. Several processes have the same state; the first one writes
-    it, after epochs alone, since they do not end at the same iteration.
-
-    Args:
-        output_dir: the folder that becomes the bundle.
-        parts: what has a state, by name: `state_dict` and `load_state_dict`.
-        metrics: those of the trainer, by name.
-        dataloader: what the trainer iterates over; where it has MONAI's transforms, their random states are kept.
-        device: where it trains.
-        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
-        force: resume although the data have changed.
-        request: the call of `train`, recorded so that `--resume` can repeat it; None for none.
+    An interruption saves a state within an epoch. Several processes have the same state; the first one writes it, after
+    epochs only, since they do not end at the same iteration.
 
     Attributes:
-        run_id: that of the tracked run to resume; None where there is none.
-        resumed: how often the training was resumed.
-        changes: the files that had changed by then, each with what has become of it.
+        parts: objects with a state (`state_dict` and `load_state_dict`), by name.
+        metrics: of the trainer, by name.
+        dataloader: of the trainer; the random states of its MONAI transforms are saved.
+        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
+        force: resume although the data have changed.
+        request: the call of `train`, recorded so that `--resume` can repeat it.
+        changes: the files that had changed on resume, one text each.
     """
 
-    def __init__(
-        self,
-        output_dir: str,
-        parts: Mapping[str, Any],
-        metrics: Mapping[str, Metric],
-        dataloader: Any,
-        device: torch.device,
-        resume: bool | str = False,
-    ) -> None:
-        self.ledger = training_ledger(output_dir)
-        self.parts = parts
-        self.metrics = metrics
-        transform = getattr(getattr(dataloader, "dataset", None), "transform", None)
-        self.device = device
-        self.random = RandomStates(transform, device)
-        self.resume = resume
-        self.force = False
-        self.request: TrainingRequest | None = None
+    output_dir: str
+    parts: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    dataloader: Any
+    device: torch.device
+    resume: bool | str = False
+    force: bool = False
+    request: TrainingRequest | None = None
+    run_id: str | None = None
+    resumed: int = 0
+    changes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.ledger = training_ledger(self.output_dir)
+        transform = getattr(getattr(self.dataloader, "dataset", None), "transform", None)
+        self.random = RandomStates(transform, self.device)
         self.interruption = Interruption()
         self.is_alone = idist.get_world_size() == 1
-        self.run_id: str | None = None
-        self.resumed = 0
-        self.changes: list[str] = []
         self._seconds, self._from_s = 0.0, time.monotonic()
-        self._ahead: State = {}  # random states before the validation at work
-        self._pending: State | None = None
+        self._random_before_validation: State = {}
+        self._pending: State | None = None  # read, and not completely restored yet
 
     @property
     def seconds(self) -> float:
-        """What the training has taken, before it was stopped too."""
+        """Duration of the training, including the time before interruptions."""
         return self._seconds + time.monotonic() - self._from_s
 
     def facts(self) -> dict[str, Any]:
-        """What the bundle's metadata say of it."""
+        """What the bundle's metadata record of resumes."""
         digest = None if self.request is None else self.request.digest()
-        return {"resumed": self.resumed, "data_changes": self.changes, "request_sha256": digest}
+        return {"resumed": self.resumed, "data_changes": list(self.changes), "request_sha256": digest}
 
     @contextmanager
-    def opened(
-        self, settings: Mapping[str, Any], files: Mapping[str, Path], hashes: Mapping[str, str], machine: Mapping[str, Any]
-    ) -> Iterator[None]:
-        """Keep the folder to this training for the time of the block, and start its ledger, or compare what is in it.
-
-        Args:
-            settings: those that must be the same on resume, resolved, by name.
-            files: what is learned from, by name.
-            hashes: their SHA-256.
-            machine: what else the bits of the weights depend on.
+    def opened(self, settings: Mapping[str, Any], data: TrainingDataset, machine: Mapping[str, Any]) -> Iterator[None]:
+        """Lock the folder during the block, and start its ledger, or compare settings, data and machine on resume.
 
         Raises:
-            LiveCellError: another process is at work, settings differ, or data do and that is not forced.
+            LiveCellError: another process works in the folder, settings differ, or data differ and `force` is False.
         """
         with self.ledger.lock():
-            facts: State = {"data": dict(hashes), "machine": dict(machine)}
+            facts: State = {"data": data.file_hashes, "machine": dict(machine)}
             if self.resume and self.ledger.is_unfinished():
                 self.ledger.check_same(settings)
                 record, output = self.ledger.read(), self.ledger.output
-                changes = check_data(output, record["data"], hashes, files, self.force)
+                changes = check_data(output, record["data"], data.file_hashes, data.files, self.force)
                 warn_of_other_machine(output, record["machine"], machine)
                 self.run_id = record["run_id"]
                 self.resumed, self.changes = record["resumed"] + 1, [*record["changes"], *changes]
@@ -111,47 +91,38 @@ class Checkpoints:
             else:
                 self.resume = False
                 remove_checkpoints(self.ledger.path)  # of a training whose record is gone
-                request = None if self.request is None else self.request.to_json()
+                request = None if self.request is None else asdict(self.request)
                 self.ledger.start(settings, request=request, run_id=None, resumed=0, changes=[], **facts)
             yield
         self.ledger.end()
 
-    def note_run(self, run_id: str) -> None:
+    def record_run(self, run_id: str) -> None:
         """Record the tracked run, so that a resumed training continues it."""
         if (run_id or None) != self.run_id:
             self.run_id = run_id or None
             self.ledger.update(run_id=self.run_id)
 
     def follow(self, trainer: Engine, evaluator: Engine, history: History | None = None) -> None:
-        """Resume from the last checkpoint, where that is requested, and save the state after each epoch.
+        """Restore the last checkpoint on resume, and save the state after each epoch.
 
-        To be called when all else is attached to the engines, but for the listeners of the history.
-
-        Args:
-            trainer: runs the epochs.
-            evaluator: validates after each.
-            history: of the epochs; None in processes that write nothing.
-
-        Raises:
-            DataError: all checkpoints are damaged.
+        Call it when everything else is attached to the engines, except the listeners of the history. Processes that write
+        nothing have no history. Raises a DataError if all checkpoints are damaged.
         """
         self.trainer, self.evaluator, self.history = trainer, evaluator, history
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.GET_BATCH_STARTED, self._resume_within)
-        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._heed)
-        evaluator.add_event_handler(Events.STARTED, self._look_ahead)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._heed_validation)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._save_if_interrupted)
+        evaluator.add_event_handler(Events.STARTED, self._remember_random)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._save_if_interrupted_in_validation)
         if history is not None:
             history.listeners.insert(0, self._save_epoch)  # ahead of what reports the epoch
         if self.resume:
-            path = pick_checkpoint(self.ledger.path) if history is not None else None
-            name = idist.broadcast(path.name if path else "", safe_mode=True) if not self.is_alone else path and path.name
+            path = None if history is None else pick_checkpoint(self.ledger.path)
+            name = "" if path is None else path.name
+            if not self.is_alone:
+                name = idist.broadcast(name, safe_mode=True)
             if name:
                 self._restore(read_checkpoint(self.ledger.path / name))
-
-    def heeding(self) -> Any:
-        """The context in which the trainer runs: an interruption saves the state."""
-        return self.interruption.deferred(self.is_alone)
 
     def _capture(self, is_within: bool, random: State | None = None) -> State:
         state, scaler = self.trainer.state, self.trainer.scaler
@@ -185,63 +156,59 @@ class Checkpoints:
         for engine, (metric, epoch) in zip((self.trainer, self.evaluator), state["best"], strict=True):
             engine.state.best_metric, engine.state.best_metric_epoch = metric, epoch
         self._seconds, self._pending = state["seconds"], state
-        self._place()
+        self._set_position(state)
 
-    def _place(self) -> None:
-        """Where the engine resumes: it counts an epoch up as it begins it."""
-        assert self._pending is not None
-        self.trainer.state.epoch = self._pending["epoch"] - self._pending["is_within"]
-        self.trainer.state.iteration = self._pending["iteration"]
+    def _set_position(self, state: State) -> None:
+        self.trainer.state.epoch = state["epoch"] - state["is_within"]  # the engine adds 1 when an epoch begins
+        self.trainer.state.iteration = state["iteration"]
 
     def _start(self) -> None:
         state = self._pending
         if state is None:
             return
-        self._place()  # an engine that has nothing left to do starts again
+        self._set_position(state)  # an engine that has nothing left to do starts again
         if state["is_within"] and not state["is_full"]:
             return
         self._pending = None
         self.random.load_state_dict(state["random"])
         if state["is_within"]:  # its iterations are done, its validation is not
-            self._restore_sums(state)
+            self._restore_metrics(state)
             self.trainer.state.epoch = state["epoch"]
-            with warnings.catch_warnings():  # the optimiser's steps were ahead of the stop
+            with warnings.catch_warnings():  # the optimiser's steps were before the interruption
                 warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
                 self.trainer.fire_event(Events.EPOCH_COMPLETED)
         elif state["is_over"]:
             self.trainer.terminate()
 
     def _resume_within(self) -> None:
-        """Behind what begins an epoch, the making of its batches too: that has drawn, and set the sums to 0."""
+        """Restore after the start of the epoch, which draws random numbers and resets the metrics."""
         if self._pending is not None:
             self.random.load_state_dict(self._pending["random"])
-            self._restore_sums(self._pending)
+            self._restore_metrics(self._pending)
             self._pending = None
 
-    def _restore_sums(self, state: State) -> None:
+    def _restore_metrics(self, state: State) -> None:
         restore_metrics(self.metrics, state["metrics"], self.device)
         if self.history is not None:
             self.history.lr = state["lr"]
 
     def _save_epoch(self, epoch: int, row: Mapping[str, float]) -> None:
-        self._write(self._capture(is_within=False))
+        write_checkpoint(self.ledger.path, self._capture(is_within=False))
 
-    def _heed(self) -> None:
+    def _save_if_interrupted(self) -> None:
         if self.interruption.requested:
-            self._save_and_end(None)
+            self._save_and_end()
 
-    def _look_ahead(self) -> None:
-        self._ahead = self.random.state_dict()
+    def _remember_random(self) -> None:
+        self._random_before_validation = self.random.state_dict()
 
-    def _heed_validation(self) -> None:
+    def _save_if_interrupted_in_validation(self) -> None:
         if self.interruption.requested:
-            self._save_and_end(self._ahead)
+            self._save_and_end(self._random_before_validation)
 
-    def _save_and_end(self, random: State | None) -> None:
+    def _save_and_end(self, random_before_validation: State | None = None) -> None:
         self.interruption.cancel_deadline()
-        state = self._capture(is_within=True, random=random)
-        self._write({**state, "is_full": state["is_full"] or random is not None})
+        state = self._capture(is_within=True, random=random_before_validation)
+        is_full = state["is_full"] or random_before_validation is not None
+        write_checkpoint(self.ledger.path, {**state, "is_full": is_full})
         raise KeyboardInterrupt
-
-    def _write(self, state: State) -> None:
-        write_checkpoint(self.ledger.path, state)

@@ -1,21 +1,109 @@
-"""What a bundle records of its training: parameters of the run, metadata and model card."""
+"""What is recorded of a training: its files and machine, compared on resume; parameters of the run, metadata, model card."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions
 from livecell_monai.data.dataset.findings import inspect_sample
-from livecell_monai.data.dataset.identity import digest_of, name_file
-from livecell_monai.data.dataset.split_descriptions import SPLITS
+from livecell_monai.data.dataset.folder import name_data
+from livecell_monai.data.dataset.identity import digest_of, hash_file, list_files, name_file
+from livecell_monai.data.dataset.items import Item
+from livecell_monai.data.dataset.split import SPLITS, Split
+from livecell_monai.errors import DataError
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.training.changes import describe_machine
-from livecell_monai.training.dataset import TrainingDataset
+from livecell_monai.runs.ledger import find_differences
+from livecell_monai.sample import Sample
 from livecell_monai.training.history import History, Row
 
 MACHINE = ("threads", "workers", "bf16", "compiled", "instructions")  # facts that the run records as parameters
+
+
+@dataclass
+class TrainingDataset:
+    """A data folder or datalist, split, and the images for pseudo-labels."""
+
+    dataset_dir: str
+    split: Split
+    unlabelled: Sequence[Item] = ()
+
+    @property
+    def name(self) -> str:
+        """The name for records, without the path."""
+        return name_data(self.dataset_dir)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Each image of the split once, sorted by name."""
+        both = {sample.name: sample for sample in (*self.split.train, *self.split.validation)}
+        return [both[name] for name in sorted(both)]
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Path of each file, by `role/file name`."""
+        return list_files(self.samples, self.unlabelled)
+
+    @cached_property
+    def file_hashes(self) -> dict[str, str]:
+        """SHA-256 of each file at the start of the training, by `role/file name`."""
+        return {name: hash_file(path) for name, path in self.files.items()}
+
+    @cached_property
+    def annotated_hashes(self) -> dict[str, str]:
+        """SHA-256 of the images, labels and borders of the split."""
+        return {name: self.file_hashes[name] for name in list_files(self.samples)}
+
+
+def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
+    """What the bits of the weights depend on beside data, settings and seed."""
+    return {
+        "threads": torch.get_num_threads(),
+        "workers": 0,  # the process that trains makes its batches itself
+        "processes": accelerator.processes,
+        "device": accelerator.device.type,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bf16": accelerator.bf16,
+        "compiled": accelerator.compiled,
+        **{f"version of {name}": version for name, version in package_versions().items()},
+    }
+
+
+def check_data(
+    folder: Path, started: Mapping[str, str], now: Mapping[str, str], paths: Mapping[str, Path], force: bool
+) -> list[str]:
+    """Compare the SHA-256 of files by name when a training in a folder started with those now.
+
+    Raises a DataError for the first that differs; with `force`, returns a text for each.
+    """
+    changes = []
+    for name in find_differences(started, now):
+        what = "is new" if name not in started else "is gone" if name not in now else "has changed"
+        changes.append(f"{paths.get(name, name)} {what}")
+    if changes and not force:
+        more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+        raise DataError(
+            f"{folder}: a training must resume with the same data: {changes[0]} since it was started{more}; restore the "
+            "files, train into another folder, or resume all the same by --force"
+        )
+    return changes
+
+
+def warn_of_other_machine(folder: Path, started: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Warn if the weights will not be bit-equal to those of an uninterrupted training."""
+    if differences := find_differences(started, now):
+        logging.getLogger(__name__).warning(
+            "%s: the training resumes on another machine or setup than it was started on (%s): the weights will not be "
+            "bit-equal to those of a training without interruption",
+            folder,
+            ", ".join(f"{name} {before} -> {after}" for name, (before, after) in differences.items()),
+        )
 
 
 @dataclass(frozen=True)
@@ -23,10 +111,7 @@ class TrainingResult:
     """A training after its last epoch.
 
     Attributes:
-        history: one row for each epoch.
-        settings: resolved value of every setting.
-        data: the files that it learned from.
-        accelerator: where it ran.
+        settings: resolved values.
         seconds: duration, including the time before each interruption.
         resume_facts: number of resumes, changed files, hash of the request.
     """
@@ -67,12 +152,7 @@ def list_parameters(settings: Mapping[str, Any], data: TrainingDataset, accelera
 
 
 def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) -> dict[str, Any]:
-    """The entry `training` of the bundle's `metadata.json`.
-
-    Args:
-        result: the finished training.
-        weight_hashes: SHA-256 of the weights, as `write_plain_weights` returns them.
-    """
+    """The entry `training` of the bundle's `metadata.json`; the hashes are those that `write_weights` returns."""
     data, kept = result.data, result.kept
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,17 +176,17 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
 
 
 def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of the model card, as `CardFacts` names them.
-
-    Args:
-        result: the finished training.
-        training: what `describe_training` returned.
-    """
+    """The facts of the model card, as `CardFacts` names them; `training` is what `describe_training` returned."""
+    images = []  # whole images: (name, SHA-256, Y, X, cells, foreground)
+    for sample in result.data.samples:
+        found = inspect_sample(sample, "train")
+        digest = result.data.annotated_hashes[name_file("image", sample, sample.image)]
+        images.append((found.name, digest, *(found.size or (0, 0)), found.cells, found.foreground or 0.0))
     return {
         "name": f"livecell U-Net trained on {training['data']}",
         "version": __version__,
         "created": training["created"],
-        "images": _list_images(result.data),
+        "images": images,
         **asdict(SPLITS[training["split"]]),
         "leaking": training["leaks"],
         "device": training["computed_on"],
@@ -118,13 +198,3 @@ def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[s
         **{key: training[key] for key in ("epochs_run", "kept_epoch", "seconds", "seed", "weights_sha256")},
         "validation": training["validation"],
     }
-
-
-def _list_images(data: TrainingDataset) -> list[tuple[Any, ...]]:
-    """(name, SHA-256, Y, X, cells, foreground) of each image, whole."""
-    rows = []
-    for sample in data.samples:
-        found = inspect_sample(sample, "train")
-        digest = data.annotated_hashes[name_file("image", sample, sample.image)]
-        rows.append((found.name, digest, *(found.size or (0, 0)), found.cells, found.foreground or 0.0))
-    return rows

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from ignite.engine import Engine, Events
 
 from livecell_monai.runs.atomic import write_table
@@ -13,34 +12,25 @@ OnEpoch = Callable[[int, Row], None]
 
 
 class History:
-    """Collects the metrics of trainer and evaluator after each epoch.
-
-    Args:
-        evaluator: the engine that validates; each row has its metrics and those of the trainer.
-        listeners: called in this order after each epoch, with the number of the epoch and its row.
-    """
+    """Collects the metrics of trainer and evaluator after each epoch, and calls the listeners with epoch and row."""
 
     def __init__(self, evaluator: Engine, *listeners: OnEpoch) -> None:
         self.evaluator = evaluator
         self.listeners = list(listeners)
         self.rows: list[Row] = []
-        self.optimizer: torch.optim.Optimizer | None = None
         self.lr = 0.0
 
     def attach(self, trainer: Engine) -> None:
         """Follow a trainer. Attach last, after the handler that validates."""
-        self.optimizer = trainer.optimizer
         trainer.add_event_handler(Events.EPOCH_STARTED, self._note_lr)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._add)
 
-    def _note_lr(self) -> None:
-        assert self.optimizer is not None
-        self.lr = float(self.optimizer.param_groups[0]["lr"])  # before the scheduler changes it for the next epoch
+    def _note_lr(self, trainer: Engine) -> None:
+        self.lr = float(trainer.optimizer.param_groups[0]["lr"])  # before the scheduler changes it for the next epoch
 
     def _add(self, trainer: Engine) -> None:
-        row = {"lr": self.lr}
-        for metrics in (trainer.state.metrics, self.evaluator.state.metrics):
-            row.update({name: float(value) for name, value in metrics.items()})
+        metrics = {**trainer.state.metrics, **self.evaluator.state.metrics}
+        row = {"lr": self.lr, **{name: float(value) for name, value in metrics.items()}}
         epoch = int(trainer.state.epoch)
         self.rows.append({"epoch": epoch, **row})
         for listener in self.listeners:

@@ -10,79 +10,47 @@ import torch
 from ignite.engine import Engine, Events
 
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.errors import SettingError
 from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import IMAGE
+from livecell_monai.settings import check_values
+from livecell_monai.training.batches import PatchLoader
 from livecell_monai.training.budget import Budget
-from livecell_monai.training.loader import PatchLoader
 
 MOST_IMAGES = 32  # in memory at a time; with more images, each refresh draws others
 
 
-@dataclass(frozen=True)
-class PseudoLabelSchedule:
-    """When pseudo-labels are made, and which of them the network trains on.
-
-    Attributes:
-        times: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing.
-        confidence: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0.
-        fraction: fraction of the patches that come from pseudo-labelled images, in (0, 1).
-
-    Raises:
-        SettingError: a value is out of range.
-    """
-
-    times: Sequence[float] = (0.4, 0.7)
-    confidence: float = 0.8
-    fraction: float = 0.5
-
-    def __post_init__(self) -> None:
-        times = list(self.times)
-        is_increasing = len(times) > 0 and all(0 <= time < 1 for time in times) and times == sorted(times)
-        rules = [
-            (is_increasing, "schedule", "increasing numbers, at least 0 and below 1", times),
-            (0.5 <= self.confidence < 1, "confidence", "at least 0.5 and below 1", self.confidence),
-            (0 < self.fraction < 1, "fraction", "above 0 and below 1", self.fraction),
-        ]
-        for holds, name, rule, value in rules:
-            if not holds:
-                raise SettingError(f"setting pseudo_label_{name} must be {rule}, got {value!r}; correct it")
-
-
+@dataclass(eq=False)
 class PseudoLabeller:
     """Adds images with pseudo-labels to the images that patches are drawn from.
 
-    Patches of these images are augmented like all others: the network learns to find in a rotated, blurred, badly lit patch
-    what the averaged network found in the unchanged image.
+    Their patches are augmented: the network learns to find in these what the averaged network found in the unchanged image.
 
-    Args:
-        items: the images, a dictionary each; none leaves training as it is.
+    Attributes:
+        items: the images; without any, training is not changed.
         segmenter: of the averaged network.
-        loader: draws the patches.
-        budget: progress of the training.
-        schedule: when, how confident and how many.
+        times: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing.
+        confidence: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0.
+        fraction: fraction of the patches that come from pseudo-labelled images, in (0, 1).
 
     Source: Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017; Sohn et al., "FixMatch: Simplifying
     Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020.
     """
 
-    def __init__(
-        self,
-        items: Sequence[Item],
-        segmenter: Segmenter,
-        loader: PatchLoader,
-        budget: Budget,
-        schedule: PseudoLabelSchedule = PseudoLabelSchedule(),
-    ) -> None:
-        self.items = list(items)
-        self.segmenter = segmenter
-        self.loader = loader
-        self.budget = budget
-        self.confidence = schedule.confidence
-        self.remaining = list(schedule.times)
+    items: Sequence[Item]
+    segmenter: Segmenter
+    loader: PatchLoader
+    budget: Budget
+    times: Sequence[float] = (0.4, 0.7)
+    confidence: float = 0.8
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        given = {"schedule": self.times, "confidence": self.confidence, "fraction": self.fraction}
+        check_values({f"pseudo_label_{name}": value for name, value in given.items()})
+        self.remaining = list(self.times)
         self.chosen: list[Item] = []
-        loader.share, loader.weighted = schedule.fraction, bool(self.items)
+        self.loader.pseudo_label_fraction, self.loader.has_weights = self.fraction, bool(self.items)
 
     def attach(self, trainer: Engine) -> None:
         """Follow a trainer if there are images."""
@@ -92,12 +60,9 @@ class PseudoLabeller:
     def _refresh_when_due(self) -> None:
         if self.remaining and self.budget.done >= self.remaining[0]:
             self.remaining = [time for time in self.remaining if time > self.budget.done]
-            self.chosen = self._choose()
-            self.loader.taught = [self.label(item) for item in self.chosen]
-
-    def _choose(self) -> list[Item]:
-        order = torch.randperm(len(self.items), generator=self.loader.generator).tolist()
-        return [self.items[index] for index in sorted(order[:MOST_IMAGES])]
+            order = torch.randperm(len(self.items), generator=self.loader.generator).tolist()
+            self.chosen = [self.items[index] for index in sorted(order[:MOST_IMAGES])]
+            self.loader.pseudo_labelled = [self.label(item) for item in self.chosen]
 
     def label(self, item: Item) -> torch.Tensor:
         """Image, target of 0 and 1 and weight of 0 and 1 of one item, as (1 + C + 1, Y, X) float32."""
@@ -107,32 +72,26 @@ class PseudoLabeller:
         return torch.cat([image, (maps > 0.5).to(image), is_sure.to(image)])
 
     def state_dict(self) -> dict[str, Any]:
-        """Remaining refreshes, and pseudo-labels with two bits for each pixel; the images are read again."""
-        labels = [(str(item[IMAGE]), *_pack(stack)) for item, stack in zip(self.chosen, self.loader.taught, strict=True)]
+        """Remaining refreshes, and path, bits of target and weight, and (Y, X) of each image; pixels are read again."""
+        labels = []
+        for item, stack in zip(self.chosen, self.loader.pseudo_labelled, strict=True):
+            bits = torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0))
+            labels.append((str(item[IMAGE]), bits, list(stack.shape[1:])))
         return {"remaining": self.remaining, "labels": labels}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the pseudo-labels, without images that are missing or have another size."""
         self.remaining = list(state["remaining"])
         by_path = {str(item[IMAGE]): item for item in self.items}
-        self.chosen, self.loader.taught = [], []
-        for path, bits, shape in state["labels"]:
+        self.chosen, self.loader.pseudo_labelled = [], []
+        for path, bits, size in state["labels"]:
             image = self._read(by_path[path]) if path in by_path else None
-            if image is not None and list(image.shape[1:]) == shape:
+            if image is not None and list(image.shape[1:]) == size:
+                shape = (1 + len(self.segmenter.head), *size)
+                planes = torch.from_numpy(np.unpackbits(bits.numpy(), count=math.prod(shape)).reshape(shape))
                 self.chosen.append(by_path[path])
-                planes = (1 + len(self.segmenter.head), *shape)
-                self.loader.taught.append(torch.cat([image, _unpack(bits, planes).to(image)]))
+                self.loader.pseudo_labelled.append(torch.cat([image, planes.to(image)]))
 
     def _read(self, item: Item) -> torch.Tensor:
-        """(1, Y, X) float32 at the working size."""
+        """(1, Y, X) float32 at the working scale."""
         return without_metadata(self.segmenter.prepare(item)[IMAGE]).float().to(self.loader.device)
-
-
-def _pack(stack: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Target and weight of a stack (1 + C + 1, Y, X), all 0 or 1, as bits; and (Y, X)."""
-    return torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0)), list(stack.shape[1:])
-
-
-def _unpack(bits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """An array of 0 and 1 of a shape."""
-    return torch.from_numpy(np.unpackbits(bits.numpy(), count=math.prod(shape)).reshape(*shape))

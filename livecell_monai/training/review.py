@@ -1,21 +1,30 @@
-"""A trained bundle and a data folder, opened for a report."""
+"""Samples, split and predictions that a report shows."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import has_role, list_samples
-from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.dataset.identity import digest_of, hash_file
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
+from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.errors import LiveCellError
 from livecell_monai.plan import measure_fingerprint
+from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.prediction.segmenter import open_segmenter
-from livecell_monai.sample import Pixels, Sample, SamplePrediction, SplitPreview
-from livecell_monai.training.shown_samples import draw_samples, pick_test_samples, show_split
+from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, SamplePrediction, SplitPreview
+from livecell_monai.training.facts import TrainingDataset
+
+PATCHES = 16  # augmented samples that are shown
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,11 @@ class Review:
     """The content of a report on a bundle and a data folder.
 
     Attributes:
-        data_sha256: digest of the annotated images and their labels, None where there are none.
-        sides: annotated images with the parts that the bundle's own split gives to either side.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None where nothing is annotated.
-        predictions: of validation and test images, as they are asked for.
-        expected: how many these are.
+        data_sha256: digest of the annotated images and their labels, None without any.
+        sides: annotated images with their training and validation regions in the bundle's split.
+        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None without annotated images.
+        predictions: of validation and test images, computed on request.
+        expected: number of predictions.
         diameter_px: median diameter of the annotated cells, 0 without any.
         left_out: number of test images that are not shown.
         hashes: SHA-256 of each test image that is shown, by name.
@@ -44,12 +53,9 @@ class Review:
 
 
 def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
-    """Open a bundle with its own settings, split and weights, and check the data.
+    """Open a trained bundle with its own settings, split and weights, and check a data folder or datalist.
 
-    Args:
-        bundle: a trained bundle.
-        data: data folder or datalist with training images, test images or both.
-        most_tests: number of test images that is not to be passed; of more, some are drawn at random.
+    The data may hold training images, test images or both; of more than `most_tests`, that many are drawn at random.
 
     Raises:
         LiveCellError: the bundle or the data breaks a rule.
@@ -64,7 +70,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     held: Sequence[Sample] = split.validation if split else ()
     predictions = (predictor.predict(to_items(held), "validation"), predictor.predict(to_items(tests), "test"))
     return Review(
-        data_sha256=_digest(split) if split else None,
+        data_sha256=digest_of(TrainingDataset(str(data), split).annotated_hashes) if split else None,
         sides=show_split(split) if split else (),
         samples=draw_samples(opened.training_batches) if split else None,
         predictions=itertools.chain(*predictions),
@@ -75,6 +81,39 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     )
 
 
-def _digest(split: Split) -> str:
-    both = {sample.name: sample for sample in (*split.train, *split.validation)}
-    return digest_of(hash_samples(both[name] for name in sorted(both)))
+def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
+    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name."""
+    if not has_role(dataset_dir, "test"):
+        return []
+    samples = list_samples(dataset_dir, "test")
+    drawn = random.Random(seed).sample(samples, min(most, len(samples)))
+    return sorted(drawn, key=lambda sample: sample.name)
+
+
+def pick_unseen(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
+    """As `pick_test_samples`, but without labels, which a training must not read; none if they break a rule."""
+    try:
+        return [replace(sample, label=None, border=None) for sample in pick_test_samples(dataset_dir, most, seed)]
+    except LiveCellError:
+        return []
+
+
+def show_split(split: Split, most: int = 12) -> list[SplitPreview]:
+    """The first `most` images of a split by name, each with its training and validation region."""
+    trained = {sample.name: sample for sample in split.train}
+    held = {sample.name: sample for sample in split.validation}
+    previews = []
+    for name, sample in sorted({**held, **trained}.items())[:most]:
+        assert sample.label is not None
+        image, truth = read_image(sample.image).pixels, read_label(sample.label) > 0
+        whole = Region(0, 0, *truth.shape)
+        regions = [side[name].region or whole if name in side else None for side in (trained, held)]
+        previews.append(SplitPreview(name, image, truth, regions[0], regions[1]))
+    return previews
+
+
+def draw_samples(batches: Iterable[Mapping[str, torch.Tensor]]) -> tuple[Pixels, Pixels]:
+    """Images (B, Y, X) float32 and labels (B, Y, X) bool of the next batch of a training, at most 16."""
+    batch = next(iter(batches))
+    images, labels = (np.asarray(without_metadata(batch[key])[:PATCHES, 0].cpu()) for key in (IMAGE, TARGET))
+    return images, labels > 0

@@ -1,28 +1,57 @@
 """From recipe, overlays and settings to an opened training."""
 
-import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
-from livecell_monai.plan import Choice, describe_fingerprint, measure_fingerprint, plan_training, write_plan
+from livecell_monai.plan import Choice, describe_fingerprint, format_plan, measure_fingerprint, plan_training
 from livecell_monai.settings import SETTINGS
+from livecell_monai.training.history import OnEpoch
+from livecell_monai.training.request import TrainingRequest
 
 RECIPES = ("planned", "original")
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Options of a call of `train` that the weights do not depend on.
+
+    Attributes:
+        started: `time.monotonic()` at the start of the program, from which a budget of minutes counts; None for now.
+        parent_run: id of the MLflow run that this run is nested under.
+        on_epoch: called with each epoch and its metrics; an exception ends the training. Must be None on several devices.
+        resume: resume the interrupted training of the same request if the folder has one.
+        force: resume even if the data have changed.
+        request: recorded so that the training can be resumed without its files; set by `train`.
+    """
+
+    started: float | None = None
+    parent_run: str | None = None
+    on_epoch: OnEpoch | None = None
+    resume: bool = False
+    force: bool = False
+    request: TrainingRequest | None = None
+
+    def apply(self, opened: OpenBundle) -> None:
+        """Hand the options to a training that is initialised and not running yet."""
+        session = opened.session
+        session.on_epoch = self.on_epoch
+        session.tracker.parent = self.parent_run
+        session.writer.plan = None if self.request is None else self.request.plan
+        session.checkpoints.request, session.checkpoints.force = self.request, self.force
+        opened.budget.count_from(time.monotonic() if self.started is None else self.started)
 
 
 def resolve_settings(
     data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, recipe: str = "planned"
 ) -> dict[str, Any]:
-    """The value of every setting that `train` would use, from configs, plan, overlays and settings; writes nothing.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule.
-    """
+    """The value of every setting that `train` would use, from configs, plan, overlays and settings; writes nothing."""
     with prepare_overlays(data, overlays, settings, recipe) as (_, layers):
         return open_training(data, "unused", layers, settings).settings
 
@@ -31,31 +60,21 @@ def resolve_settings(
 def prepare_overlays(
     data: str | Path, overlays: Sequence[str], settings: Mapping[str, Any] | None, recipe: str, devices: int = 1
 ) -> Iterator[tuple[str | None, list[str]]]:
-    """The file of the plan, None without one, and all overlays: first that of the recipe.
-
-    Raises:
-        SettingError: the recipe is unknown.
-    """
+    """The text of the plan, None without one, and all overlays: first that of the recipe."""
     if recipe not in RECIPES:
         raise SettingError(f"the recipe must be one of {', '.join(RECIPES)}, got {recipe!r}; correct it")
     if recipe == "original":
         yield None, ["original", *overlays]
         return
-    choices, head = plan(data, overlays, settings, devices)
-    with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / "plan.yaml")
-        write_plan(file, choices, head)
-        yield file, [file, *overlays]  # overlays and settings override the plan
+    text = format_plan(*plan(data, overlays, settings, devices))
+    with TrainingRequest(str(data), plan=text).as_files() as files:
+        yield text, [*files, *overlays]  # overlays and settings override the plan
 
 
 def plan(
     data: str | Path, overlays: Sequence[str] = (), settings: Mapping[str, Any] | None = None, devices: int = 1
 ) -> tuple[dict[str, Choice], str]:
-    """The plan that `train` would make for a data folder or datalist, and the fingerprint in words.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule.
-    """
+    """The plan that `train` would make for a data folder or datalist, and a description of the images."""
     opened = open_training(data, "unused", overlays, settings)
     # of the training part only: held-out pixels must not influence the plan
     fingerprint = measure_fingerprint(opened.split.train)
@@ -73,19 +92,13 @@ def open_training(
     resume: bool = False,
     config: str = "train",
 ) -> OpenBundle:
-    """The bundle opened for a training, ready to `initialize` and `run`.
+    """The bundle opened for a training, ready to `initialize` and `run`; the arguments are those of `tasks.train`.
 
-    Args:
-        data: data folder or datalist.
-        output: the folder that becomes the bundle.
-        overlays: configs over those of training, later ones over earlier ones.
-        settings: values over those of the configs.
-        unlabelled: files, folders or globs of images without labels.
-        resume: whether to resume the training in the output folder.
-        config: of the template, over `inference` and `train`; `train` itself for one process.
+    With `resume`, it resumes the training in the output folder. `config` is `train` for one process, `multi_gpu_train` for
+    one of several.
 
     Raises:
-        LiveCellError: a setting is unknown or of another type.
+        SettingError: a setting is unknown or breaks its rule.
     """
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),

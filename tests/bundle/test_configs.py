@@ -1,4 +1,4 @@
-"""Every combination of the bundle's configs: complete, resolvable, read to the last key, and the same by every door."""
+"""Every combination of the configs: complete, resolvable, without unread keys, and the same by MONAI and by livecell."""
 
 import functools
 import hashlib
@@ -82,7 +82,7 @@ def _short_names():
 
 @pytest.fixture
 def inside(tmp_path, monkeypatch):
-    """A copy of the bundle, with the working folder in it, as a user of `monai.bundle` has it."""
+    """A copy of the bundle as the working folder, as for users of `monai.bundle`."""
     shutil.copytree(BUNDLE, tmp_path / "bundle")
     monkeypatch.chdir(tmp_path / "bundle")
     return tmp_path / "bundle"
@@ -91,7 +91,7 @@ def inside(tmp_path, monkeypatch):
 class TestCombinations:
     @pytest.fixture(autouse=True)
     def alone(self, monkeypatch):
-        """As torchrun starts the one process that there is; what has joined it leaves it."""
+        """The environment that torchrun sets for a single process; the process group is left after the test."""
         place = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}
         for name, value in place.items():
             monkeypatch.setenv(name, str(value))
@@ -100,7 +100,7 @@ class TestCombinations:
 
     @pytest.fixture
     def paths(self, folder, tmp_path):
-        """By combination, as a user gives them; `nothing` is initialised, a template has no weights to load."""
+        """Paths and settings by combination; `nothing` is initialised, because a template has no weights."""
 
         def of(combination):
             data = folder if combination != "inference" else folder / "test" / "images"
@@ -119,7 +119,7 @@ class TestCombinations:
 
     @every_combination
     @pytest.mark.filterwarnings("ignore:ConfigWorkflow will execute:UserWarning")
-    def test_have_all_properties_by_monais_own_door(self, combination, paths, inside):
+    def test_have_all_properties_with_monais_own_workflow(self, combination, paths, inside):
         """Relative files, from inside the bundle."""
         files = [f"configs/{name}.yaml" for name in combination.split()]
         kind = COMBINATIONS[combination]
@@ -160,7 +160,7 @@ class TestCombinations:
 
 
 def find_unread(config, public):
-    """Entries of a config that nothing reads: not public, and not to be reached from what is.
+    """Entries of a config that nothing reads: not public, and not referenced by a public one.
 
     An entry is a key of the first level or, in a mapping that is no component (`train`, `validate`), of the second.
     """
@@ -252,14 +252,14 @@ class TestText:
 
 
 class TestKeyMetrics:
-    """An empty image counts: 1 where nothing was found, 0 where something was."""
+    """An empty image counts: 1 if nothing was found, else 0."""
 
     EMPTY = np.zeros((8, 10), bool)
     SPECK = np.eye(8, 10, dtype=bool)
 
     @pytest.fixture(params=["evaluate", "train", "validate"])
     def score(self, request):
-        """Scores a list of (mask, truth) by the very metric of the configs."""
+        """Scores a list of (mask, truth) by the metric of the configs."""
         combination = ["inference", "evaluate"] if request.param == "evaluate" else TRAINING
         place = "key_metric" if request.param == "evaluate" else f"{request.param}#key_metric"
         parser = open_bundle(BUNDLE, combination).workflow.parser

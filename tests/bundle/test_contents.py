@@ -1,4 +1,4 @@
-"""The folder of a trained bundle read as data: plain values within bounds, or one line that says why not."""
+"""Settings and metadata of a trained bundle, read as plain values or rejected in one line."""
 
 import json
 import shutil
@@ -43,18 +43,18 @@ class TestReadBundleSettings:
             ("norm: batch", f"norm: batch # {'x' * 2**19}", "settings.yaml: .* of at most [0-9]+ characters"),
         ],
     )
-    def test_what_is_no_setting_is_refused_in_one_line(self, bundle, before, after, words):
+    def test_rejects_invalid_settings_in_one_line(self, bundle, before, after, words):
         change(bundle, before, after)
         with pytest.raises(LiveCellError, match=words) as refusal:
             read_bundle_settings(bundle)
         assert "\n" not in str(refusal.value)
 
-    def test_what_is_no_mapping(self, bundle):
+    def test_rejects_settings_that_are_not_a_mapping(self, bundle):
         (bundle / "configs" / "settings.yaml").write_text("- lr\n")
         with pytest.raises(BundleError, match=r"settings.yaml: the settings of a bundle must be a mapping"):
             read_bundle_settings(bundle)
 
-    def test_a_bundle_of_an_earlier_version(self, bundle):
+    def test_rejects_a_bundle_of_an_earlier_version(self, bundle):
         (bundle / "configs" / "settings.yaml").unlink()
         words = r"found none; bundles of livecell-monai 0.1 and 0.2 cannot be opened, train again"
         with pytest.raises(BundleError, match=words):
@@ -67,7 +67,7 @@ class TestReadBundleSettings:
 
 
 @pytest.mark.parametrize("name", ["configs/settings.yaml", "models/model.pt", "docs", "configs"])
-def test_symbolic_links_are_refused(bundle, name):
+def test_rejects_symbolic_links(bundle, name):
     check_links(bundle)
     (bundle / name).rename(bundle.parent / "away")
     (bundle / name).symlink_to(bundle.parent / "away")
@@ -76,18 +76,18 @@ def test_symbolic_links_are_refused(bundle, name):
 
 
 class TestReadMetadata:
-    def test_gives_what_is_there(self, bundle):
+    def test_returns_the_content(self, bundle):
         assert read_metadata(bundle)["training"]["seed"] == 0
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"training": 3}', "[" * 100_000, "\xff"])
-    def test_what_is_none(self, bundle, text):
+    def test_rejects_other_content(self, bundle, text):
         (bundle / "configs" / "metadata.json").write_text(text, encoding="latin-1")
         with pytest.raises(BundleError, match=r"metadata.json: the metadata must be .*; restore the file") as refusal:
             read_metadata(bundle)
         assert "\n" not in str(refusal.value)
 
-    def test_what_is_too_large(self, bundle, monkeypatch):
-        monkeypatch.setattr("livecell_monai.bundle.contents.MOST_METADATA", 10)
+    def test_rejects_a_large_file(self, bundle, monkeypatch):
+        monkeypatch.setattr("livecell_monai.bundle.contents.MAX_METADATA_BYTES", 10)
         with pytest.raises(BundleError, match=r"the metadata must be JSON, got: more than 10 bytes"):
             read_metadata(bundle)
 

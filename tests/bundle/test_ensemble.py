@@ -1,4 +1,4 @@
-"""Bundles joined into one: only such as predict alike, and whole or not at all. What it predicts: tests of crossval."""
+"""Joins bundles with the same settings of prediction, completely or not at all; tests of crossval cover the predictions."""
 
 import json
 import shutil
@@ -38,14 +38,14 @@ def test_a_complete_bundle(two, tmp_path):
     ("before", "after", "word"),
     [("threshold: 0.5", "threshold: 0.4", "threshold"), ("filters: [4, 8]", "filters: [4, 8, 16]", "filters")],
 )
-def test_bundles_that_predict_in_different_ways(two, tmp_path, before, after, word):
+def test_rejects_bundles_with_different_settings_of_prediction(two, tmp_path, before, after, word):
     change(two[1], before, after)
-    with pytest.raises(BundleError, match=f"two: bundles of an ensemble must predict alike, {word} differ"):
+    with pytest.raises(BundleError, match=f"two: bundles of an ensemble must predict with the same settings, {word} differ"):
         join_bundles(two, tmp_path / "both", {}, "")
     assert not (tmp_path / "both").exists()
 
 
-def test_what_a_kill_has_left_is_cleared(two, tmp_path):
+def test_removes_the_partial_folder_of_a_killed_process(two, tmp_path):
     (tmp_path / "both.partial" / "configs").mkdir(parents=True)
     (tmp_path / "both.partial" / "configs" / "old.yaml").write_text("")
     join_bundles(two, tmp_path / "both", {}, "")
@@ -53,7 +53,7 @@ def test_what_a_kill_has_left_is_cleared(two, tmp_path):
     assert not (tmp_path / "both" / "configs" / "old.yaml").exists()
 
 
-def test_a_study_is_noted(two):
+def test_adds_the_facts_of_a_study(two):
     before = json.loads((two[0] / "configs" / "metadata.json").read_text())
     card = (two[0] / "docs" / "README.md").read_text()
     note_study(two[0], {"crossval": {"images": 3}}, "## More\n")

@@ -1,4 +1,4 @@
-"""A trained bundle is complete: nothing but it is needed, and nothing but it is told."""
+"""A trained bundle is complete, and says nothing about the machine."""
 
 import json
 import re
@@ -110,7 +110,7 @@ class TestTrainedBundle:
             for place in (data.parent, find_template(), Path.home()):
                 assert str(place) not in text, path
 
-    def test_metadata_tell_of_the_run(self, trained):
+    def test_metadata_describe_the_run(self, trained):
         data, bundle = trained
         training = read_training(bundle)
         assert training["weights_sha256"] == hash_file(bundle / "models" / "model.safetensors")
@@ -125,7 +125,7 @@ class TestTrainedBundle:
         assert training["validation"] == {name: best[f"val_{name}"] for name in ("iou", "accuracy", "loss")}
         assert best["val_iou"] == max(float(row.split(",")[rows[0].split(",").index("val_iou")]) for row in rows[1:])
 
-    def test_metadata_keep_the_templates_and_name_the_versions_in_use(self, bundle):
+    def test_metadata_keep_those_of_the_template_and_add_installed_versions(self, bundle):
         before = json.loads((find_template() / "configs" / "metadata.json").read_text())
         after = json.loads((bundle / "configs" / "metadata.json").read_text())
         versions = package_versions()
@@ -136,12 +136,12 @@ class TestTrainedBundle:
             k: before[k] for k in ("name", "task", "version")
         }
 
-    def test_metadata_name_the_multiple_of_the_network_trained(self, bundle):
+    def test_metadata_have_the_multiple_of_the_trained_network(self, bundle):
         shapes = json.loads((bundle / "configs" / "metadata.json").read_text())["network_data_format"]
         # two levels at half the resolution
         assert shapes["inputs"]["image"]["spatial_shape"] == shapes["outputs"]["pred"]["spatial_shape"] == ["4*n", "4*n"]
 
-    def test_card_tells_the_score(self, bundle):
+    def test_card_has_the_score(self, bundle):
         card = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
         training = read_training(bundle)
         assert f"{training['validation']['iou']:.4f}" in card
@@ -150,7 +150,7 @@ class TestTrainedBundle:
 
 
 class TestWriteBundle:
-    def test_lists_stay_on_one_line_and_words_stay_words(self, tmp_path):
+    def test_lists_stay_on_one_line_and_texts_stay_texts(self, tmp_path):
         write_bundle(tmp_path, {"filters": [2, 4, 6], "loss": "focal", "lr": 0.5}, {}, "# card\n", 4)
         lines = (tmp_path / "configs" / "inference.yaml").read_text().splitlines()
         assert any(line.startswith("filters: [2, 4, 6] ") and "# channels of each level" in line for line in lines)
@@ -158,17 +158,17 @@ class TestWriteBundle:
         assert (tmp_path / "docs" / "README.md").read_text() == "# card\n"
 
     @pytest.mark.parametrize("value", [1e-5, 1.5e-7, 1e22, 0.25, 3.0, 123456.0])
-    def test_a_number_is_one_for_monai_too(self, tmp_path, value):
+    def test_monai_reads_numbers_as_numbers(self, tmp_path, value):
         write_bundle(tmp_path, {"weight_decay": value, "zoom": [value, 1.0]}, {}, "", 4)
         read = ConfigParser.load_config_file(tmp_path / "configs" / "train.yaml")
         assert (read["weight_decay"], read["zoom"]) == (value, [value, 1.0])
 
-    def test_metadata_hold_nothing_that_monai_would_run(self, tmp_path):
+    def test_metadata_have_no_expressions(self, tmp_path):
         facts = {"data": "$x", "worst": ["%y"], "files_sha256": {"$z": "a$"}, "seed": 3}
         write_bundle(tmp_path, {}, facts, "", 4)
         assert read_training(tmp_path) == {"data": " $x", "worst": [" %y"], "files_sha256": {" $z": "a$"}, "seed": 3}
 
-    def test_a_setting_that_no_file_has_is_not_added(self, tmp_path):
+    def test_unknown_settings_are_not_written(self, tmp_path):
         write_bundle(tmp_path, {"made_up": 3}, {}, "", 4)
         assert "made_up" not in "".join(path.read_text() for path in (tmp_path / "configs").iterdir())
 

@@ -1,4 +1,4 @@
-"""configs/multi_gpu_train.yaml by torchrun on two machines, which are one here, against one process with the same batch."""
+"""configs/multi_gpu_train.yaml by torchrun on two simulated machines, compared with one process and the same batch."""
 
 import socket
 
@@ -59,7 +59,7 @@ def test_losses_of_every_epoch_are_close_to_those_of_one_process(done):
             assert together[name] == pytest.approx(alone[name], rel=0.15)
 
 
-def test_the_first_process_alone_writes_and_tells(done):
+def test_only_the_main_process_writes_and_prints(done):
     root, told = done
     (written,) = root.glob("node *")
     first = int(written.name[-1])

@@ -1,4 +1,4 @@
-"""configs/multi_gpu_train.yaml by torchrun over NCCL, a process for each GPU that is here, against one process alone."""
+"""configs/multi_gpu_train.yaml by torchrun over NCCL, one process for each GPU, compared with one process."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Bundles opened with overlays and settings, and what is refused."""
+"""Opens bundles with overlays and settings, and rejects invalid ones."""
 
 import re
 import shutil
@@ -24,43 +24,43 @@ class TestTheTemplate:
     def test_has_the_defaults(self):
         assert open_training().settings == list_settings(TRAINING)
 
-    def test_settings_take_the_place_of_the_files(self):
+    def test_settings_override_the_configs(self):
         opened = open_training(lr=0.5, filters=[4, 8], epochs=3)
         parser = opened.workflow.parser
         for found in (opened.settings, parser):
             assert (found["lr"], found["filters"], found["epochs"]) == (0.5, [4, 8], 3)
             assert found["batch_size"] == SETTINGS["batch_size"].default
 
-    def test_settings_are_over_overlays(self):
+    def test_settings_override_overlays(self):
         assert open_training("smoke").settings["epochs"] == 2
         assert open_training("smoke", epochs=5).settings["epochs"] == 5
 
-    def test_later_overlays_go_over_earlier_ones(self, tmp_path):
+    def test_later_overlays_override_earlier_ones(self, tmp_path):
         for name, rate in (("a", 0.25), ("b", 0.5)):
             (tmp_path / f"{name}.yaml").write_text(f"lr: {rate}\n")
         assert open_training(str(tmp_path / "a"), str(tmp_path / "b")).settings["lr"] == 0.5
 
-    def test_root_is_absolute_and_paths_are_put_in(self, tmp_path):
+    def test_root_is_absolute_and_paths_are_inserted(self, tmp_path):
         paths = {"dataset_dir": str(tmp_path), "output_dir": "out"}
         opened = open_bundle(find_template(), ["inference"], paths=paths)
         assert opened.root == Path(opened.workflow.parser["bundle_root"]) == find_template()
         assert opened.output_dir == Path("out")
 
     @pytest.mark.parametrize("name", ["bundle_root", "network_def", "dataset_dir", "val_interval", "initialize", "epoch"])
-    def test_refuses_what_is_no_setting(self, name):
+    def test_rejects_names_that_are_not_settings(self, name):
         with pytest.raises(SettingError, match=f"setting {name} does not exist, did you mean"):
             open_training(**{name: "x"})
 
-    def test_refuses_a_setting_of_a_config_that_is_not_opened(self):
+    def test_rejects_settings_of_a_config_that_is_not_opened(self):
         with pytest.raises(SettingError, match=r"setting lr must be left out here, it belongs to train.yaml"):
             open_bundle(find_template(), ["inference"], {"lr": 0.1})
 
     @pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y"])
-    def test_a_setting_is_no_expression(self, value):
+    def test_rejects_expressions_as_settings(self, value):
         with pytest.raises(SettingError, match=r"setting experiment must be a text that does not begin with \$, @ or %"):
             open_training(experiment=value)
 
-    def test_refuses_settings_that_do_not_go_together(self):
+    def test_rejects_settings_that_contradict_each_other(self):
         with pytest.raises(SettingError, match=r"setting window must be \[Y, X\] in pixels, multiples of 32"):
             open_training(window=[64, 60])
 
@@ -71,13 +71,13 @@ class TestATrainedBundle:
         shutil.copytree(trained[1], tmp_path / "bundle")
         return tmp_path / "bundle"
 
-    def test_has_its_own_settings_over_the_defaults(self, bundle):
+    def test_its_settings_override_the_defaults(self, bundle):
         opened = open_bundle(bundle, TRAINING)
         assert opened.settings["filters"] == [4, 8]
         assert opened.settings["epochs"] == 4
         assert opened.settings["track"] is True  # of the template: nothing that is of one run is taken over
 
-    def test_what_is_given_goes_over_them(self, bundle):
+    def test_given_settings_override_those_of_the_bundle(self, bundle):
         assert open_bundle(bundle, ["inference"], {"threshold": 0.25}).settings["threshold"] == 0.25
 
     def test_its_yaml_is_not_read(self, bundle):
@@ -101,9 +101,9 @@ class TestATrainedBundle:
         parser = opened.workflow.parser
         for name in ("segmenter", "network_def", "writer"):
             assert getattr(opened, name) is parser.get_parsed_content(name)
-        assert opened.network is parser.get_parsed_content("ready")
+        assert opened.network is parser.get_parsed_content("inference_network")
 
-    def test_what_the_user_can_correct_is_told_as_itself(self, bundle):
+    def test_user_errors_are_raised_as_they_are(self, bundle):
         (bundle / "models" / "model.safetensors").unlink()
         with pytest.raises(BundleError, match=r"model.safetensors: a bundle must have weights, found none"):
             _ = open_bundle(bundle, ["inference"]).network
@@ -113,7 +113,7 @@ class TestATrainedBundle:
             open_bundle(tmp_path, ["inference"])
 
 
-def test_no_other_package_looks_parts_up_by_their_names():
+def test_no_other_package_looks_up_parts_by_name():
     found = re.compile(r"get_parsed_content|\.parser\b|\bparser\[")
     users = {path.parent.name for path in SOURCES if found.search(path.read_text(encoding="utf-8"))}
     assert users == {"bundle"}

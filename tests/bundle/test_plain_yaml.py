@@ -1,4 +1,4 @@
-"""YAML that a user gives: plain values, of a bounded size, and nothing that is expanded."""
+"""YAML from users: plain values of a limited size, without aliases."""
 
 import math
 import re
@@ -8,20 +8,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecell_monai.bundle.plain_yaml import MOST_CHARACTERS, parse_setting, parse_values, read_values
+from livecell_monai.bundle.plain_yaml import MAX_CHARACTERS, parse_setting, parse_values, read_values
 from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
 from livecell_monai.training.setup import resolve_settings
 
 LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-ARTFUL = {
+UNPLAIN = {
     "laughs": (LAUGHS, "an anchor or alias in line 1"),
     "alias": ("a: *b", "an anchor or alias in line 1"),
     "tag": ("a: 1\nb: !!python/name:os.system", "a tag in line 2"),
     "deep": ("[" * 20_000, "more than 24 levels in line 1"),
     "deep mappings": ("{a: " * 20_000, "more than 24 levels in line 1"),
     "documents": ("a: 1\n---\nb: 2", "a second document in line 2"),
-    "long": ("a: " + "x" * MOST_CHARACTERS, "at most 262144 characters"),
+    "long": ("a: " + "x" * MAX_CHARACTERS, "at most 262144 characters"),
     "date": ("a: 2024-13-45", "cannot be read: month must be in 1..12"),
     "digits": (f"a: {'9' * 5000}", "cannot be read: Exceeds the limit"),
     "control": ("a: \x00", "cannot be read"),
@@ -32,8 +32,8 @@ ARTFUL = {
 }
 
 
-@pytest.mark.parametrize(("text", "words"), ARTFUL.values(), ids=ARTFUL)
-def test_is_refused(tmp_path, text, words):
+@pytest.mark.parametrize(("text", "words"), UNPLAIN.values(), ids=UNPLAIN)
+def test_rejects_other_yaml(tmp_path, text, words):
     (tmp_path / "a.yaml").write_text(text)
     for read in (lambda: parse_values(text, "it must be YAML"), lambda: read_values(tmp_path / "a.yaml", "an overlay")):
         with pytest.raises(SettingError, match=words) as caught:
@@ -41,7 +41,7 @@ def test_is_refused(tmp_path, text, words):
         assert len(str(caught.value)) < 500
 
 
-def test_what_is_no_text_is_refused(tmp_path):
+def test_rejects_files_that_are_not_text(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     for path in (tmp_path / "a.yaml", tmp_path / "none.yaml", tmp_path):
         with pytest.raises(SettingError, match="an overlay must be a YAML file, it cannot be read"):
@@ -49,32 +49,33 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("'017'", "017"), ("0x1f", 31), ("00d12h", "00d12h")]
+    ("text", "value"),
+    [("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("'017'", "017"), ("0x1f", 31), ("00d12h", "00d12h")],
 )
-def test_zeros_that_mean_one_thing_are_read(text, value):
+def test_reads_unambiguous_zeros(text, value):
     assert parse_values(text, "it") == value
 
 
-def test_plain_values_are_as_they_stand():
+def test_reads_plain_values():
     assert parse_values("[1, 0.5, a, null, {b: true}]", "it") == [1, 0.5, "a", None, {"b": True}]
 
 
 @pytest.mark.parametrize("name", ["smoke", "original", "sweep"])
-def test_our_own_are_plain(name):
+def test_our_own_configs_are_plain(name):
     assert isinstance(read_values(find_template() / "configs" / f"{name}.yaml", "it"), dict)
 
 
 @pytest.mark.parametrize(
     ("text", "words"), [(LAUGHS, "anchor or alias"), ("scale: -.inf", "setting scale must be .*, got -inf")]
 )
-def test_an_overlay_is_read_so(folder, tmp_path, text, words):
+def test_rejects_such_overlays(folder, tmp_path, text, words):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(SettingError, match=words):
         resolve_settings(folder, [str(tmp_path / "a.yaml")])
 
 
 def outcome_of(text):
-    """What a text stands for, and what was said in place of it."""
+    """The value of a text, or the message that rejects it."""
     try:
         return parse_values(text, "it must be YAML"), None
     except SettingError as error:
@@ -92,7 +93,7 @@ TREES = st.recursive(
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(TREES, st.booleans())
-def test_trees_of_plain_values_come_back_or_are_refused_in_one_line(tree, is_flow):
+def test_reads_trees_of_plain_values_or_rejects_them_in_one_line(tree, is_flow):
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data):
             return True
@@ -107,7 +108,7 @@ def test_trees_of_plain_values_come_back_or_are_refused_in_one_line(tree, is_flo
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.text(st.sampled_from("ab01:-[]{},&*!|>%@`\"'#?. \n\t\x00\x85\u2028"), max_size=60))
-def test_any_text_is_plain_values_or_one_line(text):
+def test_reads_any_text_or_rejects_it_in_one_line(text):
     _, refusal = outcome_of(text)
     assert refusal is None or (refusal.isprintable() and len(refusal) < 500)
 
@@ -135,12 +136,12 @@ class TestParseSetting:
         assert type(parsed[1]) is type(value)
 
     @pytest.mark.parametrize("text", ["lr", "", "=3", "  =3"])
-    def test_refuses_what_has_no_name_or_value(self, text):
+    def test_rejects_texts_without_name_or_value(self, text):
         with pytest.raises(SettingError, match=f"--set must be given as name=value, got {re.escape(repr(text))}"):
             parse_setting(text)
 
     @pytest.mark.parametrize("text", ["filters=[4, 8", "filters={", "lr=a: b: c"])
-    def test_refuses_what_is_no_yaml(self, text):
+    def test_rejects_values_that_are_not_yaml(self, text):
         with pytest.raises(SettingError, match="must have a value in YAML, got") as refusal:
             parse_setting(text)
         assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""The template of the installed package, and the overlays that go over it."""
+"""The template of the installed package, and its overlays."""
 
 import pytest
 
@@ -21,7 +21,7 @@ class TestFindTemplate:
         monkeypatch.setattr(template, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "template.py"))
         assert find_template() == tmp_path / place
 
-    def test_says_so_where_there_is_none(self, tmp_path, monkeypatch):
+    def test_reports_a_missing_template(self, tmp_path, monkeypatch):
         monkeypatch.setattr(template, "__file__", str(tmp_path / "livecell_monai" / "bundle" / "template.py"))
         with pytest.raises(BundleError, match="must contain its bundle, found none; install livecell-monai again"):
             find_template()
@@ -39,7 +39,7 @@ class TestFindOverlay:
         (tmp_path / "smoke.yaml").write_text("lr: 0.25\n")
         assert find_overlay("smoke") == CONFIGS / "smoke.yaml"
 
-    def test_a_missing_one_is_told_with_those_that_there_are(self, tmp_path):
+    def test_reports_a_missing_overlay_with_the_existing_ones(self, tmp_path):
         words = r"mine.yaml: an overlay must be a YAML file, found none; the template has evaluate, inference, multi"
         with pytest.raises(SettingError, match=words):
             find_overlay(str(tmp_path / "mine"))
@@ -57,7 +57,7 @@ class TestReadOverlay:
             ("- lr", "mine.yaml: an overlay must be a mapping of settings"),
         ],
     )
-    def test_what_training_could_not_record_is_refused(self, tmp_path, text, words):
+    def test_rejects_values_that_training_cannot_record(self, tmp_path, text, words):
         (tmp_path / "mine.yaml").write_text(text + "\n")
         with pytest.raises(SettingError, match=words):
             read_overlay(tmp_path / "mine.yaml", TRAINING)

@@ -1,4 +1,4 @@
-"""Weights that are missing, torn, of another network or of an attacker are refused in one line."""
+"""Rejects missing, damaged, foreign and malicious weights in one line."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_truncated(path, share):
 @pytest.mark.parametrize(
     "content", [b"not weights at all", b"PK\x03\x04", b"\x00" * 5000], ids=["text", "zip head", "zeros"]
 )
-def test_no_weights_at_all(path, content):
+def test_rejects_files_without_weights(path, content):
     path.write_bytes(content)
     refuse(UNet([4, 8]), path, "the weights must be readable")
 
@@ -77,13 +77,13 @@ def test_no_weights_at_all(path, content):
     [UNet([4, 8, 16]), UNet([4, 16]), UNet([4, 8], residual=True), UNet([4, 8], stem_stride=2)],
     ids=["levels", "filters", "residual", "stem"],
 )
-def test_of_another_network(path, network):
+def test_rejects_weights_of_another_network(path, network):
     with pytest.raises(BundleError, match=r"must fit the network of configs/settings.yaml") as refusal:
         load_weights(network, path)
     assert "\n" not in str(refusal.value)
 
 
-def test_of_something_else(path):
+def test_rejects_other_tensors(path):
     path.write_bytes(save({"a": torch.zeros(3)}))
     refuse(UNet([4, 8]), path, "must fit the network")
 
@@ -100,7 +100,7 @@ def test_code_in_the_file_is_not_run(tmp_path, path, write):
 
 
 class TestOfABundle:
-    """Weights beside metadata, which say what their hash must be."""
+    """Weights with metadata that have their hash."""
 
     @pytest.fixture
     def bundle(self, tmp_path):
@@ -126,19 +126,19 @@ class TestOfABundle:
         monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("read a pickle"))
         load_weights(UNet([4, 8]), weights)
 
-    def test_another_file_in_its_place(self, bundle, weights):
+    def test_rejects_an_exchanged_file(self, bundle, weights):
         before = hash_file(weights)
         torch.manual_seed(2)
         write_weights(UNet([4, 8]).state_dict(), bundle / "models")
         assert hash_file(weights) != before
         refuse(UNet([4, 8]), weights, rf"the weights must have the SHA-256 .* \({before[:12]}")
 
-    def test_a_hash_that_nobody_noted(self, bundle, weights):
+    def test_rejects_weights_without_a_hash_in_the_metadata(self, bundle, weights):
         self.note(bundle, {})
         refuse(UNet([4, 8]), weights, r"the weights must have .* \(none\)")
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"training": 3}'])
-    def test_metadata_that_are_none(self, bundle, weights, text):
+    def test_rejects_invalid_metadata(self, bundle, weights, text):
         (bundle / "configs" / "metadata.json").write_text(text)
         with pytest.raises(BundleError, match="metadata"):
             load_weights(UNet([4, 8]), weights)
@@ -158,12 +158,12 @@ class TestOfABundle:
             (2**60).to_bytes(8, "little") + b"{}",
         ],
     )
-    def test_what_is_no_safetensors(self, bundle, weights, content):
+    def test_rejects_invalid_safetensors(self, bundle, weights, content):
         weights.write_bytes(content)
         self.note(bundle, {HASH: hash_file(weights)})
         refuse(UNet([4, 8]), weights, "the weights must be readable, got: .+; copy")
 
-    def test_a_link(self, bundle, weights):
+    def test_rejects_a_symbolic_link(self, bundle, weights):
         weights.rename(bundle / "away")
         weights.symlink_to(bundle / "away")
         refuse(UNet([4, 8]), weights, "this is a symbolic link")

@@ -1,4 +1,4 @@
-"""`livecell compare` from the user's side: tables, files, and what is refused."""
+"""`livecell compare`: tables, files and errors."""
 
 import csv
 import shutil
@@ -60,7 +60,7 @@ class TestList:
         assert rows["folds"][1] == "0.500"
         assert "fold-1" in rows_of(livecell("compare", "--all").out)
 
-    def test_other_data_are_said_loudly(self, here):
+    def test_other_data_give_a_warning(self, here):
         line = next(line for line in livecell("compare").out.splitlines() if "trained on different data" in line)
         assert line.startswith("WARNING: ")
         assert "other (ffffffff)" in line
@@ -100,7 +100,7 @@ class TestSides:
         assert float(best["difference_low"]) <= float(best["difference"]) <= float(best["difference_high"])
         assert "Dice less that of scores_a" in (tmp_path / "c.html").read_text(encoding="utf-8")
 
-    def test_files_are_written_over_only_where_it_is_asked_for(self, here, tmp_path):
+    def test_files_are_overwritten_on_request_only(self, here, tmp_path):
         (tmp_path / "c.csv").write_text("mine")
         command = ("compare", "scores_a", "scores_b", "--csv", tmp_path / "c.csv")
         refused(livecell(*command), "c.csv: already exists; choose another name or add --overwrite")

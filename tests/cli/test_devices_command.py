@@ -1,4 +1,4 @@
-"""`livecell train --devices 2`: two real processes, against one."""
+"""`livecell train --devices 2`: two real processes, compared with one."""
 
 import os
 
@@ -85,7 +85,7 @@ def test_the_bundle_predicts(done, tmp_path):
 
 
 @pytest.mark.parametrize(("devices", "words"), [(0, "1 or more"), (1000, "at most the number of cores")])
-def test_devices_that_are_not_there_are_refused(done, tmp_path, devices, words):
+def test_rejects_missing_devices(done, tmp_path, devices, words):
     root, *_ = done
     given = small(norm="instance")
     outcome = livecell("train", root / "data", "-o", tmp_path / "new", "--devices", devices, *given)
@@ -100,7 +100,7 @@ def lose_one(*arguments):
     def forward(self, *planes):
         calls.append(planes)
         if os.environ["RANK"] == "1" and len(calls) > 5:
-            raise SettingError("the second process must do as the first one, it does not; mend it")
+            raise SettingError("the second process must do as the first one, it does not; correct it")
         return whole(self, *planes)
 
     SegmentationLoss.forward = forward
@@ -108,14 +108,14 @@ def lose_one(*arguments):
     tasks._run(tasks.open_training(*call, "multi_gpu_train"), context.apply)
 
 
-def test_what_one_process_refuses_in_the_middle_ends_all_in_one_line_and_they_go_on_together(
+def test_a_user_error_of_one_process_ends_all_in_one_line_and_they_resume_together(
     done, store, tmp_path, monkeypatch, capfd
 ):
     root, *_ = done
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "_train_together", lose_one)
         outcome = train_with(root, store, "lost", "--devices", 2)
-    refused(outcome, "error: the second process must do as the first one, it does not; mend it")
+    refused(outcome, "error: the second process must do as the first one, it does not; correct it")
     assert "Traceback" not in capfd.readouterr().err  # of the processes themselves
     (run,) = list_runs(store)
     assert run.info.status in ("FAILED", "KILLED")

@@ -1,4 +1,4 @@
-"""Memory that does not suffice, Ctrl-C, a folder that goes away: told in one line, and nothing half-written."""
+"""Out of memory, Ctrl-C and a removed folder are reported in one line, and leave no incomplete file."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def cramp(monkeypatch):
-    """Lets the network have memory for so many pixels at once, and for no larger image at all where that is given."""
+    """Limits the number of pixels that the network can process at once, and of an image."""
     look = PatchInferer.__call__
 
     def limit(most, of_image=10**9):
@@ -60,7 +60,7 @@ def cramp(monkeypatch):
 
 
 class TestOutOfMemory:
-    def test_smaller_windows_are_taken_and_said_once(self, trained, images, tmp_path, cramp, caplog):
+    def test_smaller_windows_are_used_and_reported_once(self, trained, images, tmp_path, cramp, caplog):
         plain = livecell(
             "predict", trained[1], images / "b.tif", "-o", tmp_path / "plain", *QUIET, "--set", "window=[96,128]"
         )
@@ -84,7 +84,7 @@ class TestOutOfMemory:
         assert count == "1 of 3 images have no mask"
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
 
-    def test_where_none_fits_nothing_is_left(self, trained, images, tmp_path, cramp):
+    def test_if_no_image_fits_nothing_is_left(self, trained, images, tmp_path, cramp):
         cramp(10**6, of_image=1)
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert (outcome.code, outcome.out) == (3, "")
@@ -104,12 +104,12 @@ class TestOutOfMemory:
         assert "b.tif: not enough memory to read it" in outcome.err
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
 
-    def test_scores_of_some_images_are_no_scores(self, trained, tmp_path, cramp):
+    def test_scores_need_all_images(self, trained, tmp_path, cramp):
         cramp(10**6, of_image=1)
         refused(livecell("evaluate", trained[1], trained[0], "-o", tmp_path / "out", *WIDE), "pixels must fit into memory")
         assert not (tmp_path / "out").exists()
 
-    def test_a_mosaic_keeps_its_windows_and_looks_at_parts_of_them(self, trained, images, tmp_path, cramp):
+    def test_a_large_image_keeps_its_windows_and_splits_them(self, trained, images, tmp_path, cramp):
         large = tmp_path / "large.tif"
         picture = np.kron(picture_of(some_cells((300, 250))), np.ones((4, 4), np.uint16))
         tifffile.imwrite(large, picture, tile=(256, 256), metadata=None)
@@ -121,7 +121,7 @@ class TestOutOfMemory:
         assert 0.01 < (masks[0] > 0).mean() < 0.99
         assert (masks[0] != masks[1]).mean() < 0.02
 
-    def test_a_mosaic_that_does_not_fit_does_not_stop_the_others(self, trained, images, tmp_path, cramp):
+    def test_a_large_image_that_does_not_fit_does_not_stop_the_others(self, trained, images, tmp_path, cramp):
         first, second = tmp_path / "first.tif", tmp_path / "second.tif"
         for path in (first, second):
             tifffile.imwrite(path, np.tile(tifffile.imread(images / "a.tif"), (10, 9)), tile=(256, 256), metadata=None)
@@ -192,7 +192,7 @@ class TestInterrupted:
 
 
 class TestFolders:
-    def test_one_that_is_removed_at_work_is_one_line(self, trained, tmp_path, monkeypatch):
+    def test_a_folder_removed_during_the_run_is_reported_in_one_line(self, trained, tmp_path, monkeypatch):
         look, out = PatchInferer.__call__, tmp_path / "masks"
 
         def remove(self, *args, **kwargs):
@@ -204,7 +204,7 @@ class TestFolders:
         refused(outcome, "cannot be written (No such file or directory)", "choose a folder that exists")
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-    def test_one_that_may_only_be_read_is_one_line(self, trained, tmp_path):
+    def test_a_read_only_folder_is_reported_in_one_line(self, trained, tmp_path):
         (tmp_path / "out").mkdir()
         (tmp_path / "out").chmod(0o500)
         try:

@@ -1,4 +1,4 @@
-"""The command line on a CUDA GPU: what it promises of processors holds there, or is measured to."""
+"""The command line on a CUDA GPU, compared with the CPU."""
 
 import csv
 
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_weights(data, tmp_path, spec, augmentation
 @pytest.mark.parametrize("at", [14, 20], ids=["in the second epoch", "in its validation"])
 @pytest.mark.parametrize("unlabelled", [False, True])
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_training_that_was_stopped_goes_on_to_the_same_weights(data, tmp_path, spec, unlabelled, at):
+def test_an_interrupted_training_resumes_to_the_same_weights(data, tmp_path, spec, unlabelled, at):
     more = ("--unlabelled", data / "test" / "images") if unlabelled else ()
     settings = {"samples_per_epoch": 32, "epochs": 3, "filters": [8, 16, 32]}
     begin(data, tmp_path / "whole", spec, *more, **settings)
@@ -76,7 +76,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(data, tmp_path,
     assert list_differences(tmp_path / "whole", tmp_path / "run") == []
 
 
-def test_masks_are_those_of_the_processor(model, large, tmp_path):
+def test_masks_are_those_of_the_cpu(model, large, tmp_path):
     there, here = (
         mask_of(model, large, tmp_path / spec, "--set", f"accelerator={spec}") for spec in ("cuda-fp32", "cpu-fp32")
     )
@@ -85,7 +85,7 @@ def test_masks_are_those_of_the_processor(model, large, tmp_path):
     assert iou(mask_of(model, large, tmp_path / "bf16", "--set", "accelerator=cuda"), here) > 0.97
 
 
-def test_a_gpu_without_room_takes_smaller_windows(model, large, tmp_path):
+def test_a_full_gpu_uses_smaller_windows(model, large, tmp_path):
     whole = ("--set", "window=[2000,3000]", "--set", "overlap=64")
     expected = mask_of(model, large, tmp_path / "roomy", *whole)
     torch.cuda.empty_cache()
@@ -102,7 +102,7 @@ def test_a_gpu_without_room_takes_smaller_windows(model, large, tmp_path):
     assert torch.cuda.max_memory_allocated() < 2**30
 
 
-def test_a_mosaic_is_that_of_the_image_in_memory(model, large, tmp_path):
+def test_a_large_image_has_the_mask_of_the_image_in_memory(model, large, tmp_path):
     window = ("--set", "window=[512,512]", "--set", "accelerator=cuda-fp32")
     expected = mask_of(model, large, tmp_path / "whole", *window)
     outcome = livecell(
@@ -116,7 +116,7 @@ def test_a_mosaic_is_that_of_the_image_in_memory(model, large, tmp_path):
     assert float(row["foreground_fraction"]) == pytest.approx(expected.mean(), abs=1e-4)
 
 
-def test_scores_are_those_of_the_processor(data, model, tmp_path):
+def test_scores_are_those_of_the_cpu(data, model, tmp_path):
     for spec in ("cuda-fp32", "cpu-fp32"):
         given = ("--set", f"accelerator={spec}", *QUIET)
         assert livecell("evaluate", model, data, "-o", tmp_path / spec, *given).code == 0
@@ -127,12 +127,12 @@ def test_scores_are_those_of_the_processor(data, model, tmp_path):
     assert rows[0] == pytest.approx(rows[1], abs=2e-3)
 
 
-def test_a_training_is_compiled_where_asked(data, tmp_path):
+def test_a_training_is_compiled_on_request(data, tmp_path):
     output = begin(data, tmp_path / "compiled", "cuda", compile=True, filters=[8, 16])
     assert "compiled" in (output / "docs" / "README.md").read_text(encoding="utf-8")
 
 
-def test_more_devices_than_there_are_gpus_are_refused(data, tmp_path):
+def test_rejects_more_devices_than_gpus(data, tmp_path):
     count = torch.cuda.device_count()
     outcome = livecell("train", data, "-o", tmp_path / "new", "--devices", 4 * count, *small(accelerator="cuda"))
     refused(outcome, "--devices", f"number of GPUs that are there, {count}")

@@ -58,7 +58,7 @@ def names(folder):
 
 
 def tear(path):
-    """Damage in the pixels of the third frame, that the headers do not show."""
+    """Damage in the pixels of the third frame, with intact headers."""
     with tifffile.TiffFile(path) as tif:
         page = tif.pages[2]
         start, count = page.dataoffsets[0], page.databytecounts[0]
@@ -99,7 +99,7 @@ def test_each_mask_is_that_of_the_frame_alone(bundle, movie, frames, tmp_path):
 
 
 @pytest.mark.parametrize("given", ["folder", "glob", "files"])
-def test_a_folder_of_numbered_frames_is_a_movie_where_it_is_said(bundle, frames, tmp_path, given):
+def test_a_folder_of_numbered_frames_is_a_movie_on_request(bundle, frames, tmp_path, given):
     inputs = {"folder": [frames], "glob": [frames / "t*.tif"], "files": sorted(frames.iterdir())}[given]
     done = livecell("predict", bundle, *inputs, "--movie", "--interval", 30, "--output", tmp_path / "out", *QUIET)
     assert (done.code, done.err) == (0, "")
@@ -166,9 +166,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda folder: (folder / "t10.tif").unlink(), "10 is missing behind t9.tif"),
+            (lambda folder: (folder / "t10.tif").unlink(), "10 is missing after t9.tif"),
             (lambda folder: shutil.copy(folder / "t8.tif", folder / "t08.tif"), "a number of its own"),
-            (lambda folder: shutil.copy(folder / "t8.tif", folder / "dark.tif"), "differ in one number alone"),
+            (lambda folder: shutil.copy(folder / "t8.tif", folder / "dark.tif"), "differ in one number only"),
             (lambda folder: tifffile.imwrite(folder / "t13.tif", PICTURES[0, :50]), "t13.tif: frames of a movie must be of"),
         ],
         ids=["missing", "twice", "another", "size"],
@@ -193,7 +193,7 @@ class TestBadInput:
         assert livecell(*command, "--overwrite").code == 0
         assert names(tmp_path / "out") == LEFT
 
-    def test_the_movie_itself_is_never_written_over(self, bundle, movie, tmp_path):
+    def test_the_movie_itself_is_never_overwritten(self, bundle, movie, tmp_path):
         done = livecell("predict", bundle, movie, "--overwrite", "--output", tmp_path / "in", *QUIET)
         refused(done, "movie.ome.tif: a result would overwrite an input")
 
@@ -212,7 +212,7 @@ class TestBadInput:
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(bundle, tmp_path):
-    """The system refuses to let any file grow beyond 60 kB, which the probabilities would."""
+    """The system limits files to 60 kB; the probabilities need more."""
     noise = np.random.default_rng(0).integers(0, 2**16, (4, 256, 256), np.uint16)
     tifffile.imwrite(tmp_path / "movie.ome.tif", noise, metadata={"axes": "TYX"})
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -227,7 +227,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_what_is_killed_leaves_nothing_under_its_name(bundle, tmp_path, ending):
+def test_a_killed_run_leaves_nothing_under_the_final_name(bundle, tmp_path, ending):
     (tmp_path / "in").mkdir()
     movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")
     out = tmp_path / "out"

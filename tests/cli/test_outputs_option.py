@@ -1,4 +1,4 @@
-"""What `livecell predict` writes: a list by --outputs or --set, and two flags that add to it."""
+"""Outputs of `livecell predict`: a list by --outputs or --set, and two flags that add to it."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.support.commands import livecell, refused
         ({"outputs": "mask"}, {"overlay": True}, [], "mask"),  # refused when the bundle is opened
     ],
 )
-def test_flags_add_to_the_list(settings, flags, written, kept):
+def test_flags_add_outputs(settings, flags, written, kept):
     assert _add_outputs(settings, flags) == written
     assert settings.get("outputs") == kept
 
@@ -42,7 +42,7 @@ def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
         (("--set", "outputs=mask"), "outputs must be a list of names"),
     ],
 )
-def test_what_is_no_output_is_refused_before_any_work(trained, tmp_path, given, words):
+def test_rejects_unknown_outputs(trained, tmp_path, given, words):
     data, bundle = trained
     refused(livecell("predict", bundle, data / "test" / "images", "-o", tmp_path / "out", *given), words)
     assert not (tmp_path / "out").exists()

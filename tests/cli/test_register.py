@@ -33,7 +33,7 @@ def inside(world, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def test_a_run_is_registered_and_what_comes_next_is_said(world):
+def test_registers_a_run_and_prints_the_next_commands(world):
     said = world[1]
     assert (said.code, said.err) == (0, "")
     lines = said.out.splitlines()
@@ -59,7 +59,7 @@ def test_evaluate_takes_a_model(trained, tmp_path):
     assert (tmp_path / "scores" / "scores.csv").is_file()
 
 
-def test_a_folder_is_registered_where_there_is_no_store_yet(world, tmp_path, monkeypatch):
+def test_registers_a_folder_without_a_store(world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = livecell("register", world[0] / "model", "--name", "cells")
     assert (outcome.code, outcome.err) == (0, "")
@@ -89,7 +89,7 @@ class TestRefusals:
         assert "--name" in outcome.err
 
     @pytest.mark.parametrize("command", ["register", pytest.param("predict", marks=pytest.mark.slow)])
-    def test_a_server_that_is_not_there_is_given_up_in_seconds(self, world, command, tmp_path):
+    def test_a_missing_server_is_reported_in_seconds(self, world, command, tmp_path):
         words = {"register": ["first", "--name", "cells"], "predict": ["models:/cells/1", "images", "-o", "masks"]}[command]
         code = "import sys; from livecell_monai import cli; sys.argv[0] = 'livecell'; cli.main()"
         before, started = sorted(world[0].iterdir()), time.monotonic()
@@ -106,7 +106,7 @@ class TestRefusals:
         outcome = livecell("predict", "models:/cells/7", "model", "-o", "masks")
         refused(outcome, "models:/cells/7: must be a model of the registry")
 
-    def test_an_output_that_is_there_is_kept(self, world, trained, tmp_path):
+    def test_an_existing_output_is_kept(self, world, trained, tmp_path):
         shutil.copytree(trained[0] / "test" / "images", tmp_path / "masks")
         outcome = livecell("predict", "models:/cells/1", trained[0] / "test" / "images", "-o", tmp_path / "masks", *QUIET)
         refused(outcome, "already exists")

@@ -1,4 +1,4 @@
-"""`livecell report` from the user's side: a page of a folder or of a run, or one line that says why not."""
+"""`livecell report`: a page of a folder or of a run, or an error in one line."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ from tests.support.small_training import train_small
 
 @pytest.fixture
 def livecell(monkeypatch, capsys):
-    """One call of the command line: exit code, what it printed, what it complained of."""
+    """One call of the command line: exit code, stdout, stderr."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["livecell", *map(str, arguments)])
@@ -68,7 +68,7 @@ def test_of_a_run(livecell, folder, inside):
 
 
 class TestRefusals:
-    def test_a_page_is_not_written_over(self, livecell, trained, inside):
+    def test_a_page_is_not_overwritten(self, livecell, trained, inside):
         (inside / "report.html").write_text("earlier")
         refused(livecell("report", trained[1]), "report.html: already exists", "--overwrite")
         assert (inside / "report.html").read_text() == "earlier"

@@ -1,4 +1,4 @@
-"""`livecell train --resume`: interrupted by Ctrl-C, resumed, finished; and whatever does not go together."""
+"""`livecell train --resume`: interrupted by Ctrl-C, resumed, finished; and contradicting arguments."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ OPTIONS = small(track=True, samples_per_epoch=12, epochs=2)
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, without_figures):
-    """A folder to work in, with a training that was never stopped."""
+    """A working folder with an uninterrupted training."""
     root = tmp_path_factory.mktemp("place")
     data = write_folder(root / "data")
     assert livecell("train", data, "-o", root / "whole", *OPTIONS, "--set", "track=false").code == 0
@@ -44,12 +44,12 @@ def altered(place):
         label.write_bytes(before)
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_as_one(place, store):
+def test_ctrl_c_prints_how_to_resume_and_the_run_resumes(place, store):
     where = ("--set", f"tracking_uri={store}")
     model = place / "model"
     outcome = stop(place, "model", *where)
     assert (outcome.code, outcome.out) == (130, "")
-    assert outcome.err.splitlines() == [f"stopped; go on where it was by: livecell train --resume {model}", "interrupted"]
+    assert outcome.err.splitlines() == [f"to resume: livecell train --resume {model}", "interrupted"]
     refused(begin(place, "model", *where), "holds an unfinished training", f"livecell train --resume {model}")
     refused(livecell("train", "--resume", model, "--set", "lr=0.5"), "the same lr", "0.5")
     with altered(place) as label:
@@ -72,7 +72,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_as_one(place, store):
 class TestAuto:
     """One command, called again and again, as a cluster does."""
 
-    def test_begins_goes_on_and_is_done(self, place):
+    def test_starts_resumes_and_ends(self, place):
         auto = ("--set", "track=false", "--resume", "auto")
         assert stop(place, "job", *auto).code == 130
         refused(begin(place, "job", *auto, "--seed", "3"), "the same setting seed: started with nothing, now 3")
@@ -85,7 +85,7 @@ class TestAuto:
         assert len(outcome.out.splitlines()) == 1
         assert {path: path.stat().st_mtime_ns for path in (place / "job").rglob("*")} == written
 
-    def test_another_request_or_other_data_of_a_finished_one(self, place):
+    def test_rejects_another_request_for_a_finished_training(self, place):
         auto = ("--set", "track=false", "--resume", "auto")
         refused(begin(place, "whole", *auto, "--seed", "3"), "must be empty or new")
         with altered(place):
@@ -105,6 +105,6 @@ class TestAuto:
     ],
     ids=str,
 )
-def test_what_does_not_go_together(place, monkeypatch, arguments, words):
+def test_rejects_contradicting_arguments(place, monkeypatch, arguments, words):
     monkeypatch.chdir(place)
     refused(livecell("train", *arguments), *words)

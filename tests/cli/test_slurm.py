@@ -1,4 +1,4 @@
-"""The script for SLURM in `docs/scale.md`, run by the SLURM that is there."""
+"""The script for SLURM in `docs/scale.md`, run by the installed SLURM."""
 
 import filecmp
 import re

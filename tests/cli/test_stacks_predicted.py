@@ -1,4 +1,4 @@
-"""Stacks from the user's side: which planes are predicted, and what is refused in one line."""
+"""Stacks by the command line: the predicted planes, and errors in one line."""
 
 import shutil
 
@@ -66,7 +66,7 @@ def test_one_plane_of_every_format_gives_the_same_mask(stacks, predict, tmp_path
         ("plane.tif", ("--time", "0:2"), "--time must be first:stop with 0 <= first < stop <= 1, got '0:2'"),
     ],
 )
-def test_what_is_open_or_not_there_is_one_line_and_nothing_is_written(stacks, predict, tmp_path, name, options, words):
+def test_unselected_or_missing_planes_are_rejected_in_one_line(stacks, predict, tmp_path, name, options, words):
     refused(predict(stacks / name, *options), words)
     assert not (tmp_path / "masks").exists()
 
@@ -94,7 +94,7 @@ def test_training_does_not_take_stacks(folder, stacks, tmp_path):
 
 
 class TestInfo:
-    def test_shows_what_each_file_tells(self, stacks):
+    def test_shows_the_header_of_each_file(self, stacks):
         outcome = livecell("info", stacks / "a.ome.tif", stacks / "b.zarr", stacks / "plane.tif")
         assert (outcome.code, outcome.err) == (0, "")
         header, first, second, third = outcome.out.splitlines()
@@ -105,7 +105,7 @@ class TestInfo:
             assert "1.5 min      0 DAPI, 1 GFP" in line
         assert third.split() == ["plane.tif", "Y", "96,", "X", "112", "uint16"]
 
-    def test_names_what_cannot_be_opened(self, stacks, tmp_path):
+    def test_names_files_that_cannot_be_opened(self, stacks, tmp_path):
         path = tmp_path / "cut.tif"
         path.write_bytes((stacks / "plane.tif").read_bytes()[:5000])
         outcome = livecell("info", stacks / "plane.tif", path, stacks / "unknown.tif")
@@ -116,5 +116,5 @@ class TestInfo:
         assert "got Q 3, Y 96, X 112" in second
         assert livecell("info", stacks / "unknown.tif", "--axes", "TYX").code == 0
 
-    def test_refuses_what_is_not_there(self, tmp_path):
+    def test_rejects_missing_files(self, tmp_path):
         refused(livecell("info", tmp_path / "gone.nd2"), "no such file or folder")

@@ -1,4 +1,4 @@
-"""Cross-validation and learning curve from the user's side."""
+"""Cross-validation and learning curve by the command line."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def done(tmp_path_factory):
     return root, data, outcome
 
 
-def test_crossval_says_what_it_rests_on(done):
+def test_crossval_prints_scores_and_their_basis(done):
     root, _, outcome = done
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
@@ -90,5 +90,5 @@ class TestRefused:
         refused(livecell(command, folder, "-o", tmp_path / "out", *options(), *given), *words)
         assert not (tmp_path / "out").exists()
 
-    def test_a_folder_that_is_taken(self, command, folder, tmp_path):
+    def test_rejects_a_folder_with_other_files(self, command, folder, tmp_path):
         refused(livecell(command, folder, "-o", folder, *options()), "must be empty or new")

@@ -1,4 +1,4 @@
-"""`livecell sweep` from the user's side: a line for each trial, a table, the best bundle; one line for what is wrong."""
+"""`livecell sweep`: a line for each trial, a table, the best bundle; errors in one line."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ OPTIONS = {**SMALL, "checkpoint_selection": "last", "epochs": 1, "samples_per_ep
 GIVEN = [part for name, value in OPTIONS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
 
 
-def test_trials_are_told_as_they_come_and_the_best_at_the_end(folder, tmp_path):
+def test_prints_each_trial_and_the_best_at_the_end(folder, tmp_path):
     done = livecell("sweep", folder, "-o", tmp_path / "out", "--trials", 2, *GIVEN)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()

@@ -1,4 +1,4 @@
-"""`livecell sync`: what MLflow lacks of trainings, from the command line."""
+"""`livecell sync`: sends MLflow the records that it lacks."""
 
 import socket
 
@@ -13,7 +13,7 @@ from tests.support.fresh import start_python
 
 @pytest.fixture
 def left(store, tmp_path):
-    """The folder of a training that was killed while its server was dead; the store is there now."""
+    """The folder of a training that was killed without a server; the store exists now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with open_outbox(tmp_path / "model" / ".tracking") as outbox:
@@ -23,7 +23,7 @@ def left(store, tmp_path):
     return tmp_path / "model", dead
 
 
-def test_sends_what_is_left_and_says_where_nothing_is(left, store, tmp_path, monkeypatch):
+def test_sends_what_is_left_or_reports_that_nothing_is(left, store, tmp_path, monkeypatch):
     folder, dead = left
     monkeypatch.setattr(syncing, "PAUSE_S", 0.0)
     refused(livecell("sync", folder), "setting tracking_uri must be a store that answers", dead)
@@ -61,5 +61,5 @@ def test_two_trainings_at_once_share_a_store_that_none_has_made_yet(folder, tmp_
     assert not any((tmp_path / name / ".tracking").exists() for name in "ab")
 
 
-def test_another_folder_is_refused(tmp_path):
+def test_rejects_another_folder(tmp_path):
     refused(livecell("sync", tmp_path), str(tmp_path), "must be the folder of a training or of a study, it is not")

@@ -85,7 +85,7 @@ def test_workers_of_this_machine(trained, many, tmp_path):
     refused(again, "already exists; name another output folder or use --overwrite")
 
 
-def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_path):
+def test_a_lost_scheduler_and_the_resumed_run_without_it(trained, many, tmp_path):
     output = tmp_path / "masks"
     with scheduling(tmp_path) as (address, scheduler):
         for _ in range(100):  # it takes a second or so to listen
@@ -119,7 +119,7 @@ def test_a_scheduler_that_goes_away_and_going_on_without_it(trained, many, tmp_p
 
 
 @pytest.mark.slow  # test_unfinished stops a run at each of its steps
-def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
+def test_a_killed_run_resumes_without_workers(trained, many, tmp_path):
     output = tmp_path / "masks"
     words = ["predict", str(trained[1]), str(many), "-o", str(output), *QUIET, "--set", "tta_views=8"]
     process = subprocess.Popen([sys.executable, "-m", "livecell_monai.cli", *words], stderr=subprocess.DEVNULL)
@@ -142,6 +142,6 @@ def test_a_plain_run_that_is_killed_goes_on(trained, many, tmp_path):
         (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer there",)),
     ],
 )
-def test_what_cannot_be_is_one_line_and_nothing_is_written(trained, many, tmp_path, options, words):
+def test_invalid_options_are_rejected_in_one_line(trained, many, tmp_path, options, words):
     refused(livecell("predict", trained[1], many, "-o", tmp_path / "masks", *options, *QUIET), *words)
     assert not (tmp_path / "masks").exists()

@@ -1,10 +1,12 @@
-"""Formats by their endings, those of other packages too."""
+"""Formats by their endings, including those of other packages."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from livecell_monai.data.formats import find_format, list_formats
-from livecell_monai.data.paths import is_image, list_images, name_format
+from livecell_monai.data.formats import list_formats
+from livecell_monai.data.paths import find_format, is_image, list_images
 from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_image
 from tests.support.plugin_packages import installed, write_package
@@ -39,7 +41,7 @@ CODE = """
     ("name", "found"), [("a.TIF", "TIFF"), ("b.nd2", "ND2"), ("c.czi", "CZI"), ("d.ome.zarr", "OME-Zarr"), ("e.png", None)]
 )
 def test_by_the_ending(name, found):
-    assert getattr(find_format(name), "name", None) == found
+    assert getattr(find_format(Path(name)), "name", None) == found
 
 
 def test_another_package_adds_a_reader(tmp_path):
@@ -49,7 +51,7 @@ def test_another_package_adds_a_reader(tmp_path):
     folder = write_package(tmp_path / "site", "npy_reader", CODE, {"livecell_monai.readers": {"npy": "npy_reader:NPY"}})
     with installed(folder):
         assert [format_.name for format_ in list_formats()][-1] == "NumPy"
-        assert name_format(tmp_path / "cell.npy") == "NumPy"
+        assert find_format(tmp_path / "cell.npy").name == "NumPy"
         assert list_images([tmp_path / "cell.npy"]) == [tmp_path / "cell.npy"]
         with open_stack(tmp_path / "cell.npy") as stack:
             assert stack.shape == (6, 8)

@@ -1,4 +1,4 @@
-"""What names say, and which images a file, a folder or a glob stands for."""
+"""File names, and the images of files, folders and globs."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class TestInputs:
         assert found == [
             *names_of(test, "test_01.tif"),
             *names_of(train, "train_00.tif", "train_01.tif", "train_02.tif"),
-            *names_of(test, "test_00.tif"),  # the other one stands at the front already
+            *names_of(test, "test_00.tif"),  # the other one is listed first already
         ]
 
     def test_only_the_images_of_a_folder(self, tmp_path):
@@ -98,7 +98,7 @@ def test_a_glob_goes_down_and_opens_the_folders_it_meets(tmp_path):
     )
 
 
-def test_which_paths_stand_for_frames(tmp_path):
+def test_which_paths_are_frame_series(tmp_path):
     (tmp_path / "a.ome.zarr").mkdir()
     (tmp_path / "odd[1].tif").touch()
     assert is_frame_series(tmp_path)

@@ -1,4 +1,4 @@
-"""What is written is what is read: pixels to the bit, sizes of pixels, intervals, regions."""
+"""Written files are read back exactly: pixels, pixel sizes, intervals, regions."""
 
 import itertools
 import math
@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from livecell_monai.data.plane_files import (
-    mask_pixels,
-    write_border,
-    write_image,
-    write_label,
-    write_mask,
-    write_probability,
-)
+from livecell_monai.data.plane_files import mask_pixels, write_mask, write_plane
 from livecell_monai.data.readers import close_last, open_stack
-from livecell_monai.data.readers.interval import UNITS_MIN, even_interval, to_minutes
 from livecell_monai.data.readers.kinds import read_border, read_label, read_plane
+from livecell_monai.data.units import UNITS_MIN, even_interval, to_minutes
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
@@ -32,7 +25,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc", "Co", "Cn"]), min_
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A path that no example has had."""
+    """A new path for each example."""
     folder, numbers = tmp_path_factory.mktemp("round"), itertools.count()
     return lambda ending: folder / f"{next(numbers)}{ending}"
 
@@ -51,23 +44,19 @@ class TestPlanes:
         assert close(plane.pixel_size_um, size)
         np.testing.assert_array_equal(read_label(path) > 0, mask)
 
-    @given(ids=hnp.arrays(np.uint16, shapes), size=pixel_sizes, write=st.sampled_from([write_label, write_image]))
-    def test_a_label_or_an_image(self, place, ids, size, write):
+    @given(ids=hnp.arrays(np.uint16, shapes), size=pixel_sizes)
+    def test_a_label_or_an_image(self, place, ids, size):
         path = place(".ome.tif")
-        write(path, ids, size)
+        write_plane(path, ids, size)
         plane = read_plane(path)
         assert plane.pixels.dtype == np.uint16
         np.testing.assert_array_equal(plane.pixels, ids)
         assert close(plane.pixel_size_um, size)
 
-    @given(
-        weights=hnp.arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)),
-        size=pixel_sizes,
-        write=st.sampled_from([write_probability, write_border]),
-    )
-    def test_a_probability_or_a_border(self, place, weights, size, write):
+    @given(weights=hnp.arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)), size=pixel_sizes)
+    def test_a_probability_or_a_border(self, place, weights, size):
         path = place(".tif")
-        write(path, weights, size)
+        write_plane(path, weights, size)
         assert read_plane(path).pixels.tobytes() == weights.tobytes()
         np.testing.assert_array_equal(read_border(path), weights)
 
@@ -79,7 +68,7 @@ class TestMovies:
         interval=st.none() | st.floats(1e-3, 1e5),
         channel=st.none() | texts,
     )
-    def test_frames_and_what_the_file_tells(self, place, planes, size, interval, channel):
+    def test_frames_and_what_the_file_states(self, place, planes, size, interval, channel):
         path = place(".ome.tif")
         movie = MovieFile(path, MovieMetadata("cells", len(planes), size, interval, channel))
         for plane in planes:

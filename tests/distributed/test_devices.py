@@ -9,8 +9,7 @@ import torch
 from livecell_monai.distributed import devices as room
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.tasks import train
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import resolve_settings
+from livecell_monai.training.setup import RunContext, resolve_settings
 from tests.support.small_training import SMALL
 
 FINE = {"norm": "instance", "accelerator": "cpu-fp32"}

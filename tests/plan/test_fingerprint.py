@@ -1,4 +1,4 @@
-"""A set of images measured: each weighs the same, regions hold, and the words say what was found."""
+"""Measurements of a set of images: equal weights, regions, and their description."""
 
 from dataclasses import replace
 
@@ -8,13 +8,14 @@ import tifffile
 
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
-from livecell_monai.plan import describe_fingerprint, measure_fingerprint, measure_image
+from livecell_monai.plan import describe_fingerprint, measure_fingerprint
+from livecell_monai.plan.image_statistics import measure_image
 from livecell_monai.sample import Region
 from tests.support.worlds import SHAPE, write_folder, write_sample
 
 
 def discs(diameter, count, shape=(120, 400)):
-    """Instance ids (Y, X) of discs of one diameter in rows, apart from each other and off the rim."""
+    """Instance ids (Y, X) of discs of one diameter in rows, apart from each other and from the border."""
     rows, columns = np.indices(shape)
     pitch = diameter + 4
     across = (shape[1] - 4) // pitch
@@ -56,7 +57,7 @@ class TestDiameter:
         assert found.diameter_by_image == pytest.approx((12, 40), rel=0.05)
         assert found.cells == 32
 
-    def test_of_one_image_is_its_median(self, tmp_path):
+    def test_of_one_image_it_is_the_median(self, tmp_path):
         label = np.zeros((60, 300), np.uint16)
         for cell, diameter in enumerate((10, 16, 22, 40, 44), start=1):
             label[:, 60 * (cell - 1) : 60 * cell][discs(diameter, 1, (60, 60)) > 0] = cell
@@ -66,14 +67,14 @@ class TestDiameter:
         assert found.diameter_px == pytest.approx(np.median(diameters)) == pytest.approx(22, rel=0.05)
         assert found.diameter_range_px == pytest.approx(np.percentile(diameters, [10, 90]), rel=0.01)
 
-    def test_an_image_without_a_cell_has_no_say(self, unlike):
+    def test_an_image_without_cells_does_not_count(self, unlike):
         before = fingerprint_of(unlike)
         write(unlike, "c", np.zeros((60, 100), np.uint8))
         found = fingerprint_of(unlike)
         assert (found.diameter_px, found.diameter_range_px) == (before.diameter_px, before.diameter_range_px)
         assert found.diameter_by_image == (*before.diameter_by_image, 0.0)
 
-    def test_without_any_cell_is_nought(self, tmp_path):
+    def test_without_cells_it_is_0(self, tmp_path):
         write(tmp_path, "a", np.zeros((60, 100), np.uint8))
         found = fingerprint_of(tmp_path)
         assert (found.cells, found.diameter_px, found.diameter_range_px) == (0, 0.0, (0.0, 0.0))
@@ -81,13 +82,13 @@ class TestDiameter:
 
 
 class TestSamples:
-    def test_are_measured_as_arrays_are(self, folder):
+    def test_files_give_the_same_as_arrays(self, folder):
         samples = list_samples(folder, "train")
         found = measure_fingerprint(iter(samples))
         arrays = [(tifffile.imread(sample.image), tifffile.imread(sample.label), sample.name) for sample in samples]
         assert found.by_image == tuple(measure_image(*array) for array in arrays)
 
-    def test_outside_of_a_region_nothing_is_looked_at(self, unlike):
+    def test_pixels_outside_of_the_region_do_not_count(self, unlike):
         (sample, _) = list_samples(unlike, "train")
         region = Region(0, 0, 120, 180)
         cropped = measure_fingerprint([replace(sample, region=region)])
@@ -100,19 +101,19 @@ class TestSamples:
         assert measure_fingerprint([replace(sample, region=region)]) == cropped
         assert measure_fingerprint([sample]).saturated > 0.5
 
-    def test_those_without_a_label_are_passed_over(self, folder):
+    def test_images_without_label_are_skipped(self, folder):
         samples = list_samples(folder, "train")
         found = measure_fingerprint([samples[0], replace(samples[1], label=None), samples[2]])
         assert [one.name for one in found.by_image] == ["train_00", "train_02"]
         assert found.images == 2
 
     @pytest.mark.parametrize("labelled", [True, False])
-    def test_none_is_refused(self, folder, labelled):
+    def test_rejects_images_without_labels(self, folder, labelled):
         samples = [] if labelled else [replace(sample, label=None) for sample in list_samples(folder, "train")]
         with pytest.raises(DataError, match="needs at least one annotated image, got none; add labels"):
             measure_fingerprint(samples)
 
-    def test_a_label_of_another_size_is_refused(self, folder):
+    def test_rejects_a_label_of_another_size(self, folder):
         path = folder / "train/labels/train_01.tif"
         tifffile.imwrite(path, np.eye(96, dtype=np.uint8))
         with pytest.raises(
@@ -145,7 +146,7 @@ class TestJoined:
         ("contrasts", "word"),
         [((200, 200, -200), "bright"), ((-200, -200, 200), "dark"), ((200, -200), "mixed"), ((0, 0, 200), "mixed")],
     )
-    def test_the_word_is_that_of_more_than_half(self, tmp_path, contrasts, word):
+    def test_the_word_is_that_of_the_majority(self, tmp_path, contrasts, word):
         for number, contrast in enumerate(contrasts):
             write(tmp_path, f"{number}", discs(20, 6), contrast=contrast)
         assert fingerprint_of(tmp_path).polarity_word == word
@@ -160,7 +161,7 @@ class TestJoined:
             ((None, None, None), None, "unknown: the files do not state it"),
         ],
     )
-    def test_pixel_size_is_one_for_all_or_none(self, folder, pixels_per_cm, size, words):
+    def test_pixel_size_is_common_or_none(self, folder, pixels_per_cm, size, words):
         for sample, resolution in zip(list_samples(folder, "train"), pixels_per_cm, strict=True):
             told = {"resolution": (resolution, 40_000), "resolutionunit": "CENTIMETER"} if resolution else {}
             tifffile.imwrite(sample.image, tifffile.imread(sample.image), **told)
@@ -170,7 +171,7 @@ class TestJoined:
 
 
 class TestWords:
-    def test_say_every_number_with_its_unit(self, unlike):
+    def test_rows_have_every_number_with_its_unit(self, unlike):
         found = fingerprint_of(unlike)
         low, high = (round(diameter) for diameter in found.diameter_range_px)
         first, last = (round(diameter) for diameter in found.diameter_by_image)

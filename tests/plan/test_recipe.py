@@ -1,4 +1,4 @@
-"""From a fingerprint to settings: every rule at its borders, and a plan that the bundle takes."""
+"""From a fingerprint to settings: each rule at its limits, and a plan that the bundle accepts."""
 
 import re
 from dataclasses import fields, replace
@@ -56,14 +56,14 @@ class TestScale:
 
     @pytest.mark.parametrize(("minutes", "share"), [(0, 1), (0.01, 0.5), (1, 0.5), (1.49, 0.5), (1.5, 1), (5, 1)])
     @pytest.mark.parametrize("diameter", [20.0, 40.0, 200.0])
-    def test_little_time_halves_it(self, minutes, share, diameter):
+    def test_a_short_time_halves_it(self, minutes, share, diameter):
         assert planned(minutes, diameter_px=diameter)["scale"] == share * planned(diameter_px=diameter)["scale"]
 
-    def test_without_a_cell_the_image_is_taken_as_it_is_even_in_little_time(self):
+    def test_without_cells_images_keep_their_size(self):
         assert planned(1.0, diameter_px=0.0)["scale"] == 1.0
 
     @given(diameter=st.floats(10, 160))
-    def test_a_cell_comes_out_at_a_size_that_suits_the_network(self, diameter):
+    def test_scaled_cells_suit_the_network(self, diameter):
         assert 40 / 1.65 <= diameter * planned(diameter_px=diameter)["scale"] <= 40 * 1.65
 
     @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ class TestScale:
             (20, 1, "is 20 px across; halved because time is short"),
         ],
     )
-    def test_says_why(self, diameter, minutes, words):
+    def test_has_a_reason(self, diameter, minutes, words):
         assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["scale"].reason
 
 
@@ -94,10 +94,10 @@ class TestPercentiles:
             (1.0, 2, 98),
         ],
     )
-    def test_stay_inside_of_what_is_saturated(self, saturated, low, high):
+    def test_exclude_saturated_pixels(self, saturated, low, high):
         assert planned(saturated=saturated)["percentiles"] == pytest.approx([low, high])
 
-    def test_says_how_much_is_saturated(self):
+    def test_the_reason_has_the_saturated_fraction(self):
         assert "1.25% of the pixels" in plan_training(replace(USUAL, saturated=0.0125))["percentiles"].reason
 
 
@@ -105,10 +105,10 @@ class TestEpochs:
     @pytest.mark.parametrize(
         ("minutes", "epochs"), [(0.1, 4), (2, 4), (2.2, 4), (2.5, 5), (5, 10), (10, 20), (20, 40), (500, 40)]
     )
-    def test_are_slices_of_half_a_minute(self, minutes, epochs):
+    def test_last_half_a_minute(self, minutes, epochs):
         assert planned(minutes)["epochs"] == epochs
 
-    def test_are_left_to_the_bundle_without_minutes(self):
+    def test_are_not_planned_without_minutes(self):
         assert "epochs" not in planned(0)
 
 
@@ -148,10 +148,10 @@ class TestPatches:
         assert (f"; a multiple of the {processes} processes" in plan["batch_size"].reason) is is_other
 
     @pytest.mark.parametrize(("minutes", "batch"), [(0, 16), (1, 8), (1.49, 8), (1.5, 16), (30, 16)])
-    def test_little_time_halves_the_batch(self, minutes, batch):
+    def test_a_short_time_halves_the_batch(self, minutes, batch):
         assert planned(minutes)["batch_size"] == batch
 
-    def test_says_how_many_cells_a_patch_shows(self):
+    def test_the_reason_has_the_number_of_cells_across(self):
         plan = plan_training(replace(USUAL, diameter_px=20.0))
         assert "6 cells across" in plan["patch_size"].reason  # 256 pixels at twice the size
         assert "no cell was measured" in plan_training(replace(USUAL, diameter_px=0.0))["patch_size"].reason
@@ -170,7 +170,7 @@ class TestZoom:
             ((10, 90), 2.0),
         ],
     )
-    def test_covers_how_the_images_differ_and_a_third_more(self, diameters, reach):
+    def test_covers_the_differences_of_the_images_and_a_margin(self, diameters, reach):
         low, high = planned(diameter_by_image=tuple(map(float, diameters)))["zoom"]
         assert high == pytest.approx(reach)
         assert low == pytest.approx(1 / reach, abs=0.006)
@@ -185,31 +185,31 @@ class TestFilters:
         ("diameter", "edge", "levels"),
         [(40, 1000, 5), (0, 1000, 5), (320, 5000, 5), (321, 5000, 6), (900, 1024, 6), (900, 1000, 5), (3, 20, 5)],
     )
-    def test_a_sixth_level_where_cells_stay_large_and_there_is_room(self, diameter, edge, levels):
+    def test_large_cells_get_a_sixth_level_if_images_are_large_enough(self, diameter, edge, levels):
         plan = planned(diameter_px=float(diameter), sizes=((9, 9), (20, edge)))
         assert len(plan["filters"]) == levels
         assert plan["patch_size"][0] % (2 * 2 ** (levels - 1)) == 0
 
-    def test_none_where_the_users_own_sizes_or_levels_forbid_it(self):
+    def test_no_sixth_level_if_the_user_set_sizes_or_levels(self):
         large = replace(USUAL, diameter_px=900.0, sizes=((9, 9), (5000, 5000)))
         assert len(plan_training(large, can_add_level=False)["filters"].value) == 5
         assert plan_training(large, multiple=96, can_add_level=False)["patch_size"].value == [192, 192]
         assert plan_training(large, multiple=96)["patch_size"].value == [192, 192]
 
-    def test_says_how_large_cells_still_are(self):
+    def test_the_reason_has_the_size_of_scaled_cells(self):
         assert "225 px" in plan_training(replace(USUAL, diameter_px=900.0, sizes=((9, 9), (9000, 9000))))["filters"].reason
 
 
 class TestLight:
     @pytest.mark.parametrize(("found", "value"), [(0.0, 0.5), (0.055, 0.5), (0.1, 0.9), (0.2, 1.5), (5.0, 1.5)])
-    def test_covers_twice_the_unevenness_that_is_there(self, found, value):
+    def test_covers_twice_the_measured_unevenness(self, found, value):
         assert planned(illumination=found)["illumination"] == value
 
     @pytest.mark.parametrize(("found", "value"), [(0.0, 0.2), (0.04, 0.2), (0.1, 0.45), (0.5, 0.6)])
-    def test_covers_the_noise_that_is_there(self, found, value):
+    def test_covers_the_measured_noise(self, found, value):
         assert planned(noise=found)["noise"] == value
 
-    def test_says_what_is_there(self):
+    def test_the_reason_has_the_measurement(self):
         plan = plan_training(replace(USUAL, illumination=0.1, noise=0.02))
         assert "uneven by 0.45" in plan["illumination"].reason
         assert "is 0.09" in plan["noise"].reason
@@ -228,7 +228,7 @@ class TestPlan:
 
     @every_plan
     @all_minutes
-    def test_as_yaml_it_is_what_was_planned(self, changes, minutes, tmp_path):
+    def test_its_yaml_has_the_planned_values(self, changes, minutes, tmp_path):
         plan = plan_training(replace(USUAL, **changes), minutes)
         write_plan(tmp_path / "plan.yaml", plan, "made of 3 images:\n  100 cells\n")
         read = ConfigParser.load_config_files([str(tmp_path / "plan.yaml")])
@@ -247,7 +247,7 @@ class TestPlan:
             assert "nan" not in line
             assert "inf " not in line
 
-    def test_the_head_stands_above_it_as_comments(self):
+    def test_the_head_becomes_comments(self):
         text = format_plan(plan_training(USUAL), "3 images\n\n100 cells")
         assert text.splitlines()[1:5] == ["# 3 images", "#", "# 100 cells", ""]
         assert text.endswith("  # " + plan_training(USUAL)["lr"].reason + "\n")
@@ -255,7 +255,7 @@ class TestPlan:
     @every_plan
     @all_minutes
     @pytest.mark.parametrize("multiple", [8, 32, 64])
-    def test_every_value_is_one_that_the_bundle_takes(self, changes, minutes, multiple):
+    def test_every_value_is_valid(self, changes, minutes, multiple):
         known = list_settings(TRAINING)
         plan = planned(minutes, multiple, **changes)
         assert set(plan) <= set(known)
@@ -266,7 +266,7 @@ class TestPlan:
                 assert all(edge % multiple == 0 for edge in value)
         assert {"filters", "illumination", "noise", "pos_weight", "lr"} <= set(plan)
 
-    def test_stands_in_the_order_of_the_configs(self):
+    def test_has_the_order_of_the_configs(self):
         known = list(list_settings(TRAINING))
         names = [known.index(name) for name in planned(5.0)]
         assert names == sorted(names)
@@ -282,5 +282,5 @@ class TestPlan:
 
 
 @pytest.mark.parametrize(("multiple", "edge"), [(512, 512), (96, 192), (32, 256)])
-def test_a_patch_is_one_that_a_deep_network_takes(multiple, edge):
+def test_the_patch_size_fits_a_deep_network(multiple, edge):
     assert plan_training(USUAL, multiple=multiple)["patch_size"].value == [edge, edge]

@@ -14,14 +14,14 @@ from livecell_monai.prediction.sample_predictor import SamplePredictor
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.sample import IMAGE
 from livecell_monai.tasks import predict
-from livecell_monai.training.shown_samples import pick_unseen
+from livecell_monai.training.review import pick_unseen
 from tests.support.worlds import SHAPE
 
 
 @pytest.fixture(scope="module")
 def predictor(trained):
     parser = open_bundle(trained[1], ["inference"], {"accelerator": "cpu-fp32"}).workflow.parser
-    parser.get_parsed_content("fold")
+    parser.get_parsed_content("inference_network#network")
     return SamplePredictor(parser.get_parsed_content("segmenter"))
 
 

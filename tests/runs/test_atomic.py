@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that read back as they were written."""
+"""Atomic writes: complete files or none."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ class TestAtomicPath:
         assert (tmp_path / name).read_text() == "new"
         assert os.listdir(tmp_path) == [name]
 
-    def test_the_old_file_stays_until_the_new_one_is_whole(self, tmp_path):
+    def test_the_old_file_stays_until_the_new_one_is_complete(self, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text("old")
         with atomic_path(path) as temporary:
@@ -44,13 +44,13 @@ class TestAtomicPath:
         assert os.listdir(tmp_path) == ["a.csv"]
 
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-    def test_what_the_system_refuses_becomes_one_line(self, tmp_path, number):
+    def test_an_error_of_the_system_is_one_line(self, tmp_path, number):
         with pytest.raises(DataError, match=rf"a\.csv: cannot be written \({os.strerror(number)}\); [^\n]*$") as caught:
             fail_midway(tmp_path / "a.csv", OSError(number, os.strerror(number)))
         assert isinstance(caught.value.__cause__, OSError)
         assert not os.listdir(tmp_path)
 
-    def test_two_writers_do_not_meet(self, tmp_path):
+    def test_two_writers_do_not_collide(self, tmp_path):
         path = tmp_path / "a.csv"
         with atomic_path(path) as first, atomic_path(path) as second:
             assert first != second
@@ -62,18 +62,18 @@ class TestAtomicPath:
         with pytest.raises(DataError, match=r"missing/a\.tif: cannot be written \(No such file or directory\)"):
             write_mask(tmp_path / "missing" / "a.tif", IDS > 9, None)
 
-    def test_a_file_in_the_place_of_the_folder_is_refused(self, tmp_path):
+    def test_rejects_a_file_in_place_of_the_folder(self, tmp_path):
         (tmp_path / "folder").write_text("a file")
         with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
             write_mask(tmp_path / "folder" / "a.tif", IDS > 9, None)
 
-    def test_a_folder_of_that_name_is_refused_and_nothing_left(self, tmp_path):
+    def test_rejects_a_folder_of_that_name_and_leaves_nothing(self, tmp_path):
         (tmp_path / "a.tif").mkdir()
         with pytest.raises(DataError, match=r"cannot be written \(Is a directory\)"):
             write_mask(tmp_path / "a.tif", IDS > 9, None)
         assert os.listdir(tmp_path) == ["a.tif"]
 
-    def test_rights_are_those_of_any_new_file(self, tmp_path):
+    def test_permissions_are_those_of_any_new_file(self, tmp_path):
         (tmp_path / "plain").touch()
         write_mask(tmp_path / "a.tif", IDS > 9, None)
         assert (tmp_path / "a.tif").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -90,7 +90,7 @@ def test_a_table_has_a_column_for_every_name(tmp_path):
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["a,b", "1,", '2,"x, y"']
 
 
-def test_what_is_taken_is_refused_unless_it_may_be_written_over(tmp_path):
+def test_rejects_existing_files_without_overwrite(tmp_path):
     (tmp_path / "there.csv").write_text("earlier")
     (tmp_path / "folder").mkdir()
     for name, overwrite, words in (

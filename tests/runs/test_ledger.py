@@ -34,7 +34,7 @@ def names(folder):
 
 
 class TestRecord:
-    def test_is_what_the_run_was_started_with_and_facts(self, started):
+    def test_has_the_values_of_the_start_and_facts(self, started):
         started.update(run_id="42", resumed=1)
         assert started.is_unfinished()
         assert started.read() == {"started_with": {"seed": 1, "size": [2, 3]}, "run_id": "42", "resumed": 1}
@@ -45,20 +45,20 @@ class TestRecord:
         assert not ledger.is_unfinished()
 
     @pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"started_with": 3}'])
-    def test_a_damaged_one_is_one_line(self, started, text):
+    def test_a_damaged_record_is_reported_in_one_line(self, started, text):
         started.record_file.write_text(text)
         for call in (started.read, lambda: started.check_same({}), started.update):
             with pytest.raises(DataError, match=rf"{started.record_file}: the record of a run cannot.*remove"):
                 call()
 
-    def test_what_cannot_be_written_leaves_the_one_before(self, started):
+    def test_a_failed_update_keeps_the_record(self, started):
         before = started.record_file.read_bytes()
         with pytest.raises(TypeError):
             started.update(run_id=object())
         assert started.record_file.read_bytes() == before
         assert names(started.path) == ["entries", "files", "record.json"]
 
-    def test_its_name_and_its_folder_may_be_others(self, tmp_path):
+    def test_file_name_and_folder_can_be_chosen(self, tmp_path):
         study = Ledger(tmp_path, "a study", REMEDY, "study.json", results=tmp_path)
         study.start({"seed": 1})
         assert names(tmp_path) == ["study.json"]
@@ -67,7 +67,7 @@ class TestRecord:
 
 
 class TestComparison:
-    def test_the_same_as_json_holds_it(self, started):
+    def test_compares_values_as_json_holds_them(self, started):
         started.check_same({"size": [2, 3], "seed": 1.0})
 
     @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class TestComparison:
             ({"seed": 1, "size": [2, 3], "lr": "x" * 99}, r'lr: started with nothing, now "x{76}\.\.\.'),
         ],
     )
-    def test_the_first_that_differs_is_named(self, started, now, words):
+    def test_names_the_first_difference(self, started, now, words):
         with pytest.raises(SettingError, match=f"^{started.output}: a run must resume with the same ({words}); {REMEDY}$"):
             started.check_same(now)
 
@@ -91,7 +91,7 @@ class TestComparison:
         before, now = {"a": 1, "b": [1], "c": None}, {"b": (1,), "a": 2, "d": 0}
         assert find_differences(before, now) == {"a": (1, 2), "d": (None, 0)}
 
-    def test_of_a_mapping_the_part_is_named(self):
+    def test_names_differences_inside_mappings(self):
         now = {"settings": {"lr": 1, "zoom": (1, 2), "more": {"x": 4}}}
         assert find_differences({"settings": {"lr": 1, "zoom": [1, 2], "more": {"x": 3}}}, now) == {
             "settings.more.x": (3, 4)
@@ -106,13 +106,13 @@ class TestLock:
         with ledger.lock():
             pass  # free again
 
-    def test_a_refusal_inside_is_not_the_lock(self, ledger, tmp_path):
+    def test_names_the_folder_that_is_locked(self, ledger, tmp_path):
         other = Ledger(tmp_path / "other" / ".run", "a run", REMEDY)
         with pytest.raises(SettingError, match=f"^{other.output}: another"), ledger.lock(), other.lock(), other.lock():
             pytest.fail("two at once")
 
     @pytest.mark.parametrize("wait", [False, True])
-    def test_a_killed_process_frees_it(self, ledger, wait):
+    def test_the_lock_of_a_killed_process_is_free(self, ledger, wait):
         code = f"""
 import os
 from pathlib import Path
@@ -139,7 +139,7 @@ class TestCommit:
             (ledger.files / name).write_text(f"text of {name}")
         ledger.commit(files[0][0], files, row={"cells": 3})
 
-    def test_a_file_has_its_name_when_all_of_its_entry_are_written(self, started):
+    def test_publishes_all_files_of_an_entry(self, started):
         (started.files / "b.tif").write_text("of another entry that is not complete")
         self.write(started, "a.tif", "a.png")
         assert names(started.output) == [".run", "a.png", "a.tif"]
@@ -153,23 +153,23 @@ class TestCommit:
         assert started.publish(["a.tif", "a.png"])
         assert names(started.output) == [".run", "a.png", "a.tif"]
 
-    def test_a_published_file_that_is_gone_is_noticed(self, started):
+    def test_reports_a_published_file_that_is_missing(self, started):
         self.write(started, "a.tif", "a.png")
         (started.output / "a.png").unlink()
         assert not started.publish(["a.tif", "a.png"])
 
     @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"files": 3}'])
-    def test_a_damaged_entry_is_one_line(self, started, text):
+    def test_a_damaged_entry_is_reported_in_one_line(self, started, text):
         (started.entries / "a.json").write_text(text)
         with pytest.raises(DataError, match=r"a\.json: the entry cannot be read; remove it"):
             started.read_entry("a")
 
-    def test_a_folder_in_place_of_a_file_is_one_line(self, started):
+    def test_a_folder_in_place_of_a_file_is_reported_in_one_line(self, started):
         (started.output / "a.tif").mkdir()
         with pytest.raises(DataError, match=r"a\.tif: cannot be written \(Is a directory\)"):
             self.write(started, "a.tif")
 
-    def test_a_folder_that_is_missing_is_one_line(self, started):
+    def test_a_missing_folder_is_reported_in_one_line(self, started):
         (started.files / "a").mkdir()
         with pytest.raises(DataError, match=r"a/b\.tif: cannot be written \(No such file or directory\)"):
             self.write(started, "a/b.tif")
@@ -191,7 +191,7 @@ class TestCleanup:
         assert names(started.output) == []
         started.end()  # twice does no harm
 
-    def test_only_a_run_that_has_committed_nothing_is_abandoned(self, started):
+    def test_removes_only_runs_without_entries(self, started):
         started.remove_if_empty()
         assert names(started.output) == []
         started.create_folders()
@@ -200,7 +200,7 @@ class TestCleanup:
         started.remove_if_empty()
         assert started.is_unfinished()
 
-    def test_what_cannot_be_removed_is_no_run_and_does_not_mix_with_the_next(self, started, monkeypatch):
+    def test_files_that_cannot_be_removed_do_not_mix_with_the_next_run(self, started, monkeypatch):
         started.commit("a", [])
         monkeypatch.setattr(module.shutil, "rmtree", lambda path, ignore_errors: None)
         started.end()
@@ -210,11 +210,11 @@ class TestCleanup:
 
 
 class Killed(BaseException):
-    """What a process is at the moment that it is killed: nothing of it runs any more."""
+    """Ends a process like SIGKILL: no handler runs."""
 
 
 class Killer:
-    """Kills at the n-th change of the disk, ahead of it or, where a file is written, in the middle of it.
+    """Kills at the n-th change of the disk: before it or, if a file is written, in the middle of it.
 
     Attributes:
         steps: number of changes so far.
@@ -252,7 +252,7 @@ RESULTS = {"a.tif": "mask of a", "a.png": "overlay of a", "b.tif": "mask of b", 
 
 
 def work(ledger):
-    """A whole run, or what is left of one; at its end a table says that it is finished."""
+    """A whole run, or the rest of one; its last file is a table."""
     table = ledger.output / "table"
     if table.exists():
         ledger.end()

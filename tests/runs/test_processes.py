@@ -1,4 +1,4 @@
-"""Several processes that end together; that they start together is seen in test_ranks."""
+"""Several processes that end together."""
 
 import os
 import time
@@ -23,8 +23,8 @@ def lose(seconds):
 
 
 @pytest.mark.slow  # test_devices_command has one process end the others
-def test_a_fault_of_one_ends_all_and_keeps_its_traceback():
-    """What the user can mend is seen in the tests of the command."""
+def test_a_bug_in_one_process_ends_all_and_keeps_its_traceback():
+    """Tests of the command cover user errors."""
     start = time.monotonic()
     with pytest.raises(ProcessException, match=r"Process 1 terminated(?s:.*)ZeroDivisionError: a fault of ours") as fault:
         run_in_processes(2, lose, 1000)
@@ -33,22 +33,22 @@ def test_a_fault_of_one_ends_all_and_keeps_its_traceback():
 
 
 def end_well(folder):
-    """The second one fails; the first one needs a moment to put down how it ended."""
+    """The second process fails; the first one needs a moment to record its end."""
     if os.environ["RANK"] == "1":
-        raise BundleError("model: must be whole, it is not; train anew")
+        raise BundleError("model: must be complete, it is not; train again")
     time.sleep(1)
     Path(folder, "ended").touch()
 
 
-def test_one_that_has_lost_another_may_come_to_its_end(forked, tmp_path):
-    """Or its run would stay open in MLflow: a kill in the middle of ending it is one too many."""
-    with pytest.raises(BundleError, match="model: must be whole"):
+def test_the_other_processes_have_time_to_end(forked, tmp_path):
+    """Without this time, its run would stay open in MLflow."""
+    with pytest.raises(BundleError, match="model: must be complete"):
         run_in_processes(2, end_well, str(tmp_path))
     assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("BundleError", BundleError), ("Another", LiveCellError)])
-def test_a_refusal_is_handed_on_in_kind_and_words(tmp_path, kind, expected):
+def test_user_errors_keep_type_and_message(tmp_path, kind, expected):
     assert _read_user_error(tmp_path) is None
     (tmp_path / "1").write_text(f"{kind}\nmodel: a line: of words", encoding="utf-8")
     refusal = _read_user_error(tmp_path)

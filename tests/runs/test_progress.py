@@ -25,13 +25,13 @@ def test_counts_all_batches_of_all_epochs(capsys):
     assert "training: 100%" in capsys.readouterr().err
 
 
-def test_takes_a_total_that_the_engine_cannot_know():
+def test_accepts_a_total_that_the_engine_does_not_know():
     bar = ProgressBar("predicting", total=7)
     run(bar, epochs=1)
     assert (bar.bar.total, bar.bar.n) == (7, 4)
 
 
-def test_tells_epoch_and_metrics(capsys):
+def test_shows_epoch_and_metrics(capsys):
     bar = ProgressBar("training")
     engine = Engine(lambda *_: None)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: engine.state.metrics.update(train_iou=0.12345, other="text"))
@@ -40,7 +40,7 @@ def test_tells_epoch_and_metrics(capsys):
     assert bar.bar.postfix == "epoch=2, train_iou=0.123"
 
 
-def test_shows_nothing_where_it_is_not_wanted(capsys):
+def test_shows_nothing_if_disabled(capsys):
     bar = ProgressBar("training", enabled=False)
     run(bar)
     assert bar.bar is None
@@ -57,7 +57,7 @@ def test_a_file_gets_a_line_a_minute(monkeypatch, terminal, interval):
     assert bar.bar.mininterval == interval
 
 
-def test_a_second_run_has_a_bar_of_its_own():
+def test_a_second_run_has_its_own_bar():
     bar = ProgressBar("training")
     run(bar)
     first = bar.bar
@@ -77,7 +77,7 @@ def test_a_budget_gives_the_fraction_done():
     assert (bar.bar.total, seen, bar.bar.n) == (100, [25, 25, 45], 85)
 
 
-def test_an_error_leaves_its_own_line_to_the_message(capsys):
+def test_an_error_message_starts_on_a_new_line(capsys):
     bar = ProgressBar("training")
     engine = Engine(lambda *_: 1 / 0)
     bar.attach(engine)
@@ -89,7 +89,7 @@ def test_an_error_leaves_its_own_line_to_the_message(capsys):
     assert capsys.readouterr().err.endswith("\n")
 
 
-def test_counts_what_no_engine_does(capsys):
+def test_counts_work_without_an_engine(capsys):
     with counting("mosaic", "window", 7) as advance:
         advance(3)
         advance(4)

@@ -1,4 +1,4 @@
-"""Signals that are deferred, that end at once, that are ignored."""
+"""Signals that are deferred, that end the process at once, and that are ignored."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from livecell_monai.runs.signals import Interruption
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Those of a shell's foreground: a job of its background ignores Ctrl-C. They must be there again in the end."""
+    """Handlers of a foreground process, which must be restored after the test; background jobs ignore Ctrl-C."""
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -35,21 +35,21 @@ def work(heard, *steps):
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_the_work_in_hand_is_finished(kind):
+def test_the_current_work_is_finished(kind):
     heard, done = Interruption(), []
     with pytest.raises(KeyboardInterrupt):
         work(heard, lambda: send(kind), lambda: done.append(heard.requested))
     assert done == [True]
 
 
-def test_a_second_one_ends_at_once():
+def test_a_second_signal_ends_at_once():
     done = []
     with pytest.raises(KeyboardInterrupt):
         work(Interruption(), send, send, lambda: done.append("too far"))
     assert done == []
 
 
-def test_work_that_takes_too_long_is_ended(monkeypatch):
+def test_work_that_takes_too_long_is_interrupted(monkeypatch):
     monkeypatch.setattr(signals, "GRACE_S", 0.05)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -57,7 +57,7 @@ def test_work_that_takes_too_long_is_ended(monkeypatch):
     assert time.monotonic() - started < 2
 
 
-def test_what_is_saved_has_the_time_that_it_takes(monkeypatch):
+def test_saving_has_no_deadline(monkeypatch):
     monkeypatch.setattr(signals, "GRACE_S", 0.05)
     heard, done = Interruption(), []
     with pytest.raises(KeyboardInterrupt):
@@ -70,7 +70,7 @@ def test_without_a_signal_nothing_happens():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
-def test_what_is_ignored_stays_ignored():
+def test_ignored_signals_stay_ignored():
     """As in a job that a shell has sent to the background."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     heard = Interruption()
@@ -80,7 +80,7 @@ def test_what_is_ignored_stays_ignored():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_elsewhere_than_in_the_main_thread_and_where_it_is_not_wanted_signals_do_what_they_did():
+def test_signals_are_unchanged_in_other_threads_and_if_disabled():
     seen = []
 
     def look():

@@ -6,11 +6,10 @@ import pytest
 from pydantic import Field
 
 from livecell_monai.settings import is_plain
-from livecell_monai.settings.fields import Fraction, Group, Rule, Text, setting, word_rule
+from livecell_monai.settings.fields import Fraction, Group, Rule, Text, describe_rule, setting
 
 
 class Example(Group):
-    title = "an example"
     flag: bool = setting(True, "a flag")
     count: int = setting(1, "a count", ge=1, le=2000)
     part: Fraction = setting(0.5, "a part")
@@ -30,11 +29,11 @@ class Example(Group):
         ("name", "a text that does not begin with $, @ or %"),
     ],
 )
-def test_word_rule(name, words):
-    assert word_rule(Example.model_fields[name]) == words
+def test_describe_rule(name, words):
+    assert describe_rule(Example.model_fields[name]) == words
 
 
-def test_a_setting_is_recorded_and_nothing_else_unless_it_says_so():
+def test_default_flags():
     flags = Example.model_fields["count"].json_schema_extra
     assert flags == {"unit": "", "recorded": True, "changes_mask": False, "local": False}
 

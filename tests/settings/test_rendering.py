@@ -41,13 +41,13 @@ def test_a_value_is_read_back_by_every_reader(value, text):
         assert type(found) is type(value)
 
 
-def test_what_is_not_finite_is_refused():
+def test_infinite_numbers_are_rejected():
     with pytest.raises(ValueError, match="must be finite, got nan"):
         to_yaml(math.nan)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_section_holds_the_values_and_names_each_once_more(config):
+def test_a_section_has_values_and_a_mapping(config):
     section = yaml.safe_load(render_section(config))
     mapping = section.pop("settings" if config == "inference" else "+settings")
     assert section == list_settings([config])
@@ -82,7 +82,7 @@ def test_the_files_of_the_checkout_are_current(tmp_path):
         assert own.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), f"{own}: run make settings"
 
 
-def test_an_outdated_file_would_be_found(tmp_path):
+def test_an_outdated_file_is_updated(tmp_path):
     shutil.copytree(ROOT / "bundle", tmp_path / "bundle")
     (tmp_path / "docs").mkdir()
     path = tmp_path / "bundle" / "configs" / "train.yaml"

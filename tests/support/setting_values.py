@@ -1,8 +1,7 @@
-"""Values that settings take and refuse, for the tests of the schema."""
+"""Accepted and rejected values of settings, for the tests of the schema."""
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,25 +19,13 @@ FLAG = ([True, False], [1, 0, "yes", "true"])
 TEXT = (["cells", "a=b"], ["", 3, True, "$1/0", " $1/0", "@lr", "%x.yaml::y", ["a"]])
 SHAPE = ([[16, 48], [32768, 1]], [[16], [16, 0], [16.0, 16], [16, 16, 16], 16, [-16, 16], [16, 32769], [True, 16]])
 NEVER = [[None], math.nan, {"a": 1}]
-Values = Mapping[str, tuple[list[Any], list[Any]]]  # those that are taken, and those that are refused
 
 
-def pair_taken(values: Values) -> list[tuple[str, Any]]:
-    """Each value that is taken, with the name of its setting."""
-    return [(name, value) for name, (taken, _) in values.items() for value in taken]
-
-
-def pair_refused(values: Values) -> list[tuple[str, Any]]:
-    """Each value that is refused, with the name of its setting."""
-    return [(name, value) for name, (_, refused) in values.items() for value in [*refused, *NEVER]]
-
-
-def check_taken(name: str, value: Any) -> None:
-    """The value is taken as it is."""
-    assert check_setting(name, value) == value
-
-
-def check_refused(name: str, value: Any) -> None:
-    """The value is refused by its own rule."""
-    with pytest.raises(SettingError, match=rf"^setting {name} must be .+, got {re.escape(repr(value))}; correct it$"):
-        check_setting(name, value)
+def check_rule(name: str, accepted: list[Any], rejected: list[Any]) -> None:
+    """Accepted values stay as they are; rejected ones, and those of NEVER, are named in the message with their rule."""
+    for value in accepted:
+        assert check_setting(name, value) == value
+    for value in [*rejected, *NEVER]:
+        message = rf"^setting {name} must be .+, got {re.escape(repr(value))}; correct it$"
+        with pytest.raises(SettingError, match=message):
+            check_setting(name, value)

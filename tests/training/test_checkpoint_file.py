@@ -27,7 +27,7 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_round_trip(tmp_path):
     path = write_checkpoint(tmp_path, STATE)
     assert pick_checkpoint(tmp_path) == path
     read = read_checkpoint(path)
@@ -35,18 +35,18 @@ def test_what_is_written_is_read(tmp_path):
     assert read == {**STATE, "weights": {}}
 
 
-def test_the_last_two_are_kept_and_nothing_else_is_left(tmp_path):
+def test_the_last_two_are_kept(tmp_path):
     paths = [write_checkpoint(tmp_path, {"number": number}) for number in range(4)]
     assert list_checkpoints(tmp_path) == [paths[3], paths[2]]
     assert sorted(tmp_path.iterdir()) == paths[2:]
 
 
-def test_where_none_was_written_there_is_none(tmp_path):
+def test_an_empty_folder_has_none(tmp_path):
     assert pick_checkpoint(tmp_path) is None
 
 
 @pytest.mark.parametrize("tear", [lambda whole: whole[:-9], lambda whole: whole[:40] + b"?" + whole[41:], lambda whole: b""])
-def test_a_damaged_one_is_reported_and_the_one_before_is_used(tmp_path, caplog, tear):
+def test_a_damaged_one_is_reported_and_the_previous_one_used(tmp_path, caplog, tear):
     first, second = (write_checkpoint(tmp_path, {"number": number}) for number in range(2))
     second.write_bytes(tear(second.read_bytes()))
     with caplog.at_level(logging.WARNING):
@@ -58,7 +58,7 @@ def test_a_damaged_one_is_reported_and_the_one_before_is_used(tmp_path, caplog, 
     assert list_checkpoints(tmp_path) == [third, first]  # a damaged one is no spare
 
 
-def test_where_both_are_damaged_it_is_an_error(tmp_path):
+def test_two_damaged_ones_are_an_error(tmp_path):
     for number in range(2):
         write_checkpoint(tmp_path, {"number": number}).write_bytes(b"damaged")
     with pytest.raises(DataError, match="the hashes of all 2 differ"):
@@ -66,7 +66,7 @@ def test_where_both_are_damaged_it_is_an_error(tmp_path):
     assert len(list_checkpoints(tmp_path)) == 2
 
 
-def test_a_full_disk_is_one_line_and_costs_none_of_those_before(tmp_path, full_disk):
+def test_a_full_disk_is_one_message_and_earlier_checkpoints_remain(tmp_path, full_disk):
     before = [write_checkpoint(tmp_path, {"number": number}) for number in range(2)]
     with pytest.raises(DataError, match=r"cannot be written \(File too large\); make room"):
         write_checkpoint(tmp_path, {"weights": torch.rand(10_000)})
@@ -74,7 +74,7 @@ def test_a_full_disk_is_one_line_and_costs_none_of_those_before(tmp_path, full_d
     assert read_checkpoint(before[1]) == {"number": 1}
 
 
-def test_nothing_but_plain_values_is_read(tmp_path):
+def test_only_plain_values_are_read(tmp_path):
     class Payload:
         def __reduce__(self):
             return (open, (str(tmp_path / "canary"), "w"))

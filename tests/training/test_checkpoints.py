@@ -13,8 +13,7 @@ from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import DataError, SettingError, find_user_error
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints
-from livecell_monai.training.run_context import RunContext
-from livecell_monai.training.setup import prepare_overlays
+from livecell_monai.training.setup import RunContext, prepare_overlays
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 from tests.support.worlds import write_folder
@@ -94,7 +93,7 @@ def altered(path):
         path.write_bytes(before)
 
 
-class TestTheDefaultRecipe:
+class TestDefaultRecipe:
     @pytest.mark.parametrize(
         ("at", "epoch", "iteration"),
         [
@@ -135,7 +134,7 @@ class TestTheDefaultRecipe:
         assert calls == []  # nothing is trained again
         assert list_differences(whole, root / "written") == []
 
-    def test_a_full_disk_is_one_line_and_the_training_goes_on_when_there_is_room(self, root, whole):
+    def test_a_full_disk_is_one_message_and_the_training_can_resume(self, root, whole):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         try:
             with pytest.raises(RuntimeError) as failure:
@@ -155,7 +154,7 @@ class TestTheDefaultRecipe:
             train(root, "full")
 
 
-class TestByMonaisOwnCommand:
+class TestMonaiBundleRun:
     """The YAML alone, as `monai.bundle run` reads it."""
 
     @staticmethod
@@ -176,7 +175,7 @@ class TestByMonaisOwnCommand:
         assert list_differences(whole, root / "monai") == []
 
 
-class TestTheReportsRecipe:
+class TestOriginalRecipe:
     """Its transforms draw from states of their own, its samples come one by one, its best epoch may end it early."""
 
     @pytest.mark.parametrize(
@@ -197,7 +196,7 @@ class TestTheReportsRecipe:
         assert list_differences(whole, root / "original") != []
 
 
-class TestRefused:
+class TestRejected:
     @pytest.fixture
     def stopped(self, root):
         if not (root / "refused").exists():
@@ -222,7 +221,7 @@ class TestRefused:
             tasks.resume(stopped)
         assert f"{root / 'data' / name} has changed since" in str(find_user_error(failure.value))
 
-    def test_it_goes_on_with_other_data_where_that_is_forced(self, root, stopped):
+    def test_other_data_with_force(self, root, stopped):
         path = root / "data" / "test" / "images" / "test_01.tif"
         with altered(path):
             result = tasks.resume(stopped, force=True)

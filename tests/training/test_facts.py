@@ -1,15 +1,91 @@
-"""What metadata, card and run record of a training."""
+"""What is recorded of a training: files, machine, metadata, card and run."""
+
+import logging
+from pathlib import Path
 
 import pytest
 
 from livecell_monai.data.dataset.findings import count_cells
-from livecell_monai.data.dataset.items import partition
+from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.data.dataset.items import list_unlabelled_items, partition
 from livecell_monai.data.readers.kinds import read_label
+from livecell_monai.errors import DataError
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.report.card import CardFacts
-from livecell_monai.training.dataset import TrainingDataset
-from livecell_monai.training.facts import TrainingResult, describe_card, describe_training, list_parameters
+from livecell_monai.training.facts import (
+    TrainingDataset,
+    TrainingResult,
+    check_data,
+    describe_card,
+    describe_machine,
+    describe_training,
+    list_parameters,
+    warn_of_other_machine,
+)
 from livecell_monai.training.history import History
+
+
+def test_unlabelled_images_are_files_but_not_annotated_ones(bordered):
+    split = partition(bordered)
+    tests = bordered / "test" / "images"
+    data = TrainingDataset(str(bordered), split, list_unlabelled_items(tests, split))
+    assert data.name == bordered.name
+    assert [sample.name for sample in data.samples] == ["train_00", "train_01", "train_02"]
+    annotated = [f"{kind}/train_0{index}.tif" for kind in ("border", "image", "label") for index in range(3)]
+    unlabelled = [f"unlabelled/{tests / f'test_0{index}.tif'}" for index in range(2)]
+    assert list(data.annotated_hashes) == annotated
+    assert list(data.files) == list(data.file_hashes) == [*annotated, *unlabelled]
+    assert data.file_hashes[unlabelled[1]] == hash_file(tests / "test_01.tif")
+
+
+def test_files_are_hashed_once(folder):
+    """A file that changes while the network trains does not change what the network learned from."""
+    data = TrainingDataset(str(folder), partition(folder))
+    label = folder / "train" / "labels" / "train_00.tif"
+    before = data.annotated_hashes["label/train_00.tif"]
+    label.write_bytes(label.read_bytes() + b" ")
+    assert data.annotated_hashes["label/train_00.tif"] == before != hash_file(label)
+
+
+RUN = Path("model")
+
+
+class TestData:
+    STARTED = {"image/a.tif": "1", "image/b.tif": "2", "label/a.tif": "3"}  # noqa: RUF012
+    PATHS = {"image/a.tif": Path("cells/a.tif"), "image/c.tif": Path("cells/c.tif")}  # noqa: RUF012
+
+    def test_the_same(self):
+        assert check_data(RUN, self.STARTED, dict(self.STARTED), self.PATHS, force=False) == []
+
+    def test_the_first_difference_is_an_error_without_force(self):
+        now = {"image/a.tif": "9", "image/c.tif": "4", "label/a.tif": "3"}
+        with pytest.raises(DataError, match=r"a.tif has changed since it was started \(and 2 more\).*--force"):
+            check_data(RUN, self.STARTED, now, self.PATHS, force=False)
+        expected = [f"{Path('cells/a.tif')} has changed", "image/b.tif is gone", f"{Path('cells/c.tif')} is new"]
+        assert check_data(RUN, self.STARTED, now, self.PATHS, force=True) == expected
+
+
+class TestMachine:
+    def test_description(self):
+        found = describe_machine(Accelerator("cpu-fp32"))
+        assert (found["workers"], found["bf16"], found["device"], found["processes"]) == (0, False, "cpu", 1)
+        assert found["threads"] >= 1
+        assert found["version of torch"]
+
+    def test_the_same_machine_gives_no_warning(self, caplog):
+        found = describe_machine(Accelerator("cpu"))
+        warn_of_other_machine(RUN, dict(found), found)
+        assert caplog.messages == []
+
+    def test_another_machine_gives_one_warning(self, caplog):
+        found = describe_machine(Accelerator("cpu"))
+        with caplog.at_level(logging.WARNING):
+            warn_of_other_machine(RUN, {**found, "threads": 99, "version of torch": "1.0"}, found)
+        (line,) = caplog.messages
+        assert f"threads 99 -> {found['threads']}" in line
+        assert "version of torch 1.0 ->" in line
+        assert "not be bit-equal" in line
+
 
 SCORES = ("iou", "accuracy", "loss")
 RESUMED = {"resumed": 1, "data_changes": ["a.tif has changed"], "request_sha256": "0" * 64}
@@ -32,7 +108,7 @@ def result_of(data, selection):
 
 
 @pytest.mark.parametrize(("selection", "epoch", "score"), [("best", 2, 0.9), ("last", 3, 0.5)])
-def test_scores_are_those_of_the_epoch_that_is_kept(data, selection, epoch, score):
+def test_scores_are_those_of_the_kept_epoch(data, selection, epoch, score):
     training = describe_training(result_of(data, selection), WEIGHTS)
     assert (training["kept_epoch"], training["epochs_run"]) == (epoch, 3)
     assert training["validation"] == dict.fromkeys(SCORES, score)
@@ -40,7 +116,7 @@ def test_scores_are_those_of_the_epoch_that_is_kept(data, selection, epoch, scor
     assert training["files_sha256"] == data.annotated_hashes
 
 
-def test_the_card_has_all_its_facts_and_each_image_whole(data):
+def test_the_card_describes_whole_images(data):
     result = result_of(data, "best")
     facts = CardFacts(**describe_card(result, describe_training(result, WEIGHTS)))
     assert facts.is_chosen
@@ -52,7 +128,7 @@ def test_the_card_has_all_its_facts_and_each_image_whole(data):
         assert digest == data.annotated_hashes[f"image/{name}.tif"]
 
 
-def test_parameters_are_the_settings_and_what_else_changes_the_weights(data):
+def test_parameters(data):
     parameters = list_parameters({"lr": 0.1}, data, Accelerator("cpu"))
     assert {"lr": 0.1, "split_used": "region", "workers": 0, "unlabelled_images": 0}.items() <= parameters.items()
     assert {"threads", "bf16", "compiled", "instructions", "computed_on"} <= parameters.keys()

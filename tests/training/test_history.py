@@ -35,23 +35,23 @@ def run():
     return SimpleNamespace(history=history, handed=handed)
 
 
-def test_a_row_joins_both_engines_and_the_rate_that_the_epoch_ran_at(run):
+def test_a_row_has_the_metrics_of_both_engines_and_the_learning_rate(run):
     assert run.history.rows == [
         {"epoch": epoch, "lr": 0.8 / 2 ** (epoch - 1), "train_loss": 1 / epoch, "val_iou": iou}
         for epoch, iou in enumerate(IOUS, start=1)
     ]
 
 
-def test_rows_are_handed_on_as_they_come(run):
+def test_listeners_get_each_row(run):
     assert [epoch for epoch, _ in run.handed] == [1, 2, 3, 4]
     assert [{"epoch": epoch, **row} for epoch, row in run.handed] == run.history.rows
 
 
-def test_best_is_the_first_of_equals(run):
+def test_best_is_the_first_of_equal_rows(run):
     assert run.history.best()["epoch"] == 2
 
 
-def test_writes_what_it_has(run, tmp_path):
+def test_writes_csv(run, tmp_path):
     run.history.write(tmp_path / "history.csv")
     with open(tmp_path / "history.csv", encoding="utf-8", newline="") as stream:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
@@ -59,7 +59,7 @@ def test_writes_what_it_has(run, tmp_path):
     assert list(rows[0])[:2] == ["epoch", "lr"]
 
 
-def test_a_metric_that_comes_late_has_a_column(tmp_path):
+def test_a_metric_of_later_epochs_has_a_column(tmp_path):
     history = History(Engine(lambda *_: None), lambda *_: None)
     history.rows = [{"epoch": 1, "a": 1.0}, {"epoch": 2, "a": 1.0, "b": 2.0}]
     history.write(tmp_path / "history.csv")

@@ -11,21 +11,21 @@ from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.tasks import train
+from livecell_monai.training.batches import PatchLoader
 from livecell_monai.training.budget import Budget
-from livecell_monai.training.loader import PatchLoader
-from livecell_monai.training.pseudo_labels import PseudoLabeller, PseudoLabelSchedule
+from livecell_monai.training.pseudo_labels import PseudoLabeller
 from livecell_monai.transforms import Appearance, Warp
 from tests.support.small_training import QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
-#: field of the schedule -> end of the setting's name
+#: argument -> end of the setting's name
 NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"}
 
 
 def build_loader(**options):
     sample = {"image": torch.zeros(1, 40, 48), "target": torch.zeros(1, 40, 48)}
     loader = PatchLoader([sample], Warp((16, 16)), Appearance(), Head(), 8, 8, **options)
-    loader.weighted = True
+    loader.has_weights = True
     return loader
 
 
@@ -53,67 +53,67 @@ class Prepared:
 INFERER = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 1)
 
 
-def build_teacher(loader, values, count=3, **options):
-    """A teacher of `count` images of one value each, by a network that gives these logits from left to right."""
+def build_labeller(loader, values, count=3, **options):
+    """A labeller of `count` images of one value each, by a network that gives these logits from left to right."""
     logits = torch.tensor(values).repeat(1, 1, 32, 8)
     items = [{"image": number} for number in range(count)]
     segmenter = Segmenter(Fixed(logits), INFERER, Prepared(logits.shape[1:]), Head(), 0.5, torch.device("cpu"))
-    return PseudoLabeller(items, segmenter, loader, Budget(0, 1), PseudoLabelSchedule(**{"times": [0.5], **options}))
+    return PseudoLabeller(items, segmenter, loader, Budget(0, 1), **{"times": [0.5], **options})
 
 
 class TestLabel:
-    def test_teaches_where_it_is_sure(self):
-        stack = build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0]).label({"image": 1})
+    def test_confident_pixels_have_weight_1(self):
+        stack = build_labeller(build_loader(), [-9.0, -0.5, 0.5, 9.0]).label({"image": 1})
         assert stack.shape == (3, 32, 32)
         assert (stack[0] == 2).all()
         assert stack[1, 0, :4].tolist() == [0, 0, 1, 1]
         assert stack[2, 0, :4].tolist() == [1, 0, 0, 1]
 
     @pytest.mark.parametrize(("confidence", "sure"), [(0.5, 4), (0.7, 2), (0.999, 0)])
-    def test_the_threshold_says_how_sure(self, confidence, sure):
-        stack = build_teacher(build_loader(), [-2.0, -0.5, 0.5, 2.0], confidence=confidence).label({"image": 1})
+    def test_confidence_threshold(self, confidence, sure):
+        stack = build_labeller(build_loader(), [-2.0, -0.5, 0.5, 2.0], confidence=confidence).label({"image": 1})
         assert stack[2, 0, :4].sum() == sure
 
 
 class TestTimes:
-    def run(self, teacher, iterations=8):
+    def run(self, labeller, iterations=8):
         """Stacks in use after each iteration."""
         seen = []
         engine = Engine(lambda *_: None)
-        teacher.budget.attach(engine)
-        teacher.attach(engine)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(list(teacher.loader.taught)))
+        labeller.budget.attach(engine)
+        labeller.attach(engine)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(list(labeller.loader.pseudo_labelled)))
         engine.run(range(iterations), max_epochs=1)
         return seen
 
-    def test_labels_when_it_is_time_and_again(self):
-        seen = self.run(build_teacher(build_loader(), [9.0], times=[0.5, 0.75]))
+    def test_labels_are_refreshed_on_schedule(self):
+        seen = self.run(build_labeller(build_loader(), [9.0], times=[0.5, 0.75]))
         assert [len(stacks) for stacks in seen] == [0, 0, 0, 3, 3, 3, 3, 3]
         assert seen[3][0] is seen[4][0]
         assert seen[3][0] is not seen[5][0]
 
-    def test_without_images_nothing_happens(self):
-        assert self.run(build_teacher(build_loader(), [9.0], count=0))[-1] == []
+    def test_without_images_nothing_changes(self):
+        assert self.run(build_labeller(build_loader(), [9.0], count=0))[-1] == []
 
-    def test_more_images_than_memory_holds_take_turns(self, monkeypatch):
+    def test_a_part_of_many_images_is_drawn(self, monkeypatch):
         monkeypatch.setattr("livecell_monai.training.pseudo_labels.MOST_IMAGES", 2)
-        seen = self.run(build_teacher(build_loader(), [9.0], count=9, times=[0.2, 0.4, 0.6, 0.8]))
+        seen = self.run(build_labeller(build_loader(), [9.0], count=9, times=[0.2, 0.4, 0.6, 0.8]))
         assert {len(stacks) for stacks in seen} == {0, 2}
         assert len({float(stack[0, 0, 0]) for stacks in seen for stack in stacks}) > 2
 
 
 class TestPatches:
     @pytest.mark.parametrize("share", [0.25, 0.75])
-    def test_come_from_both_in_their_shares(self, share):
+    def test_fraction(self, share):
         loader = build_loader()
-        teacher = build_teacher(loader, [9.0], fraction=share)
+        labeller = build_labeller(loader, [9.0], fraction=share)
         next(iter(loader))
-        loader.taught = [teacher.label(item) for item in teacher.items]
+        loader.pseudo_labelled = [labeller.label(item) for item in labeller.items]
         loader.appearance = Appearance(0, 1, 0, 1, 0, 0, 0, 0)
-        taught = torch.cat([batch["image"][:, 0, 8, 8] for _ in range(100) for batch in loader]) > 0.5
-        assert taught.float().mean() == pytest.approx(share, abs=0.05)
+        labelled = torch.cat([batch["image"][:, 0, 8, 8] for _ in range(100) for batch in loader]) > 0.5
+        assert labelled.float().mean() == pytest.approx(share, abs=0.05)
 
-    def test_unsure_pixels_do_not_count(self):
+    def test_unsure_pixels_do_not_change_the_loss(self):
         torch.manual_seed(0)
         logits, label = torch.randn(2, 1, 8, 8), (torch.rand(2, 1, 8, 8) > 0.5).float()
         weight = torch.ones_like(label)
@@ -129,12 +129,12 @@ class TestPatches:
     ("name", "value"),
     [("times", []), ("times", [0.5, 0.2]), ("times", [1.0]), ("confidence", 0.4), ("confidence", 1.0), ("fraction", 0.0)],
 )
-def test_refuses_what_cannot_be(name, value):
+def test_invalid_settings_are_rejected(name, value):
     with pytest.raises(SettingError, match=f"setting pseudo_label_{NAMES[name]} must be"):
-        build_teacher(build_loader(), [9.0], **{name: value})
+        build_labeller(build_loader(), [9.0], **{name: value})
 
 
-def refused(data, tmp_path, unlabelled):
+def find_error(data, tmp_path, unlabelled):
     with pytest.raises(RuntimeError, match="Failed to instantiate") as raised:  # by MONAI's parser
         train(data, tmp_path / "model", settings=SMALL, unlabelled=unlabelled)
     error = find_user_error(raised.value)
@@ -158,39 +158,39 @@ class TestTraining:
         assert not all(torch.equal(value, second[name]) for name, value in first.items())
         assert "unlabelled_images" in (tmp_path / "with" / "docs" / "README.md").read_text()
 
-    def test_annotated_images_are_no_unlabelled_ones(self, data, tmp_path):
-        refusal = refused(data, tmp_path, [data / "train" / "images"])
+    def test_annotated_images_are_rejected(self, data, tmp_path):
+        refusal = find_error(data, tmp_path, [data / "train" / "images"])
         assert "must differ from the annotated ones, found none" in refusal
         assert not (tmp_path / "model").exists()
 
-    def test_an_unreadable_one_is_refused_before_training(self, data, tmp_path):
+    def test_an_unreadable_image_is_rejected_before_training(self, data, tmp_path):
         bad = tmp_path / "more" / "bad.tif"
         bad.parent.mkdir()
         tifffile.imwrite(bad, some_cells())
         bad.write_bytes(bad.read_bytes()[:200])
-        assert "bad.tif" in refused(data, tmp_path, [bad.parent])
+        assert "bad.tif" in find_error(data, tmp_path, [bad.parent])
         assert not (tmp_path / "model").exists()
 
-    def test_the_reports_recipe_takes_none(self, data, tmp_path):
+    def test_the_original_recipe_takes_none(self, data, tmp_path):
         with pytest.raises(SettingError, match="learns from labels alone"):
             train(data, tmp_path / "model", settings=QUIET, recipe="original", unlabelled=[data / "test" / "images"])
 
 
-class TestGoingOn:
-    def test_what_was_taught_is_taught_again_to_the_bit(self):
-        first, second = (build_teacher(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
+class TestResume:
+    def test_pseudo_labels_are_restored_bit_by_bit(self):
+        first, second = (build_labeller(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
         first.budget.done = 0.3
         first._refresh_when_due()
         second.load_state_dict(first.state_dict())
         assert second.remaining == [0.5]
-        assert len(second.loader.taught) == 3
-        for one, two in zip(first.loader.taught, second.loader.taught, strict=True):
+        assert len(second.loader.pseudo_labelled) == 3
+        for one, two in zip(first.loader.pseudo_labelled, second.loader.pseudo_labelled, strict=True):
             assert torch.equal(one, two)
         assert second.state_dict()["labels"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
 
-    def test_an_image_that_is_gone_teaches_no_more(self):
-        first, second = (build_teacher(build_loader(), [9.0], count=count) for count in (3, 2))
+    def test_missing_images_are_left_out(self):
+        first, second = (build_labeller(build_loader(), [9.0], count=count) for count in (3, 2))
         first.budget.done = 0.5
         first._refresh_when_due()
         second.load_state_dict(first.state_dict())
-        assert len(second.loader.taught) == 2
+        assert len(second.loader.pseudo_labelled) == 2

@@ -1,13 +1,20 @@
-"""The request of a training: recorded, read again and compared."""
+"""The request of a training and its folder: recorded, read again and compared."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from livecell_monai.errors import SettingError
-from livecell_monai.training.request import TrainingRequest, check_given_settings, make_request, read_request
-from livecell_monai.training.training_folder import training_ledger
+from livecell_monai.training.request import (
+    TrainingRequest,
+    check_given_settings,
+    check_output_folder,
+    make_request,
+    read_request,
+    training_ledger,
+)
 
 
 @pytest.fixture
@@ -17,25 +24,23 @@ def overlay(tmp_path):
     return path
 
 
-def test_comes_back_from_json(overlay):
-    request = make_request("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"]).with_plan(
-        str(overlay)
-    )
-    assert TrainingRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+def test_round_trip_through_json(overlay):
+    request = make_request("cells", [str(overlay), "smoke"], {"lr": 0.1, "filters": [4, 8]}, unlabelled=["more"])
+    request = replace(request, plan="scale: 0.5\n")
+    assert TrainingRequest(**json.loads(json.dumps(asdict(request)))) == request
 
 
-def test_overlays_and_plan_need_their_files_no_more(overlay):
-    request = make_request("cells", [str(overlay)]).with_plan(str(overlay))
+def test_overlays_and_plan_are_kept_as_text(overlay):
+    request = replace(make_request("cells", [str(overlay)]), plan="scale: 0.5\n")
     overlay.unlink()
-    with request.as_files() as (plan, files):
-        assert plan == files[0]
-        assert [Path(file).read_text() for file in files] == ["noise: 0.1\n"] * 2
-    with make_request("cells").as_files() as laid:
-        assert laid == (None, [])
+    with request.as_files() as files:
+        assert [Path(file).read_text() for file in files] == ["scale: 0.5\n", "noise: 0.1\n"]
+    with make_request("cells").as_files() as files:
+        assert files == []
 
 
-class TestAnother:
-    def test_the_same_one_from_elsewhere(self, overlay, tmp_path):
+class TestCheckSame:
+    def test_other_paths(self, overlay, tmp_path):
         (tmp_path / "moved.yaml").write_text(overlay.read_text())
         started, now = make_request("cells", [str(overlay)]), make_request("moved", [str(tmp_path / "moved.yaml")])
         started.check_same(tmp_path, now)
@@ -52,7 +57,7 @@ class TestAnother:
             ({"overlays": ["smoke"]}, "overlays: started with"),
         ],
     )
-    def test_is_refused_by_what_differs(self, tmp_path, other, words):
+    def test_the_first_difference_is_an_error(self, tmp_path, other, words):
         started, now = (
             make_request("cells", settings={"lr": 0.1}),
             make_request("cells", **{"settings": {"lr": 0.1}, **other}),
@@ -61,34 +66,77 @@ class TestAnother:
             started.check_same(tmp_path, now)
         assert started.digest() != now.digest()
 
-    def test_where_and_how_loudly_it_goes_is_no_part_of_it(self, tmp_path):
+    def test_local_settings_may_differ(self, tmp_path):
         started = make_request("cells", settings={"show_progress": True, "lr": 0.1})
         now = started.with_local({"show_progress": False, "tracking_uri": "http://elsewhere", "lr": 9})
         started.check_same(tmp_path, now)
         assert now.settings == {"show_progress": False, "tracking_uri": "http://elsewhere", "lr": 0.1}
 
 
-class TestGivenAgain:
+class TestGivenSettings:
     @pytest.fixture
     def folder(self, tmp_path):
-        training_ledger(tmp_path).start({"lr": 0.1, "epochs": 7}, request=make_request("cells").to_json())
+        training_ledger(tmp_path).start({"lr": 0.1, "epochs": 7}, request=asdict(make_request("cells")))
         return tmp_path
 
-    def test_with_the_same_value_or_aside(self, folder):
+    def test_equal_or_local_settings(self, folder):
         check_given_settings(folder, {"lr": 0.1, "track": False})
         assert read_request(folder) == make_request("cells")
 
-    def test_with_another_value(self, folder):
+    def test_another_value(self, folder):
         with pytest.raises(SettingError, match="same epochs: started with 7, now 9"):
             check_given_settings(folder, {"epochs": 9})
 
 
-def test_what_monais_own_command_has_started_is_for_it_to_resume(tmp_path):
+def test_a_training_started_by_monai_bundle_run(tmp_path):
     training_ledger(tmp_path).start({}, request=None)
     with pytest.raises(SettingError, match="call that again with --resume true"):
         read_request(tmp_path)
 
 
-def test_the_report_recipe_takes_no_unlabelled_images():
+def test_the_original_recipe_takes_no_unlabelled_images():
     with pytest.raises(SettingError, match="--unlabelled must be left out"):
         make_request("cells", recipe="original", unlabelled=["more"])
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    ledger = training_ledger(tmp_path / "model")
+    ledger.start({"lr": 0.1}, run_id=None)
+    return ledger
+
+
+def test_the_ledger_is_hidden_in_the_folder_of_the_bundle(unfinished):
+    assert unfinished.path == unfinished.output / ".training"
+    with pytest.raises(SettingError, match=r"a training must resume with the same lr.*leave the change out, or train into"):
+        unfinished.check_same({"lr": 0.2})
+
+
+class TestOutputFolder:
+    @pytest.mark.parametrize("resume", [False, "auto"])
+    def test_a_new_folder(self, tmp_path, resume):
+        assert check_output_folder(tmp_path / "new", resume) == tmp_path / "new"
+        with pytest.raises(SettingError, match="there is none"):
+            check_output_folder(tmp_path / "new", resume=True)
+
+    def test_an_unfinished_training_can_only_be_resumed(self, unfinished):
+        with pytest.raises(SettingError, match="holds an unfinished training; resume it by livecell train --resume"):
+            check_output_folder(unfinished.output)
+        for resume in (True, "auto"):
+            assert check_output_folder(unfinished.output, resume) == unfinished.output
+
+    def test_a_folder_without_a_record_counts_as_empty(self, unfinished):
+        unfinished.record_file.unlink()
+        assert check_output_folder(unfinished.output) == unfinished.output
+
+    @pytest.mark.parametrize("resume", [False, "auto"])
+    def test_other_files_are_an_error(self, tmp_path, resume):
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(SettingError, match="must be empty or new"):
+            check_output_folder(tmp_path, resume)
+
+    def test_a_finished_bundle_cannot_be_resumed(self, tmp_path):
+        (tmp_path / "configs").mkdir()
+        (tmp_path / "configs" / "metadata.json").write_text("{}")
+        with pytest.raises(SettingError, match="this one is finished"):
+            check_output_folder(tmp_path, resume=True)

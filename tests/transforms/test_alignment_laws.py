@@ -15,7 +15,7 @@ from monai.transforms import Compose
 
 from livecell_monai.bundle.template import find_template
 from livecell_monai.network import Head
-from livecell_monai.training.loader import PatchLoader
+from livecell_monai.training.batches import PatchLoader
 from livecell_monai.transforms import (
     Appearance,
     CropRegiond,

@@ -180,13 +180,15 @@ class TestPercentiles:
     )
     @pytest.mark.parametrize("build", [NormaliseContrast, lambda percentiles: NormaliseContrastd("image", percentiles)])
     def test_what_is_no_rising_pair_is_refused(self, build, percentiles):
-        with pytest.raises(SettingError, match="setting percentiles must be two rising numbers from 0 to 100") as refusal:
+        with pytest.raises(
+            SettingError, match="setting percentiles must be two increasing numbers from 0 to 100"
+        ) as refusal:
             build(percentiles)
         assert repr(percentiles) in str(refusal.value)
 
     @pytest.mark.parametrize("percentiles", [["low", "high"], [None, 99], [[1], [99]], "ab"], ids=repr)
     def test_what_are_no_numbers_is_refused(self, percentiles):
-        with pytest.raises(SettingError, match="setting percentiles must be two rising numbers from 0 to 100"):
+        with pytest.raises(SettingError, match="setting percentiles must be two increasing numbers from 0 to 100"):
             NormaliseContrast(percentiles)
 
     @pytest.mark.parametrize("percentiles", [(0, 100), [1, 99], (0.1, 99.9)])

@@ -1,31 +1,25 @@
-"""Checks shared by all file formats: one grey plane (Y, X), limited size, pixel size in µm, errors of one line.
-
-Readers call them as soon as the header is known, so that a stack of many gigabytes is rejected before it is decoded.
-"""
+"""Checks shared by all file formats, made before a file is decoded: one grey plane (Y, X), limited size, one-line errors."""
 
 import logging
 import math
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+from xml.etree import ElementTree
 
 from livecell_monai.errors import DataError, SettingError, is_out_of_memory
 
 #: advice for an image that does not fit into memory
 MEMORY_ADVICE = "close other programs, or lower tiling_min_megapixels to read a TIFF or OME-Zarr in parts"
-#: units of length in µm, by their lower-case names in OME-XML, ImageJ and NIfTI; µ has two code points
-UNITS_UM = {
-    **dict.fromkeys(("\u00b5m", "\u03bcm", "\\u00b5m", "um", "micron", "microns", "micrometer"), 1.0),
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-    **dict.fromkeys(("m", "meter"), 1e6),
-}
-
 MAX_PIXELS = 2**27  #: decoded at once: a whole image, or one tile of a large image
 MAX_EXPANSION = 1024  #: bytes of pixels per byte of the file, above what deflate reaches
+MAX_PLANES = 10**7  #: in OME-XML; a day at 100 frames a second
+_COUNT = re.compile(r"""\b(Size[TCZ]|PlaneCount|NumPlanes|IFD|First[TCZ])\s*=\s*["']\s*[+-]?0*(\d+)""")
+_SIZE = re.compile(r"""\bSize([XYTCZ])\s*=\s*["']\s*\+?0*(\d+)""")
+_MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w[^>]*\b(?:Start|End|Step)\s*=[^>]*>")
 
 
 class _LogCapture(threading.local):
@@ -34,7 +28,6 @@ class _LogCapture(threading.local):
     errors: list[str] | None = None  # None while no file is read
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record may be printed."""
         if self.errors is None:
             return True
         if record.levelno >= logging.ERROR:
@@ -51,13 +44,7 @@ for _name in ("tifffile", "nibabel.global", "nd2"):
 def reading_errors(path: object, kind: str) -> Iterator[None]:
     """Turn what a library raises, or logs as an error, while it reads a file into one DataError.
 
-    Args:
-        path: the file or plane, for the message.
-        kind: name of the format, for the message.
-
-    Raises:
-        DataError: the library failed, or only logged that the file is damaged.
-        SettingError: as raised inside.
+    `path` and `kind`, the name of the format, are for the message. A SettingError passes unchanged.
     """
     logged: list[str] = []
     _CAPTURE.errors = logged
@@ -71,20 +58,16 @@ def reading_errors(path: object, kind: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise DataError(f"{path}: not enough memory to read it; {MEMORY_ADVICE}") from error
         # what was logged came first: a broken tag may be the cause of the error
-        words = " ".join((logged[0] if logged else str(error)).split())[:200] or type(error).__name__
+        reason = " ".join((logged[0] if logged else str(error)).split())[:200] or type(error).__name__
         raise DataError(
-            f"{path}: cannot be read as {kind} ({words}); check that the file is complete, or save it again as TIFF"
+            f"{path}: cannot be read as {kind} ({reason}); check that the file is complete, or save it again as TIFF"
         ) from error
     finally:
         _CAPTURE.errors = None
 
 
 def check_single_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int, int]:
-    """The size (Y, X) of an array whose other axes all have length 1; `axes` has one letter per axis.
-
-    Raises:
-        DataError: another axis is longer than 1, Y or X is missing or empty, or X comes before Y.
-    """
+    """The size (Y, X) of an array whose other axes have length 1, otherwise a DataError; `axes` has one letter per axis."""
     kept = [(axis, length) for axis, length in zip(axes, shape, strict=True) if length != 1 or axis in "YX"]
     lengths = [length for _, length in kept]
     if [axis for axis, _ in kept] == ["Y", "X"] and min(lengths) > 0:
@@ -97,16 +80,9 @@ def check_single_plane(path: Path, axes: str, shape: Sequence[int]) -> tuple[int
 
 
 def check_decoded_size(path: Path, what: str, shape: Sequence[int], name: str | None = None) -> None:
-    """Reject too many pixels before they are decoded: a few kilobytes may expand to gigabytes.
+    """Reject more than `MAX_PIXELS` pixels, unless the file has a byte for eight: a few kilobytes may expand to gigabytes.
 
-    Args:
-        path: the file or folder.
-        what: what is decoded at once, such as "an image that is read whole".
-        shape: one length per axis.
-        name: of the plane, for the message; None for the path.
-
-    Raises:
-        DataError: more than `MAX_PIXELS` pixels, and more than eight for each byte of the file.
+    `what` is decoded at once, such as "an image that is read whole"; `name` is that of the plane, None for the path.
     """
     pixels = math.prod(shape)
     if pixels > MAX_PIXELS and pixels > 8 * measure_bytes(path, pixels // 8):
@@ -118,11 +94,7 @@ def check_decoded_size(path: Path, what: str, shape: Sequence[int], name: str | 
 
 
 def check_expansion(path: Path, pixel_bytes: int) -> None:
-    """Reject a large plane of far more bytes than its file: the header is wrong, or nearly all of it is blank.
-
-    Raises:
-        DataError: more than `MAX_EXPANSION` bytes of pixels for each byte of the file or folder.
-    """
+    """Reject a large plane of more than `MAX_EXPANSION` bytes for each of its file: the header is wrong, or it is blank."""
     least = (pixel_bytes - MAX_PIXELS) // MAX_EXPANSION
     if least > 0 and (held := measure_bytes(path, least)) < least:
         got = f"{pixel_bytes} in {held} bytes"
@@ -146,15 +118,28 @@ def raise_colour_error(path: Path, what: str) -> NoReturn:
     raise DataError(f"{path}: an image must be one grey plane, this is {what}; convert it to one grey channel first")
 
 
-def pixel_size(sizes: Sequence[float], units: Sequence[str]) -> tuple[float, float] | None:
-    """The size (Y, X) of a pixel in µm, from sizes (Y, X) and units; None if a unit is unknown or a size is not > 0."""
-    y, x = (size * UNITS_UM.get(unit.strip().lower(), math.nan) for size, unit in zip(sizes, units, strict=True))
-    return (y, x) if 0 < y < math.inf and 0 < x < math.inf else None
+def parse_xml(text: str) -> ElementTree.Element:
+    """The root of an XML text, checked by `check_xml`."""
+    check_xml(text)
+    return ElementTree.fromstring(text)
 
 
-def to_number(text: Any) -> float:
-    """A number of a file's metadata, NaN if it is missing or no number."""
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return math.nan
+def check_xml(text: str, page_pixels: int | None = None) -> None:
+    """Reject, by a ValueError, XML that would expand to far more than its size: entities, huge numbers of planes.
+
+    `page_pixels` is the size of a TIFF's first page, because tifffile lists as many pages as the stated sizes need.
+    """
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("its XML has a document type, which no microscope software writes")
+    for name, number in _COUNT.findall(text):
+        if len(number) > len(str(MAX_PLANES)) or int(number) > MAX_PLANES:
+            raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({name})")
+    sizes = dict.fromkeys("XYTCZ", 1)  # the largest of each, if there are several images
+    for axis, number in _SIZE.findall(text):
+        sizes[axis] = max(sizes[axis], int(number))
+    planes = sizes["T"] * sizes["C"] * sizes["Z"]
+    pages = 0 if page_pixels is None else planes * sizes["X"] * sizes["Y"] // max(page_pixels, 1)
+    if max(planes, pages) > MAX_PLANES:
+        raise ValueError(f"its XML lists more than {MAX_PLANES} planes ({' x '.join(map(str, sizes.values()))})")
+    if _MODULO.search(text):
+        raise ValueError("its XML divides an axis by a range (ModuloAlong)")

@@ -11,13 +11,37 @@ _PIECE = 2**20  # bytes decompressed at once
 
 
 def check_png(data: bytes) -> None:
-    """Reject a damaged PNG.
-
-    Raises:
-        ValueError: no PNG, a chunk is cut off or does not match its checksum, or the header is invalid.
-    """
+    """Reject, by a ValueError, what is no PNG, a chunk that is cut off or damaged, and an invalid header."""
     if not data.startswith(SIGNATURE):
         raise ValueError("it has no PNG signature")
+    for at, kind, content in _list_chunks(data):
+        if at > len(SIGNATURE):
+            continue
+        if kind != b"IHDR" or len(content) != 13:
+            raise ValueError("its first chunk is not its header")
+        bits, colour, compression, filtering, interlacing = content[8:]
+        if bits not in _DEPTHS.get(colour, ()) or compression or filtering or interlacing > 1:
+            raise ValueError(f"its header states {bits} bits, colour type {colour}, interlacing {interlacing}")
+
+
+def check_png_pixels(data: bytes) -> None:
+    """Reject, by a ValueError, an intact PNG with fewer rows than its header states, which Pillow would fill with black."""
+    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    channels = {2: 3, 4: 2, 6: 4}.get(colour, 1)
+    parts = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(width - left) // right), -(-(height - top) // down)) for top, left, down, right in parts]
+    needed = sum(rows * (1 + -(-columns * bits * channels // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
+    decompressor, count = zlib.decompressobj(), 0
+    for rest in (content for _, kind, content in _list_chunks(data) if kind == b"IDAT"):
+        while rest and count < needed and not decompressor.eof:
+            count += len(decompressor.decompress(rest, _PIECE))
+            rest = decompressor.unconsumed_tail
+    if count < needed:
+        raise ValueError(f"the file is cut off: its rows need {needed} bytes and have {count}")
+
+
+def _list_chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Place, kind and content of each chunk up to IEND, each checked against its checksum."""
     view, at, kind = memoryview(data), len(SIGNATURE), b""
     while kind != b"IEND":
         length, kind = struct.unpack(">I4s", view[at : at + 8].tobytes().ljust(8, b"\0"))
@@ -27,46 +51,5 @@ def check_png(data: bytes) -> None:
             raise ValueError("the file is cut off: its last chunk is missing")
         if int.from_bytes(checksum, "big") != zlib.crc32(body):
             raise ValueError(f"the chunk at byte {at} does not match its checksum")
-        if at == len(SIGNATURE):
-            _require_header(kind, body[4:].tobytes())
+        yield at, kind, body[4:].tobytes()
         at += 12 + length
-
-
-def check_png_pixels(data: bytes) -> None:
-    """Reject an intact PNG with fewer rows than its header states, which Pillow would fill with black.
-
-    Raises:
-        ValueError: rows are missing, or cannot be decompressed.
-    """
-    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
-    channels = {2: 3, 4: 2, 6: 4}.get(colour, 1)
-    parts = _ADAM7 if interlaced else ((0, 0, 1, 1),)
-    sizes = [(-(-(width - left) // right), -(-(height - top) // down)) for top, left, down, right in parts]
-    needed = sum(rows * (1 + -(-columns * bits * channels // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
-    decompressor, count = zlib.decompressobj(), 0
-    for content in _list_pixels(data):
-        while content and count < needed and not decompressor.eof:
-            count += len(decompressor.decompress(content, _PIECE))
-            content = decompressor.unconsumed_tail
-    if count < needed:
-        raise ValueError(f"the file is cut off: its rows need {needed} bytes and have {count}")
-
-
-def _list_pixels(data: bytes) -> Iterator[bytes]:
-    """The content of each IDAT chunk."""
-    at = len(SIGNATURE)
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"IDAT":
-            yield data[at + 8 : at + 8 + length]
-        at += 12 + length
-        if kind == b"IEND":
-            return
-
-
-def _require_header(kind: bytes, content: bytes) -> None:
-    if kind != b"IHDR" or len(content) != 13:
-        raise ValueError("its first chunk is not its header")
-    bits, colour, compression, filtering, interlacing = content[8:]
-    if bits not in _DEPTHS.get(colour, ()) or compression or filtering or interlacing > 1:
-        raise ValueError(f"its header states {bits} bits, colour type {colour}, interlacing {interlacing}")

@@ -5,6 +5,7 @@ with zeros. These functions raise an error instead.
 """
 
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ import tifffile
 from livecell_monai.data.checks.limits import (
     check_decoded_size,
     check_single_plane,
-    pixel_size,
+    check_xml,
+    parse_xml,
     raise_colour_error,
-    to_number,
 )
-from livecell_monai.data.checks.ome_xml import check_xml, parse_xml
 from livecell_monai.data.checks.png import check_png
-from livecell_monai.data.checks.tiff_chain import check_page_chain
+from livecell_monai.data.units import pixel_size, to_number
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
 _GREY = {"MINISWHITE", "MINISBLACK", "MASK"}  # photometric interpretations of one value per pixel
 _CENTIMETER = 3  # of the tag ResolutionUnit; inches (2) are a print size
+# by magic number: struct codes of an offset and of the number of entries, bytes of an entry
+_HEADS = {b"II*\0": ("<I", "<H", 12), b"MM\0*": (">I", ">H", 12), b"II+\0": ("<Q", "<Q", 20), b"MM\0+": (">Q", ">Q", 20)}
 
 
 def read_tiff(path: Path) -> Plane:
@@ -33,7 +35,7 @@ def read_tiff(path: Path) -> Plane:
 
     Raises:
         DataError: several images, a stack or colours.
-        Exception: any other: the file is damaged or no TIFF.
+        Exception: any other error of a damaged file.
     """
     check_page_chain(path)
     # one file holds one image: other files that its OME-XML names are not read
@@ -47,6 +49,28 @@ def read_tiff(path: Path) -> Plane:
             check_complete(tif, level.keyframe)
         pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # in this thread, whose log is captured
         return Plane(stored_to_grey(pixels, tif, series.keyframe), pixel_size_of(tif, series.keyframe))
+
+
+def check_page_chain(path: Path) -> None:
+    """Reject a TIFF whose directories form a loop, which tifffile would follow forever; its reader finds other damage."""
+    with open(path, "rb") as file:
+        head = file.read(16)
+        if head[:4] not in _HEADS:
+            return
+        offset, counter, entry_size = _HEADS[head[:4]]
+        offset_size, counter_size = struct.calcsize(offset), struct.calcsize(counter)
+        place = head[offset_size : 2 * offset_size]  # after the magic number, which is as long as an offset
+        seen: set[int] = set()
+        while len(place) == offset_size and (at := struct.unpack(offset, place)[0]):
+            if at in seen:
+                raise ValueError(f"its directories form a loop: the one at byte {at} comes twice")
+            seen.add(at)
+            file.seek(at)
+            count = file.read(counter_size)
+            if len(count) < counter_size:
+                return
+            file.seek(at + counter_size + struct.unpack(counter, count)[0] * entry_size)
+            place = file.read(offset_size)
 
 
 def only_series(path: Path, tif: Any) -> Any:
@@ -83,11 +107,23 @@ def all_axes(tif: Any, series: Any) -> tuple[str, tuple[int, ...]]:
 
 def check_colours(path: Path, series: Any) -> None:
     """Reject a series with more than one grey value per pixel."""
-    name = _photometric(series)
-    if dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4):
+    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
+    name = str(getattr(photometric, "name", photometric))
+    if _has_colour_samples(series) or name not in _GREY:
         raise_colour_error(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
-    if name not in _GREY:
-        raise_colour_error(path, f"not grey (photometric {name})")
+
+
+def _has_colour_samples(series: Any) -> bool:
+    return dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4)
+
+
+def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
+    """The size (Y, X) of a series that is one grey plane."""
+    size = (0, 0) if _has_colour_samples(series) else check_single_plane(path, series.axes, series.shape)
+    check_colours(path, series)
+    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
+        check_single_plane(path, "IYX", (len(tif.pages), *size))
+    return size
 
 
 def count_pages(series: Any) -> int:
@@ -112,8 +148,9 @@ def check_complete(tif: Any, page: Any) -> None:
     end = max([tags, *(start + count for start, count in segments)])
     if end > size:
         raise ValueError(f"the file is cut off: it needs {end} bytes and has {size}")
-    if not page.keyframe.is_contiguous and len(page.dataoffsets) < math.prod(page.keyframe.chunked):  # tifffile fills them
-        raise ValueError(f"it has {len(page.dataoffsets)} strips or tiles of {math.prod(page.keyframe.chunked)}")
+    needed = math.prod(page.keyframe.chunked)
+    if not page.keyframe.is_contiguous and len(page.dataoffsets) < needed:  # tifffile fills them
+        raise ValueError(f"it has {len(page.dataoffsets)} strips or tiles of {needed}")
     if page.keyframe.compression == tifffile.COMPRESSION.PNG:  # whose decoder only prints its errors
         for start, count in segments:
             tif.filehandle.seek(start)
@@ -125,21 +162,6 @@ def check_same_tags(page: Any) -> None:
     own = page.aspage()
     if own.hash != page.keyframe.hash:
         raise ValueError(f"the page at byte {page.offset} is {own.shape} {own.dtype}, the first is {page.keyframe.shape}")
-
-
-def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
-    """The size (Y, X) of a series that is one grey plane."""
-    colours = dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4)
-    size = (0, 0) if colours else check_single_plane(path, series.axes, series.shape)
-    check_colours(path, series)
-    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
-        check_single_plane(path, "IYX", (len(tif.pages), *size))
-    return size
-
-
-def _photometric(series: Any) -> str:
-    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
-    return str(getattr(photometric, "name", photometric))
 
 
 def stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
@@ -156,20 +178,12 @@ def stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
 
 def pixel_size_of(tif: Any, page: Any) -> tuple[float, float] | None:
     """The size (Y, X) of a pixel in µm, of the OME-XML, ImageJ's unit or the resolution; None if unknown."""
-    return _ome_size(tif) or _resolution_size(tif, page)
-
-
-def _ome_size(tif: Any) -> tuple[float, float] | None:
-    """PhysicalSizeY and PhysicalSizeX of the OME-XML."""
     pixels = parse_xml(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
-    if pixels is None:
-        return None
-    sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]
-    return pixel_size(sizes, [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"])
-
-
-def _resolution_size(tif: Any, page: Any) -> tuple[float, float] | None:
-    """The inverse of the resolution, in ImageJ's unit or in centimetres."""
+    if pixels is not None:
+        sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]
+        size = pixel_size(sizes, [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"])
+        if size is not None:
+            return size
     rationals = [page.tags.valueof(tag) for tag in (283, 282)]  # YResolution, XResolution: pixels per unit
     if not all(rational and all(rational) for rational in rationals):
         return None
@@ -177,6 +191,5 @@ def _resolution_size(tif: Any, page: Any) -> tuple[float, float] | None:
     imagej = tif.imagej_metadata or {}
     unit = str(imagej.get("unit", ""))
     size = pixel_size(sizes, [str(imagej.get("yunit", unit)), unit])
-    if size is None and page.tags.valueof(296) == _CENTIMETER:
-        size = pixel_size(sizes, ["cm", "cm"])
-    return size
+    is_metric = page.tags.valueof(296) == _CENTIMETER
+    return pixel_size(sizes, ["cm", "cm"]) if size is None and is_metric else size

@@ -15,37 +15,21 @@ from livecell_monai.sample import Pixels, Sample
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of checking one sample.
+    """The result of checking one sample; what a sample lacks is None."""
 
-    Attributes:
-        role: `train`, `validation` or `test`.
-        name: the sample's name.
-        size: (Y, X) pixels of the image.
-        dtype: type of the image's values.
-        low: minimum of the image.
-        high: maximum of the image.
-        foreground: fraction of foreground pixels in [0, 1], None without a label.
-        cells: number of instances, or of connected components of a binary label; None without a label.
-        problem: the error as one line, None if the sample is valid.
-    """
-
-    role: str
-    name: str
-    size: tuple[int, int] | None = None
-    dtype: str = ""
-    low: float | None = None
-    high: float | None = None
-    foreground: float | None = None
-    cells: int | None = None
-    problem: str | None = None
+    role: str  #: `train`, `validation` or `test`
+    name: str  #: of the sample
+    size: tuple[int, int] | None = None  #: (Y, X) pixels of the image
+    dtype: str = ""  #: of the image's values
+    low: float | None = None  #: minimum of the image
+    high: float | None = None  #: maximum of the image
+    foreground: float | None = None  #: fraction of foreground pixels in [0, 1]
+    cells: int | None = None  #: number of instances, or of connected components of a binary label
+    problem: str | None = None  #: the error as one line, None if the sample is valid
 
 
 def check_data(data: str | Path) -> list[Finding]:
-    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others.
-
-    Raises:
-        DataError: the folder cannot be listed.
-    """
+    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others."""
     findings = [inspect_sample(sample, "train") for sample in list_samples(data, "train")]
     for role in ("validation", "test"):  # both are optional
         if not has_role(data, role):
@@ -58,11 +42,7 @@ def check_data(data: str | Path) -> list[Finding]:
 
 
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:
-    """Read every sample and reject the first invalid one.
-
-    Raises:
-        DataError: the first problem found.
-    """
+    """Read every sample; the first problem raises a DataError."""
     findings = []
     for sample in samples:
         finding = inspect_sample(sample, role)

@@ -6,7 +6,6 @@ paths relative to the JSON file, and an optional list "validation" for a split m
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,10 @@ ROLES = {"train": "training", "validation": "validation", "test": "test"}  # fol
 
 
 def list_samples(data: str | Path, role: str) -> list[Sample]:
-    """The samples of one role, sorted by name.
-
-    Args:
-        data: a data folder, or a datalist ending in `.json`.
-        role: `train` or `test`, of a datalist also `validation`.
+    """The samples of a role, `train`, `test` or, of a datalist, `validation`, sorted by name.
 
     Raises:
-        DataError: the folder is missing, or an image, label or border has no counterpart.
+        DataError: the folder or datalist is invalid, or an image, label or border has no counterpart.
     """
     root = Path(data)
     if root.suffix.lower() == ".json":
@@ -37,10 +32,8 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
-    if labels:
-        _check_unmatched(images, labels, "label")
-    if borders:
-        _check_unmatched(images, borders, "border")
+    _check_matched(images, labels, "label")
+    _check_matched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
 
 
@@ -61,24 +54,6 @@ def name_data(data: str | Path) -> str:
     return path.stem if path.suffix.lower() == ".json" else path.name
 
 
-def name_outputs(images: Iterable[Path]) -> dict[Path, str]:
-    """The stem of each image, which names its outputs.
-
-    Raises:
-        DataError: two images have the same stem.
-    """
-    names: dict[str, Path] = {}
-    for path in images:
-        # ignoring case, as some file systems do
-        other = names.setdefault(stem_of(path).lower(), path)
-        if other is not path:
-            raise DataError(
-                f"{path}: each input must have its own output name, {other} has the same ({stem_of(path)}); rename one or "
-                "predict them into two folders"
-            )
-    return {path: stem_of(path) for path in names.values()}
-
-
 def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
     """The image files of a folder by stem, sorted; hidden and other files are skipped."""
     if not folder.is_dir():
@@ -95,15 +70,16 @@ def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
     return found
 
 
-def _check_unmatched(images: dict[str, Path], others: dict[str, Path], what: str) -> None:
-    for stem, path in images.items():
-        if stem not in others:
-            folder = next(iter(others.values())).parent
-            raise DataError(f"{path}: an image must have a {what} of the same stem, found none in {folder}; add it")
-    for stem, path in others.items():
-        if stem not in images:
-            folder = next(iter(images.values())).parent
-            raise DataError(f"{path}: a {what} must have an image of the same stem, found none in {folder}; add it")
+def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str) -> None:
+    """Reject an image without its label or border, and the reverse; a role may have none of them at all."""
+    if not others:
+        return
+    rules = ((images, others, f"an image must have a {what}"), (others, images, f"a {what} must have an image"))
+    for one, found, rule in rules:
+        alone = next((path for stem, path in one.items() if stem not in found), None)
+        if alone is not None:
+            folder = next(iter(found.values())).parent
+            raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; add it")
 
 
 def _read_datalist(path: Path, role: str) -> list[Sample]:

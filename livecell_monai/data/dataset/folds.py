@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: every image is held out once, together with its group."""
+"""Parts of a data set: folds of a cross-validation, rectangles of a learning curve."""
 
 import json
 import re
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.dataset.split import ENOUGH_IMAGES
+from livecell_monai.data.dataset.split import ENOUGH_IMAGES, group_of
+from livecell_monai.data.plane_files import write_plane
+from livecell_monai.data.readers.kinds import read_border, read_image, read_label
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs.atomic import atomic_path
-from livecell_monai.sample import Sample
+from livecell_monai.runs.atomic import atomic_path, make_folder
+from livecell_monai.sample import Pixels, Region, Sample
 
 FOLDS = 5  # the default from seven images on
+TRIES = 100  # places tried for a rectangle
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldOptions:
-    """How images are divided into folds.
-
-    Attributes:
-        count: number of folds; 0 for one by image or group below seven images, else 5.
-        group_pattern: regular expression that finds an image's group in its name; None for none.
-    """
+    """The arguments `count` and `pattern` of `make_folds`."""
 
     count: int = 0
     group_pattern: str | None = None
@@ -43,13 +43,11 @@ AUTO_FOLDS = FoldOptions()
 def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = None, seed: int = 0) -> list[Fold]:
     """Folds by scikit-learn's splitters: leave one group out below seven images, else grouped k-fold.
 
-    An image without a group is a group of its own.
-
     Args:
-        samples: all samples, with labels.
+        samples: all samples, with labels; one without a group is a group of its own.
         count: number of folds; 0 for one per group below seven images, else 5.
-        pattern: regular expression that finds an image's group in its name: the first parenthesis that is not empty, or the
-            whole match; overrides the samples' own groups.
+        pattern: regular expression that finds an image's group in its name, overriding the sample's: the first parenthesis
+            that is not empty, or the whole match.
         seed: of the shuffle before a grouped k-fold.
 
     Raises:
@@ -59,13 +57,13 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
     from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
     grouped = [sample if pattern is None else replace(sample, group=_find_group(sample, pattern)) for sample in samples]
-    groups = [f"image {sample.name}" if sample.group is None else f"group {sample.group}" for sample in grouped]
+    groups = [group_of(sample) for sample in grouped]
     found = len(set(groups))
     if found < 2:
         raise DataError(f"a cross-validation needs 2 or more images or groups, got {found}; annotate another image")
     if count == 0:
         count = found if len(samples) < ENOUGH_IMAGES else min(FOLDS, found)
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= found:
+    if not 2 <= count <= found:
         raise SettingError(
             f"--folds must be between 2 and the number of images or groups ({found}), got {count}; correct it"
         )
@@ -78,11 +76,7 @@ def make_folds(samples: Sequence[Sample], count: int = 0, pattern: str | None = 
 
 
 def check_unique_names(samples: Sequence[Sample]) -> None:
-    """Reject duplicate images: one might be trained on and the other held out.
-
-    Raises:
-        DataError: the first such pair.
-    """
+    """Reject duplicate images with a DataError: one might be trained on and the other held out."""
     found: dict[str, Sample] = {}
     for sample in samples:
         other = found.setdefault(hash_file(sample.image), sample)
@@ -92,18 +86,18 @@ def check_unique_names(samples: Sequence[Sample]) -> None:
 
 def write_fold(path: Path, fold: Fold) -> Path:
     """Write a fold as a datalist: the held-out images are both the validation and the test images."""
-
-    def entry(sample: Sample) -> dict[str, str]:
-        paths = {"image": sample.image, "label": sample.label, "border": sample.border}
-        # by its name in the whole list, because two folders may have images of the same stem
-        named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
-        return named if sample.group is None else {**named, "group": sample.group}
-
-    held = [entry(sample) for sample in fold.held_out]
-    lists = {"training": [entry(sample) for sample in fold.train], "validation": held, "test": held}
+    train, held = ([_to_entry(sample) for sample in side] for side in (fold.train, fold.held_out))
+    lists = {"training": train, "validation": held, "test": held}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(lists, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def _to_entry(sample: Sample) -> dict[str, str]:
+    paths = {"image": sample.image, "label": sample.label, "border": sample.border}
+    # its name in the whole list, because two folders may have images of the same stem
+    named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
+    return named if sample.group is None else {**named, "group": sample.group}
 
 
 def _find_group(sample: Sample, pattern: str) -> str:
@@ -117,3 +111,41 @@ def _find_group(sample: Sample, pattern: str) -> str:
     if not group:
         raise DataError(f"{sample.image}: --group-pattern {pattern!r} finds an empty group in the name; correct one of them")
     return group
+
+
+def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Generator) -> Sample:
+    """Write a rectangle of an annotated sample as TIFF files into `images`, `labels` and `borders` of a folder.
+
+    The rectangle has the proportions of the image, covers the fraction `share` of its area, in (0, 1], and holds foreground
+    and background, otherwise a DataError is raised; `rng` draws its place.
+    """
+    assert sample.label is not None
+    label = read_label(sample.label)
+    region = _draw_region(label, share, rng)
+    if region is None:
+        raise DataError(
+            f"{sample.image}: a rectangle of {share:.1%} of the area must hold cells and background, found none; leave the "
+            "image out or set larger shares"
+        )
+
+    def write(kind: str, pixels: Pixels) -> Path:
+        path = make_folder(folder / kind) / f"{sample.name}.tif"
+        write_plane(path, region.crop(pixels))
+        return path
+
+    return replace(
+        sample,
+        image=write("images", read_image(sample.image).pixels),
+        label=write("labels", label),
+        border=None if sample.border is None else write("borders", read_border(sample.border)),
+    )
+
+
+def _draw_region(label: Pixels, share: float, rng: np.random.Generator) -> Region | None:
+    height, width = (max(1, round(side * share**0.5)) for side in label.shape)
+    for _ in range(TRIES):
+        top, left = int(rng.integers(label.shape[0] - height + 1)), int(rng.integers(label.shape[1] - width + 1))
+        region = Region(top, left, top + height, left + width)
+        if 0 < np.count_nonzero(region.crop(label)) < height * width:
+            return region
+    return None

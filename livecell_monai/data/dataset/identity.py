@@ -25,11 +25,12 @@ def hash_samples(samples: Iterable[Sample]) -> dict[str, str]:
 
 def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]] = ()) -> dict[str, Path]:
     """Every file of the samples by `role/file name`, and of unlabelled items by `unlabelled/path`, sorted."""
-    files = {}
-    for sample in samples:
-        for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border)):
-            if path is not None:
-                files[name_file(role, sample, path)] = path
+    files = {
+        name_file(role, sample, path): path
+        for sample in samples
+        for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border))
+        if path is not None
+    }
     for item in unlabelled:
         address = parse_address(item[IMAGE])
         path = Path(item[IMAGE]) if address is None else address.path

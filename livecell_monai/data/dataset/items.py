@@ -1,22 +1,22 @@
-"""Turns samples into the dictionaries of MONAI's transforms; the lists that the bundle's YAML loads."""
+"""Turns samples and images into the dictionaries of MONAI's transforms; the bundle's YAML calls these functions."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import has_role, list_samples, name_outputs
+from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.dataset.movies import list_movies
 from livecell_monai.data.dataset.split import Split, given_split, split_samples
-from livecell_monai.data.paths import list_images
-from livecell_monai.data.readers.axes import parse_axes
-from livecell_monai.data.readers.listing import list_frames, list_planes
+from livecell_monai.data.paths import is_frame_series, list_images, stem_of
+from livecell_monai.data.readers.base import parse_axes
+from livecell_monai.data.readers.selection import Choice, list_frames, list_planes
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, REGION, WEIGHT, Sample
 
 Item = dict[str, Any]
+Images = str | Path | Sequence[str | Path]  # a file, folder or glob, or several
 
 
 def to_items(samples: Iterable[Sample]) -> list[Item]:
@@ -29,8 +29,7 @@ def to_items(samples: Iterable[Sample]) -> list[Item]:
         if sample.border is not None:
             item[WEIGHT] = str(sample.border)
         if sample.region is not None:
-            region = sample.region
-            item[REGION] = [region.top, region.left, region.bottom, region.right]
+            item[REGION] = list(astuple(sample.region))
         items.append(item)
     return items
 
@@ -45,11 +44,7 @@ def partition(
 ) -> Split:
     """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
 
-    With `auto`, the validation images of a datalist are used if it lists any.
-
-    Raises:
-        DataError: the first invalid sample.
-        SettingError: a value is out of range.
+    With `auto`, the validation images of a datalist are used if it lists any. The first invalid sample raises a DataError.
     """
     samples = _training_samples(dataset_dir, "train", with_borders)
     if split == "auto" and has_role(dataset_dir, "validation"):
@@ -64,11 +59,7 @@ def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) ->
 
 
 def list_test_items(dataset_dir: str | Path) -> list[Item]:
-    """The labelled test images of a data folder or datalist, each checked.
-
-    Raises:
-        DataError: a label is missing, or a sample is invalid.
-    """
+    """The labelled test images of a data folder or datalist; a missing label or invalid sample raises a DataError."""
     samples = list_samples(dataset_dir, "test")
     without = next((sample for sample in samples if sample.label is None), None)
     if without is not None:
@@ -77,34 +68,28 @@ def list_test_items(dataset_dir: str | Path) -> list[Item]:
     return to_items(samples)
 
 
-def list_unlabelled_items(images: str | Path | Sequence[str | Path] | None, split: Split) -> list[Item]:
-    """Images for training without labels, from files, folders and globs, each checked.
+def list_unlabelled_items(images: Images | None, split: Split) -> list[Item]:
+    """Images for training without labels, from files, folders and globs, each checked; None gives none.
 
-    Annotated images are left out by their hash, because parts of them may be held out.
-
-    Args:
-        images: files, folders or globs; None for none.
-        split: the annotated images.
-
-    Raises:
-        DataError: an input has no image, an image cannot be read, or all are annotated.
+    Images of the split are left out by their hash, because parts of them may be held out. If none is left, or one is
+    invalid, a DataError is raised.
     """
     if images is None:
         return []
     annotated = {hash_file(sample.image) for sample in (*split.train, *split.validation)}
-    items = [item for item in _list_files(images) if hash_file(item[IMAGE]) not in annotated]
+    items = [item for item in _list_files(_as_list(images)) if hash_file(item[IMAGE]) not in annotated]
     if not items:
-        where = ", ".join(map(str, [images] if isinstance(images, str | Path) else images))
+        where = ", ".join(map(str, _as_list(images)))
         raise DataError(f"{where}: unlabelled images must differ from the annotated ones, found none; leave it out")
     check_samples([Sample(item[NAME], Path(item[IMAGE])) for item in items], "unlabelled")
     return items
 
 
 def list_prediction_items(
-    images: str | Path | Sequence[str | Path],
-    channel: str | int | None = None,
-    time: str | int | None = None,
-    z: str | int | None = None,
+    images: Images,
+    channel: Choice = None,
+    time: Choice = None,
+    z: Choice = None,
     axes: str | None = None,
     movie: bool = False,
 ) -> list[Item]:
@@ -113,24 +98,68 @@ def list_prediction_items(
     `image` is the path of a single-plane file, or the address of a plane of a stack. Frames of one movie share the name, and
     have `frame`, `position` and `frames`. A file that cannot be opened is listed as its path; its reader raises the error.
 
-    Args:
-        images: files, folders or globs.
-        channel: index or name of the channel, None if there is one.
-        time: index of the frame, `first:stop`, or None for all.
-        z: index of the plane in depth, None if there is one.
-        axes: the axes of the files if their own are wrong or missing.
-        movie: whether each folder or glob is one movie of numbered frames, named after the folder; see `FramesStack`.
+    `channel`, `time`, `z` and `axes` are those of `choose_planes`. With `movie`, each folder or glob is one movie of
+    numbered frames, named after the folder; see `FramesStack`.
 
     Raises:
         DataError: an input has no image, two images have the same output name, or frames are no movie.
         SettingError: a plane does not exist or is not chosen, or axes are unknown.
     """
     axes = None if axes is None else parse_axes(axes)
-    given = list_movies([images] if isinstance(images, str | Path) else images) if movie else _list_files(images)
-    list_each = list_frames if movie else list_planes
-    return [{**item, **plane} for item in given for plane in list_each(Path(item[IMAGE]), channel, time, z, axes)]
+    list_inputs, list_each = (_list_movies, list_frames) if movie else (_list_files, list_planes)
+    return [
+        {**item, **plane}
+        for item in list_inputs(_as_list(images))
+        for plane in list_each(Path(item[IMAGE]), channel, time, z, axes)
+    ]
 
 
-def _list_files(images: str | Path | Sequence[str | Path]) -> list[Item]:
-    given = [images] if isinstance(images, str | Path) else images
-    return [{NAME: name, IMAGE: str(path)} for path, name in name_outputs(list_images(given)).items()]
+def _as_list(images: Images) -> Sequence[str | Path]:
+    return [images] if isinstance(images, str | Path) else images
+
+
+def _list_files(inputs: Sequence[str | Path]) -> list[Item]:
+    return _name_outputs({path: stem_of(path) for path in list_images(inputs)}, "input")
+
+
+def _list_movies(inputs: Sequence[str | Path]) -> list[Item]:
+    """One dictionary per movie of numbered frames: its folder or glob, and the folder's name.
+
+    All files of a folder are its movie too: a shell makes them of a glob without quotes.
+    """
+    paths: dict[Path, None] = {}
+    files: dict[Path, list[Path]] = {}
+    for path in map(Path, inputs):
+        if not is_frame_series(path) and path.exists():
+            files.setdefault(path.parent, []).append(path)
+        elif not path.exists() and any(mark in str(path.parent) for mark in "*?["):
+            raise DataError(f"{path}: the glob of a movie may have stars in its last part only; give one glob per folder")
+        else:
+            paths.setdefault(path)
+    for folder, named in files.items():
+        if len(named) == 1:
+            raise DataError(
+                f"{named[0]}: --movie needs a folder or glob of numbered frames, got one file; leave out --movie for a file "
+                "that is a movie itself"
+            )
+        if set(list_images(named)) != set(list_images([folder])):
+            raise DataError(
+                f"{named[0]}: the frames of --movie must be all images of their folder, got {len(named)} of them; give the "
+                "folder, or the glob in quotes"
+            )
+        paths.setdefault(folder)
+    folders = {path: path if path.is_dir() else path.parent for path in paths}
+    return _name_outputs({path: folder.resolve().name or "movie" for path, folder in folders.items()}, "movie")
+
+
+def _name_outputs(names: Mapping[Path, str], what: str) -> list[Item]:
+    """The path and output name of each input; the same name twice is rejected, ignoring case as some file systems do."""
+    first: dict[str, Path] = {}
+    for path, name in names.items():
+        other = first.setdefault(name.lower(), path)
+        if other is not path:
+            raise DataError(
+                f"{path}: each {what} must have its own output name, {other} has the same ({name}); rename one or predict "
+                "them into two folders"
+            )
+    return [{NAME: name, IMAGE: str(path)} for path, name in names.items()]

@@ -1,4 +1,4 @@
-"""Splits into training and validation that share no pixel.
+"""Splits into training and validation that share no pixel, and their text on model cards and report pages.
 
 - `auto`: `region` with fewer than seven images or with one group only, otherwise `images`.
 - `images`: whole images are held out, all images of a group together.
@@ -24,16 +24,47 @@ ENOUGH_IMAGES = 7  # with fewer, holding out whole images costs the training too
 
 
 @dataclass(frozen=True)
+class SplitDescription:
+    """What was held out, what the validation score was measured on, and what it does not show."""
+
+    split: str
+    measured_on: str
+    limit: str
+
+
+_NEW_IMAGES = SplitDescription(
+    "whole images were held out; the network was not trained on them",
+    "held-out whole images, on their original grid",
+    "The held-out images are few and from the same experiment as the others; images of another experiment are likely to "
+    "score lower.",
+)
+SPLITS = {
+    "images": _NEW_IMAGES,
+    "given": replace(_NEW_IMAGES, split="the validation images of the datalist; the network was not trained on them"),
+    "region": SplitDescription(
+        "a strip along one side of each training image was held out, with an unused guard band beside it",
+        "the held-out strips, on the original grid of the images",
+        "The strips are parts of the training images and share their illumination, focus and density, so a new image is "
+        "likely to score lower.",
+    ),
+    "original": SplitDescription(
+        "augmented copies of the training images themselves, as in the report",
+        "augmented patches of the training images, at the working scale",
+        "The network was trained on the images that it was scored on.",
+    ),
+    "none": SplitDescription(
+        "nothing was held out; the network was trained on every annotated pixel",
+        "the training images themselves, on their original grid",
+        "The network was trained on the images that it was scored on; a cross-validation estimates the score of new images.",
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Split:
-    """Training and validation samples.
+    """Training samples, and validation samples that are scored after each epoch."""
 
-    Attributes:
-        mode: `images`, `region`, `original`, `none`, or `given` for a split made by a datalist.
-        train: the training samples.
-        validation: the samples scored after each epoch.
-    """
-
-    mode: str
+    mode: str  #: `images`, `region`, `original`, `none`, or `given` for a split made by a datalist
     train: tuple[Sample, ...]
     validation: tuple[Sample, ...]
 
@@ -51,7 +82,7 @@ def split_samples(
     Args:
         samples: all samples, with labels.
         mode: as the setting `split`.
-        fraction: fraction held out, of the images or of each image's rows or columns, in (0, 0.5].
+        fraction: held out, of the images or of each image's rows or columns, in (0, 0.5].
         guard: width in pixels of the unused band between training and validation region.
         seed: of the choice of images.
 
@@ -60,7 +91,7 @@ def split_samples(
         DataError: too few images, or an image is too small.
     """
     check_values({"split": mode, "validation_fraction": fraction, "guard": guard})
-    groups = sorted({_group_of(sample) for sample in samples})
+    groups = sorted({group_of(sample) for sample in samples})
     if mode == "auto":
         mode = "images" if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else "region"
     if mode in ("original", "none"):
@@ -74,17 +105,13 @@ def split_samples(
     held = set(shuffled[: max(1, round(fraction * len(groups)))])
     return Split(
         mode,
-        tuple(sample for sample in samples if _group_of(sample) not in held),
-        tuple(sample for sample in samples if _group_of(sample) in held),
+        tuple(sample for sample in samples if group_of(sample) not in held),
+        tuple(sample for sample in samples if group_of(sample) in held),
     )
 
 
 def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
-    """The split made by a datalist.
-
-    Raises:
-        DataError: an image or group is in both lists.
-    """
+    """The split made by a datalist; an image or group in both lists raises a DataError."""
     trained = {hash_file(sample.image) for sample in train}
     groups = {sample.group for sample in train if sample.group is not None}
     for sample in validation:
@@ -99,8 +126,8 @@ def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
     return Split("given", tuple(train), tuple(apart))
 
 
-def _group_of(sample: Sample) -> str:
-    # an image without a group is its own group, never the same as a named one
+def group_of(sample: Sample) -> str:
+    """The group of a sample; an image without one is its own group, never the same as a named one."""
     return f"image {sample.name}" if sample.group is None else f"group {sample.group}"
 
 
@@ -110,20 +137,20 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     Of the strips along the four sides that leave both classes in both parts, the one whose foreground fraction is nearest to
     the image's own.
     """
-    if sample.label is None:
-        raise DataError(f"{sample.image}: a training sample must have a label, got none; add it")
+    assert sample.label is not None
     foreground = read_label(sample.label) > 0
+    height, width = foreground.shape
     share = foreground.mean()
     sides = [
         (train, held)
-        for train, held in _strips(foreground.shape[0], foreground.shape[1], fraction, guard)
+        for train, held in _strips(height, width, fraction, guard)
         if all(_has_both_classes(part.crop(foreground)) for part in (train, held))
     ]
     if not sides:
         raise DataError(
             f"{sample.image}: a strip of {fraction:.0%} along one side must leave foreground and background in both parts, "
-            f"got none in {foreground.shape[0]} x {foreground.shape[1]} pixels with a guard of {guard}; lower guard or "
-            "raise validation_fraction, or with several images set split to images"
+            f"got none in {height} x {width} pixels with a guard of {guard}; lower guard or raise validation_fraction, or "
+            "with several images set split to images"
         )
     train, held = min(sides, key=lambda side: abs(float(side[1].crop(foreground).mean() - share)))
     return replace(sample, region=train), replace(sample, region=held)

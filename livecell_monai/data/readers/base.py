@@ -1,16 +1,17 @@
-"""The interface of every format with more than one plane."""
+"""The interface of every format with more than one plane, and what its readers share."""
 
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
 from livecell_monai.data.checks.limits import check_decoded_size, reading_errors
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region
 
 AXES = "TCZYX"  #: time, channel, depth, row, column, always in this order
@@ -41,20 +42,20 @@ class Stack(ABC):
     interval_min: float | None = None
     channels: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
+    _file: Any = None  # of the library that reads the format
 
     @abstractmethod
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
-        """One plane (Y, X), or a region of it, C-contiguous, writable and of native byte order.
+        """One plane (Y, X), or a region inside it, C-contiguous, writable and of native byte order.
 
-        Indices are 0 for axes that the file does not have; `region` lies inside the plane, and only its tiles are decoded.
-
-        Raises:
-            DataError: the part cannot be read or decoded.
+        Indices are 0 for axes that the file does not have; only tiles of the region are decoded. Damage raises a DataError.
         """
 
-    @abstractmethod
     def close(self) -> None:
         """Close the file; may be called again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     @contextmanager
     def opening(self, kind: str) -> Iterator[None]:
@@ -66,6 +67,18 @@ class Stack(ABC):
             self.close()
             raise
 
+    def set_axes(self, found: Sequence[str], shape: Sequence[int], given: str | None) -> None:
+        """Set `axes` and `shape` from those of the file's array, see `name_axes`."""
+        self._names = name_axes(self.path, found, shape, given)
+        lengths = dict(zip(self._names, map(int, shape), strict=True))
+        self.axes = "".join(axis for axis in AXES if axis in lengths)
+        self.shape = tuple(lengths[axis] for axis in self.axes)
+
+    def index(self, time: int, channel: int, z: int) -> tuple[int, ...]:
+        """The index of a plane along the axes of the file's array other than rows and columns, in their order."""
+        chosen = {"T": time, "C": channel, "Z": z}
+        return tuple(chosen.get(name, 0) for name in self._names if name not in ("Y", "X"))
+
     def set_metadata(self, z_step_um: float, interval_min: float | None, channels: Sequence[str]) -> None:
         """Set what the file states, if it is valid and its axis is longer than 1; NaN and None are unknown."""
         self.z_step_um = z_step_um if self.length("Z") > 1 and 0 < z_step_um < math.inf else None
@@ -73,11 +86,7 @@ class Stack(ABC):
         self.channels = tuple(channels) if all(channels) and len(channels) == self.length("C") else ()
 
     def locate(self, time: int, channel: int, z: int, region: Region | None) -> Region:
-        """The region that `read` returns, checked; None becomes the whole plane.
-
-        Raises:
-            DataError: the plane or a part of the region does not exist.
-        """
+        """The region that `read` returns, None becomes the whole plane; a DataError if it does not exist or is too large."""
         for axis, index in zip("TCZ", (time, channel, z), strict=True):
             if not 0 <= index < self.length(axis):
                 rule = f"a plane must be one of the file's, {axis} 0 to {self.length(axis) - 1}"
@@ -101,8 +110,73 @@ class Stack(ABC):
         """Length of an axis of `TCZYX`, 1 if the file does not have it."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str | None) -> tuple[str, ...]:
+    """The name of each axis of an array: one of `TCZYX`, or "" for an unknown axis of length 1; never guessed.
+
+    `given` are the user's names in the file's order, which override those found; axes of length 1 may be omitted.
+
+    Raises:
+        DataError: an axis is empty.
+        SettingError: an axis longer than 1 is none of `TCZYX`, an axis comes twice, the last two are not `YX`, or `given`
+            does not match.
+    """
+    if not shape or min(shape) < 1:
+        got = describe_axes(found, shape) or "none"
+        raise DataError(f"{path}: an image must hold pixels, got axes {got}; save it again")
+    # an unknown axis of length 1, such as S for samples, does not count
+    known = [place for place, name in enumerate(found) if name in tuple(AXES) or shape[place] != 1]
+    long = [place for place in known if shape[place] != 1 or found[place] in ("Y", "X")]
+    described = describe_axes([found[place] for place in long], [shape[place] for place in long])
+    places, letters = known, [found[place] for place in known]
+    if given is not None:
+        letters = list(parse_axes(given))
+        places = known if len(known) == len(letters) else long
+        if len(places) != len(letters):
+            raise SettingError(
+                f"{path}: --axes must name the file's axes, {described}, got {''.join(letters)!r}; "
+                f"give {len(long)} letters of {', '.join(AXES)}"
+            )
+    if not _are_valid(letters):
+        raise SettingError(
+            f"{path}: its axes must be of {', '.join(AXES)}, each once, rows (Y) and columns (X) last, got {described}; "
+            "name them in the file's order, for example --axes TYX, or save the file again"
+        )
+    names = dict(zip(places, letters, strict=True))
+    return tuple(names.get(place, "") for place in range(len(shape)))
+
+
+def parse_axes(given: object) -> str:
+    """The value of --axes, in upper case; a SettingError unless it has letters of `TCZYX`, each once, YX last."""
+    letters = given.upper() if isinstance(given, str) else ""
+    if not _are_valid(letters):
+        raise SettingError(
+            f"--axes must be letters of {', '.join(AXES)}, each once, YX last, got {given!r}; for example --axes TYX"
+        )
+    return letters
+
+
+def _are_valid(names: Sequence[str]) -> bool:
+    return set(names) <= set(AXES) and len(set(names)) == len(names) and list(names[-2:]) == ["Y", "X"]
+
+
+def describe_axes(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """The axes with their lengths for messages: `T 3, Y 40, X 36`."""
+    return ", ".join(f"{axis} {length}" for axis, length in zip(axes, shape, strict=True))
+
+
+def import_extra(path: Path, module: str, extra: str) -> Any:
+    """The library that reads a format; a SettingError names the extra of this package that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise SettingError(
+            f"{path}: this format needs the library {module.partition('.')[0]}, which cannot be imported"
+            f" ({' '.join(str(error).split())[:100]}); pip install 'livecell-monai[{extra}]'"
+        ) from error

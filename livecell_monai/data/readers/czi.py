@@ -2,22 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import pixel_size, raise_colour_error, reading_errors, to_number
-from livecell_monai.data.checks.ome_xml import parse_xml
-from livecell_monai.data.readers.axes import name_axes
-from livecell_monai.data.readers.base import Stack
-from livecell_monai.data.readers.extra import import_extra
-from livecell_monai.data.readers.interval import to_minutes
+from livecell_monai.data.checks.limits import parse_xml, raise_colour_error, reading_errors
+from livecell_monai.data.readers.base import Stack, import_extra
+from livecell_monai.data.units import pixel_size, to_minutes, to_number, to_um
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
 
 _TYPES = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
-_UM_PER_M = 1e6
 
 
 class CziStack(Stack):
@@ -31,7 +26,6 @@ class CziStack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         czi = import_extra(path, "pylibCZIrw.czi", "czi")
-        self._file: Any = None
         with self.opening("CZI"):
             self._file = czi.CziReader(str(path))
             self._open(axes)
@@ -52,36 +46,29 @@ class CziStack(Stack):
         self._starts = {name: int(start) for name, (start, _) in box.items()}
         letters = [*(name for name in box if name not in ("Y", "X")), "Y", "X"]
         self._found = letters[:-2]
-        self._named = name_axes(self.path, letters, [int(box[name][1] - box[name][0]) for name in letters], axes)
-        self.axes, self.shape = self._named.axes, self._named.shape
+        self.set_axes(letters, [int(box[name][1] - box[name][0]) for name in letters], axes)
         self._read_metadata(parse_xml(file.raw_metadata))
 
     def _read_metadata(self, root: ElementTree.Element) -> None:
         """Sizes are in metres, times in seconds."""
         distances = root.iterfind(".//Scaling/Items/Distance")
         metres = {distance.get("Id", ""): to_number(distance.findtext("Value")) for distance in distances}
-        y, x, z = (metres.get(axis, math.nan) * _UM_PER_M for axis in "YXZ")
-        self.pixel_size_um = pixel_size([y, x], ["um", "um"])
+        y, x, z = (metres.get(axis, math.nan) for axis in "YXZ")
+        self.pixel_size_um = pixel_size([y, x], ["m", "m"])
         interval, names = None, []
         dimensions = root.find(".//Information/Image/Dimensions")
         if dimensions is not None:
             interval = to_minutes(to_number(dimensions.findtext("./T/Positions/Interval/Increment")), "s")
             names = [channel.get("Name") or "" for channel in dimensions.iterfind("./Channels/Channel")]
-        self.set_metadata(z, interval, names)
+        self.set_metadata(to_um(z, "m"), interval, names)
 
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
         """The plane or a region of it; 0 where there is no tile."""
         part = self.locate(time, channel, z, region)
         with reading_errors(self.name_plane(time, channel, z), "CZI"):
-            indices = zip(self._found, self._named.index(time, channel, z), strict=True)
+            indices = zip(self._found, self.index(time, channel, z), strict=True)
             plane = {name: self._starts[name] + index for name, index in indices}
             left, top = self._starts["X"] + part.left, self._starts["Y"] + part.top
             roi = (left, top, part.right - part.left, part.bottom - part.top)
             pixels = self._file.read(roi=roi, plane=plane, pixel_type=self._kind)
             return np.array(pixels[..., 0], dtype=self.dtype, order="C")
-
-    def close(self) -> None:
-        """Close the file."""
-        file, self._file = self._file, None
-        if file is not None:  # the library raises if it is closed twice
-            file.close()

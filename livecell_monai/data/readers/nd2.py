@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.checks.limits import check_decoded_size, pixel_size, raise_colour_error, reading_errors
-from livecell_monai.data.readers.axes import name_axes
-from livecell_monai.data.readers.base import Stack
-from livecell_monai.data.readers.extra import import_extra
-from livecell_monai.data.readers.interval import to_minutes
+from livecell_monai.data.checks.limits import check_decoded_size, raise_colour_error, reading_errors
+from livecell_monai.data.readers.base import Stack, import_extra
+from livecell_monai.data.units import pixel_size, to_minutes
 from livecell_monai.sample import Pixels, Region
 
 
@@ -24,7 +22,6 @@ class Nd2Stack(Stack):
     def __init__(self, path: Path, axes: str | None = None) -> None:
         self.path = path
         nd2 = import_extra(path, "nd2", "nd2")
-        self._file: Any = None
         with self.opening("ND2"):
             self._file = nd2.ND2File(path)
             self._open(axes)
@@ -39,8 +36,7 @@ class Nd2Stack(Stack):
         self._loops = tuple(loops.values())
         self._channels, self._frames = attributes.componentCount, attributes.sequenceCount
         lengths = [*self._loops, self._channels, attributes.heightPx, attributes.widthPx]
-        self._named = name_axes(self.path, [*loops, "C", "Y", "X"], lengths, axes)
-        self.axes, self.shape = self._named.axes, self._named.shape
+        self.set_axes([*loops, "C", "Y", "X"], lengths, axes)
         self.tile = (self.shape[-2], self.shape[-1])
         check_decoded_size(self.path, "a frame", (self._channels, *self.tile))
         self.dtype = np.dtype(file.dtype).newbyteorder("=")
@@ -54,17 +50,12 @@ class Nd2Stack(Stack):
         """The plane or a region of it; the whole frame is read."""
         part = self.locate(time, channel, z, region)
         with reading_errors(self.name_plane(time, channel, z), "ND2"):
-            *steps, component = self._named.index(time, channel, z)
+            *steps, component = self.index(time, channel, z)
             frame = int(np.ravel_multi_index(steps, self._loops)) if steps else 0
             if frame >= self._frames:
                 raise ValueError(f"the file has {self._frames} frames, the recording ended early")
             pixels = self._file.read_frame(frame).reshape(self._channels, *self.shape[-2:])[component]
             return np.array(part.crop(pixels), dtype=self.dtype, order="C")
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
 
 
 def _find_interval(experiment: list[Any]) -> float | None:

@@ -1,34 +1,113 @@
-"""Any image file opened as a stack, by the ending of its name."""
+"""Opens image files as stacks, and reads the plane that an address names."""
 
+import atexit
+import os
+import re
+import threading
+from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from livecell_monai.data.checks.limits import reading_errors
-from livecell_monai.data.formats import list_formats
-from livecell_monai.data.paths import check_image_path, find_zarr, is_frame_series, name_format
+from livecell_monai.data.paths import check_image_path, find_format, find_zarr, is_frame_series
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.readers.frames import FramesStack
-from livecell_monai.data.readers.plane import PlaneStack
+from livecell_monai.data.readers.single_plane import PlaneStack
+from livecell_monai.sample import Plane, Region
+
+_ADDRESS = re.compile(r"(?s)(?P<path>.+)::t=(?P<time>\d+),c=(?P<channel>\d+),z=(?P<z>\d+)(,axes=(?P<axes>[A-Z]+))?")
+_LOCK = threading.Lock()
+_Key = tuple[str, str | None, int, int, int]
+_last: tuple[_Key, Stack] | None = None  # the stack that was read last, still open
+
+
+@dataclass(frozen=True)
+class PlaneAddress:
+    """One plane of a stack by its indices from 0; as a string, valid wherever an image's path is, `movie.tif::t=3,c=0,z=0`.
+
+    `axes` are the user's names of the file's axes, in their order; None for the file's own.
+    """
+
+    path: Path
+    time: int = 0
+    channel: int = 0
+    z: int = 0
+    axes: str | None = None
+
+    def __str__(self) -> str:
+        axes = "" if self.axes is None else f",axes={self.axes}"
+        return f"{self.path}::t={self.time},c={self.channel},z={self.z}{axes}"
+
+
+def parse_address(text: str | Path) -> PlaneAddress | None:
+    """The plane of an address, None for the path of a file."""
+    match = _ADDRESS.fullmatch(str(text))
+    if match is None:
+        return None
+    return PlaneAddress(Path(match["path"]), int(match["time"]), int(match["channel"]), int(match["z"]), match["axes"])
 
 
 def open_stack(path: str | Path, axes: str | None = None) -> Stack:
-    """Open an image file, of which the header alone is read; PNG, JPEG and NIfTI are read whole.
+    """Open an image file; only its header is read, PNG, JPEG and NIfTI are read whole.
 
     Args:
         path: the file or, of OME-Zarr, the folder; or the folder or glob of a movie's numbered frames.
-        axes: what the user calls its axes, letters of `TCZYX` in the file's order; None to believe the file.
+        axes: the user's names of its axes, letters of `TCZYX` in the file's order; None for the file's own.
 
     Raises:
-        DataError: no such file, not a known format, damaged, in colour, or several images.
-        SettingError: axes that are unknown or do not fit, or a format whose extra is not installed.
+        DataError: no such file, an unknown format, damage, colours, or several images.
+        SettingError: axes that are unknown or do not match, or a format whose extra is not installed.
     """
     path = Path(path)
     if find_zarr(path) is None and is_frame_series(path):
         return FramesStack(path, open_stack, axes)
-    kind = name_format(path)
-    if kind is None:
+    check_image_path(path)
+    found = find_format(path)
+    if found is None:
         return PlaneStack(path, axes)
-    with reading_errors(path, kind):  # a folder that may not be entered raises here
-        check_image_path(path)
-    opener = next(format_.opener() for format_ in list_formats() if format_.name == kind)
+    opener = resolve_name(found.open) if isinstance(found.open, str) else found.open
     stack: Stack = opener(path, axes)
     return stack
+
+
+def read_addressed(address: PlaneAddress, region: Region | None = None) -> Plane:
+    """Read one plane of a stack, or a region of it; the file stays open for the next frame. One thread reads at a time.
+
+    Errors are those of `open_stack` and `Stack.read`.
+    """
+    with _LOCK:
+        stack = _open_again(address)
+        return Plane(stack.read(address.time, address.channel, address.z, region), stack.pixel_size_um)
+
+
+def close_last() -> None:
+    """Close the file that was read last, for example before it is removed."""
+    with _LOCK:
+        _close()
+
+
+def _open_again(address: PlaneAddress) -> Stack:
+    """The open stack, or a new one if the address names another file or the file has changed."""
+    global _last
+    with reading_errors(address.path, "an image"):
+        is_folder = is_frame_series(address.path)
+        if not is_folder:
+            check_image_path(address.path)
+        # a glob is no file: its folder changes if frames are added or removed
+        status = (address.path.parent if is_folder and not address.path.exists() else address.path).stat()
+    # a forked process shares the file position with its parent: it opens its own
+    key = (str(address.path.absolute()), address.axes, status.st_mtime_ns, status.st_size, os.getpid())
+    if _last is None or _last[0] != key:
+        _close()
+        _last = key, open_stack(address.path, address.axes)
+    return _last[1]
+
+
+def _close() -> None:
+    global _last
+    last, _last = _last, None
+    if last is not None:
+        last[1].close()
+
+
+atexit.register(close_last)

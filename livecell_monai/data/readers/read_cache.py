@@ -11,52 +11,25 @@ from livecell_monai.sample import Plane
 
 LIMIT_BYTES = 128 * 2**20  #: of decoded planes, about 30 images of 1024 x 1024 in 16 bit with their labels
 
-FileState = tuple[str, int, int, int]
+_FileState = tuple[str, int, int, int]
 Measured = TypeVar("Measured")
 
 
-class ReadCache:
-    """Planes and measurements of files, valid as long as a file keeps its path, modification time, size and inode.
+class _ReadCache:
+    """Planes and measurements of files, valid while a file keeps its path, modification time, size and inode.
 
     The cache keeps what comes first and evicts nothing: every phase of a training reads all images in the same order, so an
     eviction of the oldest would keep no plane until its next use. Measurements are small and have no limit.
-
-    Args:
-        limit_bytes: of the decoded planes together.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._free = limit_bytes
-        self._planes: dict[FileState, Plane] = {}
-        self._measured: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
-
-    def read(self, path: Path, decode: Callable[[Path], Plane]) -> Plane:
-        """The plane (Y, X) of a file; the caller may write to its pixels."""
-        state = _read_state(path)
-        kept = self._planes.get(state) if state is not None else None
-        if kept is not None:
-            return Plane(kept.pixels.copy(), kept.pixel_size_um)
-        plane = decode(path)
-        with self._lock:
-            if state is not None and state not in self._planes and plane.pixels.nbytes <= self._free:
-                self._free -= plane.pixels.nbytes
-                self._planes[state] = Plane(plane.pixels.copy(), plane.pixel_size_um)
-        return plane
-
-    def measure(self, key: Hashable, paths: Sequence[Path], measure: Callable[[], Measured]) -> Measured:
-        """The measurement of some files, see `measure_once`."""
-        states = [_read_state(path) for path in paths]
-        if None in states:
-            return measure()
-        full_key = (key, *states)
-        if full_key not in self._measured:
-            self._measured[full_key] = measure()
-        measured: Measured = self._measured[full_key]
-        return measured
+    def __init__(self, limit_bytes: int) -> None:
+        self.free_bytes = limit_bytes
+        self.planes: dict[_FileState, Plane] = {}
+        self.measured: dict[Hashable, Any] = {}
+        self.lock = threading.Lock()
 
 
-_active: ReadCache | None = None
+_active: _ReadCache | None = None
 
 
 @contextmanager
@@ -66,7 +39,7 @@ def cached_reads(limit_bytes: int = LIMIT_BYTES) -> Iterator[None]:
     if _active is not None:
         yield
         return
-    _active = ReadCache(limit_bytes)
+    _active = _ReadCache(limit_bytes)
     try:
         yield
     finally:
@@ -74,31 +47,44 @@ def cached_reads(limit_bytes: int = LIMIT_BYTES) -> Iterator[None]:
 
 
 def read_once(path: Path, decode: Callable[[Path], Plane]) -> Plane:
-    """The plane of a file, from the active cache if there is one.
+    """The plane (Y, X) of a file, from the active cache if there is one; the caller may write to its pixels.
 
-    Args:
-        path: the file; folders (OME-Zarr) are always decoded.
-        decode: reads the file.
+    Folders (OME-Zarr) are always decoded.
     """
-    return decode(path) if _active is None else _active.read(path, decode)
+    cache, state = _active, _read_state(path)
+    if cache is None or state is None:
+        return decode(path)
+    kept = cache.planes.get(state)
+    if kept is not None:
+        return Plane(kept.pixels.copy(), kept.pixel_size_um)
+    plane = decode(path)
+    with cache.lock:
+        if state not in cache.planes and plane.pixels.nbytes <= cache.free_bytes:
+            cache.free_bytes -= plane.pixels.nbytes
+            cache.planes[state] = Plane(plane.pixels.copy(), plane.pixel_size_um)
+    return plane
 
 
 def measure_once(key: Hashable, paths: Sequence[Path], measure: Callable[[], Measured]) -> Measured:
-    """A measurement of files, from the active cache if there is one.
+    """A measurement that depends on files, from the active cache if there is one; nobody may change it.
 
-    Args:
-        key: what is measured, with every argument that changes the result.
-        paths: the files that it depends on.
-        measure: makes the measurement, which nobody may change.
+    `key` names the measurement, with every argument that changes the result.
     """
-    return measure() if _active is None else _active.measure(key, paths, measure)
+    cache, states = _active, [_read_state(path) for path in paths]
+    if cache is None or None in states:
+        return measure()
+    full_key = (key, *states)
+    if full_key not in cache.measured:
+        cache.measured[full_key] = measure()
+    measured: Measured = cache.measured[full_key]
+    return measured
 
 
-def _read_state(path: Path) -> FileState | None:
+def _read_state(path: Path) -> _FileState | None:
     """What changes when a file is written again; None for a folder and for a file that cannot be looked up."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     if not S_ISREG(status.st_mode):
         return None

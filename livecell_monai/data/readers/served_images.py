@@ -1,4 +1,4 @@
-"""Images that come in a message, a file in base64 or rows of numbers: onto disk, where the readers check them."""
+"""Images of a served model's request, a file in base64 or rows of numbers, written to disk for the readers to check."""
 
 import base64
 import binascii
@@ -15,41 +15,34 @@ from livecell_monai.data.checks.tiff import list_series
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
-MAX_PIXELS = 2**26  #: of an image in a message, 8192 x 8192: some kilobytes can stand for gigabytes of pixels
+MAX_PIXELS = 2**26  #: of an image in a request, 8192 x 8192: a few kilobytes may expand to gigabytes
 
-_STARTS = {  # what a file of each format begins with
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-    b"II+\0": ".tif",
-    b"MM\0+": ".tif",
-    b"\x89PNG": ".png",
-    b"\xff\xd8\xff": ".jpg",
-}
+# the first bytes of a file of each format
+_STARTS = {**dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".tif"), b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 
 
 def write_served_image(image: object, folder: Path, name: str, most_pixels: int = MAX_PIXELS) -> Path:
-    """Write the image of a message as the file that it is, or as TIFF of 64 bit floats.
+    """Write the image of a request as the file that it is, or as TIFF of 64 bit floats; its reader checks a file.
 
     Args:
-        image: a TIFF, PNG or JPEG file in base64, line breaks or not; or (Y, X) numbers, as nested lists or an array.
-        folder: an existing one.
+        image: a TIFF, PNG or JPEG file in base64, with or without line breaks; or (Y, X) numbers, as nested lists or array.
+        folder: an existing folder.
         name: of the file, without its ending.
-        most_pixels: an image of more is refused before it is decoded.
-
-    Raises:
-        DataError: where it is neither, or too large. Whether a file is whole and one grey plane, its reader tells.
+        most_pixels: a larger image is rejected before it is decoded, by a DataError.
     """
     if isinstance(image, str):
         path = _write_file(image, folder, name)
-        pixels = _count_pixels(path)
-    else:
-        plane = _as_plane(image, name)
-        path, pixels = folder / f"{name}.tif", plane.size
-    if pixels > most_pixels:
-        raise DataError(f"{path.name}: an image must have at most {most_pixels} pixels, got {pixels}; cut it up")
-    if not isinstance(image, str):
-        tifffile.imwrite(path, plane, photometric="minisblack", metadata=None)
+        _check_size(path.name, _count_pixels(path), most_pixels)
+        return path
+    plane, path = _to_plane(image, name), folder / f"{name}.tif"
+    _check_size(path.name, plane.size, most_pixels)
+    tifffile.imwrite(path, plane, photometric="minisblack", metadata=None)
     return path
+
+
+def _check_size(name: str, pixels: int, most_pixels: int) -> None:
+    if pixels > most_pixels:
+        raise DataError(f"{name}: an image must have at most {most_pixels} pixels, got {pixels}; cut it up")
 
 
 def _write_file(text: str, folder: Path, name: str) -> Path:
@@ -67,19 +60,19 @@ def _write_file(text: str, folder: Path, name: str) -> Path:
 
 
 def _count_pixels(path: Path) -> int:
-    """How many pixels a file says that it takes to decode it, of which none is decoded."""
+    """The number of pixels that decoding a file takes; nothing is decoded."""
     with reading_errors(path, "an image"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the caller has a bound of its own
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the caller has its own limit
         if path.suffix != ".tif":
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 return picture.width * picture.height
         with tifffile.TiffFile(path, _multifile=False) as tif:
-            # a tile is decoded whole, however little of it is image
+            # a tile is decoded whole, even if little of it is image
             return sum(max(math.prod(series.shape), math.prod(series.keyframe.chunks)) for series in list_series(tif))
 
 
-def _as_plane(image: object, name: str) -> Pixels:
-    """(Y, X) float64, which holds exactly whatever the network can tell apart."""
+def _to_plane(image: object, name: str) -> Pixels:
+    """(Y, X) float64, which holds every float32 and integer image exactly."""
     try:
         plane = np.asarray(image)
         got = f"{plane.ndim} axes of {'text' if plane.dtype.kind == 'U' else plane.dtype}"

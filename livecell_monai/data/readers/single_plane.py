@@ -1,9 +1,11 @@
 """Files of one plane, read whole: TIFF, PNG, JPEG and NIfTI."""
 
+import gzip
 import io
 import math
 import warnings
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import nibabel
 import numpy as np
@@ -11,30 +13,33 @@ from nibabel.volumeutils import apply_read_scaling
 from PIL import Image
 
 from livecell_monai.data.checks import png
-from livecell_monai.data.checks.gzip_stream import open_maybe_gzip, read_pixel_bytes
-from livecell_monai.data.checks.limits import (
-    check_decoded_size,
-    check_single_plane,
-    pixel_size,
-    raise_colour_error,
-    reading_errors,
-)
+from livecell_monai.data.checks.limits import check_decoded_size, check_single_plane, raise_colour_error, reading_errors
 from livecell_monai.data.checks.tiff import read_tiff
-from livecell_monai.data.paths import SUFFIXES, check_image_path, list_endings
+from livecell_monai.data.paths import SUFFIXES, list_endings
+from livecell_monai.data.readers.base import Stack
+from livecell_monai.data.units import pixel_size
 from livecell_monai.errors import DataError
-from livecell_monai.sample import Plane
+from livecell_monai.sample import Pixels, Plane, Region
+
+MAX_TRAILING_BYTES = 2**20  #: that may follow the pixels of a NIfTI
+
+
+class PlaneStack(Stack):
+    """A PNG, JPEG or NIfTI, which is read when it is opened; `axes` is `YX` or None."""
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        plane = read_single(path)
+        self.path, self.pixel_size_um, self._pixels = path, plane.pixel_size_um, plane.pixels
+        self.dtype = plane.pixels.dtype
+        self.set_axes("YX", plane.pixels.shape, axes)
+
+    def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:
+        """The plane or a region of it."""
+        return self.locate(time, channel, z, region).crop(self._pixels).copy()
 
 
 def read_single(path: Path) -> Plane:
-    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI, with its pixel size in µm where the file tells it.
-
-    Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are turned round.
-
-    Raises:
-        DataError: no such file, not one of these formats, damaged, in colour, or more than one plane.
-    """
-    with reading_errors(path, "an image"):  # a folder that may not be entered raises here
-        check_image_path(path)
+    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI whose path was checked; see `read_plane`."""
     match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
         case ".tif" | ".tiff":
             kind, read = "TIFF", read_tiff
@@ -52,14 +57,12 @@ def read_single(path: Path) -> Plane:
 
 
 def _read_picture(path: Path) -> Plane:
-    """Read a PNG or JPEG as stored: a rotation that its EXIF asks for would part it from its label."""
+    """Read a PNG or JPEG as stored: a rotation in its EXIF would separate it from its label."""
     data = path.read_bytes()
     if data.startswith(png.SIGNATURE):
         png.check_png(data)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # what Pillow doubts is no matter, or is refused; our own bound is that of every format
+        warnings.simplefilter("ignore")  # Pillow's own limit is replaced by that of every format
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             frames = getattr(picture, "n_frames", 1)
             check_single_plane(path, "TYX", (frames, picture.height, picture.width))
@@ -72,9 +75,7 @@ def _read_picture(path: Path) -> Plane:
             pixels = np.asarray(picture)
     if picture.mode == "1":
         pixels = pixels.astype(np.uint8)
-    elif picture.mode == "I":  # a PNG has 16 bits at most; older Pillow hands them out as int32
-        if pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max:
-            raise ValueError("values beyond 16 bits")
+    elif picture.mode == "I":  # a PNG has 16 bits at most; older Pillow returns them as int32
         pixels = pixels.astype(np.uint16)
     return Plane(pixels)
 
@@ -85,7 +86,7 @@ def _read_nifti(path: Path) -> Plane:
         head = stream.read(nibabel.Nifti2Header.sizeof_hdr)
         is_second = nibabel.Nifti2Header.may_contain_header(head)
         header = (nibabel.Nifti2Header if is_second else nibabel.Nifti1Header).from_fileobj(io.BytesIO(head))
-        with np.errstate(over="ignore"):  # a lying number of axes
+        with np.errstate(over="ignore"):  # an invalid number of axes
             dtype, shape = header.get_data_dtype(), header.get_data_shape()
         if dtype.names:
             raise_colour_error(path, f"RGB (data type {', '.join(dtype.names)})")
@@ -98,3 +99,25 @@ def _read_nifti(path: Path) -> Plane:
     unit = header.get_xyzt_units()[0]
     x, y = header.get_zooms()[:2]
     return Plane(pixels, pixel_size([float(y), float(x)], [unit, unit]))
+
+
+def open_maybe_gzip(path: Path) -> BinaryIO:
+    """A file open for reading, decompressed if its name ends in .gz."""
+    return cast(BinaryIO, gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb"))
+
+
+def read_pixel_bytes(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearray:
+    """Read `count` bytes from an offset, if `head` has been read already, and the rest of the file for its checksum."""
+    data = bytearray(count)  # uses no memory until it is filled
+    known = head[offset : offset + count]
+    data[: len(known)] = known
+    if offset > len(head):
+        stream.read(offset - len(head))
+    filled, view = len(known), memoryview(data)
+    while filled < count and (got := stream.readinto(view[filled:])):  # type: ignore[attr-defined]
+        filled += got
+    if filled < count:
+        raise ValueError(f"the file is cut off: it needs {count} bytes of pixels and has {filled}")
+    if len(stream.read(MAX_TRAILING_BYTES + 1)) > MAX_TRAILING_BYTES:
+        raise ValueError(f"more than {MAX_TRAILING_BYTES} bytes follow its {count} bytes of pixels")
+    return data

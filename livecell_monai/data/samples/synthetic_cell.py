@@ -1,7 +1,6 @@
-"""Draws one cell: its outline, and the relief that the microscope turns into light and dark.
+"""Draws one cell: its outline and its relief, the optical thickness in arbitrary units.
 
-A relief is an optical thickness in arbitrary units: about 1 for the body of a compact cell, 0 for the bare dish, below
-0 for what shines brighter than the dish.
+A relief is about 1 for the body of a compact cell, 0 for the bare dish, below 0 where it is brighter than the dish.
 """
 
 from dataclasses import dataclass
@@ -16,25 +15,15 @@ Relief = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Kind:
-    """What cells of one kind have in common; each pair is the range from which a cell draws.
+    """The properties of a kind of cells; each pair is the range from which a cell draws."""
 
-    Attributes:
-        share: how often the kind occurs, relative to the others.
-        diameter: of the disc of equal area, in pixels.
-        arms: number of processes, both ends included.
-        reach: length of a process relative to the radius of the body.
-        spread: half-width of a process, in radians as seen from the centre.
-        aspect: length of the body over its width.
-        height: thickness of the body.
-    """
-
-    share: float
-    diameter: tuple[float, float]
-    arms: tuple[int, int]
-    reach: tuple[float, float]
-    spread: tuple[float, float]
-    aspect: tuple[float, float]
-    height: tuple[float, float]
+    share: float  #: how often the kind occurs, relative to the others
+    diameter: tuple[float, float]  #: of the disc of equal area, in pixels
+    arms: tuple[int, int]  #: number of processes, both ends included
+    reach: tuple[float, float]  #: length of a process relative to the radius of the body
+    spread: tuple[float, float]  #: half-width of a process, in radians as seen from the centre
+    aspect: tuple[float, float]  #: length of the body over its width
+    height: tuple[float, float]  #: thickness of the body
 
 
 SPINDLE = Kind(0.36, (28, 52), (2, 2), (0.9, 2.6), (0.2, 0.42), (1.3, 2.4), (0.8, 1.7))
@@ -44,25 +33,17 @@ FLAT = Kind(0.13, (52, 70), (4, 8), (0.1, 0.7), (0.15, 0.4), (1.2, 2.4), (0.3, 0
 ROUND = Kind(0.06, (22, 31), (0, 0), (0.0, 0.0), (0.3, 0.3), (1.0, 1.15), (1.1, 1.5))
 KINDS = (SPINDLE, TRIANGLE, STAR, FLAT, ROUND)
 
-LARGEST = 109
-"""No patch is larger than this many pixels to either side of its centre."""
-
+LARGEST = 109  #: pixels of a patch to either side of its centre, at most
 _MARGIN = 12  # pixels of a patch around its cell, room for the halo of a round one
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The shape of one cell on a patch of its own.
+    """The shape of one cell on a patch of its own."""
 
-    Attributes:
-        mask: (H, W), one connected piece without holes, amid an empty margin.
-        kind: what sort of cell it is.
-        angle: direction of the long axis, in radians from the X axis towards Y.
-    """
-
-    mask: Mask
+    mask: Mask  #: (H, W), one connected piece without holes, with an empty margin
     kind: Kind
-    angle: float
+    angle: float  #: direction of the long axis, in radians from the X axis towards Y
 
 
 def keep_largest(mask: Mask) -> Mask:
@@ -74,16 +55,16 @@ def keep_largest(mask: Mask) -> Mask:
 
 
 def draw_noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Relief:
-    """A smooth random field (Y, X) of mean about 0 and deviation 1, whose features are about `scale` pixels wide."""
+    """A smooth random field (Y, X) of mean about 0 and deviation 1, with features about `scale` pixels wide."""
     rough = rng.standard_normal(shape, dtype=np.float32)
     smooth = ndimage.gaussian_filter(rough, scale, mode="wrap", truncate=3.0)
     return np.asarray(smooth / max(float(smooth.std()), 1e-6), dtype=np.float32)
 
 
 def draw_outline(kind: Kind, rng: np.random.Generator) -> Outline:
-    """An irregular outline: an ellipse that processes pull outwards, leaving hollow flanks, then bent and frayed."""
+    """An irregular outline: an ellipse with processes and hollow flanks, then bent and frayed."""
     turns, radii = _draw_radii(kind, rng)
-    # The area of a polar curve is pi times its mean squared radius, which fixes the scale for the wanted area.
+    # the area of a polar curve is pi times its mean squared radius, which fixes the scale
     scale = rng.uniform(*kind.diameter) / 2 / np.sqrt(np.mean(radii**2))
     half = int(min(scale * radii.max() * 1.6 + 8, LARGEST))
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
@@ -108,8 +89,8 @@ def draw_outline(kind: Kind, rng: np.random.Generator) -> Outline:
 
 
 def draw_relief(mask: Mask, outline: Outline, rng: np.random.Generator) -> Relief:
-    """The thickness (H, W) of a cell whose visible part is `mask`, 0 outside of it but for the halo of a round one."""
-    # The label reaches a little beyond the visible body, as an annotator's line does.
+    """The thickness (H, W) of a cell whose visible part is `mask`, 0 outside of it except for the halo of a round one."""
+    # the label reaches a little beyond the visible body, as an annotator's line does
     depth = np.maximum(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 1.0, 0).astype(np.float32)
     if depth.max() <= 0:
         return np.zeros(mask.shape, dtype=np.float32)
@@ -139,7 +120,7 @@ def _draw_radii(kind: Kind, rng: np.random.Generator) -> tuple[NDArray[np.float6
 
 
 def _smear(texture: Relief, angle: float, length: int) -> Relief:
-    """The texture (Y, X) averaged along a direction over about `length` pixels, brought back to deviation 1."""
+    """The texture (Y, X) averaged along a direction over about `length` pixels, scaled to deviation 1."""
     steps = np.arange(-length, length + 1)
     moved = [np.roll(texture, (round(s * np.sin(angle)), round(s * np.cos(angle))), axis=(0, 1)) for s in steps]
     mean = np.mean(moved, axis=0)

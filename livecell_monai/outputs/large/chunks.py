@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.large.pages import allocate_pages
+from livecell_monai.data.large import allocate_pages
 from livecell_monai.errors import DataError
 from livecell_monai.runs.atomic import describe_os_error
 from livecell_monai.sample import Pixels

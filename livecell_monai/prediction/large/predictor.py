@@ -12,7 +12,7 @@ import torch
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.large.survey import survey_source
+from livecell_monai.data.large import survey_source
 from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import Row
 from livecell_monai.outputs.large.chunks import ChunkWriter

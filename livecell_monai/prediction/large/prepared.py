@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, MapTransform
 
-from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.large.survey import Survey, count_other_values
+from livecell_monai.data.large import LargeImageSource, Survey, count_other_values
 from livecell_monai.errors import SettingError
 from livecell_monai.prediction.large.pointwise import PointwiseSteps, is_pointwise
 from livecell_monai.sample import IMAGE, Region

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from livecell_monai.data.large.source import LargeImageSource
+from livecell_monai.data.large import LargeImageSource
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.runs.ledger import STARTED_WITH

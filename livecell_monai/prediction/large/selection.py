@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.paths import name_format
+from livecell_monai.data.large import LargeImageSource
+from livecell_monai.data.paths import find_format
 from livecell_monai.data.readers import PlaneAddress, open_stack, parse_address
 from livecell_monai.errors import LiveCellError
 from livecell_monai.sample import IMAGE, NAME
@@ -49,7 +49,7 @@ def opened(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
 
 def _measure_megapixels(item: Item) -> float:
     address = parse_address(item[IMAGE])
-    if name_format(Path(item[IMAGE]) if address is None else address.path) is None:
+    if find_format(Path(item[IMAGE]) if address is None else address.path) is None:
         return 0.0  # PNG, JPEG and NIfTI are read whole or not at all
     try:
         with opened(item) as source:

@@ -1,22 +1,28 @@
-"""The rules that all formats share: what counts as one plane, units of length, and errors of one line."""
+"""The checks that all formats share: one plane, its size, errors of one line, XML that would expand."""
 
+import base64
+import io
 import logging
-import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from livecell_monai.data.checks import limits as planes
 from livecell_monai.data.checks.limits import (
     check_decoded_size,
     check_expansion,
     check_single_plane,
+    check_xml,
     measure_bytes,
-    pixel_size,
+    parse_xml,
     raise_colour_error,
     reading_errors,
-    to_number,
 )
+from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.kinds import read_plane
+from livecell_monai.data.readers.served_images import write_served_image
 from livecell_monai.errors import DataError
 
 FILE = Path("/d/a.tif")
@@ -28,7 +34,7 @@ def test_axes_of_length_one_are_dropped(axes):
     assert check_single_plane(FILE, axes, shape) == (5, 1)
 
 
-def test_a_stack_is_refused_with_its_axes():
+def test_a_stack_is_rejected_with_its_axes():
     with pytest.raises(DataError) as caught:
         check_single_plane(FILE, "TZYX", (3, 1, 64, 32))
     assert str(caught.value) == (
@@ -38,33 +44,14 @@ def test_a_stack_is_refused_with_its_axes():
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("XY", (4, 5)), ("X", (5,)), ("YX", (0, 5))])
-def test_what_is_no_plane_is_refused(axes, shape):
+def test_what_is_no_plane_is_rejected(axes, shape):
     with pytest.raises(DataError, match=r"got axes [XY] "):
         check_single_plane(FILE, axes, shape)
 
 
-def test_colour_is_refused_with_what_to_do():
+def test_colour_is_rejected_with_what_to_do():
     with pytest.raises(DataError, match=r"this is RGB \(mode RGB\); convert it to one grey channel first"):
         raise_colour_error(FILE, "RGB (mode RGB)")
-
-
-@pytest.mark.parametrize(
-    ("unit", "um"),
-    [("\u00b5m", 1), ("\u03bcm", 1), ("\\u00B5m", 1), ("um", 1), ("micron", 1), (" nm ", 1e-3), ("mm", 1e3), ("cm", 1e4)],
-)
-def test_units_become_micrometres(unit, um):
-    assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
-
-
-@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_size_that_is_no_size_is_unknown(size):
-    assert pixel_size([size, 1.0], ["um", "um"]) is None
-    assert pixel_size([1.0, size], ["um", "um"]) is None
-
-
-@pytest.mark.parametrize("unit", ["", "pixel", "inch", "unknown"])
-def test_an_unknown_unit_gives_no_size(unit):
-    assert pixel_size([1.0, 1.0], ["um", unit]) is None
 
 
 def test_a_librarys_failure_becomes_one_line():
@@ -87,16 +74,11 @@ def test_errors_that_a_library_only_logs_count_and_are_not_printed(caplog):
     assert not caplog.records
 
 
-def test_logging_goes_its_usual_way_afterwards(caplog):
+def test_logging_is_normal_afterwards(caplog):
     with reading_errors(FILE, "TIFF"):
         logging.getLogger("tifffile").warning("odd, but harmless")
     logging.getLogger("tifffile").error("heard")
     assert [record.getMessage() for record in caplog.records] == ["heard"]
-
-
-@pytest.mark.parametrize(("told", "number"), [("0.5", 0.5), (2, 2.0), (None, None), ("n/a", None), ("", None), ([1], None)])
-def test_numbers_that_files_tell(told, number):
-    assert to_number(told) == number or (number is None and math.isnan(to_number(told)))
 
 
 class TestBounds:
@@ -123,3 +105,55 @@ class TestBounds:
             (tmp_path / str(number) / "0").write_bytes(bytes(100))
         assert measure_bytes(tmp_path, 10**6) == 500
         assert measure_bytes(tmp_path, 150) == 200
+
+
+LAUGHS = (
+    '<!DOCTYPE a [<!ENTITY l0 "lol">'
+    + "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    + "]><OME>&l9;</OME>"
+)
+EXPANDING = {
+    "laughs": (LAUGHS, "has a document type"),
+    "other file": ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><OME>&b;</OME>', "has a document type"),
+    "planes": ('<OME><TiffData PlaneCount = "2147483648"/></OME>', "more than 10000000 planes .PlaneCount"),
+    "digits": (f"<OME><Pixels SizeT='{'9' * 5000}'/></OME>", "more than 10000000 planes .SizeT"),
+    "planes of planes": ('<OME><Pixels SizeT="65535" SizeZ="65535"/></OME>', "planes .1 x 1 x 65535 x 1 x 65535"),
+    "range": ('<OME><ModuloAlongT Start="0" End="1e12"/></OME>', "by a range"),
+}
+
+
+def write_base64(path):
+    return write_served_image(base64.b64encode(path.read_bytes()).decode(), path.parent, "message")
+
+
+@pytest.mark.parametrize(("text", "words"), EXPANDING.values(), ids=EXPANDING)
+def test_xml_that_would_expand_is_rejected(text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_xml(text)
+
+
+def test_what_microscopes_write_is_not():
+    check_xml('<?xml version="1.0"?><!-- a comment --><OME><Pixels SizeT="0100" SizeX="99999999"/><TiffData IFD="0"/></OME>')
+    assert parse_xml("<a>b</a>").text == "b"
+
+
+LARGE = '<OME><Pixels SizeX="65535" SizeY="65535" SizeT="3"/></OME>'  # three large planes, or 4e9 pages of 3 pixels
+
+
+def test_sizes_are_counted_in_pages():
+    check_xml(LARGE, 65535**2)
+    with pytest.raises(ValueError, match=r"more than 10000000 planes \(65535 x 65535 x 3 x 1 x 1\)"):
+        check_xml(LARGE, 3)
+
+
+@pytest.mark.parametrize("read", [open_stack, read_plane, write_base64], ids=["stack", "plane", "message"])
+@pytest.mark.parametrize(("text", "words"), [*EXPANDING.values(), (LARGE, "more than")], ids=[*EXPANDING, "pages"])
+def test_is_rejected_before_tifffile(tmp_path, text, words, read, monkeypatch):
+    monkeypatch.setattr(tifffile.TiffFile, "series", property(lambda self: pytest.fail("it was parsed")))
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, ome=False) as writer:
+        writer.write(np.arange(72, dtype=np.uint8).reshape(8, 9), description=text, metadata=None)
+    path = tmp_path / "a.ome.tif"
+    path.write_bytes(stream.getvalue())
+    with pytest.raises(DataError, match=words):
+        read(path)

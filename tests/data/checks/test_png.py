@@ -1,4 +1,4 @@
-"""PNGs that Pillow takes though they are damaged."""
+"""Damaged PNGs that Pillow accepts."""
 
 import io
 import struct
@@ -25,14 +25,14 @@ def png(head=HEAD, rows=ROWS, packed=None):
     )
 
 
-def refuse(tmp_path, data, words):
+def check_rejected(tmp_path, data, words):
     path = tmp_path / "a.png"
     path.write_bytes(data)
     with pytest.raises(DataError, match=words):
         read_plane(path)
 
 
-def test_a_sound_one_is_read(tmp_path):
+def test_an_intact_one_is_read(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png())
     np.testing.assert_array_equal(read_plane(path).pixels, GREY)
@@ -41,26 +41,26 @@ def test_a_sound_one_is_read(tmp_path):
 
 
 def test_pixels_that_changed_on_the_way_are_found(tmp_path):
-    stored = bytearray(png(packed=zlib.compress(ROWS, 0)))  # not compressed: nothing but the checksum tells
+    stored = bytearray(png(packed=zlib.compress(ROWS, 0)))  # not compressed: only the checksum finds it
     stored[700] ^= 1
-    refuse(tmp_path, stored, "the chunk at byte 33 does not match its checksum|at byte 545 does not match")
+    check_rejected(tmp_path, stored, "the chunk at byte 33 does not match its checksum|at byte 545 does not match")
 
 
 def test_rows_that_are_not_there_are_not_black(tmp_path):
     data = png(rows=ROWS[: len(ROWS) // 2])
     with Image.open(io.BytesIO(png((36, 40, 2, 0, 0, 0, 0), bytes(200)))) as picture:
-        picture.load()  # Pillow is content: ten bytes a row, of twenty rows
-    refuse(tmp_path, png((36, 40, 2, 0, 0, 0, 0), bytes(200)), r"its rows need 400 bytes and have 200")
-    refuse(tmp_path, data, "its rows need 2920 bytes and have 1460|truncated")
+        picture.load()  # Pillow accepts it: ten bytes a row, of twenty rows
+    check_rejected(tmp_path, png((36, 40, 2, 0, 0, 0, 0), bytes(200)), r"its rows need 400 bytes and have 200")
+    check_rejected(tmp_path, data, "its rows need 2920 bytes and have 1460|truncated")
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [(2, 3), (2, 0), (3, 1), (3, 5), (4, 1), (5, 1), (6, 2), (6, 7)], ids=lambda value: str(value)
 )
-def test_a_header_that_no_png_may_have_is_refused(tmp_path, field, value):
+def test_a_header_that_no_png_may_have_is_rejected(tmp_path, field, value):
     head = [*HEAD]
     head[field] = value
-    refuse(tmp_path, png(head), "its header states")
+    check_rejected(tmp_path, png(head), "its header states")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

@@ -1,4 +1,4 @@
-"""TIFF tags and OME-XML of any values: an image that is what they say, or one line."""
+"""TIFF tags and OME-XML of any values: the image that they state, or an error of one line."""
 
 import io
 import struct
@@ -50,7 +50,7 @@ def tiff_of(tags, is_long, order):
 
 
 def outcome_of(read):
-    """What was read, or what was said in place of it."""
+    """What was read, or the message of the error."""
     try:
         return read(), None
     except LiveCellError as error:
@@ -69,9 +69,9 @@ def test_tags_of_any_values(tmp_path, tags, is_long, order):
     path.write_bytes(tiff_of(tags, is_long, order))
     told = [tags[code] % 2 ** (32 if is_long else 16) for code in (257, 256)]
     for read in (lambda: read_plane(path).pixels, lambda: read_stack(path)):
-        pixels, refusal = outcome_of(read)
+        pixels, message = outcome_of(read)
         if pixels is None:
-            assert refusal.isprintable()
+            assert message.isprintable()
         else:
             assert [*pixels.shape] == told
             assert pixels.nbytes <= 8 * path.stat().st_size  # nothing that the file does not hold
@@ -136,14 +136,14 @@ def test_a_description_of_any_values(tmp_path, attributes, data, name):
     path = tmp_path / "a.ome.tif"
     content, xml = ome_of(attributes, data or [{"IFD": "0", "PlaneCount": "3"}], name)
     path.write_bytes(content)
-    found, refusal = outcome_of(lambda: read_pages(path))
+    found, message = outcome_of(lambda: read_pages(path))
     if found is None:
-        assert refusal.isprintable()
+        assert message.isprintable()
     else:
         lengths, pages = found
         told = ElementTree.fromstring(xml).find(".//Pixels")
         assert lengths == [int(told.get(f"Size{axis}")) for axis in "TCZ"]
-        assert all(any(np.array_equal(page, each) for each in MOVIE) for page in pages)  # planes of the file, none made up
+        assert all(any(np.array_equal(page, each) for each in MOVIE) for page in pages)  # planes of the file only
 
 
 def test_the_usual_description_gives_the_movie(tmp_path):

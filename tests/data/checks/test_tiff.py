@@ -1,16 +1,19 @@
-"""TIFF files of many makings: compressions, axes, photometric interpretations, pixel sizes, damage."""
+"""TIFF files: compressions, axes, photometric interpretations, pixel sizes, damage."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from livecell_monai.data.checks.tiff import check_page_chain
+from livecell_monai.data.readers import open_stack
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 
-RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # no two pixels alike, no two axes alike
+RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # all pixels differ, and so do the lengths of the axes
 STACK = np.stack([RAMP, RAMP + 1, RAMP + 2])
 GREY = RAMP.astype(np.uint8)
 
@@ -63,7 +66,7 @@ def read(tmp_path, data, name="a.tif"):
 
 
 @pytest.mark.parametrize("options", LOSSLESS.values(), ids=LOSSLESS)
-def test_every_making_gives_the_same_plane(tmp_path, options):
+def test_every_encoding_gives_the_same_plane(tmp_path, options):
     pixels = read(tmp_path, tiff_bytes(**options)).pixels
     assert pixels.dtype == np.uint16
     np.testing.assert_array_equal(pixels, RAMP)
@@ -91,14 +94,14 @@ def test_bilevel_becomes_zero_and_one(tmp_path, data):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_zero_that_means_white_is_turned_round(tmp_path, dtype):
+def test_zero_that_means_white_is_inverted(tmp_path, dtype):
     stored = RAMP.astype(dtype)
     pixels = read(tmp_path, tiff_bytes(stored, photometric="miniswhite")).pixels
     assert pixels.dtype == dtype
     np.testing.assert_array_equal(pixels, np.iinfo(dtype).max - stored)
 
 
-def test_zero_that_means_white_is_turned_round_within_the_bits_used(tmp_path):
+def test_zero_that_means_white_is_inverted_within_the_bits_used(tmp_path):
     stored = RAMP % 4096
     pixels = read(tmp_path, tiff_bytes(stored, photometric="miniswhite", bitspersample=12)).pixels
     np.testing.assert_array_equal(pixels, 4095 - stored)
@@ -154,17 +157,17 @@ def test_one_plane_of_a_series_over_several_files_is_one_plane(tmp_path):
     ],
     ids=["unknown", "pages", "time", "ome", "imagej"],
 )
-def test_a_stack_is_refused_with_its_axes(tmp_path, options, axes):
+def test_a_stack_is_rejected_with_its_axes(tmp_path, options, axes):
     with pytest.raises(DataError, match=f"one grey plane, got a stack with axes {axes}, Y 40, X 36; save the plane"):
         read(tmp_path, tiff_bytes(STACK, **options))
 
 
-def test_pages_that_the_metadata_leave_out_are_refused(tmp_path):
+def test_pages_that_the_metadata_leave_out_are_rejected(tmp_path):
     xml = tifffile.OmeXml()
     xml.addimage("uint16", (40, 36), (1, 1, 1, 40, 36, 1), axes="YX")
     data = tiff_bytes(STACK, photometric="minisblack", description=xml.tostring(), metadata=None)
     with tifffile.TiffFile(io.BytesIO(data)) as tif:
-        assert tif.series[0].axes == "YX"  # tifffile would hand out the first page
+        assert tif.series[0].axes == "YX"  # tifffile would return the first page
     with pytest.raises(DataError, match="a stack with axes I 3"):
         read(tmp_path, data)
 
@@ -182,7 +185,7 @@ def two_images(second):
     [two_images(RAMP[:20]), two_images(GREY), pyramid_bytes(flat=True, marked=False)],
     ids=["other size", "other type", "half the size but no pyramid"],
 )
-def test_several_images_are_refused(tmp_path, data):
+def test_several_images_are_rejected(tmp_path, data):
     with pytest.raises(DataError, match=r"got 2 images \(YX 40 x 36 and YX \d+ x \d+\); save the one to use"):
         read(tmp_path, data)
 
@@ -204,12 +207,12 @@ COLOURS = {
 
 
 @pytest.mark.parametrize(("data", "what"), COLOURS.values(), ids=COLOURS)
-def test_colour_is_refused(tmp_path, data, what):
+def test_colour_is_rejected(tmp_path, data, what):
     with pytest.raises(DataError, match=f"this is ({what}).*; convert it to one grey channel first"):
         read(tmp_path, data)
 
 
-def test_grey_with_opacity_is_refused(tmp_path):
+def test_grey_with_opacity_is_rejected(tmp_path):
     data = tiff_bytes(np.stack([GREY] * 2, -1), photometric="minisblack", extrasamples=["unassalpha"])
     with pytest.raises(DataError, match="a stack with axes Y 40, X 36, S 2"):
         read(tmp_path, data)
@@ -227,12 +230,12 @@ WHOLE_BATCH = {name: tiff_bytes(GREY, **options) for name, options in LOSSLESS.i
 
 
 @pytest.mark.parametrize("data", WHOLE_BATCH.values(), ids=WHOLE_BATCH)
-def test_a_file_that_is_cut_off_is_refused_wherever_it_ends(tmp_path, data):
+def test_a_file_that_is_cut_off_is_rejected_wherever_it_ends(tmp_path, data):
     path = tmp_path / "a.tif"
     path.write_bytes(data)
     read_plane(path)
     steps = len(data) // 40
-    # the start, evenly through, and the last bytes, where decoders are most forgiving
+    # the start, even steps, and the last bytes, where decoders are most tolerant
     for length in [*range(1, 10), *range(10, len(data), steps), *range(len(data) - 20, len(data))]:
         path.write_bytes(data[:length])
         with pytest.raises(DataError, match="cannot be read as TIFF") as caught:
@@ -240,13 +243,13 @@ def test_a_file_that_is_cut_off_is_refused_wherever_it_ends(tmp_path, data):
         assert "\n" not in str(caught.value)
 
 
-def test_damage_within_the_compressed_bytes_is_refused(tmp_path):
+def test_damage_within_the_compressed_bytes_is_rejected(tmp_path):
     data = tiff_bytes(compression="zlib")
     with pytest.raises(DataError, match="cannot be read as TIFF"):
         read(tmp_path, data[:-60] + bytes(60))
 
 
-def test_what_is_no_tiff_is_refused(tmp_path):
+def test_what_is_no_tiff_is_rejected(tmp_path):
     with pytest.raises(DataError, match=r"a\.tif: cannot be read as TIFF \(not a TIFF file"):
         read(tmp_path, b"\x89PNG but named otherwise")
 
@@ -320,7 +323,7 @@ def test_pixel_size(tmp_path, options, size):
 
 
 def lying(tmp_path, code, value, **options):
-    """A file one of whose tags says something else."""
+    """A file with a wrong tag."""
     path = tmp_path / "cell.tif"
     path.write_bytes(tiff_bytes(metadata=None, **options))
     with tifffile.TiffFile(path, mode="r+b") as tif:
@@ -343,13 +346,13 @@ def test_tiles_that_the_file_does_not_have_are_not_black(tmp_path, options):
         (323, {"tile": (16, 16), "compression": "zlib"}, "a strip or tile"),
     ],
 )
-def test_a_size_beyond_memory_is_refused_ahead_of_decoding(tmp_path, code, options, words):
+def test_a_size_beyond_memory_is_rejected_before_decoding(tmp_path, code, options, words):
     path = lying(tmp_path, code, 2**24, **options)
     with pytest.raises(DataError, match=rf"{words} must have at most 134217728 pixels, .* save it in smaller pieces"):
         read_plane(path)
 
 
-def test_a_png_inside_that_is_damaged_is_refused_without_a_word_of_its_decoder(tmp_path, capfd):
+def test_a_png_inside_that_is_damaged_is_rejected_without_output_of_its_decoder(tmp_path, capfd):
     data = bytearray(tiff_bytes(compression="png", metadata=None))
     at = data.index(b"IDAT") + 60
     data[at] ^= 255
@@ -366,3 +369,42 @@ def test_what_a_tag_says_is_shown_without_control_characters(tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"this is not grey \(photometric \\x1b\)"):
         read_plane(path)
+
+
+MAKINGS = {
+    "little": {},
+    "big": {"byteorder": ">"},
+    "BigTIFF": {"bigtiff": True},
+    "big BigTIFF": {"bigtiff": True, "byteorder": ">"},
+}
+
+
+def movie(path, **options):
+    tifffile.imwrite(path, np.zeros((3, 8, 9), np.uint8), photometric="minisblack", metadata=None, **options)
+    with tifffile.TiffFile(path) as tif:
+        places = [page.offset for page in tif.pages]
+        tags = len(tif.pages[2].tags)
+        sizes = (tif.tiff.tagnosize, tif.tiff.tagsize, tif.tiff.offsetformat)
+    return path, places, places[2] + sizes[0] + tags * sizes[1], sizes[2]
+
+
+@pytest.mark.parametrize("options", MAKINGS.values(), ids=MAKINGS)
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+def test_a_loop_is_rejected(tmp_path, options, back_to):
+    path, places, last, letter = movie(tmp_path / "a.tif", **options)
+    check_page_chain(path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(letter, data, last, places[back_to])
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"form a loop: the one at byte {places[back_to]} comes twice"):
+        check_page_chain(path)
+    for read in (read_plane, open_stack):  # tifffile itself never ends
+        with pytest.raises(DataError, match=r"cannot be read as TIFF .*loop"):
+            read(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"II*", b"II*\0\xff\xff\xff\xff" + bytes(20), b"PNG of some length indeed"])
+def test_other_damage_is_left_to_the_reader(tmp_path, data):
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    check_page_chain(path)

@@ -1,4 +1,4 @@
-"""Every sample looked at: what is found, and each bad file named in one line."""
+"""Findings of every sample; each invalid file is named in one line."""
 
 import json
 import shutil
@@ -121,7 +121,7 @@ class TestBad:
         assert "train_00.png: " in problems_of(folder)["train_00"]
         assert "RGB" in problems_of(folder)["train_00"]
 
-    def test_all_are_told_not_only_the_first(self, bordered):
+    def test_all_are_reported_not_only_the_first(self, bordered):
         spoil(bordered, *BAD["stack"][:2], name="train_00")
         spoil(bordered, *BAD["float label"][:2], name="train_01")
         spoil(bordered, *BAD["negative border"][:2], name="train_02")

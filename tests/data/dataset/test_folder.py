@@ -1,14 +1,13 @@
-"""What a data folder, a datalist and a list of inputs stand for, and where they do not match."""
+"""The samples of a data folder or datalist, and files that do not match."""
 
 import json
 import os
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.dataset.folder import has_role, list_samples, name_outputs
+from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.paths import list_images
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
@@ -43,7 +42,7 @@ class TestFolder:
             touch(tmp_path / f"train/images/{name}.tif", tmp_path / f"train/labels/{name}.tif")
         assert [sample.name for sample in list_samples(tmp_path, "train")] == ["a", "b", "c"]
 
-    def test_hidden_files_and_other_kinds_are_passed_over(self, folder):
+    def test_hidden_files_and_other_kinds_are_skipped(self, folder):
         before = list_samples(folder, "train")
         images = folder / "train" / "images"
         touch(*names_of(images, ".DS_Store", "._train_00.tif", ".hidden.tif", "notes.txt", "Thumbs.db"))
@@ -113,7 +112,7 @@ class TestDatalist:
         path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
         return path
 
-    def test_stands_for_the_same_as_the_folder(self, bordered):
+    def test_is_the_same_as_the_folder(self, bordered):
         path = self.write(bordered, {"training": self.entries(bordered)[::-1], "test": self.entries(bordered, "test")})
         assert list_samples(path, "train") == list_samples(bordered, "train")
         assert list_samples(path, "test") == list_samples(bordered, "test")
@@ -177,7 +176,7 @@ class TestDatalist:
             ),
         ],
     )
-    def test_refused(self, folder, text, message):
+    def test_rejected(self, folder, text, message):
         shutil.copy(folder / "train/images/train_00.tif", folder.parent / "a.tif")
         with pytest.raises(DataError, match=message):
             list_samples(self.write(folder, text), "train")
@@ -193,18 +192,6 @@ class TestDatalist:
             list_samples(tmp_path / "gone.json", "train")
 
 
-class TestOutputNames:
-    def test_stems_in_order(self):
-        images = names_of(Path("in"), "b.ome.tif", "A.nii.gz", "c.d.png")
-        assert list(name_outputs(images).items()) == list(zip(images, ["b", "A", "c.d"], strict=True))
-
-    @pytest.mark.parametrize("other", ["two/a.tif", "one/a.png", "one/A.tif", "one/a.ome.tif"])
-    def test_collision(self, other):
-        assert len(name_outputs(map(Path, ["one/a.tif", "one/b.tif"]))) == 2
-        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have its own .*one/a\.tif has the"):
-            name_outputs(map(Path, ["one/a.tif", other]))
-
-
 def test_validation_is_a_list_of_datalists_alone(tmp_path):
     root = write_folder(tmp_path / "data")
     (root / "validation" / "images").mkdir(parents=True)
@@ -214,7 +201,7 @@ def test_validation_is_a_list_of_datalists_alone(tmp_path):
     assert not has_role(root / "list.JSON", "test")
 
 
-def test_a_name_that_no_table_can_hold_is_refused(folder):
+def test_a_name_that_is_not_utf_8_is_rejected(folder):
     """A file system may hold any bytes; cards and tables are UTF-8."""
     images = folder / "train" / "images"
     (images / "train_00.tif").rename(images / os.fsdecode(b"caf\xe9.tif"))

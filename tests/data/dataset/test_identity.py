@@ -1,4 +1,4 @@
-"""Hashes that stand for the bytes of a data set."""
+"""Hashes of the bytes of a data set."""
 
 import hashlib
 import shutil

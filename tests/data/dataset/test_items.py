@@ -1,6 +1,7 @@
 """Dictionaries for MONAI's transforms."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,7 +13,7 @@ from livecell_monai.data.dataset.items import list_prediction_items, list_test_i
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region, Sample
 from tests.support.stack_files import write_ome_tiff
-from tests.support.worlds import SHAPE, write_folder
+from tests.support.worlds import SHAPE, names_of, touch, write_folder
 
 
 class TestToItems:
@@ -143,24 +144,100 @@ class TestSplitOfADatalist:
 
         return write
 
-    def test_is_taken_as_it_is(self, datalist):
+    def test_is_used_unchanged(self, datalist):
         found = partition(datalist([0, 1], [2]))
         assert found.mode == "given"
         assert not found.leaks
         assert [len(found.train), len(found.validation)] == [2, 1]
         assert all(sample.region is None for sample in (*found.train, *found.validation))
 
-    def test_gives_way_to_a_split_that_is_asked_for(self, datalist):
+    def test_yields_to_a_split_that_is_requested(self, datalist):
         assert partition(datalist([0, 1], [2]), split="region").mode == "region"
 
-    def test_an_image_on_both_sides_is_refused(self, datalist):
+    def test_an_image_on_both_sides_is_rejected(self, datalist):
         with pytest.raises(DataError, match="an image must be in one list, got training and validation"):
             partition(datalist([0, 1], [1]))
 
-    def test_a_group_on_both_sides_is_refused(self, datalist):
+    def test_a_group_on_both_sides_is_rejected(self, datalist):
         path = datalist([0, 1], [2])
         lists = json.loads(path.read_text())
         lists["training"][0]["group"] = lists["validation"][0]["group"] = "dish 4"
         path.write_text(json.dumps(lists))
         with pytest.raises(DataError, match="a group must be in one list, got 'dish 4' in training and validation"):
             partition(path)
+
+
+class TestOutputNames:
+    def test_stems_in_order(self, tmp_path):
+        images = names_of(tmp_path, "b.ome.tif", "A.nii.gz", "c.d.png")
+        touch(*images)
+        found = list_prediction_items(images)
+        assert [(item["image"], item["name"]) for item in found] == list(
+            zip(map(str, images), ["b", "A", "c.d"], strict=True)
+        )
+
+    @pytest.mark.parametrize("other", ["two/a.tif", "one/a.png", "one/A.tif", "one/a.ome.tif"])
+    def test_collision(self, tmp_path, other):
+        images = names_of(tmp_path, "one/a.tif", "one/b.tif", other)
+        touch(*images)
+        assert len(list_prediction_items(images[:2])) == 2
+        with pytest.raises(DataError, match=rf"{re.escape(other)}: each input must have its own .*one/a\.tif has the"):
+            list_prediction_items(images)
+
+
+def write_movie(folder, names=("t1.tif", "t2.tif", "t3.tif")):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        tifffile.imwrite(folder / name, np.arange(12, dtype=np.uint8).reshape(3, 4))
+    return folder
+
+
+def test_folders_globs_and_all_files_of_a_folder(tmp_path):
+    one, two, three = (write_movie(tmp_path / name) for name in ("one", "two", "three"))
+    found = list_prediction_items([one, str(two / "t*.tif"), *sorted(three.iterdir())], time=0, movie=True)
+    assert found == [
+        {"name": "one", "image": f"{one}::t=0,c=0,z=0"},
+        {"name": "two", "image": f"{two / 't*.tif'}::t=0,c=0,z=0"},
+        {"name": "three", "image": f"{three}::t=0,c=0,z=0"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (["one/t1.tif", "one/t2.tif"], r"t1\.tif: the frames of --movie must be all images of their folder, got 2 of them"),
+        (["one/t1.tif"], r"t1\.tif: --movie needs a folder or glob of numbered frames, got one file"),
+        (["one", "deep/ONE"], "each movie must have its own output name"),
+        (["*/t1.tif"], "stars in its last part only"),
+    ],
+)
+def test_what_is_ambiguous_is_rejected(tmp_path, inputs, words):
+    write_movie(tmp_path / "one")
+    write_movie(tmp_path / "deep" / "ONE")
+    with pytest.raises(DataError, match=words):
+        list_prediction_items([tmp_path / given for given in inputs], movie=True)
+
+
+def test_items_are_the_frames(tmp_path):
+    folder = write_movie(tmp_path / "one")
+    items = list_prediction_items(folder, movie=True)
+    assert items == [
+        {"name": "one", "image": f"{folder}::t={index},c=0,z=0", "frame": index, "position": index, "frames": 3}
+        for index in range(3)
+    ]
+    assert [item["name"] for item in list_prediction_items(folder)] == ["t1", "t2", "t3"]  # single images
+    assert [item["frame"] for item in list_prediction_items(folder, time="1:", movie=True)] == [1, 2]
+    with pytest.raises(SettingError, match=r"--time must be 0 to 2.*got 3"):
+        list_prediction_items(folder, time=3, movie=True)
+
+
+def test_a_damaged_frame_represents_its_movie(tmp_path):
+    folder = write_movie(tmp_path / "one")
+    (folder / "t2.tif").write_bytes(b"II*\0")
+    assert list_prediction_items(folder, movie=True) == [{"name": "one", "image": f"{folder}::t=1,c=0,z=0"}]
+
+
+@pytest.mark.parametrize("given", ["none", "none/t*.tif"])
+def test_an_input_without_images(tmp_path, given):
+    with pytest.raises(DataError, match="no such file or folder"):
+        list_prediction_items(tmp_path / given, movie=True)

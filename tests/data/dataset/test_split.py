@@ -1,8 +1,9 @@
-"""Splits that share no pixel, and the one that does."""
+"""Splits without shared pixels, and the one that leaks."""
 
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import hypothesis.strategies as st
 import numpy as np
@@ -11,9 +12,10 @@ import tifffile
 from hypothesis import assume, given
 
 from livecell_monai.data.dataset.folder import list_samples
-from livecell_monai.data.dataset.split import Split, split_samples
+from livecell_monai.data.dataset.split import SPLITS, Split, split_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region, Sample
+from livecell_monai.settings.training import Split as SplitSettings
 from tests.support.worlds import some_cells
 
 
@@ -84,7 +86,7 @@ class TestRegion:
         assert share_pixels(split, (96, 112), margin=10)
 
     @pytest.mark.parametrize("fraction", [0.1, 0.15, 0.5])
-    def test_a_strip_of_the_size_asked_for(self, ten, fraction):
+    def test_a_strip_of_the_size_requested(self, ten, fraction):
         region = split_samples(ten[:1], "region", fraction, 0).validation[0].region
         height, width = region.bottom - region.top, region.right - region.left
         assert (height, width) in {(round(96 * fraction), 112), (96, round(112 * fraction))}
@@ -104,7 +106,7 @@ class TestRegion:
         assert region.crop(label).mean() == pytest.approx(label.mean(), abs=0.02)
         assert region != Region(0, 0, 4, 40)
 
-    def test_where_no_side_will_do(self, place):
+    def test_where_no_side_is_possible(self, place):
         label = np.zeros((40, 50), np.uint8)
         label[20, 25] = 1  # one pixel cannot be on both sides
         with pytest.raises(DataError, match=r"dot\.tif: a strip of 15% along one side must .*got none in 40 x 50 pixels"):
@@ -113,10 +115,6 @@ class TestRegion:
     def test_a_guard_wider_than_the_image(self, ten):
         with pytest.raises(DataError, match="a guard of 200; lower guard or raise validation_fraction"):
             split_samples(ten, "region", guard=200)
-
-    def test_needs_a_label(self, ten):
-        with pytest.raises(DataError, match="a training sample must have a label, got none; add it"):
-            split_samples([replace(ten[0], label=None)], "region")
 
 
 class TestImages:
@@ -197,6 +195,10 @@ class TestMode:
             ({"guard": "auto"}, "got 'auto'"),
         ],
     )
-    def test_refused(self, ten, values, message):
+    def test_rejected(self, ten, values, message):
         with pytest.raises(SettingError, match=rf"setting .*{message}"):
             split_samples(ten, **values)
+
+
+def test_every_split_has_its_text():
+    assert set(SPLITS) == {*get_args(SplitSettings.model_fields["split"].annotation), "given"} - {"auto"}

@@ -15,14 +15,14 @@ PLANE = HYPERSTACK[0, 0, 0]
 
 
 def write_tiles(path, **options):
-    """A mosaic of two tiles side by side, not at the origin."""
+    """An image of two adjacent tiles, not at the origin."""
     with czi.create_czi(str(path)) as writer:
         for column in (0, 36):
             writer.write(PLANE[..., None] + column, location=(100 + column, 50), plane={"C": 0}, **options)
     return path
 
 
-def test_a_mosaic_is_one_plane(tmp_path):
+def test_a_large_image_is_one_plane(tmp_path):
     with open_stack(write_tiles(tmp_path / "a.czi")) as stack:
         assert stack.shape[-2:] == (40, 72)
         whole = np.hstack([PLANE, PLANE + 36])
@@ -31,7 +31,7 @@ def test_a_mosaic_is_one_plane(tmp_path):
         np.testing.assert_array_equal(stack.read(region=part), part.crop(whole))
 
 
-def test_several_scenes_are_refused(tmp_path):
+def test_several_scenes_are_rejected(tmp_path):
     path = tmp_path / "a.czi"
     with czi.create_czi(str(path)) as writer:
         for scene in range(2):
@@ -40,7 +40,7 @@ def test_several_scenes_are_refused(tmp_path):
         open_stack(path)
 
 
-def test_colour_and_channels_of_two_types_are_refused(tmp_path):
+def test_colour_and_channels_of_two_types_are_rejected(tmp_path):
     with czi.create_czi(str(tmp_path / "rgb.czi")) as writer:
         writer.write(np.zeros((40, 36, 3), np.uint8))
     with pytest.raises(DataError, match=r"this is RGB \(Bgr24\)"):
@@ -58,18 +58,18 @@ def test_types_are_kept(tmp_path, dtype):
         assert stack.read().dtype == stack.dtype == dtype
 
 
-def test_without_metadata_nothing_is_told(tmp_path):
+def test_without_metadata_nothing_is_stated(tmp_path):
     with open_stack(write_tiles(tmp_path / "a.czi")) as stack:
         assert (stack.pixel_size_um, stack.z_step_um, stack.interval_min) == (None, None, None)
 
 
-def test_axes_that_do_not_fit_are_refused(tmp_path):
+def test_axes_that_do_not_fit_are_rejected(tmp_path):
     path = write_czi(tmp_path / "a.czi")
     with pytest.raises(SettingError, match="--axes must name the file's axes, T 3, Z 4, C 2, Y 40, X 36, got 'TYX'"):
         open_stack(path, "TYX")
 
 
-def test_a_file_that_is_cut_off_is_refused(tmp_path):
+def test_a_file_that_is_cut_off_is_rejected(tmp_path):
     path = write_czi(tmp_path / "a.czi")
     data = path.read_bytes()
     for length in [1, 100, *range(1000, len(data) * 2 // 3, len(data) // 15)]:

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from livecell_monai.data.readers import FramesStack, PlaneAddress, close_last, open_stack
+from livecell_monai.data.readers import PlaneAddress, close_last, open_stack
+from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Region
@@ -49,7 +50,7 @@ def test_a_glob_takes_some_of_a_folder(tmp_path):
     write(tmp_path / "movie", [f"dark{number}.tif" for number in range(3)])
     with open_stack(folder / "t*.tif") as stack:
         assert stack.length("T") == 12
-    with pytest.raises(DataError, match=r"differ in one number alone, got dark0\.tif and t1\.tif"):
+    with pytest.raises(DataError, match=r"differ in one number only, got dark0\.tif and t1\.tif"):
         open_stack(folder)
 
 
@@ -71,36 +72,36 @@ def test_the_number_that_differs_counts(tmp_path, names):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["t1.tif", "t2.tif", "t4.tif"], r"without gaps, 3 is missing behind t2\.tif"),
+        (["t1.tif", "t2.tif", "t4.tif"], r"without gaps, 3 is missing after t2\.tif"),
         (["t1.tif", "t2.tif", "t02.tif"], "a number of its own"),
-        (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number alone, got t1\.tif and u3\.tif"),
-        (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number alone"),
-        (["a.tif", "b.tif"], r"differ in one number alone, got a\.tif and b\.tif"),
+        (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number only, got t1\.tif and u3\.tif"),
+        (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number only"),
+        (["a.tif", "b.tif"], r"differ in one number only, got a\.tif and b\.tif"),
         (["t1.tif"], "must have two frames or more, got 1 files"),
     ],
 )
-def test_what_is_no_movie_is_refused(tmp_path, names, words):
-    with pytest.raises(DataError, match=words) as refusal:
+def test_what_is_no_movie_is_rejected(tmp_path, names, words):
+    with pytest.raises(DataError, match=words) as caught:
         open_stack(write(tmp_path / "movie", names))
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("other", [PIXELS[0, :7], PIXELS[0].astype(np.uint8)], ids=["size", "type"])
-def test_frames_of_different_sizes_or_types_are_refused(tmp_path, other):
+def test_frames_of_different_sizes_or_types_are_rejected(tmp_path, other):
     write(tmp_path / "movie")
     tifffile.imwrite(tmp_path / "movie" / "t13.tif", other)
     with pytest.raises(DataError, match=r"t13\.tif: frames of a movie must be of one size and type, got .* in t1\.tif"):
         open_stack(tmp_path / "movie")
 
 
-def test_a_frame_of_several_planes_is_refused(tmp_path):
+def test_a_frame_of_several_planes_is_rejected(tmp_path):
     write(tmp_path / "movie")
     tifffile.imwrite(tmp_path / "movie" / "t13.tif", PIXELS[:3], photometric="minisblack", metadata={"axes": "TYX"})
     with pytest.raises(DataError, match=r"t13\.tif: a frame of a movie must be one plane, got .*T 3"):
         open_stack(tmp_path / "movie")
 
 
-def test_a_frame_whose_header_is_torn_is_pointed_at(tmp_path):
+def test_a_frame_whose_header_is_damaged_is_pointed_at(tmp_path):
     write(tmp_path / "movie")
     (tmp_path / "movie" / "t5.tif").write_bytes(b"II*\0")
     with open_stack(tmp_path / "movie") as stack:

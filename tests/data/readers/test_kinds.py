@@ -1,4 +1,4 @@
-"""What holds for every format, and what images, labels and border weights must be."""
+"""Rules of every format, and of images, labels and border weights."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ class TestEveryFormat:
         assert pixels.dtype.isnative
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
-    def test_is_refused_wherever_it_is_cut_off(self, tmp_path, suffix):
+    def test_is_rejected_wherever_it_is_cut_off(self, tmp_path, suffix):
         path = file_of(tmp_path, suffix)
         data = path.read_bytes()
         lengths = {*range(1, 30), *range(30, len(data), len(data) // 40), *range(len(data) - 30, len(data))}
@@ -42,7 +42,7 @@ class TestEveryFormat:
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     @pytest.mark.parametrize("read", READERS)
-    def test_is_refused_when_it_holds_something_else(self, tmp_path, suffix, read):
+    def test_is_rejected_when_it_holds_something_else(self, tmp_path, suffix, read):
         path = tmp_path / f"cell{suffix}"
         path.write_bytes(b"This is a text,\nand no image at all.\n" * 40)
         with pytest.raises(DataError, match=r"cell[.a-z]+: cannot be read as [^\n]*$") as caught:
@@ -51,21 +51,21 @@ class TestEveryFormat:
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     @pytest.mark.parametrize("read", READERS)
-    def test_is_refused_when_empty(self, tmp_path, suffix, read):
+    def test_is_rejected_when_empty(self, tmp_path, suffix, read):
         path = tmp_path / f"cell{suffix}"
         path.touch()
         with pytest.raises(DataError, match=r"this file is empty \(0 bytes\); copy it again"):
             read(path)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
-    def test_is_refused_when_a_folder(self, tmp_path, suffix):
+    def test_is_rejected_when_a_folder(self, tmp_path, suffix):
         path = tmp_path / f"cell{suffix}"
         path.mkdir()
         with pytest.raises(DataError, match="an image must be a file, this is a folder; check the path"):
             read_plane(path)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
-    def test_is_refused_when_missing(self, tmp_path, suffix):
+    def test_is_rejected_when_missing(self, tmp_path, suffix):
         with pytest.raises(DataError, match="an image must be a file, this does not exist; check the path"):
             read_plane(tmp_path / f"cell{suffix}")
 
@@ -75,7 +75,7 @@ class TestEveryFormat:
         with pytest.raises(DataError, match=r"cell\.lif: an image's name must end in one of \.tif .*; save it as TIFF"):
             read_plane(path)
 
-    def test_that_the_system_withholds_is_refused(self, tmp_path, monkeypatch):
+    def test_without_permission_is_rejected(self, tmp_path, monkeypatch):
         def deny(path):
             raise PermissionError(13, "Permission denied", str(path))
 
@@ -109,11 +109,11 @@ class TestImage:
             read_image(tiff(tmp_path, pixels))
 
     @pytest.mark.parametrize("pixels", [np.full((40, 36), 7, np.uint8), np.full((1, 1), 7, np.uint8)])
-    def test_an_image_of_nothing_is_refused(self, tmp_path, pixels):
+    def test_a_constant_image_is_rejected(self, tmp_path, pixels):
         with pytest.raises(DataError, match="must not be constant, got 7 in every pixel"):
             read_image(tiff(tmp_path, pixels))
 
-    def test_the_pixel_size_comes_along(self, tmp_path):
+    def test_the_pixel_size_is_returned(self, tmp_path):
         path = tmp_path / "cell.tif"
         tifffile.imwrite(path, RAMP, resolution=(20000, 40000), resolutionunit="CENTIMETER")
         assert read_image(path).pixel_size_um == pytest.approx((0.25, 0.5))
@@ -124,15 +124,15 @@ class TestLabel:
     def test_integers_are_kept(self, tmp_path, dtype):
         assert read_label(tiff(tmp_path, RAMP.astype(dtype))).dtype == dtype
 
-    def test_one_class_alone_is_not_our_business(self, tmp_path):
+    def test_one_class_alone_is_allowed(self, tmp_path):
         assert not read_label(tiff(tmp_path, np.zeros((40, 36), np.uint8))).any()
 
     @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
-    def test_fractions_are_refused_even_when_whole(self, tmp_path, dtype):
+    def test_fractions_are_rejected_even_when_whole(self, tmp_path, dtype):
         with pytest.raises(DataError, match=f"a label must hold integers, got {dtype}; save it as 8 or 16 bit"):
             read_label(tiff(tmp_path, RAMP.astype(dtype)))
 
-    def test_negative_ids_are_refused(self, tmp_path):
+    def test_negative_ids_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match="a label must be >= 0, got 1 pixels down to -4"):
             read_label(tiff(tmp_path, with_value(-4, np.int16)))
 
@@ -144,21 +144,21 @@ class TestBorder:
         assert weights.dtype == np.float32
         np.testing.assert_array_equal(weights, RAMP.astype(dtype))
 
-    def test_complex_numbers_are_refused(self, tmp_path):
+    def test_complex_numbers_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match="a border weight must be a real number, got complex64"):
             read_border(tiff(tmp_path, RAMP.astype(np.complex64)))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-    def test_what_float32_cannot_hold_is_refused(self, tmp_path, value):
+    def test_what_float32_cannot_hold_is_rejected(self, tmp_path, value):
         with pytest.raises(DataError, match=r"a border weight must be finite in every pixel, got 1 .* row 3, column 7"):
             read_border(tiff(tmp_path, with_value(value, np.float64)))
 
-    def test_negative_weights_are_refused(self, tmp_path):
+    def test_negative_weights_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match=r"a border weight must be >= 0, got 1 pixels down to -0\.5"):
             read_border(tiff(tmp_path, with_value(-0.5)))
 
 
-def test_a_path_that_the_system_refuses_to_look_at(tmp_path):
+def test_a_path_that_the_system_rejects_to_look_at(tmp_path):
     name = "a" * (os.pathconf(tmp_path, "PC_NAME_MAX") + 1) + ".tif"
     with pytest.raises(DataError):
         read_plane(tmp_path / name)
@@ -184,7 +184,7 @@ class TestStacks:
         assert getattr(result, "pixel_size_um", SIZE_UM) == pytest.approx(SIZE_UM)
 
     @pytest.mark.parametrize("write", [write_zarr, write_czi], ids=["a.zarr", "a.czi"])
-    def test_of_more_planes_are_refused_with_their_axes(self, tmp_path, write, request):
+    def test_of_more_planes_are_rejected_with_their_axes(self, tmp_path, write, request):
         path = write(tmp_path / request.node.callspec.id, np.stack([GREY] * 3), "TYX")
         with pytest.raises(DataError, match=r"an image must be one grey plane, got a stack with axes T 3,.* Y 40, X 36"):
             read_plane(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livecell_monai.data.readers import choose_planes, open_stack
+from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.selection import choose_planes
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Region
 
@@ -14,7 +15,7 @@ nd2 = pytest.importorskip("nd2")
 
 
 @pytest.mark.parametrize("data", [b"no ND2 file" * 40, b"\xda\xce\xbe\n" * 40], ids=["text", "start alone"])
-def test_what_is_none_is_refused(tmp_path, data):
+def test_what_is_none_is_rejected(tmp_path, data):
     path = tmp_path / "a.nd2"
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"a\.nd2: cannot be read as ND2 \([^\n]+$"):
@@ -30,12 +31,12 @@ def cluster():
 
 @pytest.mark.real
 class TestCluster:
-    def test_what_it_tells(self, cluster):
+    def test_what_it_states(self, cluster):
         with open_stack(cluster) as stack:
             assert (stack.axes, stack.shape, stack.dtype) == ("TCZYX", (3, 2, 10, 31, 38), np.uint16)
             assert stack.pixel_size_um == pytest.approx((0.168, 0.168), abs=5e-4)
             assert stack.z_step_um == 0.5
-            assert stack.interval_min is None  # recorded as fast as it went
+            assert stack.interval_min is None  # recorded without a fixed interval
             assert stack.channels == ("5-FAM/pH 9.0", "FM 4-64/2% CHAPS")
 
     def test_planes_and_parts(self, cluster):
@@ -49,7 +50,7 @@ class TestCluster:
             assert plane.flags.writeable
             assert plane.flags.c_contiguous
 
-    def test_a_choice_is_asked_for(self, cluster):
+    def test_a_choice_is_requested(self, cluster):
         with open_stack(cluster) as stack:
             with pytest.raises(SettingError, match=r"channels 0 5-FAM/pH 9.0, 1 FM 4-64/2% CHAPS"):
                 choose_planes(stack)

@@ -62,7 +62,7 @@ class TestPlanes:
         with cached_reads():
             before = read_image(sample.image).pixels
             write_sample(sample.image.parents[2], "a", some_cells(), seed=5)
-            os.utime(sample.image, ns=(1, 1))  # as fast a change as a clock may miss has its own time
+            os.utime(sample.image, ns=(1, 1))  # a change within the resolution of the clock
             assert not np.array_equal(read_image(sample.image).pixels, before)
         assert len(decoded) == 2
 

@@ -1,7 +1,13 @@
+"""Which planes of a stack or file are chosen."""
+
+from pathlib import Path
+
 import pytest
 import tifffile
+from PIL import Image
 
-from livecell_monai.data.readers import choose_planes, open_stack
+from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.selection import choose_planes, list_planes
 from livecell_monai.errors import SettingError
 from tests.support.stack_files import HYPERSTACK, write_ome_tiff
 
@@ -49,7 +55,7 @@ def test_planes_in_the_order_of_time(stack, choices, planes):
         ({"channel": 0, "z": 0, "time": 1.5}, "--time must be 0 to 2 or first:stop, got 1.5"),
     ],
 )
-def test_what_is_open_or_not_there_is_refused_with_what_is_there(stack, choices, words):
+def test_what_is_open_or_not_there_is_rejected_with_what_exists(stack, choices, words):
     with pytest.raises(SettingError, match=rf"a\.ome\.tif: {words}; {THERE}$"):
         choose_planes(stack, **choices)
 
@@ -76,8 +82,60 @@ def test_names_of_channels_go_before_indices_and_must_be_one(tmp_path):
             choose_planes(named(stack, "GFP", "GFP"), channel="GFP", z=0)
 
 
-def test_many_channels_are_not_all_told(tmp_path):
+def test_many_channels_are_not_all_listed(tmp_path):
     with open_stack(write_ome_tiff(tmp_path / "a.ome.tif")) as stack:
         with pytest.raises(SettingError) as caught:
             choose_planes(named(stack, *(f"c{i}" for i in range(400))))
         assert len(str(caught.value)) < 500
+
+
+def listed(path, channel=None, time=None, z=None, axes=None):
+    return list_planes(path, channel, time, z, axes)
+
+
+def test_a_file_of_one_plane_is_its_path(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, HYPERSTACK[0, 0, 0])
+    assert listed(path) == listed(path, channel=0, time="0", z=0) == [{"image": str(path)}]
+    with pytest.raises(SettingError, match="--channel must be 0 or the name of a channel, got 1"):
+        listed(path, channel=1)
+
+
+def test_frames_of_a_movie_have_their_position(tmp_path):
+    path = write_ome_tiff(tmp_path / "a.ome.tif")
+    assert listed(path, channel="GFP", z=2, time="1:3") == [
+        {"image": f"{path}::t=1,c=1,z=2", "frame": 1, "position": 0, "frames": 2},
+        {"image": f"{path}::t=2,c=1,z=2", "frame": 2, "position": 1, "frames": 2},
+    ]
+
+
+def test_one_plane_of_a_stack_is_an_image(tmp_path):
+    path = write_ome_tiff(tmp_path / "a.ome.tif")
+    assert listed(path, channel="GFP", z=2, time=1) == [{"image": f"{path}::t=1,c=1,z=2"}]
+
+
+def test_axes_go_with_the_address(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, HYPERSTACK[0, 0], photometric="minisblack")
+    with pytest.raises(SettingError, match="got Q 4, Y 40, X 36; name them"):
+        listed(path)
+    assert listed(path, z=3, axes="ZYX") == [{"image": f"{path}::t=0,c=0,z=3,axes=ZYX"}]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.nd2", "a.czi", "a.zarr"])
+def test_what_cannot_be_opened_is_left_to_its_reader(tmp_path, name):
+    path = tmp_path / name
+    assert listed(path) == [{"image": str(path)}]
+    if name == "a.zarr":
+        path.mkdir()
+    else:
+        path.write_bytes(b"no image")
+    assert listed(path, time=7) == [{"image": str(path)}]
+
+
+def test_formats_of_one_plane_take_no_other_choice(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(HYPERSTACK[0, 0, 0].astype("uint8")).save(path)
+    assert listed(path, time="0") == [{"image": str(path)}]
+    with pytest.raises(SettingError, match=r"a\.png: --z must be 0 for a format of one plane, got 3; leave it out"):
+        listed(Path(path), z=3)

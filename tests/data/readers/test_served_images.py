@@ -1,4 +1,4 @@
-"""Images in messages: what becomes a file, and what is refused ahead of decoding."""
+"""Images of requests: which become a file, and which are rejected before decoding."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.data.readers.served_images import write_served_image
 from livecell_monai.errors import DataError
 
-RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # no two pixels alike, no two axes alike
+RAMP = np.arange(40 * 36, dtype=np.uint16).reshape(40, 36)  # all pixels differ, and so do the lengths of the axes
 
 
 def encoded(kind, pixels=RAMP):
@@ -70,22 +70,22 @@ def test_numbers_become_a_file_of_the_same_values(tmp_path, image):
         ({"pixels": 1}, "got 0 axes of object"),
     ],
 )
-def test_what_is_no_image_is_refused_in_one_line(tmp_path, image, words):
-    with pytest.raises(DataError, match=r"^cell: ") as refusal:
+def test_what_is_no_image_is_rejected_in_one_line(tmp_path, image, words):
+    with pytest.raises(DataError, match=r"^cell: ") as caught:
         write_served_image(image, tmp_path, "cell")
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("image", [encoded("TIFF"), encoded("PNG"), RAMP.tolist()], ids=["tiff", "png", "numbers"])
-def test_too_many_pixels_are_refused(tmp_path, image):
+def test_too_many_pixels_are_rejected(tmp_path, image):
     write_served_image(image, tmp_path, "cell", most_pixels=40 * 36)
     with pytest.raises(DataError, match="must have at most 1439 pixels, got 1440; cut it up"):
         write_served_image(image, tmp_path, "cell", most_pixels=40 * 36 - 1)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "PNG"])
-def test_a_bomb_is_refused_by_its_header(tmp_path, kind):
+def test_a_bomb_is_rejected_by_its_header(tmp_path, kind):
     buffer = io.BytesIO()
     if kind == "TIFF":
         tifffile.imwrite(buffer, np.zeros((8200, 8200), np.uint8), compression="zlib")

@@ -1,4 +1,4 @@
-"""TIFF stacks of many makings: axes, pages, strips, tiles, notes, damage."""
+"""TIFF stacks: axes, pages, strips, tiles, metadata, damage."""
 
 import contextlib
 
@@ -35,7 +35,7 @@ def write(path, pixels=MOVIE, **options):
 
 
 @pytest.mark.parametrize("options", MAKINGS.values(), ids=MAKINGS)
-def test_every_making_gives_the_same_planes_and_parts(tmp_path, options):
+def test_every_encoding_gives_the_same_planes_and_parts(tmp_path, options):
     with open_stack(write(tmp_path / "a.tif", **options)) as stack:
         assert (stack.axes, stack.shape) == ("TYX", MOVIE.shape)
         for time in (2, 0, 1):
@@ -68,7 +68,7 @@ def test_a_pyramid_is_read_in_full_size(tmp_path, levels):
         np.testing.assert_array_equal(stack.read(2, region=PART), PART.crop(MOVIE[2]))
 
 
-def test_bilevel_and_white_zero_are_turned_as_in_files_of_one_plane(tmp_path):
+def test_bilevel_and_white_zero_are_inverted_as_in_files_of_one_plane(tmp_path):
     with open_stack(write(tmp_path / "a.tif", MOVIE > 9)) as stack:
         assert stack.dtype == np.uint8
         np.testing.assert_array_equal(stack.read(0), MOVIE[0] > 9)
@@ -78,7 +78,7 @@ def test_bilevel_and_white_zero_are_turned_as_in_files_of_one_plane(tmp_path):
 
 
 def spoil(path, page, segment):
-    """Write over the bytes of a strip or tile."""
+    """Overwrite the bytes of a strip or tile."""
     with tifffile.TiffFile(path) as tif:
         start, count = tif.pages[page].dataoffsets[segment], tif.pages[page].databytecounts[segment]
     data = bytearray(path.read_bytes())
@@ -114,7 +114,7 @@ CUT = {"plain": {}, "tiles": MAKINGS["deflated tiles"], "one page for all": {"tr
 
 
 def read_all(path):
-    """The frames of a file, None where they are refused."""
+    """The frames of a file, None if they are rejected."""
     with contextlib.suppress(DataError, SettingError), open_stack(path) as stack:
         return [stack.read(time) for time in range(3)]
     return None
@@ -131,20 +131,20 @@ def test_a_file_that_is_cut_off_never_gives_other_pixels(tmp_path, options):
         if pixels is not None:
             np.testing.assert_array_equal(pixels, MOVIE)
             taken.append(length)
-    assert all(length > len(data) - 400 for length in taken)  # what is missing is no more than the end of the last tags
+    assert all(length > len(data) - 400 for length in taken)  # only the end of the last tags is missing
 
 
-def test_pages_that_the_metadata_leave_out_are_refused(tmp_path):
+def test_pages_that_the_metadata_leave_out_are_rejected(tmp_path):
     xml = tifffile.OmeXml()
     xml.addimage("uint16", (40, 36), (1, 1, 1, 40, 36, 1), axes="YX")
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, MOVIE, photometric="minisblack", description=xml.tostring(), metadata=None)
-    with pytest.raises(DataError, match="the metadata must tell of every page, got 1 planes in 3 pages"):
+    with pytest.raises(DataError, match="the metadata must list every page, got 1 planes in 3 pages"):
         open_stack(path)
 
 
-def test_frames_that_are_not_there_are_refused_when_read(tmp_path):
-    """A recording that was stopped: the OME-XML tells of three frames, two were written."""
+def test_frames_that_are_not_there_are_rejected_when_read(tmp_path):
+    """A recording that was stopped: the OME-XML lists three frames, two were written."""
     path = write_ome_tiff(tmp_path / "a.ome.tif", MOVIE, "TYX")
     with tifffile.TiffFile(path) as tif:
         xml = tif.ome_metadata.encode()
@@ -178,12 +178,12 @@ def test_frames_that_are_not_there_are_refused_when_read(tmp_path):
     ],
     ids=["6-D", "pages", "unknown", "colour", "samples", "volumes"],
 )
-def test_what_is_unknown_is_refused_with_what_is_there(tmp_path, pixels, options, error, words):
+def test_what_is_unknown_is_rejected_with_what_exists(tmp_path, pixels, options, error, words):
     with pytest.raises(error, match=words):
         open_stack(write(tmp_path / "a.tif", pixels, **options))
 
 
-def test_axes_of_the_user_stand_over_those_of_the_file(tmp_path):
+def test_axes_of_the_user_override_those_of_the_file(tmp_path):
     path = write(tmp_path / "a.tif", metadata={"axes": "ZYX"})
     with open_stack(path, "TYX") as stack:
         assert (stack.axes, stack.length("T"), stack.length("Z")) == ("TYX", 3, 1)
@@ -191,7 +191,7 @@ def test_axes_of_the_user_stand_over_those_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("making", [{"ome": True}, {"imagej": True}], ids=["ome", "imagej"])
-def test_axes_of_length_1_are_told_and_may_be_named(tmp_path, making):
+def test_axes_of_length_1_are_kept_and_may_be_named(tmp_path, making):
     path = write(tmp_path / "a.tif", MOVIE[:, None], metadata={"axes": "TCYX"}, **making)
     with tifffile.TiffFile(path) as tif:
         assert tif.series[0].axes == "TYX"  # tifffile would leave them out
@@ -201,7 +201,7 @@ def test_axes_of_length_1_are_told_and_may_be_named(tmp_path, making):
             assert (stack.axes, frames, stack.length("C")) == (told, 3, 1)
 
 
-def test_several_images_are_refused(tmp_path):
+def test_several_images_are_rejected(tmp_path):
     path = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as writer:
         for _ in range(2):
@@ -234,7 +234,7 @@ def test_interval(tmp_path, options, minutes):
         assert stack.interval_min == (None if minutes is None else pytest.approx(minutes, rel=0.01))
 
 
-def test_ome_xml_that_is_none_is_refused(tmp_path):
+def test_ome_xml_that_is_none_is_rejected(tmp_path):
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, MOVIE, photometric="minisblack", description="<OME><Image></OME>", metadata=None)
     with pytest.raises((DataError, SettingError), match=r"a\.ome\.tif: [^\n]+$"):
@@ -242,7 +242,7 @@ def test_ome_xml_that_is_none_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("code", "value"), [(257, 39), (258, 8), (259, 1), (262, 0)])
-def test_a_page_that_differs_from_the_first_is_refused_and_others_are_read(tmp_path, code, value):
+def test_a_page_that_differs_from_the_first_is_rejected_and_others_are_read(tmp_path, code, value):
     path = write_ome_tiff(tmp_path / "a.ome.tif", MOVIE, "TYX", compression="zlib")
     with tifffile.TiffFile(path, mode="r+b") as tif:
         tif.pages[1].aspage().tags[code].overwrite(value)
@@ -254,7 +254,7 @@ def test_a_page_that_differs_from_the_first_is_refused_and_others_are_read(tmp_p
             stack.read(1)
 
 
-def test_an_axis_without_a_pixel_is_refused(tmp_path):
+def test_an_axis_without_a_pixel_is_rejected(tmp_path):
     path = write(tmp_path / "a.tif", MOVIE[0], metadata=None)
     with tifffile.TiffFile(path, mode="r+b") as tif:
         tif.pages[0].tags[257].overwrite(0)
@@ -262,10 +262,10 @@ def test_an_axis_without_a_pixel_is_refused(tmp_path):
         open_stack(path)
 
 
-def test_a_mosaic_that_hardly_a_byte_stands_for_is_refused(tmp_path, monkeypatch):
+def test_a_large_image_that_few_bytes_hold_is_rejected(tmp_path, monkeypatch):
     path = write(tmp_path / "a.tif", np.zeros((512, 512), np.uint16), metadata=None, compression="zlib", tile=(128, 128))
     open_stack(path).close()
-    monkeypatch.setattr(planes, "MAX_PIXELS", 2**17)  # of which each tile has less
+    monkeypatch.setattr(planes, "MAX_PIXELS", 2**17)  # each tile has less
     monkeypatch.setattr(planes, "MAX_EXPANSION", 100)
     with pytest.raises(DataError, match=r"must hold the pixels of its image, got 524288 in \d+ bytes"):
         open_stack(path)

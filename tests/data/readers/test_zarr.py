@@ -1,4 +1,4 @@
-"""OME-Zarr folders: versions, levels, notes, other kinds of folder, damage."""
+"""OME-Zarr folders: versions, levels, metadata, other kinds of folder, damage."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ def test_a_chunk_that_was_never_written_is_all_fill(tmp_path):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_metadata_cut_off_are_refused(tmp_path, version):
+def test_metadata_cut_off_are_rejected(tmp_path, version):
     path = write_zarr(tmp_path / "a.zarr", MOVIE, "TYX", version)
     file = path / ("zarr.json" if version == "0.5" else ".zattrs")
     data = file.read_bytes()
@@ -80,7 +80,7 @@ def test_scales_multiply_and_units_count(tmp_path, version):
 
 
 @pytest.mark.parametrize("missing", ["unit", "coordinateTransformations"])
-def test_what_is_not_told_is_none(tmp_path, missing):
+def test_what_is_not_stated_is_none(tmp_path, missing):
     def change(notes):
         (scales,) = notes["multiscales"]
         for axis in scales["axes"]:
@@ -111,7 +111,7 @@ def test_names_in_capitals_and_names_alone_are_known(tmp_path):
         (None, r"got \? 3, \? 40, \? 36"),
     ],
 )
-def test_axes_that_are_unknown_are_refused(tmp_path, axes, words):
+def test_axes_that_are_unknown_are_rejected(tmp_path, axes, words):
     path = write_zarr(tmp_path / "a.zarr", MOVIE, "TYX")
     edit(path, lambda notes: notes["multiscales"][0].pop("axes") and axes and notes["multiscales"][0].update(axes=axes))
     if words is None:
@@ -148,7 +148,7 @@ def collect(path, kind, notes, images):
         (LAYOUT, 3, ["0", "1"], "a collection of images: 0, 1; give .*/a.zarr/0"),
     ],
 )
-def test_a_folder_of_images_is_refused_and_each_image_is_read(tmp_path, kind, notes, images, words):
+def test_a_folder_of_images_is_rejected_and_each_image_is_read(tmp_path, kind, notes, images, words):
     path = collect(tmp_path / "a.zarr", kind, notes, images)
     with pytest.raises(DataError, match=words):
         open_stack(path)
@@ -170,7 +170,7 @@ def test_bilevel_becomes_zero_and_one(tmp_path):
         np.testing.assert_array_equal(stack.read(0), MOVIE[0] > 9)
 
 
-def test_other_folders_are_refused(tmp_path):
+def test_other_folders_are_rejected(tmp_path):
     path = tmp_path / "a.zarr"
     with pytest.raises(DataError, match="an OME-Zarr image must be a folder, this does not exist"):
         open_stack(path)
@@ -191,7 +191,7 @@ def test_other_folders_are_refused(tmp_path):
         open_stack(path)
 
 
-def test_a_level_that_is_not_there_is_refused(tmp_path):
+def test_a_level_that_is_not_there_is_rejected(tmp_path):
     path = write_zarr(tmp_path / "a.zarr", MOVIE, "TYX")
     edit(path, lambda notes: notes["multiscales"][0]["datasets"][0].update(path="gone"))
     with pytest.raises(DataError, match=r"a\.zarr: cannot be read as OME-Zarr"):
@@ -203,12 +203,12 @@ def test_a_level_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("shape", [4096, 4096], "chunks must be there, got .* files for 65536 of them; copy the folder again"),
+        ("shape", [4096, 4096], "chunks must exist, got .* files for 65536 of them; copy the folder again"),
         ("shape", [2**20, 2**20], "must hold the pixels of its image"),
         ("chunks", [2**20, 2**20], "a chunk must have at most"),
     ],
 )
-def test_metadata_that_tell_of_far_more_than_there_is(tmp_path, version, key, value, words):
+def test_metadata_that_state_far_more_than_exists(tmp_path, version, key, value, words):
     path = write_zarr(tmp_path / "a.zarr", MOVIE[0], "YX", version)
     (file,) = path.glob("*/zarr.json" if version == "0.5" else "*/.zarray")
     notes = json.loads(file.read_text())

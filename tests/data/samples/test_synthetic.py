@@ -3,9 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livecell_monai.data.samples.border import measure_border
-from livecell_monai.data.samples.synthetic import BRIGHTEST, DARKEST, Field, draw_field
-from livecell_monai.errors import SettingError
+from livecell_monai.data.samples.synthetic import BRIGHTEST, DARKEST, Field, draw_field, measure_border
 
 SIDE = 256
 
@@ -25,7 +23,7 @@ def count_touching(label: NDArray[np.uint16]) -> int:
 
 
 def score_otsu(image: NDArray[np.float64], label: NDArray[np.uint16]) -> float:
-    """IoU of the better side of the threshold that parts the histogram into classes of least inner variance."""
+    """IoU of the better side of Otsu's threshold."""
     counts, edges = np.histogram(image, 256)
     middle = (edges[1:] + edges[:-1]) / 2
     below, above = np.cumsum(counts)[:-1], counts.sum() - np.cumsum(counts)[:-1]
@@ -37,8 +35,8 @@ def score_otsu(image: NDArray[np.float64], label: NDArray[np.uint16]) -> float:
 
 def test_form_and_range(fields: list[Field]) -> None:
     for field in fields:
-        assert field.image.shape == field.label.shape == field.border.shape == (SIDE, SIDE + 32)
-        assert (field.image.dtype, field.label.dtype, field.border.dtype) == (np.uint16, np.uint16, np.float32)
+        assert field.image.shape == field.label.shape == (SIDE, SIDE + 32)
+        assert (field.image.dtype, field.label.dtype) == (np.uint16, np.uint16)
         assert field.image.min() >= DARKEST
         assert field.image.max() <= BRIGHTEST
         # Not washed out at either end: a camera that clips would lose what the network should see.
@@ -56,11 +54,9 @@ def test_foreground_is_a_minority(fields: list[Field]) -> None:
     assert all(0.10 <= np.mean(field.label > 0) <= 0.25 for field in fields)
 
 
-def test_cells_touch_and_border_is_theirs(fields: list[Field]) -> None:
+def test_cells_touch_and_leave_narrow_gaps(fields: list[Field]) -> None:
     assert sum(count_touching(field.label) for field in fields) >= len(fields)
-    for field in fields:
-        np.testing.assert_array_equal(field.border, measure_border(field.label))
-    assert max(field.border.max() for field in fields) > 5
+    assert max(measure_border(field.label).max() for field in fields) > 5
 
 
 def test_a_threshold_does_not_solve_it(fields: list[Field]) -> None:
@@ -90,22 +86,75 @@ def test_same_seed_same_field_and_other_seed_other_field() -> None:
     assert not np.array_equal(one.label, other.label)
 
 
-@pytest.mark.parametrize("cells", [0, 1, 5])
-def test_number_of_cells_can_be_asked_for(cells: int) -> None:
-    field = draw_field((192, 192), rng=np.random.default_rng(2), cells=cells)
-    assert field.label.max() <= cells
-    assert (field.label.max() > 0) == (cells > 0)
-
-
 def test_smallest_field_is_drawn() -> None:
     for seed in range(5):
         assert draw_field((64, 64), rng=np.random.default_rng(seed)).image.shape == (64, 64)
 
 
-@pytest.mark.parametrize(
-    ("shape", "cells", "message"),
-    [((63, 200), None, r"at least 64 pixels, got \(63, 200\)"), ((64, 64), -1, "0 or more, got -1")],
-)
-def test_refuses_what_cannot_be_drawn(shape: tuple[int, int], cells: int | None, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        draw_field(shape, rng=np.random.default_rng(0), cells=cells)
+FACING = """
+....................
+.11....2222.........
+.11....2222.....33..
+.11....2222.....33..
+.11.............33..
+.............44.....
+.............44.....
+"""
+
+
+def read_picture(picture: str) -> NDArray[np.uint16]:
+    rows = picture.split()
+    return np.array([[0 if letter == "." else int(letter) for letter in row] for row in rows], dtype=np.uint16)
+
+
+def measure_slowly(label: NDArray[np.uint16], weight: float, sigma: float) -> NDArray[np.float64]:
+    """Equation 2 directly: one distance transform of the whole field per cell, nothing cut off."""
+    distances = [ndimage.distance_transform_edt(label != number) for number in np.unique(label[label > 0])]
+    first, second = np.sort(distances, axis=0)[:2]
+    return np.where(label == 0, 1 + weight * np.exp(-((first + second) ** 2) / (2 * sigma**2)), 1.0)
+
+
+@pytest.mark.parametrize(("weight", "sigma"), [(10.0, 5.0), (3.0, 1.5)])
+def test_agrees_with_the_formula(weight: float, sigma: float) -> None:
+    label = np.pad(read_picture(FACING), 15)
+    border = measure_border(label, weight, sigma)
+    assert border.dtype == np.float32
+    # The cut at 4 sigma leaves out weight * exp(-8).
+    np.testing.assert_allclose(border, measure_slowly(label, weight, sigma), atol=weight * np.exp(-8) + 1e-5)
+
+
+def test_agrees_with_the_formula_among_many_cells() -> None:
+    rng = np.random.default_rng(0)
+    label = np.zeros((120, 150), dtype=np.uint16)
+    for number, (y, x) in enumerate(zip(rng.integers(0, 110, 25), rng.integers(0, 140, 25), strict=True), start=1):
+        label[y : y + 9, x : x + 7] = number
+    np.testing.assert_allclose(measure_border(label), measure_slowly(label, 10.0, 5.0), atol=10 * np.exp(-8) + 1e-5)
+
+
+def test_one_pixel_gap_weighs_most() -> None:
+    label = np.zeros((9, 9), dtype=np.uint16)
+    label[:, :4], label[:, 5:] = 1, 2
+    border = measure_border(label)
+    # Both cells lie one pixel from the gap: 1 + 10 exp(-(1 + 1)^2 / 50).
+    np.testing.assert_allclose(border[:, 4], 1 + 10 * np.exp(-4 / 50), rtol=1e-6)
+    assert np.all(border[label > 0] == 1)
+
+
+def test_far_and_lonely_cells_weigh_nothing() -> None:
+    label = np.zeros((60, 60), dtype=np.uint16)
+    label[5:10, 5:10] = 1
+    assert np.all(measure_border(label) == 1)
+    label[5:10, 40:45] = 2
+    assert np.all(measure_border(label) == 1)
+    label[5:10, 13:18] = 2
+    assert measure_border(label).max() > 5
+
+
+def test_empty_field_weighs_one() -> None:
+    assert np.all(measure_border(np.zeros((8, 9), dtype=np.uint16)) == 1)
+
+
+def test_ids_may_have_gaps() -> None:
+    label = np.pad(read_picture(FACING), 15)
+    sparse = np.array([0, 7, 500, 65535, 31], dtype=np.uint16)[label]
+    np.testing.assert_array_equal(measure_border(sparse), measure_border(label))

@@ -17,7 +17,7 @@ from livecell_monai.data.samples.synthetic_cell import (
 
 
 def measure_roundness(mask: np.ndarray) -> float:
-    """Area over that of the disc with the same farthest reach: 1 for a disc, small for what is thin and long."""
+    """Area divided by that of the disc of the same reach: 1 for a disc, small for a long thin shape."""
     y, x = np.nonzero(mask)
     reach = np.hypot(y - y.mean(), x - x.mean()).max()
     return float(mask.sum() / (np.pi * reach**2))

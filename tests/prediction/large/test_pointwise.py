@@ -8,8 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import AdjustContrastd, Compose, ScaleIntensityd, ScaleIntensityRanged, ShiftIntensityd
 
-from livecell_monai.data.large.source import LargeImageSource
-from livecell_monai.data.large.survey import survey_source
+from livecell_monai.data.large import LargeImageSource, survey_source
 from livecell_monai.prediction.large import LargeImage, check_preprocessing, measure_large_image
 from livecell_monai.sample import Region
 from livecell_monai.transforms import NormaliseContrastd

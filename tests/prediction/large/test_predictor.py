@@ -32,7 +32,7 @@ def parser(trained, images, tmp_path):
     def open_with(**settings):
         paths = {"dataset_dir": [str(images)], "output_dir": str(tmp_path / "out")}
         opened_bundle = open_bundle(trained[1], ["inference"], {**SETTINGS, **settings}, paths).workflow.parser
-        opened_bundle.get_parsed_content("fold")
+        opened_bundle.get_parsed_content("inference_network#network")
         return opened_bundle
 
     return open_with

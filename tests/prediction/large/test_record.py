@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from livecell_monai.data.large.source import LargeImageSource
+from livecell_monai.data.large import LargeImageSource
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.prediction.large.record import describe_large_image
 from livecell_monai.prediction.window_inferer import WindowInferer

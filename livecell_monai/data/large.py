@@ -1,0 +1,154 @@
+"""Large images, read in parts: one plane of a stack in rectangles, and what one pass over the whole measures."""
+
+import math
+import mmap
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from livecell_monai.data.readers import Stack
+from livecell_monai.data.readers.kinds import check_image_range, check_image_type
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels, Region
+
+BLOCK = 512  # pixels, about: an edge of what is read at once
+CACHE_BYTES = 64 * 2**20  # bytes of blocks that are kept
+
+
+class LargeImageSource:
+    """A plane in blocks of whole tiles; the last used blocks are kept, because windows overlap and are not aligned to tiles.
+
+    `stack` is the open file, which the caller closes; `time`, `channel` and `z` are the indices of the plane; `rows` is the
+    height of a read in pixels: so many rows are kept if the file's strips are as wide as the plane.
+    """
+
+    def __init__(self, stack: Stack, time: int = 0, channel: int = 0, z: int = 0, rows: int = 0) -> None:
+        self.stack = stack
+        self.plane = {"time": time, "channel": channel, "z": z}
+        self.shape: tuple[int, int] = (stack.length("Y"), stack.length("X"))  #: (Y, X)
+        self.block = _block_of(stack.tile, self.shape)
+        self.decoded = 0  #: blocks read from the file so far
+        self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._kept = 0
+        self._lock = threading.Lock()
+        is_wide = self.block[1] >= self.shape[1] > BLOCK
+        self._most = CACHE_BYTES + (stack.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
+
+    def read(self, region: Region) -> Pixels:
+        """The pixels (Y, X) of a region, in the file's own type; a copy."""
+        part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.stack.dtype)
+        with self._lock:  # a stack is for one thread at a time
+            for row, column in region.tiles(*self.block):
+                here = self._region(row, column)
+                shared = region.overlap(here)
+                shared.relative_to(region).crop(part)[...] = shared.relative_to(here).crop(self._fetch(row, column))
+        return part
+
+    def blocks(self) -> Iterator[tuple[Region, Pixels]]:
+        """Every block of the plane once, row by row; none is kept."""
+        for row, column in Region(0, 0, *self.shape).tiles(*self.block):
+            region = self._region(row, column)
+            with self._lock:
+                self.decoded += 1
+                block = self.stack.read(**self.plane, region=region)
+            yield region, block
+
+    def _region(self, row: int, column: int) -> Region:
+        height, width = self.block
+        tile = Region(row * height, column * width, (row + 1) * height, (column + 1) * width)
+        return tile.overlap(Region(0, 0, *self.shape))
+
+    def _fetch(self, row: int, column: int) -> Pixels:
+        found = self._blocks.pop((row, column), None)
+        if found is None:
+            block = self.stack.read(**self.plane, region=self._region(row, column))
+            found = allocate_pages(block.shape, block.dtype)
+            found[...] = block
+            self.decoded += 1
+            self._kept += found.nbytes
+        self._blocks[row, column] = found  # the last used is evicted last
+        while self._kept > self._most and len(self._blocks) > 1:
+            self._kept -= self._blocks.popitem(last=False)[1].nbytes
+        return found
+
+
+def _block_of(tile: tuple[int, int] | None, shape: tuple[int, int]) -> tuple[int, int]:
+    """(Y, X) of whole tiles, about `BLOCK` pixels each way; strips are as wide as the plane."""
+    if tile is None:
+        return BLOCK, BLOCK
+    if tile[1] >= shape[1]:
+        return max(1, BLOCK // 4 // tile[0]) * tile[0], shape[1]
+    return max(1, BLOCK // tile[0]) * tile[0], max(1, BLOCK // tile[1]) * tile[1]
+
+
+def allocate_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pixels:
+    """An array of zeros in memory pages of its own, which the system gets back with its last view.
+
+    A long-lived array among short-lived tensors fragments the heap, which then grows with the size of the image.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size == 0:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(mmap.mmap(-1, size, access=mmap.ACCESS_COPY), dtype).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The result of one pass over an image, in the file's own type."""
+
+    low: float  #: minimum, as float32
+    high: float  #: maximum, as float32
+    sample: Pixels  #: (M, N), every n-th row and column
+    thumbnail: Pixels  #: (Y, X), every 2^k-th row and column
+
+
+def survey_source(source: LargeImageSource, step: int, thumbnail_step: int) -> Survey:
+    """Read and check every pixel of an image once, see `check_image`; sample and thumbnail each have their step."""
+    path, dtype = source.stack.path, source.stack.dtype
+    check_image_type(dtype, path)
+    steps = (step, thumbnail_step)
+    picked: list[Pixels] = [np.empty([-(-edge // each) for edge in source.shape], dtype) for each in steps]
+    low, high = np.inf, -np.inf
+    for region, block in source.blocks():
+        if dtype.kind == "f":
+            _check_finite(source, region, block)
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+        for each, target in zip(steps, picked, strict=True):
+            _pick(region, block, each, target)
+    check_image_range(low, high, path)
+    return Survey(float(np.float32(low)), float(np.float32(high)), *picked)
+
+
+def _pick(region: Region, block: Pixels, step: int, target: Pixels) -> None:
+    """Copy every n-th row and column of a block, counted in the image, to its place in the target."""
+    top, left = -(-region.top // step), -(-region.left // step)
+    rows = block[top * step - region.top :: step, left * step - region.left :: step]
+    target[top : top + rows.shape[0], left : left + rows.shape[1]] = rows
+
+
+def _check_finite(source: LargeImageSource, region: Region, block: Pixels) -> None:
+    bad = ~np.isfinite(block)
+    if bad.any():
+        row, column = np.unravel_index(int(bad.argmax()), bad.shape)
+        raise DataError(
+            f"{source.stack.path}: an image must be finite in every pixel, got NaN or infinite at row {region.top + row}, "
+            f"column {region.left + column}; replace it"
+        )
+
+
+def count_other_values(source: LargeImageSource, change: Callable[[Pixels], Pixels], value: float) -> tuple[Pixels, Pixels]:
+    """The values other than one that nearly all pixels have, sorted, and their numbers of pixels; another pass.
+
+    `change` is applied to the values first; it returns float32.
+    """
+    found: Counter[float] = Counter()
+    for _, block in source.blocks():
+        changed = change(block)
+        values, counts = np.unique(changed[changed != np.float32(value)], return_counts=True)
+        found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    values = np.array(sorted(found), np.float32)
+    return values, np.array([found[each] for each in sorted(found)], np.int64)
