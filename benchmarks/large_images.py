@@ -26,7 +26,7 @@ from page import write_section
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.prediction.lanes import LANES, shared_cores
+from livecell_monai.prediction.streams import STREAMS, shared_cores
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import predict, train
 
@@ -67,17 +67,17 @@ def measure_command(bundle: Path, image: Path, output: Path, **settings: Any) ->
     return peak / 1024, time.perf_counter() - start
 
 
-def measure_alone(network: Any, inferer: Any, lanes: int) -> float:
+def measure_alone(network: Any, inferer: Any, streams: int) -> float:
     """Megapixels per second of the network on as many windows in memory as the large image has, so many at once."""
-    rows, columns = inferer.plan((SPEED_EDGE, SPEED_EDGE))
+    rows, columns = inferer.windows.cover((SPEED_EDGE, SPEED_EDGE))
     window, count = torch.rand(1, 1, rows.size, columns.size), len(rows.starts) * len(columns.starts)
 
     @torch.no_grad()
     def look(_: int) -> None:
-        inferer.fitting(window, network)
+        inferer.forward(window, network)
 
     start = time.perf_counter()
-    with shared_cores(lanes), ThreadPoolExecutor(lanes) as threads:
+    with shared_cores(streams), ThreadPoolExecutor(streams) as threads:
         deque(threads.map(look, range(count)), maxlen=0)
     return count * window.numel() / (time.perf_counter() - start) / 1e6
 
@@ -93,7 +93,7 @@ def measure_speed(bundle: Path, image: Path, folder: Path) -> list[tuple[float, 
         start = time.perf_counter()
         predict(bundle, [image], folder / f"round_{index}", QUIET)
         large = SPEED_EDGE**2 / (time.perf_counter() - start) / 1e6
-        found.append((large, max(measure_alone(network, inferer, lanes) for lanes in (1, LANES))))
+        found.append((large, max(measure_alone(network, inferer, streams) for streams in (1, STREAMS))))
     return found
 
 

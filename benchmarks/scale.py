@@ -22,7 +22,7 @@ import tifffile
 from page import write_section
 
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.distributed.dask.partition import MOST
+from livecell_monai.distributed.dask.predicting import MOST
 
 ROUNDS = 3
 IMAGES = 100

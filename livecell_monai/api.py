@@ -46,7 +46,7 @@ class Segmenter:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the maps."""
-        return self._segmenter.channels
+        return self._segmenter.head.channels
 
     def __call__(self, image: Image) -> Pixels:
         """The mask (Y, X) bool of an image, True in cells; a DataError if the image is not one grey plane."""

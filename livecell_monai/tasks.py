@@ -13,7 +13,7 @@ from ignite.engine import Events
 from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.readers.read_cache import cached_reads
-from livecell_monai.distributed.devices import check_device_count, train_on_devices
+from livecell_monai.distributed.ddp import check_device_count, train_on_devices
 from livecell_monai.runs.progress import close_bars
 from livecell_monai.training.request import (
     TrainingRequest,

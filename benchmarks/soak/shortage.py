@@ -51,7 +51,7 @@ def predict_cramped(studio: Studio, rng: random.Random) -> list[str]:
             return []  # a clear line; 3 where the other images would go on
         if cramped.returncode != 0:
             return [f"{extra >> 20} MB: exit code {cramped.returncode}, {cramped.stderr[-300:]!r}"]
-        found = re.search(r"continuing by (\d+) x (\d+)", cramped.stderr)
+        found = re.search(r"continuing with (\d+) x (\d+)", cramped.stderr)
         window = "[1504,1504]" if found is None else f"[{found[1]},{found[2]}]"
         plain = _predict(bundle, image, out / "plain", 0, window)
         if plain.returncode != 0:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def escape_expressions(value: Any) -> Any:
     return [escape_expressions(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def package_versions() -> dict[str, str]:
+@cache
+def package_versions() -> Mapping[str, str]:
     """Installed versions of the packages that results depend on, by package name."""
     names = ("monai", "torch", "pytorch-ignite", "numpy", "scipy", "tifffile", "nibabel", "pillow", "mlflow")
     return {"livecell-monai": __version__, **{name: version(name) for name in names}}

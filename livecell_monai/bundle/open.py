@@ -3,10 +3,12 @@
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ComponentLocator, ConfigParser, ConfigWorkflow
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # the template builds parts of packages above this one
 
 T = TypeVar("T")
 TEMPLATES = (*CONFIGS, "multi_gpu_train")  # configs that define parts, not only settings
+_LOCATOR = ComponentLocator()  # shared: it searches all modules of MONAI on first use
 
 
 class Part(Generic[T]):
@@ -148,18 +151,27 @@ def open_bundle(
         values |= read_overlay(find_overlay(overlay), own)
     values |= check_values(settings or {}, own)
     resolved = check_settings({**list_settings(own), **values}, is_training=workflow_type == "train")
+    files = tuple(template / "configs" / f"{name}.yaml" for name in configs if name in TEMPLATES)
     with warnings.catch_warnings():
         # MONAI warns on every run that configs are code; these are those of the installed package
         warnings.simplefilter("ignore")
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
         workflow = ConfigWorkflow(
-            config_file=[str(template / "configs" / f"{name}.yaml") for name in configs if name in TEMPLATES],
+            config_file=None,
             meta_file=str(template / "configs" / "metadata.json"),  # that of the bundle would be evaluated
             logging_file=False,
             run_id=run_id,
             workflow_type=workflow_type,
-            bundle_root=str(root),
-            **{**values, **(paths or {})},
         )
+    workflow.parser.locator = _LOCATOR
+    workflow.parser.read_config(deepcopy(_read_configs(files)))
+    workflow.parser.update({"bundle_root": str(root), **values, **(paths or {})})
     given = {name: value for name, value in (paths or {}).items() if name in resolved}
     return OpenBundle(root, {**resolved, **given}, workflow)
+
+
+@cache
+def _read_configs(files: tuple[Path, ...]) -> dict[str, Any]:
+    """The configs merged by MONAI; read once, since its YAML reader is slow."""
+    content: dict[str, Any] = ConfigParser.load_config_files(list(files))
+    return content

@@ -128,7 +128,7 @@ def _save(path: Path, bundle: Path, model_id: str) -> None:
 
     # any type: base64 or rows of numbers; not required, so that a missing column gets our message
     inputs, outputs = ColSpec(AnyType(), serving.IMAGE_COLUMN, False), ColSpec(AnyType(), serving.MASK_COLUMN)
-    versions = package_versions() | {name: version(name) for name in ALSO_NEEDED}
+    versions = {**package_versions()} | {name: version(name) for name in ALSO_NEEDED}
     # without local builds such as +cpu, which no index has
     requirements = [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
     logging.getLogger("mlflow").setLevel(logging.ERROR)

@@ -1,11 +1,4 @@
-"""The network and its losses: the only room that knows the architecture.
-
-`UNet` takes images (B, 1, Y, X) float32 and gives logits (B, C, Y, X), one channel for each map of a `Head`; Y and X must be
-multiples of `UNet.multiple`. `build_network` makes one, or an `Ensemble` of several that gives the logits of their mean
-maps; `share_network` makes one ready to be trained by several processes; `measure_ranges` finds what `int8.build_model`
-rounds by. `SegmentationLoss` takes logits (B, C, Y, X) and targets (B, C or C + 1, Y, X): those of the head and, where there
-is a further channel, a weight per pixel.
-"""
+"""The network and its losses; no other package knows the architecture."""
 
 from livecell_monai.network.ensemble import Ensemble, build_network, join_weights, name_member
 from livecell_monai.network.fusing import fuse_batch_norms

@@ -1,5 +1,6 @@
-"""Where the network runs and in which arithmetic: one setting for processor, CUDA and Apple GPUs."""
+"""The device of the network, its arithmetic and its memory: CPU, CUDA GPU or Apple GPU."""
 
+import ctypes
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
@@ -12,23 +13,22 @@ from livecell_monai.settings import check_setting
 
 
 class Accelerator:
-    """The device, bf16 where it gains, and channels_last.
+    """The device, bf16 if it is faster there, and channels_last.
 
-    bf16 is chosen by what the hardware says of itself, never by a timing: a timing would choose differently from run to
-    run, and the same seed would no longer give the same weights. A processor with AMX gains by it, one with AVX512-bf16
-    alone unless it is Intel's, and a CUDA GPU from Ampere on; others stay with float32.
+    bf16 is used on CPUs with AMX, on CPUs with AVX512-bf16 that are not from Intel, and on CUDA GPUs from Ampere on. The
+    choice depends on the hardware alone and not on a timing, so that the same seed gives the same weights.
 
     Args:
-        spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; with `-fp32` behind it, bf16 is left out.
-        processes: that train together, each on such a one; for the record.
+        spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; `-fp32` at the end forbids bf16.
+        processes: number of processes that train together, for the record.
 
     Attributes:
-        device: where tensors lie.
-        bf16: whether forward passes run in it.
-        compiled: whether the network was compiled for it.
+        device: the device of tensors.
+        bf16: whether forward passes run in bf16.
+        compiled: whether the network was compiled.
 
     Raises:
-        SettingError: where the spec is unknown or its device is not there.
+        SettingError: the spec is unknown, or there is no such device.
     """
 
     def __init__(self, spec: str = "auto", processes: int = 1) -> None:
@@ -46,13 +46,13 @@ class Accelerator:
         )
 
     def place(self, network: nn.Module) -> nn.Module:
-        """The network, moved to the device in channels_last order, in place."""
+        """Move the network to the device, in channels_last order."""
         if self.device.type == "cpu":
             keep_freed_memory()
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context that forward passes run in."""
+        """The context for forward passes."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
 
@@ -63,7 +63,7 @@ def _device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
         found = ", ".join(kind for kind, found in there.items() if found)
-        raise SettingError(f"setting accelerator must name a device that is there ({found}), got {name!r}; correct it")
+        raise SettingError(f"setting accelerator must name an existing device ({found}), got {name!r}; correct it")
     return torch.device(name)
 
 
@@ -71,18 +71,25 @@ def _gains_by_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        amx, avx512 = (_has(flag) for flag in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
-        # Intel's units for AVX512-bf16 are half as fast as those for float32: a Xeon whose virtual machine hides AMX
+        # torch's own names for these flags, private and not in every version
+        names = "_is_amx_tile_supported", "_is_avx512_bf16_supported"
+        amx, avx512 = (bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
+        # Intel's AVX512-bf16 is half as fast as its float32: on a Xeon whose virtual machine hides AMX
         is_intel = str(read_capabilities().get("cpu_name", "")).startswith("Intel")
         return amx or (avx512 and not is_intel)
     return False
 
 
-def _has(flag: str) -> bool:
-    # torch's own names for these flags, public since 2.12, came and went before: ask the private ones defensively
-    return bool(getattr(torch.cpu, flag, lambda: False)())
-
-
 def read_capabilities() -> Mapping[str, object]:
-    """What the processor says of itself, by torch's names; nothing where torch cannot tell."""
+    """Properties of the CPU by torch's names; empty if torch does not know them."""
     return getattr(torch.cpu, "get_capabilities", dict)()
+
+
+def release_memory(device: torch.device) -> None:
+    """Return freed memory to the system, which torch or glibc keeps in pieces of the wrong size."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+    elif trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc only
+        trim(0)

@@ -1,4 +1,4 @@
-"""A trained network made faster for use: batch norms folded into the convolutions ahead of them."""
+"""Batch norms fused into convolutions, for faster prediction."""
 
 from monai.networks.blocks import ADN, Convolution
 from torch import nn
@@ -6,19 +6,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fuse_batch_norms(network: nn.Module) -> nn.Module:
-    """Fold every batch norm of MONAI's blocks into its convolution, in place.
+    """Fuse every batch norm of MONAI's blocks into its convolution, in place.
 
-    The network gives the same logits but for rounding, with a third of its passes over memory less. It can no longer be
-    trained, nor take a state dictionary.
+    The logits are the same but for rounding. The network can no longer be trained, or load a state dictionary.
 
     Args:
-        network: in evaluation mode, its weights loaded.
+        network: in evaluation mode, with loaded weights.
 
     Raises:
-        ValueError: where the network is in training mode, whose batch norms change with every batch.
+        ValueError: the network is in training mode.
     """
     if network.training:
-        raise ValueError("a network must be in evaluation mode for its batch norms to be folded, got one in training mode")
+        raise ValueError("a network must be in evaluation mode to fuse its batch norms, got one in training mode")
     for block in network.modules():
         if not isinstance(block, Convolution) or not hasattr(block, "adn"):
             continue

@@ -1,6 +1,6 @@
-"""The maps that a network gives: their names, what each learns from a label, and how masks follow from them.
+"""The maps of a network: their names, their targets, and the mask that follows from them.
 
-A new map is one function here, one entry of `CHANNELS`, and its name in the bundle's `head`.
+To add a map, write its function, list it in `CHANNELS`, and name it in the bundle's `head`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ class Channel:
     """One map of a network.
 
     Attributes:
-        derive: called with a label (..., 1, Y, X) of instance ids; gives the target of the same shape, float32 in [0, 1].
-        is_binary: whether a target is 0 or 1 in each pixel, also after a resampling.
+        derive: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X).
+        is_binary: whether each pixel of a target is 0 or 1.
     """
 
     derive: Callable[[torch.Tensor], torch.Tensor]
@@ -25,7 +25,7 @@ class Channel:
 
 
 def mark_foreground(label: torch.Tensor) -> torch.Tensor:
-    """1 where an instance is, else 0."""
+    """1 inside instances, else 0."""
     return (label > 0).float()
 
 
@@ -34,13 +34,13 @@ CHANNELS = {FOREGROUND: Channel(mark_foreground)}
 
 
 class Head:
-    """The channels of a network, from the label that they learn from to the mask.
+    """The channels of a network, from label to mask.
 
     Args:
-        channels: names of the maps in the order of the network's channels, `foreground` first.
+        channels: names of the maps in channel order, `foreground` first.
 
     Raises:
-        SettingError: a name is unknown or there twice, or the first one is not `foreground`.
+        SettingError: a name is unknown or repeated, or the first one is not `foreground`.
     """
 
     def __init__(self, channels: Sequence[str] = (FOREGROUND,)) -> None:
@@ -56,23 +56,23 @@ class Head:
         return len(self.channels)
 
     def derive_target(self, label: torch.Tensor) -> torch.Tensor:
-        """What the network learns from a label (..., 1, Y, X) of instance ids: (..., C, Y, X) float32 in [0, 1]."""
+        """The target (..., C, Y, X) float32 in [0, 1] from a label (..., 1, Y, X) of instance ids."""
         return torch.cat([CHANNELS[name].derive(label) for name in self.channels], dim=-3)
 
     def round_target(self, resampled: torch.Tensor) -> torch.Tensor:
-        """Targets (..., C, Y, X) after a resampling: binary channels become 0 and 1 again."""
+        """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1."""
         planes = zip(self.channels, resampled.unbind(-3), strict=True)
         rounded = [(plane >= 0.5).to(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
         return torch.stack(rounded, dim=-3)
 
     def to_maps(self, logits: torch.Tensor) -> torch.Tensor:
-        """Maps (..., C, Y, X) in [0, 1] of logits of the same shape."""
+        """Maps in [0, 1] from logits, both (..., C, Y, X)."""
         return torch.sigmoid(logits)
 
     def to_mask(self, maps: torch.Tensor, threshold: float) -> torch.Tensor:
-        """The mask (..., 1, Y, X) bool of maps (..., C, Y, X): where the foreground reaches the threshold."""
+        """The mask (..., 1, Y, X) bool from maps (..., C, Y, X): foreground of at least the threshold."""
         return self.take_foreground(maps) >= threshold
 
     def take_foreground(self, planes: torch.Tensor) -> torch.Tensor:
-        """The channel (..., 1, Y, X) of the foreground, of maps or of targets (..., C, Y, X)."""
+        """The foreground channel (..., 1, Y, X) of maps or targets (..., C, Y, X)."""
         return planes[..., :1, :, :]

@@ -1,7 +1,7 @@
-"""The network as a model of OpenVINO, most of its convolutions in integers of 8 bits, which processors multiply faster.
+"""The network as an OpenVINO model with most convolutions in 8-bit integers, which are faster.
 
-Weights are rounded by output channel, maps by the ranges that they had in training. The model is put together node by node:
-OpenVINO's own converter takes seconds, as long as a dozen of images.
+Weights are rounded per output channel, maps by their ranges in training. The model is built node by node: OpenVINO's own
+converter takes seconds, as long as a dozen images.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR
 2018.
@@ -22,21 +22,21 @@ from livecell_monai.network.ensemble import EPSILON, Ensemble
 from livecell_monai.network.map_ranges import STEPS, Range, is_rounded, step_of
 from livecell_monai.network.unet import UNet
 
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an import would be told; there is a stub
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then uses its stub
 import openvino  # noqa: E402
 from openvino import opset15 as nodes  # noqa: E402
 
 
 def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
-    """The model that gives logits (B, C, Y, X) of images (B, 1, Y, X), both float32, of any size that the network takes.
+    """The model from images (B, 1, Y, X) to logits (B, C, Y, X), both float32.
 
     Args:
-        network: in evaluation mode, its batch norms folded.
-        ranges: as `measure_ranges` gives them.
+        network: in evaluation mode, with fused batch norms.
+        ranges: from `measure_ranges`.
 
     Raises:
         KeyError: the range of a convolution is missing.
-        TypeError: the network has a part that is not known here.
+        TypeError: the network has an unknown module.
     """
     image = nodes.parameter([-1, 1, -1, -1], np.float32)
     rounded = {module: ranges[name] for name, module in network.named_modules() if is_rounded(module)}
@@ -44,35 +44,31 @@ def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvi
 
 
 def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> Any:
-    """A copy of a model that is ready to infer, for one thread that calls at a time.
+    """An infer request for one calling thread at a time.
 
     Args:
-        model: what `build_model` gave.
-        threads: number that it works by.
+        model: from `build_model`.
+        threads: number of threads that it uses.
         bf16: whether what is not in integers is in bf16, else in float32.
     """
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        "ENABLE_CPU_PINNING": False,  # two copies, or two processes, would be held to the same cores
+        "ENABLE_CPU_PINNING": False,  # else two requests, or two processes, share the same cores
     }
     return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
 
 class _Builder:
-    """Makes the nodes of modules.
-
-    Args:
-        ranges: by convolution.
-    """
+    """Builds the nodes of modules, with the ranges of convolutions that run in integers."""
 
     def __init__(self, ranges: Mapping[nn.Module, Range]) -> None:
         self.ranges = ranges
 
     @singledispatchmethod
     def build(self, module: nn.Module, maps: Any) -> Any:
-        """The node of what a module makes of the maps (B, C, Y, X) of another node."""
-        raise TypeError(f"{type(module).__name__} must be one of the network's parts that have a node here")
+        """The node of a module applied to the maps (B, C, Y, X) of another node."""
+        raise TypeError(f"{type(module).__name__} must be a module that has a node here")
 
     @build.register
     def _(self, module: UNet, maps: Any) -> Any:
@@ -149,7 +145,7 @@ def _round_maps(maps: Any, ends: Range) -> Any:
 
 
 def _round_weight(weight: NDArray[np.float32], axis: int) -> Any:
-    """Weights rounded to as many values above 0 as below, for each channel along an axis."""
+    """Weights rounded to values symmetric about 0, for each channel along an axis."""
     others = tuple(other for other in range(weight.ndim) if other != axis)
     most = np.maximum(np.abs(weight).max(axis=others, keepdims=True), np.float32(1e-12))
     return nodes.fake_quantize(weight, -most, most, -most, most, levels=STEPS)

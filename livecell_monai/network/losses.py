@@ -1,8 +1,8 @@
 """The losses: weighted binary cross-entropy, with Dice, or focal.
 
-A loss is a function of logits (B, C, Y, X), target (B, C, Y, X) in [0, 1], a weight per pixel (B, 1, Y, X), and the factor
-`pos_weight` on foreground pixels; it returns a scalar. Pixels of weight 0 must not count. To add one, write the function and
-name it in `BUILT_IN`, or register it from another package under the entry-point group `livecell_monai.losses`.
+A loss is a function of logits (B, C, Y, X), target (B, C, Y, X) in [0, 1], weight (B, 1, Y, X) and `pos_weight`, the factor
+on foreground pixels; it returns a scalar. Pixels of weight 0 must not count. To add a loss, list it in `BUILT_IN`, or
+register it from another package under the entry-point group `livecell_monai.losses`.
 
 Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
 """
@@ -43,14 +43,14 @@ BUILT_IN: dict[str, Loss] = {"bce": bce, "dice_bce": dice_bce, "focal": focal}
 
 
 class SegmentationLoss(nn.Module):
-    """A loss by its name, for MONAI's engines.
+    """A loss by name, for MONAI's engines.
 
     Args:
-        kind: `bce`, `dice_bce`, `focal`, or the name of another package's loss.
-        pos_weight: factor on the loss of foreground pixels, > 0; 1 leaves the classes as they are.
+        kind: `bce`, `dice_bce`, `focal`, or a loss of another package.
+        pos_weight: factor on foreground pixels, > 0.
 
     Raises:
-        SettingError: the kind is unknown or the weight not positive.
+        SettingError: the kind is unknown, or the weight is not positive.
     """
 
     def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
@@ -64,7 +64,7 @@ class SegmentationLoss(nn.Module):
 
         Args:
             logits: (B, C, Y, X).
-            target: (B, C, Y, X) in [0, 1], or (B, C + 1, Y, X) with a weight per pixel behind it.
+            target: (B, C, Y, X) in [0, 1], or (B, C + 1, Y, X) with the weight as last channel.
         """
         channels = logits.shape[1]
         label = target[:, :channels].float()

@@ -1,4 +1,4 @@
-"""What runs the network in prediction: PyTorch as it is trained, or OpenVINO in integers of 8 bits."""
+"""The backend that runs the network in prediction: PyTorch, or OpenVINO in 8-bit integers."""
 
 import json
 import math
@@ -18,25 +18,25 @@ from livecell_monai.network.accelerator import Accelerator, read_capabilities
 from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.settings import check_setting
 
-#: instructions that add products of 8 bits without overflow
+#: instructions that add 8-bit products without overflow
 EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
 
 
 def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelerator, checkpoint: str | Path) -> nn.Module:
-    """Have another engine run a network that is ready for prediction, in place.
+    """Let a backend run a network, in place.
 
     Args:
-        network: in evaluation mode, its weights loaded and its batch norms folded.
-        backend: `torch` leaves it as it is; `int8`: OpenVINO, most convolutions in integers of 8 bits.
-        accelerator: where it lies.
-        checkpoint: `models/model.safetensors` of the bundle, whose metadata hold the ranges of the maps.
+        network: in evaluation mode, with loaded weights and fused batch norms.
+        backend: `torch`, or `int8` for OpenVINO with most convolutions in 8-bit integers.
+        accelerator: of the network.
+        checkpoint: `models/model.safetensors` of the bundle, whose metadata contain the ranges of the maps.
 
     Returns:
         The network.
 
     Raises:
         SettingError: the backend is unknown, not installed, or not for this device or processor.
-        BundleError: the bundle has no ranges for it.
+        BundleError: the bundle has no ranges of the maps.
     """
     check_setting("backend", backend)
     if backend == "torch":
@@ -55,18 +55,18 @@ def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelera
         model = build_model(network, ranges)
     except KeyError as error:
         raise BundleError(
-            f"{checkpoint}: for backend=int8 configs/metadata.json must tell the range of each map, that of {error.args[0]} "
-            "is missing; take backend=torch, or train again"
+            f"{checkpoint}: backend=int8 needs the range of each map in configs/metadata.json, {error.args[0]} has none; "
+            "use backend=torch, or train again"
         ) from error
     network.forward = _Runner(partial(compile_model, model, bf16=accelerator.bf16))  # type: ignore[method-assign]
     return network
 
 
 class _Runner:
-    """A model in use: threads that call at once have a copy each, made for as many threads as torch may use there.
+    """Runs a compiled model; each thread that calls at the same time has its own copy, with as many threads as torch has.
 
     Args:
-        compile: makes a copy, for a number of threads.
+        compile: makes a copy for a number of threads.
     """
 
     def __init__(self, compile: Callable[..., Any]) -> None:
@@ -88,14 +88,14 @@ class _Runner:
 def _check_machine(accelerator: Accelerator) -> None:
     if accelerator.device.type != "cpu":
         raise SettingError(
-            f"setting backend=int8 runs on processors alone, the network lies on {accelerator.device.type}; "
-            "set backend=torch, or accelerator=cpu"
+            f"setting backend=int8 needs a CPU, the network is on {accelerator.device.type}; set backend=torch, or "
+            "accelerator=cpu"
         )
     found = read_capabilities()
     if platform.machine() in ("x86_64", "AMD64") and not any(found.get(name) for name in EXACT):
         raise SettingError(
-            "setting backend=int8 needs a processor with VNNI, on which products of 8 bits cannot overflow, this one has "
-            "none; set backend=torch"
+            "setting backend=int8 needs a processor with VNNI, on which 8-bit products cannot overflow, this one has none; "
+            "set backend=torch"
         )
 
 
@@ -104,12 +104,12 @@ def _read_ranges(metadata: Path) -> dict[str, Range]:
         ranges = json.loads(metadata.read_text(encoding="utf-8"))["training"][RANGES]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise BundleError(
-            f"{metadata}: for backend=int8 the metadata must tell the ranges of the network's maps ({RANGES}), they do not; "
-            "take backend=torch, or train again"
+            f"{metadata}: backend=int8 needs the ranges of the network's maps ({RANGES}), they are missing; use "
+            "backend=torch, or train again"
         ) from error
     if not isinstance(ranges, Mapping) or not all(map(_is_range, ranges.values())):
         raise BundleError(
-            f"{metadata}: {RANGES} must be two finite numbers for each map, the lower one first; restore the file, or take "
+            f"{metadata}: {RANGES} must be two finite numbers for each map, the lower one first; restore the file, or use "
             "backend=torch"
         )
     return {name: (float(ends[0]), float(ends[1])) for name, ends in ranges.items()}

@@ -1,7 +1,7 @@
-"""Overlapping windows blended as they come, row by row: no more is kept than what a later window still changes.
+"""Overlapping windows blended as they come, row by row.
 
-MONAI's `sliding_window_inference` keeps the whole image twice, sums and weights. Here a strip beside the last window and a
-strip below the last row of windows are kept. The sums are the same, added in the same order.
+MONAI's `sliding_window_inference` holds sums and weights of the whole image; this holds a strip beside the last window and
+a strip below the last row. The sums are the same, in the same order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,17 +13,17 @@ from monai.data.utils import compute_importance_map
 from livecell_monai.data.large import allocate_pages
 from livecell_monai.prediction.windows import AxisWindows
 
-Block = tuple[int, int, torch.Tensor]  #: row and column that it begins at, in the image; logits (C, Y, X)
+Block = tuple[int, int, torch.Tensor]  #: first row and column in the image; logits (C, Y, X)
 
 
 class Blender:
-    """The windows that some rows of an image hang on, and their blended logits, each pixel once.
+    """The windows that some rows of an image depend on, and their blended logits, each pixel once.
 
     Args:
         rows: the windows by row.
         columns: the windows by column.
         shape: (Y, X) of the image.
-        band: rows [top, bottom) that are wanted.
+        band: rows [top, bottom) of the result.
     """
 
     def __init__(self, rows: AxisWindows, columns: AxisWindows, shape: tuple[int, int], band: tuple[int, int]) -> None:
@@ -32,7 +32,7 @@ class Blender:
         self.is_single = len(rows.starts) == len(columns.starts) == 1
         self.importance = compute_importance_map((rows.size, columns.size), mode="gaussian")
         self.width = columns.starts[-1] + columns.size
-        # sums of weighted logits, a plane for each channel, and of weights behind them
+        # sums of weighted logits, one plane per channel, then the sum of weights
         self.above = self.left = self.below = torch.zeros(0, 0, 0)
 
     def windows(self) -> Iterator[tuple[int, int]]:
@@ -42,12 +42,12 @@ class Blender:
                 yield from ((row, column) for column in range(len(self.columns.starts)))
 
     def add(self, row: int, column: int, logits: torch.Tensor) -> Block | None:
-        """The pixels that no later window changes, once a window is added; None where none of them is wanted.
+        """Add a window; the pixels that no later window changes, None if none of them is in the band.
 
         Args:
             row: index of the window's row.
             column: index of the window's column.
-            logits: (C, Y, X) float32 of the window; what is returned lies in them, and the rest is lost.
+            logits: (C, Y, X) float32 of the window; they are overwritten, and the result is a view of them.
         """
         if self.is_single:
             return self._cut(logits, 0, self.rows.size, 0, self.columns.size)
@@ -66,7 +66,7 @@ class Blender:
         return self._cut(final, first, end, start, stop)
 
     def _begin_row(self, logits: torch.Tensor, shared: int) -> None:
-        """Make room for what a row of windows leaves to the next one, `shared` pixels high."""
+        """Allocate the strip that a row of windows leaves to the next row, `shared` pixels high."""
         planes, size = len(logits) + 1, self.rows.size
         is_first = len(self.below) == 0
         self.above = logits.new_zeros(planes, 0, self.width) if is_first else self.below
@@ -78,14 +78,14 @@ class Blender:
             self.below = logits.new_zeros(planes, shared, self.width)
 
     def _add_earlier(self, sums: Sequence[torch.Tensor], start: int) -> None:
-        """Add what earlier windows have left where one lies, to its sums (Y, X), in place."""
+        """Add the sums of earlier windows to those of a window, in place."""
         shared, over = self.left.shape[2], self.above.shape[1]
         for each, left, above in zip(sums, self.left, self.above, strict=True):
             each[:, :shared] += left
             each[:over, shared:] += above[:, start + shared : start + self.columns.size]
 
     def _cut(self, logits: torch.Tensor, first: int, end: int, start: int, stop: int) -> Block | None:
-        """The wanted part of logits of rows [first, end) and columns [start, stop), by place in the image."""
+        """The part of rows [first, end) and columns [start, stop) that is in the band and in the image."""
         top, bottom = max(first, self.top), min(end, self.bottom)
         left, right = max(start, self.columns.before), min(stop, self.columns.before + self.shape[1])
         if top >= bottom or left >= right:
@@ -95,12 +95,7 @@ class Blender:
 
 
 def join_blocks(blocks: Iterable[Block], shape: tuple[int, int]) -> torch.Tensor:
-    """The image (C, Y, X) that blocks make.
-
-    Args:
-        blocks: each pixel once.
-        shape: (Y, X) of the image.
-    """
+    """The image (C, Y, X) of a shape (Y, X) from blocks that contain each pixel once."""
     joined: torch.Tensor | None = None
     for top, left, block in blocks:
         if tuple(block.shape[-2:]) == shape:
@@ -112,25 +107,15 @@ def join_blocks(blocks: Iterable[Block], shape: tuple[int, int]) -> torch.Tensor
 
 
 class Context:
-    """Adds to each block the row above it and the column before it, which an interpolation reaches back to.
-
-    Args:
-        width: of the image that the blocks are parts of.
-    """
+    """Adds to each block of an image the row above it and the column before it, for interpolation."""
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.upper = self.lower = torch.zeros(0, 0, 0)  # the last rows of the row of blocks above, and of this one
+        self.upper = self.lower = torch.zeros(0, 0, 0)  # last row of the blocks above, and of these blocks
         self.column = torch.zeros(0, 0, 0)
 
     def extend(self, top: int, left: int, block: torch.Tensor) -> Block:
-        """The block (C, Y, X) with what is there of the row and the column ahead of it; blocks come row by row.
-
-        Args:
-            top: row that the block begins at.
-            left: column that it begins at.
-            block: (C, Y, X).
-        """
+        """The extended block, without a row or column outside of the image; blocks (C, Y, X) must come row by row."""
         width = block.shape[2]
         if left == 0:
             self.upper, self.lower = self.lower, block.new_zeros(len(block), 1, self.width)

@@ -1,4 +1,4 @@
-"""The data sets that MONAI has none for: images of which one may fail, and the report's leaking validation."""
+"""Data sets that MONAI lacks: images of which some cannot be read, and the leaking validation of the report."""
 
 import itertools
 import logging
@@ -15,22 +15,23 @@ from livecell_monai.data.dataset.items import Item, to_items
 from livecell_monai.data.dataset.split import Split
 from livecell_monai.data.readers import parse_address
 from livecell_monai.errors import DataError, TooLargeError, find_user_error, is_out_of_memory
+from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 Transform = Callable[[Item], Any]
 
 
 class ReadableDataset(IterableDataset[Any]):
-    """Images one after the other; one that cannot be read is recorded and skipped, so that it does not stop the others.
+    """Images one after the other; one that cannot be read is recorded and skipped.
 
-    Of a movie a frame that cannot be read ends it: the frames behind it are skipped too.
+    A frame that cannot be read ends its movie: later frames are skipped too.
 
     Args:
-        data: one dictionary an image.
-        transform: what reads and prepares it.
+        data: one dictionary per image.
+        transform: reads and prepares it.
 
     Attributes:
-        failures: the message for each image that could not be read, by its path, of a movie that of the whole.
+        failures: the message for each image or movie that could not be read, by its path.
     """
 
     def __init__(self, data: Sequence[Item], transform: Transform) -> None:
@@ -39,9 +40,9 @@ class ReadableDataset(IterableDataset[Any]):
         self.failures: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Any]:
-        ended = None
+        failed = None
         for item in self.data:
-            if FRAMES in item and item[NAME] == ended:
+            if FRAMES in item and item[NAME] == failed:
                 continue
             try:
                 yield self.transform(dict(item))
@@ -54,10 +55,10 @@ class ReadableDataset(IterableDataset[Any]):
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
                 self.skip(path, str(failure))
-                ended = item[NAME]
+                failed = item[NAME]
 
     def skip(self, path: Path, failure: str) -> None:
-        """Note why an image has no mask."""
+        """Record why an image has no mask."""
         self.failures[path] = failure
         logging.getLogger(__name__).info("skipped: %s", failure)  # all that monai.bundle run shows of it
 
@@ -65,36 +66,29 @@ class ReadableDataset(IterableDataset[Any]):
 def build_validation_dataset(
     split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int, most: int | None = None
 ) -> Dataset:
-    """What the network is validated on after each epoch.
+    """The samples that the network is validated on after each epoch.
 
-    The validation samples, once each; but for the report's leaking split 15 % of the number of samples in an
-    epoch, drawn once from the very augmentation of the very images that are trained on.
+    These are the validation samples, once each. Only the leaking split of the report takes patches instead: 15 % of the
+    samples of an epoch, drawn once from the augmented training images.
 
     Args:
-        split: the two sides.
-        transform: reads and prepares a sample without chance.
+        split: training and validation samples.
+        transform: reads and prepares a sample; not random.
         augmented: batches of training.
-        samples_per_epoch: number of samples in an epoch of training.
-        most: number of draws that is not to be passed, where time is short; None for no limit.
+        samples_per_epoch: of training.
+        most: largest number of patches; None for no limit.
     """
     if split.mode != "original":
         return CacheDataset(to_items(split.validation), transform, num_workers=None, progress=False)
     draws = max(1, round(0.15 * samples_per_epoch))
     draws = draws if most is None else min(draws, most)
-    samples = (_plain(batch, i) for batch in _endless(augmented) for i in range(len(batch[IMAGE])))
+    batches = itertools.chain.from_iterable(itertools.repeat(augmented))
+    samples = (_take_sample(batch, i) for batch in batches for i in range(len(batch[IMAGE])))
     return Dataset(list(itertools.islice(samples, draws)))
 
 
-def _endless(batches: Iterable[Any]) -> Iterator[Any]:
-    while True:
-        yield from batches
-
-
-def _plain(batch: Mapping[str, Any], index: int) -> Item:
-    """A sample whose grid is that of its augmented patch: there is no original one to restore."""
-    planes = {key: value[index] for key, value in batch.items() if isinstance(value, torch.Tensor)}
-    plain = {
-        key: MetaTensor((value.as_tensor() if isinstance(value, MetaTensor) else value).clone())
-        for key, value in planes.items()
-    }
-    return {**plain, "grid": torch.tensor(plain[IMAGE].shape[-2:])}
+def _take_sample(batch: Mapping[str, Any], index: int) -> Item:
+    """One sample of a batch, as on a grid of its own: an augmented patch has no original grid."""
+    tensors = {key: value[index] for key, value in batch.items() if isinstance(value, torch.Tensor)}
+    sample = {key: MetaTensor(without_metadata(value).clone()) for key, value in tensors.items()}
+    return {**sample, "grid": torch.tensor(sample[IMAGE].shape[-2:])}

@@ -1,33 +1,28 @@
-"""An image as the network sees it: prepared by the bundle's preprocessing, read by windows."""
+"""Images at the working scale, as the network sees them, and how windows are read from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, LoadImaged
 from torch.nn import functional
 
 from livecell_monai.data.readers import parse_address
-from livecell_monai.data.readers.kinds import check_image
-from livecell_monai.prediction.windows import AxisWindows, cut_window
-from livecell_monai.sample import IMAGE, NAME, Pixels, Region
+from livecell_monai.prediction.windows import AxisWindows, Shape
+from livecell_monai.sample import IMAGE, Region
 from livecell_monai.transforms.scale import GRID
-
-Shape = tuple[int, int]
-ARRAY = Path("array")  #: stands for the path of an image that comes as an array
 
 
 class PreparedImage(Protocol):
-    """An image that a network can be run over.
+    """An image that the network can predict.
 
     Attributes:
-        path: where it comes from, for messages.
+        path: its file, for messages.
         grid: (Y, X) of the image itself.
         shape: (Y, X) at the working scale.
-        is_lazy: whether it is read from the file part by part, and too large to be in memory.
+        is_lazy: whether it is read from the file part by part, because it is too large for the memory.
     """
 
     path: Path
@@ -40,11 +35,11 @@ class PreparedImage(Protocol):
 
 
 class ImageInMemory:
-    """An image that the bundle's preprocessing has read as a whole.
+    """A whole preprocessed image.
 
     Args:
         pixels: (1, Y, X) float32 at the working scale.
-        grid: (Y, X) of the image itself; None where it is that of the pixels.
+        grid: (Y, X) of the image itself; None if it is that of the pixels.
     """
 
     is_lazy = False
@@ -61,65 +56,36 @@ class ImageInMemory:
 
 
 def image_of(sample: Mapping[str, Any]) -> ImageInMemory:
-    """The image of a sample that the bundle's preprocessing has made."""
+    """The image of a preprocessed sample."""
     height, width = (int(edge) for edge in sample[GRID])
     return ImageInMemory(sample[IMAGE], (height, width))
-
-
-def prepare(given: str | Path | Pixels | Mapping[str, Any], preprocessing: Compose) -> Mapping[str, Any]:
-    """The sample that the bundle's preprocessing makes of an image.
-
-    Args:
-        given: a path, the address of a plane, an item with paths, or grey values (Y, X).
-        preprocessing: of the bundle.
-
-    Raises:
-        DataError: the image breaks a rule.
-    """
-    if isinstance(given, Mapping):
-        sample: Mapping[str, Any] = preprocessing(dict(given))
-    elif isinstance(given, np.ndarray):
-        check_image(given, ARRAY)
-        rest: Callable[..., Any] = Compose([step for step in preprocessing.transforms if not isinstance(step, LoadImaged)])
-        sample = rest({NAME: str(ARRAY), IMAGE: _load(given)})
-    else:
-        sample = preprocessing({NAME: Path(given).stem, IMAGE: str(given)})
-    return sample
-
-
-def _load(pixels: Pixels) -> MetaTensor:
-    """Grey values (Y, X) as `LoadImaged` gives those of a file."""
-    meta = {
-        "filename_or_obj": str(ARRAY),
-        "pixel_size_um": np.full(2, np.nan),
-        "spatial_shape": np.array(pixels.shape),
-        "original_channel_dim": float("nan"),
-    }
-    return MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)), meta=meta)
 
 
 def read_windows(
     image: PreparedImage, rows: AxisWindows, columns: AxisWindows, places: Sequence[tuple[int, int]]
 ) -> torch.Tensor:
-    """What the network sees of some windows, (B, 1, Y, X); beyond the rim of the image its pixels are repeated.
+    """Windows of an image, (B, 1, Y, X); beyond its border the border pixels are repeated.
 
     Args:
-        image: what is looked at.
+        image: the image.
         rows: the windows by row.
         columns: the windows by column.
-        places: row and column of each window.
+        places: row and column index of each window.
     """
     parts = []
-    for place in places:
-        region, padding = cut_window(rows, columns, place, image.shape)
-        part = image.read(region)
-        # replicated: reflection, as in training, fails on images smaller than half a window
+    for row, column in places:
+        first, start = rows.starts[row] - rows.before, columns.starts[column] - columns.before
+        last, stop = first + rows.size, start + columns.size
+        inside = Region(max(0, first), max(0, start), min(image.shape[0], last), min(image.shape[1], stop))
+        padding = (inside.left - start, stop - inside.right, inside.top - first, last - inside.bottom)
+        part = image.read(inside)
+        # not reflected, as in training: that fails on images smaller than half a window
         parts.append(functional.pad(part[None], padding, mode="replicate")[0] if any(padding) else part)
-    return torch.stack(parts) if len(parts) > 1 else parts[0][None]  # of one, a view
+    return torch.stack(parts) if len(parts) > 1 else parts[0][None]  # a single one stays a view
 
 
 def name_of(image: Any) -> Path:
-    """The file that an image (C, Y, X), or a batch of one, was read from; `.` where it is not known."""
+    """The file of an image (C, Y, X), or of a batch of one; `.` if it is unknown."""
     found = getattr(image, "meta", {}).get("filename_or_obj", "")
     path = Path(found[0] if isinstance(found, list | tuple) else found)
     address = parse_address(path)
@@ -127,11 +93,11 @@ def name_of(image: Any) -> Path:
 
 
 def pixel_size_of(sample: Mapping[str, Any]) -> tuple[float, float] | None:
-    """(Y, X) in µm of a sample that preprocessing has made; None where the file does not tell."""
+    """(Y, X) in µm of a preprocessed sample; None if the file does not state it."""
     size = np.asarray(sample[IMAGE].meta["pixel_size_um"], dtype=float)
     return None if np.isnan(size).any() else (float(size[0]), float(size[1]))
 
 
 def without_metadata(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor without MONAI's metadata, which cost a detour through Python in every operation."""
+    """The tensor without MONAI's metadata, which slow down every operation."""
     return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor

@@ -1,41 +1,46 @@
-"""The one path from an image to its maps and its mask, whatever its size and whoever asks."""
+"""The one path from an image to its maps and its mask."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from monai.data import MetaTensor
 from monai.networks.utils import eval_mode
-from monai.transforms import Compose
+from monai.transforms import Compose, LoadImaged
 from torch import nn
 
 from livecell_monai.bundle.open import open_bundle
+from livecell_monai.data.readers.kinds import check_image
 from livecell_monai.errors import find_user_error
 from livecell_monai.network.heads import Head
 from livecell_monai.prediction.blending import Block, Context
-from livecell_monai.prediction.prepared import PreparedImage, image_of, prepare
+from livecell_monai.prediction.prepared import PreparedImage, image_of
 from livecell_monai.prediction.window_inferer import WindowInferer
-from livecell_monai.sample import Pixels, Region
+from livecell_monai.sample import IMAGE, NAME, Pixels, Region
 from livecell_monai.transforms import PartialRestore, restore_grid
 
-Given = str | Path | Pixels | Mapping[str, Any]  #: a path, the address of a plane, grey values (Y, X), or an item of paths
+ImageLike = (
+    str | Path | Pixels | Mapping[str, Any]
+)  #: a path, the address of a plane, grey values (Y, X), or an item of paths
+ARRAY = Path("array")  #: the path of an image that comes as an array, for messages
 
 
 class Segmenter:
-    """A network with all that stands around it in the bundle: preprocessing, windows, head and threshold.
+    """A network with the bundle's preprocessing, windows, head and threshold. Not for several threads at once.
 
-    A small image is prepared by the bundle's `preprocessing` as a whole; a large one by the same transforms part by part
-    (`prediction.large.open_large_image`). From there on both take the same way: windows, blending, the image's own grid,
-    maps, mask. For one thread at a time.
+    The bundle's `preprocessing` prepares a small image as a whole and a large one part by part; all later steps are the
+    same: windows, blending, the image's own grid, maps, mask.
 
     Args:
         network: gives logits (B, C, Y, X); its weights may be loaded later.
-        inferer: how an image goes through the network.
-        preprocessing: from the paths of an item to what the network sees.
+        inferer: runs an image through the network.
+        preprocessing: from the paths of an item to the input of the network.
         head: names of the maps, and how they follow from logits.
-        threshold: least value of the foreground's map in the mask.
-        device: where the network is.
+        threshold: least value of the foreground map in the mask.
+        device: of the network.
     """
 
     def __init__(
@@ -50,12 +55,7 @@ class Segmenter:
         self.network, self.inferer, self.preprocessing = network, inferer, preprocessing
         self.head, self.threshold, self.device = head, threshold, device
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the maps."""
-        return self.head.channels
-
-    def __call__(self, image: Given) -> Pixels:
+    def __call__(self, image: ImageLike) -> Pixels:
         """The mask (Y, X) bool of an image.
 
         Raises:
@@ -64,23 +64,28 @@ class Segmenter:
         mask: Pixels = self.mask_of(self.maps_of(image_of(self.prepare(image))))[0].numpy()
         return mask
 
-    def maps(self, image: Given) -> dict[str, Pixels]:
-        """The maps (Y, X) float32 in [0, 1] of an image, by channel.
+    def maps(self, image: ImageLike) -> dict[str, Pixels]:
+        """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""
+        maps = self.maps_of(image_of(self.prepare(image)))
+        return dict(zip(self.head.channels, maps.numpy(), strict=True))
 
-        Raises:
-            DataError: the image is not one grey plane.
-        """
-        found = self.maps_of(image_of(self.prepare(image)))
-        return dict(zip(self.channels, found.numpy(), strict=True))
-
-    def prepare(self, image: Given) -> Mapping[str, Any]:
-        """What the bundle's preprocessing makes of an image.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
-        with user_errors():
-            return prepare(image, self.preprocessing)
+    def prepare(self, image: ImageLike) -> Mapping[str, Any]:
+        """The sample that the bundle's preprocessing makes of an image; errors as for the mask."""
+        try:
+            if isinstance(image, Mapping):
+                sample: Mapping[str, Any] = self.preprocessing(dict(image))
+            elif isinstance(image, np.ndarray):
+                check_image(image, ARRAY)
+                steps = [step for step in self.preprocessing.transforms if not isinstance(step, LoadImaged)]
+                sample = Compose(steps)({NAME: str(ARRAY), IMAGE: _to_loaded(image)})
+            else:
+                sample = self.preprocessing({NAME: Path(image).stem, IMAGE: str(image)})
+        except Exception as error:
+            known = find_user_error(error)  # MONAI wraps it
+            if known is None:
+                raise
+            raise known from None
+        return sample
 
     def logits_of(self, image: PreparedImage) -> torch.Tensor:
         """Logits (C, Y, X) float32 of an image in memory, on its own grid and on the network's device."""
@@ -88,7 +93,7 @@ class Segmenter:
             return restore_grid(self.inferer.whole(image, self.network, self.device), image.grid)
 
     def maps_of(self, image: PreparedImage) -> torch.Tensor:
-        """Maps (C, Y, X) float32 in [0, 1] of an image in memory, on its own grid."""
+        """Maps (C, Y, X) float32 in [0, 1] of an image in memory, on its own grid, on the CPU."""
         return self.head.to_maps(self.logits_of(image)).cpu()
 
     def mask_of(self, maps: torch.Tensor) -> torch.Tensor:
@@ -98,23 +103,20 @@ class Segmenter:
     def bands(
         self, image: PreparedImage, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None
     ) -> Generator[Block, None, None]:
-        """Maps of rows [top, bottom) of an image, each pixel once: (row, column, maps (C, y, x) float32 in [0, 1]).
+        """Maps of rows [top, bottom) of a large image, each pixel once: (row, column, maps (C, y, x) float32 in [0, 1]).
 
-        A band of a large image comes in blocks, each as soon as no later window changes it; a small image is one block.
+        Each block comes as soon as no later window changes it.
 
         Args:
-            image: in memory or read part by part.
+            image: the image.
             top: first row, on the image's own grid.
-            bottom: the row behind the last one.
+            bottom: the row after the last one.
             advance: called with the number of windows that are done.
 
         Raises:
             DataError: a part cannot be read.
-            TooLargeError: the smallest windows are too large for the memory.
+            TooLargeError: the smallest windows do not fit into memory.
         """
-        if not image.is_lazy:
-            yield top, 0, self.maps_of(image)[:, top:bottom]
-            return
         restore, context = PartialRestore(image.shape, image.grid), Context(image.shape[1])
         band = restore.rows.reach(top, bottom)
         with closing(self.inferer.blocks(image, self.network, self.device, band, advance)) as blocks:
@@ -129,8 +131,34 @@ class Segmenter:
         return len(list(self.inferer.blender(image.shape, band).windows()))
 
 
+def open_segmenter(bundle: str | Path, settings: Mapping[str, Any] | None = None) -> Segmenter:
+    """The segmenter of a trained bundle; its masks are those of `predict`, pixel for pixel.
+
+    Args:
+        bundle: the folder that training wrote.
+        settings: values that override those of the bundle.
+
+    Raises:
+        LiveCellError: the folder is no bundle, or its weights do not fit.
+    """
+    opened = open_bundle(bundle, ["inference"], {**(settings or {}), "show_progress": False})
+    opened.network  # noqa: B018  loads the weights into the network of the segmenter
+    return opened.segmenter
+
+
+def _to_loaded(pixels: Pixels) -> MetaTensor:
+    """Grey values (Y, X) in the form that `LoadImaged` gives those of a file."""
+    meta = {
+        "filename_or_obj": str(ARRAY),
+        "pixel_size_um": np.full(2, np.nan),
+        "spatial_shape": np.array(pixels.shape),
+        "original_channel_dim": float("nan"),
+    }
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)), meta=meta)
+
+
 def _restore(block: Block, restore: PartialRestore, context: Context, band: tuple[int, int]) -> Block | None:
-    """Logits on the image's own grid, as far as a block at the working scale reaches; None where that is nothing."""
+    """The part of a block at the working scale that it determines on the image's own grid; None if there is none."""
     top, left, logits = block
     (height, width), above, before = logits.shape[-2:], top, left
     first, last, start, stop = top, top + height, left, left + width
@@ -142,30 +170,3 @@ def _restore(block: Block, restore: PartialRestore, context: Context, band: tupl
     if first >= last or start >= stop:
         return None
     return first, start, restore(logits, above, before, Region(first, start, last, stop))
-
-
-def open_segmenter(bundle: str | Path, settings: Mapping[str, Any] | None = None) -> Segmenter:
-    """The segmenter of a trained bundle: it finds in an image what `predict` finds, pixel for pixel.
-
-    Args:
-        bundle: the folder that training left.
-        settings: values that override those of the bundle.
-
-    Raises:
-        LiveCellError: the folder is no bundle, or its weights do not fit.
-    """
-    opened = open_bundle(bundle, ["inference"], {**(settings or {}), "show_progress": False})
-    opened.network  # noqa: B018  loads the weights into the network of the segmenter
-    return opened.segmenter
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Raise what the user can correct as itself, where MONAI has wrapped it."""
-    try:
-        yield
-    except Exception as error:
-        known = find_user_error(error)
-        if known is None or known is error:
-            raise
-        raise known from None

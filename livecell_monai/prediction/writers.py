@@ -1,4 +1,4 @@
-"""Handlers that write what an engine predicts or scores, image by image."""
+"""Handlers that write an engine's predictions or scores, image by image."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.data.readers import open_stack, parse_address
-from livecell_monai.errors import SettingError
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import OutputOptions, Row
 from livecell_monai.outputs.output_set import OutputSet
@@ -18,23 +17,25 @@ from livecell_monai.outputs.prediction import Frame, Prediction
 from livecell_monai.outputs.registry import DEFAULT
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
+from livecell_monai.prediction.prepared import pixel_size_of
 from livecell_monai.runs.atomic import atomic_path, write_table
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
+from livecell_monai.settings import check_setting
 
 
 class PredictionWriter(BackgroundWriter):
-    """Turns what an engine gives into a `Prediction` and hands it to the outputs.
+    """Passes an engine's predictions to the outputs.
 
     Args:
-        output_dir: folder to write to.
-        outputs: names of what is written, see `outputs.registry`.
-        channels: names of the network's maps, in their order.
-        interval_min: time from frame to frame of movies in minutes; None for what the files say.
-        large_image_format: `tiff` or `zarr`, of the mask of a large image.
-        run: keeps files until those of an image are all there, and knows which images are done; None for a new run.
+        output_dir: folder of the results.
+        outputs: names of the outputs, see `outputs.registry`.
+        channels: names of the network's maps, in channel order.
+        interval_min: time between frames of movies in minutes; None to take it from the file.
+        large_image_format: `tiff` or `zarr`, for the mask of a large image.
+        run: holds files until an image is complete, and knows which images are done; None for a new run.
 
     Raises:
-        SettingError: an output is unknown, or the interval is no time.
+        SettingError: an output is unknown, or the interval is invalid.
     """
 
     def __init__(
@@ -47,95 +48,85 @@ class PredictionWriter(BackgroundWriter):
         run: UnfinishedRun | None = None,
     ) -> None:
         super().__init__(output_dir)
-        is_number = isinstance(interval_min, int | float) and not isinstance(interval_min, bool)
-        if interval_min is not None and not (is_number and 0 < interval_min < np.inf):
-            raise SettingError(f"--interval must be a number of minutes above 0, got {interval_min!r}; correct it")
+        check_setting("interval_min", interval_min)
         self.run = UnfinishedRun(output_dir) if run is None else run
         self.channels, self.interval_min = tuple(channels), interval_min
         self.outputs = OutputSet(outputs, OutputOptions(self.channels, large_image_format))
-        self.begun = False
-        self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the movie under way
+        self.is_started = False
+        self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
 
     def files(self) -> list[str]:
-        """The files of an image, `{name}` in place of its name, and those of the run."""
+        """The files of an image and of the run; `{name}` stands for the name of the image."""
         return [*self.outputs.image_files(), *self.outputs.run_files()]
 
     def movie_files(self) -> list[str]:
-        """The files of a movie, and those of the run."""
+        """The files of a movie and of the run."""
         return [*self.outputs.movie_files(), *self.outputs.run_files()]
 
     def large_files(self) -> list[str]:
-        """The files of a large image, and those of the run."""
+        """The files of a large image and of the run."""
         return [*self.outputs.large_files(), *self.outputs.run_files()]
 
-    def make_room(self) -> None:
-        """Begin the run, where it has not begun."""
-        if not self.begun:
+    def start(self) -> None:
+        """Start the run, once."""
+        if not self.is_started:
             self.run.start()
-            self.begun = True
+            self.is_started = True
 
     def add(self, row: Row) -> None:
-        """Take the row of an image whose files were written elsewhere, and write what is made of all so far."""
+        """Add the row of an image whose files are written already, and write the files of the run so far."""
         self.rows = self.run.merge([*self.rows, row])
         self.outputs.finish(self.folder, self.rows)
 
-    def finish(self) -> None:
-        """Write what is made of all images that are done, and end the run."""
-        self.settle()
+    def write_run(self) -> None:
+        """Write the files of the run, and end it."""
         self.rows = self.run.merge(self.rows)
-        if self.run.shared:  # the process that has begun the run ends it
+        if self.run.shared:  # the process that started the run ends it
             return
         self.outputs.finish(self.folder, self.rows)
         self.run.end()
-        self.begun = False
+        self.is_started = False
 
     def discard(self) -> None:
-        """Leave nothing of an incomplete movie, nor of a run that has finished no image."""
+        """Delete an incomplete movie, and a run without a finished image."""
         self.outputs.discard()
         self.run.remove_if_empty()
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
-        """A function that writes the files of one image, or takes one frame of a movie."""
-        meta = item[IMAGE].meta
-        found = np.asarray(meta["pixel_size_um"], dtype=float)
-        source = Path(meta["filename_or_obj"])
-        maps = output[MAPS] if self.outputs.needs_maps else None
+        """A function that writes the files of one image, or one frame of a movie."""
+        maps = np.asarray(output[MAPS].cpu()) if self.outputs.needs_maps else None
         prediction = Prediction(
             name=str(item[NAME]),
-            source=source,
+            source=Path(item[IMAGE].meta["filename_or_obj"]),
             mask=_plane(output[PRED]) > 0,
-            maps={} if maps is None else dict(zip(self.channels, np.asarray(maps.cpu()), strict=True)),
-            pixel_size_um=None if np.isnan(found).any() else (float(found[0]), float(found[1])),
+            maps={} if maps is None else dict(zip(self.channels, maps, strict=True)),
+            pixel_size_um=pixel_size_of(item),
             seconds=seconds,
             frame=Frame(int(item[FRAME]), int(item[POSITION]), int(item[FRAMES])) if FRAMES in item else None,
         )
         return partial(self._write, prediction)
 
     def _write(self, prediction: Prediction) -> Row | None:
-        if prediction.frame is not None:
-            prediction = replace(prediction, frame=self._describe(prediction.frame, prediction.source))
+        frame = prediction.frame
+        if frame is not None:
+            if frame.position == 0:
+                self._movie = _describe_movie(prediction.source)
+            interval, channel = self._movie
+            interval = interval if self.interval_min is None else float(self.interval_min)
+            prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
         row = self.outputs.write(prediction, self.run.files)
         if row is None:
             return None
-        names = self.outputs.image_files() if prediction.frame is None else self.outputs.movie_files()
+        names = self.outputs.image_files() if frame is None else self.outputs.movie_files()
         return self.run.commit(prediction.name, prediction.source, row, names)
-
-    def _describe(self, frame: Frame, source: Path) -> Frame:
-        """The frame with what the file of its movie says."""
-        if frame.position == 0:
-            self._movie = _describe_movie(source)
-        interval, channel = self._movie
-        return replace(
-            frame, interval_min=interval if self.interval_min is None else float(self.interval_min), channel=channel
-        )
 
 
 class ScoreWriter(BackgroundWriter):
-    """Scores on the original grid: `scores.csv` by image, `scores.json` for the set.
+    """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
 
     Args:
-        output_dir: folder to write to.
-        tolerance_px: distance up to which an outline counts as right in the surface Dice.
+        output_dir: folder of the results.
+        tolerance_px: distance within which an outline is correct, for the surface Dice.
     """
 
     def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
@@ -158,13 +149,10 @@ class ScoreWriter(BackgroundWriter):
         """Both tables."""
         return ["scores.csv", "scores.json"]
 
-    def movie_files(self) -> list[str]:
-        """The same: a frame is scored as an image."""
-        return self.files()
+    movie_files = files  # a frame is scored as an image
 
-    def finish(self) -> None:
-        """Write the table and the summary of the set."""
-        self.settle()
+    def write_run(self) -> None:
+        """Write the table and the summary of the data set."""
         if self.rows:
             write_table(self.folder / "scores.csv", self.rows)
         self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
@@ -173,11 +161,7 @@ class ScoreWriter(BackgroundWriter):
 
 
 def _describe_movie(source: Path) -> tuple[float | None, str | None]:
-    """(minutes from frame to frame, name of the channel) as the movie's file has them, None where it has none.
-
-    Args:
-        source: address of a frame.
-    """
+    """(minutes between frames, name of the channel) in the file of a frame's address; None for what it does not state."""
     address = parse_address(source)
     assert address is not None
     with open_stack(address.path, address.axes) as stack:

@@ -15,7 +15,8 @@ from livecell_monai.errors import DataError
 from livecell_monai.network import UNet
 from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.plan import measure_fingerprint
-from livecell_monai.prediction.sample_predictor import SamplePredictor
+from livecell_monai.prediction.sample_predictions import measure_map_ranges, predict_items, predict_samples
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training
 from livecell_monai.training.review import draw_samples, pick_unseen, show_split
@@ -33,7 +34,7 @@ class BundleWriter:
 
     Attributes:
         network: the network that is validated; it gets the weights that the bundle keeps.
-        predictor: predicts images with that network.
+        segmenter: of that network.
         describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
         draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
         plan: text of the plan, kept as `configs/plan.yaml`; None without one.
@@ -42,7 +43,7 @@ class BundleWriter:
     output_dir: str
     network: UNet
     best: BestWeights
-    predictor: SamplePredictor
+    segmenter: Segmenter
     describe: Callable[..., str]
     draw: Callable[..., None]
     plan: str | None = field(default=None, init=False)
@@ -61,7 +62,7 @@ class BundleWriter:
         """
         training = describe_training(result, self._write_weights(result, parts))
         images = [replace(sample, label=None, border=None) for sample in result.data.split.train]
-        training[RANGES] = self.predictor.measure_ranges(to_items(images))
+        training[RANGES] = measure_map_ranges(self.segmenter, to_items(images))
         self._write_bundle(result, training)
         try:
             self._write_figures(result, training, batches, validation)
@@ -94,8 +95,8 @@ class BundleWriter:
         most = FEW_TEST_IMAGES if 0 < settings["minutes"] < SHORT_MINUTES else TEST_IMAGES
         tests = pick_unseen(data.dataset_dir, most, settings["seed"])
         predictions = (
-            self.predictor.predict_prepared(validation, "validation"),
-            self.predictor.predict(to_items(tests), "test"),
+            predict_samples(self.segmenter, validation, "validation"),
+            predict_items(self.segmenter, to_items(tests), "test"),
         )
         self.draw(
             self.folder / "docs",

@@ -19,7 +19,7 @@ from livecell_monai.data.readers.kinds import read_image, read_label
 from livecell_monai.errors import LiveCellError
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.prepared import without_metadata
-from livecell_monai.prediction.sample_predictor import SamplePredictor
+from livecell_monai.prediction.sample_predictions import predict_items
 from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, SamplePrediction, SplitPreview
 from livecell_monai.training.facts import TrainingDataset
@@ -62,13 +62,13 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
     opened = open_bundle(bundle, ["inference", "train"], None, paths)
-    predictor = SamplePredictor(open_segmenter(bundle))
+    segmenter = open_segmenter(bundle)
     split = opened.split if has_role(data, "train") or not has_role(data, "test") else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"])
     total = len(list_samples(data, "test")) if has_role(data, "test") else 0
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
-    predictions = (predictor.predict(to_items(held), "validation"), predictor.predict(to_items(tests), "test"))
+    predictions = (predict_items(segmenter, to_items(held), "validation"), predict_items(segmenter, to_items(tests), "test"))
     return Review(
         data_sha256=digest_of(TrainingDataset(str(data), split).annotated_hashes) if split else None,
         sides=show_split(split) if split else (),

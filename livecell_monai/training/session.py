@@ -16,8 +16,7 @@ from livecell_monai.training.facts import TrainingDataset, TrainingResult, descr
 from livecell_monai.training.history import History, OnEpoch
 
 if TYPE_CHECKING:  # in a package above
-    from livecell_monai.experiments.tracked_run import TrackedRun
-    from livecell_monai.experiments.tracking import RunTracker
+    from livecell_monai.experiments.tracking import RunTracker, TrackedRun
 
 
 @dataclass(eq=False)

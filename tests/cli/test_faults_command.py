@@ -12,7 +12,7 @@ import torch
 
 from livecell_monai.data.readers import single_plane as one_plane
 from livecell_monai.data.readers.kinds import read_plane
-from livecell_monai.prediction.passes import PatchInferer
+from livecell_monai.prediction.forward_pass import ForwardPass, PatchInferer
 from tests.support.commands import livecell, refused, small
 from tests.support.worlds import picture_of, some_cells
 
@@ -50,11 +50,9 @@ def cramp(monkeypatch):
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8589934592 bytes.")
             return slide(self, plain, *args, **kwargs)
 
-        from livecell_monai.prediction.fitting import FittingPass
-
-        slide = FittingPass._look
+        slide = ForwardPass._infer
         monkeypatch.setattr(PatchInferer, "__call__", cramped)
-        monkeypatch.setattr(FittingPass, "_look", refuse)
+        monkeypatch.setattr(ForwardPass, "_infer", refuse)
 
     return limit
 
@@ -69,7 +67,7 @@ class TestOutOfMemory:
         outcome = livecell("predict", trained[1], images / "b.tif", images / "a.tif", "-o", tmp_path / "out", *WIDE)
         assert outcome.code == 0, outcome
         (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-        assert said.startswith("out of memory by windows of 200 x 240, 1 at once: continuing by ")
+        assert said.startswith("out of memory with windows of 200 x 240, 1 at once: continuing with ")
         assert names(tmp_path / "out") == ["a.tif", "b.tif", "summary.csv"]
         masks = [read_plane(tmp_path / folder / "b.tif").pixels for folder in ("out", "plain")]
         assert (masks[0] != masks[1]).mean() < 0.02  # other windows: other pixels near their borders, by a hair
@@ -79,7 +77,7 @@ class TestOutOfMemory:
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)
         assert (outcome.code, outcome.out) == (3, f"{tmp_path / 'out'}: 2 masks and summary.csv\n")
         named, count = outcome.err.splitlines()
-        assert named.startswith(f"error: {images / 'b.tif'}: 200 x 240 pixels must fit into memory by windows of 60 x 64")
+        assert named.startswith(f"error: {images / 'b.tif'}: 200 x 240 pixels must fit into memory with windows of 60 x 64")
         assert "tiling_min_megapixels" in named
         assert count == "1 of 3 images have no mask"
         assert names(tmp_path / "out") == ["a.tif", "c.tif", "summary.csv"]
@@ -129,7 +127,7 @@ class TestOutOfMemory:
         command = ("predict", trained[1], first, second, "-o", tmp_path / "out", *WIDE, "--set", "tiling_min_megapixels=1")
         outcome = livecell(*command)
         assert outcome.code == 3
-        assert "first.tif: 1200 x 1080 pixels must fit into memory by windows of " in outcome.err
+        assert "first.tif: 1200 x 1080 pixels must fit into memory with windows of " in outcome.err
         assert "close other programs, then continue by --resume" in outcome.err
         assert outcome.err.splitlines()[-1] == "2 of 2 images have no mask"
         assert names(tmp_path / "out") == [".first.writing", ".second.writing"]

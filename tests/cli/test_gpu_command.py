@@ -135,5 +135,5 @@ def test_a_training_is_compiled_on_request(data, tmp_path):
 def test_rejects_more_devices_than_gpus(data, tmp_path):
     count = torch.cuda.device_count()
     outcome = livecell("train", data, "-o", tmp_path / "new", "--devices", 4 * count, *small(accelerator="cuda"))
-    refused(outcome, "--devices", f"number of GPUs that are there, {count}")
+    refused(outcome, "--devices", f"number of GPUs, {count}")
     assert not (tmp_path / "new").exists()

@@ -201,7 +201,7 @@ class TestResume:
     def test_nothing_is_lost_silently(self, killed):
         out, given = killed
         before = self.chunks(out)
-        refused(livecell(*given), "large.ome.tif: an unfinished large image is there", "--resume", "--overwrite")
+        refused(livecell(*given), "large.ome.tif: an unfinished large image exists", "--resume", "--overwrite")
         assert self.chunks(out) == before
         assert livecell(*given, "--overwrite").code == 0
         assert names(out) == ["large.ome.tif", "summary.csv"]

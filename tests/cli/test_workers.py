@@ -98,7 +98,7 @@ def test_a_lost_scheduler_and_the_resumed_run_without_it(trained, many, tmp_path
         killer.join()
         assert time.monotonic() - start < 60
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.splitlines()[-1].startswith(f"error: {address}: the scheduler must be there to the end, it has gone")
+    assert outcome.err.splitlines()[-1].startswith(f"error: {address}: the scheduler must run until the end, it has stopped")
     before = inodes(output)
     assert 0 < len(before) < 24
     assert not (output / "summary.csv").exists()
@@ -138,8 +138,8 @@ def test_a_killed_run_resumes_without_workers(trained, many, tmp_path):
     ("options", "words"),
     [
         (("--workers", 0), ("--workers must be 1 or more, got 0",)),
-        (("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"), ("--workers must be left out where --scheduler is given",)),
-        (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer there",)),
+        (("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"), ("--workers and --scheduler must not be given together",)),
+        (("--scheduler", "tcp://127.0.0.1:9"), ("--scheduler tcp://127.0.0.1:9: a scheduler must answer",)),
     ],
 )
 def test_invalid_options_are_rejected_in_one_line(trained, many, tmp_path, options, words):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from types import SimpleNamespace
 
@@ -9,13 +10,17 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 
-from livecell_monai.distributed.ddp import NAMES, ProcessGroup, check_settings, choose_spec
-from livecell_monai.errors import SettingError
+from livecell_monai.distributed import ddp
+from livecell_monai.distributed.ddp import VARIABLES, ProcessGroup, check_settings, choose_spec
+from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.network import SegmentationLoss, UNet
 from livecell_monai.runs.processes import count_cores, run_in_processes
 from livecell_monai.runs.progress import ProgressBar
+from livecell_monai.tasks import train as train_task
 from livecell_monai.training import budget
 from livecell_monai.training.budget import Budget
+from livecell_monai.training.setup import RunContext, resolve_settings
+from tests.support.small_training import SMALL
 
 RATE = 0.5
 FINE = {
@@ -79,7 +84,7 @@ def act(folder):
         "clock": follow_the_clock(group),
         "samplers": [None if (own := group.sampler(range(count))) is None else list(own) for count in (1, 2, 5)],
         "facts": (group.rank, group.world_size, group.is_main_process, group.spec),
-        "place": [os.environ[name] for name in NAMES],
+        "place": [os.environ[name] for name in VARIABLES],
         "threads": torch.get_num_threads(),
         "bar": len(engine._event_handlers[Events.STARTED]) > 0,
         "tells": logging.getLogger("any").isEnabledFor(logging.INFO) or logging.root.manager.disable < logging.INFO,
@@ -107,7 +112,7 @@ class TestTogether:
     def test_each_knows_its_place(self, both):
         assert [found["facts"] for found in both] == [(0, 2, True, "cpu-fp32"), (1, 2, False, "cpu-fp32")]
         assert [found["place"] for found in both] == [["0", "2", "0"], ["1", "2", "1"]]
-        assert set(NAMES).isdisjoint(os.environ)  # of the caller
+        assert set(VARIABLES).isdisjoint(os.environ)  # of the caller
 
     def test_the_cores_are_shared_out(self, both):
         assert {found["threads"] for found in both} == {max(1, count_cores() // 2)}
@@ -156,13 +161,13 @@ class TestRefused:
             ("augmentation", "transforms", "patches"),
             ("split", "original", "another one"),
             ("compile", True, "false"),
-            ("norm", "batch", "instance where there is no CUDA GPU"),
+            ("norm", "batch", "instance without a CUDA GPU"),
         ],
     )
     def test_what_cannot_be_divided(self, name, value, words):
         check_settings(FINE, 2)
         check_settings({**FINE, name: value}, 1)
-        with pytest.raises(SettingError, match=rf"^setting {name} must be {words}.* where 2 processes .*, got {value!r}; "):
+        with pytest.raises(SettingError, match=rf"^setting {name} must be {words}.* if 2 processes .*, got {value!r}; "):
             check_settings({**FINE, name: value}, 2)
 
 
@@ -200,3 +205,83 @@ class TestSpec:
     def test_is_refused_where_there_is_none(self, spec, kind, local, words):
         with pytest.raises(SettingError, match=words):
             choose_spec(spec, kind, local, 3)
+
+
+SHARED = {"norm": "instance", "accelerator": "cpu-fp32"}
+
+
+def refuse(folder, tmp_path, words, devices=2, **settings):
+    with pytest.raises(Exception) as refusal:  # noqa: PT011 - MONAI wraps it, find_user_error looks behind
+        train_task(folder, tmp_path / "model", settings={**SMALL, **SHARED, **settings}, devices=devices)
+    error = find_user_error(refusal.value)
+    assert re.search(words, str(error)), refusal.value
+    assert "\n" not in str(error)
+    assert not (tmp_path / "model").exists()
+
+
+class TestTrainOnDevices:
+    """What is checked before several processes start."""
+
+    @pytest.fixture(autouse=True)
+    def never(self, monkeypatch):
+        """No process may start, and there are four cores."""
+        monkeypatch.setattr(ddp, "run_in_processes", lambda *_: pytest.fail("started"))
+        monkeypatch.setattr(ddp, "count_cores", lambda: 4)
+
+    @pytest.mark.parametrize("devices", [0, -1, True, 1.5])
+    def test_numbers_that_cannot_be(self, folder, tmp_path, devices):
+        refuse(folder, tmp_path, rf"^--devices must be a whole number of 1 or more, got {devices}; correct it$", devices)
+
+    def test_more_than_there_are_cores(self, folder, tmp_path):
+        refuse(folder, tmp_path, r"^--devices must be at most the number of cores, 4, got 5; lower it$", 5)
+
+    def test_more_than_there_are_gpus(self, monkeypatch):
+        monkeypatch.setattr(ddp, "Accelerator", lambda _: SimpleNamespace(device=torch.device("cuda")))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        with pytest.raises(SettingError, match=r"the number of GPUs, 2, got 3; lower it$"):
+            ddp.check_devices(3, SimpleNamespace(settings={"accelerator": "auto"}))
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"norm": "batch"}, "^setting norm must be instance without a CUDA GPU"),
+            ({"batch_size": 5}, "^setting batch_size must be a multiple of 2"),
+            ({"augmentation": "transforms"}, "^setting augmentation must be patches"),
+            ({"split": "original"}, "^setting split must be another one"),
+            ({"compile": True}, "^setting compile must be false"),
+            ({"lr": -1.0}, "^setting lr must be a number above 0"),
+            ({"patch_size": [2, 2]}, r"^setting patch_size must be \[Y, X\] in pixels, multiples of 8"),
+            ({"track": True, "tracking_uri": "./mlruns"}, "tracking_uri"),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_settings_that_cannot_be_shared_or_cannot_be_at_all(self, folder, tmp_path, settings, words):
+        refuse(folder, tmp_path, words, **settings)
+
+    @pytest.mark.parametrize(("devices", "size"), [(2, 36), (3, 36), (4, 36)])
+    def test_the_plan_makes_batches_that_divide(self, folder, tmp_path, monkeypatch, devices, size):
+        free = {name: value for name, value in {**SMALL, **SHARED}.items() if name != "batch_size"}
+        assert resolve_settings(folder, settings=free)["batch_size"] == 37
+        asked = []
+        monkeypatch.setattr(ddp, "check_devices", lambda _, opened: asked.append(opened.settings["batch_size"]))
+        monkeypatch.setattr(ddp, "run_in_processes", lambda *_: None)
+        with pytest.raises(FileNotFoundError):  # nobody has trained
+            train_task(folder, tmp_path / "model", settings=free, devices=devices)
+        assert asked == [size]
+
+    def test_bad_data(self, folder, tmp_path):
+        (folder / "train" / "labels" / "train_01.tif").unlink()
+        refuse(folder, tmp_path, "train_01")
+
+    def test_within_torchrun(self, folder, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+        refuse(folder, tmp_path, r"^livecell train must not be run by torchrun, .*; give it --devices N", 1)
+
+    def test_an_occupied_folder(self, folder):
+        with pytest.raises(SettingError, match="must be empty or new"):
+            train_task(folder, folder, settings={**SMALL, **SHARED}, devices=2)
+
+    def test_a_caller_who_would_follow_is_told_that_he_cannot(self, folder, tmp_path):
+        context = RunContext(on_epoch=print)
+        with pytest.raises(ValueError, match="on_epoch must be None for several processes"):
+            train_task(folder, tmp_path / "model", settings={**SMALL, **SHARED}, devices=2, context=context)

@@ -57,7 +57,7 @@ def missed(monkeypatch):
 def score(folder, shifts):
     """`scores.csv` and `scores.json` as an evaluation writes them, of masks that are moved."""
     writer = ScoreWriter(str(folder))
-    writer.make_room()
+    writer.start()
     for number, shift in enumerate(shifts):
         mask = np.roll(TRUTH, shift, axis=1)
         planes = {key: torch.as_tensor(plane)[None] for key, plane in (("pred", mask), ("label", TRUTH))}

@@ -105,7 +105,7 @@ def test_refuses_a_device_that_is_not_there(monkeypatch, spec):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: spec == "cuda:3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(SettingError, match=rf"must name a device that is there \((cuda, )?cpu\), got '{spec}'"):
+    with pytest.raises(SettingError, match=rf"must name an existing device \((cuda, )?cpu\), got '{spec}'"):
         Accelerator(spec)
 
 

@@ -66,6 +66,6 @@ def test_refused(members):
 
 @pytest.mark.parametrize(("members", "filters"), [(1, [8, 9007199254740993]), (1, [16, 32, 5445, 128]), (20, [8, 1000, 8])])
 def test_a_network_that_no_memory_holds_is_refused(members, filters):
-    words = f"filters must make a network of at most 67108864 weights on its way down, got {filters}"
+    words = f"filters must give an encoder of at most 67108864 weights, got {filters}"
     with pytest.raises(SettingError, match=re.escape(words)):
         build_network(members, filters=filters)

@@ -111,6 +111,6 @@ def test_a_range_that_is_missing():
 
 def test_a_part_that_has_no_node():
     network = ready(filters=[4, 8])
-    network.unfold = nn.Sigmoid()
-    with pytest.raises(TypeError, match="Sigmoid must be one of the network's parts"):
+    network.shuffle = nn.Sigmoid()
+    with pytest.raises(TypeError, match="Sigmoid must be a module that has a node"):
         build_model(network, {})

@@ -169,7 +169,7 @@ def test_an_unknown_engine(name):
 def test_a_network_that_lies_elsewhere():
     there = Accelerator("cpu")
     there.device = torch.device("meta")
-    with pytest.raises(SettingError, match="backend=int8 runs on processors alone, the network lies on meta"):
+    with pytest.raises(SettingError, match="backend=int8 needs a CPU, the network is on meta"):
         choose_backend(UNet([4, 8]).eval(), "int8", there, "models/model.safetensors")
 
 
@@ -195,14 +195,14 @@ def predict_by_hand(bundle, data, output):
 def test_a_bundle_without_ranges(copied, wide, tmp_path):
     change_metadata(copied, lambda facts: facts.pop("map_ranges"))
     outcome = predict_by_hand(copied, wide[0], tmp_path / "masks")
-    refused(outcome, "metadata.json: for backend=int8", "map_ranges", "take backend=torch, or train again")
+    refused(outcome, "metadata.json: backend=int8 needs the ranges", "map_ranges", "use backend=torch, or train again")
     assert not (tmp_path / "masks").exists()
     predict(copied, [wide[0] / "test" / "images"], tmp_path / "masks", QUIET)
 
 
 def test_a_range_that_is_missing(copied, wide, tmp_path):
     change_metadata(copied, lambda facts: facts["map_ranges"].popitem())
-    refused(predict_by_hand(copied, wide[0], tmp_path / "masks"), "must tell the range of each map, that of", "is missing")
+    refused(predict_by_hand(copied, wide[0], tmp_path / "masks"), "needs the range of each map in", "has none")
     assert not (tmp_path / "masks").exists()
 
 

@@ -19,9 +19,6 @@ class Numbers(BackgroundWriter):
 
         return write
 
-    def finish(self):
-        self.settle()
-
     def discard(self):
         self.discarded += 1
 

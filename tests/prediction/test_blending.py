@@ -24,17 +24,20 @@ def two_channels(part):
 
 def slide(image, inferer):
     """MONAI's sliding window over the same windows, (2, Y, X)."""
-    rows, columns = inferer.plan(image.shape)
+    rows, columns = inferer.windows.cover(image.shape)
     if len(rows.starts) == len(columns.starts) == 1:
         return inferer(image[None, None], two_channels)[0]
-    overlap = tuple(max(0.0, axis.size - axis.interval - 0.01) / axis.size for axis in (rows, columns))
+    intervals = [axis.starts[1] if len(axis.starts) > 1 else axis.size for axis in (rows, columns)]
+    overlap = tuple(
+        max(0.0, axis.size - interval - 0.01) / axis.size for axis, interval in zip((rows, columns), intervals, strict=True)
+    )
     options = {"overlap": overlap, "mode": "gaussian", "padding_mode": "replicate"}
     return sliding_window_inference(image[None, None], (rows.size, columns.size), 1, two_channels, **options)[0]
 
 
 def blend(image, inferer, band):
     """Rows of the blended logits of two channels, NaN where none came, and how often each pixel did."""
-    rows, columns = inferer.plan(image.shape)
+    rows, columns = inferer.windows.cover(image.shape)
     blender = Blender(rows, columns, image.shape, band)
     logits, times = torch.full((2, *image.shape), torch.nan), torch.zeros(image.shape)
     padding = (columns.before, columns.size, rows.before, rows.size)
@@ -73,7 +76,7 @@ def test_rows_by_themselves_are_those_of_the_whole(band):
 def test_no_more_is_kept_than_strips():
     image = torch.rand(400, 400)
     inferer = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 8, batch=1, overlap=10)
-    rows, columns = inferer.plan((400, 400))
+    rows, columns = inferer.windows.cover((400, 400))
     blender = Blender(rows, columns, (400, 400), (0, 400))
     for row, column in blender.windows():
         blender.add(row, column, image[None, : rows.size, : columns.size].clone())
@@ -86,7 +89,7 @@ def test_a_seam_would_show():
     image, steps = torch.zeros(448, 448), {}
     for overlap in (0, 32):
         inferer = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 8, batch=1, overlap=overlap)
-        rows, _ = inferer.plan(image.shape)
+        rows, _ = inferer.windows.cover(image.shape)
         mean = blend(image, inferer, (0, 448))[0][0].numpy().mean(axis=1)
         jumps = np.abs(np.diff(mean))
         if overlap == 0:

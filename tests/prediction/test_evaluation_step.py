@@ -10,8 +10,9 @@ from monai.metrics import ConfusionMatrixMetric, MeanIoU
 from livecell_monai.errors import DataError, TooLargeError
 from livecell_monai.network import Head
 from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.prediction import evaluation_step
 from livecell_monai.prediction.datasets import ReadableDataset
-from livecell_monai.prediction.evaluation_step import EvaluationStep, labelled_pixels
+from livecell_monai.prediction.evaluation_step import EvaluationStep, labelled_pixels, predict_sample
 from livecell_monai.prediction.prepared import name_of
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.window_inferer import WindowInferer
@@ -25,9 +26,9 @@ class Doubling(torch.nn.Module):
         return image * 2
 
 
-def step_of(network, dataset=None, **options):
+def segmenter_of(network):
     inferer = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 1)
-    return EvaluationStep(Segmenter(network, inferer, None, Head(), 0.6, torch.device("cpu")), dataset, **options)
+    return Segmenter(network, inferer, None, Head(), 0.6, torch.device("cpu"))
 
 
 def sample_of(**planes):
@@ -35,21 +36,21 @@ def sample_of(**planes):
     return {"image": image, "grid": torch.tensor([1, 4]), **planes}
 
 
-class TestLook:
+class TestPredictSample:
     def test_maps_and_mask(self):
-        found = step_of(Doubling()).look(sample_of())
+        found = predict_sample(segmenter_of(Doubling()), sample_of())
         assert set(found) == {"pred", "maps"}
         torch.testing.assert_close(found["maps"], torch.sigmoid(torch.tensor([[[-2.0, 0.0, 1.0, 2.0]]])))
         assert found["pred"].tolist() == [[[0.0, 0.0, 1.0, 1.0]]]
 
     def test_a_label_of_ids_becomes_the_true_mask(self):
-        found = step_of(Doubling()).look(sample_of(label=MetaTensor(IDS)))
+        found = predict_sample(segmenter_of(Doubling()), sample_of(label=MetaTensor(IDS)))
         assert found["label"].tolist() == [[[0.0, 1.0, 1.0, 1.0]]]
         assert type(found["label"]) is torch.Tensor
 
     def test_for_a_loss_there_are_logits_and_target_with_the_weight_behind_it(self):
         weight = torch.tensor([[1.0, 0.0, 2.0, 3.0]])[None]
-        found = step_of(Doubling(), with_loss=True).look(sample_of(label=IDS, weight=weight))
+        found = predict_sample(segmenter_of(Doubling()), sample_of(label=IDS, weight=weight), with_loss=True)
         assert found["logits"].tolist() == [[[-2.0, 0.0, 1.0, 2.0]]]
         assert found["target"].tolist() == [[[0.0, 1.0, 1.0, 1.0]], [[1.0, 0.0, 2.0, 3.0]]]
         assert found["labelled"].tolist() == [[[True, False, True, True]]]
@@ -69,26 +70,28 @@ def batch_of(image):
 
 
 @pytest.mark.parametrize("error", [TooLargeError("a.tif: too large"), MemoryError("8 GiB")], ids=repr)
-def test_an_image_that_does_not_fit_is_recorded_and_skipped(error):
+def test_an_image_that_does_not_fit_is_recorded_and_skipped(error, monkeypatch):
     dataset = ReadableDataset([], lambda item: item)
     engine = SimpleNamespace(state=SimpleNamespace(batch=1, output={"image": 2}))
     image = MetaTensor(torch.rand(1, 1, 8, 8), meta={"filename_or_obj": ["in/a.tif"]})
-    step = step_of(Failing(error), dataset)
-    step.look = lambda _: Failing(error)(image)
-    assert step(engine, {IMAGE: image}) == []
+    monkeypatch.setattr(evaluation_step, "predict_sample", lambda *_: Failing(error)(image))
+    segmenter = segmenter_of(Failing(error))
+    assert EvaluationStep(segmenter, dataset)(engine, {IMAGE: image}) == []
     assert (engine.state.batch, engine.state.output) == ([], [])
     ((path, words),) = dataset.failures.items()
     assert path == name_of(image)
     assert words.startswith("a.tif: too large" if isinstance(error, TooLargeError) else "in/a.tif: must fit into memory")
     with pytest.raises(type(error)):  # where every image counts
-        EvaluationStep.__call__(SimpleNamespace(dataset=None, look=step.look), engine, {IMAGE: image})
+        EvaluationStep(segmenter)(engine, {IMAGE: image})
 
 
 @pytest.mark.parametrize("error", [DataError("a.tif: no room"), RuntimeError("a fault"), KeyboardInterrupt()], ids=repr)
 def test_anything_else_is_raised(error):
     engine = SimpleNamespace(state=SimpleNamespace(batch=1, output={}))
     with pytest.raises(type(error)):
-        step_of(Failing(error), ReadableDataset([], lambda item: item))(engine, batch_of(torch.rand(1, 1, 8, 8)))
+        EvaluationStep(segmenter_of(Failing(error)), ReadableDataset([], lambda item: item))(
+            engine, batch_of(torch.rand(1, 1, 8, 8))
+        )
 
 
 class TestLabelledPixels:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from livecell_monai.errors import SettingError
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.passes import PatchInferer
+from livecell_monai.prediction.forward_pass import PatchInferer
 from livecell_monai.prediction.window_inferer import WindowInferer
 
 FP32 = Accelerator("cpu-fp32")

@@ -1,14 +1,50 @@
 """A network in memory finds what `predict` finds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
+import torch
 
+from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import BundleError, DataError
-from livecell_monai.prediction.prepared import pixel_size_of
+from livecell_monai.prediction.prepared import image_of, pixel_size_of
 from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
+from tests.support.worlds import picture_of, some_cells
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    return open_bundle(find_template(), ["inference"], {"scale": 0.5}).segmenter
+
+
+def test_an_array_is_prepared_as_its_file(untrained, tmp_path):
+    pixels = picture_of(some_cells((60, 84)))
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    ways = (pixels, tmp_path / "a.tif", str(tmp_path / "a.tif"), {"name": "a", "image": str(tmp_path / "a.tif")})
+    first, *others = (image_of(untrained.prepare(given)) for given in ways)
+    assert (first.shape, first.grid, first.path) == ((30, 42), (60, 84), Path("array"))
+    for other in others:
+        assert torch.equal(other.pixels, first.pixels)
+        assert other.path == tmp_path / "a.tif"
+    assert pixel_size_of(untrained.prepare(pixels)) is None
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.zeros((4, 5), np.uint8), "must not be constant"),
+        (np.full((4, 5), np.nan), "must be finite in every pixel"),
+        (np.zeros((2, 4, 5)), r"must be one grey plane \(Y, X\), got the shape \(2, 4, 5\)"),
+        (np.zeros((4, 5), complex), "must be one of uint8"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(untrained, pixels, words):
+    with pytest.raises(DataError, match=f"array: an image {words}"):
+        untrained.prepare(pixels)
 
 
 def test_pixel_for_pixel_the_masks_of_predict(trained, tmp_path):

@@ -101,7 +101,7 @@ class TestWindows:
         with torch.no_grad():
             blended, whole = inferer(image, network)[0, 0], network(image)[0, 0]
         sure = torch.ones(size, dtype=torch.bool)
-        for axis, (windows, edge) in enumerate(zip(inferer.plan(size), size, strict=True)):
+        for axis, (windows, edge) in enumerate(zip(inferer.windows.cover(size), size, strict=True)):
             lines = torch.ones(edge, dtype=torch.bool)
             lines[:depth] = lines[-depth:] = False  # a window may show more than the image, mirrored there
             for start in windows.starts:
@@ -131,7 +131,7 @@ class TestWindows:
         kernel = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(seed))
         edges = [32 + (count - 1) * (32 - overlap) for count in counts]
         inferer, image = WindowInferer(FP32, [32, 32], 8, overlap=overlap, tta_views=8), noise(*edges, seed=seed)
-        for axis in inferer.plan(tuple(edges)):
+        for axis in inferer.windows.cover(tuple(edges)):
             assume([axis.starts[-1] - start for start in axis.starts][::-1] == list(axis.starts))
 
         def network(part):

@@ -266,7 +266,7 @@ class TestMovie:
 
     @pytest.mark.parametrize("interval", [0, -1, np.inf, np.nan, "ten", True])
     def test_an_interval_that_is_no_time(self, tmp_path, interval):
-        with pytest.raises(SettingError, match="--interval must be a number of minutes above 0, got"):
+        with pytest.raises(SettingError, match="setting interval_min must be a number above 0 or null, got"):
             PredictionWriter(str(tmp_path), interval_min=interval)
 
 

@@ -41,7 +41,10 @@ def read_tiff(path: Path) -> Plane:
     # one file holds one image: other files that its OME-XML names are not read
     with tifffile.TiffFile(path, _multifile=False) as tif:
         series = only_series(path, tif)
-        size = _require_grey_plane(path, tif, series)
+        check_colours(path, series)
+        size = check_single_plane(path, series.axes, series.shape)
+        if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
+            check_single_plane(path, "IYX", (len(tif.pages), *size))
         check_pyramid(series)
         check_decoded_size(path, "an image that is read whole", size)
         check_decoded_size(path, "a strip or tile", series.keyframe.chunks)
@@ -109,21 +112,9 @@ def check_colours(path: Path, series: Any) -> None:
     """Reject a series with more than one grey value per pixel."""
     photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
     name = str(getattr(photometric, "name", photometric))
-    if _has_colour_samples(series) or name not in _GREY:
+    samples = dict(zip(series.axes, series.shape, strict=True)).get("S")
+    if samples in (3, 4) or name not in _GREY:
         raise_colour_error(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
-
-
-def _has_colour_samples(series: Any) -> bool:
-    return dict(zip(series.axes, series.shape, strict=True)).get("S") in (3, 4)
-
-
-def _require_grey_plane(path: Path, tif: Any, series: Any) -> tuple[int, int]:
-    """The size (Y, X) of a series that is one grey plane."""
-    size = (0, 0) if _has_colour_samples(series) else check_single_plane(path, series.axes, series.shape)
-    check_colours(path, series)
-    if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
-        check_single_plane(path, "IYX", (len(tif.pages), *size))
-    return size
 
 
 def count_pages(series: Any) -> int:

@@ -1,8 +1,6 @@
-"""Images, movies and bands of mosaics handed to Dask: to processes of this machine, or to the workers of any scheduler.
+"""Prediction on Dask workers: processes of this machine, or the workers of a scheduler.
 
-`cluster` starts or finds the workers, `worker` is what runs on one, `sharing` says how the work is cut, `seeing` asks
-whether they see the same folders, `predicting` hands the work out and gathers the rows. A worker runs the engine of the
-bundle's YAML over its part, so that there is no second pipeline.
+Each worker runs the engine of the bundle's YAML on its part of the images.
 """
 
 from livecell_monai.distributed.dask.cluster import Workers, check_workers, connect

@@ -1,8 +1,8 @@
-"""The workers: processes of this machine that listen on loopback only, or those of a scheduler that runs elsewhere."""
+"""The workers: processes of this machine that listen on loopback only, or those of an existing scheduler."""
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,16 +10,16 @@ from typing import Any
 from livecell_monai.errors import SettingError
 
 LOOPBACK = "127.0.0.1"
-TIMEOUT = 10.0  # seconds until a scheduler that does not answer is given up
-WORKERS_TIMEOUT = 60.0  # seconds until a scheduler that has no workers is
-MEMORY = 0.9  # share of the machine's memory that the workers have between them
+TIMEOUT = 10.0  # seconds until a scheduler must answer
+WORKERS_TIMEOUT = 60.0  # seconds until a scheduler must have workers
+MEMORY = 0.9  # fraction of the machine's memory that all workers get together
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_REFRESHED = 2.0  # seconds for which a number of workers is believed
+COUNT_EVERY = 2.0  # seconds
 
 
 @dataclass
 class Workers:
-    """Workers that can be given tasks.
+    """Connected workers.
 
     Attributes:
         client: of `distributed`.
@@ -33,10 +33,10 @@ class Workers:
     _counted: tuple[float, int] = field(default=(0.0, 1), repr=False)
 
     def count(self) -> int:
-        """How many tasks run at once; 1 where there is no worker at the moment."""
+        """Number of workers; 1 if there is none at the moment."""
         now = time.monotonic()
-        if now - self._counted[0] > _REFRESHED:
-            with suppress(OSError):  # a scheduler that is gone shows by its tasks
+        if now - self._counted[0] > COUNT_EVERY:
+            with suppress(OSError):  # the tasks report a scheduler that has stopped
                 self._counted = now, max(1, len(self.client.nthreads()))
         return self._counted[1]
 
@@ -47,40 +47,70 @@ class Workers:
 
 
 def check_workers(workers: int | None, scheduler: str | None) -> None:
-    """Refuse what cannot be, ahead of all work.
+    """Check the options of the command line.
 
     Args:
         workers: number of processes on this machine.
-        scheduler: address of one that runs.
+        scheduler: address of an existing scheduler.
 
     Raises:
-        SettingError: both are given, there are no workers, or Dask is not installed.
+        SettingError: both are given, the number is below 1, or Dask is not installed.
     """
     if workers is not None and scheduler is not None:
-        raise SettingError("--workers must be left out where --scheduler is given: its workers are there; give one of them")
+        raise SettingError("--workers and --scheduler must not be given together, a scheduler has workers; leave one out")
     if workers is not None and workers < 1:
         raise SettingError(f"--workers must be 1 or more, got {workers}; correct it")
     try:
         import distributed  # noqa: F401
     except ImportError as error:
         raise SettingError(
-            "--workers and --scheduler must have Dask, which is not installed; pip install 'livecell-monai[dask]'"
+            "--workers and --scheduler need Dask, which is not installed; pip install 'livecell-monai[dask]'"
         ) from error
+
+
+def check_shared_folders(workers: Workers, paths: Sequence[str], output: str) -> None:
+    """Check that every worker has the package and sees the same folders. A worker that comes later fails at its first task.
+
+    Args:
+        workers: the workers.
+        paths: files and folders that must exist.
+        output: folder that must be writable.
+
+    Raises:
+        SettingError: the first worker that lacks something.
+    """
+    answers: dict[str, Any] = workers.client.run(_build_check(paths, output), on_error="return")
+    for address, lacking in sorted(answers.items()):
+        if isinstance(lacking, Exception):
+            lacking = f"{type(lacking).__name__}: {lacking}"
+        if lacking:
+            raise SettingError(
+                f"{address}: a worker must have livecell-monai and see the same folders, it lacks {lacking}; "
+                "install it there, and share the folders under the same paths"
+            )
 
 
 @contextmanager
 def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """Workers for the length of a prediction.
+    """Workers for one prediction.
 
     Args:
-        workers: number of processes on this machine, which end with it.
-        scheduler: address of one that runs, whose workers go on; in place of the number.
+        workers: number of processes on this machine, which end with the prediction.
+        scheduler: address of an existing scheduler, instead of the number.
 
     Raises:
-        SettingError: there is no scheduler, or it has no workers.
+        SettingError: the scheduler does not answer, or has no workers.
     """
-    with _quiet(), _connect_elsewhere(scheduler) if scheduler else _start_here(workers or 1) as found:
-        yield found
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:  # the prediction reports a failure in one line
+            logger.setLevel(logging.CRITICAL + 1)
+        with _connect_elsewhere(scheduler) if scheduler else _start_here(workers or 1) as found:
+            yield found
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -91,7 +121,7 @@ def _start_here(count: int) -> Iterator[Workers]:
     from distributed.system import MEMORY_LIMIT
 
     threads = max(1, CPU_COUNT // count)
-    # before a process starts, or its libraries would take all cores; without Dask's own value for glibc's trimming
+    # set before a process starts, or its libraries would use all cores; without Dask's own setting for glibc
     environment = dict.fromkeys(THREADS, threads)
     with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
         try:
@@ -105,9 +135,8 @@ def _start_here(count: int) -> Iterator[Workers]:
                 silence_logs=logging.CRITICAL,
             )
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise SettingError(
-                f"--workers {count}: the processes must start, they did not ({reason}); give fewer"
+                f"--workers {count}: the processes must start, they did not ({_shorten(error)}); give fewer"
             ) from error
         with cluster, Client(cluster, set_as_default=False) as client:
             yield Workers(client, cluster.scheduler_address, threads)
@@ -119,10 +148,9 @@ def _connect_elsewhere(address: str) -> Iterator[Workers]:
 
     try:
         client = Client(address, timeout=TIMEOUT, set_as_default=False)
-    except Exception as error:  # of any kind, by what the address looks like
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+    except Exception as error:  # of any type, depending on the address
         raise SettingError(
-            f"--scheduler {address}: a scheduler must answer there, got: {reason}; start one, or correct the address"
+            f"--scheduler {address}: a scheduler must answer, got: {_shorten(error)}; start one, or correct the address"
         ) from error
     try:
         try:
@@ -134,19 +162,26 @@ def _connect_elsewhere(address: str) -> Iterator[Workers]:
             ) from error
         yield Workers(client, address)
     finally:
-        with suppress(Exception):  # one that is gone has said so already
+        with suppress(Exception):  # a scheduler that has stopped is reported already
             client.close(timeout=2)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What happens to a worker is told in one line by whoever hands out the work, not by the logs of Dask."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _build_check(paths: Sequence[str], output: str) -> Callable[[], str]:
+    """The check of a worker; a local function, so that it is sent by value to a worker that may lack the package."""
+
+    def check() -> str:
+        import importlib.util
+        import os
+
+        if importlib.util.find_spec("livecell_monai") is None:
+            return "livecell-monai"
+        for path in paths:
+            if not os.path.exists(path):
+                return path
+        return "" if os.access(output, os.W_OK | os.X_OK) else f"the right to write to {output}"
+
+    return check
+
+
+def _shorten(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,6 +1,6 @@
-"""A prediction handed out to workers: its tasks, their retries, and the rows of the table gathered from them."""
+"""A prediction on workers: it is divided into tasks, and their results are collected."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,17 +9,19 @@ from typing import Any
 from livecell_monai.bundle.open import OpenBundle
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.distributed.dask.cluster import Workers, check_workers, connect
-from livecell_monai.distributed.dask.partition import share_images, share_rows
-from livecell_monai.distributed.dask.shared_folders import require_seeing
-from livecell_monai.distributed.dask.worker import Done, Job, predict_band, predict_images
+from livecell_monai.distributed.dask.cluster import Workers, check_shared_folders, check_workers, connect
+from livecell_monai.distributed.dask.worker import Job, TaskResult, predict_band, predict_images, run_task
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK
+from livecell_monai.outputs.unfinished import FOLDER
+from livecell_monai.runs.ledger import RECORD
 from livecell_monai.runs.progress import counting
-from livecell_monai.sample import NAME
+from livecell_monai.sample import FRAMES, NAME
 
-RETRIES = 3  # of a task that fails otherwise than by the user's hand, and of one whose worker has died
-AHEAD = 3  # tasks that are handed out for each worker: one runs, the others wait beside it
+RETRIES = 3  # of a task whose worker has died, or that fails without a user error
+AHEAD = 3  # tasks per worker: one runs, the others wait for it
+MOST = 32  # images per task: between two tasks the network waits for the next image
+TASKS = 4  # least number of tasks per worker, so that none waits long for the last one
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,13 @@ class Task:
     """One call on a worker.
 
     Attributes:
-        function: called there with the job and the arguments.
+        function: called with the opened bundle and the arguments.
         arguments: plain values.
-        images: how many images are done with it.
-        large_image: the item that it belongs to; None for images.
+        images: number of images that it completes.
+        large_image: the item whose band it predicts; None for images.
     """
 
-    function: Callable[..., Done]
+    function: Callable[..., TaskResult]
     arguments: tuple[Any, ...]
     images: int = 0
     large_image: Item | None = None
@@ -42,14 +44,14 @@ class Task:
 def run_distributed(
     opened: OpenBundle, job: Job, workers: int | None, scheduler: str | None, tell: Callable[[str], None] | None = None
 ) -> dict[Path, str]:
-    """Initialise a bundle that is opened for prediction, and run it on workers.
+    """Initialize a bundle that is opened for prediction, and run it on workers.
 
     Args:
         opened: the bundle.
         job: what the tasks share.
         workers: number of processes on this machine.
-        scheduler: address of one that runs; in place of the number.
-        tell: called with a line about the workers, when they are there; None for nothing.
+        scheduler: address of an existing scheduler, instead of the number.
+        tell: called with one line about the workers.
 
     Returns:
         As `predict_distributed`.
@@ -69,87 +71,113 @@ def run_distributed(
         except Exception as error:
             if found.client.status == "running":
                 raise
-            raise _gone(found) from error  # whatever was asked of it last
+            raise _stopped(found) from error
         finally:
             opened.unfinished.remove_if_empty()
 
 
 def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[Path, str]:
-    """Predict on workers what a bundle that is opened and initialised would predict here.
+    """Predict on workers what an initialized bundle would predict here.
 
     Args:
-        opened: the bundle, whose `initialize` has found nothing wrong.
-        job: what its tasks share.
-        workers: who does them.
+        opened: the bundle.
+        job: what the tasks share.
+        workers: the workers.
 
     Returns:
         The message for each image that could not be read, by its path; the rows are those of the bundle's writer.
 
     Raises:
-        LiveCellError: workers do not see the same folders, the scheduler went away, or a result cannot be written. What
-            was finished stays, and `resume` goes on from there.
+        LiveCellError: workers do not see the same folders, the scheduler stopped, or a result cannot be written. What is
+            finished is kept, and `resume` continues.
     """
-    run, writer, large_images, images = opened.unfinished, opened.writer, opened.large_images, opened.images
+    run, large_images, images = opened.unfinished, opened.large_images, opened.images
     is_new = not run.folder.exists()
     run.start()
     job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
-    require_seeing(workers, job)
-    prediction = _Prediction(writer, large_images, images)
-    show = opened.settings["show_progress"]
+    check_shared_folders(workers, [str(Path(job.bundle) / "configs"), str(Path(job.output) / FOLDER / RECORD)], job.output)
+    prediction = _Prediction(opened.writer, large_images, images)
     total = len({item[NAME] for item in images}) + len(large_images.large)
-    results = closing(_hand_out(workers, job, prediction.tasks(workers)))  # what is handed out is called back on an error
-    with counting("predicting", "image", total, show) as advance, results as finished:
-        for task, done in finished:
-            advance(prediction.take(task, done))
-    writer.finish()
-    if is_new and not writer.rows:
+    results = closing(_submit(workers, job, prediction.tasks(workers)))  # submitted tasks are cancelled on an error
+    with counting("predicting", "image", total, opened.settings["show_progress"]) as advance, results as finished:
+        for task, result in finished:
+            advance(prediction.collect(task, result))
+    opened.writer.finish()
+    if is_new and not opened.writer.rows:
         with suppress(OSError):
-            run.folder.rmdir()  # as where nothing could be read without workers
+            run.folder.rmdir()
     return {**prediction.failures, **large_images.failures}
 
 
 class _Prediction:
-    """The tasks of a prediction, and what has come back of them."""
+    """The tasks of a prediction and their results."""
 
     def __init__(self, writer: Any, large_images: Any, images: list[Item]) -> None:
         self.writer, self.large_images, self.images = writer, large_images, images
         self.failures: dict[Path, str] = {}
-        self.open: dict[str, int] = {}  # bands that are not back yet, by large image
+        self.open_bands: dict[str, int] = {}  # by large image
 
     def tasks(self, workers: Workers) -> Iterator[Task]:
-        """Images first; a large image is begun when there is room for its bands."""
-        for items in share_images(self.images, workers.count()):
+        """Images first; a large image is begun when its first band can be submitted."""
+        for items in divide_images(self.images, workers.count()):
             yield Task(predict_images, (items,), len({item[NAME] for item in items}))
         for item in self.large_images.large:
-            begun = self.large_images.begin(item)
-            if begun is None:
+            missing = self.large_images.begin(item)
+            if missing is None:
                 continue
-            bands = share_rows(begun, workers.count(), CHUNK)
-            self.open[item[NAME]] = len(bands)
+            bands = divide_rows(missing, workers.count(), CHUNK)
+            self.open_bands[item[NAME]] = len(bands)
             for top, bottom in bands:
                 yield Task(predict_band, (item, top, bottom), large_image=item)
             if not bands:
                 self.writer.add(self.large_images.finish(item))
 
-    def take(self, task: Task, done: Done) -> int:
-        """Keep what a task has given; how many images are finished by it."""
-        if done.error is not None:
-            raise done.error
-        self.writer.rows.extend(done.rows)
-        self.failures.update(done.failures)
+    def collect(self, task: Task, result: TaskResult) -> int:
+        """Keep the result of a task; the number of images that it completes."""
+        if result.error is not None:
+            raise result.error
+        self.writer.rows.extend(result.rows)
+        self.failures.update(result.failures)
         if task.large_image is None:
             return task.images
         name = task.large_image[NAME]
-        self.open[name] -= 1
-        if self.open[name] > 0:
+        self.open_bands[name] -= 1
+        if self.open_bands[name] > 0:
             return 0
-        if not self.large_images.missing(task.large_image):  # or a band of it was too large for the memory of its worker
+        if not self.large_images.missing(task.large_image):  # else a band did not fit into the memory of its worker
             self.writer.add(self.large_images.finish(task.large_image))
         return 1
 
 
-def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tuple[Task, Done], None, None]:
-    """Tasks with their results, as they come; never more of them handed out than keep the workers busy."""
+def divide_images(items: Sequence[Item], workers: int) -> Iterator[list[Item]]:
+    """Items of each task, in order: a few images, or all frames of one movie, which must follow each other."""
+    singles = sum(FRAMES not in item for item in items)
+    size = max(1, min(MOST, singles // (TASKS * max(1, workers))))
+    part: list[Item] = []
+    for item in items:
+        is_frame = FRAMES in item
+        is_other = bool(part) and (FRAMES in part[0] or is_frame) and part[0][NAME] != item[NAME]
+        if is_other or (not is_frame and len(part) == size):
+            yield part
+            part = []
+        part.append(item)
+    if part:
+        yield part
+
+
+def divide_rows(bands: Iterable[tuple[int, int]], workers: int, chunk: int) -> list[tuple[int, int]]:
+    """Bands of rows [top, bottom), divided so that every worker gets some; each starts at a chunk.
+
+    Larger bands are more efficient: windows at the border of a band are predicted by both tasks.
+    """
+    missing = list(bands)
+    rows = sum(bottom - top for top, bottom in missing)
+    height = max(1, round(rows / (TASKS * max(1, workers) * chunk))) * chunk
+    return [(first, min(first + height, bottom)) for top, bottom in missing for first in range(top, bottom, height)]
+
+
+def _submit(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tuple[Task, TaskResult], None, None]:
+    """Tasks with their results, as they are completed; only as many are submitted as keep the workers busy."""
     from distributed import as_completed
 
     running: dict[Any, Task] = {}
@@ -160,7 +188,7 @@ def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tu
             task = next(tasks, None)
             if task is None:
                 return
-            future = workers.client.submit(task.function, job, *task.arguments, pure=False, retries=RETRIES)
+            future = workers.client.submit(run_task, job, task.function, *task.arguments, pure=False, retries=RETRIES)
             running[future] = task
             finished.add(future)
 
@@ -172,31 +200,31 @@ def _hand_out(workers: Workers, job: Job, tasks: Iterator[Task]) -> Generator[tu
             future.release()
             top_up()
     finally:
-        if workers.client.status == "running":  # or this would wait for a scheduler that is gone
+        if workers.client.status == "running":  # else this would wait for a scheduler that has stopped
             workers.client.cancel(list(running), force=True)
 
 
-def _result(future: Any, task: Task, workers: Workers) -> Done:
+def _result(future: Any, task: Task, workers: Workers) -> TaskResult:
     from distributed import KilledWorker
 
     if future.status in ("cancelled", "lost"):
-        raise _gone(workers)
+        raise _stopped(workers)
     try:
-        done: Done = future.result()
+        result: TaskResult = future.result()
     except LiveCellError:
         raise
     except KilledWorker as error:
         first = task.large_image or task.arguments[0][0]
         raise SettingError(
-            f"{first[NAME]}: a worker must outlive its task, {RETRIES + 1} have died of it (their memory?); give fewer "
-            "--workers or a smaller window_memory, and go on by --resume"
+            f"{first[NAME]}: a worker must survive its task, {RETRIES + 1} have died (out of memory?); give fewer --workers "
+            "or a smaller window_memory, and continue by --resume"
         ) from error
     except (OSError, TimeoutError) as error:
-        raise _gone(workers) from error
-    return done
+        raise _stopped(workers) from error
+    return result
 
 
-def _gone(workers: Workers) -> SettingError:
+def _stopped(workers: Workers) -> SettingError:
     return SettingError(
-        f"{workers.address}: the scheduler must be there to the end, it has gone away; start it again, and go on by --resume"
+        f"{workers.address}: the scheduler must run until the end, it has stopped; start it again, and continue by --resume"
     )

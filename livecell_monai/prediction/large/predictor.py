@@ -1,4 +1,4 @@
-"""The large images of a prediction: each begun, predicted band by band, finished."""
+"""Predicts large images, each band by band."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +23,11 @@ from livecell_monai.outputs.large.pyramid import list_level_shapes
 from livecell_monai.outputs.large.pyramid_builder import build_pyramid
 from livecell_monai.outputs.overwriting import check_outputs
 from livecell_monai.outputs.prediction import LargePrediction
-from livecell_monai.prediction.large.output import LargeImageOutput
-from livecell_monai.prediction.large.prepared import LargeImage, PartialSteps, check_preprocessing, measure_large_image
-from livecell_monai.prediction.large.record import describe_large_image, to_record
-from livecell_monai.prediction.large.selection import choose_large_images, opened
+from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
+from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.prediction.writers import PredictionWriter
+from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
 from livecell_monai.settings import select
@@ -35,32 +35,30 @@ from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
 
 PICTURE = 2048  # pixels, the longest edge of a large image's overlay
-Bands = list[tuple[int, int]]
+Bands = list[tuple[int, int]]  #: rows [top, bottom)
 
 
 class LargeImagePredictor:
-    """Predicts what is too large for the memory, beside the engine that predicts the other images.
+    """Predicts the images that are too large for the memory; an engine predicts the others.
 
-    A large image has more than `megapixels`, in a format that is read part by part. Its mask grows in a hidden folder beside
-    the results and gets its name when it is complete. `begin`, `predict_band` and `finish` are the three steps of one; bands
-    may be predicted by several processes at once, each with a predictor of its own over the same folder.
+    An image above `tiling_min_megapixels` is large, if its format can be read part by part. Its mask grows in a hidden
+    folder in the output folder, and gets its name when it is complete. The steps are `begin`, `predict_band` and `finish`.
+    Several processes may predict bands at once, each with its own predictor over the same folder.
 
     Args:
         items: the images.
-        segmenter: makes maps and masks; the weights of its network are loaded by the time that a band is predicted.
+        segmenter: its weights are loaded before the first band is predicted.
         checkpoint: the file of the weights.
-        settings: by name; those that change a mask go into the record.
-        output: where masks go.
-        megapixels: least size of a large image, in 10^6 pixels, exclusive.
-        show_progress: whether to show a progress bar.
+        settings: all settings by name.
+        writer: its outputs, its folder and its table are used.
 
     Attributes:
-        large: items that are large images.
-        rest: the others.
+        large: the large images.
+        rest: the other items.
         failures: the message for each large image that could not be read, by its path.
 
     Raises:
-        SettingError: a setting cannot work with a large image, or something would be lost.
+        SettingError: a setting does not allow large images, or a file would be overwritten.
     """
 
     def __init__(
@@ -69,22 +67,18 @@ class LargeImagePredictor:
         segmenter: Segmenter,
         checkpoint: str | Path,
         settings: Mapping[str, Any],
-        output: LargeImageOutput,
-        megapixels: float = 64.0,
-        show_progress: bool = True,
+        writer: PredictionWriter,
     ) -> None:
-        self.segmenter, self.checkpoint = segmenter, Path(checkpoint)
-        self.settings = select(settings, "changes_mask")
-        self.output, self.output_dir, self.writer = output, Path(output.folder), output.writer
-        self.show_progress = show_progress
-        self.large, self.rest = choose_large_images(items, megapixels)
+        self.segmenter, self.checkpoint, self.settings = segmenter, Path(checkpoint), settings
+        self.writer, self.output_dir = writer, writer.folder
+        self.large, self.rest = choose_large_images(items, settings["tiling_min_megapixels"])
         self.failures: dict[Path, str] = {}
-        self._started: dict[str, float] = {}
+        self._start_times: dict[str, float] = {}
         if self.large:
             self._check()
 
     def run(self, evaluator: Any) -> None:
-        """Predict the other images by their engine, then the large ones one after the other."""
+        """Predict the other images with their engine, then the large ones one after the other."""
         if self.rest or not self.large:
             evaluator.run()
         for item in self.large:
@@ -93,7 +87,7 @@ class LargeImagePredictor:
                 continue
             count = self.count_windows(item, bands)
             try:
-                with counting(f"large image {item[NAME]}", "window", count, self.show_progress) as advance:
+                with counting(f"large image {item[NAME]}", "window", count, self.settings["show_progress"]) as advance:
                     for top, bottom in bands:
                         self.predict_band(item, top, bottom, advance)
             except TooLargeError as error:
@@ -102,23 +96,23 @@ class LargeImagePredictor:
                 self.writer.add(self.finish(item))
 
     def begin(self, item: Item) -> Bands | None:
-        """Make or find the hidden folder of a large image; the rows [top, bottom) of the mask that are missing.
+        """Create the hidden folder of a large image, or open it to resume; the bands of the mask that are missing.
 
-        None where the image cannot be read; the message is then among the failures, as for other images.
+        None if the image cannot be read; the message is then in `failures`.
 
         Raises:
             DataError: the folder cannot be written.
-            SettingError: it was begun with something else.
+            SettingError: the image was started with other settings.
         """
-        self._started[item[NAME]] = time.monotonic()
+        self._start_times[item[NAME]] = time.monotonic()
         folder = self._folder(item)
         if self._is_finished(item):
             return []
-        with opened(item) as source:
-            wanted = describe_large_image(source, self.segmenter.inferer, self._weights, self.settings)
-            begun = folder.read_record() if self.output.resume else None
-            if begun is not None:
-                folder.ledger.check_same(wanted)
+        with open_source(item) as source:
+            settings = select(self.settings, "changes_mask")
+            description = describe_large_image(source, self.segmenter.inferer, self._weights, settings)
+            if self.settings["resume"] and folder.read_record() is not None:
+                folder.ledger.check_same(description)
                 return folder.missing_bands()
             steps = sample_step(source.shape[0] * source.shape[1]), 2 ** self._picture_level(source.shape)
             try:
@@ -127,20 +121,21 @@ class LargeImagePredictor:
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
             facts = measure_large_image(source, survey, self._steps)
-            folder.start(to_record(wanted, facts, source.stack.pixel_size_um), source.shape, survey.thumbnail)
+            record = {STARTED_WITH: description, "facts": facts, "pixel_size_um": source.stack.pixel_size_um}
+            folder.start(record, source.shape, survey.thumbnail)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
-        """Predict rows [top, bottom) of a mask that is begun; chunks that are on disk stay as they are.
+        """Predict rows [top, bottom) of a large image after `begin`; chunks that exist are kept.
 
         Args:
             item: the large image.
             top: a multiple of the chunk.
-            bottom: one too, or the height.
+            bottom: a multiple of the chunk, or the height.
             advance: called with the number of windows that are done.
 
         Raises:
-            DataError: a part cannot be read or written, or is too large for the memory.
+            DataError: a part cannot be read or written, or does not fit into memory.
         """
         folder = self._folder(item)
         with (
@@ -153,11 +148,11 @@ class LargeImagePredictor:
                 writer.add(row, column, mask.view(torch.uint8).mul_(255).numpy())
 
     def missing(self, item: Item) -> Bands:
-        """Rows [top, bottom) of a mask that is begun of which a chunk is not on disk yet."""
+        """The bands of a large image, after `begin`, that lack a chunk."""
         return self._folder(item).missing_bands()
 
     def finish(self, item: Item) -> Row:
-        """Give a mask whose chunks are all there its pyramid and its name; the row of the table.
+        """Build the pyramid of a complete mask and publish it; the row of the table.
 
         Raises:
             DataError: it cannot be written.
@@ -169,9 +164,9 @@ class LargeImagePredictor:
         else:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            finished, levels, measures = build_pyramid(folder, self.output.form, pixel_size)
+            finished, levels, measures = build_pyramid(folder, self.settings["large_image_format"], pixel_size)
             picture = folder.thumbnail(), levels[self._picture_level(levels[0].shape)][:]
-        seconds = time.monotonic() - self._started[item[NAME]]
+        seconds = time.monotonic() - self._start_times[item[NAME]]
         prediction = LargePrediction(item[NAME], Path(item[IMAGE]), *measures, seconds, picture)
         row = self.writer.outputs.write_large(prediction, self.output_dir)
         if finished is None:
@@ -181,15 +176,15 @@ class LargeImagePredictor:
         return row
 
     def count_windows(self, item: Item, bands: Bands) -> int:
-        """How many windows some bands of a mask that is begun depend on."""
+        """How many windows bands of a large image depend on, after `begin`."""
         if not bands:
             return 0
         with self._opened(item) as image:
             return sum(self.segmenter.count_windows(image, *band) for band in bands)
 
     def path_of(self, item: Item) -> Path:
-        """The path of a mask that is finished."""
-        return self.output_dir / f"{item[NAME]}{ENDINGS[self.output.form]}"
+        """The path of the finished mask."""
+        return self.output_dir / f"{item[NAME]}{ENDINGS[self.settings['large_image_format']]}"
 
     @cached_property
     def _weights(self) -> str:
@@ -203,27 +198,25 @@ class LargeImagePredictor:
         return LargeImageFolder(self.output_dir, item[NAME])
 
     def _is_finished(self, item: Item) -> bool:
-        """Whether a run that is resumed has finished a mask already."""
-        return self.output.resume and not self.output.overwrite and self.path_of(item).exists()
+        """Whether a resumed run has finished the mask already."""
+        return bool(self.settings["resume"] and not self.settings["overwrite"] and self.path_of(item).exists())
 
     @contextmanager
     def _opened(self, item: Item) -> Iterator[LargeImage]:
-        """A large image whose folder is begun, prepared for reading."""
+        """A large image after `begin`, opened for reading."""
         facts = (self._folder(item).read_record() or {})["facts"]
-        with opened(item, self._rows_at_once(item)) as source:
-            yield LargeImage(source, self._steps, facts)
-
-    def _rows_at_once(self, item: Item) -> int:
-        with opened(item) as source:
+        with open_source(item) as source:
             shape = working_shape(source.shape, source.shape, self._steps.scale)
-            return -(-self.segmenter.inferer.plan(shape)[0].size * source.shape[0] // shape[0])
+            rows = -(-self.segmenter.inferer.windows.cover(shape)[0].size * source.shape[0] // shape[0])
+        with open_source(item, rows) as source:
+            yield LargeImage(source, self._steps, facts)
 
     def _picture_level(self, shape: tuple[int, int]) -> int:
         """The first level of the pyramid that is small enough for a picture."""
         return next(level for level, edges in enumerate(list_level_shapes(shape)) if max(edges) <= PICTURE)
 
     def _check(self) -> None:
-        """Refuse what cannot work, or would lose something, ahead of all work."""
+        """Check that the large images can be predicted and written, before anything is."""
         path = Path(self.large[0][IMAGE])
         if any(find_spec(name) is None for name in ("zarr", "ome_zarr")):  # the mask is written to Zarr first
             raise SettingError(
@@ -231,11 +224,12 @@ class LargeImagePredictor:
                 "pip install 'livecell-monai[zarr]'"
             )
         self.writer.outputs.check_large(path)
-        _ = self._steps
-        check_outputs(self.output_dir, self.writer.large_files(), self.large, self.output.overwrite or self.output.resume)
+        _ = self._steps  # checks preprocessing
+        may_exist = self.settings["overwrite"] or self.settings["resume"]
+        check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)
         for item in self.large:
-            if self._folder(item).path.exists() and not (self.output.resume or self.output.overwrite):
+            if self._folder(item).path.exists() and not may_exist:
                 raise SettingError(
-                    f"{self.path_of(item)}: an unfinished large image is there; continue by --resume, or begin anew by "
+                    f"{self.path_of(item)}: an unfinished large image exists; resume it by --resume, or start again by "
                     "--overwrite"
                 )

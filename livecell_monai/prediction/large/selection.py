@@ -1,58 +1,92 @@
-"""Which images are large, by their headers."""
+"""Which images are large, how they are opened, and what identifies their masks."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.data.paths import find_format
 from livecell_monai.data.readers import PlaneAddress, open_stack, parse_address
 from livecell_monai.errors import LiveCellError
+from livecell_monai.outputs.large.chunks import CHUNK
+from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.sample import IMAGE, NAME
 
 
 def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[Item], list[Item]]:
-    """(large images, the other items). A file whose header cannot be read is among the others: its reader says why.
-
-    So are the frames of a movie: they make one stack, whose writer takes them whole.
+    """(large images, the other items); frames of a movie and images whose header cannot be read are never large.
 
     Args:
         items: the images.
-        megapixels: size above which an image is large, in 10^6 pixels.
+        megapixels: an image above this size is large, in 10^6 pixels.
     """
     times = Counter(item[NAME] for item in items)
     large: list[Item] = []
     rest: list[Item] = []
     for item in items:
-        is_one = times[item[NAME]] == 1 and _measure_megapixels(item) > megapixels
-        (large if is_one else rest).append(item)
+        is_large = times[item[NAME]] == 1 and _measure_megapixels(item) > megapixels
+        (large if is_large else rest).append(item)
     return large, rest
 
 
 @contextmanager
-def opened(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
-    """The plane of an item, for reading part by part.
+def open_source(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
+    """The plane of an item, to be read part by part.
 
     Args:
         item: an image.
-        rows: height of what is read at once, in pixels.
+        rows: height of the parts that are read at once, in pixels.
 
     Raises:
-        DataError: where the file cannot be read.
+        DataError: the file cannot be read.
     """
     address = parse_address(item[IMAGE]) or PlaneAddress(Path(item[IMAGE]))
     with open_stack(address.path, address.axes) as stack:
         yield LargeImageSource(stack, address.time, address.channel, address.z, rows)
 
 
+def describe_large_image(
+    source: LargeImageSource, inferer: WindowInferer, weights: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What must match to resume the prediction of a large image: the image, the weights and the settings.
+
+    Args:
+        source: the image.
+        inferer: places the windows.
+        weights: SHA-256 of the network's weights.
+        settings: those that change a mask, by name.
+    """
+    path, plan = source.stack.path, inferer.windows
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
+    states = [file.stat() for file in files]
+    return {
+        "image": {
+            "file": path.name,
+            "plane": source.plane,
+            "shape": list(source.shape),
+            "bytes": sum(state.st_size for state in states),
+            "changed": max(state.st_mtime_ns for state in states),
+        },
+        "weights": weights,
+        **settings,
+        "window": {"pixels": math.prod(plan.largest)} if plan.by_area else list(plan.largest),
+        "overlap": plan.overlap,
+        "tta_views": inferer.tta_views,
+        "arithmetic": "bf16" if inferer.accelerator.bf16 else "float32",
+        "chunk": CHUNK,
+    }
+
+
 def _measure_megapixels(item: Item) -> float:
     address = parse_address(item[IMAGE])
     if find_format(Path(item[IMAGE]) if address is None else address.path) is None:
-        return 0.0  # PNG, JPEG and NIfTI are read whole or not at all
+        return 0.0  # PNG, JPEG and NIfTI are always read as a whole
     try:
-        with opened(item) as source:
+        with open_source(item) as source:
             return source.shape[0] * source.shape[1] / 1e6
     except LiveCellError:
-        return 0.0
+        return 0.0  # its reader reports the error later

@@ -1,4 +1,4 @@
-"""Where workers come from, and what they may take."""
+"""Where workers come from, what they may use, and what they must have."""
 
 import os
 import sys
@@ -8,7 +8,9 @@ import psutil
 import pytest
 
 from livecell_monai.distributed.dask import check_workers, cluster, connect
+from livecell_monai.distributed.dask.cluster import check_shared_folders
 from livecell_monai.errors import SettingError
+from livecell_monai.outputs.unfinished import UnfinishedRun
 
 
 def listening(process):
@@ -49,7 +51,7 @@ def test_a_line_says_where_the_dashboard_is(workers):
 def test_a_scheduler_that_is_not_there(address, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 1.5)
     start = time.monotonic()
-    rule = r"^--scheduler .*: a scheduler must answer there, got: .*"
+    rule = r"^--scheduler .*: a scheduler must answer, got: .*"
     with pytest.raises(SettingError, match=rule) as refused, connect(scheduler=address):
         pass
     assert time.monotonic() - start < 5
@@ -70,8 +72,28 @@ def test_a_scheduler_without_workers(monkeypatch):
 def test_what_cannot_be_is_refused(monkeypatch):
     with pytest.raises(SettingError, match="--workers must be 1 or more, got 0"):
         check_workers(0, None)
-    with pytest.raises(SettingError, match="--workers must be left out where --scheduler is given"):
+    with pytest.raises(SettingError, match="--workers and --scheduler must not be given together"):
         check_workers(2, "tcp://127.0.0.1:8786")
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SettingError, match=r"pip install 'livecell-monai\[dask\]'"):
         check_workers(2, None)
+
+
+def test_folders_that_every_worker_sees(workers, trained, tmp_path):
+    UnfinishedRun(tmp_path).start()
+    record = tmp_path / ".unfinished" / "record.json"
+    check_shared_folders(workers, [str(trained[1] / "configs"), str(record)], str(tmp_path))
+
+
+def test_a_folder_that_a_worker_does_not_see(workers, trained, tmp_path):
+    with pytest.raises(
+        SettingError, match=r"tcp://127.*: a worker must .* see the same folders, it lacks .*record.json; install"
+    ):
+        check_shared_folders(workers, [str(trained[1]), str(tmp_path / "none" / "record.json")], str(tmp_path))
+
+
+def test_a_worker_without_the_package(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert cluster._build_check([], "/")() == "livecell-monai"

@@ -1,7 +1,8 @@
-"""Predictions on real workers: the files of the plain loop, whatever happens to a worker."""
+"""Predictions on real workers: their tasks, and the files of the plain loop, whatever happens to a worker."""
 
 import csv
 import filecmp
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import tifffile
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.distributed.dask import Job, predict_distributed
+from livecell_monai.distributed.dask.predicting import divide_images, divide_rows
 from livecell_monai.errors import DataError
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
@@ -47,6 +49,44 @@ def assert_alike(plain, shared):
     same, other, unread = filecmp.cmpfiles(plain, shared, files, shallow=False)
     assert (sorted(same), other, unread) == (files, [], [])
     assert read_table(plain / "summary.csv", "seconds") == read_table(shared / "summary.csv", "seconds")
+
+
+def image(name):
+    return {"name": name, "image": f"{name}.tif"}
+
+
+def movie(name, frames):
+    return [{"name": name, "image": f"{name}.tif::t={t},c=0,z=0", "frames": frames, "position": t} for t in range(frames)]
+
+
+@pytest.mark.parametrize(("count", "workers", "most"), [(1000, 2, 32), (100, 1, 25), (16, 2, 2), (3, 8, 1), (1, 1, 1)])
+def test_images_in_their_order_a_few_at_a_time(count, workers, most):
+    items = [image(f"i{number}") for number in range(count)]
+    parts = list(divide_images(items, workers))
+    assert list(itertools.chain(*parts)) == items
+    assert max(map(len, parts)) == most
+
+
+def test_a_movie_is_one_task_and_shares_it_with_nothing():
+    items = [image("a"), *movie("m", 20), *movie("n", 2), image("b"), image("c")]
+    names = [[item["name"] for item in part] for part in divide_images(items, 1)]
+    assert names == [["a"], ["m"] * 20, ["n"] * 2, ["b"], ["c"]]
+
+
+def test_nothing_is_no_task():
+    assert list(divide_images([], 2)) == []
+    assert divide_rows([], 2, 1024) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 1000])
+def test_rows_each_once_and_by_whole_chunks(workers):
+    bands = [(0, 1024), (3072, 20_000)]
+    shared = divide_rows(bands, workers, 1024)
+    assert sorted(itertools.chain(*(range(*band) for band in shared))) == sorted(
+        itertools.chain(*(range(*b) for b in bands))
+    )
+    assert all(top % 1024 == 0 for top, _ in shared)
+    assert len(shared) >= min(4 * workers, 18)
 
 
 def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_path):

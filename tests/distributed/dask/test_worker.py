@@ -6,7 +6,7 @@ import pytest
 
 from livecell_monai.data.dataset.items import list_prediction_items
 from livecell_monai.distributed.dask import Job
-from livecell_monai.distributed.dask.worker import predict_images
+from livecell_monai.distributed.dask.worker import predict_images, run_task
 from livecell_monai.errors import BundleError, DataError
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from tests.support.small_training import QUIET
@@ -22,7 +22,7 @@ def job(trained, tmp_path):
 def test_parts_of_any_size_one_after_the_other(job, many, tmp_path):
     items = list_prediction_items(many)
     for first, last in [(0, 1), (1, 4), (4, 6)]:
-        done = predict_images(job, items[first:last])
+        done = run_task(job, predict_images, items[first:last])
         assert done.error is None
         assert [row["image"] for row in done.rows] == [item["name"] for item in items[first:last]]
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -31,9 +31,9 @@ def test_parts_of_any_size_one_after_the_other(job, many, tmp_path):
 
 def test_a_task_that_is_tried_again_writes_nothing_twice(job, many, tmp_path):
     items = list_prediction_items(many)[:3]
-    first = predict_images(job, items[:2])
+    first = run_task(job, predict_images, items[:2])
     before = {path.name: path.stat().st_ino for path in (tmp_path / "out").glob("*.tif")}
-    again = predict_images(job, items)
+    again = run_task(job, predict_images, items)
     assert len(before) == 2
     assert again.rows[:2] == first.rows  # with the seconds of the first time
     assert {name: (tmp_path / "out" / name).stat().st_ino for name in before} == before
@@ -42,14 +42,14 @@ def test_a_task_that_is_tried_again_writes_nothing_twice(job, many, tmp_path):
 def test_an_image_that_cannot_be_read_is_a_failure_and_not_an_error(job, many, tmp_path):
     bad = tmp_path / "bad.tif"
     bad.write_bytes(b"no image")
-    done = predict_images(job, [{"name": "bad", "image": str(bad)}, *list_prediction_items(many)[:1]])
+    done = run_task(job, predict_images, [{"name": "bad", "image": str(bad)}, *list_prediction_items(many)[:1]])
     assert (done.error, len(done.rows)) == (None, 1)
     assert "bad.tif" in done.failures[bad]
 
 
 def test_a_result_that_cannot_be_written_ends_it_all(job, many, tmp_path):
     (tmp_path / "out" / "test_00.tif").mkdir()
-    done = predict_images(job, list_prediction_items(many)[:2])
+    done = run_task(job, predict_images, list_prediction_items(many)[:2])
     assert isinstance(done.error, DataError)
     assert "test_00.tif: cannot be written" in str(done.error)
 
@@ -57,7 +57,7 @@ def test_a_result_that_cannot_be_written_ends_it_all(job, many, tmp_path):
 def test_a_bundle_or_a_run_that_is_not_seen(job, many, tmp_path):
     items = list_prediction_items(many)[:1]
     gone = Job(str(tmp_path / "none"), job.output, job.settings, threads=1)
-    assert isinstance(predict_images(gone, items).error, BundleError)
+    assert isinstance(run_task(gone, predict_images, items).error, BundleError)
     elsewhere = Job(job.bundle, str(tmp_path / "other"), job.settings, threads=1)
-    assert "this worker cannot see the folder of the run" in str(predict_images(elsewhere, items).error)
+    assert "this worker cannot see the folder of the run" in str(run_task(elsewhere, predict_images, items).error)
     assert not (tmp_path / "other").exists()

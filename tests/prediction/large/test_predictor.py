@@ -138,7 +138,7 @@ class TestOverlay:
             self.masks(trained, images, tmp_path, "smooth", lambda steps: [*steps, smooth])
         error = find_user_error(refusal.value)
         assert isinstance(error, SettingError)
-        assert "part by part, which GaussianSmoothd cannot be here" in str(error)
+        assert "part by part, GaussianSmoothd does not here" in str(error)
         assert not (tmp_path / "smooth_1.0").exists()
 
 

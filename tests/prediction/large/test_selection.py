@@ -1,13 +1,22 @@
-"""Which images are mosaics."""
+"""Which images are large, and what identifies their masks."""
+
+import json
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from livecell_monai.data.large import LargeImageSource
 from livecell_monai.errors import DataError
-from livecell_monai.prediction.large.selection import choose_large_images, opened
+from livecell_monai.network.accelerator import Accelerator
+from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
+from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.sample import Region
+from tests.support.array_stack import ArrayStack
+
+SPOT = np.full((700, 600), 900, np.uint16)
+AUTO = {"window": "auto", "memory_mb": 64 * 64 / 2**20, "bytes_per_pixel": 1, "batch": 1}  # as many pixels, other edges
 
 
 @pytest.fixture
@@ -33,12 +42,42 @@ def test_frames_of_a_movie_are_none(items):
     assert choose_large_images([items[0]] * 3, 0.001) == ([], [items[0]] * 3)
 
 
-def test_a_part_of_what_is_opened(items):
-    with opened(items[0]) as source:
+def test_a_part_of_what_is_open_source(items):
+    with open_source(items[0]) as source:
         assert source.shape == (300, 400)
         assert source.read(Region(2, 3, 4, 5)).tolist() == [[803, 804], [1203, 1204]]
 
 
-def test_what_is_torn_is_refused_when_it_is_opened(items):
-    with pytest.raises(DataError, match=r"torn.tif: cannot be read as TIFF"), opened(items[-1]):
+def test_what_is_torn_is_refused_when_it_is_open_source(items):
+    with pytest.raises(DataError, match=r"torn.tif: cannot be read as TIFF"), open_source(items[-1]):
         pass
+
+
+class TestDescription:
+    @pytest.fixture
+    def describe(self, tmp_path):
+        path = tmp_path / "large.tif"
+        path.write_bytes(b"pixels")
+
+        def of(weights="ab", accelerator="cpu-fp32", settings=(("threshold", 0.5),), **windows):
+            stack = ArrayStack(SPOT)
+            stack.path = path
+            inferer = WindowInferer(Accelerator(accelerator), **{"window": [64, 64], "multiple": 8, **windows})
+            return describe_large_image(LargeImageSource(stack), inferer, weights, dict(settings))
+
+        return of
+
+    def test_is_plain_and_the_same_again(self, describe):
+        assert json.loads(json.dumps(describe())) == describe()
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"weights": "cd"}, {"settings": {"threshold": 0.6}}, {"tta_views": 2}, {"overlap": 8}, {"window": [32, 64]}, AUTO],
+    )
+    def test_what_changes_a_mask_changes_it(self, describe, change):
+        assert describe(**change) != describe()
+
+    def test_another_file_in_its_place_changes_it(self, describe, tmp_path):
+        before = describe()
+        (tmp_path / "large.tif").write_bytes(b"other pixels")
+        assert describe() != before

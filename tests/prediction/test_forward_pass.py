@@ -52,9 +52,9 @@ class TestOutOfMemory:
         with torch.no_grad():
             found = inferer(image, cramped)
             assert len(cramped.refused) == 2
-            assert inferer.fitting.most[0] * inferer.fitting.most[1] <= 128 * 128
-            smaller, plain = (WindowInferer(FP32, size, 4, batch=1) for size in (inferer.fitting.most, [256, 256]))
-            rows, columns = plain.plan((300, 420))
+            assert inferer.forward.largest[0] * inferer.forward.largest[1] <= 128 * 128
+            smaller, plain = (WindowInferer(FP32, size, 4, batch=1) for size in (inferer.forward.largest, [256, 256]))
+            rows, columns = plain.windows.cover((300, 420))
             window = image[..., : rows.size, : columns.size]
             first = found[..., : rows.starts[1], : columns.starts[1]]  # of one window alone
             part = smaller(window, network)[..., : rows.starts[1], : columns.starts[1]]
@@ -67,7 +67,7 @@ class TestOutOfMemory:
             image = torch.rand(1, 1, 88, 184)
             torch.testing.assert_close(inferer(image, Cramped(local, 88 * 96)), local(image), atol=1e-5, rtol=1e-5)
         (message,) = (record.getMessage() for record in caplog.records)
-        assert message.startswith("out of memory by windows of 88 x 184, 1 at once: continuing by 8")
+        assert message.startswith("out of memory with windows of 88 x 184, 1 at once: continuing with 8")
 
     def test_what_has_worked_is_kept_and_said_once(self, local, caplog):
         inferer, cramped = WindowInferer(FP32, [256, 256], 8, batch=1, overlap=0), Cramped(local, 128 * 128)
@@ -77,7 +77,7 @@ class TestOutOfMemory:
                 torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
         assert cramped.refused == [(1, 1, 256, 256), (1, 1, 128, 256)]
         assert [record.getMessage() for record in caplog.records] == [
-            "out of memory by windows of 256 x 256, 1 at once: continuing by 128 x 128, 1 at once"
+            "out of memory with windows of 256 x 256, 1 at once: continuing with 128 x 128, 1 at once"
         ]
 
     def test_fewer_at_once_come_before_smaller_ones(self, local):
@@ -86,24 +86,24 @@ class TestOutOfMemory:
             image = torch.rand(1, 1, 200, 200)
             torch.testing.assert_close(inferer(image, cramped), local(image), atol=1e-5, rtol=1e-5)
         assert [shape[0] for shape in cramped.refused] == [8, 4]
-        assert inferer.fitting.most == (64, 64)
+        assert inferer.forward.largest == (64, 64)
 
     def test_a_batch_of_single_windows_is_parted_too(self, local):
         """Windows of a mosaic come as a batch of images of one window each."""
         inferer, cramped = WindowInferer(FP32, [64, 64], 8, batch=4), Cramped(local, 64 * 64)
         with torch.no_grad():
             images = torch.rand(4, 1, 64, 64)
-            torch.testing.assert_close(inferer.fitting(images, cramped), local(images))
+            torch.testing.assert_close(inferer.forward(images, cramped), local(images))
         assert [shape[0] for shape in cramped.refused] == [4, 2]
 
     def test_the_plan_stays_as_it_was_asked_for(self, local):
         """A mosaic that is gone on with must be of the windows that it was begun with."""
         inferer = WindowInferer(FP32, [256, 256], 8)
-        before = inferer.plan((1000, 1000))
+        before = inferer.windows.cover((1000, 1000))
         with torch.no_grad():
             inferer(torch.rand(1, 1, 256, 256), Cramped(local, 64 * 64))
-        assert inferer.fitting.most == (64, 64)
-        assert inferer.plan((1000, 1000)) == before
+        assert inferer.forward.largest == (64, 64)
+        assert inferer.windows.cover((1000, 1000)) == before
 
     def test_where_the_least_does_not_fit_it_is_one_line_and_the_next_image_starts_anew(self, local):
         inferer = WindowInferer(FP32, [256, 256], 8, batch=2)
@@ -113,7 +113,7 @@ class TestOutOfMemory:
                 TooLargeError, match=r"^cells/large.png: 300 x 420 pixels .* windows of 64 x 64, .* in parts$"
             ):
                 inferer(image, Cramped(local, 1))
-            assert (inferer.fitting.most, inferer.fitting.at_once) == ((256, 256), 2)
+            assert (inferer.forward.largest, inferer.forward.batch) == ((256, 256), 2)
             torch.testing.assert_close(inferer(image.as_tensor(), local), local(image.as_tensor()), atol=1e-5, rtol=1e-5)
 
     def test_other_errors_are_no_reason_to_try_again(self, local):

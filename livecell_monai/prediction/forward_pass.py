@@ -1,0 +1,155 @@
+"""Windows through the network: autocast, test-time augmentation, and smaller windows when memory runs out."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+
+from livecell_monai.errors import is_out_of_memory
+from livecell_monai.network.accelerator import Accelerator, release_memory
+from livecell_monai.prediction.blending import Blender, Block, join_blocks
+from livecell_monai.prediction.prepared import ImageInMemory, read_windows, without_metadata
+from livecell_monai.prediction.windows import Shape, WindowPlan, halve_window
+
+Forward = Callable[..., torch.Tensor]
+
+LOGGER = logging.getLogger(__name__)
+TURNS = range(4)
+VIEWS = {  # (quarter turns, whether mirrored before) by number of views
+    1: [(0, False)],
+    2: [(0, False), (0, True)],
+    4: [(turns, False) for turns in TURNS],
+    8: [(turns, is_mirrored) for is_mirrored in (False, True) for turns in TURNS],
+}
+
+
+class PatchInferer(Inferer):  # type: ignore[misc]
+    """A whole batch (B, 1, Y, X) at once, as in training; the logits (B, C, Y, X) are float32.
+
+    Args:
+        accelerator: of the network.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+
+    def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Logits (B, C, Y, X) float32."""
+        plain = without_metadata(inputs)
+        with self.accelerator.autocast():
+            logits = network(plain.contiguous(memory_format=torch.channels_last), *args, **kwargs)
+        return logits.float()
+
+
+class SmallestWindowError(Exception):
+    """The smallest window does not fit into memory; `args` is its (Y, X)."""
+
+
+class ForwardPass:
+    """Logits of windows. When memory runs out, it takes fewer windows at once, then smaller windows inside of each.
+
+    What has worked is kept for later windows. Several threads may call it at once.
+
+    Args:
+        accelerator: of the network.
+        plan: places the smaller windows.
+        batch: number of windows in one pass of the network.
+        tta_views: 1; 2 with the mirrored window; 4 with its quarter turns; 8 with both.
+
+    Attributes:
+        largest: (Y, X) of the largest window that is tried.
+        batch: number of windows that are tried at once.
+    """
+
+    def __init__(self, accelerator: Accelerator, plan: WindowPlan, batch: int, tta_views: int = 1) -> None:
+        self.plan, self.views = plan, VIEWS[tta_views]
+        self.infer_patches = PatchInferer(accelerator)
+        self.largest, self.batch = plan.largest, batch
+        self.warned: tuple[Shape, int] | None = None
+        self.lock = threading.Lock()
+
+    @torch.no_grad()
+    def __call__(self, windows: torch.Tensor, network: Forward) -> torch.Tensor:
+        """Logits (B, C, Y, X) float32 of windows (B, 1, Y, X).
+
+        Raises:
+            SmallestWindowError: the smallest window does not fit into memory.
+        """
+        before = self.largest, self.batch
+        while True:
+            tried = self.largest, self.batch
+            try:
+                logits = self._infer(windows, *tried, network)
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            # only here is the error gone, and with it the maps of every layer, which its frames held
+            release_memory(windows.device)
+            with self.lock:
+                # another thread may have reduced the size by now
+                if tried == (self.largest, self.batch) and not self._reduce(windows.shape):
+                    self.largest, self.batch = before
+                    raise SmallestWindowError(*self._window_shape(windows.shape, tried[0]))
+        if before != tried:
+            self._warn(windows.shape, before, tried)
+        return logits
+
+    def _infer(self, windows: torch.Tensor, largest: Shape, batch: int, network: Forward) -> torch.Tensor:
+        if largest == self.plan.largest or self._window_shape(windows.shape, largest) == windows.shape[-2:]:
+            parts = [self._average_views(some, network) for some in torch.split(windows, batch)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return torch.stack([self._infer_inside(ImageInMemory(window), largest, batch, network) for window in windows])
+
+    def _infer_inside(self, window: ImageInMemory, largest: Shape, batch: int, network: Forward) -> torch.Tensor:
+        """Logits (C, Y, X) of one window by smaller ones."""
+        blender = Blender(*self.plan.cover(window.shape, largest), window.shape, (0, window.shape[0]))
+        places, blocks = list(blender.windows()), list[Block]()
+        for first in range(0, len(places), batch):
+            some = places[first : first + batch]
+            logits = self._average_views(read_windows(window, blender.rows, blender.columns, some), network)
+            added = (blender.add(*place, part) for place, part in zip(some, logits, strict=True))
+            blocks += [block for block in added if block is not None]
+        return join_blocks(blocks, window.shape)
+
+    def _average_views(self, windows: torch.Tensor, network: Forward) -> torch.Tensor:
+        """Logits (B, C, Y, X), the mean over all views."""
+        if len(self.views) == 1:
+            return self.infer_patches(windows, network)
+        total: torch.Tensor | float = 0.0
+        for turns, is_mirrored in self.views:
+            view = torch.rot90(windows.flip(3) if is_mirrored else windows, turns, (2, 3))
+            logits = torch.rot90(self.infer_patches(view, network), -turns, (2, 3))
+            total = total + (logits.flip(3) if is_mirrored else logits)
+        assert isinstance(total, torch.Tensor)
+        return total / len(self.views)
+
+    def _window_shape(self, shape: Sequence[int], largest: Shape) -> Shape:
+        """(Y, X) of the windows inside of windows (B, 1, Y, X)."""
+        rows, columns = self.plan.cover((shape[-2], shape[-1]), largest)
+        return rows.size, columns.size
+
+    def _reduce(self, shape: Sequence[int]) -> bool:
+        """Half as many windows at once, or windows of half the area; False if both are the smallest already."""
+        rows, columns = self.plan.cover((shape[-2], shape[-1]), self.largest)
+        batch = min(self.batch, shape[0] * len(rows.starts) * len(columns.starts))
+        if batch > 1:
+            self.batch = batch // 2
+            return True
+        smaller = halve_window((rows.size, columns.size), self.plan.multiple)
+        if smaller is not None:
+            self.largest = smaller
+        return smaller is not None
+
+    def _warn(self, shape: Sequence[int], before: tuple[Shape, int], tried: tuple[Shape, int]) -> None:
+        """Log the new size, once."""
+        with self.lock:
+            is_known, self.warned = self.warned == tried, tried
+        if not is_known:
+            LOGGER.warning(
+                "out of memory with windows of %d x %d, %d at once: continuing with %d x %d, %d at once",
+                *(*self._window_shape(shape, before[0]), before[1], *self._window_shape(shape, tried[0]), tried[1]),
+            )

@@ -1,0 +1,68 @@
+"""Samples predicted one at a time, for reports and for the ranges of the int8 backend."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.networks.utils import eval_mode
+from monai.transforms import CenterSpatialCrop
+from torch.nn.functional import interpolate
+
+from livecell_monai.data.dataset.items import Item
+from livecell_monai.network import Range, measure_ranges
+from livecell_monai.prediction.datasets import ReadableDataset
+from livecell_monai.prediction.evaluation_step import predict_sample
+from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
+from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, Pixels, SamplePrediction
+
+MEASURED = 8  # images whose maps are measured
+MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the images
+
+
+def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], role: str) -> Iterator[SamplePrediction]:
+    """Predict preprocessed samples one after the other.
+
+    Args:
+        segmenter: of the network.
+        samples: as for `predict_sample`, perhaps with a name.
+        role: `validation` or `test`.
+    """
+    for number, sample in enumerate(samples, start=1):
+        output = predict_sample(segmenter, sample)
+        mask = _plane(output[PRED]) > 0
+        image = interpolate(without_metadata(sample[IMAGE])[None].float(), mask.shape, mode="bilinear")[0]
+        yield SamplePrediction(
+            name=str(sample.get(NAME, f"{role} {number}")),
+            role=role,
+            image=_plane(image),
+            probability=_plane(segmenter.head.take_foreground(output[MAPS])),
+            mask=mask,
+            truth=_plane(output[LABEL]) > 0 if LABEL in output else None,
+            labelled=_plane(output[LABELLED]) if LABELLED in output else None,
+        )
+
+
+def predict_items(segmenter: Segmenter, items: Iterable[Item], role: str) -> Iterator[SamplePrediction]:
+    """Read and predict images; one that cannot be read is skipped. Otherwise as `predict_samples`."""
+    yield from predict_samples(segmenter, ReadableDataset(list(items), segmenter.preprocessing), role)
+
+
+def measure_map_ranges(segmenter: Segmenter, items: Sequence[Item]) -> dict[str, Range]:
+    """Ranges of the network's maps in the middle of some images, spread evenly over all; see `measure_ranges`."""
+    step = max(1, len(items) / MEASURED)
+    some = [items[int(index * step)] for index in range(min(MEASURED, len(items)))]
+    middle = CenterSpatialCrop((MIDDLE, MIDDLE))
+
+    def run() -> None:
+        for sample in ReadableDataset(some, segmenter.preprocessing):
+            segmenter.inferer.whole(ImageInMemory(middle(sample[IMAGE])), segmenter.network, segmenter.device)
+
+    with eval_mode(segmenter.network):
+        return measure_ranges(segmenter.network, run)
+
+
+def _plane(tensor: torch.Tensor) -> Pixels:
+    """(Y, X) of a tensor (1, Y, X)."""
+    return np.asarray(without_metadata(tensor)[0].cpu())
