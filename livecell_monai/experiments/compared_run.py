@@ -30,18 +30,12 @@ class ComparedRun:
     """One run, or one folder of results; what is unknown is empty or None.
 
     Attributes:
-        name: the run's name, or the folder as it was given.
-        status: of the run in MLflow.
-        id: of the run in MLflow.
         kept: validation scores of the weights that were kept, by metric: iou, accuracy, loss.
         last: those of the last epoch.
         best: the best value of each over the epochs, which may be of different epochs.
         crossval: means over the images of a cross-validation, by metric.
-        images: scores by image.
-        seconds: duration.
         data: SHA-256 of the training data.
         split: the split that it was validated by, or `cross-validation`.
-        settings: as text.
         nested: number of runs under it.
         parent: id of the run that it is nested under.
     """

@@ -27,14 +27,7 @@ SCORES = "scores.csv"
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The results of a cross-validation.
-
-    Attributes:
-        data: name of the data.
-        rows: of `scores.csv`, one for each image.
-        summary: of the scores, with the numbers of images, cells, groups and folds.
-        bundles: the requested ones, `ensemble` and `refit`, by name.
-    """
+    """The name of the data, the rows of `scores.csv`, the summary of the scores, and the requested bundles by name."""
 
     data: str
     rows: list[dict[str, Any]]

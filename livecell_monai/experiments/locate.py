@@ -21,12 +21,9 @@ def located(name: str | Path, uri: str = "auto") -> Iterator[Path]:
 
 
 def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
-    """The folder of a bundle, downloaded if it is in MLflow.
+    """The folder of a bundle, downloaded into another one if it is in MLflow.
 
-    Args:
-        name: a bundle folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`.
-        into: folder for a download.
-        uri: tracking URI, as for `choose_uri`.
+    The name is a folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`.
 
     Raises:
         SettingError: there is no such folder, run or model, or it has no bundle.

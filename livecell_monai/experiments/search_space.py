@@ -90,11 +90,7 @@ class SweepRequest:
 
 
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
-    """Read a search space from YAML.
-
-    Args:
-        path: None for the bundle's own.
-        given: settings that are given, and so removed from the space.
+    """Read a search space from YAML, the bundle's own by default, and remove the given settings from it.
 
     Raises:
         SettingError: the file cannot be read, an entry is invalid, or none is left.

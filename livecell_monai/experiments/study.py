@@ -85,11 +85,7 @@ def join_study(
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
-    Args:
-        storage: the database.
-        name: of the study, which is created if needed.
-        must_match: the values that must be the same to join, by name.
-        first: the values of its first trial.
+    A new study gets its first trial; an existing one can only be joined if the values of `must_match` are the same.
 
     Raises:
         LiveCellError: it is another study.

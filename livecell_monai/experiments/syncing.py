@@ -32,9 +32,7 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
     The run of a killed training ends as KILLED at the time of its last entry; a training that resumes in the folder later
     continues it. If this call is killed, the next one resumes it.
 
-    Args:
-        folder: of the training, or of the study.
-        uri: of the store if it has moved; `auto` as for `choose_uri`. A store without the run receives all of it.
+    The URI is that of a store that has moved; `auto` as for `choose_uri`. A store without the run receives all of it.
 
     Raises:
         LiveCellError: it is no such folder, a training runs in it, or the store does not answer.
