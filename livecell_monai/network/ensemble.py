@@ -34,11 +34,7 @@ class Ensemble(nn.Module):
 
 
 def build_network(ensemble_size: int = 1, **settings: Any) -> UNet | Ensemble:
-    """A U-Net, or an ensemble of several.
-
-    Args:
-        ensemble_size: number of U-Nets.
-        settings: arguments of `UNet`.
+    """A U-Net, or an ensemble of several; the settings are the arguments of `UNet`.
 
     Raises:
         SettingError: a value is invalid, or the network would be too large.

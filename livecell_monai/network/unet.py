@@ -1,4 +1,4 @@
-"""A configurable U-Net from MONAI's blocks.
+"""A configurable U-Net from MONAI's blocks, and its batch norms fused for prediction.
 
 MONAI's own nets do not suffice: `UNet` has no pooling, no dropout in the decoder only and no 1 x 1 output; `BasicUNet` pads
 by replication, ten times slower on a CPU; `DynUNet` has no pooling.
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from monai.networks.blocks import Convolution, ResidualUnit
+from monai.networks.blocks import ADN, Convolution, ResidualUnit
 from monai.networks.layers import SkipConnection
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from livecell_monai.settings import check_values, input_multiple
 
@@ -71,6 +72,27 @@ class UNet(nn.Module):
         """Logits (B, C, Y, X) of images (B, 1, Y, X) float32."""
         logits: torch.Tensor = self.shuffle(self.output(self.body(self.unshuffle(image))))
         return logits
+
+
+def fuse_batch_norms(network: nn.Module) -> nn.Module:
+    """Fuse every batch norm of MONAI's blocks into its convolution, in place.
+
+    The logits are the same but for rounding. The network can no longer be trained, or load a state dictionary.
+
+    Raises:
+        ValueError: the network is in training mode.
+    """
+    if network.training:
+        raise ValueError("a network must be in evaluation mode to fuse its batch norms, got one in training mode")
+    for block in network.modules():
+        if not isinstance(block, Convolution) or not hasattr(block, "adn"):
+            continue
+        conv, rest = block.conv, block.adn
+        assert isinstance(rest, ADN)
+        if isinstance(getattr(rest, "N", None), nn.BatchNorm2d):
+            block.conv = fuse_conv_bn_eval(conv, rest.N, transpose=isinstance(conv, nn.ConvTranspose2d))
+            rest.N = nn.Identity()
+    return network
 
 
 @dataclass(frozen=True)
