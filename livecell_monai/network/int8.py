@@ -18,9 +18,8 @@ from monai.networks.layers import SkipConnection
 from numpy.typing import NDArray
 from torch import nn
 
-from livecell_monai.network.ensemble import EPSILON, Ensemble
 from livecell_monai.network.map_ranges import STEPS, Range, is_rounded, step_of
-from livecell_monai.network.unet import UNet
+from livecell_monai.network.unet import EPSILON, Ensemble, UNet
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then uses its stub
 import openvino  # noqa: E402
