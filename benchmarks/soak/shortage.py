@@ -22,14 +22,14 @@ import resource, sys
 from livecell_monai import cli
 from livecell_monai.prediction import window_inferer as inferers
 extra = int(sys.argv.pop(1))
-see = inferers.WindowInferer.__call__
+infer = inferers.WindowInferer.whole
 def cramped(self, *given, **named):
     if not hasattr(self, "limited") and extra:
         self.limited = True
         held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + extra, resource.RLIM_INFINITY))
-    return see(self, *given, **named)
-inferers.WindowInferer.__call__ = cramped
+    return infer(self, *given, **named)
+inferers.WindowInferer.whole = cramped
 cli.main()
 """
 

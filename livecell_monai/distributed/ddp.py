@@ -29,13 +29,7 @@ TIMEOUT = timedelta(days=1)
 class ProcessGroup:
     """The processes that train together; the constructor joins them, with NCCL on CUDA GPUs and gloo elsewhere.
 
-    Args:
-        settings: `accelerator` and those of `check_settings`, by name, resolved.
-
-    Attributes:
-        rank: number of this process, from 0; 0 is the main process.
-        world_size: number of processes.
-        spec: accelerator of this process.
+    The settings, resolved, are `accelerator` and those of `check_settings`. `spec` is the accelerator of this process.
 
     Raises:
         SettingError: torchrun did not start this process, its device is missing, or a setting does not allow several
@@ -86,11 +80,7 @@ class ProcessGroup:
         return DistributedSampler(dataset, False, self.world_size, self.rank, shuffle=False)
 
     def run(self, session: Any) -> Any:
-        """Train after all processes have finished their checks; only the main process tracks and writes.
-
-        Returns:
-            The result of the session; in other processes the state of the trainer.
-        """
+        """Train after all processes have finished their checks; only the main process runs the session, which writes."""
         distributed.barrier()
         result = session.run() if self.is_main_process else session.follow()
         distributed.barrier()
@@ -105,7 +95,7 @@ class ProcessGroup:
 def train_on_devices(
     devices: int, opened: OpenBundle, context: RunContext, train: Callable[..., None], *arguments: Any
 ) -> dict[str, Any]:
-    """Train in several processes of this machine.
+    """Train in several processes of this machine; the metadata of the training.
 
     Args:
         devices: number of processes, one for each GPU or for a part of the cores.
@@ -113,9 +103,6 @@ def train_on_devices(
         context: of the training.
         train: called in each process with the arguments; a function of a module.
         arguments: of `train`.
-
-    Returns:
-        What the bundle's metadata state about the training.
 
     Raises:
         LiveCellError: the data or a setting is invalid; nothing is written then.
@@ -184,13 +171,7 @@ def check_settings(settings: Mapping[str, Any], processes: int) -> None:
 
 
 def choose_spec(spec: str, kind: str, local_rank: int, world_size: int) -> str:
-    """The accelerator of one process.
-
-    Args:
-        spec: the setting `accelerator`.
-        kind: its device type on this machine: `cpu`, `cuda` or `mps`.
-        local_rank: number of the process on its machine, from 0.
-        world_size: number of all processes.
+    """The accelerator of one process, from the setting `accelerator` and its device type: `cpu`, `cuda` or `mps`.
 
     Raises:
         SettingError: there is no accelerator for this process.

@@ -1,11 +1,9 @@
 """The network and its losses; no other package knows the architecture."""
 
-from livecell_monai.network.ensemble import Ensemble, build_network, join_weights, name_member
-from livecell_monai.network.fusing import fuse_batch_norms
 from livecell_monai.network.heads import Head
 from livecell_monai.network.losses import SegmentationLoss
 from livecell_monai.network.map_ranges import Range, measure_ranges
-from livecell_monai.network.unet import UNet
+from livecell_monai.network.unet import Ensemble, UNet, build_network, fuse_batch_norms, join_weights, name_member
 
 __all__ = [
     "Ensemble",

@@ -22,11 +22,6 @@ class Accelerator:
         spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; `-fp32` at the end forbids bf16.
         processes: number of processes that train together, for the record.
 
-    Attributes:
-        device: the device of tensors.
-        bf16: whether forward passes run in bf16.
-        compiled: whether the network was compiled.
-
     Raises:
         SettingError: the spec is unknown, or there is no such device.
     """
@@ -35,7 +30,7 @@ class Accelerator:
         name = check_setting("accelerator", spec)
         self.device = _device(name.removesuffix("-fp32"))
         self.bf16 = not name.endswith("-fp32") and _gains_by_bf16(self.device)
-        self.compiled = False
+        self.compiled = False  # set by whoever compiles the network
         self.processes = processes
 
     def __str__(self) -> str:

@@ -13,15 +13,11 @@ from livecell_monai.errors import SettingError
 
 @dataclass(frozen=True)
 class Channel:
-    """One map of a network.
+    """One map of a network."""
 
-    Attributes:
-        derive: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X).
-        is_binary: whether each pixel of a target is 0 or 1.
-    """
-
+    #: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X)
     derive: Callable[[torch.Tensor], torch.Tensor]
-    is_binary: bool = True
+    is_binary: bool = True  #: whether each pixel of a target is 0 or 1
 
 
 def mark_foreground(label: torch.Tensor) -> torch.Tensor:
@@ -34,10 +30,7 @@ CHANNELS = {FOREGROUND: Channel(mark_foreground)}
 
 
 class Head:
-    """The channels of a network, from label to mask.
-
-    Args:
-        channels: names of the maps in channel order, `foreground` first.
+    """The channels of a network by name, from label to mask.
 
     Raises:
         SettingError: a name is unknown or repeated, or the first one is not `foreground`.

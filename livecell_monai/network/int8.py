@@ -9,7 +9,7 @@ Source: Jacob et al., "Quantization and Training of Neural Networks for Efficien
 
 import sys
 from collections.abc import Mapping
-from functools import reduce, singledispatchmethod
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,8 @@ from monai.networks.layers import SkipConnection
 from numpy.typing import NDArray
 from torch import nn
 
-from livecell_monai.network.ensemble import EPSILON, Ensemble
 from livecell_monai.network.map_ranges import STEPS, Range, is_rounded, step_of
-from livecell_monai.network.unet import UNet
+from livecell_monai.network.unet import EPSILON, Ensemble, UNet
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then uses its stub
 import openvino  # noqa: E402
@@ -30,9 +29,7 @@ from openvino import opset15 as nodes  # noqa: E402
 def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
     """The model from images (B, 1, Y, X) to logits (B, C, Y, X), both float32.
 
-    Args:
-        network: in evaluation mode, with fused batch norms.
-        ranges: from `measure_ranges`.
+    The network must be in evaluation mode, with fused batch norms; the ranges are those of `measure_ranges`.
 
     Raises:
         KeyError: the range of a convolution is missing.
@@ -40,17 +37,11 @@ def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvi
     """
     image = nodes.parameter([-1, 1, -1, -1], np.float32)
     rounded = {module: ranges[name] for name, module in network.named_modules() if is_rounded(module)}
-    return openvino.Model([_Builder(rounded).build(network, image)], [image])
+    return openvino.Model([_build(network, image, rounded)], [image])
 
 
 def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> Any:
-    """An infer request for one calling thread at a time.
-
-    Args:
-        model: from `build_model`.
-        threads: number of threads that it uses.
-        bf16: whether what is not in integers is in bf16, else in float32.
-    """
+    """An infer request for one calling thread, which uses so many threads; bf16 is for what is not in integers."""
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
@@ -59,78 +50,52 @@ def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> An
     return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
 
-class _Builder:
-    """Builds the nodes of modules, with the ranges of convolutions that run in integers."""
+def _build(module: Any, maps: Any, ranges: Mapping[nn.Module, Range]) -> Any:
+    """The node of a module applied to the maps (B, C, Y, X) of another node; ranges of the convolutions in integers."""
+    build = partial(_build, ranges=ranges)
+    match module:
+        case UNet():
+            return reduce(lambda made, part: build(part, made), module.children(), maps)
+        case nn.Sequential():
+            return reduce(lambda made, part: build(part, made), module, maps)
+        case Ensemble():
+            found = [nodes.sigmoid(build(member, maps)) for member in module.members]
+            mean = nodes.divide(reduce(nodes.add, found), np.float32(len(found)))
+            mean = nodes.clamp(mean, EPSILON, 1 - EPSILON)
+            return nodes.log(nodes.divide(mean, nodes.subtract(np.float32(1), mean)))
+        case ResidualUnit():
+            return nodes.add(build(module.conv, maps), build(module.residual, maps))
+        case SkipConnection():
+            return nodes.concat([maps, build(module.submodule, maps)], 1)
+        case nn.Identity() | nn.Dropout2d():
+            return maps
+        case nn.ReLU():
+            return nodes.relu(maps)
+        case nn.MaxPool2d():
+            edges = [int(str(module.kernel_size))] * 2
+            return nodes.max_pool(maps, edges, [1, 1], [0, 0], [0, 0], edges).output(0)
+        case nn.InstanceNorm2d():
+            even = nodes.mvn(maps, np.array([2, 3]), normalize_variance=True, eps=module.eps, eps_mode="inside_sqrt")
+            return nodes.add(nodes.multiply(even, _by_channel(module.weight)), _by_channel(module.bias))
+        case nn.PixelUnshuffle():
+            return nodes.space_to_depth(maps, "depth_first", module.downscale_factor)
+        case nn.PixelShuffle():
+            return nodes.depth_to_space(maps, "depth_first", module.upscale_factor)
+        case nn.Conv2d() | nn.ConvTranspose2d():
+            return _convolve(module, maps, ranges.get(module))
+    raise TypeError(f"{type(module).__name__} must be a module that has a node here")
 
-    def __init__(self, ranges: Mapping[nn.Module, Range]) -> None:
-        self.ranges = ranges
 
-    @singledispatchmethod
-    def build(self, module: nn.Module, maps: Any) -> Any:
-        """The node of a module applied to the maps (B, C, Y, X) of another node."""
-        raise TypeError(f"{type(module).__name__} must be a module that has a node here")
-
-    @build.register
-    def _(self, module: UNet, maps: Any) -> Any:
-        return reduce(lambda made, part: self.build(part, made), module.children(), maps)
-
-    @build.register
-    def _(self, module: nn.Sequential, maps: Any) -> Any:
-        return reduce(lambda made, part: self.build(part, made), module, maps)
-
-    @build.register
-    def _(self, module: Ensemble, maps: Any) -> Any:
-        found = [nodes.sigmoid(self.build(member, maps)) for member in module.members]
-        mean = nodes.divide(reduce(nodes.add, found), np.float32(len(found)))
-        mean = nodes.clamp(mean, EPSILON, 1 - EPSILON)
-        return nodes.log(nodes.divide(mean, nodes.subtract(np.float32(1), mean)))
-
-    @build.register
-    def _(self, module: ResidualUnit, maps: Any) -> Any:
-        return nodes.add(self.build(module.conv, maps), self.build(module.residual, maps))
-
-    @build.register
-    def _(self, module: SkipConnection, maps: Any) -> Any:
-        return nodes.concat([maps, self.build(module.submodule, maps)], 1)
-
-    @build.register(nn.Identity)
-    @build.register(nn.Dropout2d)
-    def _(self, module: nn.Module, maps: Any) -> Any:
-        return maps
-
-    @build.register
-    def _(self, module: nn.ReLU, maps: Any) -> Any:
-        return nodes.relu(maps)
-
-    @build.register
-    def _(self, module: nn.MaxPool2d, maps: Any) -> Any:
-        edges = [int(str(module.kernel_size))] * 2
-        return nodes.max_pool(maps, edges, [1, 1], [0, 0], [0, 0], edges).output(0)
-
-    @build.register
-    def _(self, module: nn.InstanceNorm2d, maps: Any) -> Any:
-        even = nodes.mvn(maps, np.array([2, 3]), normalize_variance=True, eps=module.eps, eps_mode="inside_sqrt")
-        return nodes.add(nodes.multiply(even, _by_channel(module.weight)), _by_channel(module.bias))
-
-    @build.register
-    def _(self, module: nn.PixelUnshuffle, maps: Any) -> Any:
-        return nodes.space_to_depth(maps, "depth_first", module.downscale_factor)
-
-    @build.register
-    def _(self, module: nn.PixelShuffle, maps: Any) -> Any:
-        return nodes.depth_to_space(maps, "depth_first", module.upscale_factor)
-
-    @build.register(nn.Conv2d)
-    @build.register(nn.ConvTranspose2d)
-    def _(self, module: Any, maps: Any) -> Any:
-        is_up = isinstance(module, nn.ConvTranspose2d)
-        weight: Any = module.weight.detach().float().contiguous().numpy()
-        if module in self.ranges:
-            maps, weight = _round_maps(maps, self.ranges[module]), _round_weight(weight, axis=int(is_up))
-        padding = {"pads_begin": list(module.padding), "pads_end": list(module.padding)}
-        make = nodes.convolution_backprop_data if is_up else nodes.convolution
-        made = make(maps, weight, strides=list(module.stride), dilations=list(module.dilation), **padding)
-        return made if module.bias is None else nodes.add(made, _by_channel(module.bias))
+def _convolve(module: nn.Conv2d | nn.ConvTranspose2d, maps: Any, ends: Range | None) -> Any:
+    """The node of a convolution, in integers if its input has a range."""
+    is_up = isinstance(module, nn.ConvTranspose2d)
+    weight: Any = module.weight.detach().float().contiguous().numpy()
+    if ends is not None:
+        maps, weight = _round_maps(maps, ends), _round_weight(weight, axis=int(is_up))
+    padding = {"pads_begin": list(module.padding), "pads_end": list(module.padding)}
+    make = nodes.convolution_backprop_data if is_up else nodes.convolution
+    made = make(maps, weight, strides=list(module.stride), dilations=list(module.dilation), **padding)
+    return made if module.bias is None else nodes.add(made, _by_channel(module.bias))
 
 
 def _by_channel(values: Any) -> NDArray[np.float32]:

@@ -45,10 +45,6 @@ BUILT_IN: dict[str, Loss] = {"bce": bce, "dice_bce": dice_bce, "focal": focal}
 class SegmentationLoss(nn.Module):
     """A loss by name, for MONAI's engines.
 
-    Args:
-        kind: `bce`, `dice_bce`, `focal`, or a loss of another package.
-        pos_weight: factor on foreground pixels, > 0.
-
     Raises:
         SettingError: the kind is unknown, or the weight is not positive.
     """
@@ -60,12 +56,7 @@ class SegmentationLoss(nn.Module):
         self.loss: Loss = {**load_plugins("losses"), **BUILT_IN}[kind]
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The mean loss, a scalar.
-
-        Args:
-            logits: (B, C, Y, X).
-            target: (B, C, Y, X) in [0, 1], or (B, C + 1, Y, X) with the weight as last channel.
-        """
+        """The mean loss of logits (B, C, Y, X); the target is (B, C, Y, X), or (B, C + 1, Y, X) with the weight."""
         channels = logits.shape[1]
         label = target[:, :channels].float()
         weight = target[:, channels:].float() if target.shape[1] > channels else torch.ones_like(label[:, :1])

@@ -23,12 +23,7 @@ def is_rounded(module: nn.Module) -> bool:
 
 
 def measure_ranges(network: nn.Module, run: Callable[[], Any]) -> dict[str, Range]:
-    """Least and greatest value of the input of each convolution that runs in integers, by its name.
-
-    Args:
-        network: in evaluation mode.
-        run: runs the network on some images.
-    """
+    """Least and greatest input of each convolution that runs in integers, by its name, while `run` runs the network."""
     seen: dict[str, Range] = {}
 
     def update(name: str, module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:

@@ -1,7 +1,6 @@
 """The backend that runs the network in prediction: PyTorch, or OpenVINO in 8-bit integers."""
 
 import json
-import math
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -23,16 +22,13 @@ EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
 
 
 def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelerator, checkpoint: str | Path) -> nn.Module:
-    """Let a backend run a network, in place.
+    """Let a backend run a network, in place, and return the network.
 
     Args:
         network: in evaluation mode, with loaded weights and fused batch norms.
         backend: `torch`, or `int8` for OpenVINO with most convolutions in 8-bit integers.
         accelerator: of the network.
         checkpoint: `models/model.safetensors` of the bundle, whose metadata contain the ranges of the maps.
-
-    Returns:
-        The network.
 
     Raises:
         SettingError: the backend is unknown, not installed, or not for this device or processor.
@@ -63,11 +59,7 @@ def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelera
 
 
 class _Runner:
-    """Runs a compiled model; each thread that calls at the same time has its own copy, with as many threads as torch has.
-
-    Args:
-        compile: makes a copy for a number of threads.
-    """
+    """Runs a compiled model; each thread that calls at the same time has its own copy, with as many threads as torch has."""
 
     def __init__(self, compile: Callable[..., Any]) -> None:
         self.compile = compile
@@ -116,8 +108,5 @@ def _read_ranges(metadata: Path) -> dict[str, Range]:
 
 
 def _is_range(ends: Any) -> bool:
-    if not isinstance(ends, list) or len(ends) != 2:
-        return False
-    return (
-        all(isinstance(end, int | float) and math.isfinite(end) and abs(end) < 1e30 for end in ends) and ends[0] <= ends[1]
-    )
+    is_pair = isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends)
+    return is_pair and -1e30 < ends[0] <= ends[1] < 1e30

@@ -17,14 +17,7 @@ Block = tuple[int, int, torch.Tensor]  #: first row and column in the image; log
 
 
 class Blender:
-    """The windows that some rows of an image depend on, and their blended logits, each pixel once.
-
-    Args:
-        rows: the windows by row.
-        columns: the windows by column.
-        shape: (Y, X) of the image.
-        band: rows [top, bottom) of the result.
-    """
+    """The windows that rows [top, bottom) of an image (Y, X), the band, depend on; and their blended logits."""
 
     def __init__(self, rows: AxisWindows, columns: AxisWindows, shape: tuple[int, int], band: tuple[int, int]) -> None:
         self.rows, self.columns, self.shape = rows, columns, shape
@@ -35,19 +28,23 @@ class Blender:
         # sums of weighted logits, one plane per channel, then the sum of weights
         self.above = self.left = self.below = torch.zeros(0, 0, 0)
 
-    def windows(self) -> Iterator[tuple[int, int]]:
-        """(row, column) of each window, in the order that `add` takes their logits."""
-        for row, start in enumerate(self.rows.starts):
-            if start + self.rows.size > self.top and start < self.bottom:
-                yield from ((row, column) for column in range(len(self.columns.starts)))
+    def windows(self) -> list[tuple[int, int]]:
+        """(row, column) of each window, in the order in which `add` takes them."""
+        starts = enumerate(self.rows.starts)
+        rows = [row for row, start in starts if start + self.rows.size > self.top and start < self.bottom]
+        return [(row, column) for row in rows for column in range(len(self.columns.starts))]
+
+    def blend(self, places: Sequence[tuple[int, int]], logits: torch.Tensor) -> Iterator[Block]:
+        """Add windows by (row, column) with their logits (B, C, Y, X); the blocks of the band that they complete."""
+        for place, window in zip(places, logits, strict=True):
+            block = self.add(*place, window)
+            if block is not None:
+                yield block
 
     def add(self, row: int, column: int, logits: torch.Tensor) -> Block | None:
-        """Add a window; the pixels that no later window changes, None if none of them is in the band.
+        """The pixels of the band that no later window changes, once a window is added; None if there are none.
 
-        Args:
-            row: index of the window's row.
-            column: index of the window's column.
-            logits: (C, Y, X) float32 of the window; they are overwritten, and the result is a view of them.
+        The logits (C, Y, X) float32 of the window are overwritten, and the result is a view of them.
         """
         if self.is_single:
             return self._cut(logits, 0, self.rows.size, 0, self.columns.size)

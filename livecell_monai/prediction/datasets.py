@@ -22,13 +22,7 @@ Transform = Callable[[Item], Any]
 
 
 class ReadableDataset(IterableDataset[Any]):
-    """Images one after the other; one that cannot be read is recorded and skipped.
-
-    A frame that cannot be read ends its movie: later frames are skipped too.
-
-    Args:
-        data: one dictionary per image.
-        transform: reads and prepares it.
+    """Images one after the other; one that cannot be read is recorded and skipped, with all later frames of its movie.
 
     Attributes:
         failures: the message for each image or movie that could not be read, by its path.
@@ -69,14 +63,7 @@ def build_validation_dataset(
     """The samples that the network is validated on after each epoch.
 
     These are the validation samples, once each. Only the leaking split of the report takes patches instead: 15 % of the
-    samples of an epoch, drawn once from the augmented training images.
-
-    Args:
-        split: training and validation samples.
-        transform: reads and prepares a sample; not random.
-        augmented: batches of training.
-        samples_per_epoch: of training.
-        most: largest number of patches; None for no limit.
+    samples of an epoch, but no more than `most`, drawn once from the augmented batches of training.
     """
     if split.mode != "original":
         return CacheDataset(to_items(split.validation), transform, num_workers=None, progress=False)

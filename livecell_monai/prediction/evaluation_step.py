@@ -22,10 +22,7 @@ Output = dict[str, torch.Tensor]
 class EvaluationStep:
     """Predicts a batch of preprocessed samples; see `predict_sample`.
 
-    Args:
-        segmenter: of the network.
-        dataset: records images that do not fit into memory and are skipped; None to raise the error instead.
-        with_loss: as for `predict_sample`.
+    An image that does not fit into memory is skipped and recorded by the data set; without one, the error is raised.
     """
 
     def __init__(self, segmenter: Segmenter, dataset: ReadableDataset | None = None, with_loss: bool = False) -> None:
@@ -54,16 +51,12 @@ class EvaluationStep:
 
 
 def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: bool = False) -> Output:
-    """Predict one preprocessed sample.
-
-    Args:
-        segmenter: of the network.
-        sample: with `image`, perhaps `target`, or `label` on the original grid, and `weight`.
-        with_loss: whether to return `logits` (C, Y, X) and `target` (C or C + 1, Y, X) too, for a loss function.
+    """Predict one preprocessed sample, with `image` and perhaps `label` or `target` and `weight`, on its own grid.
 
     Returns:
-        On the image's own grid: `pred` (1, Y, X), the mask of 0 and 1; `maps` (C, Y, X); with a label `label` (1, Y, X), the
-        true mask of 0 and 1, and `labelled` if some pixels are not labelled.
+        `pred` (1, Y, X), the mask of 0 and 1; `maps` (C, Y, X); with a label also `label` (1, Y, X), the true mask, and
+        `labelled` if some pixels are not labelled. For a loss function also `logits` (C, Y, X) and `target` (C, Y, X), or
+        (C + 1, Y, X) with the weight.
     """
     head = segmenter.head
     logits = segmenter.logits_of(image_of(sample))
@@ -84,8 +77,7 @@ def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: b
 def labelled_pixels(output: Any) -> tuple[Any, Any]:
     """Masks and true masks of an engine's output for MONAI's metrics, without unlabelled pixels.
 
-    Args:
-        output: one batch, (B, 1, Y, X) by key, or a list of samples, (1, Y, X) by key.
+    The output is one batch, (B, 1, Y, X) by key, or a list of samples, (1, Y, X) by key.
 
     Returns:
         Both unchanged if every pixel is labelled; else lists of (1, N), one for each sample with a labelled pixel.

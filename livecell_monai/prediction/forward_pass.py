@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,11 +27,7 @@ VIEWS = {  # (quarter turns, whether mirrored before) by number of views
 
 
 class PatchInferer(Inferer):  # type: ignore[misc]
-    """A whole batch (B, 1, Y, X) at once, as in training; the logits (B, C, Y, X) are float32.
-
-    Args:
-        accelerator: of the network.
-    """
+    """A whole batch (B, 1, Y, X) at once, as in training; the logits (B, C, Y, X) are float32."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
@@ -42,6 +38,11 @@ class PatchInferer(Inferer):  # type: ignore[misc]
         with self.accelerator.autocast():
             logits = network(plain.contiguous(memory_format=torch.channels_last), *args, **kwargs)
         return logits.float()
+
+
+def batched(places: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
+    """Places of windows, so many at a time."""
+    return (places[first : first + size] for first in range(0, len(places), size))
 
 
 class SmallestWindowError(Exception):
@@ -57,17 +58,13 @@ class ForwardPass:
         accelerator: of the network.
         plan: places the smaller windows.
         batch: number of windows in one pass of the network.
-        tta_views: 1; 2 with the mirrored window; 4 with its quarter turns; 8 with both.
-
-    Attributes:
-        largest: (Y, X) of the largest window that is tried.
-        batch: number of windows that are tried at once.
+        tta_views: as for `WindowInferer`.
     """
 
     def __init__(self, accelerator: Accelerator, plan: WindowPlan, batch: int, tta_views: int = 1) -> None:
         self.plan, self.views = plan, VIEWS[tta_views]
         self.infer_patches = PatchInferer(accelerator)
-        self.largest, self.batch = plan.largest, batch
+        self.largest, self.batch = plan.largest, batch  # what is tried
         self.warned: tuple[Shape, int] | None = None
         self.lock = threading.Lock()
 
@@ -107,12 +104,10 @@ class ForwardPass:
     def _infer_inside(self, window: ImageInMemory, largest: Shape, batch: int, network: Forward) -> torch.Tensor:
         """Logits (C, Y, X) of one window by smaller ones."""
         blender = Blender(*self.plan.cover(window.shape, largest), window.shape, (0, window.shape[0]))
-        places, blocks = list(blender.windows()), list[Block]()
-        for first in range(0, len(places), batch):
-            some = places[first : first + batch]
-            logits = self._average_views(read_windows(window, blender.rows, blender.columns, some), network)
-            added = (blender.add(*place, part) for place, part in zip(some, logits, strict=True))
-            blocks += [block for block in added if block is not None]
+        blocks: list[Block] = []
+        for places in batched(blender.windows(), batch):
+            logits = self._average_views(read_windows(window, blender.rows, blender.columns, places), network)
+            blocks += blender.blend(places, logits)
         return join_blocks(blocks, window.shape)
 
     def _average_views(self, windows: torch.Tensor, network: Forward) -> torch.Tensor:

@@ -16,31 +16,19 @@ from livecell_monai.transforms.scale import GRID
 
 
 class PreparedImage(Protocol):
-    """An image that the network can predict.
+    """An image that the network can predict."""
 
-    Attributes:
-        path: its file, for messages.
-        grid: (Y, X) of the image itself.
-        shape: (Y, X) at the working scale.
-        is_lazy: whether it is read from the file part by part, because it is too large for the memory.
-    """
-
-    path: Path
-    grid: Shape
-    shape: Shape
-    is_lazy: bool
+    path: Path  #: its file, for messages
+    grid: Shape  #: (Y, X) of the image itself
+    shape: Shape  #: (Y, X) at the working scale
+    is_lazy: bool  #: whether it is read from the file part by part, because it is too large for the memory
 
     def read(self, region: Region) -> torch.Tensor:
         """The part (1, y, x) float32 of a region at the working scale."""
 
 
 class ImageInMemory:
-    """A whole preprocessed image.
-
-    Args:
-        pixels: (1, Y, X) float32 at the working scale.
-        grid: (Y, X) of the image itself; None if it is that of the pixels.
-    """
+    """A whole preprocessed image (1, Y, X) float32; its own (Y, X), the grid, is that of the pixels by default."""
 
     is_lazy = False
 
@@ -64,14 +52,7 @@ def image_of(sample: Mapping[str, Any]) -> ImageInMemory:
 def read_windows(
     image: PreparedImage, rows: AxisWindows, columns: AxisWindows, places: Sequence[tuple[int, int]]
 ) -> torch.Tensor:
-    """Windows of an image, (B, 1, Y, X); beyond its border the border pixels are repeated.
-
-    Args:
-        image: the image.
-        rows: the windows by row.
-        columns: the windows by column.
-        places: row and column index of each window.
-    """
+    """The windows of an image at places (row, column), (B, 1, Y, X); beyond its border the border pixels are repeated."""
     parts = []
     for row, column in places:
         first, start = rows.starts[row] - rows.before, columns.starts[column] - columns.before

@@ -22,13 +22,7 @@ MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the i
 
 
 def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], role: str) -> Iterator[SamplePrediction]:
-    """Predict preprocessed samples one after the other.
-
-    Args:
-        segmenter: of the network.
-        samples: as for `predict_sample`, perhaps with a name.
-        role: `validation` or `test`.
-    """
+    """Predict preprocessed samples one after the other; their role is `validation` or `test`."""
     for number, sample in enumerate(samples, start=1):
         output = predict_sample(segmenter, sample)
         mask = _plane(output[PRED]) > 0

@@ -32,15 +32,7 @@ class Segmenter:
     """A network with the bundle's preprocessing, windows, head and threshold. Not for several threads at once.
 
     The bundle's `preprocessing` prepares a small image as a whole and a large one part by part; all later steps are the
-    same: windows, blending, the image's own grid, maps, mask.
-
-    Args:
-        network: gives logits (B, C, Y, X); its weights may be loaded later.
-        inferer: runs an image through the network.
-        preprocessing: from the paths of an item to the input of the network.
-        head: names of the maps, and how they follow from logits.
-        threshold: least value of the foreground map in the mask.
-        device: of the network.
+    same: windows, blending, the image's own grid, maps, mask. The weights of the network may be loaded later.
     """
 
     def __init__(
@@ -105,13 +97,8 @@ class Segmenter:
     ) -> Generator[Block, None, None]:
         """Maps of rows [top, bottom) of a large image, each pixel once: (row, column, maps (C, y, x) float32 in [0, 1]).
 
-        Each block comes as soon as no later window changes it.
-
-        Args:
-            image: the image.
-            top: first row, on the image's own grid.
-            bottom: the row after the last one.
-            advance: called with the number of windows that are done.
+        The rows are those of the image's own grid. Each block comes as soon as no later window changes it; `advance` is
+        called with the number of windows that are done.
 
         Raises:
             DataError: a part cannot be read.
@@ -128,15 +115,11 @@ class Segmenter:
     def count_windows(self, image: PreparedImage, top: int, bottom: int) -> int:
         """How many windows rows [top, bottom) of an image depend on."""
         band = PartialRestore(image.shape, image.grid).rows.reach(top, bottom)
-        return len(list(self.inferer.blender(image.shape, band).windows()))
+        return len(self.inferer.blender(image.shape, band).windows())
 
 
 def open_segmenter(bundle: str | Path, settings: Mapping[str, Any] | None = None) -> Segmenter:
-    """The segmenter of a trained bundle; its masks are those of `predict`, pixel for pixel.
-
-    Args:
-        bundle: the folder that training wrote.
-        settings: values that override those of the bundle.
+    """The segmenter of a trained bundle, with other settings if some are given; its masks are those of `predict`.
 
     Raises:
         LiveCellError: the folder is no bundle, or its weights do not fit.

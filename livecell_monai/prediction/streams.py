@@ -37,14 +37,7 @@ def shared_cores(streams: int) -> Iterator[None]:
 def run_streams(
     parts: Sequence[Part], read: Callable[[Part], Read], work: Callable[[Read], Result], streams: int
 ) -> Iterator[tuple[Part, Result]]:
-    """Each part and the result of `work`, in order; later parts are processed while the caller uses a result.
-
-    Args:
-        parts: arguments of `read`.
-        read: reads one part, in one thread.
-        work: processes what was read, in `streams` threads.
-        streams: number of parts that are processed at once.
-    """
+    """Each part and the result of `work`, in order; one thread reads later parts, and `streams` threads work on them."""
     waiting = deque(parts)
     coming: deque[tuple[Part, Future[Result]]] = deque()
     with (

@@ -11,7 +11,7 @@ from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.errors import TooLargeError
 from livecell_monai.network.accelerator import Accelerator, release_memory
 from livecell_monai.prediction.blending import Blender, Block, join_blocks
-from livecell_monai.prediction.forward_pass import Forward, ForwardPass, SmallestWindowError
+from livecell_monai.prediction.forward_pass import Forward, ForwardPass, SmallestWindowError, batched
 from livecell_monai.prediction.prepared import ImageInMemory, PreparedImage, read_windows
 from livecell_monai.prediction.streams import count_streams, run_streams
 from livecell_monai.prediction.windows import WindowPlan, auto_window
@@ -23,9 +23,8 @@ RELEASE_AFTER = 128  # windows after which freed memory goes back to the system:
 class WindowInferer(Inferer):  # type: ignore[misc]
     """A window slid over each image (B, 1, Y, X), the overlaps blended by a Gaussian; images may have any size.
 
-    Few large windows have fewer borders than many small ones, and are faster. All windows of an image are equally large, so
-    that time grows with the number of pixels and not in steps. When memory runs out, `ForwardPass` splits the windows; their
-    positions do not change.
+    All windows of an image are equally large, so that time grows with the number of pixels and not in steps. When memory
+    runs out, `ForwardPass` splits the windows; their positions do not change.
 
     Args:
         accelerator: of the network.
@@ -36,10 +35,6 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         tta_views: 1; 2 with the mirrored image; 4 with its quarter turns; 8 with both; their logits are averaged.
         memory_mb: memory of a forward pass besides the weights, for `auto`.
         bytes_per_pixel: memory of a forward pass in float32 per pixel, for `auto`.
-
-    Attributes:
-        windows: positions of the windows.
-        forward: runs windows through the network.
 
     Raises:
         SettingError: the number of views or the overlap is invalid.
@@ -95,24 +90,23 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         band: tuple[int, int],
         advance: Callable[[int], None] = lambda _: None,
     ) -> Generator[Block, None, None]:
-        """Blended logits of rows [top, bottom) of an image, each pixel once, window by window, row by row.
+        """Blended logits of rows [top, bottom) of an image at the working scale, each pixel once, row by row.
 
-        For an image that is read part by part, windows are read and used while the network runs on others.
+        Windows of a large image are read and used while the network runs on others.
 
         Args:
             image: input of the network.
             network: in evaluation mode.
             device: of the network.
-            band: the rows, at the working scale.
+            band: the rows.
             advance: called with the number of windows that are done.
 
         Raises:
             DataError: a part cannot be read.
             TooLargeError: the smallest windows do not fit into memory.
         """
-        blender, size = self.blender(image.shape, band), self.forward.batch
-        places = list(blender.windows())
-        batches = [places[first : first + size] for first in range(0, len(places), size)]
+        blender = self.blender(image.shape, band)
+        batches = list(batched(blender.windows(), self.forward.batch))
         read = partial(read_windows, image, blender.rows, blender.columns)
         work = partial(self._infer, image, network, device)
         if image.is_lazy:
@@ -120,10 +114,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         else:
             done = ((batch, work(read(batch))) for batch in batches)
         for batch, logits in done:
-            for place, window in zip(batch, logits, strict=True):
-                block = blender.add(*place, window)
-                if block is not None:
-                    yield block
+            yield from blender.blend(batch, logits)
             advance(len(batch))
             before, self.windows_done = self.windows_done, self.windows_done + len(batch)
             if self.windows_done // RELEASE_AFTER > before // RELEASE_AFTER:

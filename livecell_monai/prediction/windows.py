@@ -10,34 +10,24 @@ SMALLEST = 64  # pixels: a window with shorter edges would be little more than b
 
 @dataclass(frozen=True)
 class AxisWindows:
-    """The windows along one axis of an image.
+    """The windows along one axis of an image."""
 
-    Attributes:
-        size: pixels of each window.
-        starts: first pixel of each window, increasing; on the padded axis if a window is larger than the image.
-        before: pixels of padding before the image.
-    """
-
-    size: int
-    starts: tuple[int, ...]
-    before: int = 0
+    size: int  #: pixels of each window
+    starts: tuple[int, ...]  #: first pixel of each window, increasing; on the padded axis if a window exceeds the image
+    before: int = 0  #: pixels of padding before the image
 
 
 @dataclass(frozen=True)
 class WindowPlan:
     """How windows are placed over images of any size.
 
-    Attributes:
-        largest: (Y, X) of the largest window, multiples of `multiple`.
-        overlap: least overlap of neighbours in pixels; at most half of the largest window is used.
-        multiple: the edges of every window are multiples of this.
-        by_area: whether a window may have any edges within the area of `largest`; those with the fewest pixels in all
-            windows together are chosen.
+    With `by_area` a window may have any edges within the area of `largest`: those are chosen with which all windows together
+    have the fewest pixels.
     """
 
-    largest: Shape
-    overlap: int
-    multiple: int
+    largest: Shape  #: (Y, X) of the largest window, multiples of `multiple`
+    overlap: int  #: least overlap of neighbours in pixels; at most half of the largest window is used
+    multiple: int  #: the edges of every window are multiples of this
     by_area: bool = False
 
     def cover(self, shape: Shape, largest: Shape | None = None) -> tuple[AxisWindows, AxisWindows]:

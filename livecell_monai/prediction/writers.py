@@ -1,13 +1,16 @@
-"""Handlers that write an engine's predictions or scores, image by image."""
+"""Handlers that write an engine's predictions or scores: one image while the network predicts the next one."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ignite.engine import Engine, Events
 
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
@@ -16,11 +19,82 @@ from livecell_monai.outputs.output_set import OutputSet
 from livecell_monai.outputs.prediction import Frame, Prediction
 from livecell_monai.outputs.registry import DEFAULT
 from livecell_monai.outputs.unfinished import UnfinishedRun
-from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import pixel_size_of
-from livecell_monai.runs.atomic import atomic_path, write_table
+from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
 from livecell_monai.settings import check_setting
+
+
+class BackgroundWriter:
+    """Calls the function that `take` returns for each image, in a thread of its own.
+
+    An error in writing is raised with the next image, or at the end. The output folder is created for the first result.
+    """
+
+    def __init__(self, output_dir: str | Path) -> None:
+        self.folder = Path(output_dir)
+        self.rows: list[Row] = []
+        self.last_time = 0.0
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.writing: Future[Row | None] | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Follow an evaluator whose step decollates the batches."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._abort)
+
+    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
+        """A function that writes one image and returns its row of the table, for a movie at the last frame only.
+
+        It must not keep tensors of the sample or of the engine's output. `seconds` have passed since the previous image.
+        """
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Called before each image is written: create the output folder."""
+        make_folder(self.folder)
+
+    def finish(self) -> None:
+        """Wait for the last image, then write the files of the run."""
+        self._wait()
+        self.discard()
+        self.write_run()
+
+    def write_run(self) -> None:
+        """Write the files of the run."""
+
+    def discard(self) -> None:
+        """Delete what is incomplete."""
+
+    def _start(self) -> None:
+        self.thread.submit(int).result()  # a thread that starts during Ctrl-C is not registered, and would never end
+        self.last_time = time.monotonic()
+
+    def _write_batch(self, engine: Engine) -> None:
+        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            self.start()
+            now = time.monotonic()
+            write, self.last_time = self.take(item, output, now - self.last_time), now
+            self._wait()
+            self.writing = self.thread.submit(write)
+
+    def _wait(self) -> None:
+        """Wait for the image that is being written, if there is one, and keep its row."""
+        if self.writing is None:
+            return
+        writing, self.writing = self.writing, None
+        row = writing.result()
+        if row is not None:
+            self.rows.append(row)
+
+    def _abort(self, engine: Engine, error: BaseException) -> None:
+        """Delete what is half-written; ignite expects that the error is raised again."""
+        self.thread.shutdown()
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.discard()
+        raise error
 
 
 class PredictionWriter(BackgroundWriter):
@@ -31,8 +105,8 @@ class PredictionWriter(BackgroundWriter):
         outputs: names of the outputs, see `outputs.registry`.
         channels: names of the network's maps, in channel order.
         interval_min: time between frames of movies in minutes; None to take it from the file.
-        large_image_format: `tiff` or `zarr`, for the mask of a large image.
-        run: holds files until an image is complete, and knows which images are done; None for a new run.
+        large_image_format: `tiff` or `zarr`.
+        run: knows which images are done; None for a new run.
 
     Raises:
         SettingError: an output is unknown, or the interval is invalid.
@@ -124,9 +198,7 @@ class PredictionWriter(BackgroundWriter):
 class ScoreWriter(BackgroundWriter):
     """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
 
-    Args:
-        output_dir: folder of the results.
-        tolerance_px: distance within which an outline is correct, for the surface Dice.
+    The surface Dice counts an outline within `tolerance_px` as correct.
     """
 
     def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:

@@ -1,5 +1,7 @@
-"""Sizes, skips and dropout of every U-Net that the settings can ask for."""
+"""Sizes, skips and dropout of every U-Net that the settings allow, ensembles, and fused batch norms."""
 
+import copy
+import re
 from itertools import product
 
 import pytest
@@ -8,7 +10,7 @@ from monai.networks.layers import SkipConnection
 from torch import nn
 
 from livecell_monai.errors import SettingError
-from livecell_monai.network import UNet
+from livecell_monai.network import Ensemble, UNet, build_network, fuse_batch_norms, join_weights
 
 WORLDS = [
     {"filters": filters, "down": down, "residual": residual, "stem_stride": stem_stride, "convolutions": convolutions}
@@ -168,3 +170,152 @@ def test_refuses_what_makes_no_network(setting, value, rule):
     with pytest.raises(SettingError, match=f"setting {setting} must be {rule}, got ") as refusal:
         UNet(**{setting: value})
     assert repr(value) in str(refusal.value)
+
+
+def as_trained(network):
+    """The network in evaluation mode, its batch norms as a training leaves them, far from doing nothing."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for norm in batch_norms(network):
+            norm.weight.uniform_(0.5, 1.5, generator=generator)
+            norm.bias.uniform_(-0.5, 0.5, generator=generator)
+            norm.running_mean.uniform_(-0.5, 0.5, generator=generator)
+            norm.running_var.uniform_(0.2, 1.5, generator=generator)
+    return network.eval()
+
+
+def batch_norms(network):
+    return [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    return as_trained(UNet([4, 8]))
+
+
+@every_network
+@torch.no_grad()
+def test_gives_the_same_logits_without_a_batch_norm(world):
+    torch.manual_seed(0)
+    network = UNet(**world)
+    image = torch.randn(2, 1, 2 * network.multiple, 3 * network.multiple)
+    fresh = network.eval()(image)
+    before = as_trained(network)(image)
+    if "norm" in world:  # instance norms are left alone
+        assert torch.equal(before, fresh)
+    else:
+        assert (before - fresh).abs().max() > 1e-2  # the batch norms have a say
+        assert len(batch_norms(network)) >= len(world["filters"])
+    folded = fuse_batch_norms(network)
+    assert batch_norms(folded) == []
+    torch.testing.assert_close(folded(image), before, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_folding_that_forgets_the_statistics_would_be_noticed(small):
+    image = torch.randn(1, 1, 16, 24)
+    before = small(image)
+    for part in small.modules():
+        if hasattr(part, "N"):
+            part.N = nn.Identity()
+    assert (small(image) - before).abs().max() > 1e-2
+
+
+def test_changes_the_network_in_place(small):
+    assert fuse_batch_norms(small) is small
+
+
+@torch.no_grad()
+def test_folding_again_changes_nothing(small):
+    image = torch.randn(1, 1, 16, 24)
+    once = fuse_batch_norms(small)(image)
+    assert torch.equal(fuse_batch_norms(small)(image), once)
+
+
+@torch.no_grad()
+def test_keeps_channels_last(small):
+    image = torch.randn(1, 1, 16, 24)
+    before = small(image)
+    folded = fuse_batch_norms(small.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(folded(image.contiguous(memory_format=torch.channels_last)), before, atol=1e-4, rtol=1e-4)
+    wide = [part for part in folded.modules() if isinstance(part, nn.Conv2d) and part.weight.shape[1] > 1]
+    assert all(part.weight.is_contiguous(memory_format=torch.channels_last) for part in wide)
+
+
+def test_a_network_in_training_mode_is_refused_and_left(small):
+    before = copy.deepcopy(small.train().state_dict())
+    with pytest.raises(ValueError, match=r"must be in evaluation mode .* got one in training mode"):
+        fuse_batch_norms(small)
+    assert len(batch_norms(small)) > 0
+    assert all(torch.equal(before[name], value) for name, value in small.state_dict().items())
+
+
+def test_the_state_no_longer_fits(small):
+    state = copy.deepcopy(small.state_dict())
+    small.load_state_dict(state)
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        fuse_batch_norms(small).load_state_dict(state)
+
+
+SETTINGS = {"filters": [4, 8], "stem_stride": 2}
+IMAGE = torch.rand(2, 1, 16, 24, generator=torch.Generator().manual_seed(0))
+
+
+def three_members():
+    members = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        members.append(UNet(**SETTINGS).eval())
+    return members
+
+
+def test_logits_are_those_of_the_mean_probability():
+    members = three_members()
+    with torch.no_grad():
+        expected = torch.stack([torch.sigmoid(member(IMAGE)) for member in members]).mean(0)
+        found = torch.sigmoid(Ensemble(members)(IMAGE))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(expected, torch.sigmoid(members[0](IMAGE)), atol=1e-3)  # the members differ
+
+
+def test_members_that_are_sure_stay_finite():
+    members = three_members()
+    for member in members:
+        torch.nn.init.constant_(member.output.bias, 1e4)
+    assert torch.isfinite(Ensemble(members)(IMAGE)).all()
+
+
+def test_joined_weights_fit_and_are_those_of_the_members():
+    members = three_members()
+    joined = build_network(3, **SETTINGS)
+    joined.load_state_dict(join_weights([member.state_dict() for member in members]))
+    with torch.no_grad():
+        torch.testing.assert_close(joined.eval()(IMAGE), Ensemble(members)(IMAGE))
+
+
+def test_batch_norms_of_every_member_are_folded():
+    ensemble = Ensemble(three_members()).eval()
+    with torch.no_grad():
+        before = ensemble(IMAGE)
+        folded = fuse_batch_norms(ensemble)
+        torch.testing.assert_close(folded(IMAGE), before, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+
+
+def test_one_member_is_the_network_itself():
+    assert type(build_network(**SETTINGS)) is UNet
+    assert build_network(2, **SETTINGS).multiple == UNet(**SETTINGS).multiple == 4
+
+
+@pytest.mark.parametrize("members", [0, -1, 1.5, True, "2", None])
+def test_refused(members):
+    with pytest.raises(SettingError, match="setting ensemble_size must be a whole number of at least 1 and at most 64, got"):
+        build_network(members, **SETTINGS)
+
+
+@pytest.mark.parametrize(("members", "filters"), [(1, [8, 9007199254740993]), (1, [16, 32, 5445, 128]), (20, [8, 1000, 8])])
+def test_a_network_that_no_memory_holds_is_refused(members, filters):
+    words = f"filters must give an encoder of at most 67108864 weights, got {filters}"
+    with pytest.raises(SettingError, match=re.escape(words)):
+        build_network(members, filters=filters)

@@ -18,7 +18,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.metrics import measure_scores, summarise_scores
 from livecell_monai.outputs.base import Files, Output
 from livecell_monai.outputs.registry import BUILT_IN
-from livecell_monai.prediction.writers import PredictionWriter, ScoreWriter
+from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter, ScoreWriter
 from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
 
@@ -313,3 +313,45 @@ class TestScoreWriter:
         given = {**output(MASKS[0], self.TRUTH), "labelled": torch.as_tensor(weight > 0)[None]}
         writer = run(ScoreWriter(str(tmp_path)), [item(0, tmp_path)], [given])
         assert writer.scores[0].iou == 1.0 > self.of(MASKS[0]).iou
+
+
+class Numbers(BackgroundWriter):
+    """Its rows are the items; an item below 0 cannot be written."""
+
+    discarded = 0
+
+    def take(self, item, output, seconds):
+        def write():
+            if item < 0:
+                raise OSError("disk full")
+            return {"item": item, "output": output}
+
+        return write
+
+    def discard(self):
+        self.discarded += 1
+
+
+def run_batches(writer, batches):
+    def update(engine, batch):
+        return [10 * item for item in batch]
+
+    engine = Engine(update)
+    writer.attach(engine)
+    engine.run(batches, max_epochs=1)
+
+
+def test_rows_come_in_the_order_of_the_images(tmp_path):
+    writer = Numbers(tmp_path / "new")
+    run_batches(writer, [[1, 2], [3]])
+    assert writer.rows == [{"item": item, "output": 10 * item} for item in (1, 2, 3)]
+    assert (tmp_path / "new").is_dir()
+
+
+@pytest.mark.parametrize("batches", [[[1], [-1], [2]], [[1], [-1]]], ids=["with the next image", "at the end"])
+def test_an_error_is_raised(tmp_path, batches):
+    writer = Numbers(tmp_path)
+    with pytest.raises(OSError, match="disk full"):
+        run_batches(writer, batches)
+    assert writer.rows == [{"item": 1, "output": 10}]
+    assert writer.discarded

@@ -19,17 +19,11 @@ COUNT_EVERY = 2.0  # seconds
 
 @dataclass
 class Workers:
-    """Connected workers.
+    """Connected workers."""
 
-    Attributes:
-        client: of `distributed`.
-        address: of the scheduler.
-        threads: of torch in each worker; 0 for as many as Dask gives it.
-    """
-
-    client: Any
-    address: str
-    threads: int = 0
+    client: Any  #: of `distributed`
+    address: str  #: of the scheduler
+    threads: int = 0  #: of torch in each worker; 0 for as many as Dask gives it
     _counted: tuple[float, int] = field(default=(0.0, 1), repr=False)
 
     def count(self) -> int:
@@ -47,11 +41,7 @@ class Workers:
 
 
 def check_workers(workers: int | None, scheduler: str | None) -> None:
-    """Check the options of the command line.
-
-    Args:
-        workers: number of processes on this machine.
-        scheduler: address of an existing scheduler.
+    """Check the options of the command line, see `connect`.
 
     Raises:
         SettingError: both are given, the number is below 1, or Dask is not installed.
@@ -69,12 +59,7 @@ def check_workers(workers: int | None, scheduler: str | None) -> None:
 
 
 def check_shared_folders(workers: Workers, paths: Sequence[str], output: str) -> None:
-    """Check that every worker has the package and sees the same folders. A worker that comes later fails at its first task.
-
-    Args:
-        workers: the workers.
-        paths: files and folders that must exist.
-        output: folder that must be writable.
+    """Check that every worker has the package, sees the paths and may write to the output folder.
 
     Raises:
         SettingError: the first worker that lacks something.
@@ -92,11 +77,7 @@ def check_shared_folders(workers: Workers, paths: Sequence[str], output: str) ->
 
 @contextmanager
 def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """Workers for one prediction.
-
-    Args:
-        workers: number of processes on this machine, which end with the prediction.
-        scheduler: address of an existing scheduler, instead of the number.
+    """Workers for one prediction: so many processes of this machine, or those of a scheduler at an address.
 
     Raises:
         SettingError: the scheduler does not answer, or has no workers.

@@ -26,38 +26,20 @@ TASKS = 4  # least number of tasks per worker, so that none waits long for the l
 
 @dataclass(frozen=True)
 class Task:
-    """One call on a worker.
+    """One call on a worker."""
 
-    Attributes:
-        function: called with the opened bundle and the arguments.
-        arguments: plain values.
-        images: number of images that it completes.
-        large_image: the item whose band it predicts; None for images.
-    """
-
-    function: Callable[..., TaskResult]
-    arguments: tuple[Any, ...]
-    images: int = 0
-    large_image: Item | None = None
+    function: Callable[..., TaskResult]  #: called with the opened bundle and the arguments
+    arguments: tuple[Any, ...]  #: plain values
+    images: int = 0  #: number of images that it completes
+    large_image: Item | None = None  #: the item whose band it predicts
 
 
 def run_distributed(
     opened: OpenBundle, job: Job, workers: int | None, scheduler: str | None, tell: Callable[[str], None] | None = None
 ) -> dict[Path, str]:
-    """Initialize a bundle that is opened for prediction, and run it on workers.
+    """Initialize a bundle that is opened for prediction, and run it on workers, see `connect`.
 
-    Args:
-        opened: the bundle.
-        job: what the tasks share.
-        workers: number of processes on this machine.
-        scheduler: address of an existing scheduler, instead of the number.
-        tell: called with one line about the workers.
-
-    Returns:
-        As `predict_distributed`.
-
-    Raises:
-        LiveCellError: as `check_workers`, `connect` and `predict_distributed`.
+    `tell` is called with one line about the workers. Returns and raises as `predict_distributed`.
     """
     check_workers(workers, scheduler)
     opened.initialize()
@@ -79,11 +61,6 @@ def run_distributed(
 def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[Path, str]:
     """Predict on workers what an initialized bundle would predict here.
 
-    Args:
-        opened: the bundle.
-        job: what the tasks share.
-        workers: the workers.
-
     Returns:
         The message for each image that could not be read, by its path; the rows are those of the bundle's writer.
 
@@ -91,13 +68,13 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
         LiveCellError: workers do not see the same folders, the scheduler stopped, or a result cannot be written. What is
             finished is kept, and `resume` continues.
     """
-    run, large_images, images = opened.unfinished, opened.large_images, opened.images
+    run, large_images = opened.unfinished, opened.large_images
     is_new = not run.folder.exists()
     run.start()
     job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
     check_shared_folders(workers, [str(Path(job.bundle) / "configs"), str(Path(job.output) / FOLDER / RECORD)], job.output)
-    prediction = _Prediction(opened.writer, large_images, images)
-    total = len({item[NAME] for item in images}) + len(large_images.large)
+    prediction = _Prediction(opened)
+    total = len({item[NAME] for item in prediction.images}) + len(large_images.large)
     results = closing(_submit(workers, job, prediction.tasks(workers)))  # submitted tasks are cancelled on an error
     with counting("predicting", "image", total, opened.settings["show_progress"]) as advance, results as finished:
         for task, result in finished:
@@ -112,8 +89,8 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
 class _Prediction:
     """The tasks of a prediction and their results."""
 
-    def __init__(self, writer: Any, large_images: Any, images: list[Item]) -> None:
-        self.writer, self.large_images, self.images = writer, large_images, images
+    def __init__(self, opened: OpenBundle) -> None:
+        self.writer, self.large_images, self.images = opened.writer, opened.large_images, opened.images
         self.failures: dict[Path, str] = {}
         self.open_bands: dict[str, int] = {}  # by large image
 

@@ -22,36 +22,22 @@ _ONE_AT_A_TIME = threading.Lock()  # a worker with several threads gives them al
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a prediction share, as plain values.
+    """What all tasks of a prediction share, as plain values."""
 
-    Attributes:
-        bundle: folder of the bundle, the same on every worker.
-        output: folder of the results, the same on every worker.
-        settings: values that override those of the bundle, as JSON.
-        weights: SHA-256 of the weights; a worker loads the bundle again if it changes.
-        threads: of torch in a worker; 0 for as many as Dask gives it.
-    """
-
-    bundle: str
-    output: str
-    settings: str
-    weights: str = ""
-    threads: int = 0
+    bundle: str  #: folder of the bundle, the same on every worker
+    output: str  #: folder of the results, the same on every worker
+    settings: str  #: values that override those of the bundle, as JSON
+    weights: str = ""  #: SHA-256 of the weights; a worker loads the bundle again if it changes
+    threads: int = 0  #: of torch in a worker; 0 for as many as Dask gives it
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a task returns.
+    """What a task returns."""
 
-    Attributes:
-        rows: of the table.
-        failures: the message for each image that could not be read, by its path.
-        error: a user error that ends the whole prediction, such as a full disk.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    failures: dict[Path, str] = field(default_factory=dict)
-    error: LiveCellError | None = None
+    rows: list[Row] = field(default_factory=list)  #: of the table
+    failures: dict[Path, str] = field(default_factory=dict)  #: the message for each unreadable image, by its path
+    error: LiveCellError | None = None  #: a user error that ends the whole prediction, such as a full disk
 
 
 def run_task(job: Job, task: Callable[..., TaskResult], *arguments: Any) -> TaskResult:

@@ -38,23 +38,14 @@ AT_ONCE = 2**16  # pixels that are transformed at once, so that they stay in the
 
 @dataclass(frozen=True)
 class PartialSteps:
-    """The bundle's preprocessing in a form that works part by part.
+    """The bundle's preprocessing in a form that works part by part."""
 
-    Attributes:
-        pointwise: transforms of grey values, in order.
-        scale: of the `ResizeToScaled` after them; 1.0 without one.
-    """
-
-    pointwise: Sequence[MapTransform]
-    scale: float | Sequence[int] = 1.0
+    pointwise: Sequence[MapTransform]  #: transforms of grey values, in order
+    scale: float | Sequence[int] = 1.0  #: of the `ResizeToScaled` after them
 
 
 def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
-    """The bundle's preprocessing as steps that work part by part.
-
-    Args:
-        preprocessing: of the bundle.
-        path: a large image, for the message.
+    """The bundle's preprocessing as steps that work part by part; a message names the path of the image.
 
     Raises:
         SettingError: a transform does not work part by part.
@@ -80,13 +71,7 @@ def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
 def measure_large_image(source: LargeImageSource, survey: Survey, steps: PartialSteps) -> dict[str, Any]:
     """The facts about a whole image that its preprocessing needs: its range, and the scale of each `NormaliseContrastd`.
 
-    Args:
-        source: the image.
-        survey: of the image.
-        steps: its preprocessing.
-
-    Returns:
-        Plain values for a JSON file.
+    They are plain values for a JSON file.
     """
     scales: list[IntensityScale] = []
     for number, transform in enumerate(steps.pointwise):
@@ -106,10 +91,7 @@ def measure_large_image(source: LargeImageSource, survey: Survey, steps: Partial
 class LargeImage:
     """An image that is read from its file part by part, with the values of the whole preprocessed image.
 
-    Args:
-        source: the open plane.
-        steps: its preprocessing.
-        facts: from `measure_large_image`.
+    The facts are those of `measure_large_image`.
     """
 
     is_lazy = True
@@ -135,19 +117,12 @@ class LargeImage:
 
 @dataclass(frozen=True)
 class PointwiseTransforms:
-    """Transforms of grey values for any part of one image.
-
-    Attributes:
-        transforms: in order.
-        low: least value of the whole image.
-        high: greatest value.
-        scales: of each `NormaliseContrastd` among the transforms, measured on the whole image.
-    """
+    """Transforms of grey values for any part of one image."""
 
     transforms: Sequence[MapTransform]
-    low: float
-    high: float
-    scales: Sequence[IntensityScale] = ()
+    low: float  #: least value of the whole image
+    high: float  #: greatest value of the whole image
+    scales: Sequence[IntensityScale] = ()  #: of each `NormaliseContrastd`, measured on the whole image
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Grey values (Y, X) of the file's own type, transformed, as float32."""

@@ -45,17 +45,7 @@ class LargeImagePredictor:
     folder in the output folder, and gets its name when it is complete. The steps are `begin`, `predict_band` and `finish`.
     Several processes may predict bands at once, each with its own predictor over the same folder.
 
-    Args:
-        items: the images.
-        segmenter: its weights are loaded before the first band is predicted.
-        checkpoint: the file of the weights.
-        settings: all settings by name.
-        writer: its outputs, its folder and its table are used.
-
-    Attributes:
-        large: the large images.
-        rest: the other items.
-        failures: the message for each large image that could not be read, by its path.
+    The settings are all settings by name. The weights of the segmenter may be loaded later, before the first band.
 
     Raises:
         SettingError: a setting does not allow large images, or a file would be overwritten.
@@ -72,7 +62,7 @@ class LargeImagePredictor:
         self.segmenter, self.checkpoint, self.settings = segmenter, Path(checkpoint), settings
         self.writer, self.output_dir = writer, writer.folder
         self.large, self.rest = choose_large_images(items, settings["tiling_min_megapixels"])
-        self.failures: dict[Path, str] = {}
+        self.failures: dict[Path, str] = {}  # the message for each large image that could not be read
         self._start_times: dict[str, float] = {}
         if self.large:
             self._check()
@@ -126,13 +116,9 @@ class LargeImagePredictor:
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
-        """Predict rows [top, bottom) of a large image after `begin`; chunks that exist are kept.
+        """Predict rows [top, bottom) of a large image after `begin`, whole chunks; those that exist are kept.
 
-        Args:
-            item: the large image.
-            top: a multiple of the chunk.
-            bottom: a multiple of the chunk, or the height.
-            advance: called with the number of windows that are done.
+        `advance` is called with the number of windows that are done.
 
         Raises:
             DataError: a part cannot be read or written, or does not fit into memory.

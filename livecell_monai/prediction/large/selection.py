@@ -18,12 +18,7 @@ from livecell_monai.sample import IMAGE, NAME
 
 
 def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[Item], list[Item]]:
-    """(large images, the other items); frames of a movie and images whose header cannot be read are never large.
-
-    Args:
-        items: the images.
-        megapixels: an image above this size is large, in 10^6 pixels.
-    """
+    """(images above so many megapixels, the others); frames of movies and unreadable images are never large."""
     times = Counter(item[NAME] for item in items)
     large: list[Item] = []
     rest: list[Item] = []
@@ -35,11 +30,7 @@ def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[
 
 @contextmanager
 def open_source(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
-    """The plane of an item, to be read part by part.
-
-    Args:
-        item: an image.
-        rows: height of the parts that are read at once, in pixels.
+    """The plane of an item, to be read in parts of so many rows.
 
     Raises:
         DataError: the file cannot be read.
@@ -54,11 +45,7 @@ def describe_large_image(
 ) -> dict[str, Any]:
     """What must match to resume the prediction of a large image: the image, the weights and the settings.
 
-    Args:
-        source: the image.
-        inferer: places the windows.
-        weights: SHA-256 of the network's weights.
-        settings: those that change a mask, by name.
+    The weights are given by their SHA-256, the settings are those that change a mask.
     """
     path, plan = source.stack.path, inferer.windows
     files = [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
