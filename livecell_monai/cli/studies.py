@@ -12,7 +12,7 @@ from livecell_monai.cli.tables import show_summary, show_table
 FEW = 10  # with fewer images or groups, a 95 % interval of the bootstrap holds the mean less often than 9 times in 10
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the study; an interrupted one is resumed.")]
-Minutes = Annotated[float | None, typer.Option(help="Time for each training; in a sweep, wide networks pay for theirs.")]
+Minutes = Annotated[float | None, typer.Option(help="Time for each training; wide networks then make fewer steps.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of each training.")]
 Folds = Annotated[int, typer.Option(help="Number of folds; 0: one for each image below seven images, else 5.")]
 GroupPattern = Annotated[
@@ -30,7 +30,9 @@ def crossval(
     folds: Folds = 0,
     group_pattern: GroupPattern = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Also a bundle that averages those of the folds.")] = False,
-    refit: Annotated[bool, typer.Option("--refit", help="Also a bundle trained on all images.")] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Also a bundle of all images, as long as the folds suggest.")
+    ] = False,
     recipe: Recipe = "planned",
     config: Config = [],  # noqa: B006
     seed: Seed = None,
@@ -107,11 +109,13 @@ def learning_curve(
 def sweep(
     data: Data,
     output: Output,
-    trials: Annotated[int, typer.Option(help="Number of trials of the whole study, with those that are finished.")] = 12,
+    trials: Annotated[int, typer.Option(help="Number of trials of the whole study, finished ones included.")] = 12,
     minutes: Minutes = None,
     epochs: Epochs = None,
-    space: Annotated[Path | None, typer.Option(help="YAML file of the search space; the bundle has the default.")] = None,
-    storage: Annotated[str | None, typer.Option(help="URL of a database that machines share; default: the folder.")] = None,
+    space: Annotated[Path | None, typer.Option(help="YAML file of the search space; default: configs/sweep.yaml.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="URL of a database that several machines share; default: SQLite in the folder.")
+    ] = None,
     study: Annotated[str, typer.Option(help="Name of the study in the storage.")] = "livecell",
     recipe: Recipe = "planned",
     config: Config = [],  # noqa: B006
