@@ -11,8 +11,7 @@ from livecell_monai.network.accelerator import read_capabilities
 from livecell_monai.network.int8 import build_model, compile_model
 from livecell_monai.network.map_ranges import is_rounded, step_of
 from livecell_monai.prediction.backends import EXACT
-from tests.network.test_fusing import as_trained
-from tests.network.test_unet import WORLDS
+from tests.network.test_unet import WORLDS, as_trained
 
 WIDE = {"filters": [8, 24, 48], "residual": True, "stem_stride": 2}
 NEEDS_EXACT = pytest.mark.skipif(
