@@ -29,5 +29,5 @@ def report(
 
     check_output(output, overwrite)
     with tempfile.TemporaryDirectory() as folder:
-        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite)
+        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")

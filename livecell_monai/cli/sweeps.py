@@ -38,7 +38,7 @@ def sweep(
     from livecell_monai.experiments.search_space import read_space
     from livecell_monai.experiments.sweep import sweep as run
     from livecell_monai.experiments.trials import SweepRequest
-    from livecell_monai.report.comparison_tables import shorten
+    from livecell_monai.report.comparison import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)

@@ -12,10 +12,8 @@ import numpy as np
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.errors import SettingError
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
-from livecell_monai.outputs.base import OutputOptions, Row
-from livecell_monai.outputs.output_set import OutputSet
-from livecell_monai.outputs.prediction import Frame, Prediction
-from livecell_monai.outputs.registry import DEFAULT
+from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
+from livecell_monai.outputs.registry import DEFAULT, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.runs.atomic import atomic_path, write_table
@@ -58,15 +56,15 @@ class PredictionWriter(BackgroundWriter):
 
     def files(self) -> list[str]:
         """The files of an image, `{name}` in place of its name, and those of the run."""
-        return [*self.outputs.image_files(), *self.outputs.run_files()]
+        return [*self.outputs.list_files("image"), *self.outputs.list_files("run")]
 
     def movie_files(self) -> list[str]:
         """The files of a movie, and those of the run."""
-        return [*self.outputs.movie_files(), *self.outputs.run_files()]
+        return [*self.outputs.list_files("movie"), *self.outputs.list_files("run")]
 
     def large_files(self) -> list[str]:
         """The files of a large image, and those of the run."""
-        return [*self.outputs.large_files(), *self.outputs.run_files()]
+        return [*self.outputs.list_files("large"), *self.outputs.list_files("run")]
 
     def make_room(self) -> None:
         """Begin the run, where it has not begun."""
@@ -117,7 +115,7 @@ class PredictionWriter(BackgroundWriter):
         row = self.outputs.write(prediction, self.run.files)
         if row is None:
             return None
-        names = self.outputs.image_files() if prediction.frame is None else self.outputs.movie_files()
+        names = self.outputs.list_files("image") if prediction.frame is None else self.outputs.list_files("movie")
         return self.run.commit(prediction.name, prediction.source, row, names)
 
     def _describe(self, frame: Frame, source: Path) -> Frame:

@@ -26,7 +26,7 @@ class BundleWriter:
         network: the network that is validated: the average, or the trained network itself. It gets the weights that the
             bundle keeps.
         best: the weights of the best epoch.
-        describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
+        describe: called with the facts that `card.md.j2` lists; returns the model card as Markdown.
         figures: writes the figures and the page.
 
     Attributes:

@@ -96,7 +96,7 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
 
 
 def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of the model card, as `CardFacts` names them.
+    """The facts of the model card, as `card.md.j2` lists them.
 
     Args:
         result: the finished training.

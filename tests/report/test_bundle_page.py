@@ -80,7 +80,7 @@ class TestRefusals:
         assert not (tmp_path / "report.html").exists()
 
     @pytest.mark.parametrize(
-        ("text", "words"), [("{", "must be JSON"), ("[]", "must be a JSON object"), ("{}", "tell of its training")]
+        ("text", "words"), [("{", "must be JSON"), ("[]", "must be a JSON object"), ("{}", "must describe a training")]
     )
     def test_metadata_that_tell_nothing(self, bundle, tmp_path, text, words):
         (bundle / "configs" / "metadata.json").write_text(text)

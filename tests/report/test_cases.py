@@ -57,18 +57,19 @@ class TestSummary:
         images = [judged("v", "validation", 2), *(judged(str(n), shift=n, seed=n) for n in range(3))]
         cases, _ = take_cases([*images, judged("new", labelled=False)], 5, 0.0)
         test, validation = summarise_cases(cases)
-        assert (test.role, test.images, validation.role, validation.images) == ("test", 3, "validation", 1)
+        assert (test["role"], test["scores"]["images"]) == ("test", 3)
+        assert (validation["role"], validation["scores"]["images"]) == ("validation", 1)
         ious = [score_mask(image.mask, image.truth).iou for image in images[1:]]
-        mean, (low, high) = test.means["iou"]
+        mean, (low, high) = test["scores"]["iou"]["mean"], test["scores"]["iou"]["interval_95"]
         assert mean == pytest.approx(np.mean(ious))
         assert low < mean < high
-        assert validation.means["iou"][1] is None
-        assert 0 < test.baseline[0] < 1
+        assert validation["scores"]["iou"]["interval_95"] is None
+        assert 0 < test["baseline"]["mean"] < 1
 
     def test_has_no_baseline_where_an_image_has_none(self):
         image = judged()
         cases = read_cases([tabulate_scores("a", score_mask(image.mask, image.truth))])
-        assert summarise_cases(cases)[0].baseline is None
+        assert summarise_cases(cases)[0]["baseline"] is None
 
     def test_of_nothing_is_nothing(self):
         assert summarise_cases([]) == []

@@ -10,8 +10,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
-from livecell_monai.report.comparison_page import check_output_folder, render_page, write_comparison
-from livecell_monai.report.comparison_tables import build_notes, build_tables
+from livecell_monai.report.comparison import build_notes, build_tables, check_output_folder, render_page, write_comparison
 from tests.support.logged_runs import some_scores
 
 NASTY = "<img src=x onerror=alert(1)>&\"'</td></table><script>alert(1)</script>"

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.outputs.legend import INVENTED, MISSED, PREDICTED
-from livecell_monai.report.gallery import MAX_ROWS, SIDE_PX, draw_gallery, write_gallery
+from livecell_monai.outputs.figures import COMPARED, INVENTED, MISSED, PREDICTED
+from livecell_monai.report.gallery import BACKGROUND, MAX_ROWS, SIDE_PX, draw_gallery, draw_legend, write_gallery
 
 
 def panel(side=60, truth=True, title="cells: IoU 0.812"):
@@ -71,7 +71,19 @@ def test_title_is_drawn():
     assert not np.array_equal(draw_gallery([panel(title="a")]), draw_gallery([panel(title="b")]))
 
 
-def test_empty_gallery_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="at least one panel"):
-        write_gallery(tmp_path / "gallery.png", [])
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("width", [1, 200, 1024])
+def test_strip_shows_every_colour_over_the_full_width(width):
+    strip = draw_legend(width, COMPARED)
+    assert strip.dtype == np.uint8
+    assert strip.shape[1] >= width
+    assert all(holds(strip, colour) for _, colour in COMPARED)
+
+
+def test_entries_wrap_into_lines():
+    wide, narrow = draw_legend(900, COMPARED), draw_legend(60, COMPARED)
+    assert narrow.shape[0] == 3 * wide.shape[0]
+
+
+@pytest.mark.parametrize("width", [1, 200, 400, 1024])
+def test_no_text_is_cut_off(width):
+    assert (draw_legend(width, COMPARED)[:, -2:] == BACKGROUND).all()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecell_monai.metrics import score_mask
-from livecell_monai.report.threshold import BINS, Probabilities, draw_threshold, find_best
+from livecell_monai.report.threshold import BINS, Probabilities, draw_threshold
 
 
 def spread_of(*pairs):
@@ -57,8 +57,8 @@ class TestCalibration:
 
 def test_the_best_threshold_is_the_nearest_to_one_half_of_equals():
     truth = np.eye(6)
-    assert find_best(spread_of((0.2 + 0.6 * truth, truth))) == (0.5, 1.0)
-    assert find_best(spread_of((0.1 + 0.1 * truth, truth)))[0] == pytest.approx(0.2)
+    assert spread_of((0.2 + 0.6 * truth, truth)).find_best() == (0.5, 1.0)
+    assert spread_of((0.1 + 0.1 * truth, truth)).find_best()[0] == pytest.approx(0.2)
 
 
 def test_the_figure_has_a_line_for_each_role_and_the_chosen_threshold():

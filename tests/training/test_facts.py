@@ -6,7 +6,7 @@ from livecell_monai.data.dataset.findings import count_cells
 from livecell_monai.data.dataset.items import partition
 from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.report.card import CardFacts
+from livecell_monai.report.card import render_card
 from livecell_monai.training.dataset import TrainingDataset
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training, list_parameters
 from livecell_monai.training.history import History
@@ -42,9 +42,10 @@ def test_scores_are_those_of_the_epoch_that_is_kept(data, selection, epoch, scor
 
 def test_the_card_has_all_its_facts_and_each_image_whole(data):
     result = result_of(data, "best")
-    facts = CardFacts(**describe_card(result, describe_training(result, WEIGHTS)))
-    assert facts.is_chosen
-    for sample, (name, digest, rows, columns, cells, foreground) in zip(data.samples, facts.images, strict=True):
+    facts = describe_card(result, describe_training(result, WEIGHTS))
+    assert facts["is_chosen"]
+    assert "1" * 64 in render_card(**facts)
+    for sample, (name, digest, rows, columns, cells, foreground) in zip(data.samples, facts["images"], strict=True):
         label = read_label(sample.label)
         assert (name, rows, columns, cells) == (sample.name, *label.shape, count_cells(label))
         assert sample.region is not None  # the split has cut it

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecell_monai.errors import SettingError
-from livecell_monai.outputs.large.finished import ENDINGS
+from livecell_monai.outputs.large.folder import ENDINGS
 from livecell_monai.prediction.writers import PredictionWriter
 
 

@@ -1,4 +1,4 @@
-"""What the tables of a comparison say, cell by cell."""
+"""What the tables of a comparison show, cell by cell."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
-from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables, shorten
+from livecell_monai.report.comparison import build_notes, build_rows, build_tables, shorten
 from tests.support.logged_runs import some_scores
 
 FIRST = ComparedRun(
@@ -82,7 +82,7 @@ class TestSides:
 
     def test_differences_to_the_first(self):
         differences = build_tables(SIDES)[1]
-        assert differences.title == "IoU less that of first, on the same images"
+        assert differences.title == "IoU minus that of first, on the same images"
         assert differences.rows == [
             ["other", "3", "+0.100", "+0.000 .. +0.200", "2", "0", "1"],
             ["old", "", "none", "", "", "", ""],
