@@ -29,9 +29,9 @@ def compare(
     Example: `livecell compare scores_a scores_b --html comparison.html`
     """
     from livecell_monai.experiments.comparison import compare_runs, list_runs
-    from livecell_monai.report.comparison import build_notes, build_tables, check_output_folder, write_comparison
+    from livecell_monai.report.comparison import build_notes, build_tables, check_output_files, write_comparison
 
-    check_output_folder([path for path in (csv, html) if path is not None], overwrite)
+    check_output_files([path for path in (csv, html) if path is not None], overwrite)
     found = compare_runs(runs, uri, metric) if runs else list_runs(uri, experiment, limit, metric, all_)
     write_comparison(found, csv, html)
     for table in build_tables(found):

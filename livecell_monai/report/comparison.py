@@ -25,7 +25,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def check_output_folder(paths: Sequence[Path], overwrite: bool) -> None:
+def check_output_files(paths: Sequence[Path], overwrite: bool) -> None:
     """Reject files that cannot or must not be written, before any work is done.
 
     Raises:
@@ -43,12 +43,11 @@ def write_comparison(comparison: Comparison, csv: Path | None = None, html: Path
     Raises:
         DataError: a file cannot be written.
     """
-    page = render_page(comparison) if html is not None else ""
     if csv is not None:
         write_table(csv, build_rows(comparison))
     if html is not None:
         with atomic_path(html) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            temporary.write_text(render_page(comparison), encoding="utf-8")
 
 
 def render_page(comparison: Comparison) -> str:

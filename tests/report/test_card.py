@@ -56,12 +56,12 @@ def read(card):
 
 
 @pytest.mark.parametrize("leaking", [True, False])
-def test_warns_exactly_where_the_split_leaks(leaking):
+def test_card_warns_if_and_only_if_the_split_leaks(leaking):
     card = render_card(**FACTS | {"leaking": leaking})
     assert ("**WARNING" in card) is leaking
 
 
-def test_warning_stands_before_the_scores():
+def test_warning_comes_before_the_scores():
     card = render_card(**FACTS | {"leaking": True})
     assert card.index("WARNING") < card.index("0.8123")
 
@@ -95,7 +95,7 @@ def test_card_states(part):
     assert part in render_card(**FACTS)
 
 
-def test_sections_come_in_their_order():
+def test_order_of_the_sections():
     headings = re.findall(r"^#+ (.+)$", render_card(**FACTS), flags=re.MULTILINE)
     assert headings == [
         "livecell 0.1.0",
@@ -132,7 +132,7 @@ def test_markup_in_a_name_stays_text(text):
     assert shown.count(" ".join(text.split())) == 12  # each place that was given the text above
 
 
-def test_says_what_was_scored_and_what_its_split_cannot_say():
+def test_card_states_what_was_scored_and_the_limit_of_the_split():
     _, text = read(render_card(**FACTS))
     assert "measured on the regions, on their original grid." in text
     assert "The regions are parts of the *training* images." in text
@@ -147,7 +147,7 @@ SUMMARY = {**summarise_scores(SCORES), "cells": 45, "folds": 3, "worst_image": "
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "refit"])
-def test_says_what_the_scores_are_of(kind):
+def test_study_card_states_the_scores(kind):
     text = render_study(kind, "cells", SUMMARY)
     assert "3 images,\n45 cells, 3 folds" in text
     assert "has none" in text
@@ -166,10 +166,10 @@ def test_an_ensemble_has_a_whole_card_and_a_refit_a_section():
     assert render_study("refit", "cells", SUMMARY).startswith("## Scores by cross-validation\n")
 
 
-def test_a_name_with_markup_stays_text():
+def test_name_with_markup_stays_text():
     assert "<b>" not in MarkdownIt("commonmark").render(render_study("ensemble", "<b>cells</b>", SUMMARY))
 
 
-def test_no_interval_where_there_is_none():
+def test_missing_interval_is_left_empty():
     summary = {**SUMMARY, **summarise_scores(SCORES[:2])}
     assert f"| IoU | {summary['iou']['mean']:.3f} |  |" in render_study("refit", "cells", summary)

@@ -55,7 +55,7 @@ def test_values_that_are_missing_or_not_finite_are_left_out():
     assert list(line(draw_curves(history).axes[0], "validation").get_xdata()) == [1, 5, 6]
 
 
-def test_epochs_are_counted_from_one_where_they_are_not_given():
+def test_missing_epochs_are_counted_from_one():
     history = [{"train_loss": 2.0}, {"train_loss": 1.0, "epoch": nan}]
     assert list(line(draw_curves(history).axes[0], "training").get_xdata()) == [1, 2]
 

@@ -18,7 +18,7 @@ def holds(picture, colour):
     return bool((picture == colour).all(axis=2).any())
 
 
-def test_file_can_be_read_and_three_large_rows_stay_modest(tmp_path):
+def test_file_of_three_large_rows_is_small(tmp_path):
     write_gallery(tmp_path / "gallery.png", [panel(1024)] * 3)
     with Image.open(tmp_path / "gallery.png") as png:
         assert png.format == "PNG"
@@ -42,7 +42,7 @@ def test_long_side_is_shrunk_whatever_the_shape():
     assert picture.shape[0] < SIDE_PX
 
 
-def test_colours_tell_whether_there_is_a_truth():
+def test_colours_depend_on_a_truth():
     compared, alone = draw_gallery([panel()]), draw_gallery([panel(truth=False)])
     assert holds(compared, MISSED)
     assert holds(compared, INVENTED)
@@ -50,7 +50,7 @@ def test_colours_tell_whether_there_is_a_truth():
     assert not holds(alone, MISSED)
 
 
-def test_legend_explains_the_truth_where_only_one_row_has_it():
+def test_legend_explains_the_truth_if_only_one_row_has_one():
     mixed, compared = draw_gallery([panel(truth=False), panel()]), draw_gallery([panel(), panel()])
     assert np.array_equal(mixed[-30:], compared[-30:])
 

@@ -29,7 +29,7 @@ def opened(uri, kind):
 
 
 def read(layers):
-    """IntensityRange (Y, X) and the layer above it (Y, X, 4)."""
+    """The grey image (Y, X) and the layer above it (Y, X, 4)."""
     return (
         np.asarray(opened(layers.image, "image/jpeg")),
         np.asarray(opened(layers.overlay, "image/png").convert("RGBA")),
@@ -47,7 +47,7 @@ def world():
 
 
 class TestDrawPrediction:
-    def test_each_pixel_has_the_colour_of_what_was_said_of_it(self, world):
+    def test_each_pixel_has_the_colour_of_its_kind(self, world):
         image, mask, truth = world
         grey, overlay = read(draw_prediction(image, mask, truth, PLENTY))
         assert grey.shape == overlay.shape[:2] == image.shape
@@ -56,18 +56,18 @@ class TestDrawPrediction:
             assert (overlay[where][:, 3] > 0).all()
         assert (overlay[~(mask | truth)][:, 3] == 0).all()
 
-    def test_inside_of_a_region_the_image_is_seen_its_outline_is_not_looked_through(self, world):
+    def test_regions_are_transparent_and_outlines_opaque(self, world):
         image, mask, truth = world
         _, overlay = read(draw_prediction(image, mask, truth, PLENTY))
         assert set(np.unique(overlay[4:16, 4:16, 3])) == {125, 255}
 
-    def test_without_truth_there_is_one_colour(self, world):
+    def test_one_colour_without_truth(self, world):
         image, mask, _ = world
         _, overlay = read(draw_prediction(image, mask, None, PLENTY))
         assert (overlay[mask][:, :3] == PREDICTED).all()
         assert (overlay[~mask][:, 3] == 0).all()
 
-    def test_an_empty_mask_is_no_colour(self, world):
+    def test_empty_mask_has_no_colour(self, world):
         image, mask, truth = world
         _, overlay = read(draw_prediction(image, mask & False, truth & False, PLENTY))
         assert not overlay[..., 3].any()
@@ -79,7 +79,7 @@ class TestDrawPrediction:
         assert read(layers)[1].shape == (358, 512, 4)
 
     @pytest.mark.parametrize("most", [60_000, 30_000, 8_000])
-    def test_even_pure_noise_keeps_within_the_bytes(self, most):
+    def test_noise_keeps_within_the_bytes(self, most):
         noise = np.random.default_rng(0).uniform(size=(1024, 1024))
         mask = np.kron(np.random.default_rng(1).uniform(size=(64, 64)) > 0.9, np.ones((16, 16), bool))
         layers = draw_prediction(noise, mask, np.roll(mask, 4, 0), most)
@@ -89,7 +89,7 @@ class TestDrawPrediction:
 
 
 class TestDrawSides:
-    def test_shows_both_sides_and_what_is_between_them(self):
+    def test_shows_both_regions_and_the_guard(self):
         truth = np.zeros((96, 112), bool)
         truth[30:40, 50:70] = True
         image = picture_of(truth.astype(np.uint16))
@@ -108,7 +108,7 @@ class TestDrawSides:
         assert (overlay[..., :3] == HELD).all()
 
 
-def test_a_sample_has_the_outline_of_its_label_alone():
+def test_sample_has_only_the_outline_of_its_label():
     label = np.zeros((64, 64))
     label[20:40, 20:40] = 1
     _, overlay = read(draw_sample(np.random.default_rng(0).normal(size=(64, 64)), label, PLENTY))

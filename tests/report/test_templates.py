@@ -21,5 +21,5 @@ def test_a_missing_value_is_an_error():
         render("study_card.md.j2")
 
 
-def test_includes_end_as_they_should():
+def test_includes_end_with_one_line_break():
     assert render("licence.md.j2").endswith("diagnostic use.\n")

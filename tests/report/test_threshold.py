@@ -31,7 +31,7 @@ def test_an_empty_image_where_nothing_is_found_scores_1():
 
 
 class TestCalibration:
-    def test_probabilities_that_come_true(self):
+    def test_calibrated_probabilities(self):
         generator = np.random.default_rng(0)
         probability = generator.uniform(size=(400, 500))
         truth = generator.uniform(size=probability.shape) < probability
@@ -41,7 +41,7 @@ class TestCalibration:
         assert all(came == pytest.approx(said, abs=0.02) for said, came, _ in rows)
         assert found.calibration_error() < 0.01
 
-    def test_one_that_is_too_sure(self):
+    def test_overconfident_probability(self):
         generator = np.random.default_rng(0)
         truth = generator.uniform(size=(200, 200)) < 0.7
         found = spread_of((np.full(truth.shape, 0.995), truth))
@@ -49,7 +49,7 @@ class TestCalibration:
         assert (said, came, pixels) == (pytest.approx(0.995), pytest.approx(0.7, abs=0.02), truth.size)
         assert found.calibration_error() == pytest.approx(0.295, abs=0.02)
 
-    def test_few_pixels_say_nothing(self):
+    def test_bins_of_few_pixels_are_left_out(self):
         found = spread_of((np.full((3, 3), 0.5), np.eye(3)))
         assert found.calibration() == []
         assert found.calibration_error() is None
