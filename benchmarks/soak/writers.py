@@ -8,15 +8,15 @@ import numpy as np
 from livecell_monai.data.dataset.folds import Fold, crop_sample, write_fold
 from livecell_monai.data.plane_files import write_mask, write_plane
 from livecell_monai.data.samples.sample_set import write_sample_set
-from livecell_monai.outputs.confluency import write_confluency
-from livecell_monai.outputs.large.bigtiff import encode_tile, write_bigtiff
-from livecell_monai.outputs.large.pyramid_builder import PyramidBuilder
-from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
+from livecell_monai.outputs.base import Frame, Prediction
+from livecell_monai.outputs.confluency import draw_confluency
+from livecell_monai.outputs.figures import write_png
+from livecell_monai.outputs.large.pyramid import PyramidBuilder, write_bigtiff
+from livecell_monai.outputs.movie_file import MovieWriter
 from livecell_monai.outputs.overlay import write_overlay
 from livecell_monai.plan import Choice, write_plan
-from livecell_monai.report.curves import write_curves
+from livecell_monai.report.curves import draw_curves, draw_learning_curve
 from livecell_monai.report.gallery import write_gallery
-from livecell_monai.report.learning import write_learning_curve
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Sample
@@ -38,18 +38,18 @@ def _mask(seed: int) -> np.ndarray:
 
 
 def _write_movie(folder: Path, seed: int) -> None:
-    movie = MovieFile(folder / "movie.ome.tif", MovieMetadata("movie", FRAMES, (0.5, 0.5), 15.0))
+    movie = MovieWriter(".ome.tif")
     try:
-        for frame in range(FRAMES):
-            movie.append(_noise(seed + frame))
-        movie.close()
+        for number in range(FRAMES):
+            plane, frame = _noise(seed + number), Frame(number, number, FRAMES, 15.0)
+            movie.append(Prediction("movie", folder, plane, {}, (0.5, 0.5), 0.0, frame), plane, folder)
     finally:
         movie.discard()
 
 
 def _write_bigtiff(folder: Path, seed: int) -> None:
     whole = np.tile(_mask(seed).astype(np.uint8) * np.uint8(255), (12, 10))
-    levels = [PyramidBuilder([level], encode_tile) for level in (whole, whole[::2, ::2])]
+    levels = [PyramidBuilder([level]) for level in (whole, whole[::2, ::2])]
     shapes = [whole.shape, whole[::2, ::2].shape]
     write_bigtiff(folder / "mosaic.ome.tif", shapes, lambda level: levels[level].tiles(0), (0.5, 0.5))
 
@@ -61,7 +61,7 @@ def _write_table(folder: Path, seed: int) -> None:
 def _write_history(folder: Path, seed: int) -> None:
     scores = ("train_loss", "val_loss", "train_iou", "val_iou", "train_accuracy", "val_accuracy")
     rows = [{"epoch": epoch, **dict.fromkeys(scores, 1 / (epoch + seed))} for epoch in (1, 2, 3)]
-    write_curves(folder / "curves.png", rows)
+    write_png(folder / "curves.png", draw_curves(rows))
 
 
 def _write_gallery(folder: Path, seed: int) -> None:
@@ -70,7 +70,7 @@ def _write_gallery(folder: Path, seed: int) -> None:
 
 def _write_confluency(folder: Path, seed: int) -> None:
     rows = [{"frame": frame, "time_min": 15.0 * frame, "foreground_fraction": 1 / (2 + seed + frame)} for frame in range(9)]
-    write_confluency(folder / "confluency.png", "movie", rows)
+    write_png(folder / "confluency.png", draw_confluency("movie", rows))
 
 
 def _write_learning_curve(folder: Path, seed: int) -> None:
@@ -78,7 +78,7 @@ def _write_learning_curve(folder: Path, seed: int) -> None:
         {"training_images": count, "scored_images": 3, "iou": 0.5 + count / 20 / (1 + seed), "low_95": None, "high_95": None}
         for count in (1, 2, 4)
     ]
-    write_learning_curve(folder / "learning.png", rows)
+    write_png(folder / "learning.png", draw_learning_curve(rows))
 
 
 def _write_crop(folder: Path, seed: int) -> None:

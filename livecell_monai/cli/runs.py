@@ -29,11 +29,10 @@ def compare(
     Example: `livecell compare scores_a scores_b --html comparison.html`
     """
     from livecell_monai.experiments.comparison import compare_runs, list_runs
-    from livecell_monai.report.comparison_page import check_output_folder, write_comparison
-    from livecell_monai.report.comparison_tables import build_notes, build_tables
+    from livecell_monai.report.comparison import build_notes, build_tables, check_output_files, write_comparison
 
     files = [path for path in (csv, html) if path is not None]
-    check_output_folder(files, overwrite)
+    check_output_files(files, overwrite)
     found = compare_runs(runs, uri, metric) if runs else list_runs(uri, experiment, limit, metric, all_)
     write_comparison(found, csv, html)
     for table in build_tables(found):
@@ -68,7 +67,7 @@ def report(
 
     check_output(output, overwrite)
     with tempfile.TemporaryDirectory() as folder:
-        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data, overwrite)
+        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")
 
 

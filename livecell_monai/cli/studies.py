@@ -45,7 +45,7 @@ def crossval(
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.crossval import CrossValidation, cross_validate
     from livecell_monai.metrics import list_metrics
-    from livecell_monai.report.study_card import render_study
+    from livecell_monai.report.card import render_study
 
     def describe(kind: str, found: CrossValidation) -> str:
         return render_study(kind, found.data, found.summary)
@@ -88,11 +88,12 @@ def learning_curve(
     """
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.learning_curve import learn_curve
-    from livecell_monai.report.learning import write_learning_curve
+    from livecell_monai.outputs.figures import write_png
+    from livecell_monai.report.curves import draw_learning_curve
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     curve = learn_curve(data, output, config, settings, recipe, by, draws, FoldOptions(folds, group_pattern))
-    write_learning_curve(output / "curve.png", curve.points)
+    write_png(output / "curve.png", draw_learning_curve(curve.points))
     rows = []
     for point in curve.points:
         amount = (
@@ -130,7 +131,7 @@ def sweep(
     """
     from livecell_monai.experiments.search_space import SweepRequest, read_space
     from livecell_monai.experiments.sweep import sweep as run
-    from livecell_monai.report.comparison_tables import shorten
+    from livecell_monai.report.comparison import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)

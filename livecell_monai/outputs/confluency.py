@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.figures import BLUE, new_figure, style_axes, write_png
-from livecell_monai.outputs.prediction import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +31,8 @@ class ConfluencyPlot(Output):
         fraction = round(float(prediction.mask.mean()), 6)
         self._rows.append({"frame": frame.index, "time_min": frame.time_min, "foreground_fraction": fraction})
         if frame.is_last:
-            write_confluency(folder / f"{prediction.name}_confluency.png", prediction.name, self._rows)
+            figure = draw_confluency(prediction.name, self._rows)
+            write_png(folder / f"{prediction.name}_confluency.png", figure)
             self._rows = []
         return {}
 
@@ -41,31 +41,16 @@ class ConfluencyPlot(Output):
         self._rows = []
 
 
-def write_confluency(path: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write confluency over time as PNG, 880 x 495 px. Arguments as for `draw_confluency`.
-
-    Raises:
-        DataError: the file cannot be written.
-        ValueError: there is no frame.
-    """
-    write_png(path, draw_confluency(name, rows))
-
-
 def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Draw confluency in percent over hours or minutes, or over frames if the time is unknown.
+    """Draw confluency in percent over hours or minutes, or over frames if the time is unknown; 880 x 495 px.
 
     Args:
         name: name of the movie.
-        rows: one mapping per frame, in order of time: `frame` (index from 0), `time_min` (None if unknown) and
+        rows: one per frame, in order of time: `frame` (index from 0), `time_min` (None if unknown) and
             `foreground_fraction` in [0, 1].
-
-    Raises:
-        ValueError: there is no frame.
     """
     from matplotlib.ticker import MaxNLocator
 
-    if not rows:
-        raise ValueError("confluency needs at least one frame; got none")
     label, times = _time_axis(rows)
     percent = [100 * row["foreground_fraction"] for row in rows]
     figure = new_figure(8, 4.5)

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from livecell_monai.data.plane_files import mask_pixels, write_mask
 from livecell_monai.errors import SettingError
-from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
-from livecell_monai.outputs.large.finished import ENDINGS
-from livecell_monai.outputs.movie_file import MovieStack
-from livecell_monai.outputs.prediction import Prediction
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.large.folder import ENDINGS
+from livecell_monai.outputs.movie_file import MovieWriter
 
 
 class Mask(Output):
@@ -24,16 +23,16 @@ class Mask(Output):
         if form not in ENDINGS:
             raise SettingError(f"setting large_image_format must be one of {', '.join(ENDINGS)}, got {form!r}; correct it")
         self.files = Files(image=("{name}.tif",), movie=("{name}.ome.tif",), large=(f"{{name}}{ENDINGS[form]}",))
-        self._stack = MovieStack(".ome.tif")
+        self._movie = MovieWriter(".ome.tif")
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Write the mask, or append it to the stack of its movie."""
         if prediction.frame is None:
             write_mask(folder / f"{prediction.name}.tif", prediction.mask, prediction.pixel_size_um)
         else:
-            self._stack.append(prediction, mask_pixels(prediction.mask), folder)
+            self._movie.append(prediction, mask_pixels(prediction.mask), folder)
         return {}
 
     def discard(self) -> None:
         """Delete an incomplete stack."""
-        self._stack.discard()
+        self._movie.discard()

@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from livecell_monai.data.readers.kinds import read_image
-from livecell_monai.outputs.base import Files, Output, Row
-from livecell_monai.outputs.legend import AGREED, COMPARED, INVENTED, MISSED, PREDICTED, RGB, draw_legend, stack
-from livecell_monai.outputs.prediction import LargePrediction, Prediction
+from livecell_monai.outputs.base import Files, LargePrediction, Output, Prediction, Row
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
-TINT_ALONE = 0.15  # weight of the colour inside a mask; light, so that the cell stays visible
-TINT_AGREED = 0.2
+TINT_ALONE, TINT_AGREED = 0.15, 0.2  # weight of the colour inside a mask; light, so that the cell stays visible
 TINT_WRONG = 0.5  # strong: where prediction and truth differ, the position matters more than the cell
 
 
@@ -60,38 +58,28 @@ def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, ou
 
     Returns:
         (Y, X, 3) uint8. Without a truth the mask is outlined and lightly tinted; with a truth, agreement, missed and
-        invented pixels have the colours of `legend.COMPARED`.
-
-    Raises:
-        ValueError: the shapes of image, mask and truth differ.
+        invented pixels have the colours of `figures.COMPARED`.
     """
-    planes = {"image": image, "mask": mask} | ({} if truth is None else {"truth": truth})
-    shapes = {name: np.shape(plane) for name, plane in planes.items()}
-    if len(set(shapes.values())) > 1 or len(shapes["image"]) != 2:
-        given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"an overlay needs arrays of one shape (Y, X); got {given}")
     canvas = np.repeat(stretch(image)[..., None], 3, axis=2)
     predicted = np.asarray(mask) > 0
-    if truth is None:
-        _paint(canvas, predicted, PREDICTED, TINT_ALONE, outline_px)
-        return canvas
-    annotated = np.asarray(truth) > 0
-    _paint(canvas, predicted & annotated, AGREED, TINT_AGREED, outline_px)
-    _paint(canvas, annotated & ~predicted, MISSED, TINT_WRONG, outline_px)
-    _paint(canvas, predicted & ~annotated, INVENTED, TINT_WRONG, outline_px)
+    regions = [(predicted, PREDICTED, TINT_ALONE)]
+    if truth is not None:
+        annotated = np.asarray(truth) > 0
+        regions = [
+            (predicted & annotated, AGREED, TINT_AGREED),
+            (annotated & ~predicted, MISSED, TINT_WRONG),
+            (predicted & ~annotated, INVENTED, TINT_WRONG),
+        ]
+    for region, colour, tint in regions:
+        ink = np.array(colour, np.float32) * np.float32(tint)
+        canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink).astype(np.uint8)
+        canvas[outline(region, outline_px)] = colour
     return canvas
 
 
-def write_overlay(path: Path, image: Pixels, mask: Pixels, truth: Pixels | None = None) -> None:
-    """Write the overlay as PNG, with a legend below it if the truth is known. Arguments as for `draw_overlay`.
-
-    Raises:
-        DataError: the file cannot be written.
-        ValueError: the shapes of image, mask and truth differ.
-    """
-    picture = draw_overlay(image, mask, truth)
-    if truth is not None:
-        picture = stack([picture, draw_legend(picture.shape[1], COMPARED)])
+def write_overlay(path: Path, image: Pixels, mask: Pixels) -> None:
+    """Write the overlay of an image and a mask, both (Y, X), as PNG; a DataError if it cannot be written."""
+    picture = draw_overlay(image, mask)
     with atomic_path(path) as partial:
         # level 1: camera noise compresses badly at any level, and higher levels are several times slower
         Image.fromarray(picture).save(partial, format="PNG", compress_level=1)
@@ -113,13 +101,6 @@ def stretch(image: Pixels) -> NDArray[np.uint8]:
         return np.where(finite, np.uint8(128), np.uint8(0))
     grey: NDArray[np.float64] = np.clip((np.where(finite, pixels, low) - low) * (255.0 / (high - low)), 0, 255)
     return np.rint(grey).astype(np.uint8)
-
-
-def _paint(canvas: NDArray[np.uint8], region: NDArray[np.bool_], colour: RGB, tint: float, outline_px: int) -> None:
-    """Tint a region (Y, X) of the canvas (Y, X, 3) in place and draw its outline in the full colour."""
-    ink = np.array(colour, np.float32)
-    canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink * np.float32(tint)).astype(np.uint8)
-    canvas[outline(region, outline_px)] = colour
 
 
 def outline(region: NDArray[np.bool_], width_px: int) -> NDArray[np.bool_]:

@@ -23,18 +23,14 @@ def check_empty_folder(output_dir: str | Path, apart_from: str = "") -> Path:
 
 
 def check_outputs(
-    output_dir: str | Path,
-    names: Sequence[str],
-    items: Sequence[Item],
-    overwrite: bool,
-    movie_names: Sequence[str] = (),
+    output_dir: str | Path, names: Sequence[str], items: Sequence[Item], overwrite: bool, movie_names: Sequence[str] = ()
 ) -> None:
     """Check that no input and no earlier result would be overwritten.
 
     Args:
         output_dir: folder of the results.
         names: result files of an image; `{name}` stands for the name of the image.
-        items: the images, which are never overwritten. Frames of one movie share its name.
+        items: the images, which are never overwritten; frames of one movie share its name.
         overwrite: whether earlier results may be overwritten.
         movie_names: result files of a movie.
 
@@ -42,9 +38,7 @@ def check_outputs(
         SettingError: the first file that would be overwritten.
     """
     folder = _check_folder(Path(output_dir))
-    addresses = [(parse_address(item[IMAGE]), item[IMAGE]) for item in items]
-    files = {Path(image) if address is None else address.path for address, image in addresses}
-    inputs = {_identity(path) for path in files if path.exists()}
+    inputs = {_identity(path) for path in {find_file(item[IMAGE]) for item in items} if path.exists()}
     written: dict[Path, str] = {}
     for item in items:
         for pattern in movie_names if FRAMES in item else names:
@@ -57,6 +51,12 @@ def check_outputs(
                 raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
+
+
+def find_file(image: str | Path) -> Path:
+    """The file of an image that is given by its path, or by its address in a stack."""
+    address = parse_address(image)
+    return Path(image) if address is None else address.path
 
 
 def _identity(path: Path) -> tuple[int, int]:

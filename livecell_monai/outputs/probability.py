@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from livecell_monai.data.plane_files import write_plane
-from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
-from livecell_monai.outputs.movie_file import MovieStack
-from livecell_monai.outputs.prediction import Prediction
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.movie_file import MovieWriter
 
 FOREGROUND = "foreground"  # the map whose file is called NAME_probability
 
@@ -20,11 +19,10 @@ class Probability(Output):
     needs_maps = True
 
     def __init__(self, options: OutputOptions) -> None:
-        suffixes = ["_probability" if channel == FOREGROUND else f"_{channel}" for channel in options.channels]
-        self._suffixes = dict(zip(options.channels, suffixes, strict=True))
-        self._stacks = {channel: MovieStack(f"{suffix}.ome.tif") for channel, suffix in self._suffixes.items()}
-        image, movie = (tuple(f"{{name}}{suffix}{ending}" for suffix in suffixes) for ending in (".tif", ".ome.tif"))
-        self.files = Files(image=image, movie=movie)
+        self._suffixes = {name: "_probability" if name == "foreground" else f"_{name}" for name in options.channels}
+        self._movies = {name: MovieWriter(f"{suffix}.ome.tif") for name, suffix in self._suffixes.items()}
+        names = [f"{{name}}{suffix}" for suffix in self._suffixes.values()]
+        self.files = Files(tuple(f"{name}.tif" for name in names), tuple(f"{name}.ome.tif" for name in names))
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Write the maps, or append each to its stack."""
@@ -33,10 +31,10 @@ class Probability(Output):
             if prediction.frame is None:
                 write_plane(folder / f"{prediction.name}{suffix}.tif", values, prediction.pixel_size_um)
             else:
-                self._stacks[channel].append(prediction, values, folder)
+                self._movies[channel].append(prediction, values, folder)
         return {}
 
     def discard(self) -> None:
         """Delete incomplete stacks."""
-        for stack in self._stacks.values():
-            stack.discard()
+        for movie in self._movies.values():
+            movie.discard()

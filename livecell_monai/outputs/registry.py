@@ -1,9 +1,12 @@
-"""The outputs by name, as in the setting `outputs`."""
+"""The outputs by name, as in the setting `outputs`; all outputs of a run write each prediction together or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
 
 from livecell_monai.errors import SettingError
-from livecell_monai.outputs.base import Output, OutputOptions
+from livecell_monai.outputs.base import LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.confluency import ConfluencyPlot
 from livecell_monai.outputs.mask import Mask
 from livecell_monai.outputs.overlay import Overlay
@@ -11,7 +14,6 @@ from livecell_monai.outputs.probability import Probability
 from livecell_monai.outputs.summary import Summary
 from livecell_monai.plugins import load_plugins
 
-GROUP = "outputs"  #: entry points of other packages
 BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
     "mask": Mask,
     "probability": Probability,
@@ -28,9 +30,94 @@ def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Outp
     Raises:
         SettingError: a name is unknown, or `names` is empty.
     """
-    known = {**load_plugins(GROUP), **BUILT_IN}
+    known = {**load_plugins("outputs"), **BUILT_IN}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         got = repr(unknown[0]) if unknown else "none"
         raise SettingError(f"setting outputs must list some of {', '.join(known)}, got {got}; correct it")
     return {name: known[name](options) for name in names}
+
+
+class OutputSet:
+    """Passes each prediction to all outputs, in the order of their names.
+
+    Methods raise a DataError if a file cannot be written.
+
+    Attributes:
+        needs_maps: whether an output reads the network's maps.
+    """
+
+    def __init__(self, names: Sequence[str], options: OutputOptions | None = None) -> None:
+        self._outputs = make_outputs(names, options or OutputOptions())
+        self.needs_maps = any(output.needs_maps for output in self._outputs.values())
+        self._incomplete: tuple[Path, str] | None = None  # folder and name of the image or movie being written
+        self._next = 0  # position of the next frame of the movie
+
+    def list_files(self, kind: Literal["image", "movie", "large", "run"]) -> list[str]:
+        """The names of all files of an image, a movie, a large image or the run, see `Files`."""
+        return [name for output in self._outputs.values() for name in getattr(output.files, kind) or ()]
+
+    def check_large(self, path: Path) -> None:
+        """Check that all outputs support a large image, before prediction starts.
+
+        Raises:
+            SettingError: an output does not, or the mask is not among the outputs.
+        """
+        for name, output in self._outputs.items():
+            if output.files.large is None and output.files.image:
+                raise SettingError(
+                    f"{path}: the output {name} does not support large images; remove it, or raise tiling_min_megapixels"
+                )
+        if "mask" not in self._outputs:
+            raise SettingError(
+                f"{path}: the outputs of a large image must include mask, got {', '.join(self._outputs)}; add it, or raise "
+                "tiling_min_megapixels"
+            )
+
+    def write(self, prediction: Prediction, folder: Path) -> Row | None:
+        """Write the files of an image or of a frame; after an error, `discard` deletes them.
+
+        Returns:
+            The row of `summary.csv`; None for a frame that is not the last. If a frame is missing, its movie gets neither
+            a row nor files.
+        """
+        frame = prediction.frame
+        if frame is None or frame.position == 0:
+            self.discard()
+            self._incomplete, self._next = (folder, prediction.name), 0
+        elif self._incomplete != (folder, prediction.name) or self._next != frame.position:
+            self.discard()  # an earlier frame could not be read
+            return None
+        row = _merge(prediction.name, (output.write(prediction, folder) for output in self._outputs.values()))
+        self._next += 1
+        if frame is not None and not frame.is_last:
+            return None
+        self._incomplete = None
+        return row
+
+    def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
+        """Write the further files of a large image. Returns its row of `summary.csv`."""
+        return _merge(prediction.name, (output.write_large(prediction, folder) for output in self._outputs.values()))
+
+    def finish(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Write the files of the run; see `Output.finish`."""
+        for output in self._outputs.values():
+            output.finish(folder, rows)
+
+    def discard(self) -> None:
+        """Delete the files of an incomplete image or movie."""
+        for output in self._outputs.values():
+            output.discard()
+        if self._incomplete is None:
+            return
+        (folder, name), self._incomplete = self._incomplete, None
+        for pattern in (*self.list_files("image"), *self.list_files("movie")):
+            with suppress(OSError):  # most of them were never written
+                (folder / pattern.format(name=name)).unlink()
+
+
+def _merge(name: str, rows: Iterable[Row]) -> Row:
+    merged: Row = {"image": name}
+    for row in rows:
+        merged |= row
+    return merged

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from livecell_monai.outputs.base import Files, Output, OutputOptions, Row
-from livecell_monai.outputs.prediction import LargePrediction, Prediction
+from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Pixels
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.readers import parse_address
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Row
+from livecell_monai.outputs.overwriting import find_file
 from livecell_monai.outputs.summary import TABLE
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import FRAMES, IMAGE, NAME
@@ -23,14 +23,12 @@ class UnfinishedRun:
     """The ledger `.unfinished` in the output folder; it exists until all images are done.
 
     The files of an image are committed together, with its row of the table as the entry. Several processes may predict
-    different images of one run.
+    different images of one run. Methods that write raise a DataError if they cannot.
 
     Args:
-        output_dir: folder of the results.
         checkpoint: the weights, which must be the same on resume.
         settings: by name; those that change a mask must be the same on resume.
-        overwrite: start again if there is an unfinished run.
-        resume: resume an unfinished run.
+        overwrite: whether to start again if there is an unfinished run.
 
     Attributes:
         files: folder of files that are not published yet.
@@ -55,7 +53,7 @@ class UnfinishedRun:
         self.checkpoint, self.settings = Path(checkpoint), select(settings or {}, "changes_mask")
         self.overwrite, self.resume = overwrite, resume
         self.shared = False
-        self._order: list[str] = []
+        self._ranks: dict[str, int] = {}
         self._done: dict[str, Row] = {}
         if self.ledger.is_unfinished() and not (resume or overwrite):
             raise SettingError(
@@ -88,7 +86,7 @@ class UnfinishedRun:
         """
         if self.shared and not self.resumes:
             raise DataError(f"{self.ledger.path}: this worker cannot see the folder of the run; use a shared file system")
-        self._order = list(dict.fromkeys(item[NAME] for item in items))
+        self._ranks = {name: rank for rank, name in enumerate(dict.fromkeys(item[NAME] for item in items))}
         first = {item[NAME]: item for item in reversed(items)}
         found: dict[str, Row | None] = {}
         if self.resumes:
@@ -105,28 +103,14 @@ class UnfinishedRun:
         return [item for item in items if item[NAME] not in self._done]
 
     def start(self) -> None:
-        """Start the ledger, unless a run is resumed.
-
-        Raises:
-            DataError: the ledger cannot be written.
-        """
+        """Start the ledger, unless a run is resumed."""
         if not self.resumes:
             self.ledger.end()
             self.ledger.create_folders()
             self.ledger.start(self._started_with())
 
     def commit(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
-        """Commit an image whose files are in `files`. Returns its row.
-
-        Args:
-            name: name of the image or movie.
-            image: path or address of the image, or of a frame of the movie.
-            row: its row of the table.
-            names: the files that it may have; `{name}` stands for its name.
-
-        Raises:
-            DataError: the files cannot be published.
-        """
+        """Commit an image or a movie, of which `image` is a path or address, and the files that exist. Returns the row."""
         own = [file for pattern in names if (self.files / (file := pattern.format(name=name))).exists()]
         self.ledger.commit(name, own, row=row, image=_identify(image))
         return row
@@ -134,8 +118,7 @@ class UnfinishedRun:
     def merge(self, rows: Sequence[Row]) -> list[Row]:
         """New rows and the rows of images done before, in the order of the images; unknown images last."""
         found = {**self._done, **{str(row["image"]): row for row in rows}}
-        ranks = {name: rank for rank, name in enumerate(self._order)}
-        return sorted(found.values(), key=lambda row: ranks.get(str(row["image"]), len(ranks)))
+        return sorted(found.values(), key=lambda row: self._ranks.get(str(row["image"]), len(self._ranks)))
 
     def end(self) -> None:
         """Delete the ledger: all images and the table are written."""
@@ -159,8 +142,7 @@ class UnfinishedRun:
 
 def _identify(image: str | Path) -> list[Any]:
     """Path, size and time stamp of an image file; frames of a movie share it."""
-    address = parse_address(image)
-    path = Path(image) if address is None else address.path
+    path = find_file(image)
     try:
         state = path.stat()
     except OSError:

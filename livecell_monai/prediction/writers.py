@@ -14,10 +14,8 @@ from ignite.engine import Engine, Events
 
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
-from livecell_monai.outputs.base import OutputOptions, Row
-from livecell_monai.outputs.output_set import OutputSet
-from livecell_monai.outputs.prediction import Frame, Prediction
-from livecell_monai.outputs.registry import DEFAULT
+from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
+from livecell_monai.outputs.registry import DEFAULT, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.prepared import pixel_size_of
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
@@ -130,16 +128,16 @@ class PredictionWriter(BackgroundWriter):
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
 
     def files(self) -> list[str]:
-        """The files of an image and of the run; `{name}` stands for the name of the image."""
-        return [*self.outputs.image_files(), *self.outputs.run_files()]
+        """The files of an image, `{name}` in place of its name, and those of the run."""
+        return [*self.outputs.list_files("image"), *self.outputs.list_files("run")]
 
     def movie_files(self) -> list[str]:
-        """The files of a movie and of the run."""
-        return [*self.outputs.movie_files(), *self.outputs.run_files()]
+        """The files of a movie, and those of the run."""
+        return [*self.outputs.list_files("movie"), *self.outputs.list_files("run")]
 
     def large_files(self) -> list[str]:
-        """The files of a large image and of the run."""
-        return [*self.outputs.large_files(), *self.outputs.run_files()]
+        """The files of a large image, and those of the run."""
+        return [*self.outputs.list_files("large"), *self.outputs.list_files("run")]
 
     def start(self) -> None:
         """Start the run, once."""
@@ -191,7 +189,7 @@ class PredictionWriter(BackgroundWriter):
         row = self.outputs.write(prediction, self.run.files)
         if row is None:
             return None
-        names = self.outputs.image_files() if frame is None else self.outputs.movie_files()
+        names = self.outputs.list_files("image" if frame is None else "movie")
         return self.run.commit(prediction.name, prediction.source, row, names)
 
 

@@ -1,4 +1,4 @@
-"""The page about a bundle that was trained before: of what it holds, and of data that are laid beside it."""
+"""The page about a trained bundle: of what the bundle holds, and of data that are given with it."""
 
 import csv
 from collections.abc import Mapping
@@ -12,61 +12,45 @@ from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
 from livecell_monai.runs.atomic import check_overwrite
 
-#: what a page says of a training
-NEEDED = (
-    "data",
-    "data_sha256",
-    "files_sha256",
-    "weights_sha256",
-    "created",
-    "validation",
-    "epochs_run",
-    "kept_epoch",
-    "seconds",
-)
-NO_DATA = "Made of what the bundle holds alone: pictures of images ask for the data (livecell report RUN --data DATA)."
+#: entries of the metadata that a page needs, beside `data` and `split`
+NEEDED = ["data_sha256", "files_sha256", "weights_sha256", "created", "validation", "epochs_run", "kept_epoch", "seconds"]
+NO_DATA = "Made from the bundle alone: pictures of images need the data (livecell report RUN --data DATA)."
 
 
-def write_bundle_page(bundle: Path, output: Path, data: Path | None = None, overwrite: bool = False) -> None:
-    """Write the page of a trained bundle.
+def write_bundle_page(bundle: Path, output: Path, data: Path | None = None) -> None:
+    """Write the page of a trained bundle into a file that `check_output` has accepted.
 
     Args:
-        bundle: the folder that training left.
-        output: file to write, ending in .html.
+        bundle: folder of the bundle.
+        output: file to write.
         data: data folder or datalist whose images are predicted; None for a page without them.
-        overwrite: whether a file that is there may be written over.
 
     Raises:
-        SettingError: where the output cannot be.
-        LiveCellError: where the bundle or the data breaks a rule; nothing is written then.
+        LiveCellError: the bundle or the data are not valid; nothing is written then.
     """
-    check_output(output, overwrite)
     facts = read_bundle_facts(bundle)
-    facts |= {"notes": [NO_DATA]} if data is None else _look_at_data(bundle, data, facts["training"])
+    facts |= {"notes": [NO_DATA]} if data is None else _review_data(bundle, data, facts["training"])
     write_page(output, PageFacts(**facts))
 
 
 def check_output(output: Path, overwrite: bool) -> None:
-    """Refuse a file that cannot or must not be written, before any work is done.
+    """Reject a file that cannot or must not be written, before any work is done.
 
     Raises:
-        SettingError: where it is there already, is no page, or has no folder to lie in.
+        SettingError: it exists, does not end in .html, or has no folder.
     """
     if output.suffix.lower() not in (".html", ".htm"):
-        raise SettingError(f"{output}: the report must be a file ending in .html, it is not; name it so")
+        raise SettingError(f"{output}: the report must be a file ending in .html; rename it")
     check_overwrite(output, overwrite)
 
 
 def read_bundle_facts(bundle: Path) -> dict[str, Any]:
-    """What a bundle tells of its own training, as `PageFacts` names it.
-
-    Args:
-        bundle: the folder.
+    """The facts of `PageFacts` that a bundle holds of its own training.
 
     Raises:
-        BundleError: where it is no bundle that was trained.
+        BundleError: it is not a trained bundle.
     """
-    used, metadata = read_bundle_settings(bundle), read_metadata(bundle)
+    settings, metadata = read_bundle_settings(bundle), read_metadata(bundle)
     training = metadata.get("training", {})
     if "ensemble_size" in training:
         raise BundleError(
@@ -74,10 +58,9 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
             "fold"
         )
     if "split" not in training:
-        raise BundleError(f"{bundle}: the bundle must tell of its training in metadata.json, it does not; train it first")
-    settings = used | {"unlabelled_images": training.get("unlabelled_images", 0)}
+        raise BundleError(f"{bundle}: metadata.json must describe a training, it does not; train the bundle first")
     try:
-        return _gather(bundle, metadata, settings)
+        return _gather(bundle, metadata, settings | {"unlabelled_images": training.get("unlabelled_images", 0)})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise BundleError(
@@ -86,34 +69,33 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
 
 
 def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of a bundle; what is missing or no number raises as it comes."""
     from livecell_monai.data.dataset.split import SPLITS
 
     training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
-    rows = _read_table(bundle / "docs" / "scores.csv")
+    rows, history = (_read_table(bundle / "docs" / name) for name in ("scores.csv", "history.csv"))
     read_cases(rows)
-    words, plan = SPLITS[training["split"]], bundle / "configs" / "plan.yaml"
+    split, plan = SPLITS[training["split"]], bundle / "configs" / "plan.yaml"
     return {
         "title": f"livecell U-Net trained on {training['data']}",
         "training": training,
         "settings": settings,
         "versions": metadata["required_packages_version"],
-        "history": [_numbers(row) for row in _read_table(bundle / "docs" / "history.csv")],
+        "history": [{key: float(text) if text != "" else nan for key, text in row.items()} for row in history],
         "threshold": settings["threshold"],
-        "split": words.split,
-        "limit": words.limit,
+        "split": split.split,
+        "limit": split.limit,
         "plan": plan.read_text(encoding="utf-8") if plan.is_file() else "",
         "rows": rows,
     }
 
 
-def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
     from livecell_monai.training.review import open_review
 
     shown = open_review(bundle, data)
     warnings, notes = [], []
     if shown.data_sha256 is None:
-        notes.append(f"{data.name} holds no training images: neither split nor validation are drawn.")
+        notes.append(f"{data.name} has no training images: neither split nor validation are drawn.")
     elif shown.data_sha256 != training["data_sha256"]:
         warnings.append(
             f"These are not the data that the bundle was trained on: their SHA-256 is {shown.data_sha256[:12]}..., that of "
@@ -123,30 +105,16 @@ def _look_at_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict
     if seen := [name for name, sha256 in shown.hashes.items() if sha256 in trained]:
         warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
     if shown.left_out:
-        notes.append(f"{shown.left_out} further test images, left out by chance, are not on this page.")
+        notes.append(f"{shown.left_out} more test images, left out at random, are not on this page.")
     if training["split"] == "original":
         notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
-    return {
-        "warnings": warnings,
-        "notes": notes,
-        **{name: getattr(shown, name) for name in ("sides", "samples", "predictions", "expected", "diameter_px")},
-    }
+    names = ("sides", "samples", "predictions", "expected", "diameter_px")
+    return {"warnings": warnings, "notes": notes, **{name: getattr(shown, name) for name in names}}
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, none where there is no file: older bundles have no scores."""
+    """The rows of a CSV file; none if it does not exist: older bundles have no scores."""
     if not path.is_file():
         return []
     with open(path, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-def _numbers(row: Mapping[str, str]) -> dict[str, float]:
-    """A row of numbers, one that is empty or no number as NaN."""
-    numbers = {}
-    for name, value in row.items():
-        try:
-            numbers[name] = float(value)
-        except ValueError:
-            numbers[name] = nan
-    return numbers

@@ -1,73 +1,43 @@
-"""The course of a training run: loss, mean IoU and pixel accuracy by epoch."""
+"""Curves of a training by epoch, and the learning curve: score by amount of annotation."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from livecell_monai.runs.atomic import atomic_path
+from livecell_monai.outputs.figures import BLUE, VERMILLION, new_figure, style_axes
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Epoch = Mapping[str, float]  #: one epoch: `epoch`, `train_loss`, `val_loss`, `train_iou`, ...; any may be missing or NaN
 
 PANELS = (("loss", "Loss"), ("iou", "Mean IoU"), ("accuracy", "Pixel accuracy"))
-SIZE_INCH = (13, 4)
-DPI = 110
-TRAINING = "#D55E00"  # vermillion and blue of Okabe & Ito: far apart for every reader, and dashes tell them in grey
-VALIDATION = "#0072B2"
-MARKED_POINTS = 30  #: with more points than these, markers would merge into a thick line
-
-
-def write_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Writes the curves of a run as PNG, 1430 x 440 px.
-
-    Args:
-        path: file to write, ending in .png; replaced where it exists.
-        history: one mapping per epoch, see `draw_curves`.
-
-    Raises:
-        ValueError: the history is empty.
-    """
-    figure = draw_curves(history)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI)
+MARKED_POINTS = 30  # with more points, markers would merge into a thick line
+AMOUNTS = {"share_of_area": "annotated area of each training image, share", "training_images": "annotated training images"}
 
 
 def draw_curves(history: Sequence[Epoch]) -> "Figure":
-    """Draws three panels by epoch, training dashed and validation solid, the best epoch marked.
+    """Draw three panels by epoch, training dashed and validation solid, the best epoch marked; 1430 x 440 px.
 
     Args:
         history: one mapping per epoch with `epoch` (counted from 1; its place in the list if it has none),
             `train_loss`, `val_loss`, `train_iou`, `val_iou`, `train_accuracy`, `val_accuracy` (IoU and accuracy in
-            [0, 1]). Values that are missing or not finite are left out; other keys are not read.
-
-    Raises:
-        ValueError: the history is empty.
+            [0, 1]). Values that are missing or not finite are left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if not history:
-        raise ValueError("curves need at least one epoch; got an empty history")
-    figure = Figure(figsize=SIZE_INCH, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 4)
     best = find_best(history)
     for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
         _draw_panel(axes, history, key, title, best)
-    _draw_legend(figure)
+    legends = [axes.get_legend_handles_labels() for axes in figure.axes]
+    entries = {label: handle for legend in legends for handle, label in zip(*legend, strict=True)}
+    if entries:  # one legend for all panels, below them: inside, it would cover curves
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries), frameon=False)
     return figure
 
 
 def find_best(history: Sequence[Epoch]) -> int | None:
-    """The epoch of the highest validation IoU, the first of equals; None where no epoch has one.
-
-    Args:
-        history: one mapping per epoch, see `draw_curves`.
-    """
+    """The first epoch of the highest validation IoU; None if no epoch has one."""
     epochs, scores = _series(history, "val_iou")
     return epochs[scores.index(max(scores))] if scores else None
 
@@ -75,7 +45,7 @@ def find_best(history: Sequence[Epoch]) -> int | None:
 def _series(history: Sequence[Epoch], key: str) -> tuple[list[int], list[float]]:
     """Epochs and values of one key, without the epochs that have no finite value.
 
-    Gaps are closed rather than drawn: where validation runs each fifth epoch only, every point would stand alone.
+    Gaps are closed: if validation runs only each fifth epoch, every point would stand alone.
     """
     epochs, values = [], []
     for place, row in enumerate(history, start=1):
@@ -87,13 +57,9 @@ def _series(history: Sequence[Epoch], key: str) -> tuple[list[int], list[float]]
 
 
 def _draw_panel(axes: "Axes", history: Sequence[Epoch], key: str, title: str, best: int | None) -> None:
-    """One panel: two lines, the best epoch and its validation value in the title."""
     from matplotlib.ticker import MaxNLocator
 
-    for prefix, name, colour, dashes in (
-        ("train", "training", TRAINING, "--"),
-        ("val", "validation", VALIDATION, "-"),
-    ):
+    for prefix, name, colour, dashes in (("train", "training", VERMILLION, "--"), ("val", "validation", BLUE, "-")):
         epochs, values = _series(history, f"{prefix}_{key}")
         if epochs:
             marker = "o" if len(epochs) <= MARKED_POINTS else None
@@ -106,16 +72,31 @@ def _draw_panel(axes: "Axes", history: Sequence[Epoch], key: str, title: str, be
     axes.set_title(title, fontsize=12)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style_axes(axes)
 
 
-def _draw_legend(figure: "Figure") -> None:
-    """One legend for all panels, below them: inside, it would cover the curves of some run."""
-    entries: dict[str, Artist] = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-    if entries:
-        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries), frameon=False)
+def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Draw mean IoU over the amount of annotation on a logarithmic axis, with the intervals as a band; 770 x 495 px.
+
+    Args:
+        points: least amount first, each with `share_of_area` or `training_images`, `iou` in [0, 1], `low_95` and `high_95`
+            (None if there is no interval) and `scored_images`.
+    """
+    kind = next(name for name in AMOUNTS if name in points[0])
+    amounts, means = ([float(point[key]) for point in points] for key in (kind, "iou"))
+    figure = new_figure(7, 4.5)
+    axes = figure.subplots()
+    if all(point["low_95"] is not None for point in points):
+        low, high = ([float(point[key]) for point in points] for key in ("low_95", "high_95"))
+        axes.fill_between(amounts, low, high, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval over images")
+    axes.plot(amounts, means, "o-", color=BLUE, label="mean IoU of held-out images")
+    for amount, mean in zip(amounts, means, strict=True):
+        axes.annotate(f"{mean:.3f}", (amount, mean), textcoords="offset points", xytext=(0, 8), ha="center")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(amounts, [f"{amount:.3g}" for amount in amounts])
+    axes.minorticks_off()
+    axes.set(xlabel=AMOUNTS[kind], ylabel="IoU")
+    axes.set_title(f"{points[0]['scored_images']} images, each by networks that have not seen it", fontsize=11)
+    style_axes(axes)
+    axes.legend(frameon=False, loc="lower right")
+    return figure

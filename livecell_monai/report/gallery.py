@@ -1,13 +1,14 @@
 """A few images side by side with their predictions: the picture for the README and for a run's page."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from livecell_monai.outputs.legend import ALONE, BACKGROUND, COMPARED, INK, draw_legend, load_font, stack
+from livecell_monai.outputs.figures import ALONE, COMPARED, RGB
 from livecell_monai.outputs.overlay import draw_overlay
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
@@ -17,49 +18,39 @@ Panel = tuple[str, Pixels, Pixels, Pixels | None]  #: title, image (Y, X), mask 
 MAX_ROWS = 6
 SIDE_PX = 420  #: longest side of one picture
 GAP_PX = 12
-FONT_PX = 17
+TITLE_PX, LEGEND_PX = 17, 15  # font sizes
+BACKGROUND: RGB = (255, 255, 255)
+INK: RGB = (30, 30, 30)
 
 
 def write_gallery(path: Path, panels: Sequence[Panel]) -> None:
-    """Writes rows of image and overlay as one PNG, with a legend at the bottom.
-
-    Args:
-        path: file to write, ending in .png; replaced where it exists.
-        panels: (title, image, mask, truth), one row each; the image is (Y, X) of any real dtype, mask and truth (Y, X)
-            with foreground `> 0`, the truth None where there is none. Rows after the sixth are left out.
-
-    Raises:
-        ValueError: there is no panel, or the arrays of one are not of one shape.
-    """
-    # 256 colours of its own: no channel moves by more than a few levels, and the file is less than half as large.
+    """Write the picture of `draw_gallery` as PNG, atomically."""
+    # a palette of its own: no channel moves by more than a few levels, and the file is less than half as large
     picture = Image.fromarray(draw_gallery(panels)).quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with atomic_path(path) as partial:
         picture.save(partial, format="PNG", optimize=True)
 
 
 def draw_gallery(panels: Sequence[Panel]) -> NDArray[np.uint8]:
-    """The picture that `write_gallery` writes.
+    """Rows of image and overlay, with a legend at the bottom.
 
     Args:
-        panels: as for `write_gallery`.
+        panels: at least one (title, image, mask, truth), one row each; the image is (Y, X) of any real dtype, mask and truth
+            (Y, X) with foreground `> 0`, the truth None without one. Rows after the sixth are left out.
 
     Returns:
-        (Y, X, 3) uint8; pictures longer than 420 px are shrunk to that, smaller ones stay as they are.
-
-    Raises:
-        ValueError: there is no panel, or the arrays of one are not of one shape.
+        (Y, X, 3) uint8; pictures longer than 420 px are shrunk to that.
     """
-    if not panels:
-        raise ValueError("a gallery needs at least one panel (title, image, mask, truth); got none")
     shown = panels[:MAX_ROWS]
     pairs = [_draw_pair(image, mask, truth) for _, image, mask, truth in shown]
     width = max(pair.shape[1] for pair in pairs)
     rows = []
     for (title, *_), pair in zip(shown, pairs, strict=True):
         rows += [_draw_title(title, width), pair]
-    entries = ALONE if all(truth is None for *_, truth in shown) else COMPARED
-    body = stack([*rows, draw_legend(width, entries, FONT_PX - 2)])
-    return np.pad(body, ((0, GAP_PX // 2), (GAP_PX, GAP_PX), (0, 0)), constant_values=BACKGROUND[0])
+    rows.append(draw_legend(width, ALONE if all(truth is None for *_, truth in shown) else COMPARED))
+    width = max(row.shape[1] for row in rows)
+    body = np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
+    return np.pad(body, ((0, GAP_PX // 2), (GAP_PX, GAP_PX), (0, 0)), constant_values=255)
 
 
 def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None) -> NDArray[np.uint8]:
@@ -68,29 +59,19 @@ def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None) -> NDArray[np.
     found = shrink_mask(mask)
     real = None if truth is None else shrink_mask(truth)
     left = draw_overlay(small, np.zeros_like(found))
-    # A thin line: at this scale a small cell would be all outline.
+    # a thin line: at this scale a small cell would be all outline
     right = draw_overlay(small, found, real, outline_px=1)
     gap = np.full((len(left), GAP_PX, 3), BACKGROUND, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 
 
 def shrink_mask(mask: Pixels, longest: int = SIDE_PX) -> NDArray[np.bool_]:
-    """Foreground where at least half of what a pixel stands for is foreground.
-
-    Args:
-        mask: (Y, X), foreground `> 0`.
-        longest: longest side of the result in px; a smaller mask stays as it is.
-    """
+    """A mask (Y, X), foreground `> 0`, as `shrink`: foreground if at least half of the pixels that become one are."""
     return shrink((np.asarray(mask) > 0).astype(np.float32), longest) >= 0.5
 
 
 def shrink(plane: NDArray[np.float32], longest: int = SIDE_PX) -> NDArray[np.float32]:
-    """A plane made smaller, each pixel the mean of those it stands for.
-
-    Args:
-        plane: (Y, X) float32.
-        longest: longest side of the result in px; a smaller plane stays as it is.
-    """
+    """A plane (Y, X) reduced to a longest side in px, each pixel the mean of several; a smaller plane stays as it is."""
     factor = longest / max(plane.shape)
     if factor >= 1:
         return plane
@@ -98,12 +79,39 @@ def shrink(plane: NDArray[np.float32], longest: int = SIDE_PX) -> NDArray[np.flo
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
 
 
+@cache
+def _load_font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans as shipped with matplotlib, `size` px high; Pillow's own font lacks µ and accented letters."""
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+
 def _draw_title(title: str, width: int) -> NDArray[np.uint8]:
-    """One line of text as (Y, width, 3) uint8, cut with an ellipsis where it is too long."""
-    font = load_font(FONT_PX)
+    """One line of text as (Y, width, 3) uint8, cut with an ellipsis if it is too long."""
+    font = _load_font(TITLE_PX)
     text = " ".join(title.split())  # a line break in a name would be drawn over the picture below
     while font.getlength(text) > width:
         text = text.removesuffix("…")[:-1] + "…"
-    line = Image.new("RGB", (width, 2 * FONT_PX), BACKGROUND)
-    ImageDraw.Draw(line).text((0, FONT_PX + 2), text, fill=INK, font=font, anchor="lm")
+    line = Image.new("RGB", (width, 2 * TITLE_PX), BACKGROUND)
+    ImageDraw.Draw(line).text((0, TITLE_PX + 2), text, fill=INK, font=font, anchor="lm")
     return np.asarray(line)
+
+
+def draw_legend(width: int, entries: Sequence[tuple[str, RGB]]) -> NDArray[np.uint8]:
+    """Coloured squares with their names, (Y, X, 3) uint8, wrapped into lines of `width` px, wider if an entry needs it."""
+    size, font, pad = LEGEND_PX, _load_font(LEGEND_PX), LEGEND_PX // 2
+    spans = [pad + size + pad + int(np.ceil(font.getlength(name))) + pad for name, _ in entries]
+    width = max(width, *spans)
+    places, line, left = [], 0, 0
+    for span in spans:
+        if left + span > width:
+            line, left = line + 1, 0
+        places.append((left + pad, 2 * size * line + size))
+        left += span + pad
+    strip = Image.new("RGB", (width, 2 * size * (line + 1)), BACKGROUND)
+    draw = ImageDraw.Draw(strip)
+    for (name, colour), (left, middle) in zip(entries, places, strict=True):
+        draw.rectangle((left, middle - size // 2, left + size - 1, middle + (size - 1) // 2), fill=colour, outline=INK)
+        draw.text((left + size + pad, middle), name, fill=INK, font=font, anchor="lm")
+    return np.asarray(strip)

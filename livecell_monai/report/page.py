@@ -6,46 +6,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.outputs.legend import ALONE, COMPARED, RGB
-from livecell_monai.report.card import ADVICE, list_limits
-from livecell_monai.report.cases import Case, choose_metrics, read_cases, summarise_cases, take_cases
+from livecell_monai.metrics import list_metrics
+from livecell_monai.outputs.figures import ALONE, COMPARED
+from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
 from livecell_monai.report.curves import draw_curves, find_best
-from livecell_monai.report.pictures import ANNOTATED, HELD, TRAINED, UNUSED, draw_sample, draw_sides, encode
+from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, encode
 from livecell_monai.report.templates import render
-from livecell_monai.report.threshold import Probabilities, draw_threshold
-from livecell_monai.report.threshold import find_best as find_threshold
+from livecell_monai.report.threshold import draw_threshold
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels, SamplePrediction, SplitPreview
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIDES_BYTES = 600_000  # of the page that the pictures of the split may take together
-SAMPLES_BYTES = 500_000  # and the augmented samples
+PICTURE_BYTES = {"sides": 600_000, "samples": 500_000}  # of the page that all pictures of the split, all samples may take
 
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What a page tells. Every text in it is shown as text, whatever markup it holds.
+    """The content of a page. Every text in it is shown as text, whatever markup it holds.
 
     Attributes:
-        title: of the page.
         training: what `metadata.json` says of the training.
         settings: the resolved settings by name.
-        versions: versions of the software by package.
-        history: one row an epoch, as `curves.draw_curves` takes them.
-        threshold: probability from which on a pixel is foreground.
+        history: one row per epoch, as `curves.draw_curves` takes them.
         split: the split in words.
-        limit: what the split leaves the scores unable to say.
-        plan: text of the plan that settings come from, empty where there was none.
-        sides: annotated images with the parts that the split has given to either side.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None where there are none.
-        predictions: of validation and test images; looked at once, one after the other.
+        limit: what the split hides from the scores, in words.
+        plan: text of the plan that settings come from; empty without one.
+        sides: annotated images with the regions of the split.
+        samples: augmented samples, images (B, Y, X) and labels (B, Y, X).
+        predictions: of validation and test images; read once, one after the other.
         expected: about how many these are.
-        diameter_px: of a typical cell, for the baseline; 0 where it is not known.
-        rows: of `scores.csv`, told where no image is predicted anew.
-        warnings: lines that are said loudly ahead of everything.
-        notes: lines about what is and is not on the page.
+        diameter_px: of a typical cell, for the baseline; 0 if unknown.
+        rows: of `scores.csv`, shown if there are no predictions.
+        warnings: lines at the top of the page.
+        notes: lines about what is on the page and what is not.
     """
 
     title: str
@@ -68,62 +63,32 @@ class PageFacts:
 
 
 def write_page(path: Path, facts: PageFacts) -> list[Case]:
-    """Write the page, whole or not at all.
-
-    Args:
-        path: file to write, ending in .html; replaced where it exists.
-        facts: what it tells.
+    """Write the page, atomically; a DataError if it cannot be written.
 
     Returns:
         The predicted images with their scores, worst first.
-
-    Raises:
-        DataError: the file cannot be written.
     """
-    cases, spread = take_cases(facts.predictions, facts.expected, facts.diameter_px)
-    text = render_page(facts, cases or read_cases(facts.rows), spread)
+    predicted, probabilities = take_cases(facts.predictions, facts.expected, facts.diameter_px)
+    cases = predicted or read_cases(facts.rows)
+    summaries = summarise_cases(cases)
+    values = vars(facts) | {
+        "samples": [] if facts.samples is None else list(zip(*facts.samples, strict=True)),
+        "is_chosen": facts.settings.get("checkpoint_selection") == "best",
+        "best_epoch": find_best(facts.history),
+        "galleries": _arrange(cases),
+        "scored": [case for case in cases if case.scores],
+        "summaries": summaries,
+        "metrics": [metric for metric in list_metrics() if all(metric.name in one["scores"] for one in summaries)],
+        "has_baseline": any(case.baseline for case in cases),
+        "probabilities": probabilities,
+        "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS},
+        "picture_bytes": PICTURE_BYTES,
+    }
+    drawing = {"draw_curves": draw_curves, "draw_threshold": draw_threshold, "draw_sides": draw_sides}
+    text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
-    return cases
-
-
-def render_page(facts: PageFacts, cases: Sequence[Case], spread: Mapping[str, Probabilities]) -> str:
-    """The page as HTML.
-
-    Args:
-        facts: what it tells; the predicted images are taken from `cases`.
-        cases: predicted images, worst first.
-        spread: probabilities of those that have a truth, by role.
-    """
-    is_chosen = facts.settings.get("checkpoint_selection") == "best"
-    return render(
-        "page.html.j2",
-        {"hex": _hex},
-        facts=facts,
-        training=facts.training,
-        galleries=_arrange(cases),
-        scored=[case for case in cases if case.scores],
-        metrics=choose_metrics(cases),
-        summaries=summarise_cases(cases),
-        has_baseline=any(case.baseline for case in cases),
-        best_epoch=find_best(facts.history),
-        curves=_embed(draw_curves(facts.history)) if facts.history else None,
-        spread=_embed(draw_threshold(spread, facts.threshold)) if spread else None,
-        thresholds={role: (*find_threshold(found), found.calibration_error()) for role, found in spread.items()},
-        sides=[(one, draw_sides(one, SIDES_BYTES // len(facts.sides))) for one in facts.sides],
-        samples=_draw_samples(facts.samples),
-        limits=list_limits(facts.limit, is_chosen),
-        advice=ADVICE,
-        colours={"compared": COMPARED, "alone": ALONE, "split": _SPLIT},
-    )
-
-
-_SPLIT: tuple[tuple[str, RGB], ...] = (
-    ("annotated outline", ANNOTATED),
-    ("trained on", TRAINED),
-    ("validated on", HELD),
-    ("left unused (guard)", UNUSED),
-)
+    return predicted
 
 
 def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:
@@ -137,20 +102,8 @@ def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:
     return [gallery for gallery in galleries if gallery[2]]
 
 
-def _draw_samples(samples: tuple[Pixels, Pixels] | None) -> list[Any]:
-    if samples is None:
-        return []
-    images, labels = samples
-    each = SAMPLES_BYTES // max(1, len(images))
-    return [draw_sample(image, label, each) for image, label in zip(images, labels, strict=True)]
-
-
 def _embed(figure: "Figure") -> str:
     """A figure as a data URI, in lines that stay sharp at any size."""
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     return encode(stream.getvalue(), "image/svg+xml")
-
-
-def _hex(colour: RGB) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,7 +1,7 @@
 """The jinja2 templates of this folder: HTML and Markdown, whose values are shown as text, whatever they hold."""
 
 import re
-from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 # An underscore inside a word is no markup and stays readable in the source.
@@ -13,29 +13,26 @@ class Markdown(str):
     """Text that is Markdown already: a template does not escape it."""
 
 
-def escape(text: object) -> str:
-    """A value as Markdown text on one line: nothing in it makes a table cell, a tag, a link or emphasis.
-
-    Args:
-        text: anything with a str().
-    """
-    line = " ".join(str(text).split())
+def escape(value: object) -> str:
+    """A value as Markdown text on one line: nothing in it makes a table cell, a tag, a link or emphasis."""
+    if isinstance(value, Markdown):
+        return value
+    line = " ".join(str(value).split())
     # Entities, not backslashes: a table cell takes off one layer of backslashes before the text is read.
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", line)
 
 
-def format_code(text: object) -> Markdown:
-    """A value in code font where its characters are harmless there, as escaped text otherwise."""
-    line = " ".join(str(text).split())
+def format_code(value: object) -> Markdown:
+    """A value in code font if its characters are harmless there, as escaped text otherwise."""
+    line = " ".join(str(value).split())
     return Markdown(f"`{line}`" if _PLAIN.fullmatch(line) else escape(line))
 
 
-def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
     """A template filled in.
 
     Args:
         template: file name, ending in `.html.j2` or `.md.j2`.
-        filters: more filters, by name.
         values: by name; a missing one is an error.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,11 +41,12 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = Non
     environment = Environment(
         loader=PackageLoader("livecell_monai.report", "."),
         autoescape=is_html,
-        finalize=None if is_html else lambda value: value if isinstance(value, Markdown) else escape(value),
+        finalize=None if is_html else escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=not is_html,
     )
-    environment.filters |= {"code": format_code, **(filters or {})}
+    environment.filters["code"] = format_code
+    environment.tests["finite"] = isfinite
     return environment.get_template(template).render(**values)

@@ -1,12 +1,12 @@
-"""The figures and the card that a training leaves."""
+"""The figures that a training leaves."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.metrics import score_mask, tabulate_scores
-from livecell_monai.report.card import CardFacts, render_card
-from livecell_monai.report.curves import write_curves
+from livecell_monai.outputs.figures import write_png
+from livecell_monai.report.curves import draw_curves
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.page import PageFacts, write_page
 from livecell_monai.runs.atomic import write_table
@@ -18,25 +18,20 @@ def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts
 
     Args:
         folder: where to.
-        predictions: of images, those of validation first; looked at once, one after the other.
-        facts: the further facts that `PageFacts` names.
+        predictions: of images, those of validation first; read once, one after the other.
+        facts: the other facts of `PageFacts`.
     """
     panels: list[Panel] = []
     page = PageFacts(predictions=_keep_first(predictions, panels), **facts)
-    write_curves(folder / "curves.png", page.history)
+    write_png(folder / "curves.png", draw_curves(page.history))
     cases = write_page(folder / "report.html", page)
-    scored = sorted((case for case in cases if case.scores), key=lambda case: case.name)
-    write_table(folder / "scores.csv", [tabulate_scores(case.name, case.scores) for case in scored if case.scores])
+    rows = [tabulate_scores(case.name, case.scores) for case in cases if case.scores]
+    write_table(folder / "scores.csv", sorted(rows, key=lambda row: row["image"]))
     write_gallery(folder / "validation.png", panels)
 
 
-def describe_run(**facts: Any) -> str:
-    """The model card, Markdown, of the facts that `CardFacts` names."""
-    return render_card(CardFacts(**facts))
-
-
 def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) -> Iterator[SamplePrediction]:
-    """Hand on all images; of the first that have a truth, note what the gallery shows."""
+    """All images; the first that have a truth become panels of the gallery."""
     for one in predictions:
         if one.truth is not None and len(panels) < MAX_ROWS:
             panels.append((f"{one.name}: IoU {score_mask(one.mask, one.truth).iou:.3f}", one.image, one.mask, one.truth))

@@ -35,7 +35,7 @@ class BundleWriter:
     Attributes:
         network: the network that is validated; it gets the weights that the bundle keeps.
         segmenter: of that network.
-        describe: called with the facts that `CardFacts` names; returns the model card as Markdown.
+        describe: called with the facts that `card.md.j2` lists; returns the model card as Markdown.
         draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
         plan: text of the plan, kept as `configs/plan.yaml`; None without one.
     """

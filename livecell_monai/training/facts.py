@@ -176,7 +176,7 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
 
 
 def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of the model card, as `CardFacts` names them; `training` is what `describe_training` returned."""
+    """The facts of the model card, as `card.md.j2` lists them; `training` is what `describe_training` returned."""
     images = []  # whole images: (name, SHA-256, Y, X, cells, foreground)
     for sample in result.data.samples:
         found = inspect_sample(sample, "train")

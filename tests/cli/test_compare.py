@@ -98,7 +98,7 @@ class TestSides:
         assert (best["run"], best["reference"], best["metric"]) == ("scores_b", "scores_a", "dice")
         assert float(best["difference"]) == pytest.approx(float(best["score"]) - float(first["score"]))
         assert float(best["difference_low"]) <= float(best["difference"]) <= float(best["difference_high"])
-        assert "Dice less that of scores_a" in (tmp_path / "c.html").read_text(encoding="utf-8")
+        assert "Dice minus that of scores_a" in (tmp_path / "c.html").read_text(encoding="utf-8")
 
     def test_files_are_overwritten_on_request_only(self, here, tmp_path):
         (tmp_path / "c.csv").write_text("mine")

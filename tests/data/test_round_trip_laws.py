@@ -13,9 +13,10 @@ from livecell_monai.data.plane_files import mask_pixels, write_mask, write_plane
 from livecell_monai.data.readers import close_last, open_stack
 from livecell_monai.data.readers.kinds import read_border, read_label, read_plane
 from livecell_monai.data.units import UNITS_MIN, even_interval, to_minutes
+from livecell_monai.outputs.base import Frame, Prediction
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
-from livecell_monai.outputs.movie_file import MovieFile, MovieMetadata
+from livecell_monai.outputs.movie_file import MovieWriter
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 #: (Y, X) µm; None where unknown
@@ -70,10 +71,10 @@ class TestMovies:
     )
     def test_frames_and_what_the_file_states(self, place, planes, size, interval, channel):
         path = place(".ome.tif")
-        movie = MovieFile(path, MovieMetadata("cells", len(planes), size, interval, channel))
-        for plane in planes:
-            movie.append(plane)
-        movie.close()
+        name, movie = path.name.removesuffix(".ome.tif"), MovieWriter(".ome.tif")
+        for position, plane in enumerate(planes):
+            frame = Frame(position, position, len(planes), interval, channel)
+            movie.append(Prediction(name, path, plane, {}, size, 0.1, frame), plane, path.parent)
         with open_stack(path) as stack:
             assert stack.length("T") == len(planes)
             assert close(stack.pixel_size_um, size)

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from livecell_monai.outputs import confluency as module
-from livecell_monai.outputs.confluency import ConfluencyPlot, draw_confluency, write_confluency
+from livecell_monai.outputs.confluency import ConfluencyPlot, draw_confluency
+from livecell_monai.outputs.figures import write_png
 from tests.support.predicted import MASKS, frames, image, write
 
 
@@ -49,7 +50,7 @@ def test_math_symbols_in_a_name_stay_text():
 
 
 def test_file_is_a_png_with_a_curve(tmp_path):
-    write_confluency(tmp_path / "a.png", "cells", rows(100, 10.0))
+    write_png(tmp_path / "a.png", draw_confluency("cells", rows(100, 10.0)))
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (880, 495))
         blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
@@ -58,7 +59,8 @@ def test_file_is_a_png_with_a_curve(tmp_path):
 
 def test_plot_is_drawn_at_the_last_frame(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(module, "write_confluency", lambda path, name, rows: drawn.update({path.name: (name, [*rows])}))
+    monkeypatch.setattr(module, "draw_confluency", lambda name, rows: (name, [*rows]))
+    monkeypatch.setattr(module, "write_png", lambda path, figure: drawn.update({path.name: figure}))
     plot = ConfluencyPlot()
     write(plot, frames(indices=[1, 2, 4])[:-1], tmp_path)
     assert drawn == {}
@@ -67,8 +69,3 @@ def test_plot_is_drawn_at_the_last_frame(tmp_path, monkeypatch):
     (name, points) = drawn["cells_confluency.png"]
     assert (name, [(point["frame"], point["time_min"]) for point in points]) == ("cells", [(1, 1.5), (2, 3.0), (4, 6.0)])
     assert [point["foreground_fraction"] for point in points] == [round(MASKS[index].mean(), 6) for index in (1, 2, 4)]
-
-
-def test_no_frames_raise_an_error():
-    with pytest.raises(ValueError, match="confluency needs at least one frame"):
-        draw_confluency("cells", [])

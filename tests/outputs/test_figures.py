@@ -1,10 +1,13 @@
 """What all plots share: their size, their style, files that are complete or absent."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 from PIL import Image
 
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.figures import DPI, new_figure, style_axes, write_png
+from livecell_monai.outputs.figures import AGREED, DPI, INVENTED, MISSED, new_figure, style_axes, write_png
 
 
 def test_a_figure_has_its_size_and_a_light_frame(tmp_path):
@@ -21,3 +24,15 @@ def test_a_figure_has_its_size_and_a_light_frame(tmp_path):
 def test_a_missing_folder_is_one_line(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         write_png(tmp_path / "missing" / "a.png", new_figure(1, 1))
+
+
+def lightness(colour):
+    """CIE L* of an sRGB colour, 0 to 100."""
+    parts = np.array(colour) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations((AGREED, MISSED, INVENTED), 2)))
+def test_colours_differ_in_lightness(one, other):
+    assert abs(lightness(one) - lightness(other)) > 15

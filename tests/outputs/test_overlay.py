@@ -7,7 +7,7 @@ from PIL import Image
 
 from livecell_monai.data.readers import close_last
 from livecell_monai.outputs import overlay as module
-from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.outputs.overlay import Overlay, draw_overlay, write_overlay
 from tests.support.predicted import MASKS, PICTURES, frames, write, write_movie
 from tests.support.predicted import image as predicted
@@ -116,16 +116,6 @@ def test_instance_ids_count_as_foreground(image):
     assert np.array_equal(draw_overlay(image, labels), draw_overlay(image, square(4, 4)))
 
 
-@pytest.mark.parametrize(
-    ("image_shape", "mask_shape", "truth_shape"),
-    [((4, 5), (5, 4), None), ((4, 5), (4, 5), (4, 6)), ((1, 4, 5), (1, 4, 5), None)],
-)
-def test_different_shapes_are_rejected(image_shape, mask_shape, truth_shape):
-    truth = None if truth_shape is None else np.zeros(truth_shape)
-    with pytest.raises(ValueError, match=r"one shape \(Y, X\); got image"):
-        draw_overlay(np.zeros(image_shape), np.zeros(mask_shape), truth)
-
-
 def test_arguments_are_not_modified(image):
     mask, truth, before = square(4, 4), square(6, 6), image.copy()
     draw_overlay(image, mask, truth)
@@ -134,21 +124,12 @@ def test_arguments_are_not_modified(image):
     assert np.array_equal(truth, square(6, 6))
 
 
-def test_file_without_truth_is_the_overlay(tmp_path, image):
+def test_file_is_the_overlay(tmp_path, image):
     write_overlay(tmp_path / "a.png", image, square(4, 4))
     with Image.open(tmp_path / "a.png") as png:
         assert png.format == "PNG"
         assert np.array_equal(np.asarray(png), draw_overlay(image, square(4, 4)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_file_with_truth_has_a_legend(tmp_path, image):
-    write_overlay(tmp_path / "a.png", image, square(4, 4), square(6, 6))
-    with Image.open(tmp_path / "a.png") as png:
-        pixels = np.asarray(png)
-    assert np.array_equal(pixels[:40, :50], draw_overlay(image, square(4, 4), square(6, 6)))
-    for colour in (AGREED, MISSED, INVENTED):
-        assert (pixels[40:] == colour).all(axis=2).any()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +157,7 @@ def test_image_is_read_from_its_file(tmp_path, image):
 
 def test_import_loads_no_heavy_library():
     heavy = "{'torch', 'monai', 'ignite', 'matplotlib', 'mlflow'}"
-    parts = ("outputs.registry", "outputs.output_set", "report.gallery", "report.curves", "report.card")
+    parts = ("outputs.registry", "report.gallery", "report.curves", "report.card")
     modules = ", ".join(f"livecell_monai.{part}" for part in parts)
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

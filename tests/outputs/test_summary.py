@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from livecell_monai.outputs.prediction import LargePrediction
+from livecell_monai.outputs.base import LargePrediction
 from livecell_monai.outputs.summary import Summary, count_components
 from tests.support.predicted import MASKS, frames, image, names, write
 

@@ -14,7 +14,7 @@ def bundle(trained, tmp_path):
     return shutil.copytree(trained[1], tmp_path / "model")
 
 
-def test_without_data_it_tells_what_the_bundle_holds(bundle, tmp_path):
+def test_page_without_data_shows_the_bundle(bundle, tmp_path):
     output = tmp_path / "report.html"
     write_bundle_page(bundle, output)
     page = output.read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_without_data_it_tells_what_the_bundle_holds(bundle, tmp_path):
     assert "train_00" in page  # of docs/scores.csv
 
 
-def test_with_its_data_all_is_drawn_and_nothing_is_loud(bundle, trained, tmp_path):
+def test_page_with_its_data_has_every_part_and_no_warning(bundle, trained, tmp_path):
     output = tmp_path / "report.html"
     write_bundle_page(bundle, output, trained[0])
     page = output.read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_with_its_data_all_is_drawn_and_nothing_is_loud(bundle, trained, tmp_pat
     assert 'class="warning"' not in page
 
 
-def test_other_data_are_said_loudly(bundle, trained, tmp_path):
+def test_other_data_give_a_warning(bundle, trained, tmp_path):
     data = shutil.copytree(trained[0], tmp_path / "other")
     write_sample(data, "train_01", some_cells(seed=77))
     write_bundle_page(bundle, tmp_path / "report.html", data)
@@ -71,23 +71,23 @@ def test_an_empty_field_of_the_history_is_left_out(bundle):
     assert (row["epoch"], row["val_loss"]) == (1, 0.5)
 
 
-class TestRefusals:
+class TestErrors:
     @pytest.mark.parametrize("name", ["settings.yaml", "metadata.json"])
-    def test_a_folder_that_is_no_trained_bundle(self, bundle, tmp_path, name):
+    def test_folder_without_a_trained_bundle(self, bundle, tmp_path, name):
         (bundle / "configs" / name).unlink()
         with pytest.raises(BundleError, match=r"a bundle must have configs/|trained by an earlier version|settings\.yaml"):
             write_bundle_page(bundle, tmp_path / "report.html")
         assert not (tmp_path / "report.html").exists()
 
     @pytest.mark.parametrize(
-        ("text", "words"), [("{", "must be JSON"), ("[]", "must be a JSON object"), ("{}", "tell of its training")]
+        ("text", "words"), [("{", "must be JSON"), ("[]", "must be a JSON object"), ("{}", "must describe a training")]
     )
-    def test_metadata_that_tell_nothing(self, bundle, tmp_path, text, words):
+    def test_metadata_without_a_training(self, bundle, tmp_path, text, words):
         (bundle / "configs" / "metadata.json").write_text(text)
         with pytest.raises(BundleError, match=words):
             write_bundle_page(bundle, tmp_path / "report.html")
 
-    def test_a_bad_image_leaves_nothing(self, bundle, trained, tmp_path):
+    def test_unreadable_image_leaves_no_file(self, bundle, trained, tmp_path):
         data = shutil.copytree(trained[0], tmp_path / "data")
         (data / "test/images/test_01.tif").write_bytes(b"no image")
         with pytest.raises(DataError, match=r"test_01\.tif"):
@@ -109,7 +109,7 @@ class TestRefusals:
         check_output(tmp_path / "new.html", False)
 
 
-def test_a_test_image_that_was_trained_on_is_said_loudly(bundle, trained, tmp_path):
+def test_a_test_image_that_was_trained_on_gives_a_warning(bundle, trained, tmp_path):
     data = shutil.copytree(trained[0], tmp_path / "other")
     for kind in ("images", "labels", "borders"):
         shutil.copyfile(data / "train" / kind / "train_01.tif", data / "test" / kind / "copied.tif")
@@ -129,7 +129,7 @@ def test_a_test_image_that_was_trained_on_is_said_loudly(bundle, trained, tmp_pa
         ("configs/metadata.json", lambda text: text.replace('"region"', '"nowhere"')),
     ],
 )
-def test_what_was_damaged_since_is_refused_in_one_line(bundle, tmp_path, name, change):
+def test_damaged_bundle_is_rejected_in_one_line(bundle, tmp_path, name, change):
     path = bundle / name
     before = path.read_text()
     path.write_text(change(before))
@@ -142,7 +142,7 @@ def test_what_was_damaged_since_is_refused_in_one_line(bundle, tmp_path, name, c
     assert not (tmp_path / "report.html").exists()
 
 
-def test_an_ensemble_has_no_page_of_its_own(bundle, tmp_path):
+def test_an_ensemble_is_rejected(bundle, tmp_path):
     join_bundles([bundle, bundle], tmp_path / "both", {"data": "cells"}, "")
     with pytest.raises(BundleError, match="a page must be of one training, this bundle joins 2; name the bundle of a fold"):
         write_bundle_page(tmp_path / "both", tmp_path / "report.html")

@@ -1,32 +1,34 @@
 import re
-from dataclasses import replace
 from html import unescape
 
 import pytest
 from markdown_it import MarkdownIt
 
-from livecell_monai.report.card import CardFacts, render_card
+from livecell_monai.metrics import Scores, summarise_scores
+from livecell_monai.report.card import render_card, render_study
 
-FACTS = CardFacts(
-    name="livecell",
-    version="0.1.0",
-    created="2025-06-01",
-    images=[("set05", "ab" * 32, 1022, 1024, 45, 0.083), ("set15", "cd" * 32, 1022, 1024, None, 0.1)],
-    split="one region of each image is kept for validation",
-    leaking=False,
-    measured_on="the regions, on their original grid",
-    limit="The regions are parts of the *training* images.",
-    epochs_run=60,
-    kept_epoch=48,
-    is_chosen=True,
-    seconds=725.4,
-    device="cpu",
-    validation={"IoU": 0.8123, "accuracy": 0.953, "loss": float("nan")},
-    settings={"batch_size": 16, "patch": [256, 256], "device": "$torch.device('cpu')"},
-    weights_sha256="ef" * 32,
-    versions={"livecell-monai": "0.1.0", "torch": "2.10.0+cpu"},
-    seed=7,
-)
+FACTS = {
+    "name": "livecell",
+    "version": "0.1.0",
+    "created": "2025-06-01",
+    "images": [("set05", "ab" * 32, 1022, 1024, 45, 0.083), ("set15", "cd" * 32, 1022, 1024, None, 0.1)],
+    "split": "one region of each image is kept for validation",
+    "leaking": False,
+    "measured_on": "the regions, on their original grid",
+    "limit": "The regions are parts of the *training* images.",
+    "epochs_run": 60,
+    "kept_epoch": 48,
+    "is_chosen": True,
+    "seconds": 725.4,
+    "device": "cpu",
+    "validation": {"IoU": 0.8123, "accuracy": 0.953, "loss": float("nan")},
+    "settings": {"batch_size": 16, "patch": [256, 256], "device": "$torch.device('cpu')"},
+    "weights_sha256": "ef" * 32,
+    "versions": {"livecell-monai": "0.1.0", "torch": "2.10.0+cpu"},
+    "seed": 7,
+    "resumed": 0,
+    "changes": (),
+}
 NASTY = [
     "a|b",
     "<script>alert(1)</script>",
@@ -54,13 +56,13 @@ def read(card):
 
 
 @pytest.mark.parametrize("leaking", [True, False])
-def test_warns_exactly_where_the_split_leaks(leaking):
-    card = render_card(replace(FACTS, leaking=leaking))
+def test_card_warns_if_and_only_if_the_split_leaks(leaking):
+    card = render_card(**FACTS | {"leaking": leaking})
     assert ("**WARNING" in card) is leaking
 
 
-def test_warning_stands_before_the_scores():
-    card = render_card(replace(FACTS, leaking=True))
+def test_warning_comes_before_the_scores():
+    card = render_card(**FACTS | {"leaking": True})
     assert card.index("WARNING") < card.index("0.8123")
 
 
@@ -73,7 +75,7 @@ def test_warning_stands_before_the_scores():
         "| `set15` | 1022 x 1024 | not counted | 10.0 % |",
         "60 epochs in 12 min 5 s on cpu",
         "epoch 48",
-        FACTS.split,
+        FACTS["split"],
         "| IoU | 0.8123 |",
         "| loss | undefined |",
         "| `batch_size` | `16` |",
@@ -90,11 +92,11 @@ def test_warning_stands_before_the_scores():
     ],
 )
 def test_card_states(part):
-    assert part in render_card(FACTS)
+    assert part in render_card(**FACTS)
 
 
-def test_sections_come_in_their_order():
-    headings = re.findall(r"^#+ (.+)$", render_card(FACTS), flags=re.MULTILINE)
+def test_order_of_the_sections():
+    headings = re.findall(r"^#+ (.+)$", render_card(**FACTS), flags=re.MULTILINE)
     assert headings == [
         "livecell 0.1.0",
         "What it was trained on",
@@ -110,28 +112,64 @@ def test_sections_come_in_their_order():
 
 @pytest.mark.parametrize(("seconds", "words"), [(48.2, "48 s"), (59.7, "1 min 0 s"), (7500, "2 h 5 min")])
 def test_duration_in_words(seconds, words):
-    assert f"epochs in {words} on" in render_card(replace(FACTS, seconds=seconds))
+    assert f"epochs in {words} on" in render_card(**FACTS | {"seconds": seconds})
 
 
 @pytest.mark.parametrize("text", NASTY)
 def test_markup_in_a_name_stays_text(text):
-    nasty = replace(
-        FACTS,
-        name=text,
-        split=text,
-        device=text,
-        images=[(text, text, 10, 10, 1, 0.5), *FACTS.images[1:]],
-        settings={text: text, "patch": [256, 256], "device": "cpu"},
-        validation={text: 0.5, "accuracy": 0.9, "loss": 1.0},
-        versions={text: text, "torch": "2"},
-        weights_sha256=text,
-    )
-    tags, shown = read(render_card(nasty))
-    assert tags == read(render_card(FACTS))[0]
+    nasty = FACTS | {
+        "name": text,
+        "split": text,
+        "device": text,
+        "images": [(text, text, 10, 10, 1, 0.5), *FACTS["images"][1:]],
+        "settings": {text: text, "patch": [256, 256], "device": "cpu"},
+        "validation": {text: 0.5, "accuracy": 0.9, "loss": 1.0},
+        "versions": {text: text, "torch": "2"},
+        "weights_sha256": text,
+    }
+    tags, shown = read(render_card(**nasty))
+    assert tags == read(render_card(**FACTS))[0]
     assert shown.count(" ".join(text.split())) == 12  # each place that was given the text above
 
 
-def test_says_what_was_scored_and_what_its_split_cannot_say():
-    _, text = read(render_card(FACTS))
+def test_card_states_what_was_scored_and_the_limit_of_the_split():
+    _, text = read(render_card(**FACTS))
     assert "measured on the regions, on their original grid." in text
     assert "The regions are parts of the *training* images." in text
+
+
+SCORES = [
+    Scores(50, 10, 20, 100, {"surface_dice": 0.8}),
+    Scores(70, 5, 5, 90, {"surface_dice": 0.9}),
+    Scores(20, 10, 0, 200, {"surface_dice": 0.4}),
+]
+SUMMARY = {**summarise_scores(SCORES), "cells": 45, "folds": 3, "worst_image": "b", "surface_tolerance_px": 2.0}
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "refit"])
+def test_study_card_states_the_scores(kind):
+    text = render_study(kind, "cells", SUMMARY)
+    assert "3 images,\n45 cells, 3 folds" in text
+    assert "has none" in text
+    assert "within 2 pixels" in text
+    iou = SUMMARY["iou"]
+    low, high = iou["interval_95"]
+    assert f"| IoU | {iou['mean']:.3f} | {low:.3f} .. {high:.3f} | {iou['median']:.3f} | {iou['worst']:.3f} |" in text
+    assert f"| IoU, pooled | {SUMMARY['pooled_iou']:.3f} |" in text
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert html.count("<tr>") == 1 + 7  # a head; five scores by pixel, the surface, the pooled IoU
+
+
+def test_an_ensemble_has_a_whole_card_and_a_refit_a_section():
+    assert render_study("ensemble", "cells", SUMMARY).startswith("# Ensemble of 3 U-Nets trained on cells\n")
+    assert "livecell predict . IMAGES" in render_study("ensemble", "cells", SUMMARY)
+    assert render_study("refit", "cells", SUMMARY).startswith("## Scores by cross-validation\n")
+
+
+def test_name_with_markup_stays_text():
+    assert "<b>" not in MarkdownIt("commonmark").render(render_study("ensemble", "<b>cells</b>", SUMMARY))
+
+
+def test_missing_interval_is_left_empty():
+    summary = {**SUMMARY, **summarise_scores(SCORES[:2])}
+    assert f"| IoU | {summary['iou']['mean']:.3f} |  |" in render_study("refit", "cells", summary)

@@ -1,4 +1,4 @@
-"""The page of a comparison: what a browser would make of it, whatever the runs are called."""
+"""The page of a comparison, parsed as HTML, also with markup in the names of runs."""
 
 import csv
 from dataclasses import replace
@@ -10,8 +10,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
-from livecell_monai.report.comparison_page import check_output_folder, render_page, write_comparison
-from livecell_monai.report.comparison_tables import build_notes, build_tables
+from livecell_monai.report.comparison import build_notes, build_tables, check_output_files, render_page, write_comparison
 from tests.support.logged_runs import some_scores
 
 NASTY = "<img src=x onerror=alert(1)>&\"'</td></table><script>alert(1)</script>"
@@ -26,7 +25,7 @@ VOID = {"meta", "img", "link", "br", "input"}
 
 
 class Page(HTMLParser):
-    """What stands in a page: tags, tables as text, warnings; refuses tags that do not close."""
+    """Tags, tables as text and warnings of a page; fails if a tag is not closed."""
 
     def __init__(self, text):
         super().__init__()
@@ -80,7 +79,7 @@ class TestPage:
         assert {"link", "script", "iframe", "object"}.isdisjoint(page.tags)
 
 
-def test_warnings_stand_above_the_tables_and_notes_below():
+def test_warnings_are_above_the_tables_and_notes_below():
     text = render_page(SIDES)
     (warning,) = Page(text).warnings[:1]
     assert warning.startswith(f"Warning: {NASTY} is of other data")
@@ -98,11 +97,11 @@ class TestWrite:
         assert rows[0]["difference"] == "0.1"
         assert (tmp_path / "a.html").read_text(encoding="utf-8") == render_page(SIDES)
 
-    def test_nothing_where_nothing_is_asked_for(self, tmp_path):
+    def test_no_file_without_a_path(self, tmp_path):
         write_comparison(SIDES)
         assert not list(tmp_path.iterdir())
 
-    def test_a_disk_that_refuses_leaves_no_half(self, tmp_path, monkeypatch):
+    def test_failed_write_leaves_no_file(self, tmp_path, monkeypatch):
         from pathlib import Path
 
         def fail(self, target):
@@ -114,12 +113,12 @@ class TestWrite:
         assert not list(tmp_path.iterdir())
 
 
-class TestRefuseLost:
-    def test_new_files_pass_and_old_ones_where_it_is_asked_for(self, tmp_path):
+class TestCheckOutputFiles:
+    def test_accepts_new_files_and_existing_ones_with_overwrite(self, tmp_path):
         (tmp_path / "a.csv").write_text("mine")
-        check_output_folder([tmp_path / "b.csv", tmp_path / "b.html"], overwrite=False)
-        check_output_folder([tmp_path / "a.csv"], overwrite=True)
-        check_output_folder([], overwrite=False)
+        check_output_files([tmp_path / "b.csv", tmp_path / "b.html"], overwrite=False)
+        check_output_files([tmp_path / "a.csv"], overwrite=True)
+        check_output_files([], overwrite=False)
 
     @pytest.mark.parametrize(
         ("names", "overwrite", "words"),
@@ -130,13 +129,13 @@ class TestRefuseLost:
             (["b", "./b"], False, "--csv and --html must be two files"),
         ],
     )
-    def test_the_others_do_not(self, tmp_path, names, overwrite, words):
+    def test_rejects_other_files(self, tmp_path, names, overwrite, words):
         (tmp_path / "a.csv").write_text("mine")
         (tmp_path / "folder").mkdir()
         with pytest.raises(SettingError, match=words):
-            check_output_folder([tmp_path / name for name in names], overwrite)
+            check_output_files([tmp_path / name for name in names], overwrite)
 
 
-def test_a_list_and_sides_have_titles_of_their_own():
+def test_title_of_a_list_and_of_a_comparison():
     assert "<title>Runs of livecell</title>" in render_page(LIST)
     assert "<title>2 runs of livecell side by side</title>" in render_page(replace(SIDES, warnings=[]))

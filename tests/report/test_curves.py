@@ -1,9 +1,11 @@
 from math import exp, inf, nan
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.report.curves import draw_curves, find_best, write_curves
+from livecell_monai.outputs.figures import write_png
+from livecell_monai.report.curves import draw_curves, draw_learning_curve, find_best
 
 
 def run(epochs, best):
@@ -53,7 +55,7 @@ def test_values_that_are_missing_or_not_finite_are_left_out():
     assert list(line(draw_curves(history).axes[0], "validation").get_xdata()) == [1, 5, 6]
 
 
-def test_epochs_are_counted_from_one_where_they_are_not_given():
+def test_missing_epochs_are_counted_from_one():
     history = [{"train_loss": 2.0}, {"train_loss": 1.0, "epoch": nan}]
     assert list(line(draw_curves(history).axes[0], "training").get_xdata()) == [1, 2]
 
@@ -82,13 +84,39 @@ def test_epoch_ticks_are_whole_numbers(epochs):
 
 @pytest.mark.parametrize("history", [run(1, best=1), run(200, best=150), [{}]])
 def test_file_is_a_png_of_the_stated_size(tmp_path, history):
-    write_curves(tmp_path / "curves.png", history)
+    write_png(tmp_path / "curves.png", draw_curves(history))
     with Image.open(tmp_path / "curves.png") as png:
         png.load()
         assert (png.format, png.size) == ("PNG", (1430, 440))
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
-def test_empty_history_is_refused():
-    with pytest.raises(ValueError, match="at least one epoch"):
-        draw_curves([])
+def point(amount, iou, kind="share_of_area", width=0.05):
+    ends = (None, None) if width is None else (iou - width, iou + width)
+    return {kind: amount, "scored_images": 3, "iou": iou, "low_95": ends[0], "high_95": ends[1]}
+
+
+POINTS = [point(0.25, 0.5), point(0.5, 0.6), point(1.0, 0.65)]
+
+
+@pytest.mark.parametrize(("kind", "word"), [("share_of_area", "area"), ("training_images", "images")])
+def test_learning_curve_shows_each_amount(kind, word):
+    points = [point(amount, iou, kind) for amount, iou in ((1, 0.5), (2, 0.6), (4, 0.65))]
+    (axes,) = draw_learning_curve(points).axes
+    (line,) = axes.lines
+    np.testing.assert_allclose(line.get_xydata(), [(1, 0.5), (2, 0.6), (4, 0.65)])
+    assert word in axes.get_xlabel()
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "2", "4"]
+    assert [text.get_text() for text in axes.texts] == ["0.500", "0.600", "0.650"]
+    assert len(axes.collections) == 1
+
+
+def test_no_band_without_intervals():
+    (axes,) = draw_learning_curve([point(0.5, 0.5, width=None), point(1.0, 0.6, width=None)]).axes
+    assert len(axes.collections) == 0
+
+
+def test_learning_curve_as_png(tmp_path):
+    write_png(tmp_path / "curve.png", draw_learning_curve(POINTS))
+    with Image.open(tmp_path / "curve.png") as picture:
+        assert picture.size == (770, 495)

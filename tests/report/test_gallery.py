@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.outputs.legend import INVENTED, MISSED, PREDICTED
-from livecell_monai.report.gallery import MAX_ROWS, SIDE_PX, draw_gallery, write_gallery
+from livecell_monai.outputs.figures import COMPARED, INVENTED, MISSED, PREDICTED
+from livecell_monai.report.gallery import BACKGROUND, MAX_ROWS, SIDE_PX, draw_gallery, draw_legend, write_gallery
 
 
 def panel(side=60, truth=True, title="cells: IoU 0.812"):
@@ -18,7 +18,7 @@ def holds(picture, colour):
     return bool((picture == colour).all(axis=2).any())
 
 
-def test_file_can_be_read_and_three_large_rows_stay_modest(tmp_path):
+def test_file_of_three_large_rows_is_small(tmp_path):
     write_gallery(tmp_path / "gallery.png", [panel(1024)] * 3)
     with Image.open(tmp_path / "gallery.png") as png:
         assert png.format == "PNG"
@@ -42,7 +42,7 @@ def test_long_side_is_shrunk_whatever_the_shape():
     assert picture.shape[0] < SIDE_PX
 
 
-def test_colours_tell_whether_there_is_a_truth():
+def test_colours_depend_on_a_truth():
     compared, alone = draw_gallery([panel()]), draw_gallery([panel(truth=False)])
     assert holds(compared, MISSED)
     assert holds(compared, INVENTED)
@@ -50,7 +50,7 @@ def test_colours_tell_whether_there_is_a_truth():
     assert not holds(alone, MISSED)
 
 
-def test_legend_explains_the_truth_where_only_one_row_has_it():
+def test_legend_explains_the_truth_if_only_one_row_has_one():
     mixed, compared = draw_gallery([panel(truth=False), panel()]), draw_gallery([panel(), panel()])
     assert np.array_equal(mixed[-30:], compared[-30:])
 
@@ -71,7 +71,19 @@ def test_title_is_drawn():
     assert not np.array_equal(draw_gallery([panel(title="a")]), draw_gallery([panel(title="b")]))
 
 
-def test_empty_gallery_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="at least one panel"):
-        write_gallery(tmp_path / "gallery.png", [])
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("width", [1, 200, 1024])
+def test_strip_shows_every_colour_over_the_full_width(width):
+    strip = draw_legend(width, COMPARED)
+    assert strip.dtype == np.uint8
+    assert strip.shape[1] >= width
+    assert all(holds(strip, colour) for _, colour in COMPARED)
+
+
+def test_entries_wrap_into_lines():
+    wide, narrow = draw_legend(900, COMPARED), draw_legend(60, COMPARED)
+    assert narrow.shape[0] == 3 * wide.shape[0]
+
+
+@pytest.mark.parametrize("width", [1, 200, 400, 1024])
+def test_no_text_is_cut_off(width):
+    assert (draw_legend(width, COMPARED)[:, -2:] == BACKGROUND).all()

@@ -6,10 +6,9 @@ import pytest
 
 from livecell_monai.errors import DataError
 from livecell_monai.metrics import list_metrics, measure_scores, score_mask, tabulate_scores
-from livecell_monai.report.card import ALIKE, FEW
 from livecell_monai.report.page import write_page
 from livecell_monai.sample import SamplePrediction
-from tests.support.page_facts import HISTORY, NASTY, TRAINING, judged, page_facts, sides
+from tests.support.page_facts import HISTORY, NASTY, TRAINING, page_facts, predicted, sides
 
 VOID = {"meta", "img", "input"}
 
@@ -62,14 +61,14 @@ class TestPage:
         assert parts == ["scores", *images, "curves", "threshold", "split", "samples", "limits", "settings", "provenance"]
         assert [link["href"] for link in page.all("a")] == [f"#{part}" for part in parts]
 
-    def test_asks_for_nothing_outside_of_itself(self, page):
+    def test_loads_nothing_from_outside(self, page):
         (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
         assert policy.startswith("default-src 'none'; img-src data:;")
         assert all(image["src"].startswith("data:image/") for image in page.all("img"))
         assert not page.all("link")
         assert all("src" not in script for script in page.all("script"))
 
-    def test_every_picture_has_a_text_in_its_place(self, page):
+    def test_every_picture_has_an_alternative_text(self, page):
         pictures = [image for image in page.all("img") if image.get("class") != "overlay"]
         assert len(pictures) == 4 + 2 + 1 + 2  # images, figures, split, samples
         assert all(image["alt"] for image in pictures)
@@ -81,25 +80,29 @@ class TestPage:
         shown = [box["aria-label"].rpartition(" ")[2] for box in page.all("input") if box.get("class") == "toggle"]
         assert shown[:4] == ["bad", "good", "strip", "new"]  # by gallery
 
-    def test_tells_scores_as_they_are(self, page):
-        image = judged("bad", shift=9, seed=1)
+    def test_shows_scores(self, page):
+        image = predicted("bad", shift=9, seed=1)
         scores = measure_scores(image.mask, image.truth)
         ratios = " ".join(f"{scores.of(metric):.4f}" for metric in list_metrics())
         assert f"bad test {ratios}" in page.text
         assert "mean of 2 test" in page.text
         assert "mean of 1 validation" in page.text
 
-    def test_tells_settings_versions_and_hashes(self, page):
+    def test_shows_settings_versions_and_hashes(self, page):
         for words in ("lr 0.002", "filters [16, 32]", "torch 2.13.0", f"the weights {'c' * 64}", f"image/a.tif {'a' * 64}"):
             assert words in page.text
         assert "scale: 1.0 # because" in page.text
 
-    def test_tells_what_the_numbers_do_not_say(self, page):
-        for words in (FEW, ALIKE, "The strips are parts of the images."):
-            assert " ".join(words.split()) in page.text
+    def test_shows_the_limits_of_the_scores(self, page):
+        for words in (
+            "They come from few images.",
+            "one microscope and one annotator",
+            "The strips are parts of the images.",
+        ):
+            assert words in page.text
         assert "chosen by the validation score" not in page.text
 
-    def test_is_loud_only_where_there_is_a_reason(self, page, tmp_path):
+    def test_warns_of_a_leaking_split_and_of_other_data(self, page, tmp_path):
         assert "warning" not in [p.get("class") for p in page.all("p")]
         facts = page_facts(training={**TRAINING, "leaks": True}, warnings=["Other data."])
         write_page(tmp_path / "report.html", facts)
@@ -108,7 +111,7 @@ class TestPage:
         assert "The split leaks." in loud.text
         assert "Other data." in loud.text
 
-    def test_an_epoch_that_was_chosen_is_said(self, tmp_path):
+    def test_states_that_the_epoch_was_chosen(self, tmp_path):
         write_page(tmp_path / "report.html", page_facts(settings={"checkpoint_selection": "best"}))
         assert "chosen by the validation score" in read(tmp_path / "report.html").text
 
@@ -118,7 +121,7 @@ def test_names_with_markup_stay_text(tmp_path):
     training = TRAINING | {"files_sha256": {NASTY: "a" * 64}, "computed_on": NASTY, "validated_on": NASTY}
     names = {"title": NASTY, "split": NASTY, "limit": NASTY, "plan": NASTY, "warnings": [NASTY], "notes": [NASTY]}
     tables = {"settings": {NASTY: NASTY}, "versions": {NASTY: NASTY}}
-    images = [judged(NASTY), judged(NASTY, "validation"), judged(NASTY, labelled=False)]
+    images = [predicted(NASTY), predicted(NASTY, "validation"), predicted(NASTY, labelled=False)]
     write_page(path, page_facts(training=training, sides=[sides(NASTY)], predictions=images, **names, **tables))
     page = read(path)
     assert all(image["src"].startswith("data:") for image in page.all("img"))
@@ -128,8 +131,8 @@ def test_names_with_markup_stay_text(tmp_path):
     assert "<" not in title
 
 
-def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
-    image = judged("strip", shift=4)
+def test_page_without_images_shows_the_scores_of_the_training(tmp_path):
+    image = predicted("strip", shift=4)
     row = tabulate_scores("strip", score_mask(image.mask, image.truth))
     facts = page_facts(predictions=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
     assert write_page(tmp_path / "report.html", facts) == []
@@ -140,17 +143,17 @@ def test_without_images_the_scores_of_the_training_stand_in_the_table(tmp_path):
     assert "No images." in page.text
 
 
-def test_a_page_of_nothing_but_facts(tmp_path):
+def test_page_without_history_and_images(tmp_path):
     write_page(tmp_path / "report.html", page_facts(predictions=(), sides=(), samples=None, history=()))
     assert read(tmp_path / "report.html").all("section")[0]["id"] == "limits"
 
 
-def test_a_failure_leaves_the_page_that_was_there(tmp_path):
+def test_failure_keeps_the_earlier_page(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("earlier")
 
     def fail():
-        yield judged()
+        yield predicted()
         raise DataError("an image cannot be read")
 
     with pytest.raises(DataError):
@@ -160,8 +163,8 @@ def test_a_failure_leaves_the_page_that_was_there(tmp_path):
 
 
 def test_24_test_images_of_1024_keep_below_5_megabytes(tmp_path):
-    """Of noise in every pixel, which compresses worse than any camera's."""
-    kept = judged("a", shape=(1024, 1024))
+    """Noise in every pixel compresses worse than any camera image."""
+    kept = predicted("a", shape=(1024, 1024))
     noise = np.random.default_rng(0).uniform(size=kept.image.shape)
 
     def come():

@@ -1,4 +1,4 @@
-"""The page as a reader has it: opened from disk in a browser that is offline."""
+"""The page, opened from disk in an offline browser."""
 
 import shutil
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from livecell_monai.report.page import write_page
-from tests.support.page_facts import NASTY, judged, page_facts
+from tests.support.page_facts import NASTY, page_facts, predicted
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
@@ -26,8 +26,8 @@ def browser():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    images = [judged("good", shift=1), judged("image 10", shift=6, seed=1), judged("image 9", shift=9, seed=2)]
-    images += [judged(NASTY, shift=4, seed=3), judged("new", labelled=False)]
+    images = [predicted("good", shift=1), predicted("image 10", shift=6, seed=1), predicted("image 9", shift=9, seed=2)]
+    images += [predicted(NASTY, shift=4, seed=3), predicted("new", labelled=False)]
     write_page(path, page_facts(predictions=images, expected=len(images)))
     return path
 
@@ -68,7 +68,7 @@ def sort_marks(page):
     return [head.get_attribute("aria-sort") for head in page.locator("table.sortable thead th").all()]
 
 
-def test_opens_without_a_word_and_asks_for_nothing(browser, file):
+def test_opens_without_messages_and_requests(browser, file):
     with opened(browser, file) as (page, seen):
         page.wait_for_load_state("networkidle")
         assert page.locator("section").count() >= 9
@@ -80,7 +80,7 @@ def test_opens_without_a_word_and_asks_for_nothing(browser, file):
         assert all(url.startswith("data:") for url in seen["requests"][1:])
 
 
-def test_what_is_forbidden_would_be_seen(browser, file, tmp_path):
+def test_a_forbidden_request_is_detected(browser, file, tmp_path):
     bad = tmp_path / "bad.html"
     text = file.read_text(encoding="utf-8")
     bad.write_text(text.replace("</main>", "<img src='https://example.org/a.png'></main>"), encoding="utf-8")
@@ -89,7 +89,7 @@ def test_what_is_forbidden_would_be_seen(browser, file, tmp_path):
         assert any("Content Security Policy" in message for message in seen["messages"])
 
 
-def test_a_name_with_markup_stays_text(page):
+def test_name_with_markup_stays_text(page):
     assert NASTY in names(page)
     assert page.locator("img[onerror], img[src=x]").count() == 0
 
@@ -111,7 +111,7 @@ class TestOverlays:
         assert page.locator("#all").evaluate("box => box.indeterminate")
         assert pictures.first.locator("img").first.is_visible()
 
-    def test_the_keyboard_does_as_well(self, page):
+    def test_keyboard_hides_it_too(self, page):
         page.locator(".toggle").first.focus()
         page.keyboard.press("Space")
         assert not page.locator(".overlay").first.is_visible()
@@ -127,18 +127,18 @@ class TestOverlays:
         page.keyboard.press("Home")
         assert page.locator(".overlay").first.evaluate(opacity) == 0
 
-    def test_an_overlay_lies_on_its_image(self, page):
+    def test_an_overlay_covers_its_image(self, page):
         for layers in page.locator(".layers").all():
             image, overlay = (one.bounding_box() for one in layers.locator("img").all())
             assert image == pytest.approx(overlay, abs=0.5)
 
 
 class TestTable:
-    def test_is_worst_first_at_the_beginning(self, page):
+    def test_is_sorted_worst_first(self, page):
         assert names(page) == ["image 9", "image 10", NASTY, "good"]
         assert sort_marks(page) == ["none", "none", "ascending", *["none"] * 6]
 
-    def test_a_click_sorts_and_another_turns_it_round(self, page):
+    def test_a_click_sorts_and_another_reverses(self, page):
         head = page.locator("table.sortable thead button", has_text="recall")
         head.click()
         values = [float(text) for text in page.locator(f"{ROWS} td:nth-child(7)").all_inner_texts()]
@@ -164,7 +164,7 @@ class TestTable:
         assert page.locator("table.sortable tfoot tr").count() == 1
 
 
-def test_without_script_everything_is_there(browser, file):
+def test_page_is_complete_without_script(browser, file):
     with opened(browser, file, java_script_enabled=False) as (page, _):
         assert all(overlay.is_visible() for overlay in page.locator(".overlay").all())
         assert page.locator(ROWS).count() == 4
@@ -175,7 +175,7 @@ def test_without_script_everything_is_there(browser, file):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out_at_the_side(browser, file, width, scheme):
+def test_page_fits_the_width(browser, file, width, scheme):
     with opened(browser, file, viewport={"width": width, "height": 800}, color_scheme=scheme) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         heights = page.evaluate(f"[...document.querySelectorAll('{ROWS}')].map(row => row.clientHeight)")

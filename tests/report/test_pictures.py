@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.outputs.legend import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.report.pictures import (
     ANNOTATED,
     HELD,
     TRAINED,
     UNUSED,
-    draw_judged,
+    draw_prediction,
     draw_sample,
     draw_sides,
     encode,
@@ -29,7 +29,7 @@ def opened(uri, kind):
 
 
 def read(layers):
-    """IntensityRange (Y, X) and the layer above it (Y, X, 4)."""
+    """The grey image (Y, X) and the layer above it (Y, X, 4)."""
     return (
         np.asarray(opened(layers.image, "image/jpeg")),
         np.asarray(opened(layers.overlay, "image/png").convert("RGBA")),
@@ -46,50 +46,50 @@ def world():
     return picture_of(truth.astype(np.uint16)), mask, truth
 
 
-class TestDrawJudged:
-    def test_each_pixel_has_the_colour_of_what_was_said_of_it(self, world):
+class TestDrawPrediction:
+    def test_each_pixel_has_the_colour_of_its_kind(self, world):
         image, mask, truth = world
-        grey, overlay = read(draw_judged(image, mask, truth, PLENTY))
+        grey, overlay = read(draw_prediction(image, mask, truth, PLENTY))
         assert grey.shape == overlay.shape[:2] == image.shape
         for where, colour in ((mask & truth, AGREED), (truth & ~mask, MISSED), (mask & ~truth, INVENTED)):
             assert (overlay[where][:, :3] == colour).all()
             assert (overlay[where][:, 3] > 0).all()
         assert (overlay[~(mask | truth)][:, 3] == 0).all()
 
-    def test_inside_of_a_region_the_image_is_seen_its_outline_is_not_looked_through(self, world):
+    def test_regions_are_transparent_and_outlines_opaque(self, world):
         image, mask, truth = world
-        _, overlay = read(draw_judged(image, mask, truth, PLENTY))
+        _, overlay = read(draw_prediction(image, mask, truth, PLENTY))
         assert set(np.unique(overlay[4:16, 4:16, 3])) == {125, 255}
 
-    def test_without_truth_there_is_one_colour(self, world):
+    def test_one_colour_without_truth(self, world):
         image, mask, _ = world
-        _, overlay = read(draw_judged(image, mask, None, PLENTY))
+        _, overlay = read(draw_prediction(image, mask, None, PLENTY))
         assert (overlay[mask][:, :3] == PREDICTED).all()
         assert (overlay[~mask][:, 3] == 0).all()
 
-    def test_an_empty_mask_is_no_colour(self, world):
+    def test_empty_mask_has_no_colour(self, world):
         image, mask, truth = world
-        _, overlay = read(draw_judged(image, mask & False, truth & False, PLENTY))
+        _, overlay = read(draw_prediction(image, mask & False, truth & False, PLENTY))
         assert not overlay[..., 3].any()
 
     def test_a_large_image_is_shrunk_and_a_small_one_is_not(self):
         truth = one_cell((700, 1000)) > 0
-        layers = draw_judged(truth.astype(float), truth, truth, PLENTY)
+        layers = draw_prediction(truth.astype(float), truth, truth, PLENTY)
         assert (layers.height, layers.width) == (358, 512)
         assert read(layers)[1].shape == (358, 512, 4)
 
     @pytest.mark.parametrize("most", [60_000, 30_000, 8_000])
-    def test_even_pure_noise_keeps_within_the_bytes(self, most):
+    def test_noise_keeps_within_the_bytes(self, most):
         noise = np.random.default_rng(0).uniform(size=(1024, 1024))
         mask = np.kron(np.random.default_rng(1).uniform(size=(64, 64)) > 0.9, np.ones((16, 16), bool))
-        layers = draw_judged(noise, mask, np.roll(mask, 4, 0), most)
+        layers = draw_prediction(noise, mask, np.roll(mask, 4, 0), most)
         assert len(layers.image) + len(layers.overlay) <= most + 100
-        whole = draw_judged(noise, mask, np.roll(mask, 4, 0), PLENTY)
+        whole = draw_prediction(noise, mask, np.roll(mask, 4, 0), PLENTY)
         assert len(whole.image) + len(whole.overlay) > most  # and would not have done so by itself
 
 
 class TestDrawSides:
-    def test_shows_both_sides_and_what_is_between_them(self):
+    def test_shows_both_regions_and_the_guard(self):
         truth = np.zeros((96, 112), bool)
         truth[30:40, 50:70] = True
         image = picture_of(truth.astype(np.uint16))
@@ -108,7 +108,7 @@ class TestDrawSides:
         assert (overlay[..., :3] == HELD).all()
 
 
-def test_a_sample_has_the_outline_of_its_label_alone():
+def test_sample_has_only_the_outline_of_its_label():
     label = np.zeros((64, 64))
     label[20:40, 20:40] = 1
     _, overlay = read(draw_sample(np.random.default_rng(0).normal(size=(64, 64)), label, PLENTY))

@@ -18,8 +18,8 @@ def test_code_font_only_for_harmless_text(text, code):
 
 def test_a_missing_value_is_an_error():
     with pytest.raises(UndefinedError, match="'kind' is undefined"):
-        render("study_card.md.j2", {"number": str, "interval": str})
+        render("study_card.md.j2")
 
 
-def test_includes_end_as_they_should():
+def test_includes_end_with_one_line_break():
     assert render("licence.md.j2").endswith("diagnostic use.\n")

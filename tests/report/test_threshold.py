@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecell_monai.metrics import score_mask
-from livecell_monai.report.threshold import BINS, Probabilities, draw_threshold, find_best
+from livecell_monai.report.threshold import BINS, Probabilities, draw_threshold
 
 
 def spread_of(*pairs):
@@ -31,7 +31,7 @@ def test_an_empty_image_where_nothing_is_found_scores_1():
 
 
 class TestCalibration:
-    def test_probabilities_that_come_true(self):
+    def test_calibrated_probabilities(self):
         generator = np.random.default_rng(0)
         probability = generator.uniform(size=(400, 500))
         truth = generator.uniform(size=probability.shape) < probability
@@ -41,7 +41,7 @@ class TestCalibration:
         assert all(came == pytest.approx(said, abs=0.02) for said, came, _ in rows)
         assert found.calibration_error() < 0.01
 
-    def test_one_that_is_too_sure(self):
+    def test_overconfident_probability(self):
         generator = np.random.default_rng(0)
         truth = generator.uniform(size=(200, 200)) < 0.7
         found = spread_of((np.full(truth.shape, 0.995), truth))
@@ -49,7 +49,7 @@ class TestCalibration:
         assert (said, came, pixels) == (pytest.approx(0.995), pytest.approx(0.7, abs=0.02), truth.size)
         assert found.calibration_error() == pytest.approx(0.295, abs=0.02)
 
-    def test_few_pixels_say_nothing(self):
+    def test_bins_of_few_pixels_are_left_out(self):
         found = spread_of((np.full((3, 3), 0.5), np.eye(3)))
         assert found.calibration() == []
         assert found.calibration_error() is None
@@ -57,8 +57,8 @@ class TestCalibration:
 
 def test_the_best_threshold_is_the_nearest_to_one_half_of_equals():
     truth = np.eye(6)
-    assert find_best(spread_of((0.2 + 0.6 * truth, truth))) == (0.5, 1.0)
-    assert find_best(spread_of((0.1 + 0.1 * truth, truth)))[0] == pytest.approx(0.2)
+    assert spread_of((0.2 + 0.6 * truth, truth)).find_best() == (0.5, 1.0)
+    assert spread_of((0.1 + 0.1 * truth, truth)).find_best()[0] == pytest.approx(0.2)
 
 
 def test_the_figure_has_a_line_for_each_role_and_the_chosen_threshold():

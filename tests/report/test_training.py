@@ -5,7 +5,7 @@ from PIL import Image
 
 from livecell_monai.metrics import score_mask
 from livecell_monai.report.training import write_figures
-from tests.support.page_facts import judged, page_facts
+from tests.support.page_facts import page_facts, predicted
 
 
 def facts(**changes):
@@ -14,7 +14,7 @@ def facts(**changes):
 
 
 def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
-    images = [judged("b <i>", "validation", 3), judged("a", "validation", 9, seed=1), judged("new", labelled=False)]
+    images = [predicted("b <i>", "validation", 3), predicted("a", "validation", 9, seed=1), predicted("new", labelled=False)]
     write_figures(tmp_path, predictions=iter(images), **facts())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "report.html", "scores.csv", "validation.png"]
     with Image.open(tmp_path / "validation.png") as picture:

@@ -1,4 +1,4 @@
-"""What a page tells, of small worlds: facts of a training that never was, images judged by a shifted truth."""
+"""Facts of a page, made up: a training, and small images whose predictions are the shifted truth."""
 
 import numpy as np
 
@@ -30,8 +30,8 @@ HISTORY = [
 ]
 
 
-def judged(name="a", role="test", shift=3, shape=SHAPE, seed=0, labelled=True):
-    """An image whose prediction is the truth moved to the right: the farther, the worse its scores."""
+def predicted(name="a", role="test", shift=3, shape=SHAPE, seed=0, labelled=True):
+    """An image whose prediction is the truth, shifted to the right: the farther, the worse its scores."""
     label = some_cells(shape, seed)
     truth = label > 0
     found = np.roll(truth, shift, axis=1)
@@ -49,13 +49,13 @@ def sides(name="a"):
 
 
 def page_facts(**changes):
-    """A page of two test images, a validation image and an image without truth, and all else that there can be."""
+    """A page of two test images, a validation image and an image without truth, with every part that a page can have."""
     cells = some_cells((64, 64)) > 0
     images = [
-        judged("good", shift=1),
-        judged("bad", shift=9, seed=1),
-        judged("strip", "validation", 4, seed=2),
-        judged("new", labelled=False, seed=3),
+        predicted("good", shift=1),
+        predicted("bad", shift=9, seed=1),
+        predicted("strip", "validation", 4, seed=2),
+        predicted("new", labelled=False, seed=3),
     ]
     facts = {
         "title": "U-Net trained on cells",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from livecell_monai.outputs.prediction import Frame, Prediction
+from livecell_monai.outputs.base import Frame, Prediction
 from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
 

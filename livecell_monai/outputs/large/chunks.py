@@ -1,4 +1,4 @@
-"""Writes a mask to a Zarr array chunk by chunk; each chunk is written once, when it is complete."""
+"""The mask of a large image as a Zarr array, written chunk by chunk; each chunk is written once, when it is complete."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,10 +19,26 @@ CHUNK = 1024  #: edge of a chunk of the mask, in pixels
 MAX_WAITING = 8  # chunks that wait for the disk: a slow disk must not fill the memory
 
 
+def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -> Any:
+    """The array of a level of an OME-Zarr group, 0 for the full size; with a shape (Y, X), a new empty one.
+
+    Chunks of background are written too: a chunk that is not on disk was not predicted.
+    """
+    import zarr
+
+    group = zarr.open_group(str(folder), mode="a", zarr_format=3)
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        if shape is None:
+            return group[str(level)]
+        return group.create_array(
+            str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
+        )
+
+
 class ChunkWriter:
     """Collects parts of a mask into chunks and writes complete chunks in a background thread.
 
-    A context manager. An error of the thread is raised at the next part, or at the end.
+    A context manager. An error of the thread, a DataError, is raised at the next part or at the end.
 
     Args:
         array: the Zarr array (Y, X) uint8.
@@ -31,16 +47,12 @@ class ChunkWriter:
 
     def __init__(self, array: Any, skip: frozenset[tuple[int, int]] = frozenset()) -> None:
         self.array, self.skip = array, skip
-        self.open: dict[tuple[int, int], tuple[Pixels, list[int]]] = {}
+        self.open: dict[tuple[int, int], tuple[Pixels, list[int]]] = {}  # chunk, number of missing pixels
         self.thread = ThreadPoolExecutor(max_workers=1)
         self.writing: deque[Future[None]] = deque()
 
     def add(self, top: int, left: int, part: Pixels) -> None:
-        """Add a part (Y, X) uint8 of the mask; each pixel is added once.
-
-        Raises:
-            DataError: an earlier chunk could not be written.
-        """
+        """Add a part (Y, X) uint8 of the mask; each pixel is added once."""
         bottom, right = top + part.shape[0], left + part.shape[1]
         for row in range(top // CHUNK, -(-bottom // CHUNK)):
             for column in range(left // CHUNK, -(-right // CHUNK)):
@@ -82,11 +94,7 @@ class ChunkWriter:
 
 @contextmanager
 def large_image_errors(folder: Path) -> Iterator[None]:
-    """Convert system errors while a large image is written into one line.
-
-    Raises:
-        DataError: disk full, or no permission.
-    """
+    """Convert system errors while a large image is written into a DataError of one line."""
     try:
         yield
     except OSError as error:

@@ -1,25 +1,27 @@
-"""The hidden folder that the mask of a large image is written to, so that an interrupted run resumes."""
+"""The hidden folder that the mask of a large image is written to, so that an interrupted run resumes; the finished mask."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
-from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors
-from livecell_monai.outputs.large.pyramid import open_level
+from livecell_monai.errors import DataError
+from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors, open_level
 from livecell_monai.runs.atomic import move_to_name
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Pixels
+
+ENDINGS = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}  #: file ending by the setting large_image_format
 
 
 class LargeImageFolder:
     """`.NAME.writing` in the output folder: the ledger of a large image, its thumbnail, and its mask as OME-Zarr.
 
-    Args:
-        output_dir: folder of the results.
-        name: name of the large image.
+    Methods raise a DataError if they cannot write or read.
     """
 
     def __init__(self, output_dir: Path, name: str) -> None:
@@ -30,16 +32,7 @@ class LargeImageFolder:
         self.image = self.path / "mask.ome.zarr"
 
     def start(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels) -> None:
-        """Create the folder; the record is written last.
-
-        Args:
-            record: record of the ledger: `started_with`, and measured values.
-            shape: (Y, X) of the mask.
-            thumbnail: (Y, X) reduced image.
-
-        Raises:
-            DataError: it cannot be written.
-        """
+        """Create the folder: an empty mask of a shape (Y, X), a reduced image (Y, X), and last the record of the ledger."""
         self.remove()
         with large_image_errors(self.path):
             self.path.mkdir(parents=True)
@@ -50,17 +43,12 @@ class LargeImageFolder:
             self.ledger.start(**record)
 
     def read_record(self) -> dict[str, Any] | None:
-        """The record of the large image that was started here; None if there is nothing to resume.
-
-        Raises:
-            DataError: the record cannot be read.
-        """
+        """The record of the large image that was started here; None if there is nothing to resume."""
         return self.ledger.read() if self.ledger.is_unfinished() else None
 
     def thumbnail(self) -> Pixels:
         """The reduced image (Y, X)."""
-        thumbnail: Pixels = np.load(self.path / "thumbnail.npy", allow_pickle=False)
-        return thumbnail
+        return np.asarray(np.load(self.path / "thumbnail.npy", allow_pickle=False))
 
     def array(self) -> Any:
         """The Zarr array (Y, X) uint8 of the mask."""
@@ -81,17 +69,12 @@ class LargeImageFolder:
                 continue
             top, bottom = row * CHUNK, min(height, (row + 1) * CHUNK)
             if bands and bands[-1][1] == top:
-                bands[-1] = (bands[-1][0], bottom)
-            else:
-                bands.append((top, bottom))
+                top, _ = bands.pop()
+            bands.append((top, bottom))
         return bands
 
     def publish(self, finished: Path, path: Path) -> None:
-        """Move the finished file or folder to its final path, replacing an earlier one; then delete the hidden folder.
-
-        Raises:
-            DataError: the system refuses.
-        """
+        """Move the finished file or folder to its final path, replacing an earlier one; then delete the hidden folder."""
         with large_image_errors(path):
             for partial in self.image.rglob("*.partial"):  # unfinished writes of a killed run
                 partial.unlink()
@@ -101,3 +84,23 @@ class LargeImageFolder:
     def remove(self) -> None:
         """Delete the folder."""
         self.ledger.end()
+
+
+@contextmanager
+def open_finished(path: Path) -> Iterator[Any]:
+    """The mask (Y, X) uint8 of NAME.ome.tif or NAME.ome.zarr, read chunk by chunk.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    import zarr
+
+    try:
+        if path.is_dir():
+            yield zarr.open_group(str(path), mode="r")["0"]
+            return
+        with tifffile.TiffFile(path) as tif, tif.aszarr(level=0) as store:
+            yield zarr.open_array(store, mode="r")
+    except (OSError, ValueError, KeyError, tifffile.TiffFileError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{path}: the large image is incomplete ({reason}); predict it again by --overwrite") from error

@@ -1,7 +1,6 @@
 """Foreground fraction and connected components of a mask that is read chunk by chunk."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +13,12 @@ from livecell_monai.sample import Pixels
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class ChunkLabels:
-    """The labels of one chunk's components.
+class ChunkLabels(NamedTuple):
+    """The components of one chunk, labelled from 1."""
 
-    Attributes:
-        foreground: number of foreground pixels.
-        components: number of components, labelled from 1.
-        edges: labels (L,) along the first and the last row, and along the first and the last column.
-    """
-
-    foreground: int
-    components: int
-    edges: tuple[Pixels, Pixels, Pixels, Pixels]
+    foreground: int  #: pixels
+    components: int  #: number
+    edges: tuple[Pixels, Pixels, Pixels, Pixels]  #: labels (L,) of first and last row, first and last column
 
 
 def label_chunk(chunk: Pixels) -> ChunkLabels:
@@ -68,12 +60,9 @@ def _join_runs(start: Integers, stop: Integers, stride: int) -> tuple[int, Integ
 
 
 class Components:
-    """Foreground and components of a mask from its labelled chunks; components that touch across a border are one.
+    """Foreground and components of a mask (Y, X) from its labelled chunks; those that touch across a border are one.
 
     Only the labels along one row of borders and the touching pairs are in memory.
-
-    Args:
-        shape: (Y, X) of the mask.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -84,7 +73,7 @@ class Components:
         self._before = np.zeros(0, np.int64)
 
     def add(self, left: int, chunk: ChunkLabels) -> None:
-        """Add the chunk that starts at a column; chunks arrive row by row."""
+        """Add the chunk that starts at the column `left`; chunks arrive row by row."""
         top_row, bottom_row, first, last = (np.where(edge > 0, edge + self._components, 0) for edge in chunk.edges)
         if left == 0:
             self._above, self._below = self._below, np.zeros_like(self._above)
@@ -99,7 +88,11 @@ class Components:
 
     def total(self) -> tuple[float, int]:
         """(foreground fraction in [0, 1], number of components), after all chunks were added."""
-        return self._foreground / (self.shape[0] * self.shape[1]), self._components - _count_joins(self._touching)
+        labels, ends = np.unique(np.concatenate(self._touching), return_inverse=True)
+        first, second = ends.reshape(-1, 2).T
+        graph = sparse.coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(len(labels), len(labels)))
+        joined = len(labels) - int(connected_components(graph, directed=False)[0]) if len(labels) else 0
+        return self._foreground / (self.shape[0] * self.shape[1]), self._components - joined
 
 
 def measure_mask(mask: Any) -> tuple[float, int]:
@@ -117,13 +110,3 @@ def _touching_pairs(line: Pixels, other: Pixels) -> Integers:
     where = np.flatnonzero(line)
     pairs = np.concatenate([np.stack([line[where], other[where + shift]], axis=1) for shift in range(3)])
     return np.unique(pairs[pairs[:, 1] > 0], axis=0)
-
-
-def _count_joins(touching: list[Integers]) -> int:
-    """How many components disappear when touching pairs of labels are joined."""
-    labels, ends = np.unique(np.concatenate(touching), return_inverse=True)
-    if len(labels) == 0:
-        return 0
-    first, second = ends.reshape(-1, 2).T
-    graph = sparse.coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(len(labels), len(labels)))
-    return len(labels) - int(connected_components(graph, directed=False)[0])

@@ -1,14 +1,50 @@
-"""The levels of a mask as OME-Zarr, and their metadata."""
+"""The pyramid of a complete mask, built in one pass per level, as OME-Zarr or as tiled BigTIFF."""
 
+import os
 import warnings
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
-from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors
+from livecell_monai.data.plane_files import resolution_tags
+from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, large_image_errors, open_level
+from livecell_monai.outputs.large.folder import LargeImageFolder
+from livecell_monai.outputs.large.measures import ChunkLabels, Components, label_chunk
+from livecell_monai.runs.atomic import atomic_path
+from livecell_monai.sample import Pixels
 
 SMALLEST = 1024  # maximum edge of the last level
+THREADS = min(4, os.cpu_count() or 1)  # reading, labelling and encoding a chunk release Python's lock
+Processed = tuple[ChunkLabels | None, bytes, Pixels]  # labels, encoded tile, every second pixel
+
+
+def build_pyramid(
+    folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None
+) -> tuple[Path, list[Any], tuple[float, int]]:
+    """Build the finished file or folder, in the form `tiff` or `zarr`, from the complete chunks of a hidden folder.
+
+    Returns:
+        The path inside the hidden folder, the levels of the mask, and (foreground fraction, number of components).
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    levels, finished = create_levels(folder.image), folder.image
+    builder = PyramidBuilder(levels, has_tiles=form == "tiff")
+    if form == "zarr":
+        builder.run()
+        describe_pyramid(folder.image, folder.name, pixel_size_um)
+    else:
+        finished = folder.path / "mask.ome.tif"
+        write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um)
+    return finished, levels, builder.components.total()
 
 
 def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
@@ -19,55 +55,109 @@ def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return shapes
 
 
-def open_group(folder: Path) -> Any:
-    """The Zarr group of a folder, created if needed."""
-    import zarr
-
-    return zarr.open_group(str(folder), mode="a", zarr_format=3)
-
-
-def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -> Any:
-    """The array of a level. Chunks of background are written too: a chunk that is not on disk was not predicted.
-
-    Args:
-        folder: the OME-Zarr group.
-        level: 0 for the full size.
-        shape: (Y, X) to create an empty array; None to open the existing one.
-    """
-    import zarr
-
-    group = open_group(folder)
-    with zarr.config.set({"array.write_empty_chunks": True}):
-        if shape is None:
-            return group[str(level)]
-        return group.create_array(
-            str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
-        )
-
-
 def create_levels(folder: Path) -> list[Any]:
-    """The levels of an OME-Zarr image, largest first: the complete level 0, and new empty smaller ones.
-
-    Raises:
-        DataError: they cannot be written.
-    """
+    """The levels of an OME-Zarr image, largest first: the complete level 0, and new empty smaller ones."""
     whole = open_level(folder, 0)
     with large_image_errors(folder):
         shapes = list_level_shapes(whole.shape)[1:]
         return [whole, *(open_level(folder, number, shape) for number, shape in enumerate(shapes, start=1))]
 
 
-def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> None:
-    """Write the metadata of an OME-Zarr image. Levels differ in scale alone: their first pixels have the same origin.
+class PyramidBuilder:
+    """Reads the levels of a mask, largest first, each chunk once: counts components, fills the next level, encodes tiles.
 
     Args:
-        folder: the OME-Zarr group.
-        name: name of the image.
+        levels: arrays (Y, X) uint8; the first is complete, the others are filled.
+        has_tiles: whether to encode tiles; otherwise `tiles` yields empty ones.
+    """
+
+    def __init__(self, levels: Sequence[Any], has_tiles: bool = True) -> None:
+        self.levels, self.has_tiles = levels, has_tiles
+        self.components = Components(levels[0].shape)
+
+    def tiles(self, number: int) -> Iterator[bytes]:
+        """The encoded tiles of a level, row by row; the previous level must be done.
+
+        Raises:
+            DataError: the next level cannot be written.
+        """
+        height, width = self.levels[number].shape
+        places = deque((top, left) for top in range(0, height, CHUNK) for left in range(0, width, CHUNK))
+        pending: deque[tuple[int, int, Future[Processed]]] = deque()
+        smaller = self.levels[number + 1 : number + 2]
+        with (
+            ChunkWriter(smaller[0]) if smaller else nullcontext() as writer,
+            ThreadPoolExecutor(max_workers=THREADS) as threads,
+        ):
+            while places or pending:
+                while places and len(pending) <= THREADS:
+                    place = places.popleft()
+                    pending.append((*place, threads.submit(self._process, number, *place)))
+                top, left, future = pending.popleft()
+                labels, tile, half = future.result()
+                if labels is not None:
+                    self.components.add(left, labels)
+                if writer is not None:
+                    writer.add(top // 2, left // 2, half)
+                if places or pending:
+                    yield tile
+        yield tile  # after the next level is complete: a caller that counts tiles stops here
+
+    def run(self) -> None:
+        """Fill all levels without tiles."""
+        for number in range(len(self.levels)):
+            deque(self.tiles(number), maxlen=0)
+
+    def _process(self, number: int, top: int, left: int) -> Processed:
+        chunk: Pixels = self.levels[number][top : top + CHUNK, left : left + CHUNK]
+        labels = label_chunk(chunk) if number == 0 else None
+        return labels, encode_tile(chunk) if self.has_tiles else b"", chunk[::2, ::2].copy()
+
+
+def encode_tile(chunk: Pixels) -> bytes:
+    """The bytes in a TIFF of a chunk (Y, X) uint8, padded with background to a whole tile."""
+    tile = np.pad(chunk, [(0, CHUNK - edge) for edge in chunk.shape])
+    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # for masks, run lengths are smaller and faster than full deflate
+    return deflate.compress(tile.tobytes()) + deflate.flush()
+
+
+def write_bigtiff(
+    path: Path,
+    shapes: Sequence[tuple[int, int]],
+    tiles: Callable[[int], Iterator[bytes]],
+    pixel_size_um: tuple[float, float] | None,
+) -> None:
+    """Write a mask as one OME-TIFF, atomically; the smaller levels are sub-IFDs, as QuPath and Fiji expect.
+
+    Args:
+        path: ends in .ome.tif.
+        shapes: (Y, X) of the levels, largest first.
+        tiles: returns the tiles of a level, row by row, encoded by `encode_tile`; called level by level.
         pixel_size_um: (Y, X); None if unknown.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the file cannot be written.
     """
+    metadata: dict[str, Any] = {"axes": "YX"}
+    if pixel_size_um is not None:
+        y, x = pixel_size_um
+        metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
+    compression = tifffile.COMPRESSION.ADOBE_DEFLATE
+    shared: dict[str, Any] = {"photometric": "minisblack", "dtype": np.uint8, "compression": compression}
+    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
+        for level, shape in enumerate(shapes):
+            size = None if pixel_size_um is None else (pixel_size_um[0] * 2**level, pixel_size_um[1] * 2**level)
+            own = {"subfiletype": 1} if level else {"subifds": len(shapes) - 1, "metadata": metadata}
+            tif.write(tiles(level), shape=shape, tile=(CHUNK, CHUNK), **shared, **resolution_tags(size), **own)
+
+
+def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float] | None) -> None:
+    """Write the metadata of an OME-Zarr image; a DataError if they cannot be written.
+
+    Levels differ only in scale: their first pixels have the same origin.
+    """
+    import zarr
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # raised by the import itself
         from ome_zarr.format import FormatV05
@@ -81,4 +171,4 @@ def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float]
     units = None if pixel_size_um is None else {"y": "micrometer", "x": "micrometer"}
     options: dict[str, Any] = {"fmt": FormatV05(), "axes": ["y", "x"], "axes_units": units, "name": name}
     with large_image_errors(folder):
-        write_multiscales_metadata(open_group(folder), datasets, **options)
+        write_multiscales_metadata(zarr.open_group(str(folder), mode="a"), datasets, **options)

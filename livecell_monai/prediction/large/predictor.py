@@ -14,15 +14,12 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import survey_source
 from livecell_monai.errors import DataError, SettingError, TooLargeError
-from livecell_monai.outputs.base import Row
+from livecell_monai.outputs.base import LargePrediction, Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
-from livecell_monai.outputs.large.finished import ENDINGS, open_finished
-from livecell_monai.outputs.large.folder import LargeImageFolder
+from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
-from livecell_monai.outputs.large.pyramid import list_level_shapes
-from livecell_monai.outputs.large.pyramid_builder import build_pyramid
+from livecell_monai.outputs.large.pyramid import build_pyramid, list_level_shapes
 from livecell_monai.outputs.overwriting import check_outputs
-from livecell_monai.outputs.prediction import LargePrediction
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter

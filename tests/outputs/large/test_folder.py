@@ -1,15 +1,18 @@
-"""The hidden folder of a large image: record, missing chunks, publication."""
+"""The hidden folder of a large image: record, missing chunks, publication; the finished mask, read in parts."""
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
-from livecell_monai.outputs.large.folder import LargeImageFolder
+from livecell_monai.outputs.large.folder import LargeImageFolder, open_finished
 
 STARTED = {"image": {"file": "large.tif", "bytes": 7}, "threshold": 0.5}
 RECORD = {"started_with": STARTED, "grey": {"low": 0.0}}
 SHAPE = (3 * CHUNK + 5, CHUNK + 1)
+MASK = (np.random.default_rng(0).random((700, 500)) < 0.3).astype(np.uint8) * 255
 
 
 @pytest.fixture
@@ -107,3 +110,27 @@ def test_publish_replaces_an_earlier_result(folder, tmp_path, old):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.ome.zarr"]
     assert target.is_file() if old == "file" else (target / "zarr.json").is_file()
     assert not (target / "0" / "old").exists()
+
+
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
+def test_parts_of_both_formats(tmp_path, form):
+    path = tmp_path / {"tiff": "large.ome.tif", "zarr": "large.ome.zarr"}[form]
+    if form == "tiff":
+        with tifffile.TiffWriter(path, bigtiff=True) as tif:
+            tif.write(MASK, tile=(128, 128), subifds=1)
+            tif.write(MASK[::2, ::2], tile=(128, 128), subfiletype=1)
+    else:
+        zarr.open_group(path, mode="w").create_array("0", data=MASK, chunks=(128, 128))
+    with open_finished(path) as array:
+        assert array.shape == MASK.shape
+        np.testing.assert_array_equal(array[100:333, 7:480], MASK[100:333, 7:480])
+
+
+def test_incomplete_files_are_rejected(tmp_path):
+    torn, empty = tmp_path / "large.ome.tif", tmp_path / "large.ome.zarr"
+    torn.write_bytes(b"II+\0no more than this")
+    empty.mkdir()
+    for path in (torn, empty, tmp_path / "none.ome.tif"):
+        with pytest.raises(DataError, match="the large image is incomplete") as refusal, open_finished(path):
+            pass
+        assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""What the tables of a comparison say, cell by cell."""
+"""What the tables of a comparison show, cell by cell."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import Comparison
 from livecell_monai.metrics import PairedDifference
-from livecell_monai.report.comparison_tables import build_notes, build_rows, build_tables, shorten
+from livecell_monai.report.comparison import build_notes, build_rows, build_tables, shorten
 from tests.support.logged_runs import some_scores
 
 FIRST = ComparedRun(
@@ -50,7 +50,7 @@ class TestList:
             ["old", "FAILED", "0.200", "", "", "", "", "", ""],
         ]
 
-    def test_no_column_of_nested_runs_where_there_are_none(self):
+    def test_no_column_of_nested_runs_without_any(self):
         (table,) = build_tables(replace(LIST, runs=[replace(LISTED, nested=0), OLD]))
         assert "nested" not in table.header
 
@@ -59,7 +59,7 @@ class TestList:
         assert table.header[2:6] == ["IoU", "accuracy", "loss", "Dice"]
         assert table.rows[0][5] == "0.750"
 
-    def test_nothing_needs_to_be_explained(self):
+    def test_list_has_no_notes(self):
         assert build_notes(LIST) == []
 
 
@@ -82,7 +82,7 @@ class TestSides:
 
     def test_differences_to_the_first(self):
         differences = build_tables(SIDES)[1]
-        assert differences.title == "IoU less that of first, on the same images"
+        assert differences.title == "IoU minus that of first, on the same images"
         assert differences.rows == [
             ["other", "3", "+0.100", "+0.000 .. +0.200", "2", "0", "1"],
             ["old", "", "none", "", "", "", ""],
@@ -99,7 +99,7 @@ class TestSides:
         assert [table.title for table in build_tables(same)] == [table.title for table in build_tables(SIDES)[:2]]
         assert "the settings are the same" in build_notes(same)
 
-    def test_a_training_and_a_cross_validation_are_not_said_to_have_the_same_settings(self):
+    def test_a_training_and_a_cross_validation_never_have_the_same_settings(self):
         training, folds = (
             replace(FIRST, settings=settings) for settings in ({"split_used": "region", "lr": "0.1"}, {"x": "1"})
         )
@@ -107,7 +107,7 @@ class TestSides:
         assert "the settings are the same" not in build_notes(both)
         assert "the settings are the same" in build_notes(replace(both, runs=[training, training]))
 
-    def test_one_run_has_nothing_to_differ_from(self):
+    def test_one_run_has_no_differences(self):
         alone = Comparison([FIRST], "iou", FIRST, [None], [None], [], [])
         assert len(build_tables(alone)) == 1
 
@@ -116,7 +116,7 @@ class TestSides:
         for table in build_tables(comparison):
             assert {len(row) for row in table.rows} == {len(table.header)}
 
-    def test_what_the_interval_does_not_hold_is_said(self):
+    def test_note_states_what_the_interval_does_not_cover(self):
         assert any("another training" in line for line in build_notes(SIDES))
 
 
