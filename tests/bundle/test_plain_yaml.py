@@ -49,7 +49,8 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("'017'", "017"), ("0x1f", 31), ("00d12h", "00d12h")]
+    ("text", "value"),
+    [("0", 0), ("-0", 0), ("0.5", 0.5), ("0e1", 0.0), ("'017'", "017"), ("0x1f", 31), ("00d12h", "00d12h")],
 )
 def test_zeros_that_mean_one_thing_are_read(text, value):
     assert parse_values(text, "it") == value

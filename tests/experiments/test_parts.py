@@ -15,6 +15,8 @@ from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 
 @pytest.mark.parametrize(
     ("name", "value"), [("checkpoint_selection", "best"), ("split", "region"), ("split", "none"), ("patience", 3)]

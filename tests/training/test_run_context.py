@@ -1,8 +1,12 @@
 """Options of a call of `train`."""
 
+import pytest
+
 from livecell_monai.tasks import train
 from livecell_monai.training.run_context import RunContext
 from tests.support.small_training import SMALL
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_an_option_does_not_make_it_another_training(folder, tmp_path):
