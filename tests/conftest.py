@@ -6,7 +6,7 @@ Pytest puts the folder of this file on the import path, so that any test may say
 import importlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Ahead of numpy and torch: worlds this small only lose by more threads, up to twentyfold beside another process.
@@ -32,8 +32,21 @@ settings.register_profile(
 )
 settings.load_profile("short")
 
-#: files of tests that take longest, the longest first: begun last, one of them would run on alone
-LONGEST = ("test_pages", "test_crossval", "test_cli", "test_tasks", "test_sweep")
+#: files of tests that take longest, the longest first: started last, one of them would run on alone
+LONGEST = (
+    "test_pages",
+    "test_cli",
+    "test_crossval",
+    "test_workers",
+    "test_predicting",
+    "test_sweep",
+    "test_devices_command",
+    "test_tasks",
+    "test_tracking",
+    "test_learning_curve",
+    "test_session",
+    "test_checkpoints",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,12 +97,30 @@ def forked() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def create_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], None]]:
+    """MLflow takes seconds to create a database: it creates one, all others are copies. Gives the function that creates."""
+    from livecell_monai.experiments import store
+
+    create = store._create_database
+    first = tmp_path_factory.mktemp("store") / "mlflow.db"
+
+    def copy(path: Path) -> None:
+        if not first.exists():
+            create(first)
+        shutil.copyfile(first, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_create_database", copy)
+        yield create
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store without runs, only to be copied: making one takes seconds, copying one does not."""
+    """The file of a store without runs, only to be copied."""
     from livecell_monai.experiments.store import open_store
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     open_store(f"sqlite:///{path}")
     return path
 

@@ -1,7 +1,4 @@
-"""Scores that follow from how many pixels of a mask are right and wrong, all in [0, 1].
-
-Where neither mask nor truth has foreground every score is 1; where a ratio has no denominator otherwise it is 0.
-"""
+"""Scores in [0, 1] from the numbers of right and wrong pixels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +11,7 @@ COLUMNS = ("tp", "fp", "fn", "tn")  #: of the counts in `scores.csv`
 
 @dataclass(frozen=True)
 class Counts:
-    """The pixels of an image by what was predicted of them: true and false, positive and negative."""
+    """The pixels of an image by prediction: true and false, positive and negative."""
 
     tp: int
     fp: int
@@ -23,34 +20,25 @@ class Counts:
 
 
 def count_pixels(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> Counts:
-    """Count the pixels of a predicted mask against the truth.
-
-    Args:
-        mask: (Y, X), foreground where > 0.
-        truth: (Y, X), foreground where > 0.
-        weight: (Y, X), pixels of weight 0 are not counted; None for all pixels.
+    """Count the pixels of a mask (Y, X) against the truth (Y, X), foreground > 0; pixels of weight 0 do not count.
 
     Raises:
-        ValueError: where the shapes differ.
+        ValueError: the shapes differ.
     """
     check_shapes(mask, truth, weight)
-    said, true = mask > 0, truth > 0
+    predicted, true = mask > 0, truth > 0
     size = mask.size
     if weight is not None:
         is_labelled = weight > 0
-        said, true, size = said & is_labelled, true & is_labelled, int(np.count_nonzero(is_labelled))
-    tp = int(np.count_nonzero(said & true))
-    fp = int(np.count_nonzero(said)) - tp
+        predicted, true, size = predicted & is_labelled, true & is_labelled, int(np.count_nonzero(is_labelled))
+    tp = int(np.count_nonzero(predicted & true))
+    fp = int(np.count_nonzero(predicted)) - tp
     fn = int(np.count_nonzero(true)) - tp
     return Counts(tp, fp, fn, size - tp - fp - fn)
 
 
 def check_shapes(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> None:
-    """Refuse planes of different shapes.
-
-    Raises:
-        ValueError: where they differ.
-    """
+    """Raise ValueError if the shapes of the planes differ."""
     if mask.shape != truth.shape:
         raise ValueError(f"mask and truth must have one shape, got {mask.shape} and {truth.shape}")
     if weight is not None and weight.shape != mask.shape:
@@ -68,17 +56,17 @@ def dice(counts: Counts) -> float:
 
 
 def accuracy(counts: Counts) -> float:
-    """Fraction of pixels that are right; 1 where no pixel is labelled."""
+    """Fraction of pixels that are right."""
     return _ratio(counts, counts.tp + counts.tn, counts.tp + counts.fp + counts.fn + counts.tn)
 
 
 def precision(counts: Counts) -> float:
-    """Fraction of the predicted foreground that is foreground."""
+    """Fraction of the predicted foreground that is right."""
     return _ratio(counts, counts.tp, counts.tp + counts.fp)
 
 
 def recall(counts: Counts) -> float:
-    """Fraction of the foreground that was found."""
+    """Fraction of the true foreground that was found."""
     return _ratio(counts, counts.tp, counts.tp + counts.fn)
 
 

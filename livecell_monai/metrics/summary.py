@@ -1,6 +1,9 @@
-"""What the scores of several images say of the set, with intervals by a bootstrap over images."""
+"""Summaries of the scores of several images and differences of two networks, with intervals by a bootstrap over images.
 
-from collections.abc import Hashable, Mapping, Sequence
+Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979 (percentile method).
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,67 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecell_monai.metrics.counts import COLUMNS, Counts
-from livecell_monai.metrics.registry import Metric, label_of, list_metrics
+from livecell_monai.metrics.registry import label_of, list_metrics
 from livecell_monai.metrics.scores import Scores
 
 EMPTY_RULE = "all but accuracy: 1 where neither mask nor truth has foreground, 0 where one of them has none"
 
-POOLED = "pooled_"  #: how the names of scores over all pixels begin
+POOLED = "pooled_"  #: prefix of scores over all pixels
 _INTERVAL = "_interval_95"
 
 
 def summarise_scores(
     scores: Sequence[Scores], resamples: int = 10_000, seed: int = 0, groups: Sequence[Hashable] | None = None
 ) -> dict[str, Any]:
-    """What the scores of several images say of the set.
+    """Summarise the scores of several images.
 
     Args:
         scores: one for each image, at least one.
-        resamples: number of bootstrap samples over images.
+        resamples: number of bootstrap samples.
         seed: of the bootstrap.
-        groups: of each image the group (a dish, a day) that is drawn as a whole, since its images are alike; None where each
-            image stands for itself.
+        groups: the group of each image (a dish, a day), drawn as a whole because its images are alike; None for none.
 
     Returns:
-        By the name of each metric that every image has: its mean over images, the 95 % interval of the mean, median and
-        worst; `pooled_iou` over all pixels with `pooled_iou_interval_95`; `images`, how many; `empty_rule`. The intervals
-        are None below 3 images, where they would say nothing.
-
-    Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979 (percentile method).
+        By the name of each metric that every image has: mean over images, 95 % interval of the mean, median and worst;
+        `pooled_iou` over all pixels with `pooled_iou_interval_95`; `images`, the number; `empty_rule`. Intervals are None
+        below 3 groups.
     """
     if not scores:
         raise ValueError("a set must have at least one image, got none")
     summary: dict[str, Any] = {"images": len(scores), "empty_rule": EMPTY_RULE}
-    draw = _Bootstrap(range(len(scores)) if groups is None else groups, resamples, seed)
+    bootstrap = _Bootstrap(range(len(scores)) if groups is None else groups, resamples, seed)
     ones = np.ones(len(scores))
     for metric in list_metrics():
-        found = [score.of(metric) for score in scores]
-        values = np.array([value for value in found if value is not None], dtype=float)
-        if len(values) < len(scores):
+        found = [value for score in scores if (value := score.of(metric)) is not None]
+        if len(found) < len(scores):
             continue
+        values = np.array(found, dtype=float)
         summary[metric.name] = {
             "mean": float(values.mean()),
-            "interval_95": draw.interval(draw.total(values) / draw.total(ones)),
+            "interval_95": bootstrap.interval(bootstrap.total(values) / bootstrap.total(ones)),
             "median": float(np.median(values)),
             "worst": float(values.min() if metric.higher_is_better else values.max()),
         }
     for metric in list_metrics():
-        if metric.is_pooled:
-            summary |= _pool(metric, scores, draw)
+        if metric.is_pooled and metric.from_counts is not None:
+            value, interval = _pool(metric.from_counts, scores, bootstrap)
+            summary |= {POOLED + metric.name: value, POOLED + metric.name + _INTERVAL: interval}
     return summary
 
 
 @dataclass(frozen=True)
 class SummaryLine:
-    """One line of a summary as tables show it.
-
-    Attributes:
-        label: of the metric.
-        mean: over images, or the value of all pixels together.
-        interval_95: (low, high); None where there are too few images.
-        median: over images; None of all pixels together.
-        worst: likewise.
-    """
+    """One line of a summary in tables, over images or over all pixels; median and worst are None over pixels."""
 
     label: str
     mean: float
@@ -78,11 +71,7 @@ class SummaryLine:
 
 
 def list_lines(summary: Mapping[str, Any]) -> list[SummaryLine]:
-    """The lines of what `summarise_scores` gives: a line for each metric, then those of all pixels together.
-
-    Args:
-        summary: perhaps with further entries, which are left out.
-    """
+    """A line for each metric of a summary, then those over all pixels; other entries are skipped."""
     keys = ("mean", "interval_95", "median", "worst")
     means = [
         SummaryLine(label_of(name), *(part[key] for key in keys))
@@ -99,16 +88,59 @@ def list_lines(summary: Mapping[str, Any]) -> list[SummaryLine]:
 def measure_mean(
     values: Sequence[float] | NDArray[Any], resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, list[float] | None]:
-    """The mean of one value for each image, and its 95 % interval by a bootstrap over images, None below 3 images.
+    """The mean of one value for each image, and its 95 % interval, None below 3 images."""
+    given = np.asarray(values, dtype=float)
+    bootstrap = _Bootstrap(range(len(given)), resamples, seed)
+    return float(given.mean()), bootstrap.interval(bootstrap.total(given) / len(given))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """What a score gains from the first network to the other on the same images.
+
+    Attributes:
+        images: number of images.
+        mean: of the other's score less the first's, in [-1, 1].
+        interval_95: (low, high) of the mean; None below 3 images.
+        better: images with a higher score of the other.
+        worse: images with a lower score of the other.
+        equal: images with the same score.
+    """
+
+    images: int
+    mean: float
+    interval_95: tuple[float, float] | None
+    better: int
+    worse: int
+    equal: int
+
+
+def measure_paired_difference(
+    first: NDArray[Any], other: NDArray[Any], resamples: int = 10_000, seed: int = 0
+) -> PairedDifference:
+    """The mean difference of two scores by image, with its interval by a bootstrap over images.
+
+    The interval is narrower than the two intervals of the means suggest, because images that are hard for both cancel out.
+    It holds for other images of the same kind, not for other trainings.
 
     Args:
-        values: at least one.
+        first: (images,) finite scores of the first network, higher is better.
+        other: (images,) scores of the other network, in the same order.
         resamples: number of bootstrap samples.
         seed: of the bootstrap.
+
+    Raises:
+        ValueError: the shapes differ, or there are no images.
     """
-    given = np.asarray(values, dtype=float)
-    draw = _Bootstrap(range(len(given)), resamples, seed)
-    return float(given.mean()), draw.interval(draw.total(given) / len(given))
+    before, after = np.asarray(first, dtype=float), np.asarray(other, dtype=float)
+    if before.ndim != 1 or before.shape != after.shape or not before.size:
+        raise ValueError(f"must be two scores of each image, of one or more, got {before.shape} and {after.shape}")
+    gains = after - before
+    gains[np.isclose(gains, 0.0, rtol=0.0, atol=1e-12)] = 0.0  # the last bit of a ratio is no difference
+    mean, interval = measure_mean(gains, resamples, seed)
+    better, worse = int(np.count_nonzero(gains > 0)), int(np.count_nonzero(gains < 0))
+    low_high = None if interval is None else (interval[0], interval[1])
+    return PairedDifference(gains.size, mean, low_high, better, worse, gains.size - better - worse)
 
 
 class _Bootstrap:
@@ -121,23 +153,20 @@ class _Bootstrap:
         self.draws = np.random.default_rng(seed).integers(self.groups, size=(resamples, self.groups))
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """The sum of a value of each image, (resamples,)."""
+        """The sum (resamples,) of one value for each image."""
         sums: NDArray[np.float64] = np.bincount(self.group, values, self.groups)[self.draws].sum(axis=1)
         return sums
 
     def interval(self, resampled: NDArray[np.float64]) -> list[float] | None:
-        """The middle 95 % of a score's bootstrap values; None below 3 groups."""
+        """The middle 95 % of bootstrap values; None below 3 groups."""
         return None if self.groups < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
 
 
-def _pool(metric: Metric, scores: Sequence[Scores], draw: _Bootstrap) -> dict[str, Any]:
-    """A metric of all pixels together, with its interval."""
-    from_counts = metric.from_counts
-    if from_counts is None:
-        return {}
+def _pool(
+    from_counts: Callable[[Counts], float], scores: Sequence[Scores], bootstrap: _Bootstrap
+) -> tuple[float, list[float] | None]:
+    """A score over all pixels together, and its interval."""
     counts = [np.array([getattr(score, column) for score in scores]) for column in COLUMNS]
-    drawn = zip(*(draw.total(values) for values in counts), strict=True)
+    drawn = zip(*(bootstrap.total(values) for values in counts), strict=True)
     resampled = np.array([from_counts(Counts(*map(int, each))) for each in drawn])
-    name = POOLED + metric.name
-    whole = from_counts(Counts(*(int(values.sum()) for values in counts)))
-    return {name: whole, name + _INTERVAL: draw.interval(resampled)}
+    return from_counts(Counts(*(int(values.sum()) for values in counts))), bootstrap.interval(resampled)

@@ -1,4 +1,4 @@
-"""How well the outlines of a mask follow those of the truth, where annotators do not agree on the last pixel."""
+"""Agreement of the outlines of a mask and of the truth, within a tolerance."""
 
 from typing import Any
 
@@ -14,48 +14,45 @@ Mask = NDArray[np.bool_]
 def measure_surface_dice(
     mask: NDArray[Any], truth: NDArray[Any], tolerance_px: float = 2.0, weight: NDArray[Any] | None = None
 ) -> float:
-    """The normalised surface Dice: the share of both outlines that lies within a tolerance of the other one.
+    """The normalised surface Dice: the fraction of both outlines that lies within a tolerance of the other one.
 
     Args:
-        mask: (Y, X) predicted foreground, `> 0`.
-        truth: (Y, X) annotated foreground, `> 0`.
-        tolerance_px: distance in pixels up to which an outline counts as right, 0 or more.
+        mask: (Y, X), foreground > 0.
+        truth: (Y, X), foreground > 0.
+        tolerance_px: distance in pixels, 0 or more.
         weight: (Y, X), outlines on pixels of weight 0 do not count; None for all pixels.
 
     Returns:
-        In [0, 1]; 1 where neither has foreground, 0 where one of them has none, as for the other scores.
+        In [0, 1]; 1 where neither has foreground, 0 where one of them has none.
 
     Raises:
-        ValueError: where the shapes differ.
+        ValueError: the shapes differ.
 
     Source: Nikolov et al., "Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy", Journal of
     Medical Internet Research 23, 2021; MONAI's `compute_surface_dice`, by edge pixels.
     """
     check_shapes(mask, truth, weight)
-    said, true = (np.asarray(plane) > 0 for plane in (mask, truth))
+    predicted, true = (np.asarray(plane) > 0 for plane in (mask, truth))
     if weight is not None:
-        return _compare_outlines(said, true, tolerance_px, np.asarray(weight) > 0)
-    if not (said.any() and true.any()):
-        return float(said.any() == true.any())
+        return _compare_outlines(predicted, true, tolerance_px, np.asarray(weight) > 0)
+    if not (predicted.any() and true.any()):
+        return float(predicted.any() == true.any())
     import torch
     from monai.metrics import compute_surface_dice
 
-    planes = [torch.from_numpy(plane)[None, None] for plane in (said, true)]
+    planes = [torch.from_numpy(plane)[None, None] for plane in (predicted, true)]
     return float(compute_surface_dice(*planes, class_thresholds=[tolerance_px], include_background=True)[0, 0])
 
 
-def _compare_outlines(said: Mask, true: Mask, tolerance_px: float, is_labelled: Mask) -> float:
-    """The same where only the outline pixels of some places count.
-
-    An outline pixel may be near to one of the other mask that does not count itself.
-    """
-    outlines = [plane & ~binary_erosion(plane) for plane in (said, true)]
+def _compare_outlines(predicted: Mask, true: Mask, tolerance_px: float, is_labelled: Mask) -> float:
+    """The score of labelled outline pixels; the nearest pixel of the other outline may be unlabelled."""
+    outlines = [plane & ~binary_erosion(plane) for plane in (predicted, true)]
     right = total = 0
     for outline, other in (outlines, outlines[::-1]):
         counted = outline & is_labelled
         total += int(np.count_nonzero(counted))
-        if other.any():  # there is no distance to nothing
+        if other.any():
             right += int(np.count_nonzero(distance_transform_edt(~other)[counted] <= tolerance_px))
     if total:
         return right / total
-    return float((said & is_labelled).any() == (true & is_labelled).any())
+    return float((predicted & is_labelled).any() == (true & is_labelled).any())

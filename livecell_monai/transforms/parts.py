@@ -1,13 +1,7 @@
-"""A part of an image, resized as if the whole were: the same taps, the same smoothing, the same rim.
+"""Resizing of a part of an image with the same result as resizing the whole: no seam between parts.
 
-What `ResizeToScaled` and `restore_grid` do to an image in memory is done here to a rectangle of it, so that an image of
-any size goes to the working size and back piece by piece, without a seam.
-
-Source: torch's `interpolate` (bilinear, `align_corners=False`) for the taps, computed in float32 as it does; MONAI's
-`Resize` for the Gaussian ahead of it.
+Source: torch's `interpolate` (bilinear, `align_corners=False`), in float32; MONAI's `Resize` for the Gaussian before it.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,26 +14,29 @@ from livecell_monai.sample import Region
 Shape = tuple[int, int]
 
 
-@dataclass(frozen=True)
 class Taps:
-    """The two pixels that each pixel of a resized axis is interpolated from.
+    """The two source pixels that each pixel of a resized axis is interpolated from.
 
     Attributes:
         lower: (N,) int64, index of the first; rising.
-        upper: (N,) int64, index of the second: the next one, but at the rim the same.
+        upper: (N,) int64, index of the second: the next one, or the same at the rim.
         weight: (N,) float32 in [0, 1], of the second.
     """
 
-    lower: torch.Tensor
-    upper: torch.Tensor
-    weight: torch.Tensor
+    def __init__(self, before: int, after: int) -> None:
+        ratio = np.float64(np.float32(before) / np.float32(after))
+        # rounded once, as the fused multiply-add of torch's kernels does
+        places = np.maximum(ratio * (np.arange(after) + 0.5) - 0.5, 0).astype(np.float32)
+        lower = np.minimum(places.astype(np.int64), before - 1)
+        self.weight = torch.from_numpy(np.clip(places - lower.astype(np.float32), 0, 1).astype(np.float32))
+        self.lower, self.upper = torch.from_numpy(lower), torch.from_numpy(np.minimum(lower + 1, before - 1))
 
     def reach(self, first: int, last: int) -> tuple[int, int]:
-        """The source pixels [start, stop) that target pixels [first, last) are made of."""
+        """The source pixels [start, stop) of target pixels [first, last)."""
         return int(self.lower[first]), int(self.upper[last - 1]) + 1
 
     def owned(self, first: int, last: int) -> tuple[int, int]:
-        """The target pixels [start, stop) whose second tap lies in source pixels [first, last): an exact partition."""
+        """The target pixels [start, stop) whose second tap is in source pixels [first, last): an exact partition."""
         edges = torch.searchsorted(self.upper, torch.tensor([first, last]))
         return int(edges[0]), int(edges[1])
 
@@ -49,36 +46,20 @@ class Taps:
         return lower.lerp_(upper, self.weight[first:last, None])
 
 
-def find_taps(before: int, after: int) -> Taps:
-    """The taps of an axis resized from `before` to `after` pixels."""
-    ratio = np.float64(np.float32(before) / np.float32(after))
-    # rounded once, as the fused multiplication and addition of torch's kernels does
-    places = np.maximum(ratio * (np.arange(after) + 0.5) - 0.5, 0).astype(np.float32)
-    lower = np.minimum(places.astype(np.int64), before - 1)
-    weight = np.clip(places - lower.astype(np.float32), 0, 1).astype(np.float32)
-    upper = np.minimum(lower + 1, before - 1)
-    return Taps(torch.from_numpy(lower), torch.from_numpy(upper), torch.from_numpy(weight))
-
-
 class PartialResize:
-    """From an image's own grid to the working size, part by part.
-
-    Args:
-        grid: (Y, X) of the whole image.
-        working: (Y, X) that the whole is brought to.
-    """
+    """Resizes an image from its own grid (Y, X) to its working size (Y, X), part by part."""
 
     def __init__(self, grid: Shape, working: Shape) -> None:
         self.grid = grid
         self.changes = grid != working
-        self.taps = [find_taps(before, after) for before, after in zip(grid, working, strict=True)]
+        self.taps = [Taps(before, after) for before, after in zip(grid, working, strict=True)]
         factors = [float(np.float32(before) / np.float32(after)) for before, after in zip(grid, working, strict=True)]
         self.sigma = [max(0.0, (factor - 1) / 2) for factor in factors]
         self.kernels = [gaussian_1d(torch.tensor(sigma)) for sigma in self.sigma]
         self.smooths = any(after < before for before, after in zip(grid, working, strict=True))
 
     def source(self, target: Region) -> Region:
-        """The part of the image that a part of the working size is made of, with the margin that smoothing takes."""
+        """The part of the image that a part of the working size needs, with the margin for smoothing."""
         if not self.changes:
             return target
         spans = []
@@ -90,20 +71,19 @@ class PartialResize:
         return Region(top, left, bottom, right)
 
     def __call__(self, part: torch.Tensor, target: Region) -> torch.Tensor:
-        """A part of the working size, of the pixels (Y, X) float32 that `source` names."""
+        """The target part at the working size, from the pixels (Y, X) float32 of `source(target)`."""
         if not self.changes:
             return part
         source = self.source(target)
-        rims = self._rims(part, source, target) if self.smooths else None
         smooth = GaussianSmooth(self.sigma)(part[None])[0] if self.smooths else part
         rows = self.taps[0].interpolate(smooth, target.top, target.bottom, source.top)
         resized = self.taps[1].interpolate(rows.T, target.left, target.right, source.left).T
-        if rims is not None:
-            resized = resized / (rims[0] * rims[1])
+        if self.smooths:
+            resized = resized / self._rims(part, source, target)
         return resized.contiguous()
 
-    def _rims(self, part: torch.Tensor, source: Region, target: Region) -> tuple[torch.Tensor, torch.Tensor]:
-        """What an image of ones becomes by row (Y, 1) and by column (1, X): less than 1 at the true rim."""
+    def _rims(self, part: torch.Tensor, source: Region, target: Region) -> torch.Tensor:
+        """What an image of ones becomes (Y, X): less than 1 at the rim of the whole image."""
         found = []
         spans = ((source.top, target.top, target.bottom), (source.left, target.left, target.right))
         for axis, (start, first, last) in enumerate(spans):
@@ -111,30 +91,18 @@ class PartialResize:
             ones = part.new_ones(1, 1, part.shape[axis])
             smooth = functional.conv1d(ones, kernel[None, None], padding=len(kernel) // 2)[0, 0]
             found.append(self.taps[axis].interpolate(smooth[:, None], first, last, start))
-        return found[0], found[1].T
+        return found[0] * found[1].T
 
 
 class PartialRestore:
-    """From the working size back to the image's own grid, part by part, bilinearly.
-
-    Args:
-        working: (Y, X) of the whole at the working size.
-        grid: (Y, X) of the whole image.
-    """
+    """Resizes an image from its working size (Y, X) back to its own grid (Y, X), part by part, bilinearly."""
 
     def __init__(self, working: Shape, grid: Shape) -> None:
-        self.rows, self.columns = (find_taps(before, after) for before, after in zip(working, grid, strict=True))
+        self.rows, self.columns = (Taps(before, after) for before, after in zip(working, grid, strict=True))
         self.changes = working != grid
 
     def __call__(self, part: torch.Tensor, top: int, left: int, target: Region) -> torch.Tensor:
-        """A part of the image's grid.
-
-        Args:
-            part: (C, Y, X) float32 at the working size, of which it is made.
-            top: row that the part begins at.
-            left: column that the part begins at.
-            target: the part of the image's grid.
-        """
+        """The target part of the grid, from a part (C, Y, X) float32 at the working size that starts at row `top`."""
         if not self.changes:
             return part[:, target.top - top : target.bottom - top, target.left - left : target.right - left]
         planes = []

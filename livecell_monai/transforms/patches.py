@@ -1,7 +1,6 @@
-"""Random patches of the training images, a whole batch at once: one resampling for every spatial change.
+"""Random patches of the training images, a whole batch with one resampling for every spatial change.
 
-Stacks are (C, Y, X): the image, the label and, where there is one, the weight per pixel. Every number is drawn from one
-generator, in one order, so that a seed gives the same patches whatever reads the files or runs the network.
+One generator draws all numbers in a fixed order, so that a seed always gives the same patches.
 """
 
 from collections.abc import Sequence
@@ -13,16 +12,16 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Warp:
-    """How a patch is cut: each range is drawn from anew for every patch.
+    """Spatial changes drawn anew for every patch.
 
     Attributes:
-        patch_size: (Y, X) pixels of a patch at the working size.
+        patch_size: (Y, X) pixels at the working size.
         rotation: radians, from -rotation to +rotation.
-        zoom: (low, high) factor at which the patch shows the cells, drawn evenly on a logarithmic axis.
-        stretch: greatest factor of one axis against the other, 1 or more.
+        zoom: (low, high) magnification, log-uniform.
+        stretch: largest factor of one axis against the other, 1 or more.
         shear: tangent of the angle, from -shear to +shear.
-        elastic: root mean square of the length of a smooth displacement, in pixels; 0 for none.
-        flip_probability: of mirroring, on each axis.
+        elastic: root mean square length of a smooth displacement, in pixels; 0 for none.
+        flip_probability: on each axis.
     """
 
     patch_size: tuple[int, int]
@@ -33,13 +32,13 @@ class Warp:
     elastic: float = 0.0
     flip_probability: float = 0.5
 
-    ELASTIC_NODES = 5  # of the displacement's coarse grid, on each axis of a patch
-    ELASTIC_GAIN = 1.12  # length of the displacement between nodes over the size at the nodes, root mean squares
+    ELASTIC_NODES = 5  # of the coarse grid of displacements, on each axis of a patch
+    ELASTIC_GAIN = 1.12  # root mean square displacement between nodes over that at the nodes
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Matrices (count, 2, 2) from a patch's offsets to the source's in pixels (x, y), and coarse displacements.
+        """Matrices (count, 2, 2) from offsets (x, y) in a patch to those in the source, and coarse displacements.
 
-        The displacements are (count, 2, 17, 17) pixels of the source, or (0,) where there are none.
+        The displacements are (count, 2, 17, 17) pixels of the source, or (0,) without elastic changes.
         """
         angle = self.rotation * _signed(count, generator)
         low, high = (torch.log(torch.tensor(float(edge))) for edge in self.zoom)
@@ -66,17 +65,16 @@ def draw_patches(
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
 ) -> torch.Tensor:
-    """Patches (count, C, Y, X) of stacks; centres lie anywhere in a stack.
+    """Draw patches (count, C, Y, X) with centres anywhere in the sources; pixels beyond a rim are mirrored.
 
-    What lies beyond a stack's rim is mirrored. All channels are interpolated linearly: a label of 0 and 1 comes back as the
-    share of a pixel that is foreground.
+    All channels are interpolated linearly: a label of 0 and 1 becomes the fraction of a pixel that is foreground.
 
     Args:
-        sources: stacks (C, Y, X) float32, of any size.
+        sources: (C, Y, X) float32 of any Y and X: the image, the label and perhaps the weight per pixel.
         count: number of patches.
-        warp: how they are cut.
-        generator: of every random number.
-        weights: how often each stack is drawn, in relation to the others; None for all alike, as scores weigh images.
+        warp: spatial changes.
+        generator: draws all random numbers.
+        weights: relative frequency of each source; None for equal ones.
     """
     chosen = torch.multinomial(
         torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
@@ -103,11 +101,11 @@ def draw_patches(
 
 
 def _build_grids(count: int, warp: Warp, generator: torch.Generator) -> torch.Tensor:
-    """Where each pixel of a patch comes from: (count, Y, X, 2) as (x, y) pixels from the patch's centre in the source."""
+    """The source (x, y) of each pixel of a patch, in pixels from the centre of the patch: (count, Y, X, 2)."""
     matrices, displacements = warp.draw(count, generator)
     rows, columns = (torch.arange(edge) - (edge - 1) / 2 for edge in warp.patch_size)
     grids = torch.empty(len(matrices), *warp.patch_size, 2)
-    for axis in (0, 1):  # a product of matrices would cost ten times as much as these outer sums
+    for axis in (0, 1):  # outer sums, ten times as fast as a product of matrices
         along_x = matrices[:, axis, 0, None, None] * columns[None, None, :]
         along_y = matrices[:, axis, 1, None, None] * rows[None, :, None]
         torch.add(along_x, along_y, out=grids[..., axis])

@@ -1,4 +1,4 @@
-"""The reader behind `LoadImaged`: one plane, (Y, X), refused where it is not one."""
+"""The reader behind `LoadImaged`: one plane (Y, X) of any supported format."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +22,10 @@ KINDS: dict[str, Callable[[Path], Plane]] = {
 
 
 class PlaneReader(ImageReader):  # type: ignore[misc]
-    """Reads planes of every format as (Y, X), unlike MONAI's `PILReader`, which gives (X, Y) and the first page only.
-
-    A path stands for a file of one plane; a plane of a stack has an address, which the kind `image` alone takes.
+    """Reads planes as (Y, X); MONAI's `PILReader` gives (X, Y) and the first page only.
 
     Args:
-        kind: `image`, `label` or `border`; each has its own rules.
+        kind: `image`, `label` or `border`, each with its own checks; only an image may be the address of a plane in a stack.
     """
 
     def __init__(self, kind: str = "image") -> None:
@@ -35,29 +33,24 @@ class PlaneReader(ImageReader):  # type: ignore[misc]
         self.kind = kind
 
     def verify_suffix(self, filename: Any) -> bool:
-        """Whether the suffix is one that this reader knows."""
+        """Whether the file has a known suffix."""
         path = self.read(filename)
         address = parse_address(path)
         return is_image(path if address is None else address.path)
 
     def read(self, data: Any, **kwargs: Any) -> Path:
-        """The path alone: `LoadImage` takes what is raised here for a reason to try another reader, behind our back.
-
-        Args:
-            data: a path, or a sequence of one, as `LoadImage` gives it.
-            kwargs: none are read.
-        """
+        """The path, unread: if this raised an error, `LoadImage` would silently try another reader."""
         return Path(*data) if isinstance(data, tuple | list) else Path(data)
 
     def get_data(self, img: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-        """The pixels (Y, X) and their metadata; `pixel_size_um` is (Y, X), NaN where the file does not tell.
+        """The pixels (Y, X) and their metadata; `pixel_size_um` is (Y, X), NaN if the file has none.
 
         Raises:
-            DataError: where the file is not one plane of its kind.
+            DataError: the file is not one plane of its kind.
         """
         plane = KINDS[self.kind](img)
         return plane.pixels, {
             "pixel_size_um": np.array(plane.pixel_size_um or (np.nan, np.nan), dtype=np.float64),
             MetaKeys.SPATIAL_SHAPE: np.array(plane.pixels.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's word for an array without a channel axis
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's value for an array without a channel axis
         }

@@ -1,4 +1,4 @@
-"""From the image's own grid to the size that the network works at, and back."""
+"""From the grid of an image to the size at which the network works, and back."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -8,36 +8,52 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
+from livecell_monai.sample import REGION
 from livecell_monai.settings import check_setting
 
-GRID = "grid"  #: key of the (Y, X) that an image had before it was resized
+GRID = "grid"  #: key of the (Y, X) of an image before resizing
 
 
 def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Sequence[int]) -> tuple[int, int]:
-    """(Y, X) at which the network sees an image, or the part of one.
+    """(Y, X) at which the network sees an image or a part of one.
 
     Args:
-        shape: (Y, X) of the array at hand.
-        whole: (Y, X) of the whole image that it is part of.
-        scale: a factor on the image's own size, or the (Y, X) that a whole image is brought to.
+        shape: (Y, X) of the array.
+        whole: (Y, X) of the whole image.
+        scale: a factor, or the (Y, X) of the resized whole image.
     """
-    sizes = list(scale) if isinstance(scale, Sequence) else [scale, scale]
-    is_size = isinstance(scale, Sequence)
-    factors = [size / edge for size, edge in zip(sizes, whole, strict=True)] if is_size else sizes
+    factors = [size / edge for size, edge in zip(scale, whole, strict=True)] if isinstance(scale, Sequence) else [scale] * 2
     height, width = (max(1, round(edge * factor)) for edge, factor in zip(shape, factors, strict=True))
     return height, width
 
 
-class ResizeToScaled(MapTransform):  # type: ignore[misc]
-    """MONAI's `Resize` to a size that follows from the image: images differ in size, and a region is a part of one.
+class CropRegiond(MapTransform):  # type: ignore[misc]
+    """Crop keys (C, Y, X) to the region of the sample, [top, left, bottom, right] in pixels; without one nothing changes.
 
-    The image is interpolated, with anti-aliasing where it shrinks; modes for labels and borders are given by key. The
-    image's (Y, X) before the change are left under `grid` for `restore_grid`.
+    It comes before any transform that mixes neighbouring pixels, so that no pixel outside reaches the network.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The sample with its keys cropped, as copies that release the pixels outside."""
+        sample = dict(data)
+        if sample.get(REGION) is None:
+            return sample
+        top, left, bottom, right = (int(edge) for edge in sample[REGION])
+        for key in self.key_iterator(sample):
+            # the spatial_shape in the metadata stays that of the whole image
+            sample[key] = sample[key][..., top:bottom, left:right].clone()
+        return sample
+
+
+class ResizeToScaled(MapTransform):  # type: ignore[misc]
+    """Resize keys (C, Y, X), which may be regions of images of different sizes.
+
+    The (Y, X) of the first key before the change is stored under `grid`, for `restore_grid`.
 
     Args:
-        keys: what to resize, (C, Y, X); the first one gives the grid.
-        scale: a factor on the image's own size, or the [Y, X] that a whole image is brought to.
-        mode: interpolation for each key, `bilinear`, `area` or `nearest`.
+        keys: what to resize.
+        scale: a factor, or the [Y, X] of the resized whole image.
+        mode: for each key or for all: `bilinear` with anti-aliasing, `area` or `nearest`.
         allow_missing_keys: skip a key that a sample lacks.
     """
 
@@ -51,7 +67,6 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
         super().__init__(keys, allow_missing_keys)
         self.scale = check_setting("scale", scale)
         self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
-        working_shape((1, 1), (1, 1), scale)  # refuse a bad value before any image is read
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample at the working size."""
@@ -59,8 +74,7 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
         for key, mode in self.key_iterator(sample, self.modes):
             plane = sample[key]
             grid = tuple(plane.shape[-2:])
-            whole = tuple(int(edge) for edge in plane.meta["spatial_shape"])
-            target = working_shape(grid, whole, self.scale)
+            target = working_shape(grid, [int(edge) for edge in plane.meta["spatial_shape"]], self.scale)
             if key == self.keys[0]:
                 sample[GRID] = torch.tensor(grid)
             if target != grid:
@@ -69,24 +83,19 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
 
 
 def _resize(plane: torch.Tensor, target: tuple[int, int], mode: str) -> torch.Tensor:
-    """MONAI's `Resize` (C, Y, X), with anti-aliasing that is even to the rim and a nearest pixel that is the nearest."""
-    # torch's plain "nearest" takes the first pixel of those that one stands for: labels would lie up to half a pixel off
+    """MONAI's `Resize` (C, Y, X), with even anti-aliasing at the rim and the exact nearest pixel."""
+    # torch's "nearest" takes the first of several pixels, which shifts labels by up to half a pixel
     mode = "nearest-exact" if mode == "nearest" else mode
     resize = Resize(target, mode=mode, anti_aliasing=mode == "bilinear")
     resized: torch.Tensor = resize(plane)
     if mode == "bilinear" and any(edge < old for edge, old in zip(target, plane.shape[-2:], strict=True)):
-        # its Gaussian takes zeros for what lies beyond the rim, which would darken edges by a tenth and corners by a fifth
+        # its Gaussian pads with zeros, which darkens edges by a tenth and corners by a fifth
         resized = resized / resize(torch.ones_like(plane[:1]))
     return resized
 
 
 def restore_grid(planes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Planes (C, Y, X) at the working scale as (C, *grid) float32 on the grid that the image had, bilinearly.
-
-    Args:
-        planes: logits, so that the threshold is applied on the original grid.
-        grid: (Y, X) of the image itself.
-    """
+    """Logits (C, Y, X) at the working size as (C, *grid) float32 on the grid of the image, bilinearly."""
     if tuple(planes.shape[-2:]) == grid:
         return planes
     return interpolate(planes[None].float(), grid, mode="bilinear")[0]

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.support.commands import livecell, refused
-from tests.support.fresh import prepare_forks
+from tests.support.fresh import prepare_forks, start_python
 from tests.support.worlds import write_folder
 
 QUIET = ("--set", "show_progress=false")
@@ -32,20 +32,18 @@ def scheduling(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    python = [sys.executable, "-m", "distributed.cli"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     host = ["--host", "127.0.0.1", "--no-dashboard"]
     commands = (
-        [*python[:2], "distributed.cli.dask_scheduler", *host, "--port", str(port)],
-        [*python[:2], "distributed.cli.dask_worker", address, *host, "--nthreads", "1", "--no-nanny"],
+        ["distributed.cli.dask_scheduler", *host, "--port", port],
+        ["distributed.cli.dask_worker", address, *host, "--nthreads", 1, "--no-nanny"],
     )
-    started = [subprocess.Popen(command, **quiet) for command in commands]
+    started = [start_python("-m", *command, cwd=folder).process for command in commands]
     try:
         yield address, started[0]
     finally:
         for process in started:
             process.kill()
-            process.wait()
+            process.join()
 
 
 def inodes(folder):

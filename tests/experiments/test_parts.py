@@ -16,6 +16,7 @@ from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 STARTED = {"data": "abc", "settings": {"lr": 0.1, "size": (1, 2)}}
 
 

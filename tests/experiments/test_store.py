@@ -12,6 +12,7 @@ import pytest
 
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments import RunTracker
+from livecell_monai.experiments import store as store_module
 from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
 from tests.support.fresh import FORKS, prepare_forks, run_python
 
@@ -116,6 +117,10 @@ class TestRejected:
 
 
 class TestDatabase:
+    @pytest.fixture(autouse=True)
+    def created_by_mlflow(self, create_database, monkeypatch):
+        monkeypatch.setattr(store_module, "_create_database", create_database)
+
     def test_is_created_with_its_folder_and_keeps_artifacts_beside_it(self, tmp_path):
         uri = uri_of(tmp_path / "new" / "runs.db")
         client = open_store(uri)

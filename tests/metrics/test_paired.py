@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from scipy import stats
 
-from livecell_monai.metrics.paired import PairedDifference, measure_paired_difference
+from livecell_monai.metrics import PairedDifference, measure_paired_difference
 
 
 def test_by_hand():

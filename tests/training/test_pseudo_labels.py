@@ -18,6 +18,8 @@ from livecell_monai.transforms import Appearance, Warp
 from tests.support.small_training import QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 #: argument -> end of the setting's name
 NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"}
 

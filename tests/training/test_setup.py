@@ -9,6 +9,8 @@ from livecell_monai.tasks import train
 from livecell_monai.training.setup import RunContext, resolve_settings
 from tests.support.small_training import SMALL
 
+pytestmark = pytest.mark.usefixtures("without_figures")
+
 
 class TestResolvedSettings:
     def test_are_those_of_the_training(self, folder, tmp_path):

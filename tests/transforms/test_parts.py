@@ -6,7 +6,7 @@ from monai.data import MetaTensor
 
 from livecell_monai.sample import Region
 from livecell_monai.transforms import PartialResize, PartialRestore, ResizeToScaled, restore_grid
-from livecell_monai.transforms.parts import find_taps
+from livecell_monai.transforms.parts import Taps
 from livecell_monai.transforms.scale import working_shape
 
 GRID = (203, 151)
@@ -75,7 +75,7 @@ def test_parts_of_the_grid_make_the_whole_each_pixel_once(factor, edges):
 
 @pytest.mark.parametrize(("before", "after"), [(5, 5), (5, 9), (9, 5), (1, 7), (7, 1), (40000, 14800), (14800, 40000)])
 def test_taps_are_rising_and_inside(before, after):
-    taps = find_taps(before, after)
+    taps = Taps(before, after)
     assert len(taps.lower) == after
     assert (taps.lower.diff() >= 0).all()
     assert (taps.upper - taps.lower <= 1).all()

@@ -1,4 +1,4 @@
-"""To the working size and back to the original grid."""
+"""Crops, and images at the working size and back on their own grid."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,12 @@ from monai.data import MetaTensor
 from scipy import ndimage
 
 from livecell_monai.errors import SettingError
+from livecell_monai.sample import Region
 from livecell_monai.transforms import CropRegiond, ResizeToScaled, restore_grid
 from livecell_monai.transforms.scale import working_shape
 from tests.support.worlds import one_cell, picture_of
+
+CROPPED = ["image", "label"]
 
 
 def smooth(shape=(60, 84)):
@@ -149,3 +152,53 @@ class TestRestore:
     def test_own_size_changes_nothing(self):
         pred = torch.from_numpy(picture_of(one_cell()).astype(np.float32))[None]
         assert restore_grid(pred, (96, 112)) is pred
+
+
+class TestCropRegion:
+    @pytest.fixture
+    def sample(self):
+        image = MetaTensor(torch.arange(8.0 * 11).reshape(1, 8, 11), meta={"spatial_shape": [8, 11]})
+        return {"image": image, "label": (image > 40).float(), "region": [1, 2, 6, 9], "name": "a"}
+
+    def test_crops_every_key_alike(self, sample):
+        cropped = CropRegiond(CROPPED)(sample)
+        for key in CROPPED:
+            assert torch.equal(cropped[key], sample[key][:, 1:6, 2:9])
+        assert cropped["name"] == "a"
+
+    def test_same_as_the_record(self, sample):
+        region = Region(*sample["region"])
+        assert torch.equal(CropRegiond(CROPPED)(sample)["image"], region.crop(sample["image"]))
+
+    def test_the_rest_is_not_in_memory(self, sample):
+        view = sample["image"][:, 1:6, 2:9]
+        assert view.untyped_storage().nbytes() == sample["image"].untyped_storage().nbytes()  # what a plain crop would keep
+        cropped = CropRegiond(CROPPED)(sample)["image"]
+        assert cropped.untyped_storage().nbytes() == 5 * 7 * 4
+        cropped[:] = -1
+        assert sample["image"].min() == 0
+
+    def test_meta_stay_those_of_the_whole_image(self, sample):
+        cropped = CropRegiond(CROPPED)(sample)["image"]
+        assert isinstance(cropped, MetaTensor)
+        assert list(cropped.meta["spatial_shape"]) == [8, 11]
+
+    @pytest.mark.parametrize("region", [None, "absent"])
+    def test_without_region(self, sample, region):
+        del sample["region"]
+        if region is None:
+            sample["region"] = None
+        assert CropRegiond(CROPPED)(sample)["image"] is sample["image"]
+
+    def test_region_as_a_tensor(self, sample):
+        sample["region"] = torch.tensor(sample["region"])
+        assert CropRegiond(CROPPED)(sample)["image"].shape == (1, 5, 7)
+
+    def test_the_sample_given_is_left_alone(self, sample):
+        CropRegiond(CROPPED)(sample)
+        assert sample["image"].shape == (1, 8, 11)
+
+    def test_missing_key(self, sample):
+        assert "border" not in CropRegiond([*CROPPED, "border"], allow_missing_keys=True)(sample)
+        with pytest.raises(KeyError, match="border"):
+            CropRegiond([*CROPPED, "border"])(sample)
