@@ -45,8 +45,21 @@ def refused(kind, task, *arguments, **options):
     return str(error)
 
 
-# at this rate the scores go up and down, and the last epoch is not the best
+# at this rate the scores go up and down
 SWINGING = {"epochs": 4, "lr": 3.0, "ema": 0.0, "lr_schedule": "step"}
+
+
+@pytest.fixture(scope="module")
+def swinging(tmp_path_factory):
+    """Settings of a training whose last epoch is not the best; which seeds give one depends on the processor."""
+    folder = write_folder(tmp_path_factory.mktemp("swinging") / "data")
+    for seed in range(10):
+        bundle = tmp_path_factory.mktemp("swinging") / "model"
+        train_small(folder, bundle, **SWINGING, seed=seed)
+        scores = [float(row["val_iou"]) for row in read_table(bundle / "docs" / "history.csv")]
+        if scores[-1] < max(scores):
+            return {**SWINGING, "seed": seed}
+    pytest.fail("no seed of ten gives a training whose last epoch is not the best")
 
 
 class TestTrain:
@@ -66,8 +79,8 @@ class TestTrain:
             [0.02, 0.02, 0.002, 0.002]
         )
 
-    def test_model_is_the_best_epoch_and_last_the_last_one(self, folder, tmp_path):
-        result = train_small(folder, tmp_path / "model", **SWINGING)
+    def test_model_is_the_best_epoch_and_last_the_last_one(self, folder, swinging, tmp_path):
+        result = train_small(folder, tmp_path / "model", **swinging)
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert result["kept_epoch"] == 1 + scores.index(max(scores)) < 4
         assert result["validation"]["iou"] == pytest.approx(max(scores))
@@ -85,8 +98,8 @@ class TestTrain:
         assert all(torch.equal(value, again[name]) for name, value in first.items())
         assert not all(torch.equal(value, other[name]) for name, value in first.items())
 
-    def test_keeps_the_last_epoch(self, folder, tmp_path):
-        result = train_small(folder, tmp_path / "model", **SWINGING, checkpoint_selection="last")
+    def test_keeps_the_last_epoch(self, folder, swinging, tmp_path):
+        result = train_small(folder, tmp_path / "model", **swinging, checkpoint_selection="last")
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert scores[-1] < max(scores)
         assert result["kept_epoch"] == 4

@@ -151,19 +151,23 @@ def _open_database(uri: str, path: Path) -> Any:
     # two processes that create the tables at once break each other
     with FileLock(path.with_name(f".{path.name}.lock")):
         if not path.exists() or path.stat().st_size == 0:
-            # in a separate folder, because MLflow rejects a half-made database for good
-            aside = path.with_name(f".{path.name}.new")
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
-            try:
-                _connect(f"sqlite:///{aside / path.name}")._tracking_client.store._dispose_engine()
-                os.replace(aside / path.name, path)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+            _create_database(path)
         # MLflow tries for minutes to open a file that is no database
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
         return _connect(uri)
+
+
+def _create_database(path: Path) -> None:
+    # in a separate folder, because MLflow rejects a half-made database for good
+    aside = path.with_name(f".{path.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        _connect(f"sqlite:///{aside / path.name}")._tracking_client.store._dispose_engine()
+        os.replace(aside / path.name, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _connect(uri: str) -> Any:
