@@ -45,7 +45,7 @@ def journey(tmp_path_factory):
         for number, status in enumerate(("model_2", "model_3")):
             options = small(track=True, split="original", dropout=0.2 + number / 10)
             with pytest.MonkeyPatch.context() as plain:  # the first model has figures
-                plain.setattr(import_module("livecell_monai.report.training"), "write_figures", lambda *args, **facts: None)
+                plain.setattr(import_module("livecell_monai.report.page"), "write_figures", lambda *args, **facts: None)
                 said[status] = livecell("train", "cells", "-o", status, *options)
         quiet = ("--set", "show_progress=false")
         said["evaluate"] = livecell("evaluate", "model", "cells", "-o", "scores", *quiet)

@@ -44,7 +44,7 @@ def page_shell(page, readme, forked, tmp_path, monkeypatch):
     if ["livecell", "sample", "cells"] not in list_commands(read_page(page)):
         copy_world(readme.folder, tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(import_module("livecell_monai.report.training"), "write_figures", lambda *args, **facts: None)
+    monkeypatch.setattr(import_module("livecell_monai.report.page"), "write_figures", lambda *args, **facts: None)
     # int8 runs on every processor, though only those with VNNI give the right masks
     monkeypatch.setattr(
         import_module("livecell_monai.prediction.backends"), "read_capabilities", lambda: {"avx512_vnni": True}

@@ -45,7 +45,7 @@ def crossval(
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.crossval import CrossValidation, cross_validate
     from livecell_monai.metrics import list_metrics
-    from livecell_monai.report.card import render_study
+    from livecell_monai.report.templates import render_study
 
     def describe(kind: str, found: CrossValidation) -> str:
         return render_study(kind, found.data, found.summary)

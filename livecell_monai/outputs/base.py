@@ -16,21 +16,13 @@ Row = dict[str, Any]  #: columns of the table `summary.csv` by name
 
 @dataclass(frozen=True)
 class Frame:
-    """The position of a prediction in its movie, and metadata of the movie; an unknown value is None.
+    """The position of a prediction in its movie, and metadata of the movie; an unknown value is None."""
 
-    Attributes:
-        index: index of the frame in the file, from 0.
-        position: position among the selected frames, from 0.
-        frames: number of selected frames.
-        interval_min: minutes between frames of the file.
-        channel: name of the predicted channel.
-    """
-
-    index: int
-    position: int
-    frames: int
-    interval_min: float | None = None
-    channel: str | None = None
+    index: int  #: in the file, from 0
+    position: int  #: among the selected frames, from 0
+    frames: int  #: number of selected frames
+    interval_min: float | None = None  #: minutes between frames of the file
+    channel: str | None = None  #: name of the predicted channel
 
     @property
     def is_last(self) -> bool:
@@ -45,83 +37,56 @@ class Frame:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image, or one frame of a movie, on its original grid.
+    """One image, or one frame of a movie, on its original grid."""
 
-    Attributes:
-        name: name of the image or the movie.
-        source: path or address of the image.
-        mask: (Y, X) bool, the foreground.
-        maps: (Y, X) float32 in [0, 1] by channel name; empty if no output needs them.
-        pixel_size_um: (Y, X) size of a pixel in µm; None if unknown.
-        frame: position in the movie; None for a single image.
-    """
-
-    name: str
-    source: Path
-    mask: Pixels
-    maps: Mapping[str, Pixels]
-    pixel_size_um: tuple[float, float] | None
+    name: str  #: of the image or the movie
+    source: Path  #: path or address of the image
+    mask: Pixels  #: (Y, X) bool, the foreground
+    maps: Mapping[str, Pixels]  #: (Y, X) float32 in [0, 1] by channel name; empty if no output needs them
+    pixel_size_um: tuple[float, float] | None  #: (Y, X); None if unknown
     seconds: float
-    frame: Frame | None = None
+    frame: Frame | None = None  #: None for a single image
 
 
 @dataclass(frozen=True)
 class LargePrediction:
-    """One large image. Its mask is on disk; the whole mask is never in memory.
-
-    Attributes:
-        source: path or address of the image.
-        foreground_fraction: in [0, 1].
-        components: number of connected components.
-        picture: reduced image and mask, both (Y, X); None if an earlier run has written the files of this image and only
-            its row of the table is missing.
-    """
+    """One large image. Its mask is on disk; the whole mask is never in memory."""
 
     name: str
-    source: Path
-    foreground_fraction: float
-    components: int
+    source: Path  #: path or address of the image
+    foreground_fraction: float  #: in [0, 1]
+    components: int  #: number of connected components
     seconds: float
+    #: reduced image and mask, both (Y, X); None if an earlier run has written the files and only the table's row is missing
     picture: tuple[Pixels, Pixels] | None = None
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """The settings that outputs depend on: names of the network's maps in channel order; `tiff` or `zarr`."""
+    """The settings that outputs depend on."""
 
-    channels: tuple[str, ...] = ("foreground",)
-    large_image_format: str = "tiff"
+    channels: tuple[str, ...] = ("foreground",)  #: names of the network's maps, in channel order
+    large_image_format: str = "tiff"  #: or `zarr`
 
 
 @dataclass(frozen=True)
 class Files:
-    """The names of the files that an output writes. They are checked before prediction starts, so that nothing is lost.
-
-    Attributes:
-        image: files of a single image; `{name}` stands for the name of the image.
-        movie: files of a movie.
-        large: files of a large image; None if the output does not support large images.
-        run: files of the whole run.
-    """
+    """The names of the files that an output writes, checked before prediction starts; `{name}` is the image's name."""
 
     image: tuple[str, ...] = ()
     movie: tuple[str, ...] = ()
-    large: tuple[str, ...] | None = None
-    run: tuple[str, ...] = ()
+    large: tuple[str, ...] | None = None  #: of a large image; None if the output does not support them
+    run: tuple[str, ...] = ()  #: of the whole run
 
 
 class Output(Protocol):
     """Writes one kind of file. Subclasses set `files`; the methods do nothing by default.
 
     The methods are called one at a time, in a thread beside the network. They raise a DataError if a file cannot be written.
-
-    Attributes:
-        files: the files that it writes.
-        needs_maps: whether it reads `Prediction.maps`. If no output does, the maps are not kept.
     """
 
     files: Files
-    needs_maps: bool = False
+    needs_maps: bool = False  #: whether it reads `Prediction.maps`; if no output does, the maps are not kept
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         """Create the output for the settings of a run."""
@@ -130,9 +95,7 @@ class Output(Protocol):
         """Write the files of an image, or add a frame to a movie and write the movie's files after the last frame.
 
         Frames arrive in order, one movie after the other. The files are published after all outputs have written theirs.
-
-        Returns:
-            Columns of `summary.csv` for the image or, at the last frame, for the movie.
+        Returns columns of `summary.csv` for the image or, at the last frame, for the movie.
         """
         return {}
 

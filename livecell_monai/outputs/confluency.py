@@ -44,10 +44,7 @@ class ConfluencyPlot(Output):
 def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Draw confluency in percent over hours or minutes, or over frames if the time is unknown; 880 x 495 px.
 
-    Args:
-        name: name of the movie.
-        rows: one per frame, in order of time: `frame` (index from 0), `time_min` (None if unknown) and
-            `foreground_fraction` in [0, 1].
+    The rows, one per frame in order, have `frame` (from 0), `time_min` (None if unknown), `foreground_fraction` in [0, 1].
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -18,10 +18,8 @@ _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # pixel data that fits into a classic TIFF 
 class MovieWriter:
     """Writes one plane of each frame into a deflated OME-TIFF (T, Y, X), one movie after the other.
 
-    A file has a temporary name until its last frame is written. Methods raise a DataError if it cannot be written.
-
-    Args:
-        ending: ending of the files after the name of the movie, such as `.ome.tif`.
+    A file has a temporary name until its last frame is written. Methods raise a DataError if it cannot be written. The
+    ending, such as `.ome.tif`, follows the name of the movie.
     """
 
     def __init__(self, ending: str) -> None:

@@ -48,17 +48,16 @@ class Overlay(Output):
 
 
 def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, outline_px: int = 2) -> NDArray[np.uint8]:
-    """Draw a mask over its image, pixel for pixel.
+    """Draw a mask over its image, pixel for pixel, as (Y, X, 3) uint8.
+
+    Without a truth the mask is outlined and lightly tinted; with a truth, agreement, missed and invented pixels have the
+    colours of `figures.COMPARED`.
 
     Args:
-        image: (Y, X) of any real dtype; shown in grey from its 0.5th to its 99.5th percentile.
+        image: (Y, X) of any real dtype, shown as by `stretch`.
         mask: (Y, X) predicted foreground, `> 0`.
-        truth: (Y, X) annotated foreground, `> 0`; None if there is no annotation.
-        outline_px: width of the outlines in px, drawn inside the regions.
-
-    Returns:
-        (Y, X, 3) uint8. Without a truth the mask is outlined and lightly tinted; with a truth, agreement, missed and
-        invented pixels have the colours of `figures.COMPARED`.
+        truth: (Y, X) annotated foreground, `> 0`.
+        outline_px: width of the outlines, drawn inside the regions.
     """
     canvas = np.repeat(stretch(image)[..., None], 3, axis=2)
     predicted = np.asarray(mask) > 0

@@ -25,14 +25,9 @@ def check_empty_folder(output_dir: str | Path, apart_from: str = "") -> Path:
 def check_outputs(
     output_dir: str | Path, names: Sequence[str], items: Sequence[Item], overwrite: bool, movie_names: Sequence[str] = ()
 ) -> None:
-    """Check that no input and no earlier result would be overwritten.
+    """Check that no input is overwritten, and no earlier result without `overwrite`.
 
-    Args:
-        output_dir: folder of the results.
-        names: result files of an image; `{name}` stands for the name of the image.
-        items: the images, which are never overwritten; frames of one movie share its name.
-        overwrite: whether earlier results may be overwritten.
-        movie_names: result files of a movie.
+    The names are the result files of an image or of a movie; `{name}` stands for its name.
 
     Raises:
         SettingError: the first file that would be overwritten.

@@ -6,8 +6,6 @@ from livecell_monai.data.plane_files import write_plane
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.movie_file import MovieWriter
 
-FOREGROUND = "foreground"  # the map whose file is called NAME_probability
-
 
 class Probability(Output):
     """`NAME_probability.tif`, (Y, X) float32 in [0, 1], of the foreground; `NAME_CHANNEL.tif` of each other map.

@@ -42,9 +42,6 @@ class OutputSet:
     """Passes each prediction to all outputs, in the order of their names.
 
     Methods raise a DataError if a file cannot be written.
-
-    Attributes:
-        needs_maps: whether an output reads the network's maps.
     """
 
     def __init__(self, names: Sequence[str], options: OutputOptions | None = None) -> None:
@@ -77,9 +74,8 @@ class OutputSet:
     def write(self, prediction: Prediction, folder: Path) -> Row | None:
         """Write the files of an image or of a frame; after an error, `discard` deletes them.
 
-        Returns:
-            The row of `summary.csv`; None for a frame that is not the last. If a frame is missing, its movie gets neither
-            a row nor files.
+        Returns the row of `summary.csv`; None for a frame that is not the last. A movie that lacks a frame gets neither a
+        row nor files.
         """
         frame = prediction.frame
         if frame is None or frame.position == 0:

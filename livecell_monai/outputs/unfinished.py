@@ -25,14 +25,7 @@ class UnfinishedRun:
     The files of an image are committed together, with its row of the table as the entry. Several processes may predict
     different images of one run. Methods that write raise a DataError if they cannot.
 
-    Args:
-        checkpoint: the weights, which must be the same on resume.
-        settings: by name; those that change a mask must be the same on resume.
-        overwrite: whether to start again if there is an unfinished run.
-
-    Attributes:
-        files: folder of files that are not published yet.
-        shared: whether another process starts and ends the run.
+    The checkpoint and the settings that change a mask must be the same on resume.
 
     Raises:
         SettingError: there is an unfinished run, and neither `overwrite` nor `resume` is given.
@@ -49,10 +42,10 @@ class UnfinishedRun:
         self.folder = Path(output_dir)
         remedy = "undo the change, or start again by --overwrite without --resume"
         self.ledger = Ledger(self.folder / FOLDER, "a prediction", remedy)
-        self.files = self.ledger.files
+        self.files = self.ledger.files  #: folder of files that are not published yet
         self.checkpoint, self.settings = Path(checkpoint), select(settings or {}, "changes_mask")
         self.overwrite, self.resume = overwrite, resume
-        self.shared = False
+        self.shared = False  #: whether another process starts and ends the run
         self._ranks: dict[str, int] = {}
         self._done: dict[str, Row] = {}
         if self.ledger.is_unfinished() and not (resume or overwrite):
@@ -73,12 +66,7 @@ class UnfinishedRun:
         """The items that still need a prediction; `merge` adds the rows of the others.
 
         An image is done if the resumed run has committed it and it has not changed since. Without a run to resume, an image
-        is done if `summary.csv` lists it and all its files exist.
-
-        Args:
-            items: the images; frames of one movie share its name and are done together.
-            names: the files of an image; `{name}` stands for its name.
-            movie_names: the files of a movie.
+        is done if `summary.csv` lists it and all its files exist: `names`, or `movie_names` of a movie.
 
         Raises:
             SettingError: the run was started with other weights or settings.

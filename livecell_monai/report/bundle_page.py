@@ -20,10 +20,7 @@ NO_DATA = "Made from the bundle alone: pictures of images need the data (livecel
 def write_bundle_page(bundle: Path, output: Path, data: Path | None = None) -> None:
     """Write the page of a trained bundle into a file that `check_output` has accepted.
 
-    Args:
-        bundle: folder of the bundle.
-        output: file to write.
-        data: data folder or datalist whose images are predicted; None for a page without them.
+    With a data folder or datalist, the page also has predictions of its images.
 
     Raises:
         LiveCellError: the bundle or the data are not valid; nothing is written then.

@@ -16,35 +16,21 @@ ENOUGH_BYTES = 160_000  # for the best picture of one image
 
 @dataclass(frozen=True)
 class Case:
-    """One predicted image.
-
-    Attributes:
-        name: name of the image.
-        role: `validation` or `test`.
-        scores: None without a truth.
-        baseline: scores of Otsu's threshold, None without any.
-        layers: its picture, None without one.
-    """
+    """One predicted image."""
 
     name: str
-    role: str
-    scores: Scores | None = None
-    baseline: Scores | None = None
-    layers: Layers | None = None
+    role: str  #: `validation` or `test`
+    scores: Scores | None = None  #: None without a truth
+    baseline: Scores | None = None  #: scores of Otsu's threshold
+    layers: Layers | None = None  #: its picture
 
 
 def take_cases(
     predictions: Iterable[SamplePrediction], expected: int, diameter_px: float
 ) -> tuple[list[Case], dict[str, Probabilities]]:
-    """Score and draw images one by one, so that only one is in memory.
+    """Score and draw images one by one, so that only one is in memory; the arguments are those of `PageFacts`.
 
-    Args:
-        predictions: of the images.
-        expected: about how many they are; the more, the smaller their pictures.
-        diameter_px: of a typical cell, for the baseline; 0 if unknown.
-
-    Returns:
-        The images, worst first and those without truth last; the probabilities of those with truth by role.
+    Returns the images, worst first and those without truth last; and the probabilities of those with truth by role.
     """
     most_bytes = min(ENOUGH_BYTES, MOST_BYTES // max(1, min(expected, MOST_PICTURES)))
     cases: list[Case] = []
@@ -73,9 +59,8 @@ def _sort(cases: Iterable[Case]) -> list[Case]:
 def summarise_cases(cases: Sequence[Case]) -> list[dict[str, Any]]:
     """A summary for each role that has scores, test first.
 
-    Returns:
-        `role`; `scores`, as `summarise_scores` returns them; `baseline`, mean and interval of the baseline's IoU, None if
-        an image has no baseline.
+    Its keys: `role`; `scores`, as from `summarise_scores`; `baseline`, mean and interval of the baseline's IoU, None if an
+    image has no baseline.
     """
     summaries = []
     for role in sorted({case.role for case in cases if case.scores}):

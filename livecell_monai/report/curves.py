@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Epoch = Mapping[str, float]  #: one epoch: `epoch`, `train_loss`, `val_loss`, `train_iou`, ...; any may be missing or NaN
+Epoch = Mapping[str, float]
 
 PANELS = (("loss", "Loss"), ("iou", "Mean IoU"), ("accuracy", "Pixel accuracy"))
 MARKED_POINTS = 30  # with more points, markers would merge into a thick line
@@ -20,10 +20,8 @@ AMOUNTS = {"share_of_area": "annotated area of each training image, share", "tra
 def draw_curves(history: Sequence[Epoch]) -> "Figure":
     """Draw three panels by epoch, training dashed and validation solid, the best epoch marked; 1430 x 440 px.
 
-    Args:
-        history: one mapping per epoch with `epoch` (counted from 1; its place in the list if it has none),
-            `train_loss`, `val_loss`, `train_iou`, `val_iou`, `train_accuracy`, `val_accuracy` (IoU and accuracy in
-            [0, 1]). Values that are missing or not finite are left out.
+    An epoch has `epoch` (from 1; by default its place in the list), and `train_` and `val_` of `loss`, `iou` and `accuracy`,
+    the latter two in [0, 1]. Values that are missing or not finite are left out.
     """
     figure = new_figure(13, 4)
     best = find_best(history)
@@ -78,9 +76,8 @@ def _draw_panel(axes: "Axes", history: Sequence[Epoch], key: str, title: str, be
 def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> "Figure":
     """Draw mean IoU over the amount of annotation on a logarithmic axis, with the intervals as a band; 770 x 495 px.
 
-    Args:
-        points: least amount first, each with `share_of_area` or `training_images`, `iou` in [0, 1], `low_95` and `high_95`
-            (None if there is no interval) and `scored_images`.
+    The points, least amount first, have `share_of_area` or `training_images`, `iou` in [0, 1], `low_95` and `high_95` (None
+    without an interval) and `scored_images`.
     """
     kind = next(name for name in AMOUNTS if name in points[0])
     amounts, means = ([float(point[key]) for point in points] for key in (kind, "iou"))

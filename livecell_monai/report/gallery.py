@@ -32,14 +32,9 @@ def write_gallery(path: Path, panels: Sequence[Panel]) -> None:
 
 
 def draw_gallery(panels: Sequence[Panel]) -> NDArray[np.uint8]:
-    """Rows of image and overlay, with a legend at the bottom.
+    """Rows of image and overlay, with a legend at the bottom, (Y, X, 3) uint8.
 
-    Args:
-        panels: at least one (title, image, mask, truth), one row each; the image is (Y, X) of any real dtype, mask and truth
-            (Y, X) with foreground `> 0`, the truth None without one. Rows after the sixth are left out.
-
-    Returns:
-        (Y, X, 3) uint8; pictures longer than 420 px are shrunk to that.
+    At least one panel, as for `draw_overlay`; those after the sixth are left out. Pictures are shrunk to at most 420 px.
     """
     shown = panels[:MAX_ROWS]
     pairs = [_draw_pair(image, mask, truth) for _, image, mask, truth in shown]

@@ -1,19 +1,20 @@
 """One page about a trained bundle that stands alone: no other file, no network, opens from disk."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.metrics import list_metrics
-from livecell_monai.outputs.figures import ALONE, COMPARED
+from livecell_monai.metrics import list_metrics, score_mask, tabulate_scores
+from livecell_monai.outputs.figures import ALONE, COMPARED, write_png
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
 from livecell_monai.report.curves import draw_curves, find_best
+from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, encode
 from livecell_monai.report.templates import render
 from livecell_monai.report.threshold import draw_threshold
-from livecell_monai.runs.atomic import atomic_path
+from livecell_monai.runs.atomic import atomic_path, write_table
 from livecell_monai.sample import Pixels, SamplePrediction, SplitPreview
 
 if TYPE_CHECKING:
@@ -24,50 +25,52 @@ PICTURE_BYTES = {"sides": 600_000, "samples": 500_000}  # of the page that all p
 
 @dataclass(frozen=True)
 class PageFacts:
-    """The content of a page. Every text in it is shown as text, whatever markup it holds.
-
-    Attributes:
-        training: what `metadata.json` says of the training.
-        settings: the resolved settings by name.
-        history: one row per epoch, as `curves.draw_curves` takes them.
-        split: the split in words.
-        limit: what the split hides from the scores, in words.
-        plan: text of the plan that settings come from; empty without one.
-        sides: annotated images with the regions of the split.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X).
-        predictions: of validation and test images; read once, one after the other.
-        expected: about how many these are.
-        diameter_px: of a typical cell, for the baseline; 0 if unknown.
-        rows: of `scores.csv`, shown if there are no predictions.
-        warnings: lines at the top of the page.
-        notes: lines about what is on the page and what is not.
-    """
+    """The content of a page. Every text in it is shown as text, whatever markup it holds."""
 
     title: str
-    training: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    training: Mapping[str, Any]  #: what `metadata.json` says of the training
+    settings: Mapping[str, Any]  #: resolved, by name
     versions: Mapping[str, str]
-    history: Sequence[Mapping[str, float]]
+    history: Sequence[Mapping[str, float]]  #: as `curves.draw_curves` takes it
     threshold: float
-    split: str
-    limit: str
-    plan: str = ""
-    sides: Sequence[SplitPreview] = ()
-    samples: tuple[Pixels, Pixels] | None = None
-    predictions: Iterable[SamplePrediction] = ()
-    expected: int = 0
-    diameter_px: float = 0.0
-    rows: Sequence[Mapping[str, Any]] = ()
-    warnings: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    split: str  #: the split in words
+    limit: str  #: what the split hides from the scores, in words
+    plan: str = ""  #: text of the plan that settings come from
+    sides: Sequence[SplitPreview] = ()  #: annotated images with the regions of the split
+    samples: tuple[Pixels, Pixels] | None = None  #: augmented samples, images (B, Y, X) and labels (B, Y, X)
+    predictions: Iterable[SamplePrediction] = ()  #: of validation and test images; read once, one after the other
+    expected: int = 0  #: about how many these are
+    diameter_px: float = 0.0  #: of a typical cell, for the baseline; 0 if unknown
+    rows: Sequence[Mapping[str, Any]] = ()  #: of `scores.csv`, shown if there are no predictions
+    warnings: Sequence[str] = ()  #: lines at the top of the page
+    notes: Sequence[str] = ()  #: lines about what is on the page and what is not
+
+
+def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> None:
+    """Write `curves.png`, `validation.png`, `scores.csv` and the page `report.html` of a training.
+
+    The predictions, those of validation first, are read once, one after the other. The other facts are those of
+    `PageFacts`.
+    """
+    panels: list[Panel] = []
+    page = PageFacts(predictions=_keep_first(predictions, panels), **facts)
+    write_png(folder / "curves.png", draw_curves(page.history))
+    cases = write_page(folder / "report.html", page)
+    rows = [tabulate_scores(case.name, case.scores) for case in cases if case.scores]
+    write_table(folder / "scores.csv", sorted(rows, key=lambda row: row["image"]))
+    write_gallery(folder / "validation.png", panels)
+
+
+def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) -> Iterator[SamplePrediction]:
+    """All images; the first that have a truth become panels of the gallery."""
+    for one in predictions:
+        if one.truth is not None and len(panels) < MAX_ROWS:
+            panels.append((f"{one.name}: IoU {score_mask(one.mask, one.truth).iou:.3f}", one.image, one.mask, one.truth))
+        yield one
 
 
 def write_page(path: Path, facts: PageFacts) -> list[Case]:
-    """Write the page, atomically; a DataError if it cannot be written.
-
-    Returns:
-        The predicted images with their scores, worst first.
-    """
+    """Write the page, atomically. Returns the predicted images, worst first; a DataError if it cannot be written."""
     predicted, probabilities = take_cases(facts.predictions, facts.expected, facts.diameter_px)
     cases = predicted or read_cases(facts.rows)
     summaries = summarise_cases(cases)

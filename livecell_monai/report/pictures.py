@@ -38,27 +38,18 @@ Paint = tuple[NDArray[np.bool_], RGB, int]  #: where (Y, X), the colour, its opa
 
 @dataclass(frozen=True)
 class Layers:
-    """A picture in two layers, both of `width` x `height` px.
+    """A picture in two layers, both of `width` x `height` px."""
 
-    Attributes:
-        image: data URI of the grey image, JPEG.
-        overlay: data URI of the colours above it, PNG with transparency.
-    """
-
-    image: str
-    overlay: str
+    image: str  #: data URI of the grey image, JPEG
+    overlay: str  #: data URI of the colours above it, PNG with transparency
     width: int
     height: int
 
 
 def draw_prediction(image: Pixels, mask: Pixels, truth: Pixels | None, most_bytes: int) -> Layers:
-    """Image and, over it, the prediction: agreement, missed and invented in the colours of `figures.COMPARED`.
+    """Image and, over it, the prediction: with a truth in the colours of `figures.COMPARED`; all as for `draw_overlay`.
 
-    Args:
-        image: (Y, X) of any real dtype.
-        mask: (Y, X) predicted foreground, `> 0`.
-        truth: (Y, X) annotated foreground, `> 0`; None draws the prediction alone.
-        most_bytes: limit of both layers in the page; a picture that would take more loses detail.
+    `most_bytes` limits both layers together; a picture that would take more loses detail.
     """
     found = shrink_mask(mask, SIDE_PX)
     regions = [(found, PREDICTED, TINT)]

@@ -1,8 +1,11 @@
-"""The jinja2 templates of this folder: HTML and Markdown, whose values are shown as text, whatever they hold."""
+"""Pages and model cards from this folder's jinja2 templates; values are shown as text, whatever markup they hold."""
 
 import re
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
+
+from livecell_monai.metrics import label_of, list_lines
 
 # An underscore inside a word is no markup and stays readable in the source.
 _MARKUP = re.compile(r"[\\`*\[\]|<>&~#$]|(?<![^\W_])_|_(?![^\W_])")
@@ -29,12 +32,7 @@ def format_code(value: object) -> Markdown:
 
 
 def render(template: str, **values: Any) -> str:
-    """A template filled in.
-
-    Args:
-        template: file name, ending in `.html.j2` or `.md.j2`.
-        values: by name; a missing one is an error.
-    """
+    """Fill in a template, whose file name ends in `.html.j2` or `.md.j2`; a missing value is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     is_html = template.endswith(".html.j2")
@@ -50,3 +48,13 @@ def render(template: str, **values: Any) -> str:
     environment.filters["code"] = format_code
     environment.tests["finite"] = isfinite
     return environment.get_template(template).render(**values)
+
+
+def render_card(**facts: Any) -> str:
+    """The model card of a training; the facts are the values of `card.md.j2`, see `training.facts.describe_card`."""
+    return render("card.md.j2", label_of=label_of, **facts)
+
+
+def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:
+    """The card of an `ensemble`, or the section of a `refit`'s card, from the cross-validation's `crossval.json`."""
+    return render("study_card.md.j2", kind=kind, data=data, lines=list_lines(summary), **summary)

@@ -19,13 +19,10 @@ STYLES = {"validation": {"color": BLUE, "linestyle": "-"}, "test": {"color": VER
 
 
 class Probabilities:
-    """Histograms of the probabilities of several images.
-
-    Attributes:
-        counts: for each image (2, STEPS + 1): pixels of background and of foreground by floor(probability * STEPS).
-    """
+    """Histograms of the probabilities of several images."""
 
     def __init__(self) -> None:
+        #: for each image (2, STEPS + 1): pixels of background and of foreground by floor(probability * STEPS)
         self.counts: list[NDArray[np.int64]] = []
 
     def add(self, probability: Pixels, truth: Pixels) -> None:
@@ -77,11 +74,9 @@ class Probabilities:
 
 
 def draw_threshold(sets: Mapping[str, Probabilities], chosen: float) -> "Figure":
-    """Two panels: IoU by threshold with the chosen one, and calibration.
+    """Two panels: IoU by threshold, with the one that the bundle uses, and calibration.
 
-    Args:
-        sets: by role, `validation` or `test`, at least one image each.
-        chosen: the threshold that the bundle uses.
+    The sets are by role, `validation` or `test`, with at least one image each.
     """
     figure = new_figure(11, 4.2, layout=None)
     figure.subplots_adjust(left=0.06, right=0.98, bottom=0.13, top=0.9, wspace=0.18)  # found by hand: a layout takes longer

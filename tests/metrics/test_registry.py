@@ -17,8 +17,8 @@ from livecell_monai.experiments.comparison import compare_runs
 from livecell_monai.metrics import Metric, find_metric, label_of, list_metrics
 from livecell_monai.metrics.registry import BUILT_IN, GROUP
 from livecell_monai.prediction.writers import ScoreWriter
-from livecell_monai.report.card import render_study
 from livecell_monai.report.page import write_page
+from livecell_monai.report.templates import render_study
 from tests.support.page_facts import page_facts
 from tests.support.worlds import some_cells
 

@@ -157,7 +157,7 @@ def test_image_is_read_from_its_file(tmp_path, image):
 
 def test_import_loads_no_heavy_library():
     heavy = "{'torch', 'monai', 'ignite', 'matplotlib', 'mlflow'}"
-    parts = ("outputs.registry", "report.gallery", "report.curves", "report.card")
+    parts = ("outputs.registry", "report.gallery", "report.curves", "report.templates")
     modules = ", ".join(f"livecell_monai.{part}" for part in parts)
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

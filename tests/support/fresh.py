@@ -26,7 +26,7 @@ IMPORTED = (
     "livecell_monai.distributed.dask",
     "livecell_monai.experiments.crossval",
     "livecell_monai.experiments.sweep",
-    "livecell_monai.report.training",
+    "livecell_monai.report.page",
     "livecell_monai.transforms",
 )
 

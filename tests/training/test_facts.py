@@ -11,7 +11,7 @@ from livecell_monai.data.dataset.items import list_unlabelled_items, partition
 from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.errors import DataError
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.report.card import render_card
+from livecell_monai.report.templates import render_card
 from livecell_monai.training.facts import (
     TrainingDataset,
     TrainingResult,

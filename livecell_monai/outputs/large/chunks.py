@@ -38,11 +38,8 @@ def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -
 class ChunkWriter:
     """Collects parts of a mask into chunks and writes complete chunks in a background thread.
 
-    A context manager. An error of the thread, a DataError, is raised at the next part or at the end.
-
-    Args:
-        array: the Zarr array (Y, X) uint8.
-        skip: chunks (row, column) that are on disk already; their parts are ignored.
+    A context manager. An error of the thread, a DataError, is raised at the next part or at the end. Parts of the chunks
+    (row, column) in `skip`, which are on disk already, are ignored.
     """
 
     def __init__(self, array: Any, skip: frozenset[tuple[int, int]] = frozenset()) -> None:

@@ -88,11 +88,7 @@ class LargeImageFolder:
 
 @contextmanager
 def open_finished(path: Path) -> Iterator[Any]:
-    """The mask (Y, X) uint8 of NAME.ome.tif or NAME.ome.zarr, read chunk by chunk.
-
-    Raises:
-        DataError: it cannot be read.
-    """
+    """The mask (Y, X) uint8 of NAME.ome.tif or NAME.ome.zarr, read chunk by chunk; a DataError if it cannot be read."""
     import zarr
 
     try:

@@ -30,11 +30,8 @@ def build_pyramid(
 ) -> tuple[Path, list[Any], tuple[float, int]]:
     """Build the finished file or folder, in the form `tiff` or `zarr`, from the complete chunks of a hidden folder.
 
-    Returns:
-        The path inside the hidden folder, the levels of the mask, and (foreground fraction, number of components).
-
-    Raises:
-        DataError: it cannot be written.
+    Returns its path inside the hidden folder, the levels of the mask, and (foreground fraction, number of components); a
+    DataError if it cannot be written.
     """
     levels, finished = create_levels(folder.image), folder.image
     builder = PyramidBuilder(levels, has_tiles=form == "tiff")
@@ -66,9 +63,7 @@ def create_levels(folder: Path) -> list[Any]:
 class PyramidBuilder:
     """Reads the levels of a mask, largest first, each chunk once: counts components, fills the next level, encodes tiles.
 
-    Args:
-        levels: arrays (Y, X) uint8; the first is complete, the others are filled.
-        has_tiles: whether to encode tiles; otherwise `tiles` yields empty ones.
+    Of the levels (Y, X) uint8 only the first is complete. Without `has_tiles`, the tiles are empty.
     """
 
     def __init__(self, levels: Sequence[Any], has_tiles: bool = True) -> None:
@@ -76,11 +71,7 @@ class PyramidBuilder:
         self.components = Components(levels[0].shape)
 
     def tiles(self, number: int) -> Iterator[bytes]:
-        """The encoded tiles of a level, row by row; the previous level must be done.
-
-        Raises:
-            DataError: the next level cannot be written.
-        """
+        """The encoded tiles of a level, row by row, after the previous level; a DataError if the next cannot be written."""
         height, width = self.levels[number].shape
         places = deque((top, left) for top in range(0, height, CHUNK) for left in range(0, width, CHUNK))
         pending: deque[tuple[int, int, Future[Processed]]] = deque()
@@ -129,14 +120,8 @@ def write_bigtiff(
 ) -> None:
     """Write a mask as one OME-TIFF, atomically; the smaller levels are sub-IFDs, as QuPath and Fiji expect.
 
-    Args:
-        path: ends in .ome.tif.
-        shapes: (Y, X) of the levels, largest first.
-        tiles: returns the tiles of a level, row by row, encoded by `encode_tile`; called level by level.
-        pixel_size_um: (Y, X); None if unknown.
-
-    Raises:
-        DataError: the file cannot be written.
+    `tiles` is called level by level, largest first, and returns tiles as `PyramidBuilder.tiles`. A DataError if the file
+    cannot be written.
     """
     metadata: dict[str, Any] = {"axes": "YX"}
     if pixel_size_um is not None:
