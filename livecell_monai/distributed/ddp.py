@@ -95,14 +95,9 @@ class ProcessGroup:
 def train_on_devices(
     devices: int, opened: OpenBundle, context: RunContext, train: Callable[..., None], *arguments: Any
 ) -> dict[str, Any]:
-    """Train in several processes of this machine; the metadata of the training.
+    """Train in several processes of this machine, one for each GPU or for a part of the cores; the metadata of the training.
 
-    Args:
-        devices: number of processes, one for each GPU or for a part of the cores.
-        opened: the training, for checks.
-        context: of the training.
-        train: called in each process with the arguments; a function of a module.
-        arguments: of `train`.
+    `train`, a function of a module, is called in each process with the arguments; the opened bundle is for checks.
 
     Raises:
         LiveCellError: the data or a setting is invalid; nothing is written then.
@@ -117,11 +112,7 @@ def train_on_devices(
 
 
 def check_device_count(devices: int) -> None:
-    """Check that a number of devices is a number, and that torchrun did not start this process.
-
-    Raises:
-        SettingError: it is not.
-    """
+    """Check that a number of devices is valid, and that torchrun did not start this process; else a SettingError."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # each process would train alone, into the same folder
         raise SettingError(
             "livecell train must not be run by torchrun, it starts its processes itself; give it --devices N, or run "
@@ -132,11 +123,7 @@ def check_device_count(devices: int) -> None:
 
 
 def check_devices(devices: int, opened: OpenBundle) -> None:
-    """Check that this machine has enough devices, and that they can share a training.
-
-    Raises:
-        LiveCellError: the first reason against it.
-    """
+    """Check that this machine has enough devices, and that they can share a training; else a LiveCellError."""
     device = Accelerator(opened.settings["accelerator"]).device
     most, kind = (torch.cuda.device_count(), "GPUs") if device.type == "cuda" else (count_cores(), "cores")
     if devices > most:
@@ -147,11 +134,7 @@ def check_devices(devices: int, opened: OpenBundle) -> None:
 
 
 def check_settings(settings: Mapping[str, Any], processes: int) -> None:
-    """Check that so many processes can train together with these settings, which are resolved.
-
-    Raises:
-        SettingError: the first setting that does not allow it.
-    """
+    """Check that so many processes can train together with these resolved settings; else a SettingError."""
     if processes == 1:
         return
     kind = Accelerator(settings["accelerator"]).device.type
@@ -171,11 +154,7 @@ def check_settings(settings: Mapping[str, Any], processes: int) -> None:
 
 
 def choose_spec(spec: str, kind: str, local_rank: int, world_size: int) -> str:
-    """The accelerator of one process, from the setting `accelerator` and its device type: `cpu`, `cuda` or `mps`.
-
-    Raises:
-        SettingError: there is no accelerator for this process.
-    """
+    """The accelerator of one process, from the setting `accelerator` and its device type, else a SettingError."""
     if kind == "cpu" or (world_size == 1 and (kind == "mps" or ":" in spec)):
         return spec
     if kind == "mps" or ":" in spec:

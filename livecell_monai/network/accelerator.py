@@ -36,9 +36,8 @@ class Accelerator:
     def __str__(self) -> str:
         compiled = ", compiled" if self.compiled else ""
         several = f"{self.processes} x " if self.processes > 1 else ""
-        return (
-            f"{several}{self.device.type}, {'bf16' if self.bf16 else 'float32'}{compiled}, {torch.get_num_threads()} threads"
-        )
+        arithmetic = "bf16" if self.bf16 else "float32"
+        return f"{several}{self.device.type}, {arithmetic}{compiled}, {torch.get_num_threads()} threads"
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move the network to the device, in channels_last order."""

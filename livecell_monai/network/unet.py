@@ -43,11 +43,6 @@ class UNet(nn.Module):
         norm: `batch`, statistics of the training; `instance`, those of each input, and so of each window.
         channels: number of maps.
 
-    Attributes:
-        multiple: Y and X of an image must be multiples of this.
-        bytes_per_pixel: memory of a forward pass in float32 without gradients per pixel of the image; measured, within a
-            third.
-
     Raises:
         SettingError: a value is invalid.
     """
@@ -66,10 +61,11 @@ class UNet(nn.Module):
         super().__init__()
         given = {"filters": list(filters), "convolutions": convolutions, "down": down, "dropout": dropout}
         check_values({**given, "residual": residual, "stem_stride": stem_stride, "norm": norm})
-        self.multiple = input_multiple(len(filters), stem_stride, norm)
-        self.bytes_per_pixel = 24 + 24 * filters[0] / stem_stride**2
-        levels = _LevelBuilder(convolutions, down == "strided", dropout, residual, norm)
         squares = stem_stride**2
+        self.multiple = input_multiple(len(filters), stem_stride, norm)  #: Y and X of an image must be multiples of this
+        #: memory of a forward pass in float32 without gradients per pixel of the image; measured, within a third
+        self.bytes_per_pixel = 24 + 24 * filters[0] / squares
+        levels = _LevelBuilder(convolutions, down == "strided", dropout, residual, norm)
         self.unshuffle = nn.PixelUnshuffle(stem_stride) if stem_stride > 1 else nn.Identity()
         self.body = levels.build(squares, tuple(filters))
         self.output = nn.Conv2d(filters[0], squares * channels, kernel_size=1)
@@ -175,12 +171,8 @@ class _LevelBuilder:
         if self.residual:
             unit: nn.Module = ResidualUnit(2, before, after, strides=stride, subunits=self.convolutions, **rest)
             return unit
-        return nn.Sequential(
-            *(
-                Convolution(2, before if i == 0 else after, after, strides=stride if i == 0 else 1, **rest)
-                for i in range(self.convolutions)
-            )
-        )
+        first = Convolution(2, before, after, strides=stride, **rest)
+        return nn.Sequential(first, *(Convolution(2, after, after, **rest) for _ in range(1, self.convolutions)))
 
 
 def _doubled(before: int, after: int) -> nn.Module:

@@ -24,11 +24,8 @@ EXACT = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
 def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelerator, checkpoint: str | Path) -> nn.Module:
     """Let a backend run a network, in place, and return the network.
 
-    Args:
-        network: in evaluation mode, with loaded weights and fused batch norms.
-        backend: `torch`, or `int8` for OpenVINO with most convolutions in 8-bit integers.
-        accelerator: of the network.
-        checkpoint: `models/model.safetensors` of the bundle, whose metadata contain the ranges of the maps.
+    The network is in evaluation mode, with loaded weights and fused batch norms. `int8` is OpenVINO with most convolutions
+    in 8-bit integers; the ranges of the maps are in the metadata of the bundle whose checkpoint is given.
 
     Raises:
         SettingError: the backend is unknown, not installed, or not for this device or processor.

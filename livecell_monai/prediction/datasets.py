@@ -22,16 +22,12 @@ Transform = Callable[[Item], Any]
 
 
 class ReadableDataset(IterableDataset[Any]):
-    """Images one after the other; one that cannot be read is recorded and skipped, with all later frames of its movie.
-
-    Attributes:
-        failures: the message for each image or movie that could not be read, by its path.
-    """
+    """Images one after the other; one that cannot be read is recorded and skipped, with all later frames of its movie."""
 
     def __init__(self, data: Sequence[Item], transform: Transform) -> None:
         self.data = data
         self.transform = transform
-        self.failures: dict[Path, str] = {}
+        self.failures: dict[Path, str] = {}  #: the message for each image or movie that could not be read, by its path
 
     def __iter__(self) -> Iterator[Any]:
         failed = None
@@ -60,9 +56,9 @@ class ReadableDataset(IterableDataset[Any]):
 def build_validation_dataset(
     split: Split, transform: Transform, augmented: Iterable[Any], samples_per_epoch: int, most: int | None = None
 ) -> Dataset:
-    """The samples that the network is validated on after each epoch.
+    """The samples that the network is validated on after each epoch: the validation samples, once each.
 
-    These are the validation samples, once each. Only the leaking split of the report takes patches instead: 15 % of the
+    Only the leaking split of the report takes patches instead: 15 % of the
     samples of an epoch, but no more than `most`, drawn once from the augmented batches of training.
     """
     if split.mode != "original":

@@ -53,10 +53,9 @@ class EvaluationStep:
 def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: bool = False) -> Output:
     """Predict one preprocessed sample, with `image` and perhaps `label` or `target` and `weight`, on its own grid.
 
-    Returns:
-        `pred` (1, Y, X), the mask of 0 and 1; `maps` (C, Y, X); with a label also `label` (1, Y, X), the true mask, and
-        `labelled` if some pixels are not labelled. For a loss function also `logits` (C, Y, X) and `target` (C, Y, X), or
-        (C + 1, Y, X) with the weight.
+    Returns `pred` (1, Y, X), the mask of 0 and 1; `maps` (C, Y, X); with a label also `label` (1, Y, X), the true mask, and
+    `labelled` if some pixels are not labelled. For a loss function also `logits` (C, Y, X) and `target` (C, Y, X), or
+    (C + 1, Y, X) with the weight.
     """
     head = segmenter.head
     logits = segmenter.logits_of(image_of(sample))
@@ -77,10 +76,8 @@ def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: b
 def labelled_pixels(output: Any) -> tuple[Any, Any]:
     """Masks and true masks of an engine's output for MONAI's metrics, without unlabelled pixels.
 
-    The output is one batch, (B, 1, Y, X) by key, or a list of samples, (1, Y, X) by key.
-
-    Returns:
-        Both unchanged if every pixel is labelled; else lists of (1, N), one for each sample with a labelled pixel.
+    The output is one batch, (B, 1, Y, X) by key, or a list of samples, (1, Y, X) by key. Both are unchanged if every pixel
+    is labelled; else they are lists of (1, N), one for each sample with a labelled pixel.
     """
     samples = output if isinstance(output, list) else [output]
     if not any(LABELLED in sample for sample in samples):

@@ -52,13 +52,8 @@ class SmallestWindowError(Exception):
 class ForwardPass:
     """Logits of windows. When memory runs out, it takes fewer windows at once, then smaller windows inside of each.
 
-    What has worked is kept for later windows. Several threads may call it at once.
-
-    Args:
-        accelerator: of the network.
-        plan: places the smaller windows.
-        batch: number of windows in one pass of the network.
-        tta_views: as for `WindowInferer`.
+    What has worked is kept for later windows. Several threads may call it at once. The plan places the smaller windows; the
+    other arguments are those of `WindowInferer`.
     """
 
     def __init__(self, accelerator: Accelerator, plan: WindowPlan, batch: int, tta_views: int = 1) -> None:
@@ -70,11 +65,7 @@ class ForwardPass:
 
     @torch.no_grad()
     def __call__(self, windows: torch.Tensor, network: Forward) -> torch.Tensor:
-        """Logits (B, C, Y, X) float32 of windows (B, 1, Y, X).
-
-        Raises:
-            SmallestWindowError: the smallest window does not fit into memory.
-        """
+        """Logits (B, C, Y, X) float32 of windows (B, 1, Y, X); a SmallestWindowError if none fits into memory."""
         before = self.largest, self.batch
         while True:
             tried = self.largest, self.batch

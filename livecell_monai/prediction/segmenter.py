@@ -22,9 +22,8 @@ from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.sample import IMAGE, NAME, Pixels, Region
 from livecell_monai.transforms import PartialRestore, restore_grid
 
-ImageLike = (
-    str | Path | Pixels | Mapping[str, Any]
-)  #: a path, the address of a plane, grey values (Y, X), or an item of paths
+#: a path, the address of a plane, grey values (Y, X), or an item of paths
+ImageLike = str | Path | Pixels | Mapping[str, Any]
 ARRAY = Path("array")  #: the path of an image that comes as an array, for messages
 
 
@@ -48,11 +47,7 @@ class Segmenter:
         self.head, self.threshold, self.device = head, threshold, device
 
     def __call__(self, image: ImageLike) -> Pixels:
-        """The mask (Y, X) bool of an image.
-
-        Raises:
-            DataError: the image is not one grey plane.
-        """
+        """The mask (Y, X) bool of an image; a DataError if it is not one grey plane."""
         mask: Pixels = self.mask_of(self.maps_of(image_of(self.prepare(image))))[0].numpy()
         return mask
 

@@ -27,7 +27,6 @@ class WindowInferer(Inferer):  # type: ignore[misc]
     runs out, `ForwardPass` splits the windows; their positions do not change.
 
     Args:
-        accelerator: of the network.
         window: [Y, X] of the largest window at the working scale, multiples of `multiple`; `auto` for what fits into memory.
         multiple: Y and X of the network's input are multiples of this.
         batch: number of windows in one pass of the network.
@@ -62,11 +61,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Logits (B, C, Y, X) float32 of the same Y and X.
-
-        Raises:
-            TooLargeError: the smallest windows do not fit into memory.
-        """
+        """Logits (B, C, Y, X) float32 of the same Y and X; a TooLargeError if the smallest windows exceed the memory."""
 
         def forward(windows: torch.Tensor) -> torch.Tensor:
             return network(windows, *args, **kwargs)
@@ -92,14 +87,8 @@ class WindowInferer(Inferer):  # type: ignore[misc]
     ) -> Generator[Block, None, None]:
         """Blended logits of rows [top, bottom) of an image at the working scale, each pixel once, row by row.
 
-        Windows of a large image are read and used while the network runs on others.
-
-        Args:
-            image: input of the network.
-            network: in evaluation mode.
-            device: of the network.
-            band: the rows.
-            advance: called with the number of windows that are done.
+        Windows of a large image are read and used while the network, in evaluation mode, runs on others. `band` holds the
+        rows; `advance` is called with the number of windows that are done.
 
         Raises:
             DataError: a part cannot be read.

@@ -99,11 +99,9 @@ class PredictionWriter(BackgroundWriter):
     """Passes an engine's predictions to the outputs.
 
     Args:
-        output_dir: folder of the results.
         outputs: names of the outputs, see `outputs.registry`.
         channels: names of the network's maps, in channel order.
         interval_min: time between frames of movies in minutes; None to take it from the file.
-        large_image_format: `tiff` or `zarr`.
         run: knows which images are done; None for a new run.
 
     Raises:

@@ -41,11 +41,7 @@ class Workers:
 
 
 def check_workers(workers: int | None, scheduler: str | None) -> None:
-    """Check the options of the command line, see `connect`.
-
-    Raises:
-        SettingError: both are given, the number is below 1, or Dask is not installed.
-    """
+    """Check the options of the command line, see `connect`, and that Dask is installed; else a SettingError."""
     if workers is not None and scheduler is not None:
         raise SettingError("--workers and --scheduler must not be given together, a scheduler has workers; leave one out")
     if workers is not None and workers < 1:
@@ -59,11 +55,7 @@ def check_workers(workers: int | None, scheduler: str | None) -> None:
 
 
 def check_shared_folders(workers: Workers, paths: Sequence[str], output: str) -> None:
-    """Check that every worker has the package, sees the paths and may write to the output folder.
-
-    Raises:
-        SettingError: the first worker that lacks something.
-    """
+    """Check that every worker has the package, sees the paths and may write to the output folder; else a SettingError."""
     answers: dict[str, Any] = workers.client.run(_build_check(paths, output), on_error="return")
     for address, lacking in sorted(answers.items()):
         if isinstance(lacking, Exception):

@@ -69,10 +69,7 @@ def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
 
 
 def measure_large_image(source: LargeImageSource, survey: Survey, steps: PartialSteps) -> dict[str, Any]:
-    """The facts about a whole image that its preprocessing needs: its range, and the scale of each `NormaliseContrastd`.
-
-    They are plain values for a JSON file.
-    """
+    """What preprocessing needs of a whole image, for a JSON file: its range, and the scale of each `NormaliseContrastd`."""
     scales: list[IntensityScale] = []
     for number, transform in enumerate(steps.pointwise):
         if not isinstance(transform, NormaliseContrastd):
@@ -89,10 +86,7 @@ def measure_large_image(source: LargeImageSource, survey: Survey, steps: Partial
 
 
 class LargeImage:
-    """An image that is read from its file part by part, with the values of the whole preprocessed image.
-
-    The facts are those of `measure_large_image`.
-    """
+    """An image read from its file part by part, with the values of the whole preprocessed one; see `measure_large_image`."""
 
     is_lazy = True
 
@@ -106,11 +100,7 @@ class LargeImage:
         self.resize = PartialResize(self.grid, self.shape)
 
     def read(self, region: Region) -> torch.Tensor:
-        """The part (1, y, x) float32 of a region at the working scale.
-
-        Raises:
-            DataError: it cannot be read or decoded.
-        """
+        """The part (1, y, x) float32 of a region at the working scale; a DataError if it cannot be read or decoded."""
         part = torch.from_numpy(self.pointwise(self.source.read(self.resize.source(region))))
         return self.resize(part, region)[None]
 

@@ -135,11 +135,7 @@ class LargeImagePredictor:
         return self._folder(item).missing_bands()
 
     def finish(self, item: Item) -> Row:
-        """Build the pyramid of a complete mask and publish it; the row of the table.
-
-        Raises:
-            DataError: it cannot be written.
-        """
+        """Build the pyramid of a complete mask and publish it. Returns the row of the table; a DataError on failure."""
         folder, finished, picture = self._folder(item), None, None
         if self._is_finished(item):
             with open_finished(self.path_of(item)) as mask:

@@ -30,11 +30,7 @@ def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[
 
 @contextmanager
 def open_source(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
-    """The plane of an item, to be read in parts of so many rows.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
+    """The plane of an item, to be read in parts of so many rows; a DataError if the file cannot be read."""
     address = parse_address(item[IMAGE]) or PlaneAddress(Path(item[IMAGE]))
     with open_stack(address.path, address.axes) as stack:
         yield LargeImageSource(stack, address.time, address.channel, address.z, rows)
