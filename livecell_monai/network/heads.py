@@ -30,11 +30,7 @@ CHANNELS = {FOREGROUND: Channel(mark_foreground)}
 
 
 class Head:
-    """The channels of a network by name, from label to mask.
-
-    Raises:
-        SettingError: a name is unknown or repeated, or the first one is not `foreground`.
-    """
+    """The channels of a network, from label to mask: different names from `CHANNELS`, `foreground` first; else a SettingError."""
 
     def __init__(self, channels: Sequence[str] = (FOREGROUND,)) -> None:
         self.channels = tuple(channels)

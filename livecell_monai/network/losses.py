@@ -43,11 +43,7 @@ BUILT_IN: dict[str, Loss] = {"bce": bce, "dice_bce": dice_bce, "focal": focal}
 
 
 class SegmentationLoss(nn.Module):
-    """A loss by name, for MONAI's engines.
-
-    Raises:
-        SettingError: the kind is unknown, or the weight is not positive.
-    """
+    """A loss by name, for MONAI's engines; a SettingError if the name is unknown or the weight not positive."""
 
     def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
         super().__init__()

@@ -125,10 +125,8 @@ def name_member(index: int, values: Mapping[str, Value]) -> dict[str, Value]:
 def fuse_batch_norms(network: nn.Module) -> nn.Module:
     """Fuse every batch norm of MONAI's blocks into its convolution, in place.
 
-    The logits are the same but for rounding. The network can no longer be trained, or load a state dictionary.
-
-    Raises:
-        ValueError: the network is in training mode.
+    The logits are the same but for rounding. The network must be in evaluation mode; afterwards it can neither be trained
+    nor load a state dictionary.
     """
     if network.training:
         raise ValueError("a network must be in evaluation mode to fuse its batch norms, got one in training mode")

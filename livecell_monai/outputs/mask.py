@@ -12,10 +12,8 @@ from livecell_monai.outputs.movie_file import MovieWriter
 class Mask(Output):
     """`NAME.tif`, (Y, X) uint8 with values 0 and 255; of a movie `NAME.ome.tif`, (T, Y, X).
 
-    `outputs.large` writes the mask of a large image, `NAME.ome.tif` or `NAME.ome.zarr`.
-
-    Raises:
-        SettingError: the format of large images is unknown.
+    `outputs.large` writes the mask of a large image, `NAME.ome.tif` or `NAME.ome.zarr`. A SettingError if its format is
+    unknown.
     """
 
     def __init__(self, options: OutputOptions) -> None:

@@ -11,11 +11,7 @@ from livecell_monai.sample import FRAMES, IMAGE, NAME
 
 
 def check_empty_folder(output_dir: str | Path, apart_from: str = "") -> Path:
-    """Check that an output folder is empty or does not exist yet; a file named `apart_from` is allowed.
-
-    Raises:
-        SettingError: it is not empty, is a file, or is not writable.
-    """
+    """Check that an output folder is writable and empty but for a file named `apart_from`, or new; else a SettingError."""
     folder = _check_folder(Path(output_dir))
     if folder.exists() and any(path.name != apart_from for path in folder.iterdir()):
         raise SettingError(f"{folder}: the output folder must be empty or new; name another folder or empty this one")

@@ -25,11 +25,7 @@ DEFAULT = ("mask", "summary", "confluency")  #: default of the setting
 
 
 def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Output]:
-    """New outputs by name, in the order of the names; duplicates count once.
-
-    Raises:
-        SettingError: a name is unknown, or `names` is empty.
-    """
+    """New outputs in the order of the names, duplicates once; a SettingError for an unknown name or none."""
     known = {**load_plugins("outputs"), **BUILT_IN}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
@@ -55,11 +51,7 @@ class OutputSet:
         return [name for output in self._outputs.values() for name in getattr(output.files, kind) or ()]
 
     def check_large(self, path: Path) -> None:
-        """Check that all outputs support a large image, before prediction starts.
-
-        Raises:
-            SettingError: an output does not, or the mask is not among the outputs.
-        """
+        """Check that all outputs support a large image and the mask is among them; else a SettingError."""
         for name, output in self._outputs.items():
             if output.files.large is None and output.files.image:
                 raise SettingError(

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from livecell_monai.data.readers import parse_address
 from livecell_monai.prediction.windows import AxisWindows, Shape
-from livecell_monai.sample import IMAGE, Region
+from livecell_monai.sample import IMAGE, Pixels, Region
 from livecell_monai.transforms.scale import GRID
 
 
@@ -77,6 +77,11 @@ def pixel_size_of(sample: Mapping[str, Any]) -> tuple[float, float] | None:
     """(Y, X) in µm of a preprocessed sample; None if the file does not state it."""
     size = np.asarray(sample[IMAGE].meta["pixel_size_um"], dtype=float)
     return None if np.isnan(size).any() else (float(size[0]), float(size[1]))
+
+
+def plane_of(tensor: torch.Tensor) -> Pixels:
+    """(Y, X) of a tensor (1, Y, X)."""
+    return np.asarray(without_metadata(tensor)[0].cpu())
 
 
 def without_metadata(tensor: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from monai.networks.utils import eval_mode
 from monai.transforms import CenterSpatialCrop
 from torch.nn.functional import interpolate
@@ -13,9 +11,9 @@ from livecell_monai.data.dataset.items import Item
 from livecell_monai.network import Range, measure_ranges
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.evaluation_step import predict_sample
-from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
+from livecell_monai.prediction.prepared import ImageInMemory, plane_of, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, Pixels, SamplePrediction
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, SamplePrediction
 
 MEASURED = 8  # images whose maps are measured
 MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the images
@@ -25,16 +23,16 @@ def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], 
     """Predict preprocessed samples one after the other; their role is `validation` or `test`."""
     for number, sample in enumerate(samples, start=1):
         output = predict_sample(segmenter, sample)
-        mask = _plane(output[PRED]) > 0
+        mask = plane_of(output[PRED]) > 0
         image = interpolate(without_metadata(sample[IMAGE])[None].float(), mask.shape, mode="bilinear")[0]
         yield SamplePrediction(
             name=str(sample.get(NAME, f"{role} {number}")),
             role=role,
-            image=_plane(image),
-            probability=_plane(segmenter.head.take_foreground(output[MAPS])),
+            image=plane_of(image),
+            probability=plane_of(segmenter.head.take_foreground(output[MAPS])),
             mask=mask,
-            truth=_plane(output[LABEL]) > 0 if LABEL in output else None,
-            labelled=_plane(output[LABELLED]) if LABELLED in output else None,
+            truth=plane_of(output[LABEL]) > 0 if LABEL in output else None,
+            labelled=plane_of(output[LABELLED]) if LABELLED in output else None,
         )
 
 
@@ -55,8 +53,3 @@ def measure_map_ranges(segmenter: Segmenter, items: Sequence[Item]) -> dict[str,
 
     with eval_mode(segmenter.network):
         return measure_ranges(segmenter.network, run)
-
-
-def _plane(tensor: torch.Tensor) -> Pixels:
-    """(Y, X) of a tensor (1, Y, X)."""
-    return np.asarray(without_metadata(tensor)[0].cpu())

@@ -17,7 +17,7 @@ from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tab
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.registry import DEFAULT, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
-from livecell_monai.prediction.prepared import pixel_size_of
+from livecell_monai.prediction.prepared import pixel_size_of, plane_of
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
 from livecell_monai.settings import check_setting
@@ -168,7 +168,7 @@ class PredictionWriter(BackgroundWriter):
         prediction = Prediction(
             name=str(item[NAME]),
             source=Path(item[IMAGE].meta["filename_or_obj"]),
-            mask=_plane(output[PRED]) > 0,
+            mask=plane_of(output[PRED]) > 0,
             maps={} if maps is None else dict(zip(self.channels, maps, strict=True)),
             pixel_size_um=pixel_size_of(item),
             seconds=seconds,
@@ -205,8 +205,8 @@ class ScoreWriter(BackgroundWriter):
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
         """A function that scores one image."""
-        weight = _plane(output[LABELLED]) if LABELLED in output else None
-        return partial(self._score, str(item[NAME]), _plane(output[PRED]) > 0, _plane(output[LABEL]) > 0, weight)
+        weight = plane_of(output[LABELLED]) if LABELLED in output else None
+        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, plane_of(output[LABEL]) > 0, weight)
 
     def _score(self, name: str, mask: Pixels, truth: Pixels, weight: Pixels | None) -> Row:
         scores = measure_scores(mask, truth, weight, {"surface_tolerance_px": self.tolerance_px})
@@ -234,8 +234,3 @@ def _describe_movie(source: Path) -> tuple[float | None, str | None]:
     assert address is not None
     with open_stack(address.path, address.axes) as stack:
         return stack.interval_min, stack.channels[address.channel] if stack.channels else None
-
-
-def _plane(tensor: Any) -> Pixels:
-    """(Y, X) of a tensor (1, Y, X)."""
-    return np.asarray(tensor[0].cpu())

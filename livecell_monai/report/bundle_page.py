@@ -31,22 +31,14 @@ def write_bundle_page(bundle: Path, output: Path, data: Path | None = None) -> N
 
 
 def check_output(output: Path, overwrite: bool) -> None:
-    """Reject a file that cannot or must not be written, before any work is done.
-
-    Raises:
-        SettingError: it exists, does not end in .html, or has no folder.
-    """
+    """Check, before any work is done, that a file is new, ends in .html and has a folder; else a SettingError."""
     if output.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"{output}: the report must be a file ending in .html; rename it")
     check_overwrite(output, overwrite)
 
 
 def read_bundle_facts(bundle: Path) -> dict[str, Any]:
-    """The facts of `PageFacts` that a bundle holds of its own training.
-
-    Raises:
-        BundleError: it is not a trained bundle.
-    """
+    """The facts of `PageFacts` that a bundle holds of its own training; a BundleError if it is not a trained bundle."""
     settings, metadata = read_bundle_settings(bundle), read_metadata(bundle)
     training = metadata.get("training", {})
     if "ensemble_size" in training:

@@ -26,11 +26,7 @@ class Table(NamedTuple):
 
 
 def check_output_files(paths: Sequence[Path], overwrite: bool) -> None:
-    """Reject files that cannot or must not be written, before any work is done.
-
-    Raises:
-        SettingError: a file exists, has no folder, or is named twice.
-    """
+    """Check, before any work is done, that all files are new, have a folder and differ; else a SettingError."""
     for index, path in enumerate(paths):
         check_overwrite(path, overwrite)
         if path.resolve() in {other.resolve() for other in paths[:index]}:
@@ -38,11 +34,7 @@ def check_output_files(paths: Sequence[Path], overwrite: bool) -> None:
 
 
 def write_comparison(comparison: Comparison, csv: Path | None = None, html: Path | None = None) -> None:
-    """Write a table with one row for each run, and the page; each only if its path is given.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
+    """Write a table with one row for each run, and the page, where a path is given; a DataError if it cannot be written."""
     if csv is not None:
         write_table(csv, build_rows(comparison))
     if html is not None:

@@ -75,7 +75,9 @@ def predict_band(opened: OpenBundle, item: Item, top: int, bottom: int) -> TaskR
 
 @lru_cache(maxsize=1)
 def _open(job: Job) -> OpenBundle:
-    torch.set_num_threads(job.threads or _count_dask_threads())
+    from distributed import get_worker
+
+    torch.set_num_threads(job.threads or get_worker().state.nthreads)
     logging.getLogger("ignite").setLevel(logging.CRITICAL)  # it logs errors that are raised again
     settings = {**json.loads(job.settings), "resume": True, "show_progress": False}  # existing results are of this run
     paths = {"dataset_dir": job.output, "output_dir": job.output, "items": []}
@@ -84,9 +86,3 @@ def _open(job: Job) -> OpenBundle:
     opened.unfinished.shared = True
     opened.evaluator  # noqa: B018  builds all parts; an error if the folder of the run is not visible here
     return opened
-
-
-def _count_dask_threads() -> int:
-    from distributed import get_worker
-
-    return int(get_worker().state.nthreads)
