@@ -30,7 +30,7 @@ CHANNELS = {FOREGROUND: Channel(mark_foreground)}
 
 
 class Head:
-    """The channels of a network, from label to mask: different ones of `CHANNELS`, `foreground` first; else a SettingError."""
+    """A network's channels, from label to mask: different ones of `CHANNELS`, `foreground` first; else a SettingError."""
 
     def __init__(self, channels: Sequence[str] = (FOREGROUND,)) -> None:
         self.channels = tuple(channels)
