@@ -32,8 +32,7 @@ class ProcessGroup:
     The settings, resolved, are `accelerator` and those of `check_settings`. `spec` is the accelerator of this process.
 
     Raises:
-        SettingError: torchrun did not start this process, its device is missing, or a setting does not allow several
-            processes.
+        SettingError: torchrun did not start this process, its device is missing, or a setting forbids several processes.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -88,11 +88,8 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         """Blended logits of rows [top, bottom) of an image at the working scale, each pixel once, row by row.
 
         Windows of a large image are read and used while the network, in evaluation mode, runs on others. `band` holds the
-        rows; `advance` is called with the number of windows that are done.
-
-        Raises:
-            DataError: a part cannot be read.
-            TooLargeError: the smallest windows do not fit into memory.
+        rows; `advance` is called with the number of windows that are done. A DataError if a part cannot be
+        read, a TooLargeError if the smallest windows do not fit into memory.
         """
         blender = self.blender(image.shape, band)
         batches = list(batched(blender.windows(), self.forward.batch))

@@ -69,11 +69,7 @@ def check_shared_folders(workers: Workers, paths: Sequence[str], output: str) ->
 
 @contextmanager
 def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """Workers for one prediction: so many processes of this machine, or those of a scheduler at an address.
-
-    Raises:
-        SettingError: the scheduler does not answer, or has no workers.
-    """
+    """Workers for one prediction: processes of this machine, or those of a scheduler; a SettingError if there are none."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
     levels = [logger.level for logger in loggers]
     try:

@@ -61,8 +61,7 @@ def run_distributed(
 def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[Path, str]:
     """Predict on workers what an initialized bundle would predict here.
 
-    Returns:
-        The message for each image that could not be read, by its path; the rows are those of the bundle's writer.
+    Returns the message for each image that could not be read, by its path; the rows are those of the bundle's writer.
 
     Raises:
         LiveCellError: workers do not see the same folders, the scheduler stopped, or a result cannot be written. What is

@@ -45,11 +45,7 @@ class PartialSteps:
 
 
 def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
-    """The bundle's preprocessing as steps that work part by part; a message names the path of the image.
-
-    Raises:
-        SettingError: a transform does not work part by part.
-    """
+    """The bundle's preprocessing as steps that work part by part; a SettingError, which names the path, if one does not."""
     pointwise: list[MapTransform] = []
     scale: float | Sequence[int] | None = None
     for transform in preprocessing.transforms:

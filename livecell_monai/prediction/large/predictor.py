@@ -115,10 +115,8 @@ class LargeImagePredictor:
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
         """Predict rows [top, bottom) of a large image after `begin`, whole chunks; those that exist are kept.
 
-        `advance` is called with the number of windows that are done.
-
-        Raises:
-            DataError: a part cannot be read or written, or does not fit into memory.
+        `advance` is called with the number of windows that are done. A DataError if a part cannot be read or written, or
+        does not fit into memory.
         """
         folder = self._folder(item)
         with (
