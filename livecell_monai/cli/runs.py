@@ -60,14 +60,12 @@ def report(
 
     Example: `livecell report model --data cells --output report.html`
     """
-    import tempfile
-
-    from livecell_monai.experiments.locate import locate_bundle
+    from livecell_monai.experiments.locate import located
     from livecell_monai.report.bundle_page import check_output, write_bundle_page
 
     check_output(output, overwrite)
-    with tempfile.TemporaryDirectory() as folder:
-        write_bundle_page(locate_bundle(run, Path(folder), uri), output, data)
+    with located(run, uri) as bundle:
+        write_bundle_page(bundle, output, data)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")
 
 

@@ -43,21 +43,20 @@ def crossval(
     Example: `livecell crossval cells --output folds --minutes 10`
     """
     from livecell_monai.data.dataset.folds import FoldOptions
-    from livecell_monai.experiments.crossval import CrossValidation, cross_validate
+    from livecell_monai.experiments.crossval import cross_validate
+    from livecell_monai.experiments.parts import StudyRequest
     from livecell_monai.metrics import list_metrics
     from livecell_monai.report.templates import render_study
 
-    def describe(kind: str, found: CrossValidation) -> str:
-        return render_study(kind, found.data, found.summary)
-
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
-    result = cross_validate(data, output, config, settings, recipe, FoldOptions(folds, group_pattern), describe, bundles)
-    shown = [metric for metric in list_metrics() if metric.name in result.summary]
+    request = StudyRequest(data, config, settings, recipe)
+    result = cross_validate(request, output, FoldOptions(folds, group_pattern), render_study, bundles)
+    found = result.summary
+    shown = [metric for metric in list_metrics() if metric.name in found]
     rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
     show_table(["fold", "image", *(metric.label for metric in shown)], rows)
-    show_summary(result.summary)
-    found = result.summary
+    show_summary(found)
     cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"
     print(f"each image by a network that has not seen it: {found['images']} images, {cells}")
     if found["groups"] < FEW:
@@ -88,17 +87,18 @@ def learning_curve(
     """
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.learning_curve import learn_curve
+    from livecell_monai.experiments.parts import StudyRequest
     from livecell_monai.outputs.figures import write_png
     from livecell_monai.report.curves import draw_learning_curve
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    curve = learn_curve(data, output, config, settings, recipe, by, draws, FoldOptions(folds, group_pattern))
+    request = StudyRequest(data, config, settings, recipe)
+    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern))
     write_png(output / "curve.png", draw_learning_curve(curve.points))
     rows = []
     for point in curve.points:
-        amount = (
-            f"{point['share_of_area']:.1%} of the area" if "share_of_area" in point else f"{point['training_images']} images"
-        )
+        share = point.get("share_of_area")
+        amount = f"{point['training_images']} images" if share is None else f"{share:.1%} of the area"
         interval = "" if point["low_95"] is None else f"{point['low_95']:.3f} .. {point['high_95']:.3f}"
         rows.append([amount, str(point["scored_images"]), f"{point['iou']:.3f}", interval])
     show_table(["trained on", "scored images", "IoU", "95 % interval"], rows)
@@ -129,13 +129,14 @@ def sweep(
 
     Example: `livecell sweep cells --output sweep --minutes 2`
     """
-    from livecell_monai.experiments.search_space import SweepRequest, read_space
+    from livecell_monai.experiments.search_space import read_space
+    from livecell_monai.experiments.sweep import SweepRequest
     from livecell_monai.experiments.sweep import sweep as run
     from livecell_monai.report.comparison import shorten
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)
-    request = SweepRequest(data, searched, config, settings, recipe, trials)
+    request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials)
     result = run(request, output, storage, study, _print_trial, _print_waiting)
     columns = ["trial", "state", "val_iou", "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]

@@ -1,6 +1,5 @@
 """One side of a comparison: a run in MLflow or a folder of results, with its settings, scores and data."""
 
-import csv
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,10 +9,11 @@ from statistics import fmean
 from typing import Any
 
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
-from livecell_monai.errors import DataError, SettingError
-from livecell_monai.experiments.store import find_reason, quiet_mlflow
+from livecell_monai.errors import DataError
+from livecell_monai.experiments.locate import download
 from livecell_monai.metrics import Scores, list_metrics, read_scores
 from livecell_monai.metrics.counts import COLUMNS
+from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 
 TABLE = "scores.csv"
@@ -27,33 +27,22 @@ ImageScores = dict[str, Scores]
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run, or one folder of results; what is unknown is empty or None.
-
-    Attributes:
-        kept: validation scores of the weights that were kept, by metric: iou, accuracy, loss.
-        last: those of the last epoch.
-        best: the best value of each over the epochs, which may be of different epochs.
-        crossval: means over the images of a cross-validation, by metric.
-        data: SHA-256 of the training data.
-        split: the split that it was validated by, or `cross-validation`.
-        nested: number of runs under it.
-        parent: id of the run that it is nested under.
-    """
+    """One run, or one folder of results, with its scores by metric; what is unknown is empty or None."""
 
     name: str
     status: str = ""
     id: str = ""
-    kept: Mapping[str, float] = field(default_factory=dict)
-    last: Mapping[str, float] = field(default_factory=dict)
-    best: Mapping[str, float] = field(default_factory=dict)
-    crossval: Mapping[str, float] = field(default_factory=dict)
+    kept: Mapping[str, float] = field(default_factory=dict)  #: validation of the weights that were kept
+    last: Mapping[str, float] = field(default_factory=dict)  #: validation after the last epoch
+    best: Mapping[str, float] = field(default_factory=dict)  #: best validation of each metric, perhaps of different epochs
+    crossval: Mapping[str, float] = field(default_factory=dict)  #: means over the images of a cross-validation
     images: ImageScores | None = field(default=None, repr=False)
     seconds: float | None = None
-    data: str = ""
-    split: str = ""
+    data: str = ""  #: SHA-256 of the training data
+    split: str = ""  #: by which it was validated, or `cross-validation`
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
-    nested: int = 0
-    parent: str = ""
+    nested: int = 0  #: number of runs under it
+    parent: str = ""  #: id of the run above it
 
     @property
     def leaks(self) -> bool:
@@ -113,20 +102,12 @@ def find_best(client: Any, run_id: str) -> dict[str, float]:
 
 def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
     """The scores by image among the files of an MLflow run: of a cross-validation, else of a training's validation."""
-    from mlflow.exceptions import MlflowException
-
     for folder in ("", "bundle/docs"):
         path = f"{folder}/{TABLE}".lstrip("/")
-        if all(entry.path != path for entry in client.list_artifacts(run.id, folder or None)):
-            continue
-        with tempfile.TemporaryDirectory() as into, quiet_mlflow():
-            try:
-                table = Path(client.download_artifacts(run.id, path, into))
-            except (MlflowException, OSError) as error:
-                raise SettingError(
-                    f"run {run.name}: its {path} must be readable, it is not: {find_reason(error)}; name another run"
-                ) from error
-            return read_image_scores(table, f"run {run.name}, {path}")
+        if any(entry.path == path for entry in client.list_artifacts(run.id, folder or None)):
+            with tempfile.TemporaryDirectory() as into:
+                table = download(client, run.name, run.id, path, into)
+                return read_image_scores(table, f"run {run.name}, {path}")
     return None
 
 
@@ -137,14 +118,8 @@ def read_image_scores(path: Path, name: str = "") -> ImageScores:
         DataError: the file is no such table, or an image is in it twice; it is called `name`, or by its path.
     """
     name = name or str(path)
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, ValueError, csv.Error) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{name}: must be a CSV table of scores, got: {reason}; write it again") from error
     found: ImageScores = {}
-    for row in rows:
+    for row in read_table(path, name):
         scores = _read_row(row, name)
         if row["image"] in found:
             raise DataError(f"{name}: each image must have one row, {row['image']} has two; write it again")
@@ -179,8 +154,8 @@ def read_folder(folder: Path) -> ComparedRun:
         images = read_image_scores(folder / TABLE)
         if not (folder / RECORD).is_file():
             return ComparedRun(str(folder), images=images, split="evaluation")
-        ledger = Ledger(folder, "a cross-validation", "name another folder", RECORD)
-        started_with = ledger.read()[STARTED_WITH]
+        remedy = "run it again in another folder, or leave it out of the comparison"
+        started_with = Ledger(folder, "a cross-validation", remedy, RECORD).read()[STARTED_WITH]
         folds, given = (started_with.get(name) for name in ("folds", "settings"))
         settings = {"recipe": started_with.get("recipe"), "number_of_folds": len(folds) if isinstance(folds, dict) else None}
         settings |= given if isinstance(given, dict) else {}
@@ -197,7 +172,7 @@ def read_folder(folder: Path) -> ComparedRun:
 def _read_bundle(folder: Path) -> ComparedRun:
     training = read_metadata(folder).get("training", {})
     facts = {"split_used": training.get("split"), "unlabelled_images": training.get("unlabelled_images")}
-    known = {name: value for name, value in facts.items() if value is not None}
+    settings = read_bundle_settings(folder) | {name: value for name, value in facts.items() if value is not None}
     validation = training.get("validation")
     table = folder / "docs" / TABLE
     epochs = read_history(folder / "docs" / "history.csv")
@@ -210,7 +185,7 @@ def _read_bundle(folder: Path) -> ComparedRun:
         seconds=training.get("seconds"),
         data=str(training.get("data_sha256", "")),
         split=str(training.get("split", "")),
-        settings=_as_text(read_bundle_settings(folder) | known),
+        settings=_as_text(settings),
     )
 
 
@@ -219,10 +194,9 @@ def read_history(path: Path) -> dict[str, list[float]]:
     if not path.is_file():
         return {}
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = read_table(path)
         return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in VALIDATED}
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (DataError, ValueError, KeyError) as error:
         raise DataError(f"{path}: must be the table of a training's epochs, it is not; train the bundle again") from error
 
 

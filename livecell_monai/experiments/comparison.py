@@ -33,32 +33,21 @@ PAGE = 1000  # runs in one answer of MLflow
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs and their differences.
+    """Runs and their differences; `intervals` and `differences` have one entry for each run."""
 
-    Attributes:
-        runs: best first by `metric`; those without it last.
-        first: the reference; None for a list of all runs.
-        intervals: for each of `runs`, the 95 % interval over images of its mean of the metric.
-        differences: for each of `runs`, the difference to the reference on the same images.
-        differing: the settings in which the runs differ, sorted.
-        warnings: why some scores cannot be compared, a line each.
-    """
-
-    runs: Sequence[ComparedRun]
+    runs: Sequence[ComparedRun]  #: best first by `metric`; those without it last
     metric: str
-    first: ComparedRun | None
-    intervals: Sequence[tuple[float, float] | None]
-    differences: Sequence[PairedDifference | None]
-    differing: Sequence[str]
-    warnings: Sequence[str]
+    first: ComparedRun | None  #: the reference; None for a list of all runs
+    intervals: Sequence[tuple[float, float] | None]  #: 95 % interval over images of the mean of the metric
+    differences: Sequence[PairedDifference | None]  #: to the reference, on the same images
+    differing: Sequence[str]  #: the settings in which the runs differ, sorted
+    warnings: Sequence[str]  #: why some scores cannot be compared, a line each
 
 
 def list_runs(
     uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", nested: bool = False
 ) -> Comparison:
-    """The best runs of an experiment by a metric of `list_comparable()`; those without a score come last.
-
-    With `nested`, runs under another one, such as folds, are listed, too.
+    """The best runs of an experiment by a metric; `nested` lists runs under another one, such as folds, too.
 
     Raises:
         SettingError: the store cannot be reached or has no such experiment, or no run has the metric.
@@ -76,11 +65,9 @@ def list_runs(
     children = Counter(run.parent for run in runs)
     studies = {run.id for run in runs if run.split == CROSS_VALIDATION}
     # each fold is scored on images of its own
-    runs = [
-        replace(run, nested=children[run.id], split=f"fold {run.name}" if run.parent in studies else run.split)
-        for run in runs
-    ]
-    shown = [run for run in runs if nested or run.parent not in ids]  # also those whose parent was deleted
+    runs = [replace(run, split=f"fold {run.name}") if run.parent in studies else run for run in runs]
+    # those whose parent was deleted are not nested
+    shown = [replace(run, nested=children[run.id]) for run in runs if nested or run.parent not in ids]
     if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
         raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
     ranked = _rank(_add_ids(shown), metric)[:limit]
@@ -90,9 +77,7 @@ def list_runs(
 
 
 def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
-    """Some runs, each with its difference to the first one on the images that both have scored.
-
-    Names are ids or names of runs, folders with scores.csv, or trained bundles; folders need no store.
+    """Runs by their id, name or folder (with scores.csv, or a bundle), each with its difference to the first one.
 
     Raises:
         LiveCellError: a run does not exist, has not ended or lacks the metric, or the store does not answer.
@@ -106,11 +91,8 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
             f"run {without.name}: must have the metric {metric}, it has: {has}; choose by --metric, or leave it out"
         )
     first, ranked = runs[0], _rank(runs, metric)
-    differences, notes = [], []
-    for run in ranked:
-        difference, more = (None, []) if run is first else _pair(first, run, metric)
-        differences.append(difference)
-        notes += more
+    notes: list[str] = []
+    differences = [None if run is first else _pair(first, run, metric, notes) for run in ranked]
     intervals = [_find_interval(run, metric) for run in ranked]
     mismatches = [*find_mismatches(runs), *dict.fromkeys(notes)]
     return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches)
@@ -167,13 +149,11 @@ def _check_ended(run: Any) -> None:
 
 
 def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+    token: str | None = ""
+    while token is not None:
+        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token or None)
         yield from page
-        token = page.token
-        if not token:
-            return
+        token = page.token or None
 
 
 def _rank(runs: Sequence[ComparedRun], metric: str) -> list[ComparedRun]:
@@ -192,22 +172,23 @@ def _add_ids(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     return [replace(run, name=f"{run.name} ({run.id[:8]})") if counts[run.name] > 1 and run.id else run for run in runs]
 
 
-def _pair(first: ComparedRun, other: ComparedRun, metric: str) -> tuple[PairedDifference | None, list[str]]:
-    """The difference on the images that both have scored, and notes about it."""
+def _pair(first: ComparedRun, other: ComparedRun, metric: str, notes: list[str]) -> PairedDifference | None:
+    """The difference on the images that both have scored; adds notes about it."""
     before, after = first.score_images(metric), other.score_images(metric)
     if not (before and after):
-        return None, [f"no difference to {first.name}: {other.name if before else first.name} has no {metric} by image"]
+        notes.append(f"no difference to {first.name}: {other.name if before else first.name} has no {metric} by image")
+        return None
     same, changed = find_common(first, other)
-    notes = []
     if changed:
         images = ", ".join(changed[:5])
         notes.append(f"left out of the difference of {other.name} to {first.name}, the labels differ: {images}")
     if not same:
-        return None, [*notes, f"no difference of {other.name} to {first.name}: no image in common"]
+        notes.append(f"no difference of {other.name} to {first.name}: no image in common")
+        return None
     if first.data and other.data and first.data != other.data:
         notes.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
     found = measure_paired_difference(np.array([before[name] for name in same]), np.array([after[name] for name in same]))
-    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better), notes
+    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better)
 
 
 def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:

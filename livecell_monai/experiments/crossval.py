@@ -3,17 +3,18 @@
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from livecell_monai.bundle.ensemble import join_bundles, note_study
+from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.compared_run import read_history
-from livecell_monai.experiments.parts import HELD, FoldStudy, Training, read_rows, run_part, train_part
+from livecell_monai.experiments.parts import HELD, FoldStudy, StudyRequest, read_rows, run_part, train_part
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import POOLED, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
@@ -27,35 +28,28 @@ SCORES = "scores.csv"
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The name of the data, the rows of `scores.csv`, the summary of the scores, and the requested bundles by name."""
+    """The rows of `scores.csv`, the summary of the scores, and the requested bundles by name."""
 
-    data: str
     rows: list[dict[str, Any]]
     summary: dict[str, Any]
     bundles: dict[str, Path]
 
 
 def cross_validate(
-    data: str | Path,
+    request: StudyRequest,
     output: str | Path,
-    overlays: Sequence[str] = (),
-    settings: Mapping[str, Any] | None = None,
-    recipe: str = "planned",
     folds: FoldOptions = AUTO_FOLDS,
-    describe: Callable[[str, CrossValidation], str] | None = None,
+    describe: Callable[[str, str, Mapping[str, Any]], str] | None = None,
     bundles: Collection[str] = (),
 ) -> CrossValidation:
     """Train and score each fold; those that an earlier call has finished in the same folder are kept.
 
     Args:
-        data: data folder or datalist; its test images are not used.
+        request: the data and the trainings.
         output: folder for a bundle by fold, `scores.csv` and `crossval.json`; new, empty, or of the same study.
-        overlays: as for `train`.
-        settings: as for `train`; minutes and epochs are those of each fold.
-        recipe: as for `train`.
         folds: how images are divided.
-        describe: returns Markdown, by the name of a bundle and the results: the card of `ensemble`, or a section for that of
-            `refit`.
+        describe: returns Markdown, by the names of a bundle and of the data, and the summary: the card of `ensemble`, or a
+            section for that of `refit`.
         bundles: `ensemble` for a bundle that averages the folds' probabilities; scale, percentiles and depth are then
             planned once, from all images. `refit` for a training on all images, for the number of epochs whose mean
             validation IoU over the folds is best.
@@ -63,28 +57,27 @@ def cross_validate(
     Raises:
         LiveCellError: the data or a setting is invalid, or the folder holds something else.
     """
-    training = Training(overlays, dict(settings or {}), recipe)
-    study = FoldStudy.prepare(data, output, training, folds)
-    root = study.root
+    study = FoldStudy(request, output, folds)
+    root, data = study.root, name_data(request.data)
     paths = {name: root / name for name in ("ensemble", "refit") if name in bundles}
     with study.open(RECORD, "a cross-validation", {"shared_plan": "ensemble" in paths}, {}) as (ledger, run):
         if "ensemble" in paths:
-            training = _share_plan(data, root, training)
+            request = _share_plan(request, root)
         for fold in study.folds:
-            run_part(fold, root, training, run)
+            run_part(fold, root, request, run)
         result = _collect(study, paths)
         write_table(root / SCORES, result.rows)
         ledger.update(summary=result.summary)
         run.log_scores(_metrics(result.summary), (RECORD, SCORES))
-        facts = {"data": result.data, "data_sha256": digest_of(study.hashes), "crossval": result.summary}
+        facts = {"data": data, "data_sha256": digest_of(study.hashes), "crossval": result.summary}
         for name, path in paths.items():
             if path.is_dir():
                 continue
-            text = describe(name, result) if describe else ""
+            text = describe(name, data, result.summary) if describe else ""
             if name == "ensemble":
                 join_bundles([root / fold.name for fold in study.folds], path, facts, text)
             else:
-                _refit(data, study, training, run, result.summary, text)
+                _refit(study, request, run, result.summary, text)
     return result
 
 
@@ -95,15 +88,15 @@ def choose_epochs(histories: Sequence[Sequence[float]]) -> int:
     return int(np.argmax(means)) + 1
 
 
-def _share_plan(data: str | Path, root: Path, training: Training) -> Training:
-    """The training with the settings of inference planned once, as its lowest overlay."""
-    if training.recipe != "planned":
-        return training
+def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
+    """The request with the settings of inference planned once, as its lowest overlay."""
+    if request.recipe != "planned":
+        return request
     names = list_settings(["inference"])
-    choices, head = plan(data, training.overlays, training.settings)
+    choices, head = plan(request.data, request.overlays, request.settings)
     file = root / "shared.yaml"
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)
-    return Training([str(file), *training.overlays], training.settings, training.recipe)
+    return replace(request, overlays=[str(file), *request.overlays])
 
 
 def _collect(study: FoldStudy, bundles: dict[str, Path]) -> CrossValidation:
@@ -120,7 +113,7 @@ def _collect(study: FoldStudy, bundles: dict[str, Path]) -> CrossValidation:
         "worst_image": worst,
         "surface_tolerance_px": json.loads(evaluated)["surface_tolerance_px"],
     }
-    return CrossValidation(study.data, rows, summary, bundles)
+    return CrossValidation(rows, summary, bundles)
 
 
 def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -130,16 +123,14 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     return {**means, **{f"crossval_{name}": value for name, value in pooled.items()}}
 
 
-def _refit(
-    data: str | Path, study: FoldStudy, training: Training, run: TrackedRun, summary: Mapping[str, Any], section: str
-) -> None:
+def _refit(study: FoldStudy, request: StudyRequest, run: TrackedRun, summary: Mapping[str, Any], section: str) -> None:
     """Train on all images for the best number of epochs."""
     histories = [read_history(study.root / fold.name / "docs" / "history.csv")["iou"] for fold in study.folds]
     epochs, planned = choose_epochs(histories), len(histories[0])
     logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, planned)
-    settings = {**training.settings, **HELD, "split": "none", "epochs": epochs}
+    settings = {**request.settings, **HELD, "split": "none", "epochs": epochs}
     if minutes := settings.get("minutes"):
         settings["minutes"] = minutes * epochs / planned
-    partial = train_part(data, study.root, "refit", training, settings, run)
+    partial = train_part(replace(request, settings=settings), study.root, "refit", run)
     note_study(partial, {"crossval": summary, "refit_epochs": [epochs, planned]}, section)
     partial.rename(study.root / "refit")

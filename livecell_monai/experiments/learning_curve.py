@@ -10,7 +10,7 @@ import numpy as np
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, crop_sample
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.parts import FoldStudy, Training, read_rows, run_part
+from livecell_monai.experiments.parts import FoldStudy, StudyRequest, read_rows, run_part
 from livecell_monai.metrics import measure_mean
 from livecell_monai.runs.atomic import write_table
 
@@ -35,12 +35,9 @@ class Amount:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The results of a learning curve.
+    """The rows of `curve.csv`, and whether another image is likely to help.
 
-    Attributes:
-        points: of `curve.csv`, one for each amount: the amount, the number of scored images, mean IoU, its interval.
-        gain: IoU of the last amount minus that of the one before, on the same images: mean and 95 % interval (None below 3).
-        conclusion: whether another image is likely to help.
+    The gain is the IoU of the last amount minus that of the one before, on the same images: mean and 95 % interval.
     """
 
     points: list[dict[str, Any]]
@@ -49,26 +46,16 @@ class LearningCurve:
 
 
 def learn_curve(
-    data: str | Path,
-    output: str | Path,
-    overlays: Sequence[str] = (),
-    settings: Mapping[str, Any] | None = None,
-    recipe: str = "planned",
-    by: str = "auto",
-    draws: int = 2,
-    folds: FoldOptions = AUTO_FOLDS,
+    request: StudyRequest, output: str | Path, by: str = "auto", draws: int = 2, folds: FoldOptions = AUTO_FOLDS
 ) -> LearningCurve:
     """Train on growing amounts of the annotated data, and score each on held-out images.
 
     Args:
-        data: data folder or datalist; its test images are not used.
+        request: the data and the trainings.
         output: folder for a bundle by part, `scores.csv`, `curve.csv` and the record; new, empty, or of the same study.
-        overlays: as for `train`.
-        settings: as for `train`; minutes and epochs are those of each training.
-        recipe: as for `train`.
         by: `images`: 1, 2, 4 ... of them; `area`: an eighth, a quarter, half and all of each; `auto`: area below seven.
         draws: number of random draws of each amount except the whole, for each fold.
-        folds: as for `cross_validate`.
+        folds: how images are divided.
 
     Raises:
         LiveCellError: the data or a setting is invalid, or the folder holds something else.
@@ -77,19 +64,17 @@ def learn_curve(
         raise SettingError(f"--by must be one of {', '.join(KINDS)}, got {by!r}; correct it")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise SettingError(f"--draws must be a whole number of 1 or more, got {draws!r}; correct it")
-    training = Training(overlays, dict(settings or {}), recipe)
-    study = FoldStudy.prepare(data, output, training, folds)
+    study = FoldStudy(request, output, folds)
     if by == "auto":
         by = "area" if len(study.findings) < ENOUGH_IMAGES else "images"
     amounts = list_amounts(by, min(len(fold.train) for fold in study.folds))
-    root, seed = study.root, int(study.resolved["seed"])
-    options = {"by": by, "draws": draws}
+    root, options = study.root, {"by": by, "draws": draws}
     with study.open(RECORD, "a learning curve", options, options) as (ledger, run):
         rows = []
         for amount in amounts:
-            parts = [part for fold in study.folds for part in _draw(fold, amount, draws, seed, root)]
+            parts = [part for fold in study.folds for part in _draw(fold, amount, draws, study)]
             for part in parts:
-                run_part(part, root, training, run)
+                run_part(part, root, request, run)
             rows += [{"amount": amount.name, **row} for row in read_rows(root, parts)]
         curve = _summarise(rows, amounts)
         write_table(root / "scores.csv", rows)
@@ -129,19 +114,19 @@ def conclude(gain: tuple[float, list[float] | None], amounts: Sequence[Amount]) 
     return f"{change}: the images do not show whether another one is likely to help"
 
 
-def _draw(fold: Fold, amount: Amount, draws: int, seed: int, root: Path) -> list[Fold]:
+def _draw(fold: Fold, amount: Amount, draws: int, study: FoldStudy) -> list[Fold]:
     """The parts of one fold for an amount, each with randomly drawn training images or crops."""
     is_all = amount.share == 1 and amount.images in (None, len(fold.train))
     parts = []
     for draw in range(1 if is_all else draws):
         name = f"{amount.name}_{fold.name}_{draw + 1}"
         # seeded by the name alone, so that another list of amounts changes no draw
-        rng = np.random.default_rng([seed, *name.encode()])
+        rng = np.random.default_rng([study.seed, *name.encode()])
         train = fold.train
         if amount.images is not None and not is_all:
             train = tuple(train[i] for i in sorted(rng.choice(len(train), amount.images, replace=False)))
         if amount.share < 1:
-            train = tuple(crop_sample(sample, amount.share, root / "parts" / name, rng) for sample in train)
+            train = tuple(crop_sample(sample, amount.share, study.root / "parts" / name, rng) for sample in train)
         parts.append(replace(fold, name=name, train=train))
     return parts
 

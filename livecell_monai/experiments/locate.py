@@ -34,14 +34,22 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
         return _download_model(str(name), into, uri)
     client, run = find_bundle_run(name, uri)
     with quiet_mlflow():
-        from mlflow.exceptions import MlflowException
-
         if not any(entry.path == "bundle" for entry in client.list_artifacts(run.info.run_id)):
             raise SettingError(f"run {name}: it must have a bundle among its artifacts, found none; name another run")
-        try:
-            return Path(client.download_artifacts(run.info.run_id, "bundle", str(into)))
-        except (MlflowException, OSError) as error:
-            raise SettingError(f"run {name}: its bundle must be readable, it is not: {error}; name the folder") from error
+    return download(client, name, run.info.run_id, "bundle", into)
+
+
+def download(client: Any, name: str | Path, run_id: str, artifact: str, into: str | Path) -> Path:
+    """Download an artifact of the MLflow run of a name or id; a SettingError if it cannot be read."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with quiet_mlflow():
+            return Path(client.download_artifacts(run_id, artifact, str(into)))
+    except (MlflowException, OSError) as error:
+        raise SettingError(
+            f"run {name}: its {artifact} must be readable, it is not: {find_reason(error)}; name another run, or a folder"
+        ) from error
 
 
 def find_bundle_run(name: str | Path, uri: str) -> tuple[Any, Any]:

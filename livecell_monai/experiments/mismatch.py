@@ -33,14 +33,12 @@ def find_common(first: ComparedRun, other: ComparedRun) -> tuple[list[str], list
 
 def _group_by_images(runs: Sequence[ComparedRun]) -> list[list[ComparedRun]]:
     # a run without scores by image counts as scored on the images of the first one with the same split
-    known: dict[str, Hashable] = {}
-    for run in runs:
-        if run.images:
-            known.setdefault(run.scored_on, frozenset(_measure_labels(run).items()))
-    return _group(
-        runs,
-        lambda run: frozenset(_measure_labels(run).items()) if run.images else known.get(run.scored_on, run.scored_on),
-    )
+    known = {run.scored_on: _identify_images(run) for run in reversed(runs) if run.images}
+    return _group(runs, lambda run: _identify_images(run) or known.get(run.scored_on, run.scored_on))
+
+
+def _identify_images(run: ComparedRun) -> Hashable:
+    return frozenset(_measure_labels(run).items())
 
 
 def _measure_labels(run: ComparedRun) -> dict[str, tuple[int, int]]:

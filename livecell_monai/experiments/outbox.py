@@ -26,12 +26,10 @@ Entry = dict[str, Any]
 
 
 class Outbox:
-    """The entries of one run, in order; their paths are relative to `root`, the folder of the training.
+    """The entries of one run, sent and waiting, in order; each has a number `n`, which increases, and a `kind`.
 
-    Attributes:
-        entries: sent and waiting ones; each has a number `n`, which increases, and a `kind`.
-        sent: number of the last entry that the store has acknowledged; 0 for none.
-        run_id: of the run in the store; empty while unknown.
+    Their paths are relative to `root`, the folder of the training. The store has acknowledged the entries up to the number
+    `sent`; `run_id` is empty while unknown.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -104,13 +102,10 @@ class Outbox:
 
 @contextmanager
 def open_outbox(path: Path) -> Iterator[Outbox]:
-    """Open or create the outbox in a hidden folder during the block, locked for this process.
+    """Open or create the outbox in a hidden folder during the block; a SettingError if another process has it open.
 
-    It is removed if the run has finished and all of it was sent; otherwise a resumed training continues the run.
-
-    Raises:
-        SettingError: another process has it open.
-        DataError: it cannot be created or read.
+    It is removed if the run has finished and all of it was sent; otherwise a resumed training continues the run. A DataError
+    if it cannot be created or read.
     """
     ledger = Ledger(path, "a tracked run", "wait for it")
     with ledger.lock():

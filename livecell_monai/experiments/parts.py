@@ -1,23 +1,23 @@
 """Studies by held-out images: their folder and folds, and their parts, each trained and scored once."""
 
-import csv
 import logging
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.template import find_overlay, read_overlay
-from livecell_monai.data.dataset.findings import Finding, check_samples
+from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_unique_names, make_folds, write_fold
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
+from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
@@ -31,11 +31,9 @@ HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
 def open_study(root: Path, record: str, what: str, must_match: Mapping[str, Any], wait: bool = False) -> Iterator[Ledger]:
     """Start a study in a new or empty folder, or resume the same one, and lock the folder during the block.
 
-    The arguments are those of `Ledger`. With `wait`, another process in the folder is no error.
-
     Raises:
         DataError: the folder holds something else.
-        SettingError: it holds another study, or another process works in it.
+        SettingError: it holds another study, or another process works in it and `wait` is False.
     """
     ledger = Ledger(root, what, "name another folder", record, results=root)
     is_ours = not root.exists() or ledger.is_unfinished()
@@ -61,12 +59,13 @@ def check_choosing(settings: Mapping[str, Any], held: Mapping[str, Any], what: s
 
 
 @dataclass(frozen=True)
-class Training:
-    """How every part of a study is trained; as for `train`."""
+class StudyRequest:
+    """The data of a study and how each part is trained: arguments as for `train`, minutes and epochs of each training."""
 
-    overlays: Sequence[str]
-    settings: Mapping[str, Any]
-    recipe: str
+    data: str | Path
+    overlays: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = "planned"
 
     def must_match(self, local: Collection[str] = LOCAL) -> dict[str, Any]:
         """The values that must be the same to resume, by name; `local` settings may change."""
@@ -75,38 +74,33 @@ class Training:
         settings = {name: value for name, value in self.settings.items() if name not in local}
         return {"recipe": self.recipe, "overlays": overlays, "settings": settings}
 
-    def check(self, data: str | Path) -> dict[str, Any]:
-        """Every setting, resolved; a LiveCellError if one is invalid, or a part would choose by it."""
-        check_choosing(self.settings, HELD, "a study by held-out images")
-        for overlay in self.overlays:
-            if Path(overlay).is_file():
-                given = read_overlay(find_overlay(overlay), ["inference", "train"])
-                check_choosing(given, HELD, "a study by held-out images")
-        # a fold holds out whole images, so that none needs to be large enough for a strip
-        return resolve_settings(data, self.overlays, {**self.settings, **HELD, "split": "none"}, self.recipe)
+    def resolve(self, **held: Any) -> dict[str, Any]:
+        """Every setting of a training in which these are held; a LiveCellError if one is invalid. Writes nothing."""
+        return resolve_settings(self.data, self.overlays, {**self.settings, **held}, self.recipe)
 
 
-@dataclass(frozen=True)
 class FoldStudy:
-    """A study over the folds of a data set, checked, with every resolved setting and the SHA-256 of every file."""
+    """A study in the folder `root` over the folds of a data set, of which the test images are not used.
 
-    root: Path
-    data: str
-    training: Training
-    resolved: Mapping[str, Any]
-    findings: Sequence[Finding]
-    folds: Sequence[Fold]
-    hashes: dict[str, str]
+    Its settings and data are checked, and nothing is written, until it is opened.
 
-    @classmethod
-    def prepare(cls, data: str | Path, root: str | Path, training: Training, folds: FoldOptions) -> "FoldStudy":
-        """Check the settings and the data, and divide the data into folds; nothing is written."""
-        resolved = training.check(data)
-        samples = list_samples(data, "train")
-        findings = check_samples(samples, "train")
-        parts = make_folds(samples, folds.count, folds.group_pattern, int(resolved["seed"]))
+    Raises:
+        LiveCellError: the data or a setting is invalid, or a part would choose by the images that it is scored on.
+    """
+
+    def __init__(self, request: StudyRequest, root: str | Path, folds: FoldOptions) -> None:
+        self.request, self.root = request, Path(root)
+        files = [find_overlay(overlay) for overlay in request.overlays if Path(overlay).is_file()]
+        for given in (request.settings, *(read_overlay(file, ["inference", "train"]) for file in files)):
+            check_choosing(given, HELD, "a study by held-out images")
+        # a fold holds out whole images, so that none needs to be large enough for a strip
+        self.resolved = request.resolve(**{**HELD, "split": "none"})
+        samples = list_samples(request.data, "train")
+        self.findings = check_samples(samples, "train")
+        self.seed = int(self.resolved["seed"])
+        self.folds = make_folds(samples, folds.count, folds.group_pattern, self.seed)
         check_unique_names(samples)
-        return cls(Path(root), name_data(data), training, resolved, findings, parts, hash_samples(samples))
+        self.hashes = hash_samples(samples)
 
     @contextmanager
     def open(
@@ -114,35 +108,32 @@ class FoldStudy:
     ) -> Iterator[tuple[Ledger, TrackedRun]]:
         """Start or resume the study and its run during the block, see `open_study`; `options` must match, too."""
         held = {fold.name: [sample.name for sample in fold.held_out] for fold in self.folds}
-        must_match = {"data_sha256": digest_of(self.hashes), "folds": held, **options, **self.training.must_match()}
+        must_match = {"data_sha256": digest_of(self.hashes), "folds": held, **options, **self.request.must_match()}
         tracker = RunTracker.of(self.resolved, self.root)
         tracker.check()
-        logged = {"recipe": self.training.recipe, **parameters, "number_of_folds": len(self.folds)}
-        logged |= self.training.settings
+        logged = {"recipe": self.request.recipe, **parameters, "number_of_folds": len(self.folds), **self.request.settings}
         with (
             open_study(self.root, record, what, must_match) as ledger,
-            tracker.start(logged, self.hashes, self.data, ledger.read().get("run_id")) as run,
+            tracker.start(logged, self.hashes, name_data(self.request.data), ledger.read().get("run_id")) as run,
         ):
             ledger.update(run_id=run.run_id)
             yield ledger, run
 
 
-def run_part(fold: Fold, root: Path, training: Training, run: TrackedRun) -> None:
+def run_part(fold: Fold, root: Path, request: StudyRequest, run: TrackedRun) -> None:
     """Train and score a part of a study in `root` unless an earlier call has done it; `run` is the parent of its run."""
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s exists already", fold.name)
         return
     datalist = write_fold(root / f"{fold.name}.json", fold)
-    settings = {**training.settings, **HELD}
-    partial = train_part(datalist, root, fold.name, training, settings, run)
+    settings = {**request.settings, **HELD}
+    partial = train_part(replace(request, data=datalist, settings=settings), root, fold.name, run)
     evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
     partial.rename(root / fold.name)
 
 
-def train_part(
-    data: str | Path, root: Path, name: str, training: Training, settings: Mapping[str, Any], run: TrackedRun
-) -> Path:
-    """Train or resume a part of a study in `root`, with these settings instead of those of `training`.
+def train_part(request: StudyRequest, root: Path, name: str, run: TrackedRun) -> Path:
+    """Train or resume a part of a study in `root`, with the data and settings of a request of its own.
 
     The files of a part that cannot be resumed are kept. Returns the folder of the bundle, which is not renamed yet.
     """
@@ -152,7 +143,8 @@ def train_part(
         set_aside(partial, root)
         shutil.rmtree(partial, ignore_errors=True)
     context = RunContext(time.monotonic(), run.run_id or None, resume=True)
-    train(data, partial, training.overlays, {**settings, "run_name": name}, training.recipe, context=context)
+    settings = {**request.settings, "run_name": name}
+    train(request.data, partial, request.overlays, settings, request.recipe, context=context)
     return partial
 
 
@@ -161,6 +153,6 @@ def read_rows(root: Path, folds: Iterable[Fold]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for fold in folds:
         groups = {sample.name: sample.name if sample.group is None else sample.group for sample in fold.held_out}
-        with open(root / fold.name / "evaluation" / "scores.csv", encoding="utf-8", newline="") as stream:
-            rows += [{"fold": fold.name, "group": groups[row["image"]], **row} for row in csv.DictReader(stream)]
+        scores = read_table(root / fold.name / "evaluation" / "scores.csv")
+        rows += [{"fold": fold.name, "group": groups[row["image"]], **row} for row in scores]
     return rows

@@ -50,11 +50,8 @@ class RegisteredModel:
 def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "livecell") -> RegisteredModel:
     """Register a trained bundle as a new version of a model, tagged by the SHA-256 of its weights.
 
-    Args:
-        run: the id or name of a finished run, which the version is linked to, or a bundle folder.
-        name: of the model.
-        uri: as for `choose_uri`.
-        experiment: of the model, if the bundle is a folder.
+    `run` is the id or name of a finished run, which the version is linked to, or a bundle folder, whose model belongs to
+    the experiment.
 
     Raises:
         LiveCellError: there is no such run or bundle, or the store does not accept it; the store is then unchanged.
@@ -112,10 +109,10 @@ def _create_version(client: Any, name: str, experiment: str, run_id: str | None,
 
 def _copy_parts(source: Path, target: Path) -> Path:
     for part in PARTS:
-        (target / part).parent.mkdir(parents=True, exist_ok=True)
         if (source / part).is_dir():
             shutil.copytree(source / part, target / part)
         elif (source / part).is_file():
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / part, target / part)
     return target
 

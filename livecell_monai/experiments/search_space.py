@@ -1,8 +1,8 @@
 """The search space of a sweep, read from YAML and checked before any work is done."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,18 +77,6 @@ class Space:
         return {name: vars(entry) | {"choices": list(entry.choices)} for name, entry in self.entries.items()}
 
 
-@dataclass(frozen=True)
-class SweepRequest:
-    """What is searched: arguments as for `train` for each trial; `trials` counts those of all processes and calls."""
-
-    data: str | Path
-    space: Space
-    overlays: Sequence[str] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    recipe: str = "planned"
-    trials: int = 12
-
-
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
     """Read a search space from YAML, the bundle's own by default, and remove the given settings from it.
 
@@ -112,7 +100,7 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Reject a space with a limit that no training could start with, by a SettingError; see `to_settings`."""
+    """Raise a SettingError for a limit that no training could start with; see `to_settings`."""
     for name, entry in space.entries.items():
         for value in entry.limits():
             check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
@@ -135,37 +123,32 @@ def _read_entry(where: str, name: str, entry: Any) -> Entry:
     if not is_method or name in COMPARED_BY:
         raise SettingError(f"{where}: must not be searched, it must be the same for all trials; give it by --set instead")
     keys = set(entry) if isinstance(entry, dict) else set()
-    if not keys <= {"low", "high", "step", "log", "choices"} or ("choices" in keys) == ("low" in keys):
-        raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
-    if "low" in keys:
+    if "low" in keys and keys <= {"low", "high", "step", "log"}:
         read = _read_range(where, entry, whole=setting is not None and type(setting.default) is int)
-    elif keys == {"choices"} and isinstance(entry["choices"], list) and entry["choices"]:
-        read = Entry(choices=tuple(entry["choices"]))
+    elif keys != {"choices"}:
+        raise SettingError(f"{where}: must have low and high (perhaps log or step), or choices, got {entry!r}; correct it")
+    elif not isinstance(entry["choices"], list) or not entry["choices"]:
+        raise SettingError(f"{where}: choices must be a list of one value or more, got {entry!r}; correct it")
     else:
-        raise SettingError(f"{where}: choices must be a list of one value or more, alone, got {entry!r}; correct it")
+        read = Entry(choices=tuple(entry["choices"]))
     for value in read.limits():
         if name not in (WIDTH, STRENGTH):
             check_setting(name, value, where)
-        elif not _is_number(value) or not 0 <= value < 10 or (value == 0 and name == WIDTH):
+        elif type(value) not in (int, float) or not 0 <= value < 10 or (value == 0 and name == WIDTH):
             raise SettingError(f"{where}: a factor must be above 0 and below 10, got {value!r}; correct it")
     return read
 
 
 def _read_range(where: str, entry: Mapping[str, Any], whole: bool) -> Entry:
     low, high, step, log = entry["low"], entry.get("high"), entry.get("step"), entry.get("log", False)
-    numbers = [low, high, *([] if step is None else [step])]
-    if not all(_is_number(number) and not (whole and isinstance(number, float)) for number in numbers) or not low < high:
-        kind = "whole numbers" if whole else "numbers"
+    kinds, kind = ((int,), "whole numbers") if whole else ((int, float), "numbers")
+    if any(type(number) not in kinds for number in (low, high, step or low)) or not low < high:
         raise SettingError(f"{where}: low and high must be {kind}, the lower one first, got {dict(entry)!r}; correct it")
     if not isinstance(log, bool) or (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
         raise SettingError(
             f"{where}: log must be true or false, for values above 0 without step, got {dict(entry)!r}; correct it"
         )
     return Entry(low, high, step, log, whole)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _label(value: Any) -> Any:

@@ -119,10 +119,9 @@ def quiet_mlflow(answer_s: int | None = None, **variables: str) -> Iterator[None
 
 @contextmanager
 def mlflow_environment(answer_s: int | None = None, **variables: str) -> Iterator[None]:
-    """Set environment variables during the block, and those that switch off MLflow's progress bars and printed addresses.
+    """Set environment variables during the block, and switch off MLflow's progress bars and printed addresses.
 
-    With `answer_s`, a server is asked once and has so many seconds, unless the environment sets other limits; by default
-    MLflow retries for minutes.
+    With `answer_s`, a server is asked once and has so many seconds, unless the environment sets other limits.
     """
     variables |= {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
     if answer_s is not None:

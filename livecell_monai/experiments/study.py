@@ -46,11 +46,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Open or create the database of studies, by a URL of SQLAlchemy.
-
-    Raises:
-        SettingError: it cannot be opened.
-    """
+    """Open or create the database of studies, by a URL of SQLAlchemy; a SettingError if it cannot be opened."""
     shown = "a URL"
     try:
         parsed = make_url(url)
@@ -85,10 +81,7 @@ def join_study(
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
-    A new study gets its first trial; an existing one can only be joined if the values of `must_match` are the same.
-
-    Raises:
-        LiveCellError: it is another study.
+    A new study gets its first trial; a LiveCellError if it exists with other values of `must_match`.
     """
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
@@ -126,9 +119,9 @@ def build_pruner(epochs: int) -> optuna.pruners.BasePruner:
 
 
 def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
-    """The share of each setting in the variance of complete trials, greatest first; empty if their values do not differ.
+    """The share of each setting in the variance of complete trials, greatest first, by fANOVA; empty if they do not differ.
 
-    Source: fANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014, by Optuna.
+    Source: Hutter, Hoos and Leyton-Brown, ICML 2014.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len({trial.value for trial in complete}) < 2:

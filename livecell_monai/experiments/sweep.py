@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import SettingError
 from livecell_monai.experiments.outbox import set_aside
-from livecell_monai.experiments.parts import Training, check_choosing, open_study
-from livecell_monai.experiments.search_space import HELD, SweepRequest, check_space, to_settings
+from livecell_monai.experiments.parts import StudyRequest, check_choosing, open_study
+from livecell_monai.experiments.search_space import HELD, Space, check_space, to_settings
 from livecell_monai.experiments.study import (
     FINISHED,
     Row,
@@ -36,22 +36,27 @@ from livecell_monai.runs.atomic import write_table, writing_errors
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.setup import RunContext, resolve_settings
+from livecell_monai.training.setup import RunContext
 
 RECORD, TABLE, BEST, DATABASE = "sweep.json", "sweep.csv", "best", "study.db"
 LOOK_S = 1.0  # seconds between two looks at the trials of other processes
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """The rows of `sweep.csv`, best first and pruned ones last, and the bundle of the best; None if on another machine.
+class SweepRequest(StudyRequest):
+    """What is searched; `trials` counts those of all processes and calls."""
 
-    The importance is the share of each setting in the variance between trials; empty if there are too few.
-    """
+    space: Space = field(kw_only=True)
+    trials: int = field(default=12, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The rows of `sweep.csv`, best first and pruned ones last, the importance of settings, and the best bundle."""
 
     rows: list[Row]
-    importance: dict[str, float]
-    best: Path | None
+    importance: dict[str, float]  #: see `measure_importance`
+    best: Path | None  #: None if it is on another machine
 
 
 def sweep(
@@ -67,7 +72,7 @@ def sweep(
     Args:
         request: what is searched.
         output: folder for a bundle by trial, `best`, `sweep.csv` and `sweep.json`; new, empty, or of the same sweep.
-        storage: URL of the study's database, for several machines; None for SQLite in the folder.
+        storage: URL of a database that several machines share; None for SQLite in the folder.
         name: of the study.
         on_trial: called with the row of each trial that this process has finished.
         on_wait: called with the number of running trials of other processes, if only those are left.
@@ -83,10 +88,9 @@ def sweep(
     hashes = hash_samples(list_samples(request.data, "train"))
     tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
-    training = Training(request.overlays, request.settings, request.recipe)
     must_match = {
         "data_sha256": digest_of(hashes),
-        **training.must_match((*LOCAL, "accelerator", "compile")),
+        **request.must_match((*LOCAL, "accelerator", "compile")),
         "space": request.space.describe(),
         "study": name,
     }
@@ -101,13 +105,14 @@ def sweep(
         with tracker.start(parameters, hashes, name_data(request.data), parent) as run:
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
+            study.pruner = build_pruner(int(base["epochs"]))
             Trials(request, root, study, base, run, on_trial).run(on_wait)
             return _conclude(study, ledger, int(base["seed"]), run)
 
 
 def _find_base(request: SweepRequest) -> Mapping[str, Any]:
     """The settings of a trial outside of the search space, after checking its limits."""
-    base = resolve_settings(request.data, request.overlays, {**request.settings, **HELD}, request.recipe)
+    base = request.resolve(**HELD)
     if base["split"] not in ("auto", "images", "region"):
         raise SettingError(
             f"setting split must be one of auto, images, region in a sweep, got {base['split']!r}: trials would be compared "
@@ -144,12 +149,11 @@ def _keep_best(root: Path, bundle: str) -> Path | None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with writing_errors(target):
-            shutil.copytree(path, partial)
-    except DataError:
-        shutil.rmtree(partial, ignore_errors=True)  # the previous best is kept
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    return partial.rename(target)
+            shutil.copytree(path, partial)  # if this fails, the previous best is kept
+        shutil.rmtree(target, ignore_errors=True)
+        return partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 class _SurplusError(Exception):
@@ -167,9 +171,6 @@ class Trials:
     parent: TrackedRun
     on_trial: Callable[[Row], None]
     is_taken_over: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        self.study.pruner = build_pruner(int(self.base["epochs"]))
 
     def run(self, on_wait: Callable[[int], None]) -> None:
         """Train until the study has its number of trials, and wait for those that other processes are training."""

@@ -127,25 +127,16 @@ class TrackedRun:
 
 @dataclass
 class RunTracker:
-    """Opens a run by id, and ends it as FINISHED, FAILED or KILLED.
+    """Opens a run, and ends it as FINISHED, FAILED or KILLED."""
 
-    Args:
-        uri: of the store, see `choose_uri`.
-        run_name: `auto` for a unique one.
-        parent: id of the run that this one is nested under.
-        folder: of the training; its outbox `.tracking` has what the store has not acknowledged.
-        is_study: whether other runs will be nested under this one, so that the store must create it first.
-        suffix: of the outbox's name, if several processes share the folder of a study.
-    """
-
-    uri: str = "auto"
+    uri: str = "auto"  #: of the store, see `choose_uri`
     experiment: str = "livecell"
-    run_name: str = "auto"
+    run_name: str = "auto"  #: `auto` for a unique one
     enabled: bool = True
-    parent: str | None = None
-    folder: str | Path = field(kw_only=True)
-    is_study: bool = field(default=False, kw_only=True)
-    suffix: str = field(default="", kw_only=True)
+    parent: str | None = None  #: id of the run that this one is nested under
+    folder: str | Path = field(kw_only=True)  #: of the training; its outbox has what the store has not acknowledged
+    is_study: bool = field(default=False, kw_only=True)  #: whether runs are nested under it: the store must create it first
+    suffix: str = field(default="", kw_only=True)  #: of the outbox's name, if several processes share the folder of a study
     _client: Any = field(default=None, init=False)
     _is_reported: bool = field(default=False, init=False)
 
@@ -198,13 +189,9 @@ class RunTracker:
     def start(
         self, settings: Mapping[str, Any], data: Mapping[str, str], name: str, again: str | None = None
     ) -> Iterator[TrackedRun]:
-        """Open a run during the block, or continue the run of an earlier process in the folder.
+        """Open a run during the block, or continue that of an earlier process in the folder, or of the id `again`.
 
-        Args:
-            settings: logged as parameters.
-            data: SHA-256 of each file, logged as the data set.
-            name: of the data.
-            again: id of a run to continue if the store has it.
+        The settings are logged as parameters, the SHA-256 of each file as the data set of the name.
 
         Raises:
             SettingError: the store cannot be reached, or another process works in the folder.

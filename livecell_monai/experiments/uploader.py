@@ -25,8 +25,7 @@ class OutboxRun:
     """Sends the entries of one outbox.
 
     An entry may be sent again, and the store keeps it once: parameters, files and the end are set, not added; MLflow
-    identifies a metric by name, step, time and value; a run is searched by its tag before it is created. MLflow reads an
-    answer that was cut among its headers as an empty one, which is an error here.
+    identifies a metric by name, step, time and value; a run is searched by its tag before it is created.
     """
 
     outbox: Outbox
@@ -36,10 +35,7 @@ class OutboxRun:
     _artifacts: Any = None
 
     def send_next(self) -> bool:
-        """Send the oldest waiting entry, or several with metrics at once; whether there was one.
-
-        Any error of the store or the network is raised, and the entry is kept then.
-        """
+        """Send the oldest waiting entry, or several with metrics; whether there was one. It is kept if this raises."""
         waiting = self.outbox.waiting()
         if not waiting:
             return False
@@ -204,7 +200,7 @@ class Uploader:
 
 
 def _check_answer(answer: Any) -> Any:
-    """Reject an empty answer of a store where there must be one."""
+    """Reject an empty answer: MLflow reads one that was cut among its headers so."""
     if not answer:
         raise ConnectionError("the answer was cut")
     return answer

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers import find_file
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 
@@ -42,12 +42,6 @@ def check_outputs(
                 raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
-
-
-def find_file(image: str | Path) -> Path:
-    """The file of an image that is given by its path, or by its address in a stack."""
-    address = parse_address(image)
-    return Path(image) if address is None else address.path
 
 
 def _identity(path: Path) -> tuple[int, int]:

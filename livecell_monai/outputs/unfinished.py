@@ -1,6 +1,5 @@
 """An unfinished prediction: which images are done, so that an interrupted run resumes."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
+from livecell_monai.data.readers import find_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Row
-from livecell_monai.outputs.overwriting import find_file
 from livecell_monai.outputs.summary import TABLE
+from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import FRAMES, IMAGE, NAME
 from livecell_monai.settings import select
@@ -140,11 +140,9 @@ def _identify(image: str | Path) -> list[Any]:
 
 def _read_table(path: Path) -> dict[str, Row]:
     """The rows of the table of a finished run by image name; empty if there is no such table."""
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            return {row["image"]: {key: _parse(key, text) for key, text in row.items()} for row in csv.DictReader(stream)}
-    except (OSError, ValueError, KeyError):
-        return {}
+    with suppress(DataError, KeyError):
+        return {row["image"]: {key: _parse(key, text) for key, text in row.items()} for row in read_table(path)}
+    return {}
 
 
 def _parse(column: str, text: str) -> Any:

@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset
 from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.data.dataset.items import Item, to_items
 from livecell_monai.data.dataset.split import Split
-from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers import find_file
 from livecell_monai.errors import DataError, TooLargeError, find_user_error, is_out_of_memory
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import FRAMES, IMAGE, NAME
@@ -40,8 +40,7 @@ class ReadableDataset(IterableDataset[Any]):
                 failure = find_user_error(error)
                 if failure is None:
                     raise
-                address = parse_address(item[IMAGE])
-                path = Path(item[IMAGE]) if address is None else address.path
+                path = find_file(item[IMAGE])
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
                 self.skip(path, str(failure))

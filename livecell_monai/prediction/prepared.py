@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 from torch.nn import functional
 
-from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers import find_file
 from livecell_monai.prediction.windows import AxisWindows, Shape
 from livecell_monai.sample import IMAGE, Pixels, Region
 from livecell_monai.transforms.scale import GRID
@@ -68,9 +68,7 @@ def read_windows(
 def name_of(image: Any) -> Path:
     """The file of an image (C, Y, X), or of a batch of one; `.` if it is unknown."""
     found = getattr(image, "meta", {}).get("filename_or_obj", "")
-    path = Path(found[0] if isinstance(found, list | tuple) else found)
-    address = parse_address(path)
-    return path if address is None else address.path
+    return find_file(found[0] if isinstance(found, list | tuple) else found)
 
 
 def pixel_size_of(sample: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -1,6 +1,5 @@
 """The page about a trained bundle: of what the bundle holds, and of data that are given with it."""
 
-import csv
 from collections.abc import Mapping
 from math import nan
 from pathlib import Path
@@ -10,7 +9,7 @@ from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
-from livecell_monai.runs.atomic import check_overwrite
+from livecell_monai.runs.atomic import check_overwrite, read_table
 
 #: entries of the metadata that a page needs, beside `data` and `split`
 NEEDED = ["data_sha256", "files_sha256", "weights_sha256", "created", "validation", "epochs_run", "kept_epoch", "seconds"]
@@ -61,7 +60,9 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
     from livecell_monai.data.dataset.split import SPLITS
 
     training = {name: metadata["training"][name] for name in (*NEEDED, *metadata["training"])}
-    rows, history = (_read_table(bundle / "docs" / name) for name in ("scores.csv", "history.csv"))
+    # older bundles have no scores
+    files = [bundle / "docs" / name for name in ("scores.csv", "history.csv")]
+    rows, history = (read_table(file) if file.is_file() else [] for file in files)
     read_cases(rows)
     split, plan = SPLITS[training["split"]], bundle / "configs" / "plan.yaml"
     return {
@@ -99,11 +100,3 @@ def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[
         notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
     names = ("sides", "samples", "predictions", "expected", "diameter_px")
     return {"warnings": warnings, "notes": notes, **{name: getattr(shown, name) for name in names}}
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none if it does not exist: older bundles have no scores."""
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))

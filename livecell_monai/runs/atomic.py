@@ -1,4 +1,4 @@
-"""Atomic writes: a crash, a full disk or a second process never leaves half a file under its final name."""
+"""Atomic writes: a crash, a full disk or a second process never leaves half a file under its final name; and CSV tables."""
 
 import csv
 import shutil
@@ -43,6 +43,16 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         table = csv.DictWriter(stream, names)
         table.writeheader()
         table.writerows(rows)
+
+
+def read_table(path: Path, name: str = "") -> list[dict[str, str]]:
+    """The rows of a CSV file by column; a DataError, which names the file by `name` or by its path, if it is unreadable."""
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name or path}: must be a CSV table, got: {reason}; write it again") from error
 
 
 def temporary_path(path: Path) -> Path:

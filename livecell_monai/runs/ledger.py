@@ -82,9 +82,9 @@ class Ledger:
             if not isinstance(record[STARTED_WITH], dict):
                 raise TypeError(STARTED_WITH)
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise DataError(
-                f"{self.record_file}: the record of {self.what} cannot be read; remove {self.path}, or choose another folder"
-            ) from error
+            # a record with a name of its own is in a folder with results
+            remedy = f"remove {self.path}, or choose another folder" if self.record_name == RECORD else self.remedy
+            raise DataError(f"{self.record_file}: the record of {self.what} cannot be read; {remedy}") from error
         return record
 
     def check_same(self, now: Mapping[str, Any]) -> None:

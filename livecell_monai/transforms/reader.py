@@ -10,7 +10,7 @@ from monai.utils import MetaKeys
 from numpy.typing import NDArray
 
 from livecell_monai.data.paths import is_image
-from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers import find_file
 from livecell_monai.data.readers.kinds import read_border, read_image, read_label
 from livecell_monai.sample import Plane
 
@@ -34,9 +34,7 @@ class PlaneReader(ImageReader):  # type: ignore[misc]
 
     def verify_suffix(self, filename: Any) -> bool:
         """Whether the file has a known suffix."""
-        path = self.read(filename)
-        address = parse_address(path)
-        return is_image(path if address is None else address.path)
+        return is_image(find_file(self.read(filename)))
 
     def read(self, data: Any, **kwargs: Any) -> Path:
         """The path, unread: if this raised an error, `LoadImage` would silently try another reader."""

@@ -156,7 +156,8 @@ class TestCrossValidation:
     def test_an_invalid_record_is_rejected(self, tmp_path, text):
         write_scores(tmp_path / "scores.csv", IMAGES)
         (tmp_path / "crossval.json").write_text(text)
-        with pytest.raises(DataError, match=r"crossval\.json: the record of a cross-validation cannot be read"):
+        words = r"crossval\.json: the record of a cross-validation cannot be read; run it again in another folder"
+        with pytest.raises(DataError, match=words):
             read_folder(tmp_path)
 
     def test_an_incomplete_record_is_read(self, tmp_path):
@@ -266,7 +267,7 @@ def test_a_column_of_folds_and_a_missing_metric_are_accepted(tmp_path):
         (f"{HEAD}\na,0,0,0,0", "a must have possible scores"),
         (f"{HEAD},surface_dice\na,1,2,3,4,nan", "a must have possible scores, .* surface_dice nan"),
         (f"{HEAD},surface_dice\na,1,2,3,4,1.5", "a must have possible scores"),
-        (b"image,tp\n\xff\xfe,1", "must be a CSV table of scores"),
+        (b"image,tp\n\xff\xfe,1", "must be a CSV table"),
     ],
 )
 def test_an_invalid_table_is_rejected_on_one_line(tmp_path, content, words):
@@ -279,5 +280,5 @@ def test_an_invalid_table_is_rejected_on_one_line(tmp_path, content, words):
 
 
 def test_a_missing_table_is_rejected_by_the_given_name(tmp_path):
-    with pytest.raises(DataError, match=r"^run x, scores\.csv: must be a CSV table of scores, got: .*No such file"):
+    with pytest.raises(DataError, match=r"^run x, scores\.csv: must be a CSV table, got: .*No such file"):
         read_image_scores(tmp_path / "scores.csv", "run x, scores.csv")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from livecell_monai.data.dataset.folds import FoldOptions
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import crossval, parts
 from livecell_monai.experiments.crossval import choose_epochs, cross_validate
+from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics import list_metrics, read_scores, summarise_scores
 from livecell_monai.tasks import predict
@@ -41,9 +42,8 @@ def done(tmp_path_factory):
     """A finished cross-validation of three images with its store; read only."""
     root = tmp_path_factory.mktemp("crossval")
     uri = f"sqlite:///{root / 'mlflow.db'}"
-    result = cross_validate(
-        write_folder(root / "data"), root / "folds", settings={**TINY, "track": True, "tracking_uri": uri}
-    )
+    settings = {**TINY, "track": True, "tracking_uri": uri}
+    result = cross_validate(StudyRequest(write_folder(root / "data"), settings=settings), root / "folds")
     return root, uri, result
 
 
@@ -91,9 +91,10 @@ class TestResult:
 SCRIPT = """
 import json, sys
 from livecell_monai.experiments.crossval import cross_validate
+from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.report import training
 training.write_figures = lambda *args, **facts: None  # as without_figures
-cross_validate(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]))
+cross_validate(StudyRequest(sys.argv[1], settings=json.loads(sys.argv[3])), sys.argv[2])
 """
 
 
@@ -109,17 +110,17 @@ class TestResume:
 
         monkeypatch.setattr(parts, "train", stopping)
         with pytest.raises(KeyboardInterrupt):
-            cross_validate(folder, tmp_path / "out", settings=TINY)
+            cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
         assert (tmp_path / "out" / "fold_1").is_dir()
         assert not (tmp_path / "out" / "scores.csv").exists()
         (tmp_path / "out" / "fold_2.partial").mkdir()  # as a kill would leave it
         (tmp_path / "out" / "fold_2.partial" / "half").write_text("")
-        result = cross_validate(folder, tmp_path / "out", settings=TINY)
+        result = cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
         assert trained == ["fold_1", "fold_2", "fold_2", "fold_3"]
         assert len(result.rows) == 3
         assert not list((tmp_path / "out").glob("*.partial"))
         trained.clear()
-        assert cross_validate(folder, tmp_path / "out", settings=TINY).summary == result.summary
+        assert cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out").summary == result.summary
         assert trained == []
 
     def test_a_killed_one_resumes_and_trains_nothing_twice(self, folder, tmp_path, store):
@@ -135,7 +136,7 @@ class TestResume:
         assert (out / "fold_1").is_dir()
         assert not (out / "scores.csv").exists()
         before = (out / "fold_1" / "models" / "model.safetensors").stat().st_mtime_ns
-        cross_validate(folder, out, settings=settings)
+        cross_validate(StudyRequest(folder, settings=settings), out)
         assert (out / "fold_1" / "models" / "model.safetensors").stat().st_mtime_ns == before
         client = open_store(store)
         runs = client.search_runs([client.get_experiment_by_name("livecell").experiment_id])
@@ -148,32 +149,33 @@ class TestResume:
         assert set(ended) - {(f"fold_{i}", "FINISHED") for i in (1, 2, 3)} <= {("fold_2", "KILLED")}
 
     @pytest.mark.parametrize(
-        ("change", "word"),
+        ("change", "folds", "word"),
         [
-            ({"settings": {**TINY, "lr": 0.1}}, "settings"),
-            ({"folds": FoldOptions(2)}, "folds"),
-            ({"recipe": "original"}, "recipe"),
+            ({"settings": {**TINY, "lr": 0.1}}, AUTO_FOLDS, "settings"),
+            ({}, FoldOptions(2), "folds"),
+            ({"recipe": "original"}, AUTO_FOLDS, "recipe"),
         ],
     )
-    def test_another_study_in_the_same_folder_is_rejected(self, folder, tmp_path, change, word, monkeypatch):
+    def test_another_study_in_the_same_folder_is_rejected(self, folder, tmp_path, change, folds, word, monkeypatch):
         monkeypatch.setattr(parts, "train", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            cross_validate(folder, tmp_path / "out", settings=TINY)
+            cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
+        request = StudyRequest(folder, **{"settings": TINY, **change})
         with pytest.raises(SettingError, match=f"a cross-validation must resume with the same {word}"):
-            cross_validate(folder, tmp_path / "out", **{"settings": TINY, **change})
+            cross_validate(request, tmp_path / "out", folds)
 
     @pytest.mark.parametrize("text", ["", "[]", '{"summary": 1}'])
     def test_an_invalid_record_is_rejected(self, folder, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "crossval.json").write_text(text)
         with pytest.raises(DataError, match="the record of a cross-validation cannot be read"):
-            cross_validate(folder, tmp_path / "out", settings=TINY)
+            cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
 
     def test_a_folder_with_other_files_is_rejected_and_unchanged(self, folder, tmp_path):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
         with pytest.raises(DataError, match="the output folder must be empty or new"):
-            cross_validate(folder, tmp_path / "out", settings=TINY)
+            cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
@@ -185,12 +187,14 @@ def both(tmp_path_factory):
     settings = {**TINY, "epochs": 3, "track": True, "tracking_uri": f"sqlite:///{root / 'mlflow.db'}"}
     told = []
 
-    def describe(kind, result):
-        told.append((kind, result.summary["images"]))
+    def describe(kind, data, summary):
+        told.append((kind, data, summary["images"]))
         return f"about the {kind}\n"
 
-    result = cross_validate(data, root / "out", settings=settings, describe=describe, bundles=("ensemble", "refit"))
-    assert told == [("ensemble", 3), ("refit", 3)]
+    result = cross_validate(
+        StudyRequest(data, settings=settings), root / "out", describe=describe, bundles=("ensemble", "refit")
+    )
+    assert told == [("ensemble", "data", 3), ("refit", "data", 3)]
     return root, data, result
 
 
@@ -242,12 +246,12 @@ class TestBundles:
         settings = {**TINY, "epochs": 3, "track": False}
         for module, name in ((parts, "train"), (crossval, "train_part"), (crossval, "join_bundles")):
             monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("made again"))
-        again = cross_validate(data, root / "out", settings=settings, bundles=("ensemble", "refit"))
+        again = cross_validate(StudyRequest(data, settings=settings), root / "out", bundles=("ensemble", "refit"))
         assert again == result
 
     def test_a_bundle_may_be_requested_later(self, folder, tmp_path):
-        cross_validate(folder, tmp_path / "out", settings=TINY)
-        result = cross_validate(folder, tmp_path / "out", settings=TINY, bundles=("refit",))
+        cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
+        result = cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out", bundles=("refit",))
         assert (result.bundles["refit"] / "models" / "model.safetensors").is_file()
 
 
@@ -269,5 +273,5 @@ def test_settings_that_choose_on_the_scored_images_are_rejected(folder, tmp_path
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
-        cross_validate(folder, tmp_path / "out", settings={**TINY, name: value})
+        cross_validate(StudyRequest(folder, settings={**TINY, name: value}), tmp_path / "out")
     assert not (tmp_path / "out").exists()

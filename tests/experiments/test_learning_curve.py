@@ -9,6 +9,7 @@ import tifffile
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import learning_curve, parts
 from livecell_monai.experiments.learning_curve import Amount, conclude, learn_curve, list_amounts
+from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.experiments.store import open_store
 from tests.support.small_training import SMALL
 from tests.support.worlds import write_folder
@@ -28,7 +29,7 @@ def by_images(tmp_path_factory):
     root = tmp_path_factory.mktemp("curve")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     settings = {**TINY, "track": True, "tracking_uri": uri}
-    curve = learn_curve(write_folder(root / "data"), root / "out", settings=settings, by="images")
+    curve = learn_curve(StudyRequest(write_folder(root / "data"), settings=settings), root / "out", by="images")
     return root, uri, curve
 
 
@@ -84,8 +85,8 @@ def test_by_area_and_resumed(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(learning_curve, "SHARES", SHARES)
     settings = {**TINY, "split": "auto"}
     with pytest.raises(KeyboardInterrupt):
-        learn_curve(folder, tmp_path / "out", settings=settings, draws=1)
-    curve = learn_curve(folder, tmp_path / "out", settings=settings, draws=1)
+        learn_curve(StudyRequest(folder, settings=settings), tmp_path / "out", draws=1)
+    curve = learn_curve(StudyRequest(folder, settings=settings), tmp_path / "out", draws=1)
     assert len(trained) == 2 * 3 + 1
     assert trained[2] == trained[3]
     assert [point["share_of_area"] for point in curve.points] == list(SHARES)
@@ -126,13 +127,13 @@ def test_conclusion(gain, words):
 )
 def test_invalid_options_are_rejected(folder, tmp_path, asked, message):
     with pytest.raises(SettingError, match=message):
-        learn_curve(folder, tmp_path / "out", settings=TINY, **asked)
+        learn_curve(StudyRequest(folder, settings=TINY), tmp_path / "out", **asked)
     assert not (tmp_path / "out").exists()
 
 
 def test_too_few_images(tmp_path):
     with pytest.raises(DataError, match="needs 2 or more images or groups, got 1; annotate another image"):
-        learn_curve(write_folder(tmp_path / "one", train=1), tmp_path / "out", settings=TINY)
+        learn_curve(StudyRequest(write_folder(tmp_path / "one", train=1), settings=TINY), tmp_path / "out")
     with pytest.raises(SettingError, match="--by must be area where one image is left to train on"):
-        learn_curve(write_folder(tmp_path / "two", train=2), tmp_path / "out", settings=TINY, by="images")
+        learn_curve(StudyRequest(write_folder(tmp_path / "two", train=2), settings=TINY), tmp_path / "out", by="images")
     assert not (tmp_path / "out").exists()

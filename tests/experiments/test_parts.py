@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from livecell_monai.data.dataset.folder import list_samples
-from livecell_monai.data.dataset.folds import make_folds
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, make_folds
 from livecell_monai.errors import DataError, LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
-from livecell_monai.experiments.parts import Training, check_choosing, open_study, read_rows, run_part
+from livecell_monai.experiments.parts import FoldStudy, StudyRequest, check_choosing, open_study, read_rows, run_part
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import list_metrics, read_scores
 from tests.support.small_training import SMALL
@@ -22,6 +22,10 @@ STARTED = {"data": "abc", "settings": {"lr": 0.1, "size": (1, 2)}}
 
 def at_work(folder, started_with=STARTED, wait=False):
     return open_study(folder, "study.json", "a study", started_with, wait)
+
+
+def prepare(folder, settings, overlays=(), recipe="planned"):
+    return FoldStudy(StudyRequest(folder, overlays, settings, recipe), "unused", AUTO_FOLDS)
 
 
 def open_here(folder, started_with=None, wait=False):
@@ -48,7 +52,7 @@ def test_another_study_is_rejected_by_its_difference(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"started_with": 3}'])
 def test_a_damaged_record_is_rejected(tmp_path, text):
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(DataError, match=r"study\.json: the record of a study cannot be read"):
+    with pytest.raises(DataError, match=r"study\.json: the record of a study cannot be read; name another folder$"):
         open_here(tmp_path)
 
 
@@ -90,74 +94,74 @@ def test_settings_that_choose_on_the_scored_images_are_rejected(name, value, fol
     with pytest.raises(
         SettingError, match=f"setting {name} must be left as it is in a study by held-out images, got {value!r}"
     ):
-        Training((), {name: value}, "planned").check(folder)
-    Training((), {"checkpoint_selection": "last", "split": "auto", "lr": 1.0}, "planned").check(folder)
+        prepare(folder, {name: value})
+    prepare(folder, {"checkpoint_selection": "last", "split": "auto", "lr": 1.0})
 
 
 @pytest.mark.parametrize(
-    ("training", "message"),
+    ("given", "message"),
     [
-        (Training((), {"lr": -1.0}, "planned"), "setting lr must be a number above 0, got -1.0"),
-        (Training((), {"learning_rate": 1.0}, "planned"), "learning_rate.*did you mean"),
-        (Training(("nowhere",), {}, "planned"), "nowhere.yaml: an overlay must be a YAML file, found none"),
-        (Training((), {}, "best"), "the recipe must be one of planned, original, got 'best'"),
-        (Training((), {"filters": [4]}, "original"), "setting filters must be 2 to 12"),
+        (({"lr": -1.0},), "setting lr must be a number above 0, got -1.0"),
+        (({"learning_rate": 1.0},), "learning_rate.*did you mean"),
+        (({}, ("nowhere",)), "nowhere.yaml: an overlay must be a YAML file, found none"),
+        (({}, (), "best"), "the recipe must be one of planned, original, got 'best'"),
+        (({"filters": [4]}, (), "original"), "setting filters must be 2 to 12"),
     ],
 )
-def test_invalid_settings_are_rejected_first(folder, training, message):
+def test_invalid_settings_are_rejected_first(folder, given, message):
     with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
-        training.check(folder)
+        prepare(folder, *given)
     assert re.search(message, str(find_user_error(refused.value)))
 
 
 def test_local_settings_may_change():
     settings = {"lr": 0.1, "show_progress": False, "track": False, "tracking_uri": "x", "experiment": "y", "run_name": "z"}
-    assert Training(["smoke"], settings, "planned").must_match() == {
+    assert StudyRequest("cells", ["smoke"], settings).must_match() == {
         "recipe": "planned",
         "overlays": ["smoke"],
         "settings": {"lr": 0.1},
     }
 
 
-def stop_part(fold, root, training, at):
+def stop_part(fold, root, study, at):
     """Start a part, and press Ctrl-C when its loss is computed for the nth time."""
     with foreground(), at_loss(at, press_ctrl_c), pytest.raises(KeyboardInterrupt):
-        run_part(fold, root, training, TrackedRun())
+        run_part(fold, root, study, TrackedRun())
 
 
 class TestInterrupted:
     @pytest.fixture
-    def training(self):
-        return Training((), {**SMALL, "epochs": 3, "checkpoint_selection": "last"}, "planned")
+    def study(self, folder):
+        return StudyRequest(folder, settings={**SMALL, "epochs": 3, "checkpoint_selection": "last"})
 
     @pytest.fixture
     def fold(self, folder):
         return make_folds(list_samples(folder, "train"))[0]
 
-    def test_resumes_to_the_weights_of_an_uninterrupted_one(self, fold, training, tmp_path):
+    def test_resumes_to_the_weights_of_an_uninterrupted_one(self, fold, study, tmp_path):
         whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
         for root in (whole, stopped):
             root.mkdir()
         with at_loss(1, lambda: None) as all_calls:
-            run_part(fold, whole, training, TrackedRun())
-        stop_part(fold, stopped, training, at=5)
+            run_part(fold, whole, study, TrackedRun())
+        stop_part(fold, stopped, study, at=5)
         with at_loss(1, lambda: None) as calls:
-            run_part(fold, stopped, training, TrackedRun())
+            run_part(fold, stopped, study, TrackedRun())
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
 
-    def test_files_are_kept_if_it_cannot_be_resumed(self, fold, training, tmp_path):
-        stop_part(fold, tmp_path, training, at=5)
+    def test_files_are_kept_if_it_cannot_be_resumed(self, fold, study, tmp_path):
+        stop_part(fold, tmp_path, study, at=5)
         partial = tmp_path / "fold_1.partial"
         for checkpoint in (partial / ".training").glob("*.pt"):
             checkpoint.write_bytes(b"damaged")
         before = sorted(partial.rglob("*"))
         with pytest.raises((LiveCellError, RuntimeError)) as refused:
-            run_part(fold, tmp_path, training, TrackedRun())
+            run_part(fold, tmp_path, study, TrackedRun())
         assert "remove the folder of the run and train again" in str(find_user_error(refused.value))
         assert set(before) <= set(partial.rglob("*"))
         shutil.rmtree(partial)
-        run_part(fold, tmp_path, training, TrackedRun())
+        run_part(fold, tmp_path, study, TrackedRun())
         assert (tmp_path / "fold_1").is_dir()
 
 
@@ -190,12 +194,12 @@ class TestPart:
 
     def test_is_done_once_and_only_complete(self, folder, tmp_path, calls):
         (first, *_) = folds = make_folds(list_samples(folder, "train"))
-        training, run = Training((), {}, "planned"), Parent()
+        request, run = StudyRequest(folder), Parent()
         with pytest.raises(KeyboardInterrupt):
-            run_part(first, tmp_path, training, run)
+            run_part(first, tmp_path, request, run)
         assert not (tmp_path / "fold_1").exists()
-        run_part(first, tmp_path, training, run)
-        run_part(first, tmp_path, training, run)  # no further call
+        run_part(first, tmp_path, request, run)
+        run_part(first, tmp_path, request, run)  # no further call
         assert calls == [("train", "fold_1.json", "fold_1", "last", "parent"), ("evaluate", "fold_1.json")] * 2
         (row,) = read_rows(tmp_path, folds[:1])
         assert (row["fold"], row["image"]) == ("fold_1", "train_00")

@@ -17,10 +17,10 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import study
 from livecell_monai.experiments import sweep as module
-from livecell_monai.experiments.search_space import SweepRequest, read_space
+from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
-from livecell_monai.experiments.sweep import sweep
+from livecell_monai.experiments.sweep import SweepRequest, sweep
 from livecell_monai.report import training
 from tests.support.fresh import FORKS, prepare_forks, start_python
 from tests.support.small_training import SMALL
@@ -37,7 +37,7 @@ def ask(data, trials=3, text=SPACE, **settings):
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
-    return SweepRequest(data, read_space(path, given), (), given, trials=trials)
+    return SweepRequest(data, (), given, space=read_space(path, given), trials=trials)
 
 
 def runs_of(uri):
@@ -278,7 +278,7 @@ class TestRejected:
         assert not (tmp_path / "out").exists()
 
     def test_the_original_recipe_with_its_split(self, folder, tmp_path):
-        request = SweepRequest(folder, read_space(), (), {"track": False}, "original")
+        request = SweepRequest(folder, (), {"track": False}, "original", space=read_space())
         with pytest.raises(SettingError, match="give --set split=region"):
             sweep(request, tmp_path / "out")
 

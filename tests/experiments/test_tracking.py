@@ -16,6 +16,7 @@ from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.experiments import RunTracker, crossval, uploader
 from livecell_monai.experiments import tracking as tracking_module
 from livecell_monai.experiments.outbox import END, FILE, METRICS, TAG, open_outbox
+from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.syncing import sync
 from livecell_monai.experiments.tracking import PrunedError, TrackedRun
@@ -569,7 +570,7 @@ class TestServerFaults:
 
         monkeypatch.setattr(crossval, "run_part", die)
         settings = {**SMALL, "checkpoint_selection": "last", "track": True, "tracking_uri": proxy.uri, "experiment": name}
-        crossval.cross_validate(folder, root, settings=settings)
+        crossval.cross_validate(StudyRequest(folder, settings=settings), root)
         proxy.come_up()
         assert {done.folder.name for done in sync(root)} == {"folds", "fold_2", "fold_3"}
         runs = {run.info.run_name.partition("-")[0]: run for run in runs_of(server[0], name)}
@@ -586,7 +587,7 @@ class TestServerFaults:
         proxy.die()
         settings = {**SMALL, "checkpoint_selection": "last", "track": True, "tracking_uri": proxy.uri}
         with pytest.raises(SettingError, match="must be a store that answers"):
-            crossval.cross_validate(folder, tmp_path / "folds", settings=settings)
+            crossval.cross_validate(StudyRequest(folder, settings=settings), tmp_path / "folds")
         assert not (tmp_path / "folds").exists()
 
 

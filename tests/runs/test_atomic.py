@@ -9,7 +9,7 @@ import pytest
 from livecell_monai.data.paths import is_image
 from livecell_monai.data.plane_files import write_mask
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
+from livecell_monai.runs.atomic import atomic_path, check_overwrite, read_table, write_table
 
 IDS = np.random.default_rng(7).integers(0, 65536, (40, 36)).astype(np.uint16)
 
@@ -88,6 +88,19 @@ def fail_midway(path, failure):
 def test_a_table_has_a_column_for_every_name(tmp_path):
     write_table(tmp_path / "a.csv", [{"a": 1}, {"b": "x, y", "a": 2}])
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["a,b", "1,", '2,"x, y"']
+    assert read_table(tmp_path / "a.csv") == [{"a": "1", "b": ""}, {"a": "2", "b": "x, y"}]
+
+
+@pytest.mark.parametrize("content", [None, b"a\n\xff\xfe", b"a\n" + b"x" * 200_000], ids=["missing", "no text", "too long"])
+def test_an_unreadable_table_is_reported_on_one_line(tmp_path, content):
+    path = tmp_path / "a.csv"
+    if content is not None:
+        path.write_bytes(content)
+    for name, shown in (("", str(path)), ("run x, a.csv", "run x, a.csv")):
+        with pytest.raises(DataError, match=r": must be a CSV table, got: .*; write it again$") as caught:
+            read_table(path, name)
+        assert str(caught.value).startswith(f"{shown}: ")
+        assert "\n" not in str(caught.value)
 
 
 def test_rejects_existing_files_without_overwrite(tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from livecell_monai.data.paths import stem_of
-from livecell_monai.data.readers import parse_address
+from livecell_monai.data.readers import find_file
 from livecell_monai.sample import IMAGE, Sample
 
 
@@ -32,8 +32,7 @@ def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]
         if path is not None
     }
     for item in unlabelled:
-        address = parse_address(item[IMAGE])
-        path = Path(item[IMAGE]) if address is None else address.path
+        path = find_file(item[IMAGE])
         files[f"unlabelled/{path}"] = path
     return dict(sorted(files.items()))
 

@@ -47,6 +47,12 @@ def parse_address(text: str | Path) -> PlaneAddress | None:
     return PlaneAddress(Path(match["path"]), int(match["time"]), int(match["channel"]), int(match["z"]), match["axes"])
 
 
+def find_file(image: str | Path) -> Path:
+    """The file of an image that is given by its path, or by the address of a plane."""
+    address = parse_address(image)
+    return Path(image) if address is None else address.path
+
+
 def open_stack(path: str | Path, axes: str | None = None) -> Stack:
     """Open an image file; only its header is read, PNG, JPEG and NIfTI are read whole.
 

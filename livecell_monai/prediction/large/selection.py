@@ -10,7 +10,7 @@ from typing import Any
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.data.paths import find_format
-from livecell_monai.data.readers import PlaneAddress, open_stack, parse_address
+from livecell_monai.data.readers import PlaneAddress, find_file, open_stack, parse_address
 from livecell_monai.errors import LiveCellError
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.prediction.window_inferer import WindowInferer
@@ -65,8 +65,7 @@ def describe_large_image(
 
 
 def _measure_megapixels(item: Item) -> float:
-    address = parse_address(item[IMAGE])
-    if find_format(Path(item[IMAGE]) if address is None else address.path) is None:
+    if find_format(find_file(item[IMAGE])) is None:
         return 0.0  # PNG, JPEG and NIfTI are always read as a whole
     try:
         with open_source(item) as source:
