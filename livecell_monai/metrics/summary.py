@@ -96,23 +96,14 @@ def measure_mean(
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """What a score gains from the first network to the other on the same images.
+    """What a score gains from the first network to the other on the same images."""
 
-    Attributes:
-        images: number of images.
-        mean: of the other's score less the first's, in [-1, 1].
-        interval_95: (low, high) of the mean; None below 3 images.
-        better: images with a higher score of the other.
-        worse: images with a lower score of the other.
-        equal: images with the same score.
-    """
-
-    images: int
-    mean: float
-    interval_95: tuple[float, float] | None
-    better: int
-    worse: int
-    equal: int
+    images: int  #: number of images
+    mean: float  #: of the other's score less the first's, in [-1, 1]
+    interval_95: tuple[float, float] | None  #: (low, high) of the mean; None below 3 images
+    better: int  #: images with a higher score of the other
+    worse: int  #: images with a lower score of the other
+    equal: int  #: images with the same score
 
 
 def measure_paired_difference(

@@ -17,18 +17,13 @@ CONFIGS: dict[str, tuple[type[Group], ...]] = {"inference": INFERENCE, "train": 
 
 @dataclass(frozen=True)
 class Setting:
-    """The declaration of a setting, see `fields.setting`.
-
-    Attributes:
-        config: file of the template that has it, without `.yaml`.
-        rule: the allowed values, as a text that follows "must be".
-    """
+    """The declaration of a setting, see `fields.setting`."""
 
     name: str
-    config: str
+    config: str  #: file of the template that has it, without `.yaml`
     group: type[Group]
     default: Any
-    rule: str
+    rule: str  #: the allowed values, as a text that follows "must be"
     description: str
     unit: str
     recorded: bool

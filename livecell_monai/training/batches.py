@@ -23,26 +23,22 @@ class PatchLoader:
     Attributes:
         dataset: samples with `image` (1, Y, X), `target` (C, Y, X) and optional `weight` (1, Y, X), at the working scale;
             read once, at the first batch.
-        batch_size: number of patches of all processes together; each process makes its part.
-        device: of the stacks and patches.
         stacks: (1 + C or 2 + C, Y, X) image, target and optional weight of each sample.
         pseudo_labelled: further stacks, whose targets a network has made, with a weight.
-        pseudo_label_fraction: fraction of the patches that come from these.
-        has_weights: patches have a weight per pixel even if no sample has one.
     """
 
     dataset: Sequence[Any]
     warp: Warp
     appearance: Appearance
     head: Head
-    batch_size: int
+    batch_size: int  #: number of patches of all processes together; each process makes its part
     samples_per_epoch: int
     seed: int = 0
-    device: torch.device | str = "cpu"
+    device: torch.device | str = "cpu"  #: of the stacks and patches
     stacks: list[torch.Tensor] = field(default_factory=list, init=False)
     pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)
-    pseudo_label_fraction: float = field(default=0.5, init=False)
-    has_weights: bool = field(default=False, init=False)
+    pseudo_label_fraction: float = field(default=0.5, init=False)  #: fraction of the patches that come from these
+    has_weights: bool = field(default=False, init=False)  #: patches have a weight per pixel even if no sample has one
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)

@@ -33,20 +33,16 @@ class BundleWriter:
     """Writes the bundle into the output folder when the training is over.
 
     Attributes:
-        network: the network that is validated; it gets the weights that the bundle keeps.
-        segmenter: of that network.
-        describe: called with the facts that `card.md.j2` lists; returns the model card as Markdown.
         draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
-        plan: text of the plan, kept as `configs/plan.yaml`; None without one.
     """
 
     output_dir: str
-    network: UNet
+    network: UNet  #: the network that is validated; it gets the weights that the bundle keeps
     best: BestWeights
-    segmenter: Segmenter
-    describe: Callable[..., str]
+    segmenter: Segmenter  #: of that network
+    describe: Callable[..., str]  #: called with the facts that `card.md.j2` lists; returns the model card as Markdown
     draw: Callable[..., None]
-    plan: str | None = field(default=None, init=False)
+    plan: str | None = field(default=None, init=False)  #: text of the plan, kept as `configs/plan.yaml`; None without one
 
     def __post_init__(self) -> None:
         self.folder = Path(self.output_dir)

@@ -30,25 +30,20 @@ class Checkpoints:
     epochs only, since they do not end at the same iteration.
 
     Attributes:
-        parts: objects with a state (`state_dict` and `load_state_dict`), by name.
-        dataloader: of the trainer; the random states of its MONAI transforms are saved.
         resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
-        force: resume although the data have changed.
-        request: the call of `train`, recorded so that `--resume` can repeat it.
-        changes: the files that had changed on resume, one text each.
     """
 
     output_dir: str
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Any]  #: objects with a state (`state_dict` and `load_state_dict`), by name
     metrics: Mapping[str, Metric]
-    dataloader: Any
+    dataloader: Any  #: of the trainer; the random states of its MONAI transforms are saved
     device: torch.device
     resume: bool | str = False
-    force: bool = False
-    request: TrainingRequest | None = None
+    force: bool = False  #: resume although the data have changed
+    request: TrainingRequest | None = None  #: the call of `train`, recorded so that `--resume` can repeat it
     run_id: str | None = None
     resumed: int = 0
-    changes: Sequence[str] = ()
+    changes: Sequence[str] = ()  #: the files that had changed on resume, one text each
 
     def __post_init__(self) -> None:
         self.ledger = training_ledger(self.output_dir)

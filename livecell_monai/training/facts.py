@@ -108,20 +108,14 @@ def warn_of_other_machine(folder: Path, started: Mapping[str, Any], now: Mapping
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A training after its last epoch.
-
-    Attributes:
-        settings: resolved values.
-        seconds: duration, including the time before each interruption.
-        resume_facts: number of resumes, changed files, hash of the request.
-    """
+    """A training after its last epoch."""
 
     history: History
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  #: resolved values
     data: TrainingDataset
     accelerator: Accelerator
-    seconds: float
-    resume_facts: Mapping[str, Any]
+    seconds: float  #: duration, including the time before each interruption
+    resume_facts: Mapping[str, Any]  #: number of resumes, changed files, hash of the request
 
     @property
     def keeps_best(self) -> bool:

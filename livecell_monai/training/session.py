@@ -24,16 +24,14 @@ class TrainingSession:
     """Everything around the trainer's loop.
 
     Attributes:
-        evaluator: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
-        settings: resolved values; the recorded ones are kept.
         on_epoch: called with each epoch and its metrics, after the tracker; an exception ends the training.
     """
 
     trainer: SupervisedTrainer
-    evaluator: SupervisedEvaluator
+    evaluator: SupervisedEvaluator  #: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`
     accelerator: Accelerator
     data: TrainingDataset
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  #: resolved values; the recorded ones are kept
     tracker: "RunTracker"
     checkpoints: Checkpoints
     writer: BundleWriter

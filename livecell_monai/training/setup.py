@@ -24,19 +24,15 @@ class RunContext:
 
     Attributes:
         started: `time.monotonic()` at the start of the program, from which a budget of minutes counts; None for now.
-        parent_run: id of the MLflow run that this run is nested under.
         on_epoch: called with each epoch and its metrics; an exception ends the training. Must be None on several devices.
-        resume: resume the interrupted training of the same request if the folder has one.
-        force: resume even if the data have changed.
-        request: recorded so that the training can be resumed without its files; set by `train`.
     """
 
     started: float | None = None
-    parent_run: str | None = None
+    parent_run: str | None = None  #: id of the MLflow run that this run is nested under
     on_epoch: OnEpoch | None = None
-    resume: bool = False
-    force: bool = False
-    request: TrainingRequest | None = None
+    resume: bool = False  #: resume the interrupted training of the same request if the folder has one
+    force: bool = False  #: resume even if the data have changed
+    request: TrainingRequest | None = None  #: recorded so that the training can be resumed without its files; set by `train`
 
     def apply(self, opened: OpenBundle) -> None:
         """Hand the options to a training that is initialised and not running yet."""

@@ -21,19 +21,12 @@ Counted = tuple[torch.Tensor, torch.Tensor]  #: values (N,) float32, and how man
 
 @dataclass(frozen=True)
 class IntensityScale:
-    """The scale that brings an image, or any part of it, to median 0 and contrast 3.
+    """The scale that brings an image, or any part of it, to median 0 and contrast 3."""
 
-    Attributes:
-        low: smaller values are set to it.
-        middle: the median, which becomes 0.
-        high: larger values are set to it.
-        contrast: distance from the median that becomes 3; an image without contrast becomes 0.
-    """
-
-    low: float
-    middle: float
-    high: float
-    contrast: float
+    low: float  #: smaller values are set to it
+    middle: float  #: the median, which becomes 0
+    high: float  #: larger values are set to it
+    contrast: float  #: distance from the median that becomes 3; an image without contrast becomes 0
 
     def __call__(self, part: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Scale float32 values of any shape; `out` takes the result, it may be the part itself."""

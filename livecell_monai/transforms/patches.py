@@ -12,25 +12,15 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Warp:
-    """Spatial changes drawn anew for every patch.
+    """Spatial changes drawn anew for every patch."""
 
-    Attributes:
-        patch_size: (Y, X) pixels at the working size.
-        rotation: radians, from -rotation to +rotation.
-        zoom: (low, high) magnification, log-uniform.
-        stretch: largest factor of one axis against the other, 1 or more.
-        shear: tangent of the angle, from -shear to +shear.
-        elastic: root mean square length of a smooth displacement, in pixels; 0 for none.
-        flip_probability: on each axis.
-    """
-
-    patch_size: tuple[int, int]
-    rotation: float = 3.14159
-    zoom: tuple[float, float] = (0.8, 1.25)
-    stretch: float = 1.0
-    shear: float = 0.0
-    elastic: float = 0.0
-    flip_probability: float = 0.5
+    patch_size: tuple[int, int]  #: (Y, X) pixels at the working size
+    rotation: float = 3.14159  #: radians, from -rotation to +rotation
+    zoom: tuple[float, float] = (0.8, 1.25)  #: (low, high) magnification, log-uniform
+    stretch: float = 1.0  #: largest factor of one axis against the other, 1 or more
+    shear: float = 0.0  #: tangent of the angle, from -shear to +shear
+    elastic: float = 0.0  #: root mean square length of a smooth displacement, in pixels; 0 for none
+    flip_probability: float = 0.5  #: on each axis
 
     ELASTIC_NODES = 5  # of the coarse grid of displacements, on each axis of a patch
     ELASTIC_GAIN = 1.12  # root mean square displacement between nodes over that at the nodes
