@@ -22,9 +22,7 @@ Settings = Mapping[str, Any]
 class Metric:
     """One score of a mask against the truth; give `measure` or `from_counts`.
 
-    Attributes:
-        measure: called with mask and truth (Y, X) bool, weight (Y, X) or None, and settings by name; pixels of weight 0 do
-            not count.
+    `measure` is called with mask and truth (Y, X) bool, weight (Y, X) or None, and settings; weight 0 excludes a pixel.
     """
 
     name: str  #: of the column in `scores.csv` and of the metric in MLflow
@@ -32,7 +30,7 @@ class Metric:
     description: str  #: one sentence
     measure: Callable[[Pixels, Pixels, Pixels | None, Settings], float] | None = None
     from_counts: Callable[[Counts], float] | None = None  #: called with the counts of pixels, also those of a stored table
-    higher_is_better: bool = True  #: whether a higher value is better
+    higher_is_better: bool = True
     is_pooled: bool = False  #: whether summaries also have the value over all pixels together; needs `from_counts`
     least: float = 0.0  #: lowest possible value
     most: float = 1.0  #: highest possible value

@@ -114,14 +114,8 @@ def measure_paired_difference(
     The interval is narrower than the two intervals of the means suggest, because images that are hard for both cancel out.
     It holds for other images of the same kind, not for other trainings.
 
-    Args:
-        first: (images,) finite scores of the first network, higher is better.
-        other: (images,) scores of the other network, in the same order.
-        resamples: number of bootstrap samples.
-        seed: of the bootstrap.
-
-    Raises:
-        ValueError: the shapes differ, or there are no images.
+    `first` and `other` are (images,) finite scores of the same images in the same order, higher is better.
+    Raises a ValueError if the shapes differ, or there are no images.
     """
     before, after = np.asarray(first, dtype=float), np.asarray(other, dtype=float)
     if before.ndim != 1 or before.shape != after.shape or not before.size:

@@ -113,9 +113,7 @@ def check_output_folder(output_dir: str | Path, resume: bool | str = False) -> P
     """Check that a training may write to a folder or resume in it, and return its path.
 
     With `resume`, there must be a training to resume; `auto` resumes if there is one, otherwise starts.
-
-    Raises:
-        SettingError: files would be lost, or there is nothing to resume.
+    Raises a SettingError if files would be lost, or there is nothing to resume.
     """
     folder = Path(output_dir)
     if training_ledger(folder).is_unfinished():

@@ -21,11 +21,7 @@ if TYPE_CHECKING:  # in a package above
 
 @dataclass(eq=False)
 class TrainingSession:
-    """Everything around the trainer's loop.
-
-    Attributes:
-        on_epoch: called with each epoch and its metrics, after the tracker; an exception ends the training.
-    """
+    """Everything around the trainer's loop."""
 
     trainer: SupervisedTrainer
     evaluator: SupervisedEvaluator  #: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`
@@ -35,7 +31,7 @@ class TrainingSession:
     tracker: "RunTracker"
     checkpoints: Checkpoints
     writer: BundleWriter
-    on_epoch: OnEpoch | None = field(default=None, init=False)
+    on_epoch: OnEpoch | None = field(default=None, init=False)  #: called after the tracker; an exception ends the training
 
     def __post_init__(self) -> None:
         self.settings = select(self.settings, "recorded")

@@ -46,13 +46,7 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     The contrast is the distance from the median beyond which pixels hold half of the sum of all squared distances. If the
     median is the background, it is the distance of the cells, however many there are; a standard deviation depends on
     their number. Values are first clipped to two percentiles. If so few pixels differ that the percentiles are equal,
-    nothing is clipped. An image of one value becomes 0.
-
-    Args:
-        percentiles: lower and upper one, in [0, 100]; `[0, 100]` clips nothing.
-
-    Raises:
-        SettingError: they are not two rising numbers in [0, 100].
+    nothing is clipped. An image of one value becomes 0. Raises a SettingError if the percentiles break their rule.
     """
 
     def __init__(self, percentiles: Sequence[float] = (0.1, 99.9)) -> None:
@@ -72,11 +66,9 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
         return MetaTensor(normal, meta=image.meta) if isinstance(image, MetaTensor) else normal
 
     def measure(self, some: torch.Tensor, find_others: Callable[[float], Counted]) -> IntensityScale:
-        """The scale of an image.
+        """The scale of an image from `some` pixels (N,) float32, those of every `sample_step`th row and column.
 
-        Args:
-            some: (N,) float32, the pixels of every `sample_step`th row and column.
-            find_others: gives all values that differ from one; called if the percentiles are equal.
+        If the percentiles are equal, `find_others` gives all values that differ from the median.
         """
         low, middle, high = np.quantile(some.numpy(), self.quantiles).tolist()  # NumPy sorts ten times as fast as torch
         if low < high:

@@ -57,21 +57,12 @@ def draw_patches(
 ) -> torch.Tensor:
     """Draw patches (count, C, Y, X) with centres anywhere in the sources; pixels beyond a rim are mirrored.
 
-    All channels are interpolated linearly: a label of 0 and 1 becomes the fraction of a pixel that is foreground.
-
-    Args:
-        sources: (C, Y, X) float32 of any Y and X: the image, the label and perhaps the weight per pixel.
-        count: number of patches.
-        warp: spatial changes.
-        generator: draws all random numbers.
-        weights: relative frequency of each source; None for equal ones.
+    The sources are (C, Y, X) float32 of any Y and X: image, label and perhaps a weight per pixel; `weights` are their
+    relative frequencies, None for equal ones. All channels are interpolated linearly: a label of 0 and 1 becomes the
+    fraction of a pixel that is foreground.
     """
-    chosen = torch.multinomial(
-        torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
-        count,
-        replacement=True,
-        generator=generator,
-    )
+    frequencies = torch.ones(len(sources)) if weights is None else torch.tensor(weights, dtype=torch.float32)
+    chosen = torch.multinomial(frequencies, count, replacement=True, generator=generator)
     places = torch.rand(count, 2, generator=generator)
     grids = _build_grids(count, warp, generator)
     patches = sources[0].new_empty(count, sources[0].shape[0], *warp.patch_size)
