@@ -79,8 +79,7 @@ def train(
         resume: resume the interrupted training in the folder if there is one.
         progress: called after each epoch with its number from 1 and its metrics by name; an exception ends the training.
 
-    Returns:
-        Scores, epochs, seconds and hashes, as in the bundle's metadata.
+    Returns scores, epochs, seconds and hashes, as in the bundle's metadata.
     """
     given = {**QUIET, **(settings or {}), **({} if minutes is None else {"minutes": minutes})}
     context = RunContext(started=time.monotonic(), on_epoch=progress, resume=resume)
@@ -104,8 +103,7 @@ def evaluate(
         settings: values that override those of the bundle.
         overwrite: replace the scores of an earlier run.
 
-    Returns:
-        By metric the mean over images, its 95 % interval, median and worst, as in `scores.json`.
+    Returns by metric the mean over images, its 95 % interval, median and worst, as in `scores.json`.
     """
     given = {**QUIET, **(settings or {})}
     with located(str(bundle)) as folder, _as_data(data, "test") as images, TemporaryDirectory() as unused:
@@ -130,9 +128,8 @@ def predict(
         workers: processes that share the images; None for this process. Needs `output` and the extra `dask`.
         progress: called with the number of images that are done, 1 at first.
 
-    Returns:
-        Without `output` a mask (Y, X) bool for each image; with it the rows of the table, and the images that cannot be
-        read, which do not stop the others.
+    Returns without `output` a mask (Y, X) bool for each image; with it the rows of the table, and the images that cannot be
+    read, which do not stop the others.
     """
     several = [images] if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2) else images
     if output is None:

@@ -56,11 +56,8 @@ def train(
         devices: number of processes that train together, one for each GPU or for a part of the CPU's cores.
         context: options that do not change the weights.
 
-    Returns:
-        The bundle's metadata of the training: scores, epochs, seconds, hashes.
-
-    Raises:
-        LiveCellError: the data or a setting breaks a rule; nothing is written then.
+    Returns the bundle's metadata of the training: scores, epochs, seconds, hashes. Raises a LiveCellError if the data or a
+    setting breaks a rule; nothing is written then.
     """
     check_device_count(devices)
     context = context or RunContext()
@@ -79,9 +76,7 @@ def resume(
 
     Settings for tracking and progress may change, others must be those of its start. `started` and `force` are as in
     `RunContext`; a budget of minutes includes the time before the interruption.
-
-    Raises:
-        LiveCellError: there is no such training, the data have changed, or no checkpoint is intact.
+    Raises a LiveCellError if there is no such training, the data have changed, or no checkpoint is intact.
     """
     check_output_folder(output, resume=True)
     before, given = read_request(output), settings or {}
@@ -151,9 +146,7 @@ def evaluate(
 
     `output` is the folder of `scores.csv` and `scores.json`, whose contents are returned; the settings override those of
     the bundle; `overwrite` replaces the scores of an earlier run.
-
-    Raises:
-        LiveCellError: the bundle, the data or a setting breaks a rule; nothing is written then.
+    Raises a LiveCellError if the bundle, the data or a setting breaks a rule; nothing is written then.
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
@@ -185,9 +178,8 @@ def predict(
         tell: called with a line about the workers when they are ready.
         progress: called with the number of images that are done, without workers.
 
-    Raises:
-        LiveCellError: the bundle, an input or a setting breaks a rule. An image that cannot be read does not stop the
-            others; the result names it.
+    Raises a LiveCellError if the bundle, an input or a setting breaks a rule. An image that cannot be read does not stop
+    the others; the result names it.
     """
     paths: dict[str, Any] = {
         "dataset_dir": [str(Path(image).absolute()) for image in images],

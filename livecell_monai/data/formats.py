@@ -18,15 +18,12 @@ _READERS = "livecell_monai.data.readers"
 class Format:
     """A file format that is read lazily, as a `livecell_monai.data.readers.base.Stack`.
 
-    Attributes:
-        name: as messages show it.
-        endings: of its files, in lower case, each with its dot.
-        open: called with (path, axes), axes being the user's letters of `TCZYX` or None; returns a `Stack` and reads only
-            the header. Text `module:Class` is imported when the first file is opened.
+    `open` is called with (path, axes), axes being the user's letters of `TCZYX` or None; it reads only the header. A text
+    `module:Class` is imported when the first file is opened.
     """
 
-    name: str
-    endings: tuple[str, ...]
+    name: str  #: as messages show it
+    endings: tuple[str, ...]  #: of its files, in lower case, each with its dot
     open: Callable[[Path, str | None], Any] | str
 
 

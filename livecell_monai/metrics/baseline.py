@@ -12,14 +12,9 @@ DIAMETER = 44.0  # pixels, of the cells for which both widths were chosen
 
 
 def segment_by_otsu(image: Pixels, diameter_px: float = DIAMETER) -> NDArray[np.bool_]:
-    """Segment what is brighter or darker than its surroundings.
+    """The mask (Y, X) bool of what is brighter or darker than its surroundings, empty if the image is uniform.
 
-    Args:
-        image: (Y, X) of any real dtype, finite.
-        diameter_px: of a typical cell, to scale both filters; 0 if unknown.
-
-    Returns:
-        Mask (Y, X) bool, empty if the image is uniform.
+    The image is (Y, X), finite; the diameter of a typical cell scales both filters, 0 if unknown.
 
     Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Transactions on Systems, Man, and
     Cybernetics 9, 1979.

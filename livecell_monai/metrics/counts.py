@@ -20,14 +20,9 @@ class Counts:
 
 
 def count_pixels(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None) -> Counts:
-    """Count the pixels of a mask (Y, X) against the truth (Y, X), foreground > 0; pixels of weight 0 do not count.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
+    """Count the pixels of a mask (Y, X) against the truth, foreground > 0, weight > 0; a ValueError if shapes differ."""
     check_shapes(mask, truth, weight)
-    predicted, true = mask > 0, truth > 0
-    size = mask.size
+    predicted, true, size = mask > 0, truth > 0, mask.size
     if weight is not None:
         is_labelled = weight > 0
         predicted, true, size = predicted & is_labelled, true & is_labelled, int(np.count_nonzero(is_labelled))

@@ -22,28 +22,18 @@ Settings = Mapping[str, Any]
 class Metric:
     """One score of a mask against the truth; give `measure` or `from_counts`.
 
-    Attributes:
-        name: of the column in `scores.csv` and of the metric in MLflow.
-        label: in tables and pages.
-        description: one sentence.
-        measure: called with mask and truth (Y, X) bool, weight (Y, X) or None, and settings by name; pixels of weight 0 do
-            not count.
-        from_counts: called with the counts of pixels, also those of a stored table.
-        higher_is_better: whether a higher value is better.
-        is_pooled: whether summaries also have the value over all pixels together; needs `from_counts`.
-        least: lowest possible value.
-        most: highest possible value.
+    `measure` is called with mask and truth (Y, X) bool, weight (Y, X) or None, and settings; weight 0 excludes a pixel.
     """
 
-    name: str
-    label: str
-    description: str
+    name: str  #: of the column in `scores.csv` and of the metric in MLflow
+    label: str  #: in tables and pages
+    description: str  #: one sentence
     measure: Callable[[Pixels, Pixels, Pixels | None, Settings], float] | None = None
-    from_counts: Callable[[Counts], float] | None = None
+    from_counts: Callable[[Counts], float] | None = None  #: called with the counts of pixels, also those of a stored table
     higher_is_better: bool = True
-    is_pooled: bool = False
-    least: float = 0.0
-    most: float = 1.0
+    is_pooled: bool = False  #: whether summaries also have the value over all pixels together; needs `from_counts`
+    least: float = 0.0  #: lowest possible value
+    most: float = 1.0  #: highest possible value
 
 
 def _surface_dice(mask: Pixels, truth: Pixels, weight: Pixels | None, settings: Settings) -> float:

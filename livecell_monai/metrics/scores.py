@@ -38,21 +38,12 @@ def score_mask(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | N
 
 
 def measure_scores(
-    mask: NDArray[Any],
-    truth: NDArray[Any],
-    weight: NDArray[Any] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None, settings: Mapping[str, Any] | None = None
 ) -> Scores:
-    """All scores of a mask.
+    """All scores of a mask (Y, X) against the truth (Y, X), foreground > 0; pixels of weight 0 do not count.
 
-    Args:
-        mask: (Y, X), foreground > 0.
-        truth: (Y, X), foreground > 0.
-        weight: (Y, X), pixels of weight 0 are unlabelled and do not count; None for all pixels.
-        settings: of the metrics, by name, such as `surface_tolerance_px`.
-
-    Raises:
-        ValueError: the shapes differ.
+    `settings` are those of the metrics, by name, as `surface_tolerance_px`.
+    Raises a ValueError if the shapes differ.
     """
     counted = count_pixels(mask, truth, weight)
     planes = (np.asarray(mask) > 0, np.asarray(truth) > 0, weight)
@@ -72,14 +63,9 @@ def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:
 
 
 def read_scores(row: Mapping[str, Any]) -> Scores:
-    """The scores of a row of `scores.csv`.
+    """The scores of a row of `scores.csv`, numbers or their text; a metric may be missing or empty.
 
-    Args:
-        row: numbers or their text by column; the column of a metric may be missing or empty.
-
-    Raises:
-        ValueError: a value is no number.
-        KeyError: a count is missing.
+    Raises a ValueError if a value is no number, and a KeyError if a count is missing.
     """
     columns = [metric.name for metric in list_metrics() if metric.from_counts is None]
     measured = {column: float(row[column]) for column in columns if row.get(column) not in (None, "")}

@@ -96,23 +96,14 @@ def measure_mean(
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """What a score gains from the first network to the other on the same images.
+    """What a score gains from the first network to the other on the same images."""
 
-    Attributes:
-        images: number of images.
-        mean: of the other's score less the first's, in [-1, 1].
-        interval_95: (low, high) of the mean; None below 3 images.
-        better: images with a higher score of the other.
-        worse: images with a lower score of the other.
-        equal: images with the same score.
-    """
-
-    images: int
-    mean: float
-    interval_95: tuple[float, float] | None
-    better: int
-    worse: int
-    equal: int
+    images: int  #: number of images
+    mean: float  #: of the other's score less the first's, in [-1, 1]
+    interval_95: tuple[float, float] | None  #: (low, high) of the mean; None below 3 images
+    better: int  #: images with a higher score of the other
+    worse: int  #: images with a lower score of the other
+    equal: int  #: images with the same score
 
 
 def measure_paired_difference(
@@ -123,14 +114,8 @@ def measure_paired_difference(
     The interval is narrower than the two intervals of the means suggest, because images that are hard for both cancel out.
     It holds for other images of the same kind, not for other trainings.
 
-    Args:
-        first: (images,) finite scores of the first network, higher is better.
-        other: (images,) scores of the other network, in the same order.
-        resamples: number of bootstrap samples.
-        seed: of the bootstrap.
-
-    Raises:
-        ValueError: the shapes differ, or there are no images.
+    `first` and `other` are (images,) finite scores of the same images in the same order, higher is better.
+    Raises a ValueError if the shapes differ, or there are no images.
     """
     before, after = np.asarray(first, dtype=float), np.asarray(other, dtype=float)
     if before.ndim != 1 or before.shape != after.shape or not before.size:

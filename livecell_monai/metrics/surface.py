@@ -14,19 +14,10 @@ Mask = NDArray[np.bool_]
 def measure_surface_dice(
     mask: NDArray[Any], truth: NDArray[Any], tolerance_px: float = 2.0, weight: NDArray[Any] | None = None
 ) -> float:
-    """The normalised surface Dice: the fraction of both outlines that lies within a tolerance of the other one.
+    """The normalised surface Dice in [0, 1]: the fraction of both outlines that lies within a tolerance of the other one.
 
-    Args:
-        mask: (Y, X), foreground > 0.
-        truth: (Y, X), foreground > 0.
-        tolerance_px: distance in pixels, 0 or more.
-        weight: (Y, X), outlines on pixels of weight 0 do not count; None for all pixels.
-
-    Returns:
-        In [0, 1]; 1 where neither has foreground, 0 where one of them has none.
-
-    Raises:
-        ValueError: the shapes differ.
+    Mask, truth and weight are (Y, X), foreground > 0; outlines on pixels of weight 0 do not count. The score is 1 if neither
+    has foreground, 0 if one of them has none. Raises a ValueError if the shapes differ.
 
     Source: Nikolov et al., "Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy", Journal of
     Medical Internet Research 23, 2021; MONAI's `compute_surface_dice`, by edge pixels.

@@ -12,10 +12,7 @@ from livecell_monai.settings import check_setting, check_values
 def choose_lr_step(lr_step: int | str, epochs: int) -> int:
     """Resolve `lr_step`, the number of epochs between two reductions of the learning rate.
 
-    `auto` is two fifths of the run, and at least 1. In a run of one epoch any step is valid.
-
-    Raises:
-        SettingError: a value is out of range, or the rate would never be reduced.
+    `auto` is two fifths of the run. Raises a SettingError if the rate would never be reduced, except in one epoch.
     """
     check_values({"lr_step": lr_step, "epochs": epochs})
     if isinstance(lr_step, str):
@@ -32,10 +29,7 @@ def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> flo
     """Resolve `pos_weight`, the factor on the loss of foreground pixels.
 
     `balanced` is background / foreground, means over the images and their regions: both classes get the same total weight,
-    but masks become too large. `auto` is its square root.
-
-    Raises:
-        SettingError: it is no number above 0, `auto` or `balanced`.
+    but masks become too large. `auto` is its square root. Raises a SettingError for another text or a number not above 0.
     """
     check_setting("pos_weight", pos_weight)
     if not isinstance(pos_weight, str):

@@ -44,11 +44,7 @@ class Fingerprint:
 
 
 def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
-    """Measure every sample that has a label, within its region.
-
-    Raises:
-        DataError: a file cannot be read, label and image differ in size, or no sample has a label.
-    """
+    """Measure every sample that has a label, within its region; a DataError if none has, or its size is not the image's."""
     by_image = tuple(
         measure_once(("statistics", one.name, one.region), [one.image, one.label], partial(_measure_sample, one, one.label))
         for one in samples

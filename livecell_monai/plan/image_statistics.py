@@ -57,14 +57,7 @@ class ImageStatistics:
 def measure_image(
     image: Pixels, label: Pixels, name: str = "", pixel_size_um: tuple[float, float] | None = None
 ) -> ImageStatistics:
-    """Measure one image with its label.
-
-    Args:
-        image: (Y, X) integers or floats, every value finite, at least one.
-        label: (Y, X) integers >= 0, 0 is background; instance ids, or one value for all cells.
-        name: of the sample.
-        pixel_size_um: (Y, X).
-    """
+    """Measure an image (Y, X) of finite values with its label (Y, X): 0 is background, else instance ids or one value."""
     levels, counts = _count_levels(image)
     percentiles = _percentiles(levels, counts)
     reach, spread = float(levels[-1]) - float(levels[0]), percentiles[3] - percentiles[1]
@@ -109,11 +102,10 @@ def _percentiles(levels: Pixels, counts: NDArray[np.int64]) -> Numbers:
 
 
 def _measure_saturation(levels: Pixels, counts: NDArray[np.int64]) -> float:
-    """Fraction of the pixels that the camera or a conversion has clipped.
+    """Fraction of the pixels that the camera or a conversion has clipped; all of a constant image.
 
     The minimum and the maximum count as clipped if they are a limit of the integer type, or a plateau: at least 10 pixels,
-    and more than four times as many as each of the next five levels. This finds 12 bit data that end at 4095, but no single
-    hot pixels. In a constant image all pixels are clipped.
+    and more than four times as many as each of the next five levels, as in 12 bit data that end at 4095.
     """
     if len(levels) == 1:
         return 1.0
@@ -162,8 +154,7 @@ def _measure_polarity(inside: Numbers, outside: Numbers, step: float) -> tuple[f
 def _measure_illumination(relative: Numbers, background: Mask, step: float) -> float:
     """Maximum - minimum of a polynomial of order 2 through the median background of blocks.
 
-    The fit is robust (Tukey's biweight): a few walls and halos do not change it. Maximum and minimum are taken at blocks
-    with background; with too few blocks the result is 0. `step` is the smallest difference of two values.
+    The fit is robust (Tukey's biweight): a few walls and halos do not change it. With too few blocks the result is 0.
     """
     lines = [np.linspace(0, side, min(_BLOCKS, side) + 1).astype(int) for side in relative.shape]
     heights, boxes = [], []
@@ -193,9 +184,7 @@ def _terms(y: Numbers, x: Numbers) -> Numbers:
 
 
 def _measure_noise(relative: Numbers) -> float:
-    """Sigma of the pixel noise, from the median of a second difference in Y and X, which is 0 in smooth structure.
-
-    It is too low if the noise of neighbours is correlated, and 0 if the noise is far below one grey value.
+    """Sigma of the pixel noise, from the median of a second difference in Y and X; too low if noise is correlated.
 
     Source: Immerkaer, "Fast Noise Variance Estimation", Computer Vision and Image Understanding 64, 1996; the median,
     instead of the mean, excludes edges and hot pixels.

@@ -41,8 +41,7 @@ def plan_training(
         fingerprint: of the training images.
         minutes: for the whole run; 0 if the number of epochs is set instead.
         multiple: Y and X of the network's input must be multiples of this.
-        can_add_level: whether the network may get another level, which doubles the multiple; False if the user has set its
-            levels or sizes that depend on them.
+        can_add_level: whether the network may get another level, which doubles the multiple.
         processes: number of processes that share each batch; the batch size is a multiple of it.
     """
     scale = _choose_scale(fingerprint, minutes)

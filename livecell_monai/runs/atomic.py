@@ -15,8 +15,7 @@ from livecell_monai.errors import DataError, SettingError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder with the same ending, renamed to `path` if the block succeeds, else removed.
 
-    Raises:
-        DataError: the file cannot be written: disk full, no permission, no such folder.
+    Raises a DataError if the file cannot be written.
     """
     temporary = temporary_path(path)
     try:
@@ -83,10 +82,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def move_to_name(source: Path, target: Path, aside: Path) -> None:
-    """Move a file or folder to its final name; no error if it was moved before.
-
-    A folder that it replaces is moved into the folder `aside`, which is on the same disk.
-    """
+    """Move a file or folder to its final name, unless it was moved before; a folder that it replaces moves into `aside`."""
     with writing_errors(target):
         if source.is_dir() and target.is_dir():  # a folder cannot be replaced by another in one step
             target.rename(aside / f"replaced-{uuid.uuid4().hex}")
@@ -104,11 +100,7 @@ def remove(temporary: Path) -> None:
 
 
 def check_overwrite(path: Path, overwrite: bool) -> None:
-    """Reject a result file that cannot be written, or exists and must not be overwritten, before any work is done.
-
-    Raises:
-        SettingError: the folder is missing, or the file exists.
-    """
+    """Raise a SettingError if the folder of a result file is missing, or the file exists and must not be overwritten."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise SettingError(f"{path}: expected a file name in an existing folder; create the folder or choose another name")
     if path.exists() and not overwrite:

@@ -1,10 +1,7 @@
 """The ledger of an unfinished run, a folder that trainings, predictions, large images, tracked runs and studies keep.
 
-- The record has the values that the run was started with, which must match to resume, and later facts. It is written last
-  and removed first: a folder without a record is no run.
-- A lock allows one process at a time. Runs that several processes share do not use it.
-- A commit publishes files from `files/`: an entry in `entries/` lists them, then they move to their final names. A resumed
-  run moves the listed files that were not moved, so each is published once, wherever a process was killed.
+The record is written last and removed first: a folder without one is no run. A commit lists files of `files/` in an entry
+of `entries/`, then moves them to their final names. A resumed run moves the rest, so each file is published once.
 """
 
 import json
@@ -47,11 +44,7 @@ class Ledger:
 
     @contextmanager
     def lock(self, wait: bool = False) -> Iterator[None]:
-        """Lock the folder for this process during the block.
-
-        Raises:
-            SettingError: another process holds the lock, and `wait` is False.
-        """
+        """Lock the folder during the block; a SettingError if another process holds the lock, and `wait` is False."""
         make_folder(self.path)
         try:
             lock = FileLock(self.path / LOCK).acquire(timeout=-1 if wait else 0)
@@ -127,10 +120,7 @@ class Ledger:
 
 
 def find_differences(started_with: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The values that differ, (before, now) by name; None for a missing one.
-
-    `started_with` has values as read from JSON, `now` plain values. A difference inside a mapping is named `settings.lr`.
-    """
+    """The values that differ, (before, now) by name, as `settings.lr` inside a mapping; None for a missing one."""
     plain = json.loads(json.dumps(dict(now)))
     found: dict[str, tuple[Any, Any]] = {}
     for name in sorted({*started_with, *plain}):
@@ -143,10 +133,9 @@ def find_differences(started_with: Mapping[str, Any], now: Mapping[str, Any]) ->
 
 
 def check_same(where: object, what: str, started_with: Mapping[str, Any], now: Mapping[str, Any], remedy: str) -> None:
-    """Reject values that differ from those that a run was started with, see `find_differences`.
+    """Raise a SettingError for the first value that differs from those that a run was started with.
 
-    Raises:
-        SettingError: the first value that differs; the message names the run by `where` and `what` and ends with `remedy`.
+    The message names the run by `where` and `what` and ends with `remedy`; see `find_differences`.
     """
     for name, pair in find_differences(started_with, now).items():
         before, after = ("nothing" if value is None else json.dumps(value) for value in pair)

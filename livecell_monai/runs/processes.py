@@ -23,13 +23,10 @@ def count_cores() -> int:
 
 
 def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function in new processes, each with torchrun's environment variables and an equal number of cores.
+    """Call a picklable function in new processes with torchrun's environment variables and equal numbers of cores.
 
-    OMP_NUM_THREADS overrides the number of cores. Function and arguments must be picklable.
-
-    Raises:
-        LiveCellError: a user error that one of the processes raised.
-        ProcessException: another error; its text has the traceback.
+    OMP_NUM_THREADS overrides the number of cores. Raises the user error of a process, a LiveCellError, or a
+    ProcessException with the traceback of another error.
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not exported by name
     from torch.multiprocessing.spawn import ProcessException, start_processes

@@ -20,10 +20,9 @@ class Interruption:
 
     @contextmanager
     def deferred(self, enabled: bool = True) -> Iterator[None]:
-        """Delay signals while the block runs, and raise KeyboardInterrupt after it.
+        """Delay signals while the block runs, and raise KeyboardInterrupt after it; only in the main thread.
 
-        A signal that is ignored, as in background jobs of a shell, stays ignored. If `enabled` is False, and in all threads
-        but the main one, signals are not changed.
+        A signal that is ignored, as in background jobs of a shell, stays ignored.
         """
         if not enabled or threading.current_thread() is not threading.main_thread():
             yield

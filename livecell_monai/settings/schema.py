@@ -17,18 +17,13 @@ CONFIGS: dict[str, tuple[type[Group], ...]] = {"inference": INFERENCE, "train": 
 
 @dataclass(frozen=True)
 class Setting:
-    """The declaration of a setting, see `fields.setting`.
-
-    Attributes:
-        config: file of the template that has it, without `.yaml`.
-        rule: the allowed values, as a text that follows "must be".
-    """
+    """The declaration of a setting, see `fields.setting`."""
 
     name: str
-    config: str
+    config: str  #: file of the template that has it, without `.yaml`
     group: type[Group]
     default: Any
-    rule: str
+    rule: str  #: the allowed values, as a text that follows "must be"
     description: str
     unit: str
     recorded: bool
@@ -80,13 +75,8 @@ def check_values(values: Mapping[str, Any], configs: Iterable[str] = CONFIGS, wh
 
     A whole number is converted to float and a tuple to a list where the rule requires it, nothing else.
 
-    Args:
-        values: not necessarily of all settings.
-        configs: the files whose settings are allowed.
-        where: start of messages, such as the path of a file.
-
-    Raises:
-        SettingError: the first name that is no setting of these files, or the first value that breaks its rule.
+    `configs` are the files whose settings are allowed; `where` starts the messages, as the path of a file.
+    Raises a SettingError for the first name that is no setting of these files, or the first value that breaks its rule.
     """
     prefix = f"{where}: " if where else ""
     known = list(list_settings(configs))
@@ -110,12 +100,8 @@ def check_values(values: Mapping[str, Any], configs: Iterable[str] = CONFIGS, wh
 def check_settings(settings: Mapping[str, Any], is_training: bool = False) -> dict[str, Any]:
     """Check settings that are used together: as `check_values`, and by the rules between them.
 
-    Args:
-        settings: values by name; a rule between settings is skipped if one of them is missing.
-        is_training: whether a network is to be trained with them.
-
-    Raises:
-        SettingError: the first rule that is broken.
+    A rule between settings is skipped if one of them is missing.
+    Raises a SettingError for the first rule that is broken.
     """
     checked = check_values(settings)
     if is_training and checked.get("ensemble_size", 1) != 1:

@@ -128,11 +128,7 @@ class Evaluation(Group):
     """Evaluation."""
 
     surface_tolerance: float = setting(
-        2.0,
-        "greatest distance of a correct outline on the original grid, for surface Dice",
-        unit="px",
-        ge=0,
-        recorded=False,
+        2.0, "greatest distance of a correct outline on the original grid, for surface Dice", unit="px", ge=0, recorded=False
     )
 
 

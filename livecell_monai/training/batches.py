@@ -20,29 +20,22 @@ from livecell_monai.transforms import Appearance, Warp, draw_patches
 class PatchLoader:
     """Batches of random patches, augmented as whole batches in the training process, so that workers do not matter.
 
-    Attributes:
-        dataset: samples with `image` (1, Y, X), `target` (C, Y, X) and optional `weight` (1, Y, X), at the working scale;
-            read once, at the first batch.
-        batch_size: number of patches of all processes together; each process makes its part.
-        device: of the stacks and patches.
-        stacks: (1 + C or 2 + C, Y, X) image, target and optional weight of each sample.
-        pseudo_labelled: further stacks, whose targets a network has made, with a weight.
-        pseudo_label_fraction: fraction of the patches that come from these.
-        has_weights: patches have a weight per pixel even if no sample has one.
+    The samples have `image` (1, Y, X), `target` (C, Y, X) and optional `weight` (1, Y, X), at the working scale. The first
+    batch reads them all into stacks of these channels.
     """
 
     dataset: Sequence[Any]
     warp: Warp
     appearance: Appearance
     head: Head
-    batch_size: int
+    batch_size: int  #: number of patches of all processes together; each process makes its part
     samples_per_epoch: int
     seed: int = 0
-    device: torch.device | str = "cpu"
+    device: torch.device | str = "cpu"  #: of the stacks and patches
     stacks: list[torch.Tensor] = field(default_factory=list, init=False)
-    pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)
-    pseudo_label_fraction: float = field(default=0.5, init=False)
-    has_weights: bool = field(default=False, init=False)
+    pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)  #: stacks with targets of a network
+    pseudo_label_fraction: float = field(default=0.5, init=False)  #: fraction of the patches that come from these
+    has_weights: bool = field(default=False, init=False)  #: patches have a weight per pixel even if no sample has one
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
@@ -81,13 +74,10 @@ class PatchLoader:
         return batch
 
     def _pick_generator(self) -> torch.Generator:
-        """The generator of the next batch.
-
-        Several processes draw a seed from their common generator, add their rank and seed torch's own generator with it:
-        patches and dropout differ between processes, and only the common generator needs a checkpoint.
-        """
+        """The generator of the next batch: the common one, or for several processes torch's own, which it seeds."""
         if idist.get_world_size() == 1:
             return self.generator
+        # patches and dropout differ between processes, and only the common generator needs a checkpoint
         seed = torch.randint(2**40, (), generator=self.generator)
         return torch.manual_seed(int(seed) + idist.get_rank())
 
@@ -147,10 +137,6 @@ class ToMasks:
 
     def __call__(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if there are weights."""
-        target = output[LABEL]
-        masks = {
-            PRED: self.head.to_mask(self.head.to_maps(output[PRED]), self.threshold).float(),
-            LABEL: self.head.take_foreground(target),
-        }
-        weight = target[:, len(self.head) :]
-        return {**output, **masks, **(note_labelled(weight) if weight.shape[1] else {})}
+        mask = self.head.to_mask(self.head.to_maps(output[PRED]), self.threshold).float()
+        truth, weight = self.head.take_foreground(output[LABEL]), output[LABEL][:, len(self.head) :]
+        return {**output, PRED: mask, LABEL: truth, **(note_labelled(weight) if weight.shape[1] else {})}

@@ -21,8 +21,7 @@ POWER = 0.9  # of the remaining fraction: nearly linear decay
 class Budget:
     """Progress of a training in [0, 1]; with minutes, also the end of each epoch.
 
-    With minutes, the epochs are equal parts of the time that remains after reading and checking, without the time to write
-    the bundle. On every machine the learning-rate schedule is completed and the last epoch ends in time. The number of
+    With minutes, the epochs are equal parts of the time between reading the data and writing the bundle. The number of
     iterations then depends on the machine, and two runs are not bit-equal. With 0 minutes, the number of batches counts.
     """
 
@@ -99,10 +98,9 @@ class Budget:
 
 
 def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:
-    """Build a learning-rate scheduler of torch.
+    """Build a scheduler: `decay`, stepped after each iteration, warms up, then decays to nearly 0 over the budget.
 
-    The kind `decay`, stepped after each iteration, is a warm-up, then a decay to nearly 0 over the budget; `step`, stepped
-    after each epoch, multiplies the rate by `gamma` every `step` epochs.
+    `step`, stepped after each epoch, multiplies the rate by `gamma` every `step` epochs.
     """
     check_setting("lr_schedule", kind)
     if kind == "step":

@@ -17,7 +17,7 @@ from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.sample_predictions import measure_map_ranges, predict_items, predict_samples
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.runs.atomic import make_folder
+from livecell_monai.runs.atomic import make_folder, write_table
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training
 from livecell_monai.training.review import draw_samples, pick_unseen, show_split
 from livecell_monai.training.weights import BestWeights
@@ -30,23 +30,15 @@ SHORT_MINUTES = 2.0
 
 @dataclass
 class BundleWriter:
-    """Writes the bundle into the output folder when the training is over.
-
-    Attributes:
-        network: the network that is validated; it gets the weights that the bundle keeps.
-        segmenter: of that network.
-        describe: called with the facts that `card.md.j2` lists; returns the model card as Markdown.
-        draw: called with the folder of the figures and the facts that `PageFacts` names; writes figures, scores and page.
-        plan: text of the plan, kept as `configs/plan.yaml`; None without one.
-    """
+    """Writes the bundle into the output folder when the training is over."""
 
     output_dir: str
-    network: UNet
+    network: UNet  #: the network that is validated; it gets the weights that the bundle keeps
     best: BestWeights
-    segmenter: Segmenter
-    describe: Callable[..., str]
-    draw: Callable[..., None]
-    plan: str | None = field(default=None, init=False)
+    segmenter: Segmenter  #: of that network
+    describe: Callable[..., str]  #: called with the facts that `card.md.j2` lists; returns the model card as Markdown
+    draw: Callable[..., None]  #: called with the folder and the facts of `PageFacts`; writes figures, scores and page
+    plan: str | None = field(default=None, init=False)  #: text of the plan, kept as `configs/plan.yaml`; None without one
 
     def __post_init__(self) -> None:
         self.folder = Path(self.output_dir)
@@ -56,9 +48,7 @@ class BundleWriter:
 
         Figures come last, so that a full disk costs no more than these. They show `batches` of augmented samples and
         predictions of preprocessed `validation` samples.
-
-        Raises:
-            LiveCellError: a file cannot be written, or the configs do not fit the weights.
+        Raises a LiveCellError if a file cannot be written, or the configs do not fit the weights.
         """
         training = describe_training(result, self._write_weights(result, parts))
         images = [replace(sample, label=None, border=None) for sample in result.data.split.train]
@@ -83,7 +73,7 @@ class BundleWriter:
         return written
 
     def _write_bundle(self, result: TrainingResult, training: Mapping[str, Any]) -> None:
-        result.history.write(make_folder(self.folder / "docs") / "history.csv")
+        write_table(make_folder(self.folder / "docs") / "history.csv", result.history.rows)
         card = self.describe(**describe_card(result, training))
         write_bundle(self.folder, result.settings, training, card, self.network.multiple, self.plan)
         # An overlay that changes network_def is no setting, and the written configs lack it.

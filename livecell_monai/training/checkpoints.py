@@ -28,27 +28,19 @@ class Checkpoints:
 
     An interruption saves a state within an epoch. Several processes have the same state; the first one writes it, after
     epochs only, since they do not end at the same iteration.
-
-    Attributes:
-        parts: objects with a state (`state_dict` and `load_state_dict`), by name.
-        dataloader: of the trainer; the random states of its MONAI transforms are saved.
-        resume: whether to resume the training in the folder; `auto` resumes if there is one, otherwise starts.
-        force: resume although the data have changed.
-        request: the call of `train`, recorded so that `--resume` can repeat it.
-        changes: the files that had changed on resume, one text each.
     """
 
     output_dir: str
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Any]  #: objects with a state (`state_dict` and `load_state_dict`), by name
     metrics: Mapping[str, Metric]
-    dataloader: Any
+    dataloader: Any  #: of the trainer; the random states of its MONAI transforms are saved
     device: torch.device
-    resume: bool | str = False
-    force: bool = False
-    request: TrainingRequest | None = None
+    resume: bool | str = False  #: `auto` resumes the training in the folder if there is one, otherwise starts
+    force: bool = False  #: resume although the data have changed
+    request: TrainingRequest | None = None  #: the call of `train`, recorded so that `--resume` can repeat it
     run_id: str | None = None
     resumed: int = 0
-    changes: Sequence[str] = ()
+    changes: Sequence[str] = ()  #: the files that had changed on resume, one text each
 
     def __post_init__(self) -> None:
         self.ledger = training_ledger(self.output_dir)
@@ -74,8 +66,7 @@ class Checkpoints:
     def opened(self, settings: Mapping[str, Any], data: TrainingDataset, machine: Mapping[str, Any]) -> Iterator[None]:
         """Lock the folder during the block, and start its ledger, or compare settings, data and machine on resume.
 
-        Raises:
-            LiveCellError: another process works in the folder, settings differ, or data differ and `force` is False.
+        Raises a LiveCellError if another process works in the folder, settings differ, or data differ and `force` is False.
         """
         with self.ledger.lock():
             facts: State = {"data": data.file_hashes, "machine": dict(machine)}
@@ -112,7 +103,7 @@ class Checkpoints:
         trainer.add_event_handler(Events.GET_BATCH_STARTED, self._resume_within)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._save_if_interrupted)
         evaluator.add_event_handler(Events.STARTED, self._remember_random)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._save_if_interrupted_in_validation)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._save_if_interrupted)
         if history is not None:
             history.listeners.insert(0, self._save_epoch)  # ahead of what reports the epoch
         if self.resume:
@@ -194,20 +185,14 @@ class Checkpoints:
     def _save_epoch(self, epoch: int, row: Mapping[str, float]) -> None:
         write_checkpoint(self.ledger.path, self._capture(is_within=False))
 
-    def _save_if_interrupted(self) -> None:
-        if self.interruption.requested:
-            self._save_and_end()
-
     def _remember_random(self) -> None:
         self._random_before_validation = self.random.state_dict()
 
-    def _save_if_interrupted_in_validation(self) -> None:
-        if self.interruption.requested:
-            self._save_and_end(self._random_before_validation)
-
-    def _save_and_end(self, random_before_validation: State | None = None) -> None:
+    def _save_if_interrupted(self, engine: Engine) -> None:
+        if not self.interruption.requested:
+            return
         self.interruption.cancel_deadline()
-        state = self._capture(is_within=True, random=random_before_validation)
-        is_full = state["is_full"] or random_before_validation is not None
-        write_checkpoint(self.ledger.path, {**state, "is_full": is_full})
+        is_validation = engine is self.evaluator
+        state = self._capture(is_within=True, random=self._random_before_validation if is_validation else None)
+        write_checkpoint(self.ledger.path, {**state, "is_full": state["is_full"] or is_validation})
         raise KeyboardInterrupt

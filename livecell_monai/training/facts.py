@@ -78,10 +78,7 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
 def check_data(
     folder: Path, started: Mapping[str, str], now: Mapping[str, str], paths: Mapping[str, Path], force: bool
 ) -> list[str]:
-    """Compare the SHA-256 of files by name when a training in a folder started with those now.
-
-    Raises a DataError for the first that differs; with `force`, returns a text for each.
-    """
+    """Compare hashes of files by name: a DataError for the first that differs; with `force`, returns a text for each."""
     changes = []
     for name in find_differences(started, now):
         what = "is new" if name not in started else "is gone" if name not in now else "has changed"
@@ -108,20 +105,14 @@ def warn_of_other_machine(folder: Path, started: Mapping[str, Any], now: Mapping
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A training after its last epoch.
-
-    Attributes:
-        settings: resolved values.
-        seconds: duration, including the time before each interruption.
-        resume_facts: number of resumes, changed files, hash of the request.
-    """
+    """A training after its last epoch."""
 
     history: History
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  #: resolved values
     data: TrainingDataset
     accelerator: Accelerator
-    seconds: float
-    resume_facts: Mapping[str, Any]
+    seconds: float  #: duration, including the time before each interruption
+    resume_facts: Mapping[str, Any]  #: number of resumes, changed files, hash of the request
 
     @property
     def keeps_best(self) -> bool:

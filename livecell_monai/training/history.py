@@ -1,11 +1,8 @@
 """Metrics of each epoch, for listeners, curves and tables."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from ignite.engine import Engine, Events
-
-from livecell_monai.runs.atomic import write_table
 
 Row = dict[str, float]
 OnEpoch = Callable[[int, Row], None]
@@ -39,7 +36,3 @@ class History:
     def best(self) -> Row:
         """The row of the epoch with the best validation IoU; of equal ones the first."""
         return max(self.rows, key=lambda row: (row["val_iou"], -row["epoch"]))
-
-    def write(self, path: Path) -> None:
-        """Write the rows as CSV."""
-        write_table(path, self.rows)

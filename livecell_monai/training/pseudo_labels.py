@@ -26,24 +26,17 @@ class PseudoLabeller:
 
     Their patches are augmented: the network learns to find in these what the averaged network found in the unchanged image.
 
-    Attributes:
-        items: the images; without any, training is not changed.
-        segmenter: of the averaged network.
-        times: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing.
-        confidence: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0.
-        fraction: fraction of the patches that come from pseudo-labelled images, in (0, 1).
-
     Source: Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017; Sohn et al., "FixMatch: Simplifying
     Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020.
     """
 
-    items: Sequence[Item]
-    segmenter: Segmenter
+    items: Sequence[Item]  #: the images; without any, training is not changed
+    segmenter: Segmenter  #: of the averaged network
     loader: PatchLoader
     budget: Budget
-    times: Sequence[float] = (0.4, 0.7)
-    confidence: float = 0.8
-    fraction: float = 0.5
+    times: Sequence[float] = (0.4, 0.7)  #: training fractions in [0, 1) at which the pseudo-labels are refreshed, increasing
+    confidence: float = 0.8  #: threshold in [0.5, 1) on the probability of a class; pixels below it have weight 0
+    fraction: float = 0.5  #: fraction of the patches that come from pseudo-labelled images, in (0, 1)
 
     def __post_init__(self) -> None:
         given = {"schedule": self.times, "confidence": self.confidence, "fraction": self.fraction}

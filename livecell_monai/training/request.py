@@ -22,22 +22,15 @@ LOCAL = tuple(name for name, setting in SETTINGS.items() if setting.local and no
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A call of `train`, with the texts of the files it named; recorded as JSON.
+    """A call of `train`, with the texts of the files it named; recorded as JSON."""
 
-    Attributes:
-        data: path of the data folder or datalist.
-        overlays: name and text of each, later ones override earlier ones.
-        unlabelled: paths of images without labels.
-        plan: its text; None without one.
-    """
-
-    data: str
+    data: str  #: path of the data folder or datalist
     recipe: str = "planned"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    overlays: Sequence[Sequence[str]] = ()
-    unlabelled: Sequence[str] = ()
+    overlays: Sequence[Sequence[str]] = ()  #: name and text of each, later ones override earlier ones
+    unlabelled: Sequence[str] = ()  #: paths of images without labels
     devices: int = 1
-    plan: str | None = None
+    plan: str | None = None  #: its text; None without one
 
     def must_match(self) -> dict[str, Any]:
         """What must be the same on resume, by name: not the paths of data and overlays, nor the plan."""
@@ -120,9 +113,7 @@ def check_output_folder(output_dir: str | Path, resume: bool | str = False) -> P
     """Check that a training may write to a folder or resume in it, and return its path.
 
     With `resume`, there must be a training to resume; `auto` resumes if there is one, otherwise starts.
-
-    Raises:
-        SettingError: files would be lost, or there is nothing to resume.
+    Raises a SettingError if files would be lost, or there is nothing to resume.
     """
     folder = Path(output_dir)
     if training_ledger(folder).is_unfinished():

@@ -29,36 +29,23 @@ PATCHES = 16  # augmented samples that are shown
 
 @dataclass(frozen=True)
 class Review:
-    """The content of a report on a bundle and a data folder.
+    """The content of a report on a bundle and a data folder."""
 
-    Attributes:
-        data_sha256: digest of the annotated images and their labels, None without any.
-        sides: annotated images with their training and validation regions in the bundle's split.
-        samples: augmented samples, images (B, Y, X) and labels (B, Y, X); None without annotated images.
-        predictions: of validation and test images, computed on request.
-        expected: number of predictions.
-        diameter_px: median diameter of the annotated cells, 0 without any.
-        left_out: number of test images that are not shown.
-        hashes: SHA-256 of each test image that is shown, by name.
-    """
-
-    data_sha256: str | None
-    sides: Sequence[SplitPreview]
-    samples: tuple[Pixels, Pixels] | None
-    predictions: Iterator[SamplePrediction]
-    expected: int
-    diameter_px: float
-    left_out: int
-    hashes: Mapping[str, str]
+    data_sha256: str | None  #: digest of the annotated images and their labels, None without any
+    sides: Sequence[SplitPreview]  #: annotated images with their training and validation regions in the bundle's split
+    samples: tuple[Pixels, Pixels] | None  #: augmented images and labels (B, Y, X); None without annotated images
+    predictions: Iterator[SamplePrediction]  #: of validation and test images, computed on request
+    expected: int  #: number of predictions
+    diameter_px: float  #: median diameter of the annotated cells, 0 without any
+    left_out: int  #: number of test images that are not shown
+    hashes: Mapping[str, str]  #: SHA-256 of each test image that is shown, by name
 
 
 def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
     """Open a trained bundle with its own settings, split and weights, and check a data folder or datalist.
 
     The data may hold training images, test images or both; of more than `most_tests`, that many are drawn at random.
-
-    Raises:
-        LiveCellError: the bundle or the data breaks a rule.
+    Raises a LiveCellError if the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
     opened = open_bundle(bundle, ["inference", "train"], None, paths)

@@ -21,23 +21,17 @@ if TYPE_CHECKING:  # in a package above
 
 @dataclass(eq=False)
 class TrainingSession:
-    """Everything around the trainer's loop.
-
-    Attributes:
-        evaluator: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`.
-        settings: resolved values; the recorded ones are kept.
-        on_epoch: called with each epoch and its metrics, after the tracker; an exception ends the training.
-    """
+    """Everything around the trainer's loop."""
 
     trainer: SupervisedTrainer
-    evaluator: SupervisedEvaluator
+    evaluator: SupervisedEvaluator  #: validates after each epoch; its metrics are `val_loss`, `val_iou` and `val_accuracy`
     accelerator: Accelerator
     data: TrainingDataset
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  #: resolved values; the recorded ones are kept
     tracker: "RunTracker"
     checkpoints: Checkpoints
     writer: BundleWriter
-    on_epoch: OnEpoch | None = field(default=None, init=False)
+    on_epoch: OnEpoch | None = field(default=None, init=False)  #: called after the tracker; an exception ends the training
 
     def __post_init__(self) -> None:
         self.settings = select(self.settings, "recorded")

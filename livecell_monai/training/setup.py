@@ -20,23 +20,14 @@ RECIPES = ("planned", "original")
 
 @dataclass(frozen=True)
 class RunContext:
-    """Options of a call of `train` that the weights do not depend on.
+    """Options of a call of `train` that the weights do not depend on."""
 
-    Attributes:
-        started: `time.monotonic()` at the start of the program, from which a budget of minutes counts; None for now.
-        parent_run: id of the MLflow run that this run is nested under.
-        on_epoch: called with each epoch and its metrics; an exception ends the training. Must be None on several devices.
-        resume: resume the interrupted training of the same request if the folder has one.
-        force: resume even if the data have changed.
-        request: recorded so that the training can be resumed without its files; set by `train`.
-    """
-
-    started: float | None = None
-    parent_run: str | None = None
-    on_epoch: OnEpoch | None = None
-    resume: bool = False
-    force: bool = False
-    request: TrainingRequest | None = None
+    started: float | None = None  #: `time.monotonic()` from which a budget of minutes counts; None for now
+    parent_run: str | None = None  #: id of the MLflow run that this run is nested under
+    on_epoch: OnEpoch | None = None  #: an exception ends the training; must be None on several devices
+    resume: bool = False  #: resume the interrupted training of the same request if the folder has one
+    force: bool = False  #: resume even if the data have changed
+    request: TrainingRequest | None = None  #: recorded so that the training can be resumed without its files; set by `train`
 
     def apply(self, opened: OpenBundle) -> None:
         """Hand the options to a training that is initialised and not running yet."""
@@ -96,9 +87,7 @@ def open_training(
 
     With `resume`, it resumes the training in the output folder. `config` is `train` for one process, `multi_gpu_train` for
     one of several.
-
-    Raises:
-        SettingError: a setting is unknown or breaks its rule.
+    Raises a SettingError if a setting is unknown or breaks its rule.
     """
     paths: dict[str, Any] = {
         "dataset_dir": str(Path(data).resolve()),

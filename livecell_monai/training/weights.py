@@ -18,12 +18,10 @@ from livecell_monai.settings import check_setting
 
 
 class WeightAverage:
-    """An exponential moving average of the weights and batch-norm statistics of a network.
+    """An exponential moving average of the weights and batch-norm statistics, as a `network` in evaluation mode.
 
-    Args:
-        network: the trained network; the attribute `network` is the averaged one, in evaluation mode.
-        decay: weight of the old average at each iteration, in [0, 1); 0 copies the network. It is lower in the first
-            iterations, so that the initial weights do not persist.
+    `decay` in [0, 1) is the weight of the old average at each iteration; 0 copies the trained network. It is lower in the
+    first iterations, so that the initial weights do not persist.
 
     Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 30, 1992.
     """
@@ -88,13 +86,9 @@ class BestWeights:
 
 
 def compile_network(network: nn.Module, accelerator: Accelerator, setting: bool | str = "auto") -> bool:
-    """Compile a network in place, if a compiler is installed; its weights keep their names.
+    """Compile a network in place, if a compiler is installed; whether it is compiled. Its weights keep their names.
 
-    `auto` compiles where a benchmark has shown a gain, which is nowhere so far: compiling takes 20 to 60 s and gained
-    nothing on two CPU cores with AVX512-bf16; a GPU has not been measured.
-
-    Returns:
-        Whether the network is compiled, as `accelerator.compiled` says then.
+    `auto` compiles nothing: it takes 20 to 60 s and gained nothing on two CPU cores with AVX512-bf16; no GPU was measured.
     """
     check_setting("compile", setting)
     if setting is not True:

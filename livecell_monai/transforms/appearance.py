@@ -8,27 +8,16 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Appearance:
-    """Changes drawn anew for every patch; the background of an image is near 0, its cells about 3 from it.
+    """Changes drawn anew for every patch; the background of an image is near 0, its cells about 3 from it."""
 
-    Attributes:
-        probability: of each change.
-        contrast: largest factor on the distance from the mean of the patch, log-uniform; 1 for none.
-        brightness: largest value added or subtracted.
-        gamma: largest exponent on the patch scaled to [0, 1], log-uniform; 1 for none.
-        illumination: largest value of a smooth field that is added; 0 for none.
-        shading: largest fraction by which a smooth field multiplies; 0 for none.
-        blur: largest standard deviation of a Gaussian, in pixels; 0 for none.
-        noise: largest standard deviation of Gaussian noise; 0 for none.
-    """
-
-    probability: float = 0.5
-    contrast: float = 1.4
-    brightness: float = 0.3
-    gamma: float = 1.4
-    illumination: float = 0.5
-    shading: float = 0.3
-    blur: float = 1.5
-    noise: float = 0.2
+    probability: float = 0.5  #: of each change
+    contrast: float = 1.4  #: largest factor on the distance from the mean of the patch, log-uniform; 1 for none
+    brightness: float = 0.3  #: largest value added or subtracted
+    gamma: float = 1.4  #: largest exponent on the patch scaled to [0, 1], log-uniform; 1 for none
+    illumination: float = 0.5  #: largest value of a smooth field that is added; 0 for none
+    shading: float = 0.3  #: largest fraction by which a smooth field multiplies; 0 for none
+    blur: float = 1.5  #: largest standard deviation of a Gaussian, in pixels; 0 for none
+    noise: float = 0.2  #: largest standard deviation of Gaussian noise; 0 for none
 
     FIELD_NODES = 3  # of the coarse grid of a smooth field, on each axis
 

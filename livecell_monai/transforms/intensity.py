@@ -21,19 +21,12 @@ Counted = tuple[torch.Tensor, torch.Tensor]  #: values (N,) float32, and how man
 
 @dataclass(frozen=True)
 class IntensityScale:
-    """The scale that brings an image, or any part of it, to median 0 and contrast 3.
+    """The scale that brings an image, or any part of it, to median 0 and contrast 3."""
 
-    Attributes:
-        low: smaller values are set to it.
-        middle: the median, which becomes 0.
-        high: larger values are set to it.
-        contrast: distance from the median that becomes 3; an image without contrast becomes 0.
-    """
-
-    low: float
-    middle: float
-    high: float
-    contrast: float
+    low: float  #: smaller values are set to it
+    middle: float  #: the median, which becomes 0
+    high: float  #: larger values are set to it
+    contrast: float  #: distance from the median that becomes 3; an image without contrast becomes 0
 
     def __call__(self, part: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Scale float32 values of any shape; `out` takes the result, it may be the part itself."""
@@ -53,13 +46,7 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
     The contrast is the distance from the median beyond which pixels hold half of the sum of all squared distances. If the
     median is the background, it is the distance of the cells, however many there are; a standard deviation depends on
     their number. Values are first clipped to two percentiles. If so few pixels differ that the percentiles are equal,
-    nothing is clipped. An image of one value becomes 0.
-
-    Args:
-        percentiles: lower and upper one, in [0, 100]; `[0, 100]` clips nothing.
-
-    Raises:
-        SettingError: they are not two rising numbers in [0, 100].
+    nothing is clipped. An image of one value becomes 0. Raises a SettingError if the percentiles break their rule.
     """
 
     def __init__(self, percentiles: Sequence[float] = (0.1, 99.9)) -> None:
@@ -79,11 +66,9 @@ class NormaliseContrast(Transform):  # type: ignore[misc]
         return MetaTensor(normal, meta=image.meta) if isinstance(image, MetaTensor) else normal
 
     def measure(self, some: torch.Tensor, find_others: Callable[[float], Counted]) -> IntensityScale:
-        """The scale of an image.
+        """The scale of an image from `some` pixels (N,) float32, those of every `sample_step`th row and column.
 
-        Args:
-            some: (N,) float32, the pixels of every `sample_step`th row and column.
-            find_others: gives all values that differ from one; called if the percentiles are equal.
+        If the percentiles are equal, `find_others` gives all values that differ from the median.
         """
         low, middle, high = np.quantile(some.numpy(), self.quantiles).tolist()  # NumPy sorts ten times as fast as torch
         if low < high:

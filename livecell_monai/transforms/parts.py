@@ -15,12 +15,9 @@ Shape = tuple[int, int]
 
 
 class Taps:
-    """The two source pixels that each pixel of a resized axis is interpolated from.
+    """The two source pixels, `lower` and `upper` (N,), of each pixel of a resized axis; the same one twice at the rim.
 
-    Attributes:
-        lower: (N,) int64, index of the first; rising.
-        upper: (N,) int64, index of the second: the next one, or the same at the rim.
-        weight: (N,) float32 in [0, 1], of the second.
+    `weight` (N,) float32 in [0, 1] is that of the upper one.
     """
 
     def __init__(self, before: int, after: int) -> None:

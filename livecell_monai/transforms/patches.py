@@ -12,25 +12,15 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Warp:
-    """Spatial changes drawn anew for every patch.
+    """Spatial changes drawn anew for every patch."""
 
-    Attributes:
-        patch_size: (Y, X) pixels at the working size.
-        rotation: radians, from -rotation to +rotation.
-        zoom: (low, high) magnification, log-uniform.
-        stretch: largest factor of one axis against the other, 1 or more.
-        shear: tangent of the angle, from -shear to +shear.
-        elastic: root mean square length of a smooth displacement, in pixels; 0 for none.
-        flip_probability: on each axis.
-    """
-
-    patch_size: tuple[int, int]
-    rotation: float = 3.14159
-    zoom: tuple[float, float] = (0.8, 1.25)
-    stretch: float = 1.0
-    shear: float = 0.0
-    elastic: float = 0.0
-    flip_probability: float = 0.5
+    patch_size: tuple[int, int]  #: (Y, X) pixels at the working size
+    rotation: float = 3.14159  #: radians, from -rotation to +rotation
+    zoom: tuple[float, float] = (0.8, 1.25)  #: (low, high) magnification, log-uniform
+    stretch: float = 1.0  #: largest factor of one axis against the other, 1 or more
+    shear: float = 0.0  #: tangent of the angle, from -shear to +shear
+    elastic: float = 0.0  #: root mean square length of a smooth displacement, in pixels; 0 for none
+    flip_probability: float = 0.5  #: on each axis
 
     ELASTIC_NODES = 5  # of the coarse grid of displacements, on each axis of a patch
     ELASTIC_GAIN = 1.12  # root mean square displacement between nodes over that at the nodes
@@ -67,21 +57,12 @@ def draw_patches(
 ) -> torch.Tensor:
     """Draw patches (count, C, Y, X) with centres anywhere in the sources; pixels beyond a rim are mirrored.
 
-    All channels are interpolated linearly: a label of 0 and 1 becomes the fraction of a pixel that is foreground.
-
-    Args:
-        sources: (C, Y, X) float32 of any Y and X: the image, the label and perhaps the weight per pixel.
-        count: number of patches.
-        warp: spatial changes.
-        generator: draws all random numbers.
-        weights: relative frequency of each source; None for equal ones.
+    The sources are (C, Y, X) float32 of any Y and X: image, label and perhaps a weight per pixel; `weights` are their
+    relative frequencies, None for equal ones. All channels are interpolated linearly: a label of 0 and 1 becomes the
+    fraction of a pixel that is foreground.
     """
-    chosen = torch.multinomial(
-        torch.tensor([1.0] * len(sources) if weights is None else list(weights), dtype=torch.float32),
-        count,
-        replacement=True,
-        generator=generator,
-    )
+    frequencies = torch.ones(len(sources)) if weights is None else torch.tensor(weights, dtype=torch.float32)
+    chosen = torch.multinomial(frequencies, count, replacement=True, generator=generator)
     places = torch.rand(count, 2, generator=generator)
     grids = _build_grids(count, warp, generator)
     patches = sources[0].new_empty(count, sources[0].shape[0], *warp.patch_size)

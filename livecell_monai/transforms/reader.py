@@ -24,8 +24,7 @@ KINDS: dict[str, Callable[[Path], Plane]] = {
 class PlaneReader(ImageReader):  # type: ignore[misc]
     """Reads planes as (Y, X); MONAI's `PILReader` gives (X, Y) and the first page only.
 
-    Args:
-        kind: `image`, `label` or `border`, each with its own checks; only an image may be the address of a plane in a stack.
+    The kinds `image`, `label` and `border` have their own checks; only an image may be the address of a plane in a stack.
     """
 
     def __init__(self, kind: str = "image") -> None:
@@ -43,8 +42,7 @@ class PlaneReader(ImageReader):  # type: ignore[misc]
     def get_data(self, img: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         """The pixels (Y, X) and their metadata; `pixel_size_um` is (Y, X), NaN if the file has none.
 
-        Raises:
-            DataError: the file is not one plane of its kind.
+        Raises a DataError if the file is not one plane of its kind.
         """
         plane = KINDS[self.kind](img)
         return plane.pixels, {

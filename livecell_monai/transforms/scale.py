@@ -15,12 +15,9 @@ GRID = "grid"  #: key of the (Y, X) of an image before resizing
 
 
 def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Sequence[int]) -> tuple[int, int]:
-    """(Y, X) at which the network sees an image or a part of one.
+    """(Y, X) at which the network sees an array of a shape, a part of a whole image.
 
-    Args:
-        shape: (Y, X) of the array.
-        whole: (Y, X) of the whole image.
-        scale: a factor, or the (Y, X) of the resized whole image.
+    `scale` is a factor, or the (Y, X) of the resized whole image.
     """
     factors = [size / edge for size, edge in zip(scale, whole, strict=True)] if isinstance(scale, Sequence) else [scale] * 2
     height, width = (max(1, round(edge * factor)) for edge, factor in zip(shape, factors, strict=True))
@@ -46,15 +43,10 @@ class CropRegiond(MapTransform):  # type: ignore[misc]
 
 
 class ResizeToScaled(MapTransform):  # type: ignore[misc]
-    """Resize keys (C, Y, X), which may be regions of images of different sizes.
+    """Resize keys (C, Y, X), which may be regions of images of different sizes, by `working_shape`.
 
-    The (Y, X) of the first key before the change is stored under `grid`, for `restore_grid`.
-
-    Args:
-        keys: what to resize.
-        scale: a factor, or the [Y, X] of the resized whole image.
-        mode: for each key or for all: `bilinear` with anti-aliasing, `area` or `nearest`.
-        allow_missing_keys: skip a key that a sample lacks.
+    The (Y, X) of the first key before the change is stored under `grid`, for `restore_grid`. `mode`, for each key or for
+    all, is `bilinear` with anti-aliasing, `area` or `nearest`.
     """
 
     def __init__(

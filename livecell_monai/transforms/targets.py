@@ -11,11 +11,7 @@ from livecell_monai.sample import LABEL, TARGET
 
 
 class DeriveTargetd(MapTransform):  # type: ignore[misc]
-    """Add the target (C, Y, X) of a label (1, Y, X) under `target`; the label keeps its instance ids.
-
-    Args:
-        head: the head of the network; its `derive_target` turns a label into a target.
-    """
+    """Add the target (C, Y, X) of a label (1, Y, X) by the network's head; the label keeps its instance ids."""
 
     def __init__(self, head: Any) -> None:
         super().__init__(LABEL, allow_missing_keys=True)

@@ -11,6 +11,7 @@ from livecell_monai import tasks
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import DataError, SettingError, find_user_error
+from livecell_monai.runs.atomic import write_table
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints
 from livecell_monai.training.setup import RunContext, prepare_overlays
@@ -29,7 +30,7 @@ class PowerFailure(Exception):  # noqa: N818 - it is no error of the program
 
 
 def write_history(folder, result):
-    result.history.write(folder / "history.csv")
+    write_table(folder / "history.csv", result.history.rows)
 
 
 @pytest.fixture(scope="module", autouse=True)

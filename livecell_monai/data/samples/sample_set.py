@@ -1,8 +1,4 @@
-"""Writes a folder of drawn fields in the form of real data.
-
-folder/train/{images,labels,borders}/cells_01.tif ...
-folder/test/{images,labels}/field_01.tif ...
-"""
+"""Writes drawn fields as train/{images,labels,borders}/cells_01.tif and test/{images,labels}/field_01.tif of a folder."""
 
 import shutil
 import tempfile
@@ -27,12 +23,8 @@ def write_sample_set(
     The same seed gives the same pixels, and a field does not depend on the number of others. The folder stays empty until
     every file is written.
 
-    Args:
-        folder: must not exist or be empty, otherwise a DataError is raised; missing parents are created.
-        train: number of training fields, with label and border weight, at least 1.
-        test: number of test fields, with label, 0 or more.
-        shape: (Y, X) of each field in pixels, at least 64 each.
-        seed: 0 or more.
+    `train` and `test` are the numbers of fields, `shape` (Y, X) their pixels, at least 64 each. Raises a DataError if the
+    folder is not empty.
     """
     folder = Path(folder)
     _check_empty(folder)
@@ -44,8 +36,7 @@ def write_sample_set(
                 _write_field(draft / role, number, shape, seed)
         _check_empty(folder)  # again: another process may have written there while the fields were drawn
         make_folder(folder)
-        # an empty folder may be a mount point, which can be filled but not replaced; a set without train is incomplete,
-        # so train comes last
+        # an empty folder may be a mount point, which cannot be replaced; train comes last: without it, a set is incomplete
         parts = sorted(draft.iterdir())
         try:
             with writing_errors(folder):

@@ -61,9 +61,7 @@ def measure_border(label: NDArray[np.integer], weight: float = 10.0, sigma: floa
     second nearest cell of the label (Y, X), and sigma > 0 in pixels; cells weigh 1, and so does background where d1 + d2
     exceeds 4 sigma. The class weight of the paper is not included: it depends on the whole training set.
 
-    Source:
-        Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015,
-        equation 2.
+    Source: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015.
     """
     nearest = np.full(label.shape, np.inf, dtype=np.float32)
     second = nearest.copy()
