@@ -35,6 +35,7 @@ settings.load_profile("short")
 #: files of tests that take longest, the longest first: started last, one of them would run on alone
 LONGEST = (
     "test_pages",
+    "test_api",
     "test_cli",
     "test_crossval",
     "test_workers",
@@ -78,10 +79,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
     """Trainings leave no curves and no page, which take longer than a training of seconds; `trained` has them."""
-    from livecell_monai.report import training
+    from livecell_monai.report import page
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "write_figures", lambda *args, **facts: None)
+        patch.setattr(page, "write_figures", lambda *args, **facts: None)
         yield
 
 

@@ -92,8 +92,8 @@ SCRIPT = """
 import json, sys
 from livecell_monai.experiments.crossval import cross_validate
 from livecell_monai.experiments.parts import StudyRequest
-from livecell_monai.report import training
-training.write_figures = lambda *args, **facts: None  # as without_figures
+from livecell_monai.report import page
+page.write_figures = lambda *args, **facts: None  # as without_figures
 cross_validate(StudyRequest(sys.argv[1], settings=json.loads(sys.argv[3])), sys.argv[2])
 """
 

@@ -21,7 +21,7 @@ from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
 from livecell_monai.experiments.sweep import SweepRequest, sweep
-from livecell_monai.report import training
+from livecell_monai.report import page
 from tests.support.fresh import FORKS, prepare_forks, start_python
 from tests.support.small_training import SMALL
 
@@ -174,9 +174,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from livecell_monai.experiments import study, sweep
-from livecell_monai.report import training
+from livecell_monai.report import page
 from tests.experiments.test_sweep import ask
-training.write_figures = lambda *args, **facts: None  # as without_figures
+page.write_figures = lambda *args, **facts: None  # as without_figures
 study.HEARTBEAT_S, study.GRACE_S, sweep.LOOK_S = 1, 2, 0.1
 data, output, uri, count, epochs = sys.argv[1:6]
 sweep.sweep(ask(Path(data), int(count), track=True, tracking_uri=uri, epochs=int(epochs)), output)
@@ -342,7 +342,7 @@ def test_no_more_trials_than_requested_if_two_processes_start_at_once(folder, tm
 def sweep_and_die(folder, root):
     """Run by a process that dies between the end of a training and its report."""
     study.HEARTBEAT_S, study.GRACE_S = 1, 2
-    training.write_figures = lambda *args, **facts: None
+    page.write_figures = lambda *args, **facts: None
     module.optuna.Trial.set_user_attr = lambda self, key, value: os._exit(7)
     sweep(ask(folder, 1), root)
 

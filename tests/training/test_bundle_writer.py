@@ -10,7 +10,7 @@ from livecell_monai.bundle import export
 from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.metrics import score_mask
-from livecell_monai.report import training as report
+from livecell_monai.report import page as report
 from livecell_monai.tasks import predict
 from livecell_monai.training.bundle_writer import BundleWriter
 from tests.support.small_training import SMALL, train_small

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 
+from livecell_monai.runs.atomic import write_table
 from livecell_monai.training.history import History
 
 IOUS = [0.2, 0.7, 0.5, 0.7]
@@ -52,7 +53,7 @@ def test_best_is_the_first_of_equal_rows(run):
 
 
 def test_writes_csv(run, tmp_path):
-    run.history.write(tmp_path / "history.csv")
+    write_table(tmp_path / "history.csv", run.history.rows)
     with open(tmp_path / "history.csv", encoding="utf-8", newline="") as stream:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
     assert rows == run.history.rows
@@ -60,7 +61,5 @@ def test_writes_csv(run, tmp_path):
 
 
 def test_a_metric_of_later_epochs_has_a_column(tmp_path):
-    history = History(Engine(lambda *_: None), lambda *_: None)
-    history.rows = [{"epoch": 1, "a": 1.0}, {"epoch": 2, "a": 1.0, "b": 2.0}]
-    history.write(tmp_path / "history.csv")
+    write_table(tmp_path / "history.csv", [{"epoch": 1, "a": 1.0}, {"epoch": 2, "a": 1.0, "b": 2.0}])
     assert (tmp_path / "history.csv").read_text().splitlines() == ["epoch,a,b", "1,1.0,", "2,1.0,2.0"]
