@@ -103,11 +103,16 @@ def test_scores_of_arrays_are_those_of_the_files(trained, tmp_path):
     assert 0 < of_arrays["iou"]["mean"] < 1
 
 
-def test_the_page_runs_as_printed(tmp_path, monkeypatch):
+def test_the_page_runs_as_printed(without_figures, tmp_path, monkeypatch):
+    """Except that its training and its sample set are smaller."""
     from tests.support.commands import livecell
 
     monkeypatch.chdir(tmp_path)
-    assert livecell("sample", "cells").code == 0
+    assert livecell("sample", "cells", "--size", 384, "--test", 2).code == 0
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S))
     assert code.count("import") >= 5
+    assert '"samples_per_epoch": 32' in code
+    code = code.replace(
+        '"samples_per_epoch": 32', '"samples_per_epoch": 4, "batch_size": 2, "patch_size": [64, 64], "filters": [4, 8]'
+    )
     exec(compile(code, str(PAGE), "exec"), {})
