@@ -61,6 +61,9 @@ class Trial:
         """Kill a training again and again, each time going on with it, and let it come to its end."""
         for stop in range(often):
             self._kill_once(name, resumes=stop > 0, in_writing=self.dice.random() < 0.5)
+            place = self.nursery.root / name / "model"
+            if (place / "configs" / "metadata.json").is_file() and not (place / ".training" / "record.json").is_file():
+                break  # killed after its last file: there is nothing to resume
             if is_torn:
                 self._tear(name)
         self._end(name)
