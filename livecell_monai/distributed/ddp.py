@@ -98,7 +98,8 @@ def train_on_devices(
 
     `train`, a function of a module, is called in each process with the arguments; the opened bundle is for checks.
 
-    Raises a LiveCellError if the data or a setting is invalid; nothing is written then.
+    Raises:
+        LiveCellError: the data or a setting is invalid; nothing is written then.
     """
     if context.on_epoch is not None:
         raise ValueError("on_epoch must be None for several processes: they cannot call it")

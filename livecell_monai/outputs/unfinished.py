@@ -27,7 +27,8 @@ class UnfinishedRun:
 
     The checkpoint and the settings that change a mask must be the same on resume.
 
-    Raises a SettingError if there is an unfinished run, and neither `overwrite` nor `resume` is given.
+    Raises:
+        SettingError: there is an unfinished run, and neither `overwrite` nor `resume` is given.
     """
 
     def __init__(
