@@ -202,7 +202,7 @@ def predict(
 
 
 def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] = lambda _: None) -> Any:
-    """Run a bundle; `prepare` is called after `initialize`, which builds all parts anew."""
+    """Run a bundle; `prepare` is called after `initialize`, which rebuilds all parts."""
     # ignite's engines log every epoch, which the progress bar shows, and every error that they raise again
     logging.getLogger("ignite").setLevel(logging.CRITICAL)
     try:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Appearance:
-    """Changes drawn anew for every patch; the background of an image is near 0, its cells about 3 from it."""
+    """Random changes, drawn for every patch; the background of an image is near 0, its cells about 3 from it."""
 
     probability: float = 0.5  #: of each change
     contrast: float = 1.4  #: largest factor on the distance from the mean of the patch, log-uniform; 1 for none

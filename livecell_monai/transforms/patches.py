@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Warp:
-    """Spatial changes drawn anew for every patch."""
+    """Random spatial changes, drawn for every patch."""
 
     patch_size: tuple[int, int]  #: (Y, X) pixels at the working size
     rotation: float = 3.14159  #: radians, from -rotation to +rotation
