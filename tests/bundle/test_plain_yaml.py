@@ -98,6 +98,12 @@ def test_reads_trees_of_plain_values_or_rejects_them_in_one_line(tree, is_flow):
         def ignore_aliases(self, data):
             return True
 
+        def represent_str(self, data):
+            # YAML 1.2 reads 0E0 as a number, YAML 1.1 as a text, which PyYAML therefore does not quote
+            is_number = re.fullmatch(r"[-+]?[.\d]+([eE][-+]?\d+)?", data) is not None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if is_number else None)
+
+    Plain.add_representer(str, Plain.represent_str)
     text = yaml.dump(tree, Dumper=Plain, default_flow_style=is_flow, allow_unicode=True)
     found, refusal = outcome_of(text)
     if refusal is not None:
