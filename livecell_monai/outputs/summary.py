@@ -1,12 +1,14 @@
 """Tables: `summary.csv` of the run, and one table by frame for each movie."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
+from livecell_monai.data.readers import parse_address
+from livecell_monai.outputs.base import Files, Frame, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Pixels
 
@@ -34,7 +36,7 @@ class Summary(Output):
         if not frame.is_last:
             return {}
         rows, self._frames = self._frames, []
-        write_table(folder / f"{prediction.name}_frames.csv", rows)
+        write_table(folder / f"{prediction.name}_frames.csv", _fill_gaps(rows, frame, prediction.source))
         return {
             "foreground_fraction": round(float(np.mean([row["foreground_fraction"] for row in rows])), 6),
             "components": round(float(np.mean([row["components"] for row in rows])), 2),
@@ -54,6 +56,16 @@ class Summary(Output):
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""
         self._frames = []
+
+
+def _fill_gaps(rows: Sequence[Row], frame: Frame, source: Path) -> Sequence[Row]:
+    """The rows of a movie, with a row without values for each missing frame between them where gaps are allowed."""
+    address = parse_address(source)
+    if address is None or not address.allow_gaps:
+        return rows
+    by_index = {row["frame"]: row for row in rows}
+    every = range(rows[0]["frame"], rows[-1]["frame"] + 1)
+    return [by_index.get(i) or {"frame": i, "time_min": replace(frame, index=i).time_min} for i in every]
 
 
 def count_components(mask: Pixels) -> int:

@@ -104,8 +104,7 @@ class PredictionWriter(BackgroundWriter):
         interval_min: time between frames of movies in minutes; None to take it from the file.
         run: knows which images are done; None for a new run.
 
-    Raises:
-        SettingError: an output is unknown, or the interval is invalid.
+    Raises a SettingError if an output is unknown, or the interval is invalid.
     """
 
     def __init__(
@@ -232,5 +231,5 @@ def _describe_movie(source: Path) -> tuple[float | None, str | None]:
     """(minutes between frames, name of the channel) in the file of a frame's address; None for what it does not state."""
     address = parse_address(source)
     assert address is not None
-    with open_stack(address.path, address.axes) as stack:
+    with open_stack(address.path, address.axes, address.allow_gaps) as stack:
         return stack.interval_min, stack.channels[address.channel] if stack.channels else None

@@ -150,7 +150,7 @@ class TestBadInput:
         assert done.code == 3
         first, second = done.err.splitlines()
         assert first.startswith("error: ")
-        assert "movie.ome.tif (T 2): cannot be read as TIFF" in first
+        assert "movie.ome.tif (frame 2): cannot be read as TIFF" in first
         assert second == "1 of 2 images have no mask"
         assert names(tmp_path / "out") == {"t8.tif", "summary.csv"}
 

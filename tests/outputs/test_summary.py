@@ -1,10 +1,13 @@
 """The tables: one row per image and movie, one row per frame."""
 
 import csv
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from livecell_monai.data.readers import PlaneAddress
 from livecell_monai.outputs.base import LargePrediction
 from livecell_monai.outputs.summary import Summary, count_components
 from tests.support.predicted import MASKS, frames, image, names, write
@@ -36,6 +39,16 @@ def test_frame_table_and_row_of_a_movie(tmp_path):
         "frames": 3,
         "seconds": 1.5,
     }
+
+
+def test_missing_frames_have_a_row_without_values(tmp_path):
+    with_gaps = [
+        replace(one, source=Path(str(PlaneAddress(Path("movie"), allow_gaps=True)))) for one in frames(indices=[1, 2, 4])
+    ]
+    write(Summary(), with_gaps, tmp_path)
+    table = read_table(tmp_path / "cells_frames.csv")
+    assert [int(row["frame"]) for row in table] == [1, 2, 3, 4]
+    assert table[2] == {"frame": "3", "time_min": "4.5", "foreground_fraction": "", "components": "", "seconds": ""}
 
 
 def test_time_is_empty_without_an_interval(tmp_path):

@@ -19,7 +19,7 @@ from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import build_pyramid, list_level_shapes
-from livecell_monai.outputs.overwriting import check_outputs
+from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
@@ -44,8 +44,7 @@ class LargeImagePredictor:
 
     The settings are all settings by name. The weights of the segmenter may be loaded later, before the first band.
 
-    Raises:
-        SettingError: a setting does not allow large images, or a file would be overwritten.
+    Raises a SettingError if a setting does not allow large images, or a file would be overwritten.
     """
 
     def __init__(
@@ -203,6 +202,7 @@ class LargeImagePredictor:
         self.writer.outputs.check_large(path)
         _ = self._steps  # checks preprocessing
         may_exist = self.settings["overwrite"] or self.settings["resume"]
+        check_name_lengths(self.output_dir, [".{name}.writing"], self.large)
         check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)
         for item in self.large:
             if self._folder(item).path.exists() and not may_exist:
