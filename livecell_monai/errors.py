@@ -35,6 +35,10 @@ class DataError(LiveCellError):
     """An image, a label, a folder or a datalist is invalid."""
 
 
+class MissingFrameError(DataError):
+    """A frame is not there in a movie that may have gaps."""
+
+
 class TooLargeError(DataError):
     """An image does not fit into memory, however small the windows."""
 
@@ -63,6 +67,11 @@ def mask_secrets(text: str) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception, or one behind it, reports that CPU or GPU memory is exhausted."""
     return any(map(_reports_no_memory, _list_chain(error)))
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Whether an exception, or one behind it, is of the operating system, such as a full disk, or of exhausted memory."""
+    return is_out_of_memory(error) or any(isinstance(one, OSError) for one in _list_chain(error))
 
 
 def describe_error(error: BaseException) -> str:

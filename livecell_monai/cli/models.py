@@ -155,13 +155,15 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    An image that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3. Images
-    above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a pyramid.
-    A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays are of three frames.
+    An image or frame that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3.
+    Images above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a
+    pyramid. A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays show three
+    frames.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
+    from livecell_monai.outputs.summary import EMPTY_FRAMES
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
@@ -180,6 +182,13 @@ def predict(
     if result.failures:
         total = len(result.rows) + len(result.failures)
         print(f"{len(result.failures)} of {total} images have no mask", file=sys.stderr)
+    incomplete = [row for row in result.rows if row.get(EMPTY_FRAMES)]
+    for row in incomplete:
+        name, count = row["image"], row[EMPTY_FRAMES]
+        print(
+            f"{name}: {count} {'frame has' if count == 1 else 'frames have'} no mask, see {name}_frames.csv", file=sys.stderr
+        )
+    if result.failures or incomplete:
         raise typer.Exit(SOME_FAILED)
 
 

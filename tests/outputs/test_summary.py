@@ -2,12 +2,10 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from livecell_monai.data.readers import PlaneAddress
 from livecell_monai.outputs.base import LargePrediction
 from livecell_monai.outputs.summary import Summary, count_components
 from tests.support.predicted import MASKS, frames, image, names, write
@@ -41,14 +39,16 @@ def test_frame_table_and_row_of_a_movie(tmp_path):
     }
 
 
-def test_missing_frames_have_a_row_without_values(tmp_path):
-    with_gaps = [
-        replace(one, source=Path(str(PlaneAddress(Path("movie"), allow_gaps=True)))) for one in frames(indices=[1, 2, 4])
-    ]
-    write(Summary(), with_gaps, tmp_path)
+def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
+    given = frames()
+    given[1], given[3] = replace(given[1], problem="dark"), replace(given[3], problem="missing")
+    row = write(Summary(), given, tmp_path)[-1]
+    assert (row["frames"], row["empty_frames"]) == (3, 1)  # a missing one is allowed
+    assert row["foreground_fraction"] == pytest.approx(np.mean([MASKS[index].mean() for index in (0, 2, 4)]), abs=2e-6)
     table = read_table(tmp_path / "cells_frames.csv")
-    assert [int(row["frame"]) for row in table] == [1, 2, 3, 4]
-    assert table[2] == {"frame": "3", "time_min": "4.5", "foreground_fraction": "", "components": "", "seconds": ""}
+    assert [row["problem"] for row in table] == ["", "dark", "", "missing", ""]
+    values = ("foreground_fraction", "components", "seconds")
+    assert table[3] == {"frame": "3", "time_min": "4.5", **dict.fromkeys(values, ""), "problem": "missing"}
 
 
 def test_time_is_empty_without_an_interval(tmp_path):

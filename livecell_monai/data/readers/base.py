@@ -1,7 +1,6 @@
 """The interface of every format with more than one plane, and what its readers share."""
 
 import importlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from livecell_monai.data.checks.limits import check_decoded_size, reading_errors
+from livecell_monai.data.units import is_size
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region
 
@@ -82,7 +82,7 @@ class Stack(ABC):
 
     def set_metadata(self, z_step_um: float, interval_min: float | None, channels: Sequence[str]) -> None:
         """Set what the file states, if it is valid and its axis is longer than 1; NaN and None are unknown."""
-        self.z_step_um = z_step_um if self.length("Z") > 1 and 0 < z_step_um < math.inf else None
+        self.z_step_um = z_step_um if self.length("Z") > 1 and is_size(z_step_um) else None
         self.interval_min = interval_min if self.length("T") > 1 else None
         self.channels = tuple(channels) if all(channels) and len(channels) == self.length("C") else ()
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from livecell_monai.data.paths import list_images, stem_of
 from livecell_monai.data.readers.base import Stack, describe_axes
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, MissingFrameError
 from livecell_monai.sample import Pixels, Region
 
 #: days, hours, minutes and seconds in a file name
@@ -43,7 +43,6 @@ class FramesStack(Stack):
         files = list_images([path])
         self.frames = order_frames(path, files, allow_gaps)  #: the files, in their order; None if missing
         self.interval_min = find_interval(self.frames)
-        self.broken: int | None = None  #: index of the first frame whose header cannot be read
         headers = self._read_headers()
         first, (shape, self.dtype, self.pixel_size_um) = next(iter(headers.items()))
         for frame, (other, dtype, _) in headers.items():
@@ -55,9 +54,9 @@ class FramesStack(Stack):
         self.set_axes("TYX", (len(self.frames), *shape), axes)
 
     def _read_headers(self) -> dict[int, _Header]:
-        """Size, type and pixel size of each frame that can be opened."""
+        """Size, type and pixel size of each frame that can be opened; if there is none, the error of the first."""
         headers: dict[int, _Header] = {}
-        errors: dict[int, DataError] = {}
+        failure: DataError | None = None
         for index, frame in enumerate(self.frames):
             if frame is None:
                 continue
@@ -65,15 +64,13 @@ class FramesStack(Stack):
                 with self._open(frame) as stack:
                     headers[index] = (stack.shape[-2:], stack.dtype, stack.pixel_size_um)
             except DataError as error:
-                errors[index] = error
+                failure = failure or error
                 continue
             if any(length != 1 for length in stack.shape[:-2]):
                 got = describe_axes(stack.axes, stack.shape)
                 raise DataError(f"{frame}: a frame of a movie must be one plane, got {got}; leave out --movie")
-        if errors:
-            self.broken = min(errors)
-        if not headers:
-            raise errors[0]
+        if failure is not None and not headers:
+            raise failure
         return headers
 
     def _name(self, index: int) -> str:
@@ -86,7 +83,7 @@ class FramesStack(Stack):
         index = {"T": time, "C": channel, "Z": z}[self.axes[0]] if len(self.axes) > 2 else 0
         frame = self.frames[index]
         if frame is None:
-            raise DataError(f"{self.path}: frame {index} is missing, it cannot be read; choose another")
+            raise MissingFrameError(f"{self.path}: frame {index} is missing, it cannot be read; choose another")
         with self._open(frame) as stack:
             if stack.shape[-2:] != self.shape[-2:]:
                 raise DataError(f"{frame}: the size of a frame must not change during a run; start it again")

@@ -40,16 +40,12 @@ def list_planes(path: Path, channel: Choice, time: Choice, z: Choice, axes: str 
 def list_frames(
     path: Path, channel: Choice, time: Choice, z: Choice, axes: str | None, allow_gaps: bool = False
 ) -> list[dict[str, Any]]:
-    """One dictionary for each chosen frame of a folder or glob of numbered frames; errors as `FramesStack`.
-
-    If the header of a frame cannot be read, only that frame is listed: its reader raises the error before work starts.
-    """
+    """One dictionary for each chosen frame of a folder or glob of numbered frames, missing ones too; errors as there."""
     stack = FramesStack(path, open_stack, axes, allow_gaps)  # holds no file open
-    chosen = choose_planes(stack, channel, time, z, axes)
-    planes = [replace(plane, allow_gaps=allow_gaps) for plane in chosen if stack.frames[plane.time] is not None]
-    if not planes:
+    planes = choose_planes(stack, channel, time, z, axes)
+    if all(stack.frames[plane.time] is None for plane in planes):
         raise DataError(f"{path}: the chosen frames must exist, all are missing; choose others by --time")
-    return _to_items([plane for plane in planes if plane.time == stack.broken] or planes)
+    return _to_items([replace(plane, allow_gaps=allow_gaps) for plane in planes])
 
 
 def _to_items(planes: list[PlaneAddress]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.prediction.writers import PredictionWriter
+from livecell_monai.prediction.writers import PredictionWriter, explain_failure
 from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
@@ -79,7 +79,7 @@ class LargeImagePredictor:
             except TooLargeError as error:
                 self.failures[Path(item[IMAGE])] = str(error)
             else:
-                self.writer.add(self.finish(item))
+                self.complete(item)
 
     def begin(self, item: Item) -> Bands | None:
         """Create the hidden folder of a large image, or open it to resume; the bands of the mask that are missing.
@@ -150,6 +150,16 @@ class LargeImagePredictor:
         else:
             folder.publish(finished, self.path_of(item))
         return row
+
+    def complete(self, item: Item) -> None:
+        """Finish a large image and add its row to the table, or keep what is wrong with it in `failures`."""
+        path = Path(item[IMAGE])
+        try:
+            row = self.finish(item)
+        except Exception as error:
+            self.failures[path] = explain_failure(path, error)
+        else:
+            self.writer.add(row)
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows bands of a large image depend on, after `begin`."""
