@@ -24,7 +24,7 @@ _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float
 #: other types by the image type that holds them; 64 bit integers must be in the range of 32 bits
 _HELD_BY = {"bool": "uint8", "int8": "int16", "float16": "float32", "int64": "float64", "uint64": "float64"}
 _INTEGERS = ("uint8", "int16", "uint16", "int32", "uint32")  # the smallest first
-_MAX_ID = np.iinfo(np.int32).max  # greater ids of a label are numbered anew
+_MAX_ID = np.iinfo(np.int32).max  # greater ids of a label get new numbers
 
 
 def read_plane(path: Path, is_label: bool = False) -> Plane:
@@ -117,7 +117,7 @@ def check_image_range(low: float, high: float, path: Path | str) -> None:
 def read_label(path: Path) -> Pixels:
     """Read a label (Y, X): integers, 0 background, > 0 foreground; fractions and negative values are a DataError.
 
-    Whole numbers that are stored as float become integers. Ids that 32 bits cannot hold are numbered anew, in their order.
+    Whole numbers that are stored as float become integers. Ids that 32 bits cannot hold get new numbers, in their order.
     """
     return read_described_label(path)[0]
 
