@@ -30,7 +30,7 @@ demo: $(READY)  ## write the sample set, train, score and predict, in demo/; abo
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
 test: export PYTHONDONTWRITEBYTECODE =  # each test process would compile everything again
-test: $(READY)  ## the test suite; about 7 minutes on two cores
+test: $(READY)  ## the test suite; about 5 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: export PYTHONDONTWRITEBYTECODE =

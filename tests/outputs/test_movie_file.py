@@ -103,7 +103,7 @@ def test_full_disk_gives_one_line(tmp_path, monkeypatch, failing):
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
-    plane = np.zeros((256, 256), np.uint8)
+    plane = np.zeros((600, 600), np.uint8)
     movie, held = MovieWriter(".ome.tif"), []
     tracemalloc.start()
     try:
