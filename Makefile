@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-real test-gpu settings lint soak benchmark clean
+.PHONY: help install demo test test-slow test-properties test-real test-gpu settings lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,11 +30,14 @@ demo: $(READY)  ## write the sample set, train, score and predict, in demo/; abo
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
 test: export PYTHONDONTWRITEBYTECODE =  # each test process would compile everything again
-test: $(READY)  ## the test suite; about 7 minutes on two cores
+test: $(READY)  ## the test suite; about 5 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(READY)  ## the slow tests, and the property tests on many more examples
-	$(BIN)/python -m pytest -m slow
+test-slow: export PYTHONDONTWRITEBYTECODE =
+test-slow: $(READY)  ## the slow tests
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-properties: $(READY)  ## the property tests on many more examples than in `make test`
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long
 
 test-real: $(READY)  ## the tests on real data; LIVECELL_DATA names its folder

@@ -60,6 +60,7 @@ def test_the_readme_leads_from_images_to_masks(readme):
     assert "field_01" in (readme.folder / "scores" / "scores.csv").read_text()
 
 
+@pytest.mark.slow  # the README's are run above
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_every_command_of_a_page_works_as_printed(page, page_shell):
     start = page_shell.folder

@@ -9,7 +9,7 @@ Source: Jacob et al., "Quantization and Training of Neural Networks for Efficien
 
 import sys
 from collections.abc import Mapping
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,17 @@ def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> An
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "ENABLE_CPU_PINNING": False,  # else two requests, or two processes, share the same cores
     }
-    return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    return _core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+@cache
+def _core() -> Any:
+    """The only core of this process, never released.
+
+    Each core replaces the stack that signal handlers run on. If several are released in the order of their creation, that
+    stack is freed while it is in use, and the next Ctrl-C crashes the process (seen in openvino 2026.4.1).
+    """
+    return openvino.Core()
 
 
 def _build(module: Any, maps: Any, ranges: Mapping[nn.Module, Range]) -> Any:

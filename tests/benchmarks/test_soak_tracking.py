@@ -30,6 +30,7 @@ def test_what_is_lost_or_doubled_would_be_found(store, tmp_path):
     assert find_losses(store, "soak", 3, "FINISHED", "round 1") == ["round 1: 2 runs instead of one"]
 
 
+@pytest.mark.slow
 def test_a_round_of_it(server, tmp_path, monkeypatch):
     monkeypatch.setattr(uploader, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(tracker, "SERVER_S", 1.0)

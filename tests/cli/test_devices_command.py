@@ -108,6 +108,7 @@ def lose_one(*arguments):
     tasks._run(tasks.open_training(*call, "multi_gpu_train"), context.apply)
 
 
+@pytest.mark.slow
 def test_a_user_error_of_one_process_ends_all_in_one_line_and_they_resume_together(
     done, store, tmp_path, monkeypatch, capfd
 ):

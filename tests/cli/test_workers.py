@@ -83,6 +83,7 @@ def test_workers_of_this_machine(trained, many, tmp_path):
     refused(again, "already exists; name another output folder or use --overwrite")
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_and_the_resumed_run_without_it(trained, many, tmp_path):
     output = tmp_path / "masks"
     with scheduling(tmp_path) as (address, scheduler):

@@ -123,6 +123,7 @@ class TestResume:
         assert cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out").summary == result.summary
         assert trained == []
 
+    @pytest.mark.slow  # an interrupted one resumes above
     def test_a_killed_one_resumes_and_trains_nothing_twice(self, folder, tmp_path, store):
         """SIGKILL once the first fold is done: the same call then ends in the same parent run."""
         settings = {**TINY, "track": True, "tracking_uri": store}

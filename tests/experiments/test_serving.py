@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
 
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.experiments.registry import register
-from livecell_monai.experiments.serving import _load_pyfunc
+from livecell_monai.experiments.serving import RejectedRequest, _load_pyfunc
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
 
@@ -137,6 +138,7 @@ def one(image):
     return {"dataframe_records": [{"image": image}]}
 
 
+@pytest.mark.slow  # starts a real server; TestServedBundle asks in this process
 class TestServer:
     def test_a_tiff_gives_the_file_that_predict_writes(self, server):
         (mask,) = server.masks(encode(server.image.read_bytes()))
@@ -234,6 +236,20 @@ class TestServer:
 
 
 class TestServedBundle:
+    def test_a_file_and_an_array_get_the_mask_that_predict_writes(self, trained, tmp_path):
+        image = trained[0] / "test" / "images" / "test_00.tif"
+        predict(trained[1], [image], tmp_path / "masks", QUIET)
+        rows = pd.DataFrame({"image": [encode(image.read_bytes()), tifffile.imread(image).tolist()]})
+        as_file, as_array = (answer["mask"] for answer in _load_pyfunc(str(trained[1])).predict(rows))
+        assert base64.b64decode(as_file) == (tmp_path / "masks" / image.name).read_bytes()
+        np.testing.assert_array_equal(as_array, tifffile.imread(tmp_path / "masks" / image.name))
+
+    @pytest.mark.parametrize("image", [encode(b"no image"), [[1, 2], [3]], 7, None], ids=repr)
+    def test_the_row_of_an_invalid_image_is_named_in_one_line(self, trained, image):
+        rows = pd.DataFrame({"image": [[[7, 9], [6, 9]], image]})
+        with pytest.raises(RejectedRequest, match=r"^image_2[^\n]*$"):
+            _load_pyfunc(str(trained[1])).predict(rows)
+
     def test_an_invalid_limit_is_rejected(self, trained):
         for wrong in (0, -1, True, 1.5, "many"):
             with pytest.raises(SettingError, match="most_pixels must be a whole number of 1 or more"):

@@ -185,6 +185,7 @@ class TestDatabase:
         monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(answers, look(name)))
         assert find_experiment(client, store, "livecell") == number
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "moment", ["alembic.runtime.migration.HeadMaintainer.update_to_step", "livecell_monai.experiments.store.os.replace"]
     )
@@ -208,6 +209,7 @@ class TestDatabase:
         uri = uri_of(tmp_path / "mlflow.db")
         assert find_experiment(open_store(uri), uri, "livecell")
 
+    @pytest.mark.slow
     def test_two_processes_create_it_and_log_their_runs_at_once(self, tmp_path):
         prepare_forks()
         answers = FORKS.Queue()

@@ -210,6 +210,7 @@ def settings_of(trial):
     return tuple(sorted(trial.params.items()))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_resumes_and_trains_nothing_twice(folder, tmp_path, store, start, impatient):
     root = tmp_path / "out"
     process = start(4, 4)
@@ -238,6 +239,7 @@ def test_a_killed_sweep_resumes_and_trains_nothing_twice(folder, tmp_path, store
     assert len([run for run in runs if "mlflow.parentRunId" not in run.data.tags]) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_study(folder, tmp_path, store, start):
     processes = [start(4, 1), start(4, 1)]
     for process in processes:
@@ -347,6 +349,7 @@ def sweep_and_die(folder, root):
     sweep(ask(folder, 1), root)
 
 
+@pytest.mark.slow
 def test_a_complete_trial_of_a_dead_process_is_taken_over(folder, tmp_path, impatient):
     prepare_forks()
     dying = FORKS.Process(target=sweep_and_die, args=(folder, tmp_path / "out"))

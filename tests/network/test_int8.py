@@ -12,6 +12,7 @@ from livecell_monai.network.int8 import build_model, compile_model
 from livecell_monai.network.map_ranges import is_rounded, step_of
 from livecell_monai.prediction.backends import EXACT
 from tests.network.test_unet import WORLDS, as_trained
+from tests.support.fresh import run_python
 
 WIDE = {"filters": [8, 24, 48], "residual": True, "stem_stride": 2}
 NEEDS_EXACT = pytest.mark.skipif(
@@ -113,3 +114,27 @@ def test_a_part_that_has_no_node():
     network.shuffle = nn.Sigmoid()
     with pytest.raises(TypeError, match="Sigmoid must be a module that has a node"):
         build_model(network, {})
+
+
+RELEASED_AND_INTERRUPTED = """
+import os, signal
+import torch
+from livecell_monai.network import UNet, fuse_batch_norms
+from livecell_monai.network.int8 import build_model, compile_model
+
+model = build_model(fuse_batch_norms(UNet([4, 8]).eval()), {})
+first, second = compile_model(model, 1), compile_model(model, 1)
+del first
+third = compile_model(model, 1)
+del second, third
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interruption_after_several_models_does_not_crash_the_process():
+    """Several cores of OpenVINO free the stack that signal handlers run on."""
+    done = run_python("-c", RELEASED_AND_INTERRUPTED)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done

@@ -19,7 +19,12 @@ WORLDS = [
     )
 ]
 WORLDS += [{**WORLDS[index], "norm": "instance"} for index in (0, 7, 26, -1)]
-every_network = pytest.mark.parametrize("world", WORLDS, ids=lambda world: "-".join(map(str, world.values())))
+# every fifth has each value of each setting
+every_network = pytest.mark.parametrize(
+    "world",
+    [pytest.param(world, marks=[pytest.mark.slow] if index % 5 else []) for index, world in enumerate(WORLDS)],
+    ids=lambda world: "-".join(map(str, world.values())),
+)
 
 
 def blocks(network):

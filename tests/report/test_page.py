@@ -164,6 +164,7 @@ def test_failure_keeps_the_earlier_page(tmp_path):
     assert path.read_text() == "earlier"
 
 
+@pytest.mark.slow
 def test_24_test_images_of_1024_keep_below_5_megabytes(tmp_path):
     """Noise in every pixel compresses worse than any camera image."""
     kept = predicted("a", shape=(1024, 1024))

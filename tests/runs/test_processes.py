@@ -40,6 +40,7 @@ def end_well(folder):
     Path(folder, "ended").touch()
 
 
+@pytest.mark.slow
 def test_the_other_processes_have_time_to_end(forked, tmp_path):
     """Without this time, its run would stay open in MLflow."""
     with pytest.raises(BundleError, match="model: must be complete"):

@@ -113,6 +113,7 @@ def test_the_model_is_loaded_once_in_a_worker(workers, trained, many, tmp_path):
     assert all(after <= before[address] + 1 for address, after in workers.client.run(count_loads).items())
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_written_twice(workers, trained, many, tmp_path):
     output, seen = tmp_path / "shared", {}
     victim = next(iter(workers.client.run(os.getpid).values()))
