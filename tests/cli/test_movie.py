@@ -50,6 +50,16 @@ def frames(tmp_path):
     close_last()
 
 
+@pytest.fixture(scope="module")
+def whole(bundle, tmp_path_factory):
+    """The masks of the movie, all of whose frames can be read."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_ome_tiff(folder / "movie.ome.tif", PICTURES, "TYX")
+    done = livecell("predict", bundle, folder / "movie.ome.tif", "--output", folder / "out", *QUIET)
+    assert done.code == 0, done
+    return tifffile.imread(folder / "out" / "movie.ome.tif")
+
+
 def read_table(path):
     with open(path, encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
@@ -157,13 +167,6 @@ class TestBadInput:
         assert words in table[2]["problem"]
         assert table[2]["foreground_fraction"] == ""
         assert (out / f"{name}_confluency.png").is_file()
-
-    @pytest.fixture(scope="class")
-    def whole(self, bundle, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("whole")
-        write_ome_tiff(folder / "movie.ome.tif", PICTURES, "TYX")
-        assert livecell("predict", bundle, folder / "movie.ome.tif", "--output", folder / "out", *QUIET).code == 0
-        return tifffile.imread(folder / "out" / "movie.ome.tif")
 
     @pytest.mark.parametrize("workers", [(), ("--workers", 1)], ids=["here", "workers"])
     def test_a_torn_frame_is_empty_and_the_others_stay(self, bundle, movie, tmp_path, whole, workers):

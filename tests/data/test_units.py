@@ -55,7 +55,7 @@ def test_times_of_frames(times, interval):
     [("\u00b5m", 1), ("\u03bcm", 1), ("\\u00B5m", 1), ("um", 1), ("micron", 1), (" nm ", 1e-3), ("mm", 1e3), ("cm", 1e4)],
 )
 def test_units_become_micrometres(unit, um):
-    assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
+    assert pixel_size([0.2 / um, 0.3 / um], [unit, unit]) == pytest.approx((0.2, 0.3))
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf"), 6.5e-7, 9e-4, 1.1e4, 1e30])
