@@ -34,7 +34,7 @@ test: $(READY)  ## the test suite; about 5 minutes on two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: export PYTHONDONTWRITEBYTECODE =
-test-slow: $(READY)  ## the slow tests
+test-slow: $(READY)  ## the slow tests; about 10 minutes on two cores
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-properties: $(READY)  ## the property tests on many more examples than in `make test`

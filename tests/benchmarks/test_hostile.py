@@ -16,6 +16,7 @@ from tests.support.page_facts import NASTY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 MOST_LINE = 600  # characters: a path stands in it
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def trial(tmp_path_factory, empty_store, without_figures):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the processes take one thread
+@pytest.mark.slow
 def test_stopped_trainings_lose_nothing(trial):
     rows = try_case(trial, time.monotonic() + 300, kills=2, stops=0, torn=0)
     assert [line for row in rows for line in row.lost] == []

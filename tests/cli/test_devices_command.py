@@ -13,7 +13,7 @@ from tests.support.commands import livecell, refused, small
 from tests.support.small_training import read_history
 from tests.support.worlds import write_folder
 
-pytestmark = pytest.mark.usefixtures("forked")
+pytestmark = [pytest.mark.usefixtures("forked"), pytest.mark.slow]
 
 # all of the usual training but the size: dropout, borders, every change of looks, the averaged weights, both losses
 SETTINGS = {"norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "track": True}

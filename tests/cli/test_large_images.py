@@ -168,6 +168,7 @@ def killed(trained, image, tmp_path):
     return tmp_path / "out", given
 
 
+@pytest.mark.slow
 class TestResume:
     def chunks(self, out):
         """Time of change of each chunk on disk."""

@@ -268,7 +268,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(bundle, tmp_path):
     close_last()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_run_leaves_nothing_under_the_final_name(bundle, tmp_path, ending):
     (tmp_path / "in").mkdir()
     movie = write_ome_tiff(tmp_path / "in" / "movie.ome.tif", np.concatenate([PICTURES] * 200), "TYX")

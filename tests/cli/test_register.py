@@ -88,7 +88,8 @@ class TestRefusals:
         assert outcome.code == 2
         assert "--name" in outcome.err
 
-    @pytest.mark.parametrize("command", ["register", pytest.param("predict", marks=pytest.mark.slow)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("command", ["register", "predict"])
     def test_a_missing_server_is_reported_in_seconds(self, world, command, tmp_path):
         words = {"register": ["first", "--name", "cells"], "predict": ["models:/cells/1", "images", "-o", "masks"]}[command]
         code = "import sys; from livecell_monai import cli; sys.argv[0] = 'livecell'; cli.main()"

@@ -18,6 +18,7 @@ from tests.support.fresh import prepare_forks, start_python
 from tests.support.worlds import write_folder
 
 QUIET = ("--set", "show_progress=false")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

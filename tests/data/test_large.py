@@ -90,6 +90,7 @@ def test_a_view_keeps_the_pages():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="elsewhere freed memory goes back as the system likes")
+@pytest.mark.slow
 def test_freed_pages_go_back_although_freed_tensors_are_kept():
     code = (
         "import numpy as np, torch\n"

@@ -108,6 +108,7 @@ def both(forked, tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
 
 
+@pytest.mark.slow
 class TestTogether:
     def test_each_knows_its_place(self, both):
         assert [found["facts"] for found in both] == [(0, 2, True, "cpu-fp32"), (1, 2, False, "cpu-fp32")]

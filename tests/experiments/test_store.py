@@ -204,6 +204,7 @@ class TestDatabase:
         assert find_experiment(client, uri, "livecell")
         assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
 
+    @pytest.mark.slow
     def test_an_empty_file_becomes_a_database(self, tmp_path):
         (tmp_path / "mlflow.db").touch()
         uri = uri_of(tmp_path / "mlflow.db")

@@ -363,6 +363,7 @@ def test_a_complete_trial_of_a_dead_process_is_taken_over(folder, tmp_path, impa
     assert result.rows[0]["bundle"].endswith("trial_0000")
 
 
+@pytest.mark.slow
 def test_a_bad_trial_is_pruned(folder, tmp_path, store, monkeypatch):
     """One value is scored low after each epoch, below the median of four others."""
     from livecell_monai.training.history import History

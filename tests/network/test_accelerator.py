@@ -114,6 +114,7 @@ def test_kinds_of_devices_that_are_not_known_stay_with_float32():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+@pytest.mark.slow
 def test_memory_that_a_tensor_has_freed_is_there_for_the_next():
     """Told by the pages that the system has to hand out for 64 MB, anew or not; what else it hands out comes but once."""
     code = (

@@ -134,6 +134,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_an_interruption_after_several_models_does_not_crash_the_process():
     """Several cores of OpenVINO free the stack that signal handlers run on."""
     done = run_python("-c", RELEASED_AND_INTERRUPTED)

@@ -214,6 +214,7 @@ def test_ranges_that_are_none(copied, wide, tmp_path, ends):
     refused(predict_by_hand(copied, wide[0], tmp_path), "map_ranges must be two finite numbers for each map")
 
 
+@pytest.mark.slow
 def test_nothing_is_told_to_the_makers():
     """OpenVINO would tell them of every import."""
     code = "import sys, livecell_monai.network.int8; assert sys.modules['openvino_telemetry'] is None"

@@ -113,6 +113,7 @@ class TestDefaultRecipe:
         assert (result["resumed"], result["data_changes"], result["epochs_run"]) == (1, [], 3)
         assert not (root / name / ".training").exists()
 
+    @pytest.mark.slow
     def test_killed_twice_and_the_last_checkpoint_damaged(self, root, whole, caplog):
         assert stop(train, root, "killed", 1, power_fails) is None
         assert stop(lambda root, name: tasks.resume(root / name), root, "killed", 14, power_fails)["epoch"] == 2

@@ -150,7 +150,13 @@ class TestOnEpoch:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"pos_weight": "auto"}, {"split": "original"}], ids=["default", "weighted", "original"]
+    "settings",
+    [
+        {},
+        pytest.param({"pos_weight": "auto"}, marks=pytest.mark.slow),
+        pytest.param({"split": "original"}, marks=pytest.mark.slow),
+    ],
+    ids=["default", "weighted", "original"],
 )
 def test_a_file_is_decoded_at_most_twice_in_a_run(bordered, tmp_path, monkeypatch, settings):
     """Checks, plan, split, loss weights, loader, validation, card and figures share what was decoded."""
