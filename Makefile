@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
+IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-properties test-real test-gpu settings lint soak benchmark clean
@@ -29,13 +30,12 @@ demo: $(READY)  ## write the sample set, train, score and predict, in demo/; abo
 	@echo "Results in $(DEMO)/: images cells/, bundle model/ (card: model/docs/README.md), scores scores/,"
 	@echo "masks and overlays masks/; the run in MLflow: cd $(DEMO) && ../$(BIN)/mlflow ui"
 
-test: export PYTHONDONTWRITEBYTECODE =  # each test process would compile everything again
+test test-slow: export PYTHONDONTWRITEBYTECODE =  # each test process would compile everything again
 test: $(READY)  ## the test suite; about 5 minutes on two cores
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(IN_TWO)
 
-test-slow: export PYTHONDONTWRITEBYTECODE =
 test-slow: $(READY)  ## the slow tests; about 10 minutes on two cores
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow $(IN_TWO)
 
 test-properties: $(READY)  ## the property tests on many more examples than in `make test`
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long

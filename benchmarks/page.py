@@ -57,7 +57,7 @@ def describe_machine() -> str:
 
 
 def measure_product(dtype: torch.dtype = torch.bfloat16, seconds: float = 1.0) -> float:
-    """GFLOP/s of matrix products; large ones where they take less than a second. Without bf16 in hardware it is below 1."""
+    """GFLOP/s of large matrix products; of small ones if these are slow already, as bf16 is on a processor without it."""
     for size in (256, 2048):
         left, right = torch.randn(2, size, size, dtype=dtype)
         left @ right

@@ -50,18 +50,8 @@ LONGEST = (
 )
 
 
-STARTING = {"server", "workers", "browser"}  # fixtures that start another program
-
-
-@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long come first; two processes share the others out between them (`--no-loadscope-reorder`).
-
-    Tests that start another program are slow.
-    """
-    for item in items:
-        if STARTING & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.slow)
+    """Files that take long come first; two processes share the others out between them (`--no-loadscope-reorder`)."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 

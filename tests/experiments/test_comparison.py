@@ -333,6 +333,7 @@ class TestDifferences:
         assert find_differences([self.run_of(lr=1)] * count) == []
 
 
+@pytest.mark.slow
 def test_a_server_gives_the_same(server):
     uri, _ = server
     client = open_store(uri)

@@ -421,6 +421,7 @@ class TestTraining:
         assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_a_server_receives_a_run_with_its_files(server, tmp_path, tracking):
     uri, folder = server
     with tracking(uri).start(SETTINGS, DATA, "cells") as run:
@@ -493,6 +494,7 @@ class TestServerFaults:
         assert not (tmp_path / "training" / ".tracking").exists()
         assert list(sync(tmp_path / "training")) == []
 
+    @pytest.mark.slow
     def test_down_at_the_start(self, proxy, harmed, server, request, tmp_path, caplog):
         proxy.die()
         started = time.monotonic()
@@ -509,6 +511,7 @@ class TestServerFaults:
         proxy.come_up()
         self.check_result(server, request, tmp_path)
 
+    @pytest.mark.slow
     def test_down_from_the_middle(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
             if epoch == 4:
@@ -524,6 +527,7 @@ class TestServerFaults:
         proxy.come_up()
         self.check_result(server, request, tmp_path)
 
+    @pytest.mark.slow
     def test_down_for_a_while(self, proxy, harmed, server, request, tmp_path, caplog):
         def harm(epoch):
             if epoch == 2:
@@ -538,6 +542,7 @@ class TestServerFaults:
         assert history_of(server[0], run.info.run_id) == expected()
         assert len(messages_of(caplog)) == 1
 
+    @pytest.mark.slow
     def test_slow(self, proxy, harmed, server, request, tmp_path, caplog, monkeypatch):
         """16 entries at 5 seconds for each answer: the check and the end have time limits, no epoch waits."""
         monkeypatch.setattr(tracking_module, "SERVER_S", 1.0)
@@ -549,6 +554,7 @@ class TestServerFaults:
         proxy.choose = Fault
         self.check_result(server, request, tmp_path)
 
+    @pytest.mark.slow
     def test_cut(self, proxy, harmed, server, request, tmp_path):
         """Half of all connections are cut, in the request, after it, or in the answer."""
         proxy.choose = draw_faults(random.Random(2), 0.5, 0.02)

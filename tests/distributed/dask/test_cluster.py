@@ -17,6 +17,7 @@ def listening(process):
     return {link.laddr.ip for link in process.net_connections("tcp") if link.status == psutil.CONN_LISTEN}
 
 
+@pytest.mark.slow
 def test_nothing_listens_elsewhere_than_on_loopback(workers):
     own = psutil.Process()
     addresses = set.union(*(listening(process) for process in [own, *own.children(recursive=True)]))
@@ -24,6 +25,7 @@ def test_nothing_listens_elsewhere_than_on_loopback(workers):
     assert workers.address.startswith("tcp://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_each_has_a_process_and_its_share_of_threads_and_memory(workers):
     def look():
         return os.getpid(), os.environ["OMP_NUM_THREADS"], os.environ.get("MALLOC_TRIM_THRESHOLD_")
@@ -39,6 +41,7 @@ def test_each_has_a_process_and_its_share_of_threads_and_memory(workers):
     assert workers.count() == 2
 
 
+@pytest.mark.slow
 def test_a_line_says_where_the_dashboard_is(workers):
     assert str(workers).startswith("2 workers, ")
     assert str(workers).endswith("/status")
@@ -79,12 +82,14 @@ def test_what_cannot_be_is_refused(monkeypatch):
         check_workers(2, None)
 
 
+@pytest.mark.slow
 def test_folders_that_every_worker_sees(workers, trained, tmp_path):
     UnfinishedRun(tmp_path).start()
     record = tmp_path / ".unfinished" / "record.json"
     check_shared_folders(workers, [str(trained[1] / "configs"), str(record)], str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_worker_does_not_see(workers, trained, tmp_path):
     with pytest.raises(
         SettingError, match=r"tcp://127.*: a worker must .* see the same folders, it lacks .*record.json; install"

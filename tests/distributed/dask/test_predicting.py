@@ -89,6 +89,7 @@ def test_rows_each_once_and_by_whole_chunks(workers):
     assert len(shared) >= min(4 * workers, 18)
 
 
+@pytest.mark.slow
 def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_path):
     settings = {"outputs": ["mask", "summary", "probability", "overlay"]}
     predict(trained[1], [many], tmp_path / "plain", {**QUIET, **settings})
@@ -98,6 +99,7 @@ def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_pa
     assert_alike(tmp_path / "plain", tmp_path / "shared")
 
 
+@pytest.mark.slow
 def test_the_model_is_loaded_once_in_a_worker(workers, trained, many, tmp_path):
     predict_on(workers, trained[1], [many], tmp_path / "shared")
 
@@ -137,6 +139,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_written_twice(work
     assert_alike(tmp_path / "plain", output)
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read(workers, trained, many, tmp_path):
     bad = tmp_path / "bad.tif"
     bad.write_bytes(b"no image")
@@ -146,6 +149,7 @@ def test_an_image_that_cannot_be_read(workers, trained, many, tmp_path):
     assert "bad.tif" not in names(tmp_path / "shared")
 
 
+@pytest.mark.slow
 def test_where_none_can_be_read_no_folder_is_left(workers, trained, tmp_path):
     bad = tmp_path / "bad.tif"
     bad.write_bytes(b"no image")
@@ -154,6 +158,7 @@ def test_where_none_can_be_read_no_folder_is_left(workers, trained, tmp_path):
     assert not (tmp_path / "shared").exists()
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_written_is_one_error_and_not_tried_again(workers, trained, many, tmp_path):
     output = tmp_path / "shared"
     (output / "test_05.tif").mkdir(parents=True)
@@ -162,6 +167,7 @@ def test_a_result_that_cannot_be_written_is_one_error_and_not_tried_again(worker
     assert not (output / "summary.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_movie_is_one_stack(workers, trained, tmp_path):
     frames = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(4)])
     tifffile.imwrite(tmp_path / "movie.ome.tif", frames, metadata={"axes": "TYX"}, photometric="minisblack")
@@ -174,6 +180,7 @@ def test_a_movie_is_one_stack(workers, trained, tmp_path):
     np.testing.assert_array_equal(*masks)
 
 
+@pytest.mark.slow
 def test_bands_of_a_mosaic_by_several_workers(workers, trained, many, tmp_path):
     label = np.tile(some_cells(seed=3), (24, 3))
     large = tmp_path / "large.tif"

@@ -154,10 +154,11 @@ class TestBands:
         # a sigmoid's last bit depends on where a value lies in memory
         np.testing.assert_allclose(maps, whole, rtol=0, atol=1e-7 if factor == 1.0 else TIE)
 
+    @pytest.mark.parametrize("shape", [(110, 130), pytest.param(SHAPES[0], marks=pytest.mark.slow)], ids=str)
     @pytest.mark.parametrize("overlap", [0, 8, 100])
     @pytest.mark.parametrize("views", [1, 8])
-    def test_so_it_is_for_every_overlap_and_number_of_views(self, network, overlap, views):
-        image = picture_of(some_cells((110, 130), 0), 0)
+    def test_so_it_is_for_every_overlap_and_number_of_views(self, network, overlap, views, shape):
+        image = picture_of(some_cells(shape, 0), 0)
         segmenter = make(network, window=[40, 56], overlap=overlap, tta_views=views)
         whole = segmenter.maps_of(image_of(sample_of(image, steps_at(1.0)))).numpy()
         maps, _ = collect(segmenter, open_parts(image, steps_at(1.0)), (0, image.shape[0]))
