@@ -14,6 +14,7 @@ from pathlib import Path
 from fuzz.tried import Tried
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.experiments.store import open_store
+from livecell_monai.tasks import is_unfinished
 from soak.comparing import list_differences, list_tracking_faults
 from soak.trainings import CASES, STORE, Case, Nursery
 
@@ -32,6 +33,7 @@ class Trial:
         seconds: from its record to its end.
         kills: how often one was killed.
         in_writing: how often of these in the middle of writing a checkpoint.
+        torn: how often the newest checkpoint was truncated.
         longest_s: that an interrupted one took to end.
     """
 
@@ -42,6 +44,7 @@ class Trial:
     seconds: float
     kills: int = 0
     in_writing: int = 0
+    torn: int = 0
     longest_s: float = 0.0
     lost: list[str] = field(default_factory=list)
 
@@ -62,7 +65,7 @@ class Trial:
         for stop in range(often):
             self._kill_once(name, resumes=stop > 0, in_writing=self.dice.random() < 0.5)
             place = self.nursery.root / name / "model"
-            if (place / "configs" / "metadata.json").is_file() and not (place / ".training" / "record.json").is_file():
+            if (place / "configs" / "metadata.json").is_file() and not is_unfinished(place):
                 break  # killed after its last file: there is nothing to resume
             if is_torn:
                 self._tear(name)
@@ -108,6 +111,7 @@ class Trial:
         if len(checkpoints) == 2:
             whole = checkpoints[-1].read_bytes()
             checkpoints[-1].write_bytes(whole[: self.dice.randrange(len(whole))])
+            self.torn += 1
 
     def _end(self, name: str) -> None:
         self._compare(name, self.nursery.train(self.case, name, resumes=True))
@@ -161,10 +165,10 @@ def try_case(trial: Trial, until: float, kills: int = KILLS, stops: int = STOPS,
         done += 1
     add(f"SIGKILL at a random moment ({trial.in_writing} while a checkpoint was written), resumed", trial.kills)
     done = 0
-    while done < torn and has_time():
+    while trial.torn < torn and has_time():
         trial.kill(f"{case.recipe}_torn_{done}", often=1, is_torn=True)
         done += 1
-    add("SIGKILL, then the newest checkpoint truncated, resumed", done)
+    add("SIGKILL, then the newest checkpoint truncated, resumed", trial.torn)
     done = 0
     while done < stops and has_time():
         trial.interrupt(f"{case.recipe}_interrupted_{done}")
