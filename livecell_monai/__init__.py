@@ -6,11 +6,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.surroundings import complete_environment
+
 if TYPE_CHECKING:
     from livecell_monai.api import Predictions, Segmenter, evaluate, predict, train
 
 __version__ = "0.2.0"
 __all__ = ["Predictions", "Segmenter", "__version__", "evaluate", "predict", "train"]
+
+complete_environment()  # before any library asks
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,9 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK_FULL_TEXT = re.compile("No space left on device|database or disk is full|No usable temporary directory")
 # torch on CPU, CUDA and Apple GPUs, and the libraries below it
 _OUT_OF_MEMORY_TEXT = re.compile("out of memory|can't alloc|not enough memory|bad.alloc|ALLOC_FAILED|memory object", re.I)
+_USER = re.compile(r"([A-Za-z][\w+.-]*://)[^/\s\"']*@")
+_SECRET = re.compile(r"(://\S*?[?&][^=&\s]*(?:password|passwd|pwd|token|secret)[^=&\s]*=)[^&\s\"']+", re.I)
+MASK = "***"  #: in place of a secret
 MAX_CHARACTERS = 480  #: of a message; a longer one is cut in the middle
 
 
@@ -20,6 +23,7 @@ class LiveCellError(Exception):
     """Base of every error that the user can correct: one line of printable characters, whatever a file put into it."""
 
     def __init__(self, message: str) -> None:
+        message = mask_secrets(message)
         shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in message)
         if len(shown) > MAX_CHARACTERS:
             half = (MAX_CHARACTERS - 5) // 2
@@ -29,6 +33,10 @@ class LiveCellError(Exception):
 
 class DataError(LiveCellError):
     """An image, a label, a folder or a datalist is invalid."""
+
+
+class MissingFrameError(DataError):
+    """A frame is not there in a movie that may have gaps."""
 
 
 class TooLargeError(DataError):
@@ -51,9 +59,19 @@ def find_user_error(error: BaseException) -> LiveCellError | None:
     return cause or _find_shortage(error)
 
 
+def mask_secrets(text: str) -> str:
+    """A text with `***` in place of user and password of each URI, and of a password among its parameters."""
+    return _SECRET.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", text))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception, or one behind it, reports that CPU or GPU memory is exhausted."""
     return any(map(_reports_no_memory, _list_chain(error)))
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Whether an exception, or one behind it, is of the operating system, such as a full disk, or of exhausted memory."""
+    return is_out_of_memory(error) or any(isinstance(one, OSError) for one in _list_chain(error))
 
 
 def describe_error(error: BaseException) -> str:
@@ -71,6 +89,8 @@ def _find_shortage(error: BaseException) -> LiveCellError | None:
     """A full disk or exhausted memory behind an exception, as a user error."""
     chain = list(_list_chain(error))
     for one in chain:
+        if isinstance(one, OSError) and one.errno == errno.ENAMETOOLONG:
+            return DataError(f"{one.filename}: the file system accepts only shorter names; choose a shorter one")
         if (isinstance(one, OSError) and one.errno in _DISK_FULL) or _DISK_FULL_TEXT.search(str(one)):
             name = (isinstance(one, OSError) and one.filename) or "a file"
             reason = (isinstance(one, OSError) and one.strerror) or describe_error(one)

@@ -6,8 +6,8 @@ import ctypes
 def keep_freed_memory() -> None:
     """Make glibc reuse freed tensor memory, in one heap for all threads; other C libraries are left as they are.
 
-    By default glibc returns blocks above 32 MB to the system, which clears each page before it hands it out again: a sixth
-    of the time of a prediction. Heaps of threads stay, so call this before `import monai`, which starts a thread.
+    By default glibc returns blocks above 32 MB to the system, which clears each page again: a sixth of the time of a
+    prediction. Heaps of threads stay, so call this before `import monai`, which starts a thread.
     """
     mmap_threshold, trim_threshold, arena_max = -3, -1, -8  # names of malloc.h
     try:

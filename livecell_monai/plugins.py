@@ -11,11 +11,7 @@ from livecell_monai.errors import SettingError, describe_error
 def load_plugins(group: str) -> dict[str, Any]:
     """The objects that installed packages register as entry points of `livecell_monai.GROUP`, by name.
 
-    Args:
-        group: `readers`, `losses`, `metrics` or `outputs`.
-
-    Raises:
-        SettingError: an entry point cannot be loaded, or two packages use one name.
+    Raises a SettingError if an entry point cannot be loaded, or two packages use one name.
     """
     found: dict[str, Any] = {}
     for entry in entry_points(group=f"livecell_monai.{group}"):

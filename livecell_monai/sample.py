@@ -26,6 +26,8 @@ NAME = "name"  #: key of the sample's name, the stem of its image file
 FRAME = "frame"  #: key of a movie frame's index in the file, from 0
 POSITION = "position"  #: key of a movie frame's index among the selected frames, from 0
 FRAMES = "frames"  #: key of the number of selected frames
+PROBLEM = "problem"  #: key of the reason why a movie frame has no prediction
+MISSING = "missing"  #: the reason if a movie may have gaps, and the frame is in one
 
 Pixels = NDArray[Any]
 

@@ -198,7 +198,9 @@ def predict(
             opened.evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: progress(engine.state.iteration))
 
     _run(opened, report_progress)
-    return Predictions(opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures})
+    return Predictions(
+        opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures, **opened.writer.failures}
+    )
 
 
 def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] = lambda _: None) -> Any:

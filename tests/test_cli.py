@@ -173,13 +173,16 @@ BAD_DATA = {
     "image without label": (without(LABEL), ["train_01.tif: an image must have a label of the same stem"]),
     "label without image": (without(IMAGE), ["train_01.tif: a label must have an image of the same stem"]),
     "sizes that differ": (holding(LABEL, np.eye(96, dtype=np.uint8)), [LABEL, "got 96 x 96 for an image of 96 x 112"]),
-    "RGB": (holding(IMAGE, np.zeros((*SHAPE, 3), np.uint8), photometric="rgb"), [IMAGE, "RGB", "one grey channel"]),
+    "RGB": (
+        holding(IMAGE, np.eye(3, dtype=np.uint8)[np.zeros(SHAPE, int)], photometric="rgb"),
+        [IMAGE, "RGB", "one grey channel"],
+    ),
     "stack": (holding(IMAGE, np.zeros((5, *SHAPE), np.uint8), photometric="minisblack"), [IMAGE, "got a stack", " 5,"]),
     "truncated": (cut_off, [IMAGE, "the file is cut off: it needs "]),
     "constant": (holding(IMAGE, np.full(SHAPE, 7, np.uint8)), [IMAGE, "must not be constant, got 7"]),
     "NaN": (holding(IMAGE, HOLED), [IMAGE, "must be finite in every pixel, got 1 NaN", "row 4, column 52"]),
     "one class": (holding(LABEL, np.zeros(SHAPE, np.uint8)), [LABEL, "must have both classes, got background only"]),
-    "float label": (holding(LABEL, GREY), [LABEL, "must hold integers, got float32"]),
+    "fractions": (holding(LABEL, GREY / 2), [LABEL, "must hold integers, got 0.5 at row 0, column 1"]),
 }
 
 
@@ -287,7 +290,7 @@ class TestBadFolders:
         assert {path.name for path in (tmp_path / "masks").iterdir()} == {"field_01.tif", "field_01_overlay.png"}
         assert livecell(*given, "--set", "overwrite=true").code == 0
 
-    @pytest.mark.parametrize("experiment", ['""', "$1/0"])
+    @pytest.mark.parametrize("experiment", ['""', "[1]"])
     def test_an_invalid_experiment_leaves_no_folder(self, folder, tmp_path, experiment):
         store = f"tracking_uri=sqlite:///{tmp_path}/mlflow.db"
         outcome = livecell(

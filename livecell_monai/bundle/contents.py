@@ -55,8 +55,7 @@ def read_bundle_settings(root: Path, configs: Iterable[str] = CONFIGS) -> dict[s
 def read_metadata(root: Path) -> dict[str, Any]:
     """The content of `configs/metadata.json` of a bundle.
 
-    Raises:
-        BundleError: it is too large, or not a JSON object with an object `training`.
+    Raises a BundleError if it is too large, or not a JSON object with an object `training`.
     """
     path = root / "configs" / METADATA_FILE
     try:

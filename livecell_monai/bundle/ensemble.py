@@ -28,8 +28,7 @@ def join_bundles(bundles: Sequence[Path], output: Path, facts: Mapping[str, Any]
         facts: for `metadata.json` under `training`; date, number of members and hash are added.
         card: the model card, Markdown.
 
-    Raises:
-        BundleError: the settings of prediction differ.
+    Raises a BundleError if the settings of prediction differ.
     """
     expected = read_bundle_settings(bundles[0], ["inference"])
     for bundle in bundles:

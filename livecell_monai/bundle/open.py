@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from monai.bundle import ComponentLocator, ConfigParser, ConfigWorkflow
@@ -88,8 +89,7 @@ class OpenBundle:
     def build(self, part: str) -> Any:
         """Build a part of the configs by its id.
 
-        Raises:
-            LiveCellError: the user error behind an error of MONAI.
+        Raises the LiveCellError behind an error of MONAI.
         """
         try:
             return self.workflow.parser.get_parsed_content(part)
@@ -165,9 +165,18 @@ def open_bundle(
         )
     workflow.parser.locator = _LOCATOR
     workflow.parser.read_config(deepcopy(_read_configs(files)))
-    workflow.parser.update({"bundle_root": str(root), **values, **(paths or {})})
+    workflow.parser.update(_unparsed({"bundle_root": str(root), **values, **(paths or {})}))
     given = {name: value for name, value in (paths or {}).items() if name in resolved}
     return OpenBundle(root, {**resolved, **given}, workflow)
+
+
+def _unparsed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values for MONAI's parser, which changes `#` in any text and evaluates one that begins with $, @ or %.
+
+    Those with such a character are read from one object, which the parser does not look into.
+    """
+    marked = {name: value for name, value in values.items() if any(mark in str(value) for mark in "#$@%")}
+    return {**values, **{name: f"$@given[{name!r}]" for name in marked}, "given": MappingProxyType(marked)}
 
 
 @cache

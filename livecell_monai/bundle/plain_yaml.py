@@ -18,8 +18,7 @@ _LEADING_ZERO = re.compile(r"[-+]?0o?[0-9_]+")
 def read_values(path: Path, what: str) -> Any:
     """The content of a YAML file; messages call it `what`.
 
-    Raises:
-        SettingError: it cannot be read, is too large or too deep, or is not plain YAML.
+    Raises a SettingError if it cannot be read, is too large or too deep, or is not plain YAML.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -31,14 +30,9 @@ def read_values(path: Path, what: str) -> Any:
 
 
 def parse_values(text: str, rule: str) -> Any:
-    """The content of a YAML text.
+    """The content of a YAML text of one document.
 
-    Args:
-        text: one document.
-        rule: the start of a message: the thing, and that it must be YAML.
-
-    Raises:
-        SettingError: as `read_values`.
+    Raises a SettingError as `read_values` does; its message starts with `rule`: the thing, and that it must be YAML.
     """
     if len(text) > MAX_CHARACTERS:
         raise SettingError(f"{rule} of at most {MAX_CHARACTERS} characters, got more; remove everything but settings")
@@ -57,8 +51,7 @@ def parse_values(text: str, rule: str) -> Any:
 def parse_setting(text: str) -> tuple[str, Any]:
     """Name and value of a setting from the command line, `name=value` with the value in YAML.
 
-    Raises:
-        SettingError: there is no `=`, or the value is not YAML.
+    Raises a SettingError if there is no `=`, or the value is not YAML.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():

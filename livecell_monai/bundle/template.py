@@ -21,8 +21,7 @@ def find_template() -> Path:
 def find_overlay(name: str) -> Path:
     """The file of an overlay, by its name in the template's `configs/` or by its path; `.yaml` may be omitted.
 
-    Raises:
-        SettingError: there is no such file.
+    Raises a SettingError if there is no such file.
     """
     configs = find_template() / "configs"
     given = Path(name if Path(name).suffix else f"{name}.yaml")
@@ -36,8 +35,7 @@ def find_overlay(name: str) -> Path:
 def read_overlay(path: Path, configs: Iterable[str]) -> dict[str, Any]:
     """The settings of an overlay by name; only settings of the given configs are allowed.
 
-    Raises:
-        SettingError: it is not plain YAML, or a setting is unknown or its value invalid.
+    Raises a SettingError if it is not plain YAML, or a setting is unknown or its value invalid.
     """
     values = read_values(path, "an overlay")
     if not isinstance(values, dict):

@@ -28,8 +28,7 @@ State = dict[str, torch.Tensor]
 def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:
     """Load `models/model.safetensors` of a bundle into a network, in place, and return the network.
 
-    Raises:
-        BundleError: as `read_weights`, or the weights do not fit the network.
+    Raises a BundleError as `read_weights` does, or if the weights do not fit the network.
     """
     path = Path(checkpoint)
     size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
@@ -44,8 +43,7 @@ def load_weights(network: nn.Module, checkpoint: str | Path) -> nn.Module:
 def read_weights(checkpoint: Path, max_bytes: int | None = None) -> State:
     """The weights of a bundle, from `models/model.safetensors` of at most `max_bytes`.
 
-    Raises:
-        BundleError: the file is missing, damaged, too large, or its hash is not the one in the metadata.
+    Raises a BundleError if the file is missing, damaged, too large, or its hash is not the one in the metadata.
     """
     if checkpoint.suffix != ".safetensors":
         raise BundleError(

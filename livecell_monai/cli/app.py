@@ -14,6 +14,7 @@ import typer
 from livecell_monai import __version__
 from livecell_monai.errors import find_user_error
 from livecell_monai.heap import keep_freed_memory
+from livecell_monai.surroundings import complete_streams
 
 STARTED = time.monotonic()  # the time for a training includes the imports
 INTERRUPTED = 130
@@ -40,6 +41,7 @@ def main() -> None:
     # the work is done by then: Ctrl-C during the shutdown of Python must not change the exit code
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    complete_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
@@ -72,6 +74,14 @@ def print_problems(problems: Sequence[str]) -> None:
         print(f"error: {problem}", file=sys.stderr)
     if problems:
         raise typer.Exit(2)
+
+
+def print_skipped(inputs: Sequence[Path]) -> None:
+    """Print the files of folders that are no images to stderr."""
+    from livecell_monai.data.paths import describe_skipped
+
+    for line in describe_skipped(inputs):
+        print(f"note: {line}", file=sys.stderr)
 
 
 def _show_version(wanted: bool) -> None:

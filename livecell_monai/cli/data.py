@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Axes, Data, Images, Set, app, print_problems, read_settings
+from livecell_monai.cli.app import Axes, Data, Images, Set, app, print_problems, print_skipped, read_settings
 from livecell_monai.cli.tables import show_table
 
 
@@ -57,6 +57,7 @@ def info(images: Images, axes: Axes = None) -> None:
                 )
         except LiveCellError as error:
             problems.append(str(error))
+    print_skipped(images)
     if rows:
         show_table(["image", "axes", "type", "pixel, Y x X", "Z step", "frame every", "channels"], rows)
     print_problems(problems)
@@ -71,7 +72,7 @@ def check(data: Data) -> None:
     Example: `livecell check cells`
     """
     from livecell_monai.data.dataset.findings import check_data
-    from livecell_monai.data.dataset.folder import list_samples
+    from livecell_monai.data.dataset.folder import list_folders, list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 
     findings = check_data(data)
@@ -89,6 +90,11 @@ def check(data: Data) -> None:
         for found in findings
     ]
     show_table(["set", "image", "Y x X", "type", "values", "foreground", "cells", ""], rows)
+    for warning in (found.warning for found in findings if found.warning is not None):
+        print(f"WARNING: {warning}")
+    for note in (found.note for found in findings if found.note is not None):
+        print(f"note: {note}")
+    print_skipped(list_folders(data))
     print_problems([found.problem for found in findings if found.problem is not None])
     print()
     show_table(["training images", ""], describe_fingerprint(measure_fingerprint(list_samples(data, "train"))))

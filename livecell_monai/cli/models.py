@@ -8,7 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import STARTED, Axes, Bundle, Config, Data, Images, Overwrite, Seed, Set, app, read_settings
+from livecell_monai.cli.app import (
+    STARTED,
+    Axes,
+    Bundle,
+    Config,
+    Data,
+    Images,
+    Overwrite,
+    Seed,
+    Set,
+    app,
+    print_skipped,
+    read_settings,
+)
 from livecell_monai.cli.tables import show_summary
 from livecell_monai.errors import SettingError
 
@@ -50,6 +63,7 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
+    from livecell_monai.data.dataset.folder import list_folders
     from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
@@ -71,6 +85,7 @@ def train(
         if tasks.is_unfinished(folder):
             print(f"to resume: livecell train --resume {folder}", file=sys.stderr)
         raise
+    print_skipped([*list_folders(str(data)), *unlabelled] if data is not None else [])
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
@@ -101,11 +116,13 @@ def evaluate(
 
     Example: `livecell evaluate model cells --output scores`
     """
+    from livecell_monai.data.dataset.folder import list_folders
     from livecell_monai.experiments.locate import located
     from livecell_monai.tasks import evaluate as run
 
     with located(bundle) as folder:
         summary = run(folder, data, output, read_settings(set_), overwrite)
+    print_skipped(list_folders(data))
     show_summary(summary)
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
@@ -128,6 +145,7 @@ def predict(
     z: Annotated[str | None, typer.Option(help="Plane of files with depth: index from 0.")] = None,
     axes: Axes = None,
     movie: Annotated[bool, typer.Option("--movie", help="Each folder or glob is one movie of numbered frames.")] = False,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Frames of --movie may be missing.")] = False,
     interval: Annotated[float | None, typer.Option(help="Time between frames of movies in minutes.")] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted prediction.")] = False,
@@ -137,21 +155,25 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    An image that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3. Images
-    above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a pyramid.
-    A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays are of three frames.
+    An image or frame that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3.
+    Images above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a
+    pyramid. A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays show three
+    frames.
 
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
+    from livecell_monai.outputs.summary import EMPTY_FRAMES
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
+    planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, **planes)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
+    print_skipped(images)
     if result.rows:
         what = "masks" if "mask" in written else "images"
         print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")
@@ -160,6 +182,13 @@ def predict(
     if result.failures:
         total = len(result.rows) + len(result.failures)
         print(f"{len(result.failures)} of {total} images have no mask", file=sys.stderr)
+    incomplete = [row for row in result.rows if row.get(EMPTY_FRAMES)]
+    for row in incomplete:
+        name, count = row["image"], row[EMPTY_FRAMES]
+        print(
+            f"{name}: {count} {'frame has' if count == 1 else 'frames have'} no mask, see {name}_frames.csv", file=sys.stderr
+        )
+    if result.failures or incomplete:
         raise typer.Exit(SOME_FAILED)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from livecell_monai.data.readers import Stack
-from livecell_monai.data.readers.kinds import check_image_range, check_image_type
+from livecell_monai.data.readers.kinds import check_image_range, image_type, to_image_part
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
 
@@ -35,12 +35,13 @@ class LargeImageSource:
         self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
         self._kept = 0
         self._lock = threading.Lock()
+        self.dtype = image_type(stack.dtype, stack.path)  #: of the pixels that are read
         is_wide = self.block[1] >= self.shape[1] > BLOCK
-        self._most = CACHE_BYTES + (stack.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
+        self._most = CACHE_BYTES + (self.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
 
     def read(self, region: Region) -> Pixels:
-        """The pixels (Y, X) of a region, in the file's own type; a copy."""
-        part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.stack.dtype)
+        """The pixels (Y, X) of a region, in the type `dtype`; a copy."""
+        part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.dtype)
         with self._lock:  # a stack is for one thread at a time
             for row, column in region.tiles(*self.block):
                 here = self._region(row, column)
@@ -54,8 +55,11 @@ class LargeImageSource:
             region = self._region(row, column)
             with self._lock:
                 self.decoded += 1
-                block = self.stack.read(**self.plane, region=region)
+                block = self._read(region)
             yield region, block
+
+    def _read(self, region: Region) -> Pixels:
+        return to_image_part(self.stack.read(**self.plane, region=region), self.stack.path)
 
     def _region(self, row: int, column: int) -> Region:
         height, width = self.block
@@ -65,7 +69,7 @@ class LargeImageSource:
     def _fetch(self, row: int, column: int) -> Pixels:
         found = self._blocks.pop((row, column), None)
         if found is None:
-            block = self.stack.read(**self.plane, region=self._region(row, column))
+            block = self._read(self._region(row, column))
             found = allocate_pages(block.shape, block.dtype)
             found[...] = block
             self.decoded += 1
@@ -98,7 +102,7 @@ def allocate_pages(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pixels:
 
 @dataclass(frozen=True)
 class Survey:
-    """The result of one pass over an image, in the file's own type."""
+    """The result of one pass over an image, in the type of its `LargeImageSource`."""
 
     low: float  #: minimum, as float32
     high: float  #: maximum, as float32
@@ -107,9 +111,8 @@ class Survey:
 
 
 def survey_source(source: LargeImageSource, step: int, thumbnail_step: int) -> Survey:
-    """Read and check every pixel of an image once, see `check_image`; sample and thumbnail each have their step."""
-    path, dtype = source.stack.path, source.stack.dtype
-    check_image_type(dtype, path)
+    """Read and check every pixel of an image once, see `to_image`; sample and thumbnail each have their step."""
+    path, dtype = source.stack.path, source.dtype
     steps = (step, thumbnail_step)
     picked: list[Pixels] = [np.empty([-(-edge // each) for edge in source.shape], dtype) for each in steps]
     low, high = np.inf, -np.inf

@@ -5,12 +5,15 @@ from glob import glob
 from os.path import isdir
 from pathlib import Path
 
+from livecell_monai.data.checks.contents import find_kind
 from livecell_monai.data.checks.limits import reading_errors
-from livecell_monai.data.formats import OME_ZARR, Format, list_formats
+from livecell_monai.data.formats import OME_ZARR, TIFF, Format, list_formats
 from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
+_SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # that Windows writes
+_MAX_SHOWN = 5  # names in a line about skipped files
 _DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
 
 
@@ -44,6 +47,15 @@ def find_format(path: Path) -> Format | None:
     lower = path.name.lower()
     found = next((format_ for format_ in list_formats() if lower.endswith(format_.endings)), None)
     return OME_ZARR if found is None and find_zarr(path) is not None and isdir(path) else found
+
+
+def find_stored_format(path: Path) -> Format | None:
+    """`find_format`, but a TIFF, PNG or JPEG that is named as another of them counts as what its first bytes say."""
+    named = find_format(path)
+    if named is not TIFF and not path.name.lower().endswith((".png", ".jpg", ".jpeg")):
+        return named
+    kind = find_kind(path)
+    return TIFF if kind == "TIFF" else None if kind in ("PNG", "JPEG") else named
 
 
 def find_zarr(path: Path) -> Path | None:
@@ -97,6 +109,19 @@ def list_folder(folder: Path) -> list[Path]:
         return sorted(_check_name(path) for path in folder.iterdir() if is_image(path))
     except OSError as error:
         raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); correct its permissions") from error
+
+
+def describe_skipped(inputs: Iterable[str | Path]) -> list[str]:
+    """One line for each folder of the inputs with files that are no images; hidden files do not count."""
+    lines = []
+    for folder in dict.fromkeys(path for path in map(Path, inputs) if path.is_dir() and find_zarr(path) is None):
+        names = sorted(path.name for path in folder.iterdir() if path.is_file() and not is_image(path))
+        skipped = [name for name in names if not name.startswith(".") and name.lower() not in _SYSTEM_FILES]
+        if skipped:
+            shown = ", ".join(skipped[:_MAX_SHOWN]) + (", ..." if len(skipped) > _MAX_SHOWN else "")
+            files = "1 file that is" if len(skipped) == 1 else f"{len(skipped)} files that are"
+            lines.append(f"{folder}: skipped {files} no readable image: {shown}; save images as TIFF or PNG")
+    return lines
 
 
 def _check_name(path: Path) -> Path:

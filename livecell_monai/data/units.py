@@ -25,6 +25,7 @@ UNITS_MIN = {
     **dict.fromkeys(("h", "hr", "hour", "hours"), 60.0),
     **dict.fromkeys(("d", "day", "days"), 1440.0),
 }
+SIZES_UM = (1e-3, 1e4)  #: of a pixel; others are mistakes of the program that wrote the file
 JITTER = 0.1  #: fraction of the median step by which a step may differ: a frame is taken once the stage rests
 
 
@@ -42,15 +43,20 @@ def to_um(value: float, unit: str) -> float:
 
 
 def pixel_size(sizes: Sequence[float], units: Sequence[str]) -> tuple[float, float] | None:
-    """The size (Y, X) of a pixel in µm, from sizes (Y, X) and units; None if a unit is unknown or a size is not > 0."""
+    """The size (Y, X) of a pixel in µm, from sizes (Y, X) and units; None if a unit is unknown or a size is impossible."""
     y, x = map(to_um, sizes, units)
-    return (y, x) if 0 < y < math.inf and 0 < x < math.inf else None
+    return (y, x) if is_size(y) and is_size(x) else None
+
+
+def is_size(um: float) -> bool:
+    """Whether a pixel, or a step between planes, of an image of cells can have this size in µm; False for NaN."""
+    return SIZES_UM[0] <= um <= SIZES_UM[1]
 
 
 def to_minutes(value: float, unit: str) -> float | None:
-    """A time in minutes, None if the unit is unknown or the time is not > 0."""
+    """The time between frames in minutes, None if the unit is unknown or the time is below 1 ns or above a year."""
     minutes = value * UNITS_MIN.get(unit.strip().lower(), math.nan)
-    return minutes if 0 < minutes < math.inf else None
+    return minutes if 1e-9 / 60 <= minutes <= 366 * 1440 else None
 
 
 def even_interval(times: Sequence[float]) -> float | None:

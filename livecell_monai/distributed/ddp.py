@@ -98,8 +98,7 @@ def train_on_devices(
 
     `train`, a function of a module, is called in each process with the arguments; the opened bundle is for checks.
 
-    Raises:
-        LiveCellError: the data or a setting is invalid; nothing is written then.
+    Raises a LiveCellError if the data or a setting is invalid; nothing is written then.
     """
     if context.on_epoch is not None:
         raise ValueError("on_epoch must be None for several processes: they cannot call it")

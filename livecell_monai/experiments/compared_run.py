@@ -114,8 +114,7 @@ def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
 def read_image_scores(path: Path, name: str = "") -> ImageScores:
     """The scores by image of a CSV table with the columns image, tp, fp, fn, tn and of metrics that were measured on masks.
 
-    Raises:
-        DataError: the file is no such table, or an image is in it twice; it is called `name`, or by its path.
+    Raises a DataError if the file is no such table, or an image is in it twice; it is called `name`, or by its path.
     """
     name = name or str(path)
     found: ImageScores = {}

@@ -49,8 +49,7 @@ def list_runs(
 ) -> Comparison:
     """The best runs of an experiment by a metric; `nested` lists runs under another one, such as folds, too.
 
-    Raises:
-        SettingError: the store cannot be reached or has no such experiment, or no run has the metric.
+    Raises a SettingError if the store cannot be reached or has no such experiment, or no run has the metric.
     """
     _check_metric(metric)
     uri = choose_uri(uri)
@@ -79,8 +78,7 @@ def list_runs(
 def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
     """Runs by their id, name or folder (with scores.csv, or a bundle), each with its difference to the first one.
 
-    Raises:
-        LiveCellError: a run does not exist, has not ended or lacks the metric, or the store does not answer.
+    Raises a LiveCellError if a run does not exist, has not ended or lacks the metric, or the store does not answer.
     """
     _check_metric(metric)
     runs = _add_ids(_read_all(names, uri))

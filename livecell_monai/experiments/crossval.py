@@ -54,8 +54,7 @@ def cross_validate(
             planned once, from all images. `refit` for a training on all images, for the number of epochs whose mean
             validation IoU over the folds is best.
 
-    Raises:
-        LiveCellError: the data or a setting is invalid, or the folder holds something else.
+    Raises a LiveCellError if the data or a setting is invalid, or the folder holds something else.
     """
     study = FoldStudy(request, output, folds)
     root, data = study.root, name_data(request.data)

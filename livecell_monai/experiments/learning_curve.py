@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, crop_sample
+from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, crop_sample, has_cells
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import FoldStudy, StudyRequest, read_rows, run_part
 from livecell_monai.metrics import measure_mean
 from livecell_monai.runs.atomic import write_table
+from livecell_monai.sample import Sample
 
 RECORD = "learning_curve.json"
 KINDS = ("auto", "area", "images")
@@ -57,8 +58,7 @@ def learn_curve(
         draws: number of random draws of each amount except the whole, for each fold.
         folds: how images are divided.
 
-    Raises:
-        LiveCellError: the data or a setting is invalid, or the folder holds something else.
+    Raises a LiveCellError if the data or a setting is invalid, or the folder holds something else.
     """
     if by not in KINDS:
         raise SettingError(f"--by must be one of {', '.join(KINDS)}, got {by!r}; correct it")
@@ -124,11 +124,19 @@ def _draw(fold: Fold, amount: Amount, draws: int, study: FoldStudy) -> list[Fold
         rng = np.random.default_rng([study.seed, *name.encode()])
         train = fold.train
         if amount.images is not None and not is_all:
-            train = tuple(train[i] for i in sorted(rng.choice(len(train), amount.images, replace=False)))
+            train = _draw_images(train, amount.images, rng)
         if amount.share < 1:
-            train = tuple(crop_sample(sample, amount.share, study.root / "parts" / name, rng) for sample in train)
+            train = tuple(crop_sample(sample, amount.share, study.root / "parts" / name, rng, True) for sample in train)
         parts.append(replace(fold, name=name, train=train))
     return parts
+
+
+def _draw_images(samples: Sequence[Sample], count: int, rng: np.random.Generator) -> tuple[Sample, ...]:
+    """So many images, drawn again until one of them has cells."""
+    while True:
+        drawn = tuple(samples[i] for i in sorted(rng.choice(len(samples), count, replace=False)))
+        if any(map(has_cells, drawn)):
+            return drawn
 
 
 def _summarise(rows: Sequence[Mapping[str, Any]], amounts: Sequence[Amount]) -> LearningCurve:

@@ -25,8 +25,7 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
 
     The name is a folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`.
 
-    Raises:
-        SettingError: there is no such folder, run or model, or it has no bundle.
+    Raises a SettingError if there is no such folder, run or model, or it has no bundle.
     """
     if Path(name).is_dir():
         return Path(name)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.errors import DataError, LiveCellError
+from livecell_monai.errors import DataError, LiveCellError, mask_secrets
 from livecell_monai.runs.ledger import Ledger
 
 LOGGER = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Outbox:
             entry = {"n": self.entries[-1]["n"] + 1 if self.entries else 1, "kind": kind, **values}
             self.entries.append(entry)
             try:
-                _append_line(self.path / ENTRIES, json.dumps(entry))
+                _append_line(self.path / ENTRIES, mask_secrets(json.dumps(entry)))
             except OSError as error:
                 if not self._is_failing:
                     LOGGER.warning("%s: cannot be written (%s), the training continues", self.path / ENTRIES, error.strerror)

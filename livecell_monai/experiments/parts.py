@@ -12,7 +12,7 @@ from typing import Any
 from livecell_monai.bundle.template import find_overlay, read_overlay
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
-from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_unique_names, make_folds, write_fold
+from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_fold_cells, check_unique_names, make_folds, write_fold
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.outbox import set_aside
@@ -84,8 +84,7 @@ class FoldStudy:
 
     Its settings and data are checked, and nothing is written, until it is opened.
 
-    Raises:
-        LiveCellError: the data or a setting is invalid, or a part would choose by the images that it is scored on.
+    Raises a LiveCellError if the data or a setting is invalid, or a part would choose by the images that it is scored on.
     """
 
     def __init__(self, request: StudyRequest, root: str | Path, folds: FoldOptions) -> None:
@@ -100,6 +99,7 @@ class FoldStudy:
         self.seed = int(self.resolved["seed"])
         self.folds = make_folds(samples, folds.count, folds.group_pattern, self.seed)
         check_unique_names(samples)
+        check_fold_cells(self.folds)
         self.hashes = hash_samples(samples)
 
     @contextmanager

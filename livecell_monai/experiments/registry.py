@@ -53,8 +53,7 @@ def register(run: str | Path, name: str, uri: str = "auto", experiment: str = "l
     `run` is the id or name of a finished run, which the version is linked to, or a bundle folder, whose model belongs to
     the experiment.
 
-    Raises:
-        LiveCellError: there is no such run or bundle, or the store does not accept it; the store is then unchanged.
+    Raises a LiveCellError if there is no such run or bundle, or the store does not accept it; the store is then unchanged.
     """
     if not name.strip() or set(name) & set("/:@"):
         raise SettingError(f"--name must be a name without / : and @, got {name!r}; choose another")

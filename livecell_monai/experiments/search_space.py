@@ -80,8 +80,7 @@ class Space:
 def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None = None) -> Space:
     """Read a search space from YAML, the bundle's own by default, and remove the given settings from it.
 
-    Raises:
-        SettingError: the file cannot be read, an entry is invalid, or none is left.
+    Raises a SettingError if the file cannot be read, an entry is invalid, or none is left.
     """
     file = find_template() / "configs" / "sweep.yaml" if path is None else Path(path)
     content = read_values(file, "the search space")

@@ -57,8 +57,7 @@ class ServedBundle:
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, str | Pixels]]:
         """One `mask` for each row of a pandas data frame with the column `image`; `params` are ignored.
 
-        Raises:
-            RejectedRequest: the first image that cannot be segmented.
+        Raises a RejectedRequest for the first image that cannot be segmented.
         """
         if IMAGE_COLUMN not in model_input:
             given = ", ".join(map(str, model_input)) or "none"

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import MASK, SettingError, mask_secrets
 
 DATABASE = "mlflow.db"  # in the working folder, where MLflow's own commands look for it
 ARTIFACTS = "mlartifacts"
@@ -27,10 +27,19 @@ class SilentStoreError(SettingError):
 
 
 def choose_uri(uri: str = "auto") -> str:
-    """The tracking URI: the given one, that of the environment, or SQLite in the working folder."""
-    if uri != "auto":
+    """The tracking URI: the given one, that of the environment, or SQLite in the working folder.
+
+    For a URI from a record, which lacks its secrets, the environment must have the whole one; a SettingError if not.
+    """
+    usual = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri == "auto":
+        return usual or f"sqlite:///{Path.cwd() / DATABASE}"
+    if MASK not in uri or uri != mask_secrets(uri):
         return uri
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / DATABASE}"
+    if usual is None or mask_secrets(usual) != uri:
+        rule = "setting tracking_uri must have its password, which no run records"
+        raise SettingError(f"{rule}, got {uri}; set MLFLOW_TRACKING_URI to the whole URI, or give it again")
+    return usual
 
 
 def find_database(uri: str) -> Path | None:
@@ -51,6 +60,11 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
             "use sqlite:///PATH/mlflow.db or http://HOST:PORT"
         )
     path = find_database(uri)
+    if path is not None and "?" in str(path):  # SQLAlchemy ends the path there, and would write beside the folder
+        raise SettingError(
+            f"setting tracking_uri must be a database whose path has no question mark, got {uri!r}; work in another folder, "
+            "name another store, or train with track=false"
+        )
     if path is not None and not create and not path.exists():
         raise SettingError(f"{path}: the MLflow store does not exist; train first, or name another store by --uri")
     for name in NOISY:
@@ -62,8 +76,7 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
 def find_experiment(client: Any, uri: str, name: str) -> str:
     """The id of an experiment, created if needed; its artifacts are kept beside a SQLite database.
 
-    Raises:
-        SettingError: a server does not answer, the experiment is deleted, or the store rejects the name.
+    Raises a SettingError if a server does not answer, the experiment is deleted, or the store rejects the name.
     """
     from mlflow.exceptions import MlflowException
 
@@ -142,7 +155,7 @@ def find_reason(error: BaseException) -> str:
     """The root cause of an error, on one line."""
     while (below := error.__cause__ or error.__context__) is not None and not isinstance(below, LookupError):
         error = below
-    return textwrap.shorten(str(error) or type(error).__name__, 240, placeholder=" ...")
+    return textwrap.shorten(mask_secrets(str(error)) or type(error).__name__, 240, placeholder=" ...")
 
 
 def _open_database(uri: str, path: Path) -> Any:

@@ -45,20 +45,24 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Open or create the database of studies, by a URL of SQLAlchemy; a SettingError if it cannot be opened."""
-    shown = "a URL"
+def open_storage(url: str | Path) -> RDBStorage:
+    """Open or create the database of studies, by SQLAlchemy URL or file; a SettingError if it cannot be opened."""
+    shown, own = "a URL", url
+    if isinstance(url, Path):  # connects by itself, because in a URL `?`, `#`, `%` and braces have a meaning
+        url = "sqlite:///sweep.db"
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)
         options: dict[str, Any] = {"pool_pre_ping": True}
         lock: AbstractContextManager[Any] = nullcontext()
         if parsed.drivername.startswith("sqlite"):
-            path = Path(parsed.database or ":memory:")
+            path = own if isinstance(own, Path) else Path(parsed.database or ":memory:")
             if path.name == ":memory:" or not path.parent.is_dir():
                 raise FileNotFoundError("a file in a folder that exists is needed")
             # two processes that create the tables at once break each other; a write may take a while
             options, lock = {"connect_args": {"timeout": 60}}, FileLock(path.with_name(f".{path.name}.lock"))
+            if isinstance(own, Path):
+                options = {"creator": lambda: sqlite3.connect(own, timeout=60, check_same_thread=False)}
         # a trial whose process has died is trained again with the same settings by any process
         retry = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
         with lock:

@@ -98,7 +98,7 @@ def sweep(
         elsewhere = None if storage is None else open_storage(storage)
         with open_study(root, RECORD, "a sweep", must_match, wait=True) as ledger:
             pass  # not locked from here on: other processes and machines work on the same study
-        database = elsewhere or open_storage(f"sqlite:///{root.resolve() / DATABASE}")
+        database = elsewhere or open_storage(root.resolve() / DATABASE)
         study, parent = join_study(database, name, must_match, request.space.usual(base))
         searched = {f"space_{key}": entry for key, entry in must_match["space"].items()}
         parameters = {"recipe": request.recipe, **request.settings, **searched}

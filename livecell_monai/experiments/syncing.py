@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import SettingError, mask_secrets
 from livecell_monai.experiments.outbox import END, Outbox, find_outboxes, open_outbox
 from livecell_monai.experiments.store import SilentStoreError, choose_uri, find_reason, open_store, quiet_mlflow
 from livecell_monai.experiments.uploader import OutboxRun
@@ -34,8 +34,7 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
 
     The URI is that of a store that has moved; `auto` as for `choose_uri`. A store without the run receives all of it.
 
-    Raises:
-        LiveCellError: it is no such folder, a training runs in it, or the store does not answer.
+    Raises a LiveCellError if it is no such folder, a training runs in it, or the store does not answer.
     """
     root = Path(folder)
     paths = find_outboxes(root)
@@ -48,9 +47,9 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
                 outbox.append(END, status="KILLED", time=max(times))
             before = len(outbox.waiting())
             if before:
-                store = outbox.first["uri"] if uri is None else choose_uri(uri)
+                store = choose_uri(outbox.first["uri"] if uri is None else uri)
                 _send(outbox, store)
-                yield Synced(path.parent, outbox.run_id, store, before)
+                yield Synced(path.parent, outbox.run_id, mask_secrets(store), before)
 
 
 def _send(outbox: Outbox, uri: str) -> None:
@@ -58,7 +57,7 @@ def _send(outbox: Outbox, uri: str) -> None:
 
     with quiet_mlflow(ANSWER_S):
         outbox_run = OutboxRun(outbox, open_store(uri, answer_s=ANSWER_S), uri)
-        is_checked = uri == outbox.first["uri"]
+        is_checked = mask_secrets(uri) == mask_secrets(outbox.first["uri"])
         failures = 0
         while failures < TRIES:
             try:

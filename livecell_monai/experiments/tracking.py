@@ -14,7 +14,7 @@ from typing import Any
 
 from livecell_monai.bundle.export import package_versions
 from livecell_monai.data.dataset.identity import digest_of
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import SettingError, mask_secrets
 from livecell_monai.experiments import store
 from livecell_monai.experiments.outbox import AGAIN, END, FILE, FINISHED, FOLDER, METRICS, TAG, Outbox, open_outbox
 from livecell_monai.experiments.uploader import OutboxRun, Uploader
@@ -141,7 +141,8 @@ class RunTracker:
     _is_reported: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.uri = store.choose_uri(self.uri)
+        if self.enabled:
+            self.uri = store.choose_uri(self.uri)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: str | Path, suffix: str = "") -> "RunTracker":
@@ -170,7 +171,7 @@ class RunTracker:
                 self._is_reported = True
                 LOGGER.warning(
                     "MLflow at %s does not answer: the training continues, what it logs is kept for later (%s)",
-                    self.uri,
+                    mask_secrets(self.uri),
                     store.find_reason(error.__cause__ or error),
                 )
 
@@ -193,8 +194,7 @@ class RunTracker:
 
         The settings are logged as parameters, the SHA-256 of each file as the data set of the name.
 
-        Raises:
-            SettingError: the store cannot be reached, or another process works in the folder.
+        Raises a SettingError if the store cannot be reached, or another process works in the folder.
         """
         if not self.enabled:
             yield TrackedRun()
@@ -231,7 +231,7 @@ class RunTracker:
             "experiment": self.experiment,
             "name": unique if self.run_name == "auto" else self.run_name,
             "tags": tags,
-            "params": {key: str(value) for key, value in values.items()},
+            "params": {key: mask_secrets(str(value)) for key, value in values.items()},
             "data": name,
             "files": dict(data),
             "time": _now(),

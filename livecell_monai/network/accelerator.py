@@ -22,8 +22,7 @@ class Accelerator:
         spec: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; `-fp32` at the end forbids bf16.
         processes: number of processes that train together, for the record.
 
-    Raises:
-        SettingError: the spec is unknown, or there is no such device.
+    Raises a SettingError if the spec is unknown, or there is no such device.
     """
 
     def __init__(self, spec: str = "auto", processes: int = 1) -> None:

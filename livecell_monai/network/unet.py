@@ -43,8 +43,7 @@ class UNet(nn.Module):
         norm: `batch`, statistics of the training; `instance`, those of each input, and so of each window.
         channels: number of maps.
 
-    Raises:
-        SettingError: a value is invalid.
+    Raises a SettingError if a value is invalid.
     """
 
     def __init__(
@@ -96,8 +95,7 @@ class Ensemble(nn.Module):
 def build_network(ensemble_size: int = 1, **settings: Any) -> UNet | Ensemble:
     """A U-Net, or an ensemble of several; the settings are the arguments of `UNet`.
 
-    Raises:
-        SettingError: a value is invalid, or the network would be too large.
+    Raises a SettingError if a value is invalid, or the network would be too large.
     """
     check_setting("ensemble_size", ensemble_size)
     filters, convolutions = settings.get("filters", ()), settings.get("convolutions", 2)

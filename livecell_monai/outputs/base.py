@@ -46,6 +46,7 @@ class Prediction:
     pixel_size_um: tuple[float, float] | None  #: (Y, X); None if unknown
     seconds: float
     frame: Frame | None = None  #: None for a single image
+    problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Confluency over time: the fraction of a movie's field of view that is covered by cells."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ class ConfluencyPlot(Output):
         frame = prediction.frame
         if frame is None:
             return {}
-        fraction = round(float(prediction.mask.mean()), 6)
+        fraction = round(float(prediction.mask.mean()), 6) if prediction.problem is None else math.nan
         self._rows.append({"frame": frame.index, "time_min": frame.time_min, "foreground_fraction": fraction})
         if frame.is_last:
             figure = draw_confluency(prediction.name, self._rows)
@@ -44,18 +45,20 @@ class ConfluencyPlot(Output):
 def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Draw confluency in percent over hours or minutes, or over frames if the time is unknown; 880 x 495 px.
 
-    The rows, one per frame in order, have `frame` (from 0), `time_min` (None if unknown), `foreground_fraction` in [0, 1].
+    The rows, one per frame in order, have `frame` (from 0), `time_min` (None if unknown), `foreground_fraction` in [0, 1],
+    NaN for a frame without a prediction, where the curve has a gap.
     """
     from matplotlib.ticker import MaxNLocator
 
     label, times = _time_axis(rows)
     percent = [100 * row["foreground_fraction"] for row in rows]
+    highest = max(value for value in percent if not math.isnan(value))
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
     marker = "o" if len(rows) <= MAX_MARKERS else None
     axes.plot(times, percent, color=BLUE, marker=marker, markersize=4, linewidth=1.8, clip_on=False)
     # the axis starts at 0, so that a change is not exaggerated
-    axes.set_ylim(0, 100 if max(percent) > FULL_AXIS_FROM else max(1.0, 1.15 * max(percent)))
+    axes.set_ylim(0, 100 if highest > FULL_AXIS_FROM else max(1.0, 1.15 * highest))
     axes.set_title(name if len(name) <= 60 else f"{name[:57]}...", fontsize=12, parse_math=False)
     axes.set_xlabel(label)
     axes.set_ylabel("confluency (% of the field)")

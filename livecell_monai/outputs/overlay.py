@@ -37,7 +37,9 @@ class Overlay(Output):
             if frame.position not in places:
                 return {}
             ending = f"_overlay_{places[frame.position]}"
-        write_overlay(folder / f"{prediction.name}{ending}.png", read_image(prediction.source).pixels, prediction.mask)
+        is_empty = prediction.problem is not None
+        image = np.zeros(prediction.mask.shape) if is_empty else read_image(prediction.source).pixels
+        write_overlay(folder / f"{prediction.name}{ending}.png", image, prediction.mask)
         return {}
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from livecell_monai.data.dataset.items import Item
@@ -21,14 +22,15 @@ def check_empty_folder(output_dir: str | Path, apart_from: str = "") -> Path:
 def check_outputs(
     output_dir: str | Path, names: Sequence[str], items: Sequence[Item], overwrite: bool, movie_names: Sequence[str] = ()
 ) -> None:
-    """Check that no input is overwritten, and no earlier result without `overwrite`.
+    """Raise a SettingError for the first result that would overwrite an input, or an earlier result without `overwrite`.
 
     The names are the result files of an image or of a movie; `{name}` stands for its name.
-
-    Raises:
-        SettingError: the first file that would be overwritten.
     """
     folder = _check_folder(Path(output_dir))
+    for patterns, is_movie in ((names, False), (movie_names, True)):
+        own = [name for name in patterns if "{name}" in name]
+        if own:  # of a prediction, whose ledger has an entry for each image
+            check_name_lengths(folder, [*own, "{name}.json"], [item for item in items if (FRAMES in item) == is_movie])
     inputs = {_identity(path) for path in {find_file(item[IMAGE]) for item in items} if path.exists()}
     written: dict[Path, str] = {}
     for item in items:
@@ -42,6 +44,21 @@ def check_outputs(
                 raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
+
+
+def check_name_lengths(folder: Path, names: Sequence[str], items: Sequence[Item]) -> None:
+    """Raise a SettingError for the first item whose files have names too long for the folder, which may not exist yet."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with suppress(OSError, ValueError, AttributeError):  # Windows and some file systems do not state a limit
+        longest = os.pathconf(existing, "PC_NAME_MAX")
+        more = max(len(os.fsencode(name.format(name=""))) for name in names)
+        for item in items:
+            got = len(os.fsencode(item[NAME])) + more
+            if got > longest:
+                raise SettingError(
+                    f"{find_file(item[IMAGE])}: the names of its results must have at most {longest} bytes in {folder}, the "
+                    f"longest has {got}; shorten the name by {got - longest}"
+                )
 
 
 def _identity(path: Path) -> tuple[int, int]:

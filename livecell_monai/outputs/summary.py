@@ -8,15 +8,17 @@ from scipy import ndimage
 
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.runs.atomic import write_table
-from livecell_monai.sample import Pixels
+from livecell_monai.sample import MISSING, Pixels
 
 TABLE = "summary.csv"
+EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not be predicted, if there are some
 
 
 class Summary(Output):
     """`summary.csv`, one row per image: foreground fraction, connected components, seconds.
 
-    The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame.
+    The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, which tells only the
+    `problem` of a frame without a prediction.
     """
 
     files = Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))
@@ -26,8 +28,11 @@ class Summary(Output):
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """The row of an image; at the last frame of a movie, its table and its row."""
-        row = _make_row(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
         frame = prediction.frame
+        if prediction.problem is None:
+            row = _make_row(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
+        else:
+            row = {**dict.fromkeys(_make_row(0, 0, 0)), "problem": prediction.problem}
         if frame is None:
             return row
         self._frames.append({"frame": frame.index, "time_min": frame.time_min, **row})
@@ -35,11 +40,14 @@ class Summary(Output):
             return {}
         rows, self._frames = self._frames, []
         write_table(folder / f"{prediction.name}_frames.csv", rows)
+        empty = sum(row.get("problem", MISSING) != MISSING for row in rows)
+        rows = [row for row in rows if "problem" not in row]
         return {
             "foreground_fraction": round(float(np.mean([row["foreground_fraction"] for row in rows])), 6),
             "components": round(float(np.mean([row["components"] for row in rows])), 2),
             "frames": len(rows),
             "seconds": round(sum(row["seconds"] for row in rows), 3),
+            **({EMPTY_FRAMES: empty} if empty else {}),
         }
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:

@@ -27,8 +27,7 @@ class UnfinishedRun:
 
     The checkpoint and the settings that change a mask must be the same on resume.
 
-    Raises:
-        SettingError: there is an unfinished run, and neither `overwrite` nor `resume` is given.
+    Raises a SettingError if there is an unfinished run, and neither `overwrite` nor `resume` is given.
     """
 
     def __init__(

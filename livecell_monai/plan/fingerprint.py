@@ -34,8 +34,8 @@ class Fingerprint:
     foreground: float  #: mean over the images
     percentiles: tuple[float, ...]  #: medians over the images
     saturated: float  #: mean over the images
-    polarity: float  #: median over the images
-    polarity_word: str  #: `bright` or `dark` if more than half of the images are, else `mixed`
+    polarity: float  #: median over the images with cells
+    polarity_word: str  #: `bright` or `dark` if more than half of the images with cells are, else `mixed`
     illumination: float  #: median over the images
     noise: float  #: median over the images
     pixel_size_um: tuple[float, float] | None  #: (Y, X), None if a file has none or the images differ by more than 1 %
@@ -56,7 +56,8 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     # each image has the same weight: it contributes 101 diameters, its percentiles
     diameters = np.concatenate([np.percentile(of_image, np.arange(101)) for of_image in known])
     low, middle, high = np.quantile(diameters, (0.1, 0.5, 0.9)).tolist()
-    word, votes = Counter(one.polarity_word for one in by_image).most_common(1)[0]
+    with_cells = [one for one in by_image if one.foreground > 0] or by_image
+    word, votes = Counter(one.polarity_word for one in with_cells).most_common(1)[0]
     sizes = sorted((one.size for one in by_image), key=lambda size: (size[0] * size[1], size))
     return Fingerprint(
         images=len(by_image),
@@ -67,8 +68,8 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
         foreground=float(np.mean([one.foreground for one in by_image])),
         percentiles=tuple(np.median([one.percentiles for one in by_image], axis=0).tolist()),
         saturated=float(np.mean([one.saturated for one in by_image])),
-        polarity=float(np.median([one.polarity for one in by_image])),
-        polarity_word=word if 2 * votes > len(by_image) else "mixed",
+        polarity=float(np.median([one.polarity for one in with_cells])),
+        polarity_word=word if 2 * votes > len(with_cells) else "mixed",
         illumination=float(np.median([one.illumination for one in by_image])),
         noise=float(np.median([one.noise for one in by_image])),
         pixel_size_um=_common_pixel_size(by_image),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import CacheDataset, Dataset, MetaTensor
 from torch.utils.data import IterableDataset
@@ -13,16 +14,28 @@ from torch.utils.data import IterableDataset
 from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.data.dataset.items import Item, to_items
 from livecell_monai.data.dataset.split import Split
-from livecell_monai.data.readers import find_file
-from livecell_monai.errors import DataError, TooLargeError, find_user_error, is_out_of_memory
+from livecell_monai.data.readers import find_file, open_stack, parse_address
+from livecell_monai.errors import (
+    DataError,
+    LiveCellError,
+    MissingFrameError,
+    TooLargeError,
+    find_user_error,
+    is_out_of_memory,
+)
 from livecell_monai.prediction.prepared import without_metadata
-from livecell_monai.sample import FRAMES, IMAGE, NAME
+from livecell_monai.sample import FRAMES, IMAGE, MISSING, NAME, POSITION, PROBLEM
+from livecell_monai.transforms.scale import GRID
 
 Transform = Callable[[Item], Any]
 
 
 class ReadableDataset(IterableDataset[Any]):
-    """Images one after the other; one that cannot be read is recorded and skipped, with all later frames of its movie."""
+    """Images one after the other; one that cannot be read is recorded and skipped.
+
+    A frame that cannot be read comes without pixels and with its `problem`. A movie is recorded and skipped, or ends, if its
+    file cannot be opened, it does not fit into memory, or no frame can be read.
+    """
 
     def __init__(self, data: Sequence[Item], transform: Transform) -> None:
         self.data = data
@@ -30,12 +43,13 @@ class ReadableDataset(IterableDataset[Any]):
         self.failures: dict[Path, str] = {}  #: the message for each image or movie that could not be read, by its path
 
     def __iter__(self) -> Iterator[Any]:
-        failed = None
+        failed = read = None  # names of the last movie that failed, and that has a frame which can be read
         for item in self.data:
             if FRAMES in item and item[NAME] == failed:
                 continue
             try:
-                yield self.transform(dict(item))
+                sample = self.transform(dict(item))
+                read = item[NAME]
             except Exception as error:
                 failure = find_user_error(error)
                 if failure is None:
@@ -43,13 +57,37 @@ class ReadableDataset(IterableDataset[Any]):
                 path = find_file(item[IMAGE])
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
-                self.skip(path, str(failure))
-                failed = item[NAME]
+                is_last = FRAMES in item and item[POSITION] == item[FRAMES] - 1
+                sample = None if is_last and read != item[NAME] else _without_pixels(item, failure)
+                if sample is None:
+                    self.skip(path, str(failure))
+                    failed = item[NAME]
+                    continue
+            yield sample
 
     def skip(self, path: Path, failure: str) -> None:
         """Record why an image has no mask."""
         self.failures[path] = failure
         logging.getLogger(__name__).info("skipped: %s", failure)  # all that monai.bundle run shows of it
+
+
+def _without_pixels(item: Item, problem: LiveCellError) -> Item | None:
+    """The sample of a frame that cannot be read; None for an image, and if its file cannot be opened."""
+    address = parse_address(item[IMAGE])
+    if FRAMES not in item or address is None or isinstance(problem, TooLargeError):
+        return None
+    try:
+        with open_stack(address.path, address.axes, address.allow_gaps) as stack:
+            shape, size = stack.shape[-2:], stack.pixel_size_um or (np.nan, np.nan)
+    except LiveCellError:
+        return None
+    image = MetaTensor(torch.zeros(1, 1, 1), meta={"filename_or_obj": item[IMAGE], "pixel_size_um": np.array(size)})
+    return {
+        **item,
+        IMAGE: image,
+        GRID: torch.tensor(shape),
+        PROBLEM: MISSING if isinstance(problem, MissingFrameError) else str(problem),
+    }
 
 
 def build_validation_dataset(

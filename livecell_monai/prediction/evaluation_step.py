@@ -14,7 +14,8 @@ from livecell_monai.network.accelerator import release_memory
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.prepared import image_of, name_of, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.sample import IMAGE, LABEL, LABELLED, LOGITS, MAPS, PRED, TARGET, WEIGHT
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, LOGITS, MAPS, PRED, PROBLEM, TARGET, WEIGHT
+from livecell_monai.transforms.scale import GRID
 
 Output = dict[str, torch.Tensor]
 
@@ -53,11 +54,14 @@ class EvaluationStep:
 def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: bool = False) -> Output:
     """Predict one preprocessed sample, with `image` and perhaps `label` or `target` and `weight`, on its own grid.
 
-    Returns `pred` (1, Y, X), the mask of 0 and 1; `maps` (C, Y, X); with a label also `label` (1, Y, X), the true mask, and
-    `labelled` if some pixels are not labelled. For a loss function also `logits` (C, Y, X) and `target` (C, Y, X), or
-    (C + 1, Y, X) with the weight.
+    Returns `pred` (1, Y, X), the mask of 0 and 1, and `maps` (C, Y, X); both are 0 for a sample with a `problem`. With a
+    label also `label` (1, Y, X), the true mask, and `labelled` if some pixels are not labelled. For a loss function also
+    `logits` (C, Y, X) and `target` (C, Y, X), or (C + 1, Y, X) with the weight.
     """
     head = segmenter.head
+    if PROBLEM in sample:
+        maps = torch.zeros(len(head.channels), *map(int, sample[GRID]))
+        return {PRED: maps[:1], MAPS: maps}
     logits = segmenter.logits_of(image_of(sample))
     maps = head.to_maps(logits)
     output = {PRED: segmenter.mask_of(maps).float(), MAPS: maps}

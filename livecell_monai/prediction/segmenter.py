@@ -13,7 +13,7 @@ from monai.transforms import Compose, LoadImaged
 from torch import nn
 
 from livecell_monai.bundle.open import open_bundle
-from livecell_monai.data.readers.kinds import check_image
+from livecell_monai.data.readers.kinds import to_image
 from livecell_monai.errors import find_user_error
 from livecell_monai.network.heads import Head
 from livecell_monai.prediction.blending import Block, Context
@@ -62,9 +62,8 @@ class Segmenter:
             if isinstance(image, Mapping):
                 sample: Mapping[str, Any] = self.preprocessing(dict(image))
             elif isinstance(image, np.ndarray):
-                check_image(image, ARRAY)
                 steps = [step for step in self.preprocessing.transforms if not isinstance(step, LoadImaged)]
-                sample = Compose(steps)({NAME: str(ARRAY), IMAGE: _to_loaded(image)})
+                sample = Compose(steps)({NAME: str(ARRAY), IMAGE: _to_loaded(to_image(image, ARRAY))})
             else:
                 sample = self.preprocessing({NAME: Path(image).stem, IMAGE: str(image)})
         except Exception as error:
@@ -116,8 +115,7 @@ class Segmenter:
 def open_segmenter(bundle: str | Path, settings: Mapping[str, Any] | None = None) -> Segmenter:
     """The segmenter of a trained bundle, with other settings if some are given; its masks are those of `predict`.
 
-    Raises:
-        LiveCellError: the folder is no bundle, or its weights do not fit.
+    Raises a LiveCellError if the folder is no bundle, or its weights do not fit.
     """
     opened = open_bundle(bundle, ["inference"], {**(settings or {}), "show_progress": False})
     opened.network  # noqa: B018  loads the weights into the network of the segmenter

@@ -35,8 +35,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
         memory_mb: memory of a forward pass besides the weights, for `auto`.
         bytes_per_pixel: memory of a forward pass in float32 per pixel, for `auto`.
 
-    Raises:
-        SettingError: the number of views or the overlap is invalid.
+    Raises a SettingError if the number of views or the overlap is invalid.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Handlers that write an engine's predictions or scores: one image while the network predicts the next one."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,14 +13,15 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
-from livecell_monai.data.readers import open_stack, parse_address
+from livecell_monai.data.readers import find_file, open_stack, parse_address
+from livecell_monai.errors import describe_error, find_user_error, is_of_system
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.registry import DEFAULT, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, Pixels
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, PROBLEM, Pixels
 from livecell_monai.settings import check_setting
 
 
@@ -104,8 +106,7 @@ class PredictionWriter(BackgroundWriter):
         interval_min: time between frames of movies in minutes; None to take it from the file.
         run: knows which images are done; None for a new run.
 
-    Raises:
-        SettingError: an output is unknown, or the interval is invalid.
+    Raises a SettingError if an output is unknown, or the interval is invalid.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class PredictionWriter(BackgroundWriter):
         self.channels, self.interval_min = tuple(channels), interval_min
         self.outputs = OutputSet(outputs, OutputOptions(self.channels, large_image_format))
         self.is_started = False
+        self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
 
     def files(self) -> list[str]:
@@ -172,6 +174,7 @@ class PredictionWriter(BackgroundWriter):
             maps={} if maps is None else dict(zip(self.channels, maps, strict=True)),
             pixel_size_um=pixel_size_of(item),
             seconds=seconds,
+            problem=item.get(PROBLEM),
             frame=Frame(int(item[FRAME]), int(item[POSITION]), int(item[FRAMES])) if FRAMES in item else None,
         )
         return partial(self._write, prediction)
@@ -184,7 +187,13 @@ class PredictionWriter(BackgroundWriter):
             interval, channel = self._movie
             interval = interval if self.interval_min is None else float(self.interval_min)
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
-        row = self.outputs.write(prediction, self.run.files)
+        try:
+            row = self.outputs.write(prediction, self.run.files)
+        except Exception as error:
+            path = find_file(prediction.source)
+            self.failures[path] = explain_failure(path, error)
+            self.outputs.discard()
+            return None
         if row is None:
             return None
         names = self.outputs.list_files("image" if frame is None else "movie")
@@ -228,9 +237,20 @@ class ScoreWriter(BackgroundWriter):
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 
 
+def explain_failure(path: Path, error: Exception) -> str:
+    """What is wrong with the outputs of one image; an error that others would have too, such as a full disk, is raised."""
+    known = find_user_error(error)
+    if is_of_system(error) and not str(known).startswith(str(path)):
+        raise error
+    logging.getLogger(__name__).info("skipped: %s", path, exc_info=error)
+    if known is not None:
+        return str(known)
+    return f"{path}: its outputs cannot be made ({type(error).__name__}: {describe_error(error)}); report this as a bug"
+
+
 def _describe_movie(source: Path) -> tuple[float | None, str | None]:
     """(minutes between frames, name of the channel) in the file of a frame's address; None for what it does not state."""
     address = parse_address(source)
     assert address is not None
-    with open_stack(address.path, address.axes) as stack:
+    with open_stack(address.path, address.axes, address.allow_gaps) as stack:
         return stack.interval_min, stack.channels[address.channel] if stack.channels else None

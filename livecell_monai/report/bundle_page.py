@@ -21,8 +21,7 @@ def write_bundle_page(bundle: Path, output: Path, data: Path | None = None) -> N
 
     With a data folder or datalist, the page also has predictions of its images.
 
-    Raises:
-        LiveCellError: the bundle or the data are not valid; nothing is written then.
+    Raises a LiveCellError if the bundle or the data are not valid; nothing is written then.
     """
     facts = read_bundle_facts(bundle)
     facts |= {"notes": [NO_DATA]} if data is None else _review_data(bundle, data, facts["training"])

@@ -58,7 +58,7 @@ def temporary_path(path: Path) -> Path:
     """An unused name in the same folder with the same ending; hidden, so that no listing of images includes it."""
     is_double = path.with_suffix("").suffix.lower() in (".ome", ".nii")
     ending = "".join(path.suffixes[-2:]) if is_double else path.suffix
-    return path.with_name(f".writing-{uuid.uuid4().hex}{ending}")
+    return path.with_name(f".writing-{uuid.uuid4().hex}{ending[:16]}")
 
 
 @contextmanager

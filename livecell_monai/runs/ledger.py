@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from livecell_monai.errors import DataError, SettingError
+from livecell_monai.errors import DataError, SettingError, mask_secrets
 from livecell_monai.runs.atomic import make_folder, move_to_name, write_file, writing_errors
 
 RECORD, LOCK = "record.json", ".lock"
@@ -149,4 +149,4 @@ def _cut(text: str) -> str:
 
 
 def _write(path: Path, record: Record) -> None:
-    write_file(path, json.dumps(record, indent=2) + "\n")
+    write_file(path, mask_secrets(json.dumps(record, indent=2)) + "\n")

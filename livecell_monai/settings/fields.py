@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-MARKS = ("$", "@", "%")  # MONAI evaluates a text that begins with one
 LONGEST_EDGE = 2**15  # pixels
 
 
@@ -56,12 +55,7 @@ def require(is_allowed: Callable[[Any], bool]) -> Callable[[Any], Any]:
     return check
 
 
-Text = Annotated[
-    str,
-    Field(min_length=1, max_length=4096),
-    AfterValidator(require(lambda text: not text.strip().startswith(MARKS))),
-    Rule("a text that does not begin with $, @ or %"),
-]
+Text = Annotated[str, Field(min_length=1, max_length=4096), Rule("a text of 1 to 4,096 characters")]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Edge = Annotated[int, Field(ge=1, le=LONGEST_EDGE)]

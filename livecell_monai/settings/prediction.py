@@ -81,6 +81,7 @@ class Planes(Group):
     time: Frames = setting(None, "index of a frame from 0, or first:stop; null for all frames, a movie")
     z: Depth = setting(None, "index of the plane in depth from 0")
     movie: bool = setting(False, "each folder or glob is one movie of numbered frames, not a folder of single images")
+    allow_gaps: bool = setting(False, "frames of `movie` may be missing; the tables have an empty row for each")
     interval_min: Positive | None = setting(
         None, "time between frames of movies; null takes it from the file", unit="min", changes_mask=True
     )

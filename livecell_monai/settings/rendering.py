@@ -4,7 +4,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,10 @@ def to_yaml(value: Any) -> str:
         return f"[{', '.join(map(to_yaml, value))}]"
     if isinstance(value, str):
         is_bare = _BARE.fullmatch(value) and value.lower() not in _NOT_TEXT
-        return value if is_bare else json.dumps(value, ensure_ascii=False)
+        if is_bare:
+            return value
+        quoted = json.dumps(value, ensure_ascii=False)  # which leaves control characters that YAML does not accept
+        return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"a setting must be finite, got {value}")
@@ -42,7 +45,16 @@ def to_yaml(value: Any) -> str:
     return json.dumps(value)
 
 
-def render_values(config: str, values: Mapping[str, Any]) -> str:
+def to_config(value: Any) -> str:
+    """As `to_yaml`, for a file that MONAI parses: a text that it would change becomes an expression with that value."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(to_config, value))}]"
+    if isinstance(value, str) and ("#" in value or value.startswith(("$", "@", "%"))):
+        return to_yaml("$" + repr(value).replace("#", r"\x23").replace("@", r"\x40"))
+    return to_yaml(value)
+
+
+def render_values(config: str, values: Mapping[str, Any], write: Callable[[Any], str] = to_yaml) -> str:
     """Lines `name: value  # description [unit]` of those settings of a config that have a value, by group."""
     blocks = []
     for group in CONFIGS[config]:
@@ -52,7 +64,7 @@ def render_values(config: str, values: Mapping[str, Any]) -> str:
                 continue
             each = SETTINGS[name]
             unit = f" [{each.unit}]" if each.unit else ""
-            lines.append(f"{name}: {to_yaml(values[name])}  # {each.description}{unit}")
+            lines.append(f"{name}: {write(values[name])}  # {each.description}{unit}")
         if len(lines) > 1:
             blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
@@ -70,7 +82,7 @@ def render_section(config: str, values: Mapping[str, Any] | None = None) -> str:
     pairs = " ".join(f'{name}:~"@{name}",' for name in own)  # a pair stays on one line
     mapping = textwrap.fill(pairs, WIDTH, initial_indent="  ", subsequent_indent="  ").replace("~", " ")
     key = "settings" if config == "inference" else "+settings"  # MONAI merges a key with a plus into that of the file before
-    return f"{BEGIN}\n{render_values(config, own)}\n{MAPPING}\n{key}: {{\n{mapping}\n}}\n{END}\n"
+    return f"{BEGIN}\n{render_values(config, own, to_config)}\n{MAPPING}\n{key}: {{\n{mapping}\n}}\n{END}\n"
 
 
 def replace_section(text: str, section: str) -> str:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.template import find_template
@@ -13,6 +15,7 @@ from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.settings import SETTINGS, list_settings
 
 TRAINING = ["inference", "train"]
+PRINTABLE = st.characters(exclude_categories=("C",), exclude_characters="/") | st.sampled_from("#$@%:{}[]?'\" ")
 SOURCES = sorted((Path(__file__).parents[2] / "livecell_monai").rglob("*.py"))
 
 
@@ -55,14 +58,33 @@ class TestTheTemplate:
         with pytest.raises(SettingError, match=r"setting lr must be left out here, it belongs to train.yaml"):
             open_bundle(find_template(), ["inference"], {"lr": 0.1})
 
-    @pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y"])
-    def test_rejects_expressions_as_settings(self, value):
-        with pytest.raises(SettingError, match=r"setting experiment must be a text that does not begin with \$, @ or %"):
-            open_training(experiment=value)
-
     def test_rejects_settings_that_contradict_each_other(self):
         with pytest.raises(SettingError, match=r"setting window must be \[Y, X\] in pixels, multiples of 32"):
             open_training(window=[64, 60])
+
+
+class TestTextsOfTheUser:
+    """No text of the user is parsed as config syntax, wherever it stands."""
+
+    @pytest.mark.parametrize("value", ["$1/0", "@lr", "%x.yaml::y", "GFP #2", "@", "$", "%", "#", "a::b", "_target_"])
+    def test_settings(self, value):
+        opened = open_training(experiment=value, channel=value, run_name=value, outputs=["mask", value])
+        for name, right in (("experiment", value), ("channel", value), ("outputs", ["mask", value])):
+            assert opened.settings[name] == opened.build(name) == right
+        assert opened.build("settings")["channel"] == opened.build("session#tracker#experiment") == value
+
+    @given(st.text(PRINTABLE, min_size=1), st.lists(st.text(PRINTABLE), min_size=1, max_size=3))
+    def test_settings_and_paths(self, value, images):
+        paths = {"dataset_dir": images, "output_dir": value, "unlabelled": images}
+        opened = open_bundle(find_template(), TRAINING, {"channel": value}, paths, workflow_type="train")
+        assert [opened.build(name) for name in ("dataset_dir", "output_dir", "unlabelled")] == [images, value, images]
+        assert opened.build("channel") == opened.build("items#channel") == opened.build("checkpoints#output_dir") == value
+
+    @given(st.text(PRINTABLE, min_size=1))
+    def test_folder_of_the_bundle(self, name):
+        opened = open_bundle(find_template(), ["inference"], None, {"bundle_root": f"/day/{name}"})
+        assert opened.checkpoint == Path(f"/day/{name}/models/model.safetensors")
+        assert opened.build("output_dir") == f"/day/{name}/predictions"
 
 
 class TestATrainedBundle:

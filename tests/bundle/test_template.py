@@ -52,7 +52,6 @@ class TestReadOverlay:
             ("epoch: 3", "mine.yaml: setting epoch does not exist, did you mean epochs"),
             ("lr: fast", "mine.yaml: setting lr must be a number above 0, got 'fast'; correct it"),
             ("network_def: {_target_: torch.nn.Identity}", "mine.yaml: setting network_def does not exist"),
-            ("experiment: $1/0", r"mine.yaml: setting experiment must be a text that does not begin with \$, @ or %"),
             ("surface_tolerance: 1.0", "mine.yaml: setting surface_tolerance must be left out here, it belongs to evaluate"),
             ("- lr", "mine.yaml: an overlay must be a mapping of settings"),
         ],

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.support.worlds import picture_of, some_cells
 COUNT = 5
 PICTURES = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(COUNT)])
 QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu")
+NOTE = "frames: 1 frame has no mask, see frames_frames.csv\n"
 LEFT = {"movie.ome.tif", "movie_frames.csv", "movie_confluency.png", "summary.csv"}
 
 
@@ -46,6 +48,16 @@ def frames(tmp_path):
         tifffile.imwrite(folder / f"t{number}.tif", picture)
     yield folder
     close_last()
+
+
+@pytest.fixture(scope="module")
+def whole(bundle, tmp_path_factory):
+    """The masks of the movie, all of whose frames can be read."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_ome_tiff(folder / "movie.ome.tif", PICTURES, "TYX")
+    done = livecell("predict", bundle, folder / "movie.ome.tif", "--output", folder / "out", *QUIET)
+    assert done.code == 0, done
+    return tifffile.imread(folder / "out" / "movie.ome.tif")
 
 
 def read_table(path):
@@ -144,24 +156,54 @@ def test_movies_and_single_images_together(bundle, movie, frames, tmp_path):
 
 
 class TestBadInput:
-    def test_a_frame_that_cannot_be_read_fails_its_movie_alone(self, bundle, movie, frames, tmp_path):
+    def check_third_is_empty(self, done, out, name, words, whole):
+        """All other masks are those of the movie as it was."""
+        assert (done.code, done.err) == (3, f"{name}: 1 frame has no mask, see {name}_frames.csv\n")
+        masks = tifffile.imread(out / f"{name}.ome.tif")
+        assert not masks[2].any()
+        np.testing.assert_array_equal(np.delete(masks, 2, axis=0), np.delete(whole, 2, axis=0))
+        table = read_table(out / f"{name}_frames.csv")
+        assert [bool(row["problem"]) for row in table] == [False, False, True, False, False]
+        assert words in table[2]["problem"]
+        assert table[2]["foreground_fraction"] == ""
+        assert (out / f"{name}_confluency.png").is_file()
+
+    @pytest.mark.parametrize("workers", [(), ("--workers", 1)], ids=["here", "workers"])
+    def test_a_torn_frame_is_empty_and_the_others_stay(self, bundle, movie, tmp_path, whole, workers):
         tear(movie)
-        done = livecell("predict", bundle, movie, frames / "t8.tif", "--output", tmp_path / "out", *QUIET)
-        assert done.code == 3
-        first, second = done.err.splitlines()
-        assert first.startswith("error: ")
-        assert "movie.ome.tif (T 2): cannot be read as TIFF" in first
-        assert second == "1 of 2 images have no mask"
-        assert names(tmp_path / "out") == {"t8.tif", "summary.csv"}
+        done = livecell("predict", bundle, movie, "--overlay", *workers, "--output", tmp_path / "out", *QUIET)
+        done = replace(done, err="".join(done.err.splitlines(keepends=True)[-1:]))  # workers tell of themselves
+        self.check_third_is_empty(done, tmp_path / "out", "movie", "movie.ome.tif (frame 2): cannot be read as TIFF", whole)
+        assert (tmp_path / "out" / "movie_overlay_middle.png").is_file()
+
+    @pytest.mark.parametrize("change", [lambda path: tifffile.imwrite(path, np.zeros_like(PICTURES[0]))], ids=["dark"])
+    def test_a_dark_frame_is_empty_and_the_others_stay(self, bundle, frames, tmp_path, whole, change):
+        change(frames / "t10.tif")
+        done = livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "out", *QUIET)
+        self.check_third_is_empty(done, tmp_path / "out", "frames", "must not be constant, got 0 in every pixel", whole)
 
     @pytest.mark.parametrize("header", [True, False])
-    def test_a_torn_file_among_frames_is_named(self, bundle, frames, tmp_path, header):
+    def test_a_torn_file_among_frames_is_named(self, bundle, frames, tmp_path, whole, header):
         path = frames / "t10.tif"
         path.write_bytes(path.read_bytes()[: 100 if header else -100])
         done = livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "out", *QUIET)
+        self.check_third_is_empty(done, tmp_path / "out", "frames", "t10.tif: cannot be read as TIFF", whole)
+
+    def test_a_missing_file_among_frames_is_empty_if_gaps_are_allowed(self, bundle, frames, tmp_path, whole):
+        (frames / "t10.tif").unlink()
+        done = livecell("predict", bundle, frames, "--movie", "--allow-gaps", "--output", tmp_path / "out", *QUIET)
+        assert (done.code, done.err) == (0, "")
+        self.check_third_is_empty(replace(done, code=3, err=NOTE), tmp_path / "out", "frames", "missing", whole)
+
+    def test_a_movie_of_dark_frames_fails_alone(self, bundle, frames, tmp_path):
+        dark = write_ome_tiff(tmp_path / "in" / "dark.ome.tif", np.zeros_like(PICTURES), "TYX")
+        done = livecell("predict", bundle, dark, frames / "t8.tif", "--output", tmp_path / "out", *QUIET)
         assert done.code == 3
-        assert "t10.tif: cannot be read as TIFF" in done.err
-        assert not (tmp_path / "out").exists() or names(tmp_path / "out") == set()
+        first, second = done.err.splitlines()
+        assert first.startswith("error: ")
+        assert "dark.ome.tif (frame 4): an image must not be constant" in first
+        assert second == "1 of 2 images have no mask"
+        assert names(tmp_path / "out") == {"t8.tif", "summary.csv"}
 
     @pytest.mark.parametrize(
         ("change", "words"),

@@ -82,7 +82,10 @@ def test_a_frame_that_is_damaged_is_named_and_others_are_predicted(stacks, predi
     chunk.write_bytes(b"\xff" * 60)
     outcome = predict(path, "--channel", "DAPI", "--time", "1")
     assert outcome.code == 3
-    assert f"error: {path} (T 1, C 0): chunk {chunk.relative_to(path)} cannot be decoded" in outcome.err.splitlines()[0]
+    assert (
+        f"error: {path} (frame 1, channel 0): chunk {chunk.relative_to(path)} cannot be decoded"
+        in outcome.err.splitlines()[0]
+    )
     assert "1 of 1 images have no mask" in outcome.err
 
 

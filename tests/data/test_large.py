@@ -148,13 +148,25 @@ def altered(value, dtype=np.float32, at=(1000, 700)):
         (altered(1e300, np.float64), "values that float32 holds"),
         (np.full((900, 600), 7, np.uint8), "not be constant, got 7"),
         (np.zeros((900, 600), np.complex64), "must be one of uint8, uint16"),
-        (np.array([[2**24, 2**24 + 1]], np.uint32), "not be constant"),  # equal as float32
+        (np.array([[2**24, 2**24 + 1]], np.uint32), "differ in 32 bit, got 16777216.0 to 16777217.0"),  # equal as float32
+        (np.array([[0, 2**40]], np.int64), "integers from -2147483648 to 4294967295, got 1099511627776"),
     ],
-    ids=["nan", "infinite", "large", "constant", "complex", "float32"],
+    ids=["nan", "infinite", "large", "constant", "complex", "float32", "64 bit"],
 )
 def test_what_is_no_image_is_rejected(plane, words):
     with pytest.raises(DataError, match=words):
         survey_source(LargeImageSource(ArrayStack(plane)), 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "held_by"), [("int8", "int16"), ("float16", "float32"), ("int64", "float64"), ("uint64", "float64")]
+)
+def test_other_types_are_read_in_one_that_holds_them(dtype, held_by):
+    plane = (SURVEYED % 100).astype(dtype)
+    source = LargeImageSource(ArrayStack(plane, (100, 64)))
+    found, part = survey_source(source, 5, 4), source.read(Region(90, 50, 300, 200))
+    assert (part.dtype, found.sample.dtype, found.low, found.high) == (held_by, held_by, 0, 99)
+    np.testing.assert_array_equal(part, plane[90:300, 50:200])
 
 
 def test_a_damaged_tile_anywhere_is_found():

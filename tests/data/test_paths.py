@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.paths import SUFFIXES, is_frame_series, is_image, list_images, stem_of
+from livecell_monai.data.paths import SUFFIXES, describe_skipped, is_frame_series, is_image, list_images, stem_of
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
 
@@ -106,3 +106,16 @@ def test_which_paths_are_frame_series(tmp_path):
     assert not is_frame_series(tmp_path / "a.ome.zarr")
     assert not is_frame_series(tmp_path / "odd[1].tif")
     assert not is_frame_series(tmp_path / "missing.tif")
+
+
+def test_skipped_files_are_named(tmp_path):
+    touch(*(tmp_path / name for name in ("a.tif", ".DS_Store", "Thumbs.db", "._a.tif")))
+    assert describe_skipped([tmp_path, tmp_path / "a.tif", tmp_path / "none"]) == []
+    touch(tmp_path / "z.bmp")
+    line = f"{tmp_path}: skipped 1 file that is no readable image: z.bmp; save images as TIFF or PNG"
+    assert describe_skipped([tmp_path, tmp_path]) == [line]
+    touch(*(tmp_path / f"{number}.bmp" for number in range(9)))
+    assert (
+        "skipped 10 files that are no readable image: 0.bmp, 1.bmp, 2.bmp, 3.bmp, 4.bmp, ...;"
+        in describe_skipped([tmp_path])[0]
+    )

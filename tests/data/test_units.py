@@ -16,7 +16,18 @@ def test_units(value, unit, minutes):
 
 
 @pytest.mark.parametrize(
-    ("value", "unit"), [(0, "s"), (-1, "s"), (math.nan, "s"), (math.inf, "s"), (5, "fortnight"), (5, "")]
+    ("value", "unit"),
+    [
+        (0, "s"),
+        (-1, "s"),
+        (math.nan, "s"),
+        (math.inf, "s"),
+        (1e-300, "s"),
+        (1e300, "s"),
+        (400, "d"),
+        (5, "fortnight"),
+        (5, ""),
+    ],
 )
 def test_what_is_no_time_is_none(value, unit):
     assert to_minutes(value, unit) is None
@@ -44,10 +55,10 @@ def test_times_of_frames(times, interval):
     [("\u00b5m", 1), ("\u03bcm", 1), ("\\u00B5m", 1), ("um", 1), ("micron", 1), (" nm ", 1e-3), ("mm", 1e3), ("cm", 1e4)],
 )
 def test_units_become_micrometres(unit, um):
-    assert pixel_size([2.0, 3.0], [unit, unit]) == pytest.approx((2.0 * um, 3.0 * um))
+    assert pixel_size([0.2 / um, 0.3 / um], [unit, unit]) == pytest.approx((0.2, 0.3))
 
 
-@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf"), 6.5e-7, 9e-4, 1.1e4, 1e30])
 def test_a_size_that_is_no_size_is_unknown(size):
     assert pixel_size([size, 1.0], ["um", "um"]) is None
     assert pixel_size([1.0, size], ["um", "um"]) is None

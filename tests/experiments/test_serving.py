@@ -188,8 +188,11 @@ class TestServer:
         [
             (encode(tiff_of(with_value(0))[:-900]), "image_1.tif: cannot be read as TIFF"),
             (encode(png_of(with_value(0).astype(np.uint8))[:-30]), "image_1.png: cannot be read as PNG"),
-            (encode(tiff_of(np.zeros((40, 36, 3), np.uint8), photometric="rgb")), "must be one grey plane, this is RGB"),
-            (encode(png_of(np.zeros((40, 36, 3), np.uint8))), "must be one grey plane, this is RGB"),
+            (
+                encode(tiff_of(np.eye(3, dtype=np.uint8)[np.zeros((40, 36), int)], photometric="rgb")),
+                "must be one grey plane, this is RGB",
+            ),
+            (encode(png_of(np.eye(3, dtype=np.uint8)[np.zeros((40, 36), int)])), "must be one grey plane, this is RGB"),
             (encode(tiff_of(np.zeros((5, 40, 36), np.uint8), photometric="minisblack")), "must be one grey plane, got"),
             (encode(tiff_of(with_value(np.nan))), "finite in every pixel, got 1 NaN or infinite"),
             (encode(tiff_of(with_value(np.inf))), "finite in every pixel, got 1 NaN or infinite"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import SettingError, mask_secrets
 from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments import store as store_module
 from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
@@ -114,6 +114,40 @@ class TestRejected:
             SettingError, match=r"^setting experiment must be a name that the store accepts, got '': [^\n]+$"
         ):
             find_experiment(open_store(store), store, "")
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("http://alice:secret@host:1", "http://***@host:1"),
+            (
+                "at 'postgresql+psycopg2://a:s:e@c@h/db' and http://token@h",
+                "at 'postgresql+psycopg2://***@h/db' and http://***@h",
+            ),
+            ("mysql://h/db?user=a&password=secret&x=1", "mysql://h/db?user=a&password=***&x=1"),
+            ("sqlite:////a/b@c/mlflow.db", "sqlite:////a/b@c/mlflow.db"),
+            ("models:/NAME@champion, a@b", "models:/NAME@champion, a@b"),
+        ],
+    )
+    def test_are_masked(self, text, shown):
+        assert mask_secrets(text) == mask_secrets(shown) == shown
+        assert str(SettingError(text)) == shown
+
+    def test_a_masked_uri_is_that_of_the_environment(self, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://alice:secret@host")
+        assert choose_uri("http://***@host") == "http://alice:secret@host"
+        with pytest.raises(SettingError, match=r"got http://\*\*\*@other; set MLFLOW_TRACKING_URI to the whole URI"):
+            choose_uri("http://***@other")
+
+
+def test_a_question_mark_in_the_path_is_rejected_before_anything_is_written(tmp_path, monkeypatch):
+    (tmp_path / "why?").mkdir()
+    monkeypatch.chdir(tmp_path / "why?")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SettingError, match="whose path has no question mark"):
+        open_store(choose_uri())
+    assert [path.name for path in tmp_path.rglob("*")] == ["why?"]
 
 
 class TestDatabase:

@@ -37,6 +37,12 @@ def test_axis_starts_at_zero_and_shows_every_frame(most, top):
     assert axes.get_ylim() == pytest.approx((0, top))
 
 
+def test_a_frame_without_a_prediction_is_a_gap_in_the_curve():
+    (axes,) = draw_confluency("cells", rows(4, 5.0, [0.1, np.nan, 0.2, 0.1])).axes
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [10, np.nan, 20, 10])
+    assert axes.get_ylim() == pytest.approx((0, 23))
+
+
 def test_time_starts_at_the_first_frame_of_the_file():
     (axes,) = draw_confluency("cells", rows(20, 5.0)[10:]).axes
     assert axes.lines[0].get_xdata()[0] == pytest.approx(50)

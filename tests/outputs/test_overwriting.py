@@ -7,6 +7,7 @@ import pytest
 
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.overwriting import check_empty_folder, check_outputs
+from livecell_monai.sample import FRAMES
 
 NAMES = ["{name}.tif", "{name}_probability.tif", "summary.csv"]
 
@@ -32,6 +33,27 @@ class TestCheckEmptyFolder:
         (tmp_path / "file").touch()
         with pytest.raises(SettingError, match=r"the output must be a folder, .*/file is a file; name another"):
             check_empty_folder(tmp_path / "file" / inside)
+
+
+class TestNameLengths:
+    @pytest.mark.parametrize(("stem", "names", "more"), [("x", NAMES, 16), ("é", NAMES, 16), ("x", ["{name}.tif"], 5)])
+    def test_a_name_that_is_too_long_for_a_result(self, tmp_path, stem, names, more):
+        size = len(stem.encode())
+        most = (255 - more) // size
+        check_outputs(tmp_path / "out", names, items(tmp_path / f"{stem * most}.tif"), overwrite=False)
+        image = tmp_path / f"{stem * (most + 1)}.tif"
+        with pytest.raises(SettingError, match=rf"at most 255 bytes in .*/out, the longest has {size * (most + 1) + more};"):
+            check_outputs(tmp_path / "out", names, items(image), overwrite=True)
+        assert os.listdir(tmp_path) == []
+
+    def test_is_not_checked_without_files_of_an_image(self, tmp_path):
+        check_outputs(tmp_path, ["scores.csv"], items(tmp_path / ("x" * 255)), overwrite=False)
+
+    def test_files_of_a_movie(self, tmp_path):
+        (image,) = items(tmp_path / ("x" * 245))
+        with pytest.raises(SettingError, match=r"shorten the name by 1$"):
+            check_outputs(tmp_path, NAMES[:1], [{**image, FRAMES: 3}], False, ["{name}_frames.csv"])
+        check_outputs(tmp_path, NAMES[:1], [image], False, ["{name}_frames.csv"])
 
 
 class TestCheckOutputs:

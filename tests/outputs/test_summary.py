@@ -1,6 +1,7 @@
 """The tables: one row per image and movie, one row per frame."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,18 @@ def test_frame_table_and_row_of_a_movie(tmp_path):
         "frames": 3,
         "seconds": 1.5,
     }
+
+
+def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
+    given = frames()
+    given[1], given[3] = replace(given[1], problem="dark"), replace(given[3], problem="missing")
+    row = write(Summary(), given, tmp_path)[-1]
+    assert (row["frames"], row["empty_frames"]) == (3, 1)  # a missing one is allowed
+    assert row["foreground_fraction"] == pytest.approx(np.mean([MASKS[index].mean() for index in (0, 2, 4)]), abs=2e-6)
+    table = read_table(tmp_path / "cells_frames.csv")
+    assert [row["problem"] for row in table] == ["", "dark", "", "missing", ""]
+    values = ("foreground_fraction", "components", "seconds")
+    assert table[3] == {"frame": "3", "time_min": "4.5", **dict.fromkeys(values, ""), "problem": "missing"}
 
 
 def test_time_is_empty_without_an_interval(tmp_path):

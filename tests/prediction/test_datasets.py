@@ -1,5 +1,6 @@
 """Images of which one may fail, and the report's leaking validation."""
 
+import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor, ThreadDataLoader
@@ -8,10 +9,12 @@ from monai.transforms import Compose, LoadImaged, RandSpatialCropd
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.dataset.items import list_prediction_items, to_items
 from livecell_monai.data.dataset.split import split_samples
+from livecell_monai.data.readers import close_last
 from livecell_monai.errors import DataError
 from livecell_monai.prediction.datasets import ReadableDataset, build_validation_dataset
 from livecell_monai.transforms import PlaneReader, ResizeToScaled
-from tests.support.worlds import write_folder
+from tests.support.stack_files import SIZE_UM, write_ome_tiff
+from tests.support.worlds import picture_of, some_cells, write_folder
 
 
 def load(*keys):
@@ -57,6 +60,32 @@ class TestReadableDataset:
         expected = ["a.tif::t=0,c=0,z=0", *(f"b.tif::t={frame},c=0,z=0" for frame in range(3)), "c.tif"]
         assert list(data) == expected
         assert {str(path): words for path, words in data.failures.items()} == {"a.tif": "a.tif (T 1): torn"}
+
+    @pytest.mark.parametrize("dark", [(0,), (2,), (1, 2), (0, 1)], ids=str)
+    def test_a_frame_that_cannot_be_read_comes_without_pixels_and_with_its_problem(self, tmp_path, dark):
+        pictures = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(3)])
+        pictures[list(dark)] = 0
+        path = write_ome_tiff(tmp_path / "movie.ome.tif", pictures, "TYX")
+        data = ReadableDataset(list_prediction_items(path), PLAIN)
+        samples = list(ThreadDataLoader(data, batch_size=1, num_workers=0))
+        close_last()
+        assert data.failures == {}
+        assert [int(sample["position"]) for sample in samples] == [0, 1, 2]
+        assert [sample["grid"].tolist() for sample in samples] == [[list(pictures.shape[1:])]] * 3
+        problems = [sample.get("problem") for sample in samples]
+        assert [index for index, problem in enumerate(problems) if problem] == list(dark)
+        assert all("must not be constant, got 0 in every pixel" in problems[index][0] for index in dark)
+        sizes = [sample["image"].meta["pixel_size_um"].flatten().tolist() for sample in samples]
+        assert sizes == [list(SIZE_UM)] * 3
+
+    def test_a_movie_without_a_frame_that_can_be_read_fails(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "movie.ome.tif", np.zeros((3, 20, 30), np.uint16), "TYX")
+        data = ReadableDataset([*list_prediction_items(path)], PLAIN)
+        assert [int(sample["position"]) for sample in data] == [0, 1]  # without the last frame nothing is written
+        close_last()
+        ((failed, line),) = data.failures.items()
+        assert failed == path
+        assert "must not be constant" in line
 
     def test_the_item_itself_stays_as_it_was(self, folder):
         items = list_prediction_items(folder / "test" / "images")

@@ -33,10 +33,17 @@ def segmenter_of(network):
 
 def sample_of(**planes):
     image = torch.tensor([[-1.0, 0.0, 0.5, 1.0]])[None]
-    return {"image": image, "grid": torch.tensor([1, 4]), **planes}
+    return {"image": image, "grid": torch.tensor([1, 4])} | planes
 
 
 class TestPredictSample:
+    def test_a_sample_with_a_problem_is_empty(self):
+        found = predict_sample(segmenter_of(None), sample_of(problem="dark", grid=torch.tensor([3, 5])))
+        assert {name: (plane.shape, int(plane.count_nonzero())) for name, plane in found.items()} == {
+            "pred": ((1, 3, 5), 0),
+            "maps": ((1, 3, 5), 0),
+        }
+
     def test_maps_and_mask(self):
         found = predict_sample(segmenter_of(Doubling()), sample_of())
         assert set(found) == {"pred", "maps"}

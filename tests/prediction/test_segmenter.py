@@ -75,7 +75,7 @@ def test_an_image_that_is_none_does_not_spoil_the_next(trained, tmp_path):
     image = data / "test" / "images" / "test_00.tif"
     segmenter = open_segmenter(bundle)
     before = segmenter(image)
-    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((20, 20, 3), np.uint8), photometric="rgb")
+    tifffile.imwrite(tmp_path / "rgb.tif", np.eye(3, dtype=np.uint8)[np.zeros((20, 20), int)], photometric="rgb")
     with pytest.raises(DataError, match=r"rgb.tif: an image must be one grey plane, this is RGB"):
         segmenter(tmp_path / "rgb.tif")
     np.testing.assert_array_equal(segmenter(image), before)

@@ -1,6 +1,7 @@
 """What an engine leaves on disk, image by image."""
 
 import csv
+import errno
 import json
 import threading
 import time
@@ -200,18 +201,39 @@ class TestPredictionWriter:
         assert second < min(first, third)
 
     @pytest.mark.parametrize("which", [0, 2], ids=["the first", "the last"])
-    def test_what_goes_wrong_in_writing_ends_the_run(self, tmp_path, spy, which):
+    def test_a_full_disk_ends_the_run(self, tmp_path, spy, which):
         """Of the image that failed nothing is left, of those before it everything."""
 
         def look(prediction):
             if prediction.name == f"cell_{which}":
-                raise DataError("no space left")
+                raise DataError("no space left") from OSError(errno.ENOSPC, "No space left on device")
 
         spy(look)
         with pytest.raises(DataError, match="no space left"):
             self.predict(tmp_path, outputs=("mask", "spy"))
         written = {path.name for path in (tmp_path / "out").rglob("*.tif")} if (tmp_path / "out").exists() else set()
         assert written == {f"cell_{index}.tif" for index in range(which)}
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (ValueError("no valid OME-XML"), "cell_1.tif: its outputs cannot be made (ValueError: no valid OME-XML)"),
+            (DataError("a.txt: must be short, it is long; cut it"), "a.txt: must be short"),
+        ],
+        ids=["a bug", "a user error"],
+    )
+    def test_what_goes_wrong_with_one_image_leaves_the_others(self, tmp_path, spy, error, words):
+        def look(prediction):
+            if prediction.name == "cell_1":
+                raise error
+
+        spy(look)
+        writer = self.predict(tmp_path, outputs=("mask", "summary", "spy"))
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"cell_0.tif", "cell_2.tif", "summary.csv"}
+        assert [row["image"] for row in read_table(tmp_path / "out" / "summary.csv")] == ["cell_0", "cell_2"]
+        ((path, line),) = writer.failures.items()
+        assert path.name == "cell_1.tif"
+        assert words in line
 
     def test_no_folder_where_there_is_no_result(self, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"))
@@ -257,6 +279,21 @@ class TestMovie:
         run(writer, list(self.frames(movie)), [output(mask) for mask in MASKS])
         assert {path.name for path in (tmp_path / "out").iterdir()} == {n.format(name="cells") for n in writer.movie_files()}
         assert len(writer.movie_files()) == 8
+
+    def test_a_frame_without_a_prediction_is_empty_and_the_others_stay(self, movie, tmp_path):
+        items = list(self.frames(movie))
+        items[0]["problem"] = "frame 0: dark"
+        outputs = [output(np.zeros_like(MASKS[0])), *map(output, MASKS[1:])]
+        writer = PredictionWriter(str(tmp_path / "out"), EVERYTHING)
+        (row,) = run(writer, items, outputs).rows
+        assert (row["frames"], row["empty_frames"]) == (2, 1)
+        assert row["foreground_fraction"] == pytest.approx(np.mean([mask.mean() for mask in MASKS[1:]]), abs=2e-6)
+        masks = tifffile.imread(tmp_path / "out" / "cells.ome.tif")
+        np.testing.assert_array_equal(masks > 0, [np.zeros_like(MASKS[0]), *MASKS[1:]])
+        first, second, _ = read_table(tmp_path / "out" / "cells_frames.csv")
+        assert first == {**dict.fromkeys(second, ""), "frame": "0", "time_min": "0.0", "problem": "frame 0: dark"}
+        assert (second["problem"], second["foreground_fraction"]) == ("", str(round(float(MASKS[1].mean()), 6)))
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {n.format(name="cells") for n in writer.movie_files()}
 
     def test_a_movie_that_lacks_a_frame_leaves_nothing(self, movie, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"), EVERYTHING)

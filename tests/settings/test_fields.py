@@ -25,7 +25,7 @@ class Example(Group):
         ("part", "a number of at least 0 and at most 1"),
         ("kind", "a, b, true, false or null"),
         ("shape", "[Y, X] or auto"),
-        ("name", "a text that does not begin with $, @ or %"),
+        ("name", "a text of 1 to 4,096 characters"),
     ],
 )
 def test_describe_rule(name, words):

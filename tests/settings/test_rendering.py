@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
@@ -44,6 +46,15 @@ def test_a_value_is_read_back_by_every_reader(value, text):
 def test_infinite_numbers_are_rejected():
     with pytest.raises(ValueError, match="must be finite, got nan"):
         to_yaml(math.nan)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("#$@%:\\'\""), min_size=1))
+def test_monai_reads_the_texts_of_a_section_unchanged(text):
+    section = render_section("inference", {"channel": text, "outputs": ["mask", text]})
+    parser = ConfigParser(yaml.safe_load(section))
+    assert parser.get_parsed_content("channel") == text
+    assert parser.get_parsed_content("outputs") == ["mask", text]
+    assert parser.get_parsed_content("settings")["channel"] == text
 
 
 @pytest.mark.parametrize("config", CONFIGS)

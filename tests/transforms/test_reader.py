@@ -97,11 +97,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "pixels", "kind", "words"),
         [
-            ("a.png", np.stack([RAMP] * 3, -1), "image", "RGB"),
-            ("a.tif", np.stack([RAMP] * 3, -1), "image", "RGB"),
+            ("a.png", np.stack([RAMP, RAMP, RAMP + 1], -1), "image", "RGB"),
+            ("a.tif", np.stack([RAMP, RAMP, RAMP + 1], -1), "image", "RGB"),
             ("a.tif", np.stack([RAMP] * 4), "image", "one grey plane"),
             ("a.png", np.full((6, 9), 3, np.uint8), "image", "must not be constant"),
-            ("a.tif", RAMP / np.float32(3), "label", "a label must hold integers, got float32"),
+            ("a.tif", RAMP / np.float32(3), "label", "a label must hold integers, got 0.333333 at row 0, column 1"),
             ("a.tif", RAMP.astype(np.int16) - 9, "label", "a label must be >= 0"),
             ("a.tif", RAMP - np.float32(9), "border", "a border weight must be >= 0"),
         ],

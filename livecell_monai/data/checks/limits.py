@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
+from livecell_monai.data.checks.contents import describe_contents
 from livecell_monai.errors import DataError, SettingError, is_out_of_memory
 
 #: advice for an image that does not fit into memory
@@ -59,9 +60,11 @@ def reading_errors(path: object, kind: str) -> Iterator[None]:
             raise DataError(f"{path}: not enough memory to read it; {MEMORY_ADVICE}") from error
         # what was logged came first: a broken tag may be the cause of the error
         reason = " ".join((logged[0] if logged else str(error)).split())[:200] or type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read as {kind} ({reason}); check that the file is complete, or save it again as TIFF"
-        ) from error
+        advice = "check that the file is complete, or save it again as TIFF"
+        found = describe_contents(Path(str(path)), kind)
+        if found is not None:
+            reason, advice = f"it is {found[0]}", found[1]
+        raise DataError(f"{path}: cannot be read as {kind} ({reason}); {advice}") from error
     finally:
         _CAPTURE.errors = None
 

@@ -24,6 +24,11 @@ def check_png(data: bytes) -> None:
             raise ValueError(f"its header states {bits} bits, colour type {colour}, interlacing {interlacing}")
 
 
+def bits_of(data: bytes) -> int:
+    """The bits of a sample, by the header of an intact PNG."""
+    return data[24]
+
+
 def check_png_pixels(data: bytes) -> None:
     """Reject, by a ValueError, an intact PNG with fewer rows than its header states, which Pillow would fill with black."""
     width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])

@@ -4,8 +4,10 @@ tifffile guesses: it takes two pages of matching sizes for a pyramid, returns th
 with zeros. These functions raise an error instead.
 """
 
+import logging
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +22,65 @@ from livecell_monai.data.checks.limits import (
     raise_colour_error,
 )
 from livecell_monai.data.checks.png import check_png
+from livecell_monai.data.checks.tiff_values import stored_to_grey
 from livecell_monai.data.units import pixel_size, to_number
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
+LOGGER = logging.getLogger(__name__)
+_WARNED: set[Path] = set()  # files whose OME-XML lists planes that they do not have
+_ALPHA = (1, 2)  # kinds of an extra sample that mean opacity
 _GREY = {"MINISWHITE", "MINISBLACK", "MASK"}  # photometric interpretations of one value per pixel
 _CENTIMETER = 3  # of the tag ResolutionUnit; inches (2) are a print size
 # by magic number: struct codes of an offset and of the number of entries, bytes of an entry
 _HEADS = {b"II*\0": ("<I", "<H", 12), b"MM\0*": (">I", ">H", 12), b"II+\0": ("<Q", "<Q", 20), b"MM\0+": (">Q", ">Q", 20)}
 
 
-def read_tiff(path: Path) -> Plane:
-    """Read the one plane (Y, X) of a TIFF file, of a pyramid its full size.
+def read_tiff(path: Path, is_label: bool = False) -> Plane:
+    """Read the one plane (Y, X) of a TIFF file, of a pyramid its full size; a label keeps its ids, see `stored_to_grey`.
 
     Raises:
         DataError: several images, a stack or colours.
         Exception: any other error of a damaged file.
     """
-    check_page_chain(path)
-    # one file holds one image: other files that its OME-XML names are not read
-    with tifffile.TiffFile(path, _multifile=False) as tif:
+    with open_tiff(path) as tif:
         series = only_series(path, tif)
-        check_colours(path, series)
-        size = check_single_plane(path, series.axes, series.shape)
+        samples, axes, shape = split_samples(path, series, series.axes, series.shape)
+        size = check_single_plane(path, axes, shape)
         if len(tif.pages) != count_pages(series):  # metadata such as OME-XML lists fewer planes
             check_single_plane(path, "IYX", (len(tif.pages), *size))
         check_pyramid(series)
-        check_decoded_size(path, "an image that is read whole", size)
+        check_decoded_size(path, "an image that is read whole", size if samples == 1 else (*size, samples))
         check_decoded_size(path, "a strip or tile", series.keyframe.chunks)
         for level in series.levels:
             check_complete(tif, level.keyframe)
-        pixels = series.asarray(level=0, maxworkers=1).reshape(size)  # in this thread, whose log is captured
-        return Plane(stored_to_grey(pixels, tif, series.keyframe), pixel_size_of(tif, series.keyframe))
+        pixels = to_samples(series.asarray(level=0, maxworkers=1), series, size)  # in this thread, whose log is captured
+        return Plane(stored_to_grey(path, pixels, tif, series.keyframe, is_label), pixel_size_of(tif, series.keyframe))
+
+
+def open_tiff(path: Path) -> Any:
+    """An open tifffile.TiffFile, whose directories are no loop.
+
+    A file of one page is one plane, even if its OME-XML lists more: it was split out of a series. A warning says so once.
+    """
+    check_page_chain(path)
+    # one file holds one image: other files that its OME-XML names are not read
+    tif = tifffile.TiffFile(path, _multifile=False)
+    try:
+        if not tif.is_ome or len(tif.pages) != 1:
+            return tif
+        found = list_series(tif)
+        planes = sum(len(series) for series in found)
+        if planes == 1 and len(found) == 1:
+            return tif
+    except BaseException:
+        tif.close()
+        raise
+    tif.close()
+    if path not in _WARNED:
+        _WARNED.add(path)
+        LOGGER.warning("%s: the OME-XML lists %d planes, the file has 1 page; this page is used", path, planes)
+    return tifffile.TiffFile(path, _multifile=False, is_ome=False)
 
 
 def check_page_chain(path: Path) -> None:
@@ -108,13 +137,37 @@ def all_axes(tif: Any, series: Any) -> tuple[str, tuple[int, ...]]:
     return whole.axes, whole.shape
 
 
-def check_colours(path: Path, series: Any) -> None:
-    """Reject a series with more than one grey value per pixel."""
-    photometric = series.keyframe.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
+def split_samples(path: Path, series: Any, axes: str, shape: Sequence[int]) -> tuple[int, str, tuple[int, ...]]:
+    """The number of samples per pixel, 1 for grey and indices of a palette, and the other axes with their lengths.
+
+    Raises:
+        DataError: colours that cannot be grey.
+    """
+    page = series.keyframe
+    photometric = page.tags.valueof(262, default=tifffile.PHOTOMETRIC.MINISBLACK)
     name = str(getattr(photometric, "name", photometric))
-    samples = dict(zip(series.axes, series.shape, strict=True)).get("S")
-    if samples in (3, 4) or name not in _GREY:
+    samples = dict(zip(axes, shape, strict=True)).get("S", 1)
+    is_colour = samples in (3, 4) and name in (*_GREY, "RGB", "YCBCR")
+    if not (is_colour or name in _GREY or (name == "PALETTE" and samples == 1)):
+        if not name.isprintable():  # of a damaged file
+            name = name.encode("unicode_escape").decode()[:40]
         raise_colour_error(path, f"{'RGB' if name == 'RGB' else 'not grey'} (photometric {name})")
+    if not is_colour and not (samples == 2 and any(int(extra) in _ALPHA for extra in page.extrasamples)):
+        return 1, axes, tuple(shape)
+    at = axes.index("S")
+    return samples, axes[:at] + axes[at + 1 :], (*shape[:at], *shape[at + 1 :])
+
+
+def is_planar(page: Any) -> bool:
+    """Whether each sample of a page is stored as a plane of its own."""
+    return bool(page.shaped[0] > 1)
+
+
+def to_samples(pixels: Pixels, series: Any, size: tuple[int, int]) -> Pixels:
+    """The pixels of one page as samples (S, Y, X)."""
+    if is_planar(series.keyframe):
+        return pixels.reshape(-1, *size)
+    return np.moveaxis(pixels.reshape(*size, -1), -1, 0)
 
 
 def count_pages(series: Any) -> int:
@@ -155,21 +208,10 @@ def check_same_tags(page: Any) -> None:
         raise ValueError(f"the page at byte {page.offset} is {own.shape} {own.dtype}, the first is {page.keyframe.shape}")
 
 
-def stored_to_grey(pixels: Pixels, tif: Any, page: Any) -> Pixels:
-    """Values (Y, X) that increase with brightness; of bilevel images 0 and 1 as uint8, as stored."""
-    if tif.is_imagej:  # its MINISWHITE is an inverting look-up table, which changes only the display
-        return pixels
-    if pixels.dtype == bool:  # tifffile itself writes True as "black": no inversion
-        return pixels.astype(np.uint8)
-    if page.tags.valueof(262) == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-        inverted: Pixels = pixels.dtype.type(2**page.bitspersample - 1) - pixels
-        return inverted
-    return pixels
-
-
 def pixel_size_of(tif: Any, page: Any) -> tuple[float, float] | None:
     """The size (Y, X) of a pixel in µm, of the OME-XML, ImageJ's unit or the resolution; None if unknown."""
-    pixels = parse_xml(tif.ome_metadata).find(".//{*}Pixels") if tif.is_ome else None
+    first = tif.pages.first
+    pixels = parse_xml(first.description).find(".//{*}Pixels") if first.is_ome else None
     if pixels is not None:
         sizes = [to_number(pixels.get(f"PhysicalSize{axis}")) for axis in "YX"]
         size = pixel_size(sizes, [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX"])

@@ -7,10 +7,13 @@ import numpy as np
 from scipy import ndimage
 
 from livecell_monai.data.dataset.folder import has_role, list_samples
-from livecell_monai.data.readers.kinds import read_border, read_image, read_label
+from livecell_monai.data.label_values import check_label_values
+from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels, Sample
+
+MOST = 0.5  #: fraction of a label; one cell that covers more may be the background of an inverted label
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,16 @@ class Finding:
     foreground: float | None = None  #: fraction of foreground pixels in [0, 1]
     cells: int | None = None  #: number of instances, or of connected components of a binary label
     problem: str | None = None  #: the error as one line, None if the sample is valid
+    warning: str | None = None  #: what is allowed but unusual as one line, None without one
+    note: str | None = None  #: how the label was interpreted as one line, None if as it is
 
 
 def check_data(data: str | Path) -> list[Finding]:
     """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others."""
-    findings = [inspect_sample(sample, "train") for sample in list_samples(data, "train")]
+    samples = list_samples(data, "train")
+    findings = [inspect_sample(sample, "train") for sample in samples]
+    if _lacks_cells(findings):
+        findings[0] = replace(findings[0], problem=_describe_no_cells(samples))
     for role in ("validation", "test"):  # both are optional
         if not has_role(data, role):
             continue
@@ -49,7 +57,21 @@ def check_samples(samples: list[Sample], role: str) -> list[Finding]:
         if finding.problem is not None:
             raise DataError(finding.problem)
         findings.append(finding)
+    if role == "train" and _lacks_cells(findings):
+        raise DataError(_describe_no_cells(samples))
     return findings
+
+
+def _lacks_cells(findings: list[Finding]) -> bool:
+    """Whether all images are valid, but none has a cell; some without cells are allowed."""
+    return bool(findings) and all(found.problem is None and found.foreground == 0 for found in findings)
+
+
+def _describe_no_cells(samples: list[Sample]) -> str:
+    return (
+        f"{samples[0].label}: one training label or more must have cells, got background only in all {len(samples)}; "
+        "correct it or add an image with cells"
+    )
 
 
 def inspect_sample(sample: Sample, role: str) -> Finding:
@@ -69,15 +91,19 @@ def _inspect_sample(sample: Sample, role: str) -> Finding:
             _check_same_size(sample.border, read_border(sample.border), image)
         if sample.label is None:
             return measured
-        label = read_label(sample.label)
+        label, note = read_described_label(sample.label)
         _check_same_size(sample.label, label, image)
+        if note is None:
+            check_label_values(label, sample.label)
         foreground = float((label > 0).mean())
-        if role != "test" and foreground in (0.0, 1.0):
-            got = "background" if foreground == 0 else "foreground"
-            raise DataError(f"{sample.label}: a training label must have both classes, got {got} only; correct or remove it")
+        if role != "test" and foreground == 1.0:
+            raise DataError(
+                f"{sample.label}: a training label must have both classes, got foreground only; correct or remove it"
+            )
     except LiveCellError as error:  # also a SettingError: axes that these commands have no option for
         return replace(found, problem=str(error))
-    return replace(measured, foreground=foreground, cells=count_cells(label))
+    cover = describe_cover(sample.label, label, foreground)
+    return replace(measured, foreground=foreground, cells=count_cells(label), warning=cover, note=note)
 
 
 def count_cells(label: Pixels) -> int:
@@ -87,6 +113,23 @@ def count_cells(label: Pixels) -> int:
     if len(ids) > 1:
         return len(ids)
     return int(ndimage.label(label > 0, structure=np.ones((3, 3)))[1])
+
+
+def describe_cover(path: Path, label: Pixels, foreground: float) -> str | None:
+    """A warning if one cell of a label (Y, X), or one component of a binary label, covers most of it.
+
+    `foreground` is the fraction of its pixels > 0.
+    """
+    if foreground <= MOST:
+        return None
+    ids = np.unique(label, return_inverse=True)[1].reshape(label.shape)
+    cells = ids if ids.max() > 1 else ndimage.label(label > 0, structure=np.ones((3, 3)))[0]
+    if label.min() > 0:
+        cells = cells + 1  # there is no background
+    share = np.bincount(cells.ravel())[1:].max() / label.size
+    if share <= MOST:
+        return None
+    return f"{path}: one cell covers {share:.0%} of the image; check that the label is not inverted: 0 must be background"
 
 
 def _check_same_size(path: Path, plane: Pixels, image: Pixels) -> None:

@@ -6,7 +6,10 @@ paths relative to the JSON file, and an optional list "validation" for a split m
 """
 
 import json
+import re
+import unicodedata
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,15 @@ from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
 BORDER = "border"  #: key of the weight per pixel in a datalist
+#: what programs add to the stem of a label or border
+_ADDED = re.compile(r"([ ._-]*(cp_masks?|masks?|labels?|seg|segmentation|gt|borders?|weights?)|\.(ome|tiff?|png))+$")
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
 
 def list_samples(data: str | Path, role: str) -> list[Sample]:
     """The samples of a role, `train`, `test` or, of a datalist, `validation`, sorted by name.
 
-    Raises:
-        DataError: the folder or datalist is invalid, or an image, label or border has no counterpart.
+    Raises a DataError if the folder or datalist is invalid, or an image, label or border has no counterpart.
     """
     root = Path(data)
     if root.suffix.lower() == ".json":
@@ -32,6 +36,7 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
+    labels, borders = _match_near_names(images, labels), _match_near_names(images, borders)
     _check_matched(images, labels, "label")
     _check_matched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
@@ -43,9 +48,16 @@ def has_role(data: str | Path, role: str) -> bool:
     if root.suffix.lower() != ".json":
         return role != "validation" and (root / role).exists()  # only datalists have one
     try:
-        return bool(json.loads(root.read_text(encoding="utf-8")).get(ROLES[role], []) != [])
+        return bool(json.loads(root.read_bytes()).get(ROLES[role], []) != [])
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
+
+
+def list_folders(data: str | Path) -> list[Path]:
+    """The folders of images, labels and borders of a data folder; none of a datalist."""
+    root = Path(data)
+    is_list = root.suffix.lower() == ".json"
+    return [] if is_list else [root / role / kind for role in ("train", "test") for kind in ("images", "labels", "borders")]
 
 
 def name_data(data: str | Path) -> str:
@@ -79,12 +91,42 @@ def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str) 
         alone = next((path for stem, path in one.items() if stem not in found), None)
         if alone is not None:
             folder = next(iter(found.values())).parent
-            raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; add it")
+            free = [stem for stem in found if stem not in one]
+            own = stem_of(alone)
+            near = [stem for stem in free if _simplify(stem) == _simplify(own)] or get_close_matches(own, free, 1)
+            remedy = f"add it or rename {found[near[0]].name}" if near else "add it"
+            raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; {remedy}")
+
+
+def _match_near_names(images: dict[str, Path], others: dict[str, Path]) -> dict[str, Path]:
+    """Labels or borders by the stem of their image; a near name, such as `a_mask`, counts if it fits one image alone."""
+    free: dict[str, list[str]] = {}
+    for stem in images:
+        if stem not in others:
+            free.setdefault(_simplify(stem), []).append(stem)
+    near: dict[str, list[str]] = {}
+    for stem in others:
+        if stem not in images:
+            near.setdefault(_simplify(stem), []).append(stem)
+    found = {stems[0]: near[key][0] for key, stems in free.items() if len(stems) == len(near.get(key, [])) == 1}
+    renamed = {other: stem for stem, other in found.items()}
+    return {renamed.get(stem, stem): path for stem, path in others.items()}
+
+
+def _simplify(stem: str) -> str:
+    """A stem without what programs add to it: `Cell_01_masks`, `cell_01.ome_seg` and `cell_01` are alike."""
+    return _ADDED.sub("", unicodedata.normalize("NFC", stem).casefold())
+
+
+def _resolve(folder: Path, text: str) -> Path:
+    """A path of a datalist; one with backslashes comes from Windows."""
+    path = folder / text
+    return path if "\\" not in text or path.exists() else folder / text.replace("\\", "/")
 
 
 def _read_datalist(path: Path, role: str) -> list[Sample]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))[ROLES[role]]
+        entries = json.loads(path.read_bytes())[ROLES[role]]
         if not isinstance(entries, list):
             raise TypeError(f"{type(entries).__name__} instead of a list")
     except OSError as error:
@@ -116,7 +158,7 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     for key in (LABEL, BORDER):
         if not isinstance(fields.get(key, ""), str | None):
             raise DataError(f"{datalist}: {fields[IMAGE]}: a {key} must be a path, got {fields[key]!r}; correct it")
-    paths = {key: datalist.parent / fields[key] for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
+    paths = {key: _resolve(datalist.parent, fields[key]) for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
         if not path.exists():
             raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist; correct the datalist")

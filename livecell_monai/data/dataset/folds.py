@@ -84,6 +84,18 @@ def check_unique_names(samples: Sequence[Sample]) -> None:
             raise DataError(f"{sample.image}: each image must be listed once, {other.image} is the same; remove one of them")
 
 
+def has_cells(sample: Sample) -> bool:
+    """Whether the label of a sample has foreground."""
+    return sample.label is not None and bool(read_label(sample.label).any())
+
+
+def check_fold_cells(folds: Sequence[Fold]) -> None:
+    """Reject, with a DataError, folds that would train on images without cells only."""
+    for fold in folds:
+        if not any(map(has_cells, fold.train)):
+            raise DataError("a cross-validation needs cells in 2 or more images or groups, got one; annotate another image")
+
+
 def write_fold(path: Path, fold: Fold) -> Path:
     """Write a fold as a datalist: the held-out images are both the validation and the test images."""
     train, held = ([_to_entry(sample) for sample in side] for side in (fold.train, fold.held_out))
@@ -113,15 +125,16 @@ def _find_group(sample: Sample, pattern: str) -> str:
     return group
 
 
-def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Generator) -> Sample:
+def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Generator, allow_empty: bool = False) -> Sample:
     """Write a rectangle of an annotated sample as TIFF files into `images`, `labels` and `borders` of a folder.
 
     The rectangle has the proportions of the image, covers the fraction `share` of its area, in (0, 1], and holds foreground
-    and background, otherwise a DataError is raised; `rng` draws its place.
+    and background, otherwise a DataError is raised; `rng` draws its place. With `allow_empty`, an image
+    without cells may have any rectangle.
     """
     assert sample.label is not None
     label = read_label(sample.label)
-    region = _draw_region(label, share, rng)
+    region = _draw_region(label, share, rng, allow_empty and not label.any())
     if region is None:
         raise DataError(
             f"{sample.image}: a rectangle of {share:.1%} of the area must hold cells and background, found none; leave the "
@@ -141,11 +154,11 @@ def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Gener
     )
 
 
-def _draw_region(label: Pixels, share: float, rng: np.random.Generator) -> Region | None:
+def _draw_region(label: Pixels, share: float, rng: np.random.Generator, is_any: bool) -> Region | None:
     height, width = (max(1, round(side * share**0.5)) for side in label.shape)
     for _ in range(TRIES):
         top, left = int(rng.integers(label.shape[0] - height + 1)), int(rng.integers(label.shape[1] - width + 1))
         region = Region(top, left, top + height, left + width)
-        if 0 < np.count_nonzero(region.crop(label)) < height * width:
+        if is_any or 0 < np.count_nonzero(region.crop(label)) < height * width:
             return region
     return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,17 @@ def partition(
 
     With `auto`, the validation images of a datalist are used if it lists any. The first invalid sample raises a DataError.
     """
-    samples = _training_samples(dataset_dir, "train", with_borders)
+    samples, empty = _training_samples(dataset_dir, "train", with_borders)
     if split == "auto" and has_role(dataset_dir, "validation"):
-        return given_split(samples, _training_samples(dataset_dir, "validation", with_borders))
-    return split_samples(samples, split, validation_fraction, guard, seed)
+        return given_split(samples, _training_samples(dataset_dir, "validation", with_borders)[0])
+    return split_samples(samples, split, validation_fraction, guard, seed, empty)
 
 
-def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) -> list[Sample]:
+def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) -> tuple[list[Sample], set[str]]:
+    """The samples of a role, and the names of those without cells."""
     samples = list_samples(dataset_dir, role)
-    check_samples(samples, role)
-    return samples if with_borders else [replace(sample, border=None) for sample in samples]
+    empty = {found.name for found in check_samples(samples, role) if not found.foreground}
+    return (samples if with_borders else [replace(sample, border=None) for sample in samples]), empty
 
 
 def list_test_items(dataset_dir: str | Path) -> list[Item]:
@@ -92,6 +94,7 @@ def list_prediction_items(
     z: Choice = None,
     axes: str | None = None,
     movie: bool = False,
+    allow_gaps: bool = False,
 ) -> list[Item]:
     """One dictionary for each plane of files, folders and globs; `name` is the name of its outputs.
 
@@ -99,14 +102,15 @@ def list_prediction_items(
     have `frame`, `position` and `frames`. A file that cannot be opened is listed as its path; its reader raises the error.
 
     `channel`, `time`, `z` and `axes` are those of `choose_planes`. With `movie`, each folder or glob is one movie of
-    numbered frames, named after the folder; see `FramesStack`.
+    numbered frames, named after the folder; see `FramesStack`. With `allow_gaps`, missing frames are left out.
 
     Raises:
         DataError: an input has no image, two images have the same output name, or frames are no movie.
         SettingError: a plane does not exist or is not chosen, or axes are unknown.
     """
     axes = None if axes is None else parse_axes(axes)
-    list_inputs, list_each = (_list_movies, list_frames) if movie else (_list_files, list_planes)
+    list_inputs = _list_movies if movie else _list_files
+    list_each = partial(list_frames, allow_gaps=allow_gaps) if movie else list_planes
     return [
         {**item, **plane}
         for item in list_inputs(_as_list(images))

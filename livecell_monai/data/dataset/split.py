@@ -9,7 +9,7 @@
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,7 +75,12 @@ class Split:
 
 
 def split_samples(
-    samples: Sequence[Sample], mode: str = "auto", fraction: float = 0.15, guard: int = 16, seed: int = 0
+    samples: Sequence[Sample],
+    mode: str = "auto",
+    fraction: float = 0.15,
+    guard: int = 16,
+    seed: int = 0,
+    empty: Collection[str] = (),
 ) -> Split:
     """Split samples into training and validation.
 
@@ -85,6 +90,7 @@ def split_samples(
         fraction: held out, of the images or of each image's rows or columns, in (0, 0.5].
         guard: width in pixels of the unused band between training and validation region.
         seed: of the choice of images.
+        empty: names of the samples without cells.
 
     Raises:
         SettingError: a value is out of range.
@@ -92,8 +98,11 @@ def split_samples(
     """
     check_values({"split": mode, "validation_fraction": fraction, "guard": guard})
     groups = sorted({group_of(sample) for sample in samples})
+    shuffled = random.Random(seed).sample(groups, len(groups))
+    count = max(1, round(fraction * len(groups)))
     if mode == "auto":
-        mode = "images" if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else "region"
+        by_images = _hold_out(samples, shuffled, count, empty) if len(samples) >= ENOUGH_IMAGES and len(groups) > 1 else None
+        mode = "region" if by_images is None else "images"
     if mode in ("original", "none"):
         return Split(mode, tuple(samples), tuple(samples))
     if mode == "region":
@@ -101,13 +110,21 @@ def split_samples(
         return Split(mode, tuple(train for train, _ in sides), tuple(held for _, held in sides))
     if len(groups) < 2:
         raise DataError(f"a split by images needs 2 or more images or groups, got {len(groups)}; set split to region")
-    shuffled = random.Random(seed).sample(groups, len(groups))
-    held = set(shuffled[: max(1, round(fraction * len(groups)))])
-    return Split(
-        mode,
-        tuple(sample for sample in samples if group_of(sample) not in held),
-        tuple(sample for sample in samples if group_of(sample) in held),
-    )
+    split = _hold_out(samples, shuffled, count, empty)
+    if split is None:
+        raise DataError("a split by images needs cells in 2 or more images or groups, got one; set split to region")
+    return split
+
+
+def _hold_out(samples: Sequence[Sample], groups: Sequence[str], count: int, empty: Collection[str]) -> Split | None:
+    """Hold out `count` groups, the first for which both parts have an image with cells; None if there are none."""
+    for start in range(len(groups)):
+        held = {*[*groups[start:], *groups[:start]][:count]}
+        train = tuple(sample for sample in samples if group_of(sample) not in held)
+        validation = tuple(sample for sample in samples if group_of(sample) in held)
+        if all(any(sample.name not in empty for sample in side) for side in (train, validation)):
+            return Split("images", train, validation)
+    return None
 
 
 def given_split(train: Sequence[Sample], validation: Sequence[Sample]) -> Split:
@@ -135,7 +152,7 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     """The training and the validation part of one image.
 
     Of the strips along the four sides that leave both classes in both parts, the one whose foreground fraction is nearest to
-    the image's own.
+    the image's own; of an image without cells, the first.
     """
     assert sample.label is not None
     foreground = read_label(sample.label) > 0
@@ -144,7 +161,7 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     sides = [
         (train, held)
         for train, held in _strips(height, width, fraction, guard)
-        if all(_has_both_classes(part.crop(foreground)) for part in (train, held))
+        if share == 0 or all(_has_both_classes(part.crop(foreground)) for part in (train, held))
     ]
     if not sides:
         raise DataError(

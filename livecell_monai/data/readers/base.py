@@ -1,7 +1,6 @@
 """The interface of every format with more than one plane, and what its readers share."""
 
 import importlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,12 @@ from typing import Any, Self
 import numpy as np
 
 from livecell_monai.data.checks.limits import check_decoded_size, reading_errors
+from livecell_monai.data.units import is_size
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region
 
 AXES = "TCZYX"  #: time, channel, depth, row, column, always in this order
+_WORDS = {"T": "frame", "C": "channel", "Z": "z plane"}  # for messages
 
 
 class Stack(ABC):
@@ -81,7 +82,7 @@ class Stack(ABC):
 
     def set_metadata(self, z_step_um: float, interval_min: float | None, channels: Sequence[str]) -> None:
         """Set what the file states, if it is valid and its axis is longer than 1; NaN and None are unknown."""
-        self.z_step_um = z_step_um if self.length("Z") > 1 and 0 < z_step_um < math.inf else None
+        self.z_step_um = z_step_um if self.length("Z") > 1 and is_size(z_step_um) else None
         self.interval_min = interval_min if self.length("T") > 1 else None
         self.channels = tuple(channels) if all(channels) and len(channels) == self.length("C") else ()
 
@@ -89,8 +90,8 @@ class Stack(ABC):
         """The region that `read` returns, None becomes the whole plane; a DataError if it does not exist or is too large."""
         for axis, index in zip("TCZ", (time, channel, z), strict=True):
             if not 0 <= index < self.length(axis):
-                rule = f"a plane must be one of the file's, {axis} 0 to {self.length(axis) - 1}"
-                raise DataError(f"{self.path}: {rule}, got {axis} {index}; choose another")
+                rule = f"a plane must be one of the file's, {_WORDS[axis]} 0 to {self.length(axis) - 1}"
+                raise DataError(f"{self.path}: {rule}, got {_WORDS[axis]} {index}; choose another")
         rows, columns = self.shape[-2:]
         if region is None:
             name = self.name_plane(time, channel, z)
@@ -103,7 +104,7 @@ class Stack(ABC):
     def name_plane(self, time: int, channel: int, z: int) -> str:
         """The plane as messages name it: the path, with the indices along axes longer than 1."""
         indices = dict(zip("TCZ", (time, channel, z), strict=True))
-        chosen = ", ".join(f"{axis} {index}" for axis, index in indices.items() if self.length(axis) > 1)
+        chosen = ", ".join(f"{_WORDS[axis]} {index}" for axis, index in indices.items() if self.length(axis) > 1)
         return f"{self.path} ({chosen})" if chosen else str(self.path)
 
     def length(self, axis: str) -> int:

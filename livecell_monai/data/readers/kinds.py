@@ -4,31 +4,38 @@
 `read_border` also check them.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from livecell_monai.data.checks.limits import check_single_plane
 from livecell_monai.data.formats import TIFF
+from livecell_monai.data.label_values import interpret_label
 from livecell_monai.data.paths import check_image_path, find_format
 from livecell_monai.data.readers import open_stack, parse_address
-from livecell_monai.data.readers.open import read_addressed
+from livecell_monai.data.readers.open import describe_plane, read_addressed
 from livecell_monai.data.readers.read_cache import read_once
 from livecell_monai.data.readers.single_plane import read_single
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane
 
 _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float64")
+#: other types by the image type that holds them; 64 bit integers must be in the range of 32 bits
+_HELD_BY = {"bool": "uint8", "int8": "int16", "float16": "float32", "int64": "float64", "uint64": "float64"}
+_INTEGERS = ("uint8", "int16", "uint16", "int32", "uint32")  # the smallest first
+_MAX_ID = np.iinfo(np.int32).max  # greater ids of a label get new numbers
 
 
-def read_plane(path: Path) -> Plane:
-    """Read one grey plane (Y, X), with its pixel size in µm if the file states it.
+def read_plane(path: Path, is_label: bool = False) -> Plane:
+    """Read one grey plane (Y, X), with its pixel size in µm if the file states it; labels keep the ids of a palette.
 
     Bilevel images become uint8 of 0 and 1; in TIFFs whose zero means white, unsigned integers are inverted. No such file, an
     unknown format, damage, colours, and more than one plane raise a DataError.
     """
     check_image_path(path)
-    return read_once(path, read_single if find_format(path) in (None, TIFF) else _read_stack)
+    read = partial(read_single, is_label=is_label) if find_format(path) in (None, TIFF) else _read_stack
+    return read_once(path, read, is_label)
 
 
 def _read_stack(path: Path) -> Plane:
@@ -38,45 +45,108 @@ def _read_stack(path: Path) -> Plane:
 
 
 def read_image(path: Path) -> Plane:
-    """Read one grey image (Y, X), from a file of one plane or the address of a plane, and check it by `check_image`."""
+    """Read one grey image (Y, X), from a file of one plane or the address of a plane, as `to_image` returns it."""
     address = parse_address(path)
     plane = read_plane(path) if address is None else read_addressed(address)
-    check_image(plane.pixels, path)
-    return plane
+    return Plane(to_image(plane.pixels, path if address is None else describe_plane(address)), plane.pixel_size_um)
 
 
-def check_image(pixels: Pixels, path: Path) -> None:
-    """Reject, by a DataError, what is no grey image (Y, X) of integers or floats, finite and not constant as float32."""
+def to_image(pixels: Pixels, path: Path | str) -> Pixels:
+    """A grey image (Y, X) of a type that images may have, finite and not constant as float32; otherwise a DataError.
+
+    64 bit integers become the smallest integer type that holds them, int8 becomes int16 and float16 becomes float32. The
+    minimum is subtracted from values that differ but are equal as float32.
+    """
     if pixels.ndim != 2 or pixels.size == 0:
         raise DataError(f"{path}: an image must be one grey plane (Y, X), got the shape {pixels.shape}; choose a plane")
-    check_image_type(pixels.dtype, path)
+    held_by = image_type(pixels.dtype, path)
     _check_finite(path, "an image", pixels)
+    low, high = pixels.min(), pixels.max()
+    if pixels.dtype.kind in "ui" and pixels.dtype.itemsize == 8:
+        _check_32_bits(int(low), int(high), path)
+        holds = (name for name in _INTEGERS if np.iinfo(name).min <= int(low) and int(high) <= np.iinfo(name).max)
+        pixels = pixels.astype(next(holds, held_by))  # of float64, if some are negative and others beyond int32
+    else:
+        pixels = pixels.astype(held_by, copy=False)
+    with np.errstate(over="ignore"):
+        is_flat = low < high and np.float32(low) == np.float32(high) and np.isfinite(np.float32(high))
+    if is_flat:
+        pixels = pixels - pixels.min()
     check_image_range(pixels.min(), pixels.max(), path)
+    return pixels
 
 
-def check_image_type(dtype: np.dtype[np.generic], path: Path) -> None:
-    """Reject a type that no image may have."""
-    if dtype.name not in _IMAGE_TYPES:
+def image_type(dtype: np.dtype[np.generic], path: Path | str) -> np.dtype[np.generic]:
+    """The type in which parts of an image are read, that of the file or one that holds it; a DataError if there is none."""
+    if dtype.name in _IMAGE_TYPES:
+        return dtype
+    if dtype.name not in _HELD_BY:
         raise DataError(f"{path}: an image must be one of {', '.join(_IMAGE_TYPES)}, got {dtype}; save it as 16 bit")
+    return np.dtype(_HELD_BY[dtype.name])
 
 
-def check_image_range(low: float, high: float, path: Path) -> None:
+def to_image_part(part: Pixels, path: Path | str) -> Pixels:
+    """A part (Y, X) of an image in the type of `image_type`; a DataError if 64 bit integers are out of range."""
+    if part.dtype.kind in "ui" and part.dtype.itemsize == 8:
+        _check_32_bits(int(part.min()), int(part.max()), path)
+    return part.astype(image_type(part.dtype, path), copy=False)
+
+
+def _check_32_bits(low: int, high: int, path: Path | str) -> None:
+    least, most = np.iinfo(np.int32).min, np.iinfo(np.uint32).max
+    if low < least or high > most:
+        got = low if low < least else high
+        raise DataError(f"{path}: an image must have integers from {least} to {most}, got {got}; scale it down to 16 bit")
+
+
+def check_image_range(low: float, high: float, path: Path | str) -> None:
     """Reject minimum and maximum of an image that float32, in which the network computes, cannot hold or tell apart."""
     with np.errstate(over="ignore", invalid="ignore"):
         reach = np.float32(high) - np.float32(low)
     if not np.isfinite(reach):
         raise DataError(f"{path}: an image must have values that float32 holds, got {low:g} to {high:g}; scale it down")
-    if reach == 0:
+    if reach == 0 and low == high:
         raise DataError(f"{path}: an image must not be constant, got {low:g} in every pixel; remove it or save it again")
+    if reach == 0:
+        raise DataError(
+            f"{path}: an image must have values that differ in 32 bit, got {float(low)!r} to {float(high)!r}; "
+            "subtract the minimum, and save it again"
+        )
 
 
 def read_label(path: Path) -> Pixels:
-    """Read a label (Y, X): integers, 0 background, > 0 foreground; other types and negative values are a DataError."""
-    pixels = read_plane(path).pixels
-    if pixels.dtype.kind not in "ui":
+    """Read a label (Y, X): integers, 0 background, > 0 foreground; fractions and negative values are a DataError.
+
+    Whole numbers that are stored as float become integers. Ids that 32 bits cannot hold get new numbers, in their order.
+    """
+    return read_described_label(path)[0]
+
+
+def read_described_label(path: Path) -> tuple[Pixels, str | None]:
+    """Read a label as `read_label`, with a note if it is a soft mask or holds classes, see `interpret_label`."""
+    pixels = read_plane(path, is_label=True).pixels
+    if pixels.dtype.kind not in "uif":
         raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
+    if pixels.dtype.kind == "f":
+        _check_whole(path, pixels)
     _check_not_negative(path, "a label", pixels)
-    return pixels
+    if float(pixels.max()) > _MAX_ID:
+        ids = np.unique(np.append(pixels.ravel(), pixels.dtype.type(0)), return_inverse=True)[1][:-1]
+        pixels = ids.reshape(pixels.shape).astype(np.int32)
+    elif pixels.dtype.kind == "f":
+        pixels = pixels.astype(np.int32)
+    return interpret_label(pixels, path)
+
+
+def _check_whole(path: Path, pixels: Pixels) -> None:
+    bad = pixels != np.rint(pixels)  # also NaN
+    bad |= np.isinf(pixels)
+    if bad.any():
+        row, column = np.unravel_index(int(bad.argmax()), bad.shape)
+        raise DataError(
+            f"{path}: a label must hold integers, got {pixels[row, column]:g} at row {row}, column {column}, {bad.sum()} "
+            "such pixels; save it as 8 or 16 bit integers"
+        )
 
 
 def read_border(path: Path) -> Pixels:
@@ -91,7 +161,7 @@ def read_border(path: Path) -> Pixels:
     return weights
 
 
-def _check_finite(path: Path, what: str, pixels: Pixels) -> None:
+def _check_finite(path: Path | str, what: str, pixels: Pixels) -> None:
     if pixels.dtype.kind in "ui":
         return
     bad = ~np.isfinite(pixels)

@@ -24,7 +24,7 @@ class _ReadCache:
 
     def __init__(self, limit_bytes: int) -> None:
         self.free_bytes = limit_bytes
-        self.planes: dict[_FileState, Plane] = {}
+        self.planes: dict[tuple[_FileState, Hashable], Plane] = {}
         self.measured: dict[Hashable, Any] = {}
         self.lock = threading.Lock()
 
@@ -46,22 +46,23 @@ def cached_reads(limit_bytes: int = LIMIT_BYTES) -> Iterator[None]:
         _active = None
 
 
-def read_once(path: Path, decode: Callable[[Path], Plane]) -> Plane:
+def read_once(path: Path, decode: Callable[[Path], Plane], kind: Hashable = None) -> Plane:
     """The plane (Y, X) of a file, from the active cache if there is one; the caller may write to its pixels.
 
-    Folders (OME-Zarr) are always decoded.
+    `kind` distinguishes ways to decode one file. Folders (OME-Zarr) are always decoded.
     """
     cache, state = _active, _read_state(path)
     if cache is None or state is None:
         return decode(path)
-    kept = cache.planes.get(state)
+    key = (state, kind)
+    kept = cache.planes.get(key)
     if kept is not None:
         return Plane(kept.pixels.copy(), kept.pixel_size_um)
     plane = decode(path)
     with cache.lock:
-        if state not in cache.planes and plane.pixels.nbytes <= cache.free_bytes:
+        if key not in cache.planes and plane.pixels.nbytes <= cache.free_bytes:
             cache.free_bytes -= plane.pixels.nbytes
-            cache.planes[state] = Plane(plane.pixels.copy(), plane.pixel_size_um)
+            cache.planes[key] = Plane(plane.pixels.copy(), plane.pixel_size_um)
     return plane
 
 

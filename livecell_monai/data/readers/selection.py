@@ -1,10 +1,11 @@
 """Chooses planes by the settings channel, time and z; an ambiguous choice is rejected, never guessed."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.data.paths import find_format
+from livecell_monai.data.paths import find_stored_format
 from livecell_monai.data.readers.base import Stack, describe_axes
 from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.open import PlaneAddress, open_stack
@@ -21,7 +22,7 @@ def list_planes(path: Path, channel: Choice, time: Choice, z: Choice, axes: str 
     A file of one plane, and one that cannot be opened, is listed as its path; its reader raises the error.
     """
     item: dict[str, Any] = {IMAGE: str(path)}
-    if find_format(path) is None:
+    if find_stored_format(path) is None:
         choices = {"--channel": channel, "--time": time, "--z": z}
         for option, choice in choices.items():
             if choice is not None and str(choice).strip() != "0":
@@ -36,14 +37,15 @@ def list_planes(path: Path, channel: Choice, time: Choice, z: Choice, axes: str 
     return [item] if is_plain else _to_items(planes)
 
 
-def list_frames(path: Path, channel: Choice, time: Choice, z: Choice, axes: str | None) -> list[dict[str, Any]]:
-    """One dictionary for each chosen frame of a folder or glob of numbered frames; errors as `FramesStack`.
-
-    If the header of a frame cannot be read, only that frame is listed: its reader raises the error before work starts.
-    """
-    stack = FramesStack(path, open_stack, axes)  # holds no file open
+def list_frames(
+    path: Path, channel: Choice, time: Choice, z: Choice, axes: str | None, allow_gaps: bool = False
+) -> list[dict[str, Any]]:
+    """One dictionary for each chosen frame of a folder or glob of numbered frames, missing ones too; errors as there."""
+    stack = FramesStack(path, open_stack, axes, allow_gaps)  # holds no file open
     planes = choose_planes(stack, channel, time, z, axes)
-    return _to_items([plane for plane in planes if plane.time == stack.broken] or planes)
+    if all(stack.frames[plane.time] is None for plane in planes):
+        raise DataError(f"{path}: the chosen frames must exist, all are missing; choose others by --time")
+    return _to_items([replace(plane, allow_gaps=allow_gaps) for plane in planes])
 
 
 def _to_items(planes: list[PlaneAddress]) -> list[dict[str, Any]]:
@@ -67,8 +69,7 @@ def choose_planes(
         z: index of the plane in depth; None if there is one.
         axes: the user's names of the file's axes, for the addresses.
 
-    Raises:
-        SettingError: a plane does not exist, or there are several and none is chosen.
+    Raises a SettingError if a plane does not exist, or there are several and none is chosen.
     """
     chosen_channel, chosen_z = _choose_channel(stack, channel), _choose_index(stack, "--z", "Z", z)
     frames = range(stack.length("T")) if time is None else _choose_frames(stack, time)

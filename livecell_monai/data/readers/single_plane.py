@@ -4,15 +4,19 @@ import gzip
 import io
 import math
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import imagecodecs
 import nibabel
 import numpy as np
 from nibabel.volumeutils import apply_read_scaling
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from livecell_monai.data.checks import png
+from livecell_monai.data.checks.colour import look_up, merge_samples
+from livecell_monai.data.checks.contents import find_kind
 from livecell_monai.data.checks.limits import check_decoded_size, check_single_plane, raise_colour_error, reading_errors
 from livecell_monai.data.checks.tiff import read_tiff
 from livecell_monai.data.paths import SUFFIXES, list_endings
@@ -21,6 +25,7 @@ from livecell_monai.data.units import pixel_size
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Plane, Region
 
+_SAMPLES = {"LA": 2, "RGB": 3, "RGBA": 4}  # per pixel, by Pillow's mode
 MAX_TRAILING_BYTES = 2**20  #: that may follow the pixels of a NIfTI
 
 
@@ -38,46 +43,79 @@ class PlaneStack(Stack):
         return self.locate(time, channel, z, region).crop(self._pixels).copy()
 
 
-def read_single(path: Path) -> Plane:
-    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI whose path was checked; see `read_plane`."""
-    match next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None):
-        case ".tif" | ".tiff":
-            kind, read = "TIFF", read_tiff
-        case ".png" | ".jpg" | ".jpeg":
-            kind, read = "PNG or JPEG", _read_picture
-        case ".nii" | ".nii.gz":
-            kind, read = "NIfTI", _read_nifti
-        case _:
-            known = " ".join(list_endings())
-            raise DataError(f"{path}: an image's name must end in one of {known}; save it as TIFF")
+def read_single(path: Path, is_label: bool = False) -> Plane:
+    """Read the grey plane (Y, X) of a TIFF, PNG, JPEG or NIfTI whose path was checked; see `read_plane`.
+
+    A TIFF, PNG or JPEG that is named as another of them is read as what it is.
+    """
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        known = " ".join(list_endings())
+        raise DataError(f"{path}: an image's name must end in one of {known}; save it as TIFF")
+    found = find_kind(path)
+    if suffix.startswith(".nii"):
+        kind, read = "NIfTI", _read_nifti
+    elif found == "TIFF" or (suffix.startswith(".tif") and found not in ("PNG", "JPEG")):
+        kind, read = "TIFF", partial(read_tiff, is_label=is_label)
+    else:
+        kind, read = "PNG or JPEG", partial(_read_picture, is_label=is_label)
     with reading_errors(path, kind):
         plane = read(path)
         pixels = np.require(plane.pixels, plane.pixels.dtype.newbyteorder("="), ["C", "W"])
     return Plane(pixels, plane.pixel_size_um)
 
 
-def _read_picture(path: Path) -> Plane:
+def _read_picture(path: Path, is_label: bool) -> Plane:
     """Read a PNG or JPEG as stored: a rotation in its EXIF would separate it from its label."""
     data = path.read_bytes()
     if data.startswith(png.SIGNATURE):
         png.check_png(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own limit is replaced by that of every format
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+        try:
+            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        except UnidentifiedImageError:
+            raise ValueError("it is neither a PNG nor a JPEG") from None
+        with picture:
             frames = getattr(picture, "n_frames", 1)
             check_single_plane(path, "TYX", (frames, picture.height, picture.width))
-            if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):
-                colour = "RGB" if picture.mode in ("RGB", "RGBA") else "not grey"
-                raise_colour_error(path, f"{colour} (mode {picture.mode})")
-            check_decoded_size(path, "an image that is read whole", (picture.height, picture.width))
+            if picture.mode not in ("1", "L", "I", "P", *_SAMPLES) and not picture.mode.startswith("I;16"):
+                raise_colour_error(path, f"not grey (mode {picture.mode})")
+            samples = _SAMPLES.get(picture.mode, 1)
+            size = (picture.height, picture.width)
+            check_decoded_size(path, "an image that is read whole", size if samples == 1 else (*size, samples))
             if picture.format == "PNG":
                 png.check_png_pixels(data)
+            if samples > 1:
+                return Plane(_merge_picture(path, picture, data))
             pixels = np.asarray(picture)
+    if picture.mode == "P":
+        return Plane(_look_up_picture(path, picture, pixels, is_label))
     if picture.mode == "1":
         pixels = pixels.astype(np.uint8)
     elif picture.mode == "I":  # a PNG has 16 bits at most; older Pillow returns them as int32
         pixels = pixels.astype(np.uint16)
     return Plane(pixels)
+
+
+def _merge_picture(path: Path, picture: Image.Image, data: bytes) -> Pixels:
+    """The grey values of a picture with several samples per pixel; Pillow cuts those of 16 bits to 8."""
+    is_deep = picture.format == "PNG" and png.bits_of(data) == 16
+    pixels = imagecodecs.png_decode(data) if is_deep else np.asarray(picture)
+    return merge_samples(path, np.moveaxis(pixels, -1, 0), np.iinfo(pixels.dtype).max)
+
+
+def _look_up_picture(path: Path, picture: Image.Image, indices: Pixels, is_label: bool) -> Pixels:
+    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    opacity = picture.info.get("transparency", b"")  # one byte for each of the first colours, or the one clear colour
+    if not is_label and indices.size:
+        opaque = np.full(256, 255, np.uint8)
+        if isinstance(opacity, int):
+            opaque[opacity] = 0
+        else:
+            opaque[: len(opacity)] = np.frombuffer(opacity, np.uint8)
+        merge_samples(path, np.stack([indices, opaque[indices]]), 255)
+    return look_up(path, indices, palette, is_label)
 
 
 def _read_nifti(path: Path) -> Plane:
@@ -88,22 +126,27 @@ def _read_nifti(path: Path) -> Plane:
         header = (nibabel.Nifti2Header if is_second else nibabel.Nifti1Header).from_fileobj(io.BytesIO(head))
         with np.errstate(over="ignore"):  # an invalid number of axes
             dtype, shape = header.get_data_dtype(), header.get_data_shape()
-        if dtype.names:
-            raise_colour_error(path, f"RGB (data type {', '.join(dtype.names)})")
+        if dtype.names and dtype.names not in (("R", "G", "B"), ("R", "G", "B", "A")):
+            raise_colour_error(path, f"not grey (data type {', '.join(dtype.names)})")
         axes = "XYZTUVW"[: len(shape)]
         # disk order is X first: name the axes slowest first, as everywhere else
         size = check_single_plane(path, axes[::-1], shape[::-1])
         check_decoded_size(path, "an image that is read whole", size)
         stored = read_pixel_bytes(stream, head, int(header.get_data_offset()), math.prod(size) * dtype.itemsize)
-    pixels = apply_read_scaling(np.frombuffer(stored, dtype).reshape(size), *header.get_slope_inter())
+    pixels = np.frombuffer(stored, dtype).reshape(size)
+    if dtype.names:
+        pixels = merge_samples(path, np.stack([pixels[name] for name in dtype.names]), 255)
+    pixels = apply_read_scaling(pixels, *header.get_slope_inter())
     unit = header.get_xyzt_units()[0]
     x, y = header.get_zooms()[:2]
     return Plane(pixels, pixel_size([float(y), float(x)], [unit, unit]))
 
 
 def open_maybe_gzip(path: Path) -> BinaryIO:
-    """A file open for reading, decompressed if its name ends in .gz."""
-    return cast(BinaryIO, gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb"))
+    """A file open for reading, decompressed if it is a gzip archive, whatever its name says."""
+    with open(path, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path) if is_gzip else open(path, "rb"))
 
 
 def read_pixel_bytes(stream: BinaryIO, head: bytes, offset: int, count: int) -> bytearray:

@@ -1,6 +1,7 @@
 """TIFF: OME-TIFF, ImageJ hyperstacks and plain pages, one page or some of its strips and tiles read at a time."""
 
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ import tifffile
 from livecell_monai.data.checks.limits import check_decoded_size, check_expansion, parse_xml, reading_errors
 from livecell_monai.data.checks.tiff import (
     all_axes,
-    check_colours,
     check_complete,
-    check_page_chain,
     check_pyramid,
     check_same_tags,
     count_pages,
+    is_planar,
     only_series,
+    open_tiff,
     pixel_size_of,
-    stored_to_grey,
+    split_samples,
+    to_samples,
 )
+from livecell_monai.data.checks.tiff_values import palette_of, stored_to_grey
 from livecell_monai.data.readers.base import Stack
 from livecell_monai.data.units import even_interval, to_minutes, to_number, to_um
 from livecell_monai.errors import DataError
@@ -40,25 +43,25 @@ class TiffStack(Stack):
         self.path = path
         self._complete: set[int] = set()  # planes that are known to be complete in the file
         with self.opening("TIFF"):
-            check_page_chain(path)
-            # one file holds one image: other files that its OME-XML names are not read
-            self._file = tifffile.TiffFile(path, _multifile=False)
+            self._file = open_tiff(path)
             self._open(axes)
 
     def _open(self, axes: str | None) -> None:
         series = self._series = only_series(self.path, self._file)
-        check_colours(self.path, series)
         check_pyramid(series)
         check_complete(self._file, series.keyframe)
-        found, lengths = all_axes(self._file, series)
+        self._samples, found, lengths = split_samples(self.path, series, *all_axes(self._file, series))
         self.set_axes(found, lengths, axes)
         self._lengths = [length for length, name in zip(lengths, self._names, strict=True) if name not in ("Y", "X")]
         self.dtype = np.dtype(np.uint8) if series.dtype.kind == "b" else series.dtype.newbyteorder("=")
-        self._plane_bytes = math.prod(self.shape[-2:]) * series.dtype.itemsize
+        if series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE and not self._file.is_imagej:
+            self.dtype = palette_of(series.keyframe).dtype
+        self._is_planar = is_planar(series.keyframe)
+        self._plane_bytes = math.prod(self.shape[-2:]) * self._samples * series.dtype.itemsize
         self._check_pages()
         is_raw = self._is_one_run or series.keyframe.is_final  # uncompressed rows, of which any can be read
         self.tile = (1, self.shape[-1]) if is_raw else tuple(series.keyframe.chunks[:2])
-        check_decoded_size(self.path, "a strip or tile", self.tile)
+        check_decoded_size(self.path, "a strip or tile", self.tile if self._samples == 1 else (*self.tile, self._samples))
         check_expansion(self.path, self._plane_bytes)
         self.pixel_size_um = pixel_size_of(self._file, series.keyframe)
         if self._file.is_ome:
@@ -69,7 +72,8 @@ class TiffStack(Stack):
     def _check_pages(self) -> None:
         """Reject a file that is neither one page (Y, X) for each plane nor one run of bytes."""
         series, planes = self._series, math.prod(self.shape[:-2])
-        if series.keyframe.shaped != (1, 1, *self.shape[-2:], 1):
+        depth, width = (self._samples, 1) if self._is_planar else (1, self._samples)
+        if series.keyframe.shaped != (depth, 1, *self.shape[-2:], width):
             got = f"pages of {series.keyframe.shaped}"
             raise DataError(f"{self.path}: each page of a TIFF must be one plane, got {got}; save it again")
         self._is_one_run = len(series) != planes and series.dataoffset is not None
@@ -101,30 +105,42 @@ class TiffStack(Stack):
                         check_same_tags(page)
                     self._complete.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
-            return np.require(stored_to_grey(pixels, self._file, self._series.keyframe), self.dtype, ["C", "W"])
+            keyframe, origin = self._series.keyframe, (part.top, part.left)
+            grey = stored_to_grey(self.name_plane(time, channel, z), pixels, self._file, keyframe, origin=origin)
+            return np.require(grey, self.dtype, ["C", "W"])
 
     def _read_rows(self, offset: int, part: Region) -> Pixels:
-        """Uncompressed pixels, row after row."""
-        columns, dtype = self.shape[-1], self._series.dtype.newbyteorder(self._file.byteorder)
+        """Uncompressed samples (S, Y, X) of a page, row after row."""
+        if not self._is_planar:
+            return self._read_run(offset, part, self._samples)
+        steps = range(0, self._plane_bytes, self._plane_bytes // self._samples)
+        return np.concatenate([self._read_run(offset + step, part, 1) for step in steps])
+
+    def _read_run(self, offset: int, part: Region, samples: int) -> Pixels:
+        columns, dtype = self.shape[-1] * samples, self._series.dtype.newbyteorder(self._file.byteorder)
         count = (part.bottom - part.top) * columns * dtype.itemsize
         handle = self._file.filehandle
         handle.seek(offset + part.top * columns * dtype.itemsize)
         data = handle.read(count)
         if len(data) != count:
             raise ValueError(f"the file is cut off: {count - len(data)} bytes are missing")
-        return np.frombuffer(data, dtype).reshape(part.bottom - part.top, columns)[:, part.left : part.right]
+        rows = np.frombuffer(data, dtype).reshape(part.bottom - part.top, self.shape[-1], samples)
+        return np.moveaxis(rows[:, part.left : part.right], -1, 0)
 
     def _decode(self, page: Any, part: Region, region: Region | None) -> Pixels:
-        """Pixels of strips or tiles that must be decoded."""
+        """Samples (S, Y, X) of strips or tiles that must be decoded."""
         if region is None:
-            whole: Pixels = page.asarray(maxworkers=1).reshape(self.shape[-2:])
-            return whole
+            return to_samples(page.asarray(maxworkers=1), self._series, (part.bottom, part.right))
         keyframe = page.keyframe
         tables = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader} if keyframe.compression in _JPEG else {}
         # tifffile fills an omitted segment with this value
-        pixels = np.full((part.bottom - part.top, part.right - part.left), keyframe.nodata, self._series.dtype)
-        for row, column in part.tiles(*keyframe.chunks[:2]):
-            number = row * keyframe.chunked[1] + column
+        shape = (self._samples, part.bottom - part.top, part.right - part.left)
+        pixels = np.full(shape, keyframe.nodata, self._series.dtype)
+        height, width = keyframe.chunks[:2]
+        down, across = -(-self.shape[-2] // height), -(-self.shape[-1] // width)
+        planes = self._samples if self._is_planar else 1
+        for sample, (row, column) in product(range(planes), part.tiles(height, width)):
+            number = (sample * down + row) * across + column
             if not page.databytecounts[number]:
                 continue
             decode = keyframe.decode  # created at its first use, which moves the file position
@@ -134,8 +150,8 @@ class TiffStack(Stack):
             if decoded is not None:
                 segment = Region(top, left, top + rows, left + columns)
                 shared = part.overlap(segment)
-                source = shared.relative_to(segment).crop(decoded.reshape(decoded.shape[-3:-1]))
-                shared.relative_to(part).crop(pixels)[...] = source
+                source = shared.relative_to(segment).crop(np.moveaxis(decoded.reshape(decoded.shape[-3:]), -1, 0))
+                shared.relative_to(part).crop(pixels[sample : sample + len(source)])[...] = source
         return pixels
 
     def _read_ome(self) -> None:

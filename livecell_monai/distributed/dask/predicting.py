@@ -106,7 +106,7 @@ class _Prediction:
             for top, bottom in bands:
                 yield Task(predict_band, (item, top, bottom), large_image=item)
             if not bands:
-                self.writer.add(self.large_images.finish(item))
+                self.large_images.complete(item)
 
     def collect(self, task: Task, result: TaskResult) -> int:
         """Keep the result of a task; the number of images that it completes."""
@@ -121,7 +121,7 @@ class _Prediction:
         if self.open_bands[name] > 0:
             return 0
         if not self.large_images.missing(task.large_image):  # else a band did not fit into the memory of its worker
-            self.writer.add(self.large_images.finish(task.large_image))
+            self.large_images.complete(task.large_image)
         return 1
 
 

@@ -56,12 +56,12 @@ def run_task(job: Job, task: Callable[..., TaskResult], *arguments: Any) -> Task
 def predict_images(opened: OpenBundle, items: Sequence[Item]) -> TaskResult:
     """Predict images, or the frames of a movie, and write their files; rows of a first attempt are read back."""
     run, writer, dataset, evaluator = opened.unfinished, opened.writer, opened.dataset, opened.evaluator
-    writer.rows, dataset.failures = [], {}
+    writer.rows, dataset.failures, writer.failures = [], {}, {}
     dataset.data = run.missing(items, writer.files(), writer.movie_files())
     if dataset.data:
         evaluator.state.epoch_length = None  # that of the previous task
         evaluator.run()
-    return TaskResult(run.merge(writer.rows), dict(dataset.failures))
+    return TaskResult(run.merge(writer.rows), {**dataset.failures, **writer.failures})
 
 
 def predict_band(opened: OpenBundle, item: Item, top: int, bottom: int) -> TaskResult:

@@ -19,11 +19,11 @@ from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import build_pyramid, list_level_shapes
-from livecell_monai.outputs.overwriting import check_outputs
+from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.prediction.writers import PredictionWriter
+from livecell_monai.prediction.writers import PredictionWriter, explain_failure
 from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, NAME
@@ -44,8 +44,7 @@ class LargeImagePredictor:
 
     The settings are all settings by name. The weights of the segmenter may be loaded later, before the first band.
 
-    Raises:
-        SettingError: a setting does not allow large images, or a file would be overwritten.
+    Raises a SettingError if a setting does not allow large images, or a file would be overwritten.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class LargeImagePredictor:
             except TooLargeError as error:
                 self.failures[Path(item[IMAGE])] = str(error)
             else:
-                self.writer.add(self.finish(item))
+                self.complete(item)
 
     def begin(self, item: Item) -> Bands | None:
         """Create the hidden folder of a large image, or open it to resume; the bands of the mask that are missing.
@@ -152,6 +151,16 @@ class LargeImagePredictor:
             folder.publish(finished, self.path_of(item))
         return row
 
+    def complete(self, item: Item) -> None:
+        """Finish a large image and add its row to the table, or keep what is wrong with it in `failures`."""
+        path = Path(item[IMAGE])
+        try:
+            row = self.finish(item)
+        except Exception as error:
+            self.failures[path] = explain_failure(path, error)
+        else:
+            self.writer.add(row)
+
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows bands of a large image depend on, after `begin`."""
         if not bands:
@@ -203,6 +212,7 @@ class LargeImagePredictor:
         self.writer.outputs.check_large(path)
         _ = self._steps  # checks preprocessing
         may_exist = self.settings["overwrite"] or self.settings["resume"]
+        check_name_lengths(self.output_dir, [".{name}.writing"], self.large)
         check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)
         for item in self.large:
             if self._folder(item).path.exists() and not may_exist:

@@ -9,7 +9,7 @@ from typing import Any
 
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import LargeImageSource
-from livecell_monai.data.paths import find_format
+from livecell_monai.data.paths import find_stored_format
 from livecell_monai.data.readers import PlaneAddress, find_file, open_stack, parse_address
 from livecell_monai.errors import LiveCellError
 from livecell_monai.outputs.large.chunks import CHUNK
@@ -32,7 +32,7 @@ def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[
 def open_source(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
     """The plane of an item, to be read in parts of so many rows; a DataError if the file cannot be read."""
     address = parse_address(item[IMAGE]) or PlaneAddress(Path(item[IMAGE]))
-    with open_stack(address.path, address.axes) as stack:
+    with open_stack(address.path, address.axes, address.allow_gaps) as stack:
         yield LargeImageSource(stack, address.time, address.channel, address.z, rows)
 
 
@@ -65,7 +65,7 @@ def describe_large_image(
 
 
 def _measure_megapixels(item: Item) -> float:
-    if find_format(find_file(item[IMAGE])) is None:
+    if find_stored_format(find_file(item[IMAGE])) is None:
         return 0.0  # PNG, JPEG and NIfTI are always read as a whole
     try:
         with open_source(item) as source:

@@ -191,16 +191,16 @@ def test_several_images_are_rejected(tmp_path, data):
 
 
 RGB = np.stack([GREY] * 3, -1)
+RGB[3, 7] = 1, 2, 3
 COLOURS = {
-    "rgb": (tiff_bytes(RGB, photometric="rgb"), r"RGB \(photometric RGB\)"),
-    "rgb by channel": (tiff_bytes(np.stack([GREY] * 3), photometric="rgb", planarconfig="separate"), "RGB"),
-    "rgba": (tiff_bytes(np.stack([GREY] * 4, -1), photometric="rgb"), "RGB"),
-    "film of rgb": (tiff_bytes(np.stack([RGB] * 2), photometric="rgb"), "RGB"),
+    "rgb": (tiff_bytes(RGB, photometric="rgb"), "RGB with red 1, green 2, blue 3 at row 3, column 7"),
+    "rgb by channel": (tiff_bytes(np.moveaxis(RGB, -1, 0), photometric="rgb", planarconfig="separate"), "RGB"),
+    "rgba": (tiff_bytes(np.concatenate([RGB, RGB[..., :1]], -1), photometric="rgb"), "RGB"),
     "cmyk": (tiff_bytes(np.stack([GREY] * 4, -1), photometric="separated"), r"not grey \(photometric SEPARATED\)"),
     "jpeg": (tiff_bytes(RGB, photometric="ycbcr", compression="jpeg"), "not grey|RGB"),
     "palette": (
-        tiff_bytes(GREY, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
-        r"not grey \(photometric PALETTE\)",
+        tiff_bytes(GREY, photometric="palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256)),
+        "RGB with red 0, green 256, blue 512 at row 0, column 0",
     ),
     "sensor mosaic": (tiff_bytes(photometric=32803), r"not grey \(photometric CFA\)"),
 }
@@ -212,10 +212,43 @@ def test_colour_is_rejected(tmp_path, data, what):
         read(tmp_path, data)
 
 
-def test_grey_with_opacity_is_rejected(tmp_path):
+def test_a_film_of_colours_is_rejected_as_a_stack(tmp_path):
+    with pytest.raises(DataError, match="a stack with axes Q 2, Y 40, X 36"):
+        read(tmp_path, tiff_bytes(np.stack([RGB] * 2), photometric="rgb"))
+
+
+def test_transparency_is_rejected(tmp_path):
     data = tiff_bytes(np.stack([GREY] * 2, -1), photometric="minisblack", extrasamples=["unassalpha"])
+    with pytest.raises(DataError, match="must be opaque, got opacity 0 of 255 at row 0, column 0; save it without"):
+        read(tmp_path, data)
+
+
+def test_two_samples_that_are_no_opacity_are_rejected(tmp_path):
+    data = tiff_bytes(
+        np.stack([GREY] * 2, -1), photometric="minisblack", planarconfig="contig", extrasamples=["unspecified"]
+    )
     with pytest.raises(DataError, match="a stack with axes Y 40, X 36, S 2"):
         read(tmp_path, data)
+
+
+PIXELS = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+    'DimensionOrder="XYZCT" Type="uint16" SizeX="36" SizeY="40" SizeZ="1" SizeC="1" SizeT="3" PhysicalSizeX="0.5" '
+    'PhysicalSizeY="0.25"><Channel ID="Channel:0:0"/>{}</Pixels></Image></OME>'
+)
+LISTED = "".join(f'<TiffData FirstT="{index}" IFD="{index}"/>' for index in range(3))
+
+
+@pytest.mark.parametrize("listed", ["<TiffData/>", LISTED], ids=["all", "each"])
+def test_the_one_page_of_a_file_split_out_of_a_series_is_used_with_a_warning(tmp_path, listed, caplog):
+    plane = read(tmp_path, tiff_bytes(description=PIXELS.format(listed), metadata=None), "a.ome.tif")
+    np.testing.assert_array_equal(plane.pixels, RAMP)
+    assert plane.pixel_size_um == (0.25, 0.5)
+    with open_stack(tmp_path / "a.ome.tif") as stack:
+        assert (stack.axes, stack.shape, stack.pixel_size_um) == ("YX", (40, 36), (0.25, 0.5))
+        np.testing.assert_array_equal(stack.read(), RAMP)
+    words = f"{tmp_path}/a.ome.tif: the OME-XML lists 3 planes, the file has 1 page; this page is used"
+    assert [record.getMessage() for record in caplog.records] == [words]
 
 
 WHOLE_BATCH = {name: tiff_bytes(GREY, **options) for name, options in LOSSLESS.items()} | {

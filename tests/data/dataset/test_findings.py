@@ -8,7 +8,14 @@ import pytest
 import tifffile
 from PIL import Image
 
-from livecell_monai.data.dataset.findings import Finding, check_data, check_samples, count_cells, inspect_sample
+from livecell_monai.data.dataset.findings import (
+    Finding,
+    check_data,
+    check_samples,
+    count_cells,
+    describe_cover,
+    inspect_sample,
+)
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
 from tests.support.stack_files import write_zarr
@@ -29,7 +36,7 @@ BAD = {
     "label of another size": ("labels", LABEL[:, :-1], "label and border must have their image's size, got 96 x 111 for"),
     "turned label": ("labels", LABEL.T, "got 112 x 96 for an image of 96 x 112; export it again"),
     "border of another size": ("borders", np.ones((96, 111), np.float32), "must have their image's size, got 96 x 111"),
-    "colour": ("images", np.stack([PICTURE] * 3, -1).astype(np.uint8), "RGB"),
+    "colour": ("images", np.stack([PICTURE, PICTURE, PICTURE + 1], -1).astype(np.uint8), "RGB"),
     "stack": ("images", np.stack([PICTURE] * 4), "must be one grey plane"),
     "constant": ("images", np.full(SHAPE, 7, np.uint16), "an image must not be constant, got 7 in every pixel"),
     "not a number": (
@@ -37,9 +44,14 @@ BAD = {
         with_nan(),
         "must be finite in every pixel, got 1 NaN or infinite, the first at row 5, column 7",
     ),
-    "no foreground": ("labels", np.zeros(SHAPE, np.uint8), "a training label must have both classes, got background only"),
+    "numbered from 1": ("labels", (LABEL > 0) + np.uint8(1), "must be 0 in the background, got the values 1, 2 and no 0"),
+    "an image as label": (
+        "labels",
+        (PICTURE // 257).astype(np.uint8),
+        "a label must hold one value per cell or one for all",
+    ),
     "no background": ("labels", np.ones(SHAPE, np.uint8), "a training label must have both classes, got foreground only"),
-    "float label": ("labels", LABEL.astype(np.float32), "a label must hold integers, got float32"),
+    "float label": ("labels", LABEL / np.float32(2), "a label must hold integers, got 0.5 at row"),
     "negative label": ("labels", LABEL.astype(np.int16) - 1, "a label must be >= 0"),
     "negative border": ("borders", np.full(SHAPE, -1, np.float32), "a border weight must be >= 0"),
 }
@@ -53,6 +65,71 @@ def spoil(folder, kind, pixels, name="train_01"):
 
 def problems_of(folder):
     return {finding.name: finding.problem for finding in check_data(folder) if finding.problem}
+
+
+INVERTED = np.where(LABEL > 0, 0, 255).astype(np.uint8)
+OPEN = np.zeros((10, 10), np.uint8)
+OPEN[:6] = 1
+
+
+@pytest.mark.parametrize(
+    ("label", "share"),
+    [
+        (INVERTED, f"{(INVERTED > 0).mean():.0%}"),
+        (OPEN, "60%"),
+        (np.where(OPEN, 7, np.arange(10)), "60%"),  # 7 of many ids
+        (np.ones((4, 4), np.uint8), "100%"),
+        (LABEL, None),
+        (np.arange(100).reshape(10, 10), None),  # many cells
+        (OPEN[1:, ::1] * (np.arange(10) % 2 > 0).astype(np.uint8), None),
+        (np.ones((10, 10), np.uint8) - (np.arange(10) % 5 == 4), None),  # two components of 40 %
+    ],
+)
+def test_one_cell_that_covers_most_of_the_image_is_told(label, share):
+    warning = describe_cover("a.tif", label, float((label > 0).mean()))
+    expected = f"a.tif: one cell covers {share} of the image; check that the label is not inverted: 0 must be background"
+    assert warning == (None if share is None else expected)
+
+
+def test_an_inverted_label_is_a_warning_of_its_finding(folder):
+    path = spoil(folder, "labels", INVERTED)
+    warnings = [finding.warning for finding in check_data(folder) if finding.warning]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{path}: one cell covers ")
+    assert problems_of(folder) == {}
+
+
+class TestWithoutCells:
+    """A training image without cells is a negative; one image must have some."""
+
+    def test_is_valid_beside_another(self, folder):
+        spoil(folder, "labels", np.zeros(SHAPE, np.uint8))
+        assert problems_of(folder) == {}
+        findings = check_samples(list_samples(folder, "train"), "train")
+        assert [(found.cells, found.foreground > 0) for found in findings] == [(5, True), (0, False), (5, True)]
+
+    def test_one_image_must_have_cells(self, folder):
+        for name in ("train_00", "train_01", "train_02"):
+            spoil(folder, "labels", np.zeros(SHAPE, np.uint8), name)
+        message = "one training label or more must have cells, got background only in all 3; correct it or add"
+        assert message in problems_of(folder)["train_00"]
+        with pytest.raises(DataError, match=message):
+            check_samples(list_samples(folder, "train"), "train")
+
+
+def test_what_a_label_means_is_noted(folder):
+    spoil(folder, "labels", np.where(LABEL == 5, 2, LABEL > 0).astype(np.uint8))
+    finding = check_data(folder)[1]
+    assert finding.cells == 5
+    assert finding.note.endswith(
+        "train_01.tif: the values 1, 2 are classes, not ids; each of their 5 connected parts is a cell"
+    )
+
+
+@pytest.mark.parametrize("role", ["train", "test"])
+def test_a_label_without_background_is_rejected_in_every_role(folder, role):
+    tifffile.imwrite(folder / role / "labels" / f"{role}_01.tif", (LABEL > 0) + np.uint8(1))
+    assert list(problems_of(folder)) == [f"{role}_01"]
 
 
 class TestGood:
@@ -80,7 +157,7 @@ class TestGood:
     def test_one_class_is_allowed_where_nothing_is_learnt(self, folder):
         sample = list_samples(folder, "test")[0]
         tifffile.imwrite(sample.label, np.zeros(SHAPE, np.uint8))
-        assert inspect_sample(sample, "train").problem is not None
+        assert inspect_sample(sample, "train").problem is None  # another image may have cells
         assert (inspect_sample(sample, "test").problem, inspect_sample(sample, "test").cells) == (None, 0)
 
     def test_no_test_images(self, tmp_path):
@@ -152,7 +229,7 @@ class TestCheckSamples:
 
     def test_stops_at_the_first(self, folder):
         samples = list_samples(folder, "train")
-        spoil(folder, *BAD["no foreground"][:2], name="train_02")
+        spoil(folder, *BAD["no background"][:2], name="train_02")
         spoil(folder, *BAD["constant"][:2], name="train_01")
         with pytest.raises(DataError, match=r"train_01\.tif: an image must not be constant"):
             check_samples(samples, "train")

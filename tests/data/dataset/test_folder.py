@@ -220,3 +220,65 @@ def test_a_datalist_nested_without_end_is_no_datalist(tmp_path):
     with pytest.raises(DataError, match=r"a datalist must be JSON .* got RecursionError"):
         list_samples(path, "train")
     assert not has_role(path, "test")
+
+
+class TestNearNames:
+    """A label that is there under another name."""
+
+    @pytest.mark.parametrize(
+        ("image", "label"),
+        [
+            ("img_0.tif", "img_0_masks.tif"),
+            ("img_0.tif", "img_0_mask.png"),
+            ("img_0.tif", "img_0_label.tif"),
+            ("img_0.tif", "IMG_0-labels.TIF"),
+            ("img_0.tif", "img_0_seg.tif"),
+            ("img_0.png", "img_0_cp_masks.png"),
+            ("Img_0.tif", "img_0.tif"),
+            ("img_0.ome.tif", "img_0.ome_mask.png"),
+            ("img_0.tif", "img_0.tif_mask.png"),
+            ("z\u00fcrich.tif", "zu\u0308rich.tif"),
+        ],
+    )
+    def test_is_matched(self, tmp_path, image, label):
+        touch(tmp_path / "train/images" / image, tmp_path / "train/images/other.tif")
+        touch(tmp_path / "train/labels" / label, tmp_path / "train/labels/other.tif")
+        sample = next(one for one in list_samples(tmp_path, "train") if one.name != "other")
+        assert (sample.image.name, sample.label.name) == (image, label)
+
+    def test_borders_too(self, tmp_path):
+        touch(*(tmp_path / "train" / name for name in ("images/a.tif", "labels/a_mask.tif", "borders/a_weights.tif")))
+        (sample,) = list_samples(tmp_path, "train")
+        assert (sample.name, sample.label.name, sample.border.name) == ("a", "a_mask.tif", "a_weights.tif")
+
+    def test_the_same_name_comes_first(self, tmp_path):
+        images, labels = tmp_path / "train/images", tmp_path / "train/labels"
+        touch(*names_of(images, "a.tif", "a_mask.tif"), *names_of(labels, "a.tif", "a_mask.tif"))
+        assert all(one.image.name == one.label.name for one in list_samples(tmp_path, "train"))
+
+    @pytest.mark.parametrize("labels", [("a_mask.tif", "a_label.tif"), ("A.tif", "a_seg.tif")])
+    def test_two_are_not_guessed(self, tmp_path, labels):
+        touch(tmp_path / "train/images/a.tif", *names_of(tmp_path / "train/labels", *labels))
+        with pytest.raises(
+            DataError, match=r"images/a\.tif: an image must have a label of the same stem, .*; add it or rename "
+        ):
+            list_samples(tmp_path, "train")
+
+    def test_the_nearest_is_named(self, tmp_path):
+        touch(*(tmp_path / "train" / name for name in ("images/cell_01.tif", "labels/cell01.tif", "labels/x.tif")))
+        with pytest.raises(DataError, match=r"images/cell_01\.tif: .*labels; add it or rename cell01\.tif"):
+            list_samples(tmp_path, "train")
+
+
+class TestWindowsDatalist:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("separator", ["/", "\\"])
+    def test_is_read(self, folder, encoding, separator):
+        entry = {kind: separator.join(("train", f"{kind}s", "train_00.tif")) for kind in ("image", "label")}
+        path = folder / "list.json"
+        path.write_text(json.dumps({"training": [entry], "test": [entry["image"]]}), encoding=encoding)
+        (sample,) = list_samples(path, "train")
+        assert (sample.name, sample.image) == ("train_00", folder / "train/images/train_00.tif")
+        assert sample.label == folder / "train/labels/train_00.tif"
+        assert has_role(path, "test")
+        assert list_samples(path, "test")[0].name == "train_00"

@@ -65,7 +65,7 @@ class TestPartition:
         assert {sample.group for sample in partition(path, with_borders=False).train} == {"dish"}
 
     def test_a_bad_sample_stops_it(self, bordered):
-        tifffile.imwrite(bordered / "train/labels/train_01.tif", np.zeros(SHAPE, np.uint8))
+        tifffile.imwrite(bordered / "train/labels/train_01.tif", np.ones(SHAPE, np.uint8))
         with pytest.raises(DataError, match=r"train_01\.tif: a training label must have both classes"):
             partition(bordered)
 

@@ -202,3 +202,30 @@ class TestMode:
 
 def test_every_split_has_its_text():
     assert set(SPLITS) == {*get_args(SplitSettings.model_fields["split"].annotation), "given"} - {"auto"}
+
+
+class TestWithoutCells:
+    """Images without cells are negatives: they may be on either side, but each side needs cells."""
+
+    @pytest.fixture
+    def one_of_eight(self, tmp_path):
+        none = [sample_of(tmp_path, np.zeros((96, 112), np.uint8), f"none_{index}") for index in range(7)]
+        return [*none, sample_of(tmp_path, some_cells(), "cells")]
+
+    def test_a_region_of_a_negative_is_the_first(self, tmp_path):
+        samples = [sample_of(tmp_path, some_cells()), sample_of(tmp_path, np.zeros((96, 112), np.uint8), "none")]
+        split = split_samples(samples, "region")
+        assert split.validation[1].region == Region(0, 0, 14, 112)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_both_sides_have_cells(self, tmp_path, one_of_eight, seed):
+        samples = [*one_of_eight, sample_of(tmp_path, some_cells(), "more")]
+        split = split_samples(samples, "images", seed=seed, empty=[f"none_{index}" for index in range(7)])
+        held = {sample.name for sample in split.validation}
+        assert len(held & {"cells", "more"}) == 1
+
+    def test_one_image_with_cells_is_split_by_region(self, one_of_eight):
+        empty = [f"none_{index}" for index in range(7)]
+        assert split_samples(one_of_eight, "auto", empty=empty).mode == "region"
+        with pytest.raises(DataError, match="needs cells in 2 or more images or groups, got one; set split to region"):
+            split_samples(one_of_eight, "images", empty=empty)

@@ -40,14 +40,16 @@ def test_planes_and_parts_must_be_inside():
     stack = Held(np.zeros((3, 4, 5)), "TYX")
     assert stack.locate(2, 0, 0, None) == Region(0, 0, 4, 5)
     assert stack.locate(0, 0, 0, Region(1, 2, 3, 5)) == Region(1, 2, 3, 5)
-    with pytest.raises(DataError, match="x: a plane must be one of the file's, C 0 to 0, got C 1; choose another"):
+    with pytest.raises(
+        DataError, match="x: a plane must be one of the file's, channel 0 to 0, got channel 1; choose another"
+    ):
         stack.locate(0, 1, 0, None)
     with pytest.raises(DataError, match="x: a region must lie inside 4 x 5 pixels"):
         stack.locate(0, 0, 0, Region(0, 0, 4, 6))
 
 
 def test_a_plane_is_named_by_what_chooses_it():
-    assert Held(np.zeros((3, 4, 5)), "TYX").name_plane(2, 0, 0) == "x (T 2)"
+    assert Held(np.zeros((3, 4, 5)), "TYX").name_plane(2, 0, 0) == "x (frame 2)"
     assert Held(np.zeros((1, 4, 5)), "TYX").name_plane(0, 0, 0) == "x"
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 from livecell_monai.data.readers import PlaneAddress, close_last, open_stack
 from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.kinds import read_image
+from livecell_monai.data.readers.selection import list_frames
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Region
 
@@ -31,7 +32,7 @@ def test_frames_come_by_their_number(tmp_path):
         for frame in range(12):
             np.testing.assert_array_equal(stack.read(frame), PIXELS[frame])
         np.testing.assert_array_equal(stack.read(9, region=Region(2, 3, 5, 9)), PIXELS[9, 2:5, 3:9])
-        with pytest.raises(DataError, match="T 0 to 11, got T 12"):
+        with pytest.raises(DataError, match="frame 0 to 11, got frame 12"):
             stack.read(12)
 
 
@@ -70,9 +71,28 @@ def test_the_number_that_differs_counts(tmp_path, names):
 
 
 @pytest.mark.parametrize(
+    ("names", "interval"),
+    [
+        (["t0.tif", "t10.tif", "t20.tif", "t30.tif"], None),
+        (["t1.tif", "t3.tif"], None),
+        (["B2_00d00h00m.tif", "B2_00d12h00m.tif", "B2_01d00h00m.tif"], 720),
+        (["0h50m.tif", "1h0m.tif", "1h10m.tif"], 10),
+        (["9h59m30s.tif", "10h0m0s.tif", "10h0m30s.tif"], 0.5),
+    ],
+)
+def test_a_constant_step_and_times_are_accepted(tmp_path, names, interval):
+    with open_stack(write(tmp_path / "movie", names)) as stack:
+        assert [frame.name for frame in stack.frames] == names
+        assert stack.interval_min == interval
+        np.testing.assert_array_equal(stack.read(1), PIXELS[1])
+
+
+@pytest.mark.parametrize(
     ("names", "words"),
     [
         (["t1.tif", "t2.tif", "t4.tif"], r"without gaps, 3 is missing after t2\.tif"),
+        (["t0.tif", "t10.tif", "t30.tif"], r"without gaps, 20 is missing after t10\.tif"),
+        (["00d00h00m.tif", "00d12h00m.tif", "01d12h00m.tif"], r"without gaps, 01d00h00m is missing after 00d12h00m\.tif"),
         (["t1.tif", "t2.tif", "t02.tif"], "a number of its own"),
         (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number only, got t1\.tif and u3\.tif"),
         (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number only"),
@@ -105,7 +125,6 @@ def test_a_frame_whose_header_is_damaged_is_pointed_at(tmp_path):
     write(tmp_path / "movie")
     (tmp_path / "movie" / "t5.tif").write_bytes(b"II*\0")
     with open_stack(tmp_path / "movie") as stack:
-        assert stack.broken == 4
         np.testing.assert_array_equal(stack.read(3), PIXELS[3])
         with pytest.raises(DataError, match=r"t5\.tif: cannot be read as TIFF"):
             stack.read(4)
@@ -113,3 +132,25 @@ def test_a_frame_whose_header_is_damaged_is_pointed_at(tmp_path):
         path.write_bytes(b"II*\0")
     with pytest.raises(DataError, match=r"t1\.tif: cannot be read as TIFF"):
         open_stack(tmp_path / "movie")
+
+
+def test_missing_frames_may_be_allowed(tmp_path):
+    folder = write(tmp_path / "movie", ["t0.tif", "t10.tif", "t30.tif"])
+    with open_stack(folder, allow_gaps=True) as stack:
+        assert stack.length("T") == 4
+        assert [frame and frame.name for frame in stack.frames] == ["t0.tif", "t10.tif", None, "t30.tif"]
+        np.testing.assert_array_equal(stack.read(3), PIXELS[2])
+        with pytest.raises(DataError, match="frame 2 is missing"):
+            stack.read(2)
+    items = list_frames(folder, None, None, None, None, allow_gaps=True)
+    assert [(item["frame"], item["position"], item["frames"]) for item in items] == [(at, at, 4) for at in range(4)]
+    np.testing.assert_array_equal(read_image(items[3]["image"]).pixels, PIXELS[2])
+    close_last()
+    with pytest.raises(DataError, match=r"20 is missing after t10\.tif; add it, renumber the frames, or give --allow-gaps"):
+        list_frames(folder, None, None, None, None)
+
+
+def test_times_with_a_gap_keep_their_interval(tmp_path):
+    names = ["00d00h00m.tif", "00d06h00m.tif", "00d18h00m.tif"]
+    with open_stack(write(tmp_path / "movie", names), allow_gaps=True) as stack:
+        assert (stack.length("T"), stack.interval_min) == (4, 360)

@@ -96,10 +96,40 @@ class TestImage:
     def test_types_that_may_be(self, tmp_path, dtype):
         assert read_image(tiff(tmp_path, RAMP.astype(dtype))).pixels.dtype == dtype
 
-    @pytest.mark.parametrize("dtype", ["int8", "int64", "uint64", "float16", "complex64"])
-    def test_types_that_may_not(self, tmp_path, dtype):
-        with pytest.raises(DataError, match=f"an image must be one of uint8, .*, got {dtype}; save it as 16 bit"):
-            read_image(tiff(tmp_path, RAMP.astype(dtype)))
+    @pytest.mark.parametrize(
+        ("dtype", "factor", "held_by"),
+        [
+            ("int8", -1, "int16"),
+            ("float16", 1, "float32"),
+            ("int64", 1, "int16"),
+            ("uint64", 1, "int16"),
+            ("uint64", 40, "uint16"),
+            ("int64", -100, "int32"),
+            ("int64", 2**20, "int32"),
+            ("uint64", 2**21, "uint32"),
+        ],
+    )
+    def test_other_types_become_one_that_holds_them(self, tmp_path, dtype, factor, held_by):
+        pixels = (RAMP % 100 if dtype == "int8" else RAMP).astype(dtype) * np.array(factor, dtype)
+        image = read_image(tiff(tmp_path, pixels)).pixels
+        assert image.dtype == held_by
+        np.testing.assert_array_equal(image, pixels)
+
+    @pytest.mark.parametrize(
+        ("pixels", "got"),
+        [
+            (RAMP.astype(np.int64) * 2**40, str(1439 * 2**40)),
+            (RAMP.astype(np.uint64) * 2**40, str(1439 * 2**40)),
+            (-RAMP.astype(np.int64) * 2**40, str(-1439 * 2**40)),
+        ],
+    )
+    def test_integers_beyond_32_bits_are_rejected_with_their_value(self, tmp_path, pixels, got):
+        with pytest.raises(DataError, match=f"must have integers from -2147483648 to 4294967295, got {got}; scale it down"):
+            read_image(tiff(tmp_path, pixels))
+
+    def test_types_that_may_not(self, tmp_path):
+        with pytest.raises(DataError, match=r"an image must be one of uint8, .*, got complex64; save it as 16 bit"):
+            read_image(tiff(tmp_path, RAMP.astype(np.complex64)))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_a_value_that_is_none_is_counted_and_placed(self, tmp_path, value):
@@ -127,10 +157,36 @@ class TestLabel:
     def test_one_class_alone_is_allowed(self, tmp_path):
         assert not read_label(tiff(tmp_path, np.zeros((40, 36), np.uint8))).any()
 
-    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
-    def test_fractions_are_rejected_even_when_whole(self, tmp_path, dtype):
-        with pytest.raises(DataError, match=f"a label must hold integers, got {dtype}; save it as 8 or 16 bit"):
-            read_label(tiff(tmp_path, RAMP.astype(dtype)))
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("suffix", [".tif", ".nii", ".nii.gz"])
+    def test_whole_numbers_stored_as_float_are_integers(self, tmp_path, dtype, suffix):
+        if dtype == "float16" and suffix != ".tif":
+            pytest.skip("NIfTI has no float16")
+        label = read_label(file_of(tmp_path, suffix, RAMP.astype(dtype)))
+        assert label.dtype == np.int32
+        np.testing.assert_array_equal(label, RAMP)
+
+    @pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+    def test_fractions_are_rejected_with_their_place(self, tmp_path, value):
+        with pytest.raises(DataError, match=rf"must hold integers, got {value} at row 3, column 7, 1 such .*8 or 16 bit"):
+            read_label(tiff(tmp_path, with_value(value)))
+
+    def test_other_types_are_rejected(self, tmp_path):
+        with pytest.raises(DataError, match="a label must hold integers, got complex64; save it as 8 or 16 bit"):
+            read_label(tiff(tmp_path, RAMP.astype(np.complex64)))
+
+    @pytest.mark.parametrize("dtype", ["uint64", "int64", "uint32", "float64"])
+    def test_ids_beyond_32_bits_are_numbered_anew(self, tmp_path, dtype):
+        ids = (RAMP % 3).astype(dtype) * np.array(2**31, dtype)
+        if dtype == "uint32":
+            ids = np.minimum(RAMP % 3, 1).astype(dtype) * np.uint32(2**32 - 1)
+        label = read_label(tiff(tmp_path, ids))
+        assert label.dtype == np.int32
+        np.testing.assert_array_equal(label, np.minimum(RAMP % 3, 1) if dtype == "uint32" else RAMP % 3)
+
+    def test_minus_one_as_uint64_is_foreground(self, tmp_path):
+        stored = np.where(RAMP > 9, -1, 0).astype(np.int64).astype(np.uint64)
+        np.testing.assert_array_equal(read_label(tiff(tmp_path, stored)), RAMP > 9)
 
     def test_negative_ids_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match="a label must be >= 0, got 1 pixels down to -4"):
@@ -166,12 +222,23 @@ def test_a_path_that_the_system_rejects_to_look_at(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [([0.0, 1e39], "values that float32 holds"), ([-3e38, 3e38], "values that float32 holds"), ([1e9, 1e9 + 1], "constant")],
+    [
+        ([0.0, 1e39], "values that float32 holds"),
+        ([-3e38, 3e38], "values that float32 holds"),
+        ([1e-300, 2e-300], r"differ in 32 bit, got 0\.0 to 1e-300; subtract the minimum"),
+    ],
 )
 def test_an_image_must_survive_float32(tmp_path, values, words):
     tifffile.imwrite(tmp_path / "a.tif", np.array([values, values], np.float64))
     with pytest.raises(DataError, match=words):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("pixels", [1e9 + RAMP / 65536, RAMP + np.uint32(2**31)], ids=["float64", "uint32"])
+def test_values_that_float32_cannot_tell_apart_are_counted_from_the_minimum(tmp_path, pixels):
+    pixels = pixels[:1, :30]
+    assert np.ptp(pixels.astype(np.float32)) == 0 < np.ptp(pixels)
+    np.testing.assert_array_equal(read_image(tiff(tmp_path, pixels)).pixels, pixels - pixels.min())
 
 
 class TestStacks:
@@ -197,5 +264,5 @@ class TestStacks:
 
     def test_one_plane_of_a_stack_must_be_what_an_image_must_be(self, tmp_path):
         path = write_ome_tiff(tmp_path / "a.ome.tif", np.stack([GREY, GREY * 0]), "TYX")
-        with pytest.raises(DataError, match=r"a\.ome\.tif.*: an image must not be constant, got 0 in every pixel"):
+        with pytest.raises(DataError, match=r"a\.ome\.tif \(frame 1\): an image must not be constant, got 0 in every pixel"):
             read_image(Path(f"{path}::t=1,c=0,z=0"))

@@ -50,7 +50,9 @@ def test_every_format_gives_the_same_parts(path, region):
         assert part.flags.writeable
 
 
-@pytest.mark.parametrize(("wanted", "words"), [((3, 0, 0), "T 0 to 2, got T 3"), ((0, 2, 0), "C 2"), ((0, 0, -1), "Z -1")])
+@pytest.mark.parametrize(
+    ("wanted", "words"), [((3, 0, 0), "frame 0 to 2, got frame 3"), ((0, 2, 0), "channel 2"), ((0, 0, -1), "z plane -1")]
+)
 def test_every_format_rejects_a_plane_that_is_not_there(path, wanted, words):
     with open_stack(path) as stack, pytest.raises(DataError, match=f"a plane must be one of the file's.*{words}"):
         stack.read(*wanted)

@@ -20,9 +20,9 @@ def decoded(monkeypatch):
     """The files that were decoded, in order."""
     paths, read = [], kinds.read_single
 
-    def note(path):
+    def note(path, is_label):
         paths.append(path.name)
-        return read(path)
+        return read(path, is_label)
 
     monkeypatch.setattr(kinds, "read_single", note)
     return paths

@@ -3,6 +3,7 @@
 import gzip
 import io
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pytest
@@ -37,11 +38,60 @@ class TestPngAndJpeg:
         np.testing.assert_array_equal(pixels, RAMP > 9)
 
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA"])
-    def test_colour_is_rejected(self, tmp_path, mode):
-        data = picture_bytes(Image.fromarray(GREY).convert(mode), "PNG")
-        what = "RGB" if mode.startswith("RGB") else "not grey"
-        with pytest.raises(DataError, match=rf"is {what} \(mode {mode}\); convert it to one grey channel first"):
+    def test_grey_saved_as_colour_is_grey(self, tmp_path, mode):
+        pixels = self.read(tmp_path, picture_bytes(Image.fromarray(GREY).convert(mode), "PNG")).pixels
+        assert pixels.dtype == np.uint8
+        np.testing.assert_array_equal(pixels, GREY)
+
+    def test_grey_saved_as_a_colour_jpeg_is_that_of_a_grey_one(self, tmp_path):
+        grey = self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "JPEG"), ".jpg").pixels
+        colour = self.read(tmp_path, picture_bytes(Image.fromarray(GREY).convert("RGB"), "JPEG"), ".jpeg").pixels
+        np.testing.assert_allclose(colour.astype(int), grey.astype(int), atol=8)
+
+    @pytest.mark.parametrize("samples", [2, 3, 4])
+    def test_colours_of_16_bits_keep_them(self, tmp_path, samples):
+        pixels = np.stack([RAMP * 40] * samples, -1)
+        if samples != 3:
+            pixels[..., -1] = 65535
+        read = self.read(tmp_path, imagecodecs.png_encode(pixels)).pixels
+        assert read.dtype == np.uint16
+        np.testing.assert_array_equal(read, RAMP * 40)
+
+    def test_colour_is_rejected_with_its_first_pixel(self, tmp_path):
+        pixels = np.stack([GREY] * 3, -1)
+        pixels[3, 7], pixels[4, 1] = (1, 2, 3), (9, 0, 0)
+        with pytest.raises(DataError, match="this is RGB with red 1, green 2, blue 3 at row 3, column 7; convert it"):
+            self.read(tmp_path, picture_bytes(Image.fromarray(pixels), "PNG"))
+
+    @pytest.mark.parametrize("mode", ["LA", "RGBA"])
+    def test_transparency_is_rejected_with_its_first_pixel(self, tmp_path, mode):
+        picture = Image.fromarray(GREY).convert(mode)
+        picture.putpixel((7, 3), (5,) * (len(mode) - 1) + (128,))
+        with pytest.raises(DataError, match="must be opaque, got opacity 128 of 255 at row 3, column 7; save it without"):
+            self.read(tmp_path, picture_bytes(picture, "PNG"))
+
+    def test_a_coloured_palette_names_the_ids_of_a_label(self, tmp_path):
+        picture = Image.fromarray(GREY).convert("P")
+        picture.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+        data = picture_bytes(picture, "PNG")
+        with pytest.raises(DataError, match="this is RGB with red 0, green 255, blue 7 at row 0, column 0"):
             self.read(tmp_path, data)
+        np.testing.assert_array_equal(read_single(tmp_path / "cell.png", is_label=True).pixels, GREY)
+
+    def test_a_transparent_colour_of_a_palette_is_rejected(self, tmp_path):
+        data = picture_bytes(Image.fromarray(GREY).convert("P"), "PNG", transparency=3)
+        with pytest.raises(DataError, match="must be opaque, got opacity 0 of 255 at row 0, column 3"):
+            self.read(tmp_path, data)
+        np.testing.assert_array_equal(read_single(tmp_path / "cell.png", is_label=True).pixels, GREY)
+
+    @pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
+    @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+    def test_a_wrong_ending_does_not_matter(self, tmp_path, kind, suffix):
+        picture = Image.fromarray(GREY)
+        pixels = self.read(tmp_path, picture_bytes(picture, kind), suffix).pixels
+        np.testing.assert_allclose(pixels, GREY, atol=255 if kind == "JPEG" else 0)
+        with open_stack(tmp_path / f"cell{suffix}") as stack:
+            np.testing.assert_array_equal(stack.read(), pixels)
 
     def test_colour_for_print_is_rejected(self, tmp_path):
         data = picture_bytes(Image.fromarray(GREY).convert("CMYK"), "JPEG")
@@ -77,8 +127,10 @@ class TestPngAndJpeg:
         np.testing.assert_array_equal(self.read(tmp_path, data).pixels, GREY)
 
     def test_another_format_by_that_name_is_rejected(self, tmp_path):
-        with pytest.raises(DataError, match="cannot be read as PNG or JPEG"):
+        with pytest.raises(DataError, match=r"cannot be read as PNG or JPEG \(it is a BMP image\); save it as TIFF$"):
             self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "BMP"))
+        with pytest.raises(DataError, match="it is neither a PNG nor a JPEG"):
+            self.read(tmp_path, b"\x01\x02 something unknown \xff\xfe\x00")
 
     def test_they_state_no_pixel_size(self, tmp_path):
         assert self.read(tmp_path, picture_bytes(Image.fromarray(GREY), "PNG", dpi=(300, 300))).pixel_size_um is None
@@ -126,8 +178,18 @@ class TestNifti:
 
     def test_colour_is_rejected(self, tmp_path):
         colours = np.zeros((36, 40, 1), [("R", "u1"), ("G", "u1"), ("B", "u1")])
-        with pytest.raises(DataError, match=r"is RGB \(data type R, G, B\); convert it to one grey channel first"):
+        for name in colours.dtype.names:
+            colours[name] = GREY.T[..., None]
+        np.testing.assert_array_equal(self.read(tmp_path, nibabel.Nifti1Image(colours, np.eye(4))).pixels, GREY)
+        colours["R"][7, 3] = 200
+        with pytest.raises(DataError, match=r"is RGB with red 200, green \d+, blue \d+ at row 3, column 7; convert it"):
             self.read(tmp_path, nibabel.Nifti1Image(colours, np.eye(4)))
+
+    @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+    def test_compression_is_found_by_the_first_bytes(self, tmp_path, suffix):
+        path, data = tmp_path / f"cell{suffix}", nifti(GREY.T).to_bytes()
+        path.write_bytes(gzip.compress(data) if suffix == ".nii" else data)
+        np.testing.assert_array_equal(read_single(path).pixels, GREY)
 
     def test_a_scale_in_the_header_is_applied(self, tmp_path):
         image = nifti(RAMP.T)
@@ -172,7 +234,7 @@ def test_formats_of_one_plane_are_stacks_of_it(tmp_path):
             assert (stack.axes, stack.shape, stack.dtype, stack.pixel_size_um) == ("YX", (6, 9), np.uint8, size)
             np.testing.assert_array_equal(stack.read(), SMALL)
             np.testing.assert_array_equal(stack.read(region=Region(1, 2, 3, 9)), SMALL[1:3, 2:9])
-            with pytest.raises(DataError, match="T 0 to 0, got T 1"):
+            with pytest.raises(DataError, match="frame 0 to 0, got frame 1"):
                 stack.read(time=1)
             stack.read()[:] = 0  # a copy
             assert stack.read().any()

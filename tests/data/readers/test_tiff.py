@@ -95,7 +95,7 @@ def test_a_part_touches_no_other_strip_or_tile(tmp_path, options):
         np.testing.assert_array_equal(stack.read(1, region=above), above.crop(MOVIE[1]))
         np.testing.assert_array_equal(stack.read(0), MOVIE[0])
         for region in (None, Region(0, 0, 33, 36)):
-            with pytest.raises(DataError, match=r"a\.tif \(T 1\): cannot be read as TIFF \("):
+            with pytest.raises(DataError, match=r"a\.tif \(frame 1\): cannot be read as TIFF \("):
                 stack.read(1, region=region)
 
 
@@ -152,7 +152,7 @@ def test_frames_that_are_not_there_are_rejected_when_read(tmp_path):
     with open_stack(path) as stack:
         assert stack.length("T") == 3
         np.testing.assert_array_equal(stack.read(1), MOVIE[1])
-        with pytest.raises(DataError, match=r"a\.ome\.tif \(T 2\): cannot be read as TIFF \(the page is missing\)"):
+        with pytest.raises(DataError, match=r"a\.ome\.tif \(frame 2\): cannot be read as TIFF \(the page is missing\)"):
             stack.read(2)
 
 
@@ -167,7 +167,7 @@ def test_frames_that_are_not_there_are_rejected_when_read(tmp_path):
         ),
         (MOVIE, {"metadata": None}, SettingError, "got I 3, Y 40, X 36"),
         (MOVIE, {"metadata": {}}, SettingError, "got Q 3, Y 40, X 36"),
-        (np.zeros((3, 40, 36, 3), np.uint8), {"photometric": "rgb", "metadata": {}}, DataError, "this is RGB"),
+        (np.zeros((3, 40, 36, 4), np.uint8), {"photometric": "separated", "metadata": {}}, DataError, "this is not grey"),
         (np.zeros((40, 36, 2), np.uint8), {"metadata": {}, "planarconfig": "contig"}, SettingError, "got Y 40, X 36, S 2"),
         (
             np.zeros((4, 32, 32), np.uint8),
@@ -249,7 +249,7 @@ def test_a_page_that_differs_from_the_first_is_rejected_and_others_are_read(tmp_
     with open_stack(path) as stack:
         np.testing.assert_array_equal(stack.read(2), MOVIE[2])
         with pytest.raises(
-            DataError, match=r"a\.ome\.tif \(T 1\): cannot be read as TIFF \(the page at byte \d+ is .*the first is"
+            DataError, match=r"a\.ome\.tif \(frame 1\): cannot be read as TIFF \(the page at byte \d+ is .*the first is"
         ):
             stack.read(1)
 

@@ -42,7 +42,9 @@ def test_a_chunk_that_is_damaged_is_named_and_others_are_read(tmp_path, version)
     with open_stack(path) as stack:
         part = Region(0, 0, 32, 36)
         np.testing.assert_array_equal(stack.read(1, region=part), part.crop(MOVIE[1]))
-        with pytest.raises(DataError, match=rf"a\.zarr \(T 1\): chunk {key} cannot be decoded \(.*copy the folder again$"):
+        with pytest.raises(
+            DataError, match=rf"a\.zarr \(frame 1\): chunk {key} cannot be decoded \(.*copy the folder again$"
+        ):
             stack.read(1)
 
 
