@@ -181,7 +181,7 @@ BAD_DATA = {
     "truncated": (cut_off, [IMAGE, "the file is cut off: it needs "]),
     "constant": (holding(IMAGE, np.full(SHAPE, 7, np.uint8)), [IMAGE, "must not be constant, got 7"]),
     "NaN": (holding(IMAGE, HOLED), [IMAGE, "must be finite in every pixel, got 1 NaN", "row 4, column 52"]),
-    "one class": (holding(LABEL, np.zeros(SHAPE, np.uint8)), [LABEL, "must have both classes, got background only"]),
+    "one class": (holding(LABEL, np.ones(SHAPE, np.uint8)), [LABEL, "must have both classes, got foreground only"]),
     "fractions": (holding(LABEL, GREY / 2), [LABEL, "must hold integers, got 0.5 at row 0, column 1"]),
 }
 

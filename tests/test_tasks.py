@@ -218,8 +218,8 @@ def torn_border(folder):
     path.write_bytes(path.read_bytes()[:1000])
 
 
-def empty_label(folder):
-    tifffile.imwrite(folder / "train" / "labels" / "train_01.tif", np.zeros(MASK_SHAPE, np.uint16))
+def label_without_background(folder):
+    tifffile.imwrite(folder / "train" / "labels" / "train_01.tif", np.ones(MASK_SHAPE, np.uint16))
 
 
 def label_of_another_size(folder):
@@ -232,7 +232,7 @@ def colour_image(folder):
 
 SPOILERS = [
     *(no_folder, no_labels, a_label_less, torn_image, torn_border),
-    *(empty_label, label_of_another_size, colour_image),
+    *(label_without_background, label_of_another_size, colour_image),
 ]
 
 

@@ -91,10 +91,10 @@ class TestOutOfMemory:
     def test_an_image_that_cannot_even_be_read(self, trained, images, tmp_path, monkeypatch):
         read = one_plane.read_tiff
 
-        def greedy(path):
+        def greedy(path, is_label=False):
             if path.name == "b.tif":
                 raise MemoryError("Unable to allocate 8.00 GiB for an array")
-            return read(path)
+            return read(path, is_label)
 
         monkeypatch.setattr(one_plane, "read_tiff", greedy)
         outcome = livecell("predict", trained[1], images, "-o", tmp_path / "out", *WIDE)

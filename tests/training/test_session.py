@@ -162,9 +162,9 @@ def test_a_file_is_decoded_at_most_twice_in_a_run(bordered, tmp_path, monkeypatc
     """Checks, plan, split, loss weights, loader, validation, card and figures share what was decoded."""
     decoded, read = Counter(), single_plane.read_tiff
 
-    def count(path):
+    def count(path, is_label=False):
         decoded[path.relative_to(bordered)] += 1
-        return read(path)
+        return read(path, is_label)
 
     monkeypatch.setattr(single_plane, "read_tiff", count)
     train_small(bordered, tmp_path / "model", **settings)

@@ -337,7 +337,7 @@ SIZES = {
     "imagej um": (imagej("um"), (0.25, 0.5)),
     "imagej µm": (imagej("\\u00B5m"), (0.25, 0.5)),
     "imagej micron": (imagej("micron"), (0.25, 0.5)),
-    "imagej nm": (imagej("nm"), (0.25e-3, 0.5e-3)),
+    "imagej nm": ({**imagej("nm"), "resolution": (0.002, 0.004)}, (0.25, 0.5)),
     "imagej cm": (imagej("cm"), (2500.0, 5000.0)),
     "imagej two units": (imagej("um", yunit="mm"), (250.0, 0.5)),
     "imagej pixel": (imagej("pixel"), None),

@@ -111,9 +111,9 @@ def opened(monkeypatch):
     """The names of the files that were opened."""
     paths = []
 
-    def count(path, axes=None, wrapped=opening.open_stack):
+    def count(path, *options, wrapped=opening.open_stack):
         paths.append(path.name)
-        return wrapped(path, axes)
+        return wrapped(path, *options)
 
     monkeypatch.setattr(opening, "open_stack", count)
     close_last()
