@@ -76,8 +76,15 @@ def print_problems(problems: Sequence[str]) -> None:
         raise typer.Exit(2)
 
 
+def print_skipped_data(data: Path) -> None:
+    """Print the files of a data folder that are no images to stderr."""
+    from livecell_monai.data.dataset.folder import list_folders
+
+    print_skipped(list_folders(data))
+
+
 def print_skipped(inputs: Sequence[Path]) -> None:
-    """Print the files of folders that are no images to stderr."""
+    """Print the files of folders that are no images to stderr, before the work begins."""
     from livecell_monai.data.paths import describe_skipped
 
     for line in describe_skipped(inputs):
