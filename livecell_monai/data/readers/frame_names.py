@@ -82,8 +82,9 @@ def _read(match: re.Match[str]) -> list[tuple[str, NamePart]]:
         return [("", NamePart(int(found["number"])))]
     if "year" not in found:
         return [("", NamePart(round(sum(float(text) * _UNITS[name] for name, text in found.items())), "duration"))]
+    fields = [*found.values(), "00"][:6]  # seconds may be left out
     try:
-        date = datetime(*(int(text) for text in found.values()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+        date = datetime.strptime(" ".join(fields), "%Y %m %d %H %M %S").replace(tzinfo=UTC)
     except ValueError:
         pieces = re.split(r"(\d+)", match[0])
         return [(text.casefold(), NamePart(int(number))) for text, number in zip(pieces[::2], pieces[1::2], strict=False)]

@@ -99,17 +99,17 @@ def order_frames(path: Path, files: Sequence[Path], allow_gaps: bool = False) ->
             f"{path}: a movie of --movie must have two frames or more, got {len(files)} files;"
             " leave out --movie for a file that is a movie itself"
         )
-    texts, parts = zip(*(split_name(stem_of(file)) for file in files), strict=True)
-    kinds = [[part.kind for part in found] for found in parts]
+    names = [split_name(stem_of(file)) for file in files]
+    texts, parts = names[0]
     differing: set[int] = set()
-    for file, text, kind, found in zip(files, texts, kinds, parts, strict=True):
-        if text != texts[0] or kind != kinds[0]:
+    for file, (text, found) in zip(files, names, strict=True):
+        if text != texts or [part.kind for part in found] != [part.kind for part in parts]:
             raise _ambiguity(path, files[0], file)
-        differing |= {place for place, part in enumerate(found) if part != parts[0][place]}
-    if len(differing) > 1 or not parts[0]:
+        differing |= {place for place, part in enumerate(found) if part != parts[place]}
+    if len(differing) > 1 or not parts:
         raise _ambiguity(path, files[0], files[1])
     place = differing.pop() if differing else 0
-    numbered = sorted(((found[place], file) for found, file in zip(parts, files, strict=True)), key=_by_value)
+    numbered = sorted(((found[place], file) for (_, found), file in zip(names, files, strict=True)), key=_by_value)
     return _place_frames(path, numbered, allow_gaps)
 
 
