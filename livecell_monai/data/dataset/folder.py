@@ -110,6 +110,16 @@ def _resolve(folder: Path, text: str) -> Path:
     return same[0] if len(same) == 1 and not path.exists() else path
 
 
+def _name_nearest(path: Path) -> str:
+    """The image whose name is nearest to that of a missing file, for a message; empty if there is none."""
+    try:
+        found = {stem_of(other): other.name for other in list_folder(path.parent)}
+    except DataError:
+        return ""
+    near = list_near_names(stem_of(path), found)
+    return f", {found[near[0]]} does" if near else ""
+
+
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
@@ -174,7 +184,8 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     paths = {key: _resolve(datalist.parent, fields[key]) for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
         if not path.exists():
-            raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist; correct the datalist")
+            near = _name_nearest(path)
+            raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist{near}; correct the datalist")
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
     if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be a valid file name, got {name!r}; correct it")

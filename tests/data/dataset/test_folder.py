@@ -178,10 +178,15 @@ class TestDatalist:
                 {"training": [{"image": "a.tif", "label": "gone.tif"}]},
                 r"gone\.tif: the file is listed in list\.JSON but does not exist; correct the datalist",
             ),
+            (
+                {"training": [{"image": "a_01.tif", "label": "a.tif"}]},
+                r"a_01\.tif: the file is listed in list\.JSON but does not exist, a_1\.tif does; correct the datalist",
+            ),
         ],
     )
     def test_rejected(self, folder, text, message):
-        shutil.copy(folder / "train/images/train_00.tif", folder.parent / "a.tif")
+        for name in ("a.tif", "a_1.tif"):
+            shutil.copy(folder / "train/images/train_00.tif", folder.parent / name)
         with pytest.raises(DataError, match=message):
             list_samples(self.write(folder, text), "train")
 
