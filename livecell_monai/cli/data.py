@@ -124,6 +124,7 @@ def plan(
     from livecell_monai.plan import format_plan, write_plan
     from livecell_monai.training.setup import plan as run
 
+    print_skipped_data(data)
     choices, head = run(data, settings=read_settings(set_, minutes=minutes))
     if output is not None:
         write_plan(output, choices, head)

@@ -122,14 +122,17 @@ def list_folder(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); correct its permissions") from error
 
 
-def describe_skipped(inputs: Iterable[str | Path]) -> list[str]:
+def describe_skipped(inputs: Iterable[str | Path], with_empty: bool = False) -> list[str]:
     """One line for each folder of the inputs with files that are no images, and one with folders of images in it.
 
-    Hidden files and those of operating systems do not count.
+    Hidden files and those of operating systems do not count. Folders without images are left out, unless `with_empty`: the
+    error of `list_images` names what they hold.
     """
     lines = []
     for folder in dict.fromkeys(path for path in map(Path, inputs) if path.is_dir() and find_zarr(path) is None):
         files, folders = _find_skipped(folder)
+        if (files or folders) and not with_empty and not list_folder(folder):
+            continue
         if files:
             what = "1 file that is" if len(files) == 1 else f"{len(files)} files that are"
             lines.append(f"{folder}: skipped {what} no readable image: {_shorten(files)}; save images as TIFF or PNG")

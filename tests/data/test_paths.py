@@ -146,3 +146,5 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path, names, words):
     touch(*(tmp_path / name for name in names))
     with pytest.raises(DataError, match=words):
         list_images([tmp_path])
+    assert describe_skipped([tmp_path]) == []  # the error says it
+    assert len(describe_skipped([tmp_path], with_empty=True)) == 1
