@@ -5,10 +5,14 @@ exception is a bug and keeps its traceback.
 """
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: a folder or a locked file is where a result belongs
+_ONE_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+_DENIED = (errno.EACCES, errno.EPERM)
 # errors without errno: copies of folders, SQLite, Python without a temporary folder
 _DISK_FULL_TEXT = re.compile("No space left on device|database or disk is full|No usable temporary directory")
 # torch on CPU, CUDA and Apple GPUs, and the libraries below it
@@ -72,6 +76,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_of_system(error: BaseException) -> bool:
     """Whether an exception, or one behind it, is of the operating system, such as a full disk, or of exhausted memory."""
     return is_out_of_memory(error) or any(isinstance(one, OSError) for one in _list_chain(error))
+
+
+def is_of_one_file(error: BaseException) -> bool:
+    """Whether an exception, or one behind it, comes from what is there under the name of one result; others go on."""
+    for one in _list_chain(error):
+        if isinstance(one, OSError) and one.errno in _DENIED:
+            return os.path.lexists(one.filename2 or one.filename or "")
+        if isinstance(one, OSError) and one.errno in _ONE_FILE:
+            return True
+    return False
 
 
 def describe_error(error: BaseException) -> str:

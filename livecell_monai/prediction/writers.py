@@ -14,7 +14,7 @@ import numpy as np
 from ignite.engine import Engine, Events
 
 from livecell_monai.data.readers import find_file, open_stack, parse_address
-from livecell_monai.errors import describe_error, find_user_error, is_of_system
+from livecell_monai.errors import DataError, describe_error, find_user_error, is_of_one_file, is_of_system
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.registry import DEFAULT, OutputSet
@@ -187,17 +187,15 @@ class PredictionWriter(BackgroundWriter):
             interval, channel = self._movie
             interval = interval if self.interval_min is None else float(self.interval_min)
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
+        names = self.outputs.list_files("image" if frame is None else "movie")
         try:
             row = self.outputs.write(prediction, self.run.files)
+            return None if row is None else self.run.commit(prediction.name, prediction.source, row, names)
         except Exception as error:
             path = find_file(prediction.source)
             self.failures[path] = explain_failure(path, error)
             self.outputs.discard()
             return None
-        if row is None:
-            return None
-        names = self.outputs.list_files("image" if frame is None else "movie")
-        return self.run.commit(prediction.name, prediction.source, row, names)
 
 
 class ScoreWriter(BackgroundWriter):
@@ -240,7 +238,9 @@ class ScoreWriter(BackgroundWriter):
 def explain_failure(path: Path, error: Exception) -> str:
     """What is wrong with the outputs of one image; an error that others would have too, such as a full disk, is raised."""
     known = find_user_error(error)
-    if is_of_system(error) and not str(known).startswith(str(path)):
+    if is_of_one_file(error):
+        known = DataError(f"{path}: its outputs cannot be written: {known or describe_error(error)}")
+    elif is_of_system(error) and not str(known).startswith(str(path)):
         raise error
     logging.getLogger(__name__).info("skipped: %s", path, exc_info=error)
     if known is not None:

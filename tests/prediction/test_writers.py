@@ -235,6 +235,22 @@ class TestPredictionWriter:
         assert path.name == "cell_1.tif"
         assert words in line
 
+    def test_a_folder_in_place_of_a_result_leaves_the_others(self, tmp_path):
+        (tmp_path / "out" / "cell_1.tif").mkdir(parents=True)
+        (tmp_path / "out" / "cell_1.tif" / "mine").touch()
+        writer = self.predict(tmp_path, outputs=("mask", "summary"))
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+            "cell_0.tif",
+            "cell_1.tif",
+            "cell_2.tif",
+            "summary.csv",
+        ]
+        assert (tmp_path / "out" / "cell_1.tif" / "mine").exists()
+        assert [row["image"] for row in read_table(tmp_path / "out" / "summary.csv")] == ["cell_0", "cell_2"]
+        ((path, line),) = writer.failures.items()
+        assert line.startswith(f"{path}: its outputs cannot be written: {tmp_path}/out/cell_1.tif: cannot be written")
+        assert line.endswith("remove that folder")
+
     def test_no_folder_where_there_is_no_result(self, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"))
         writer.finish()
