@@ -4,20 +4,25 @@ Ids and binary labels are returned as they are. A soft mask (antialiased, resize
 each connected component of a class becomes a cell. Grey values without meaning and a label without background are rejected.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from livecell_monai.data.checks.contents import find_kind
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
 MAX_CLASSES = 16  # labels with more values hold ids
+NOTES = ("a soft mask", "are classes")  #: words of each kind of note
 _SOFT_MAXIMUM = 64  # masks with a lower maximum are not soft
 _BAND = 512  # rows that are examined at once
 _STEP = 1 / 32  # of the maximum: neighbours in a soft rim differ by more, those in a cell do not
-_SOFT_SHARE = 0.9  # of the grey pixels have such a neighbour
+_CLOSE = 1 / 8  # of the maximum: the noise of a JPEG is this close to 0 or to the maximum
+_NEARLY_ALL = 0.9
 _CORE_SHARE = 0.4  # of the pixels above half are close to the maximum
 _ZERO_SHARE = 0.1  # of the pixels below half are 0; few are in an image that was saved as a label
 _SIMILAR = 0.25  # of the largest piece's area; smaller pieces of a value are fragments
@@ -33,32 +38,44 @@ def interpret_label(pixels: Pixels, path: Path) -> tuple[Pixels, str | None]:
         pixels: (Y, X) integers >= 0.
         path: of the label, for the note.
     """
-    highest = int(pixels.max())
-    is_soft, is_image = _measure_greys(pixels, path)
-    if is_soft:
-        note = f"{path}: a soft mask with grey values up to {highest}; values above {highest / 2:g} are cells"
-        return (pixels > highest / 2).astype(np.uint8), note
-    classes = _find_classes(pixels) if highest > 1 and not is_image else []
-    if not classes:
+    greys = _count_greys(pixels, path)
+    if greys is not None and greys.is_soft():
+        return cut_at_half(pixels, path)
+    if greys is not None and greys.is_image():
         return pixels, None
-    components, found = np.zeros(pixels.shape, np.int32), 0
-    for value in classes:
-        pieces, count = ndimage.label(pixels == value, structure=_CONNECTED)
-        components += np.where(pieces > 0, pieces + found, 0).astype(np.int32)
-        found += count
-    whole, count = ndimage.label(pixels > 0, structure=_CONNECTED)
-    if found > _NESTED * count:  # parts of one cell, such as its rim and its interior
-        components, found = whole, count
-    shown = ", ".join(map(str, classes))
-    return components, f"{path}: the values {shown} are classes, not ids; each of their {found} connected parts is a cell"
+    classes = _find_classes(pixels)
+    return _separate_classes(pixels, classes, path) if classes else (pixels, None)
+
+
+def interpret_fractions(pixels: Pixels, path: Path) -> tuple[Pixels, str] | None:
+    """A soft mask (Y, X) of finite fractions >= 0, such as 0 to 1, as `interpret_label`; None if it is none."""
+    levels = np.rint(pixels / (pixels.max() or 1) * 255).astype(np.uint8)
+    greys = _count_greys(levels, path)
+    return cut_at_half(pixels, path) if greys is not None and greys.is_soft() else None
+
+
+def cut_at_half(pixels: Pixels, path: Path) -> tuple[Pixels, str]:
+    """The pixels above half of the maximum as 1, with a note."""
+    highest = float(pixels.max())
+    note = f"{path}: {NOTES[0]} with grey values up to {highest:g}; values above {highest / 2:g} are cells"
+    return (pixels > highest / 2).astype(np.uint8), note
+
+
+def summarize_notes(notes: Sequence[str]) -> list[str]:
+    """The first note of each kind, with the number of the others."""
+    kinds = [[note for note in notes if words in note] for words in NOTES]
+    others = [f" (also {len(found) - 1} other label{'s' if len(found) > 2 else ''})" if found[1:] else "" for found in kinds]
+    return [found[0] + more for found, more in zip(kinds, others, strict=True) if found]
 
 
 def check_label_values(pixels: Pixels, path: Path) -> None:
     """Reject, by a DataError, the grey values of an image, and classes or ids that number the background too."""
-    if _measure_greys(pixels, path)[1]:
+    greys = _count_greys(pixels, path)
+    if greys is not None and not greys.is_soft() and greys.is_image():
+        cause = "JPEG blurs" if greys.is_jpeg else "differ from pixel to pixel"
         raise DataError(
-            f"{path}: a label must hold one value per cell or one for all, got grey values up to {pixels.max()} that differ "
-            "from pixel to pixel; save a mask of 0 and 255, or ids, as TIFF or PNG"
+            f"{path}: a label must hold one value per cell or one for all, got grey values up to {pixels.max()} that "
+            f"{cause}; save a mask of 0 and 255, or ids, as TIFF or PNG"
         )
     if pixels.min() == 0:
         return
@@ -71,9 +88,23 @@ def check_label_values(pixels: Pixels, path: Path) -> None:
         )
 
 
+def _separate_classes(pixels: Pixels, classes: list[int], path: Path) -> tuple[Pixels, str]:
+    """Ids (Y, X) of the connected parts of each class, with a note."""
+    components, found = np.zeros(pixels.shape, np.int32), 0
+    for value in classes:
+        pieces, count = ndimage.label(pixels == value, structure=_CONNECTED)
+        components += np.where(pieces > 0, pieces + found, 0).astype(np.int32)
+        found += count
+    whole, count = ndimage.label(pixels > 0, structure=_CONNECTED)
+    if found > _NESTED * count:  # parts of one cell, such as its rim and its interior
+        components, found = whole, count
+    shown = ", ".join(map(str, classes))
+    return components, f"{path}: the values {shown} {NOTES[1]}, not ids; each of their {found} connected parts is a cell"
+
+
 def _find_classes(pixels: Pixels) -> list[int]:
     """The values above 0 if they are classes: few, and at least half of them in pieces too far apart for one cell."""
-    if pixels.min() > 0:
+    if pixels.max() < 2 or pixels.min() > 0:
         return []
     values = [int(value) for value in _count_values(pixels)[0] if value > 0]
     if not 2 <= len(values) <= MAX_CLASSES or min(pixels.shape) < 3 or _is_rough(pixels, values[-1] + 1):
@@ -120,38 +151,88 @@ def _is_rough(pixels: Pixels, highest: int) -> bool:
     return solid < count / 2
 
 
-def _measure_greys(pixels: Pixels, path: Path) -> tuple[bool, bool]:
-    """Whether a label is a soft mask, and whether it holds the grey values of another image.
+@dataclass(frozen=True)
+class _Greys:
+    """Numbers of pixels of a label by their grey value: 0, near 0, between, near the maximum, or the maximum."""
 
-    In a soft mask, the greys between background and maximum lie in rims, where neighbours differ. If there are none, as in
-    a JPEG of high quality, the values close to 0 and to the maximum are noise: few lie in a square of 3 x 3 equal pixels.
-    A JPEG holds no ids: it is a soft mask unless many greys are far from both.
-    """
-    highest, is_lossy = int(pixels.max()), path.suffix.lower() in (".jpg", ".jpeg")
-    if highest < _SOFT_MAXIMUM or min(pixels.shape) < 3 or not (is_lossy or _is_rough(pixels, highest)):
-        return False, False
-    darkest = highest / 16 if is_lossy else 0
-    between = rim = upper = core = plateau = noise = rough = above = mixed = dark = 0
-    for part, reach, is_solid in _neighbourhoods(pixels):
-        grey = (part > highest / 8) & (part < highest * 7 / 8)
-        near = (part > 0) & (part < highest) & ~grey
-        between += int(np.count_nonzero(grey))
-        rim += int(np.count_nonzero(grey & (reach > highest * _STEP)))
-        upper += int(np.count_nonzero(part > highest / 2))
-        core += int(np.count_nonzero(part >= highest * 7 / 8))
-        plateau += int(np.count_nonzero(part == highest))
-        noise += int(np.count_nonzero(near))
-        rough += int(np.count_nonzero(near & ~is_solid))
-        dark += int(np.count_nonzero(part <= darkest))
-        above += int(np.count_nonzero(part))
-        mixed += int(np.count_nonzero((part > 0) & (reach > 0)))
-    has_rims = between > 0 and rim >= _SOFT_SHARE * between and core >= _CORE_SHARE * upper
-    is_noisy = between <= 0.01 * upper and 0 < noise <= rough / _SOFT_SHARE and plateau >= core / 2
-    is_picture = is_lossy and between + noise > 0 and between <= upper / 2
-    is_dark = dark >= _ZERO_SHARE * (pixels.size - upper)
-    if is_dark and (has_rims or is_noisy or is_picture):
-        return True, False
-    return False, mixed >= _SOFT_SHARE * max(1, above) or (is_lossy and mixed > 0)
+    size: int  # of the label
+    is_jpeg: bool
+    is_deep: bool  # the maximum is high enough for a soft mask
+    zero: int  # in a JPEG also what is almost 0
+    above_zero: int
+    above_half: int
+    near: int  # to 0 or to the maximum, and neither
+    near_rough: int  # with a neighbour of another value
+    between: int
+    between_in_rim: int  # with a neighbour that differs clearly
+    high: int  # near the maximum, or the maximum
+    highest: int
+    uneven: int  # above 0, with another neighbour above 0
+
+    def is_soft(self) -> bool:
+        """Whether the label is a soft mask: cells of the maximum, a background of 0, and few other values."""
+        # soft edges: what lies between is in rims, and the cells have a core
+        has_rims = (
+            self.between > 0
+            and self.between_in_rim >= _NEARLY_ALL * self.between
+            and self.high >= _CORE_SHARE * self.above_half
+        )
+        # a JPEG of high quality has noise in place of rims
+        is_noisy = (
+            self.between <= 0.01 * self.above_half
+            and 0 < _NEARLY_ALL * self.near <= self.near_rough
+            and self.highest >= self.high / 2
+        )
+        # a file that is a JPEG holds no ids
+        is_jpeg_mask = self.is_jpeg and self.between + self.near > 0 and self.between <= self.above_half / 2
+        has_background = self.zero >= _ZERO_SHARE * (self.size - self.above_half)
+        return self.is_deep and has_background and (has_rims or is_noisy or is_jpeg_mask)
+
+    def is_image(self) -> bool:
+        """Whether a label that is no soft mask holds the grey values of another image."""
+        return self.uneven >= _NEARLY_ALL * max(1, self.above_zero) or (
+            self.is_jpeg and (self.uneven > 0 or not self.is_deep)
+        )
+
+
+def _count_greys(pixels: Pixels, path: Path) -> _Greys | None:
+    """The grey values of a label; None if a quick look shows that it holds ids or one value."""
+    highest, is_jpeg = int(pixels.max()), (find_kind(path) or path.suffix.lower()) in ("JPEG", ".jpg", ".jpeg")
+    if highest <= (0 if is_jpeg else MAX_CLASSES) or min(pixels.shape) < 3:
+        return None
+    is_deep = highest >= _SOFT_MAXIMUM
+    lowest = _find_background(pixels, highest) if is_deep else 0
+    if lowest > 0:
+        pixels, highest = np.maximum(pixels, lowest) - lowest, highest - lowest
+    if not (is_jpeg or _is_rough(pixels, highest)):
+        return None
+    counts: Counter[str] = Counter()
+    for part, differs_by, is_solid in _neighbourhoods(pixels):
+        between = (part > highest * _CLOSE) & (part < highest * (1 - _CLOSE))
+        near = (part > 0) & (part < highest) & ~between
+        masks = {
+            "zero": part <= (highest / 16 if is_jpeg else 0),
+            "above_zero": part > 0,
+            "above_half": part > highest / 2,
+            "near": near,
+            "near_rough": near & ~is_solid,
+            "between": between,
+            "between_in_rim": between & (differs_by > highest * _STEP),
+            "high": part >= highest * (1 - _CLOSE),
+            "highest": part == highest,
+            "uneven": (part > 0) & (differs_by > 0),
+        }
+        counts.update({name: int(np.count_nonzero(mask)) for name, mask in masks.items()})
+    return _Greys(pixels.size, is_jpeg, is_deep, **counts)
+
+
+def _find_background(pixels: Pixels, highest: int) -> int:
+    """0, or the low value above 0 that JPEG compression gave to the background of a mask."""
+    if np.count_nonzero(pixels == 0) >= _ZERO_SHARE * pixels.size:
+        return 0
+    values, counts = _count_values(pixels)
+    most = int(counts.argmax())
+    return int(values[most]) if counts[most] > pixels.size / 2 and values[most] <= highest / 16 else 0
 
 
 def _neighbourhoods(pixels: Pixels) -> Iterator[tuple[Pixels, Pixels, Pixels]]:

@@ -1,5 +1,6 @@
 """Checks every sample of a data set and measures it."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 from scipy import ndimage
 
 from livecell_monai.data.dataset.folder import has_role, list_samples
-from livecell_monai.data.label_values import check_label_values
+from livecell_monai.data.label_values import check_label_values, summarize_notes
 from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels, Sample
 
+LOGGER = logging.getLogger(__name__)
+_SAID: set[str] = set()  # notes that were logged: a command reads its samples several times
 MOST = 0.5  #: fraction of a label; one cell that covers more may be the background of an inverted label
 
 
@@ -50,7 +53,7 @@ def check_data(data: str | Path) -> list[Finding]:
 
 
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:
-    """Read every sample; the first problem raises a DataError."""
+    """Read every sample; the first problem raises a DataError. How labels were interpreted is logged, once for each kind."""
     findings = []
     for sample in samples:
         finding = inspect_sample(sample, role)
@@ -59,6 +62,10 @@ def check_samples(samples: list[Sample], role: str) -> list[Finding]:
         findings.append(finding)
     if role == "train" and _lacks_cells(findings):
         raise DataError(_describe_no_cells(samples))
+    for note in summarize_notes([found.note for found in findings if found.note is not None]):
+        if note not in _SAID:
+            _SAID.add(note)
+            LOGGER.warning("%s", note)
     return findings
 
 

@@ -126,6 +126,16 @@ def test_what_a_label_means_is_noted(folder):
     )
 
 
+def test_notes_are_logged_once_for_each_kind(folder, caplog):
+    for name in ("train_00", "train_01"):
+        spoil(folder, "labels", np.where(LABEL == 5, 2, LABEL > 0).astype(np.uint8), name)
+    for _ in range(2):
+        check_samples(list_samples(folder, "train"), "train")
+    (message,) = caplog.messages
+    assert message.startswith(f"{folder / 'train' / 'labels' / 'train_00.tif'}: the values 1, 2 are classes, not ids;")
+    assert message.endswith(" is a cell (also 1 other label)")
+
+
 @pytest.mark.parametrize("role", ["train", "test"])
 def test_a_label_without_background_is_rejected_in_every_role(folder, role):
     tifffile.imwrite(folder / role / "labels" / f"{role}_01.tif", (LABEL > 0) + np.uint8(1))
