@@ -5,7 +5,7 @@ each connected component of a class becomes a cell. Grey values without meaning 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +59,6 @@ def cut_at_half(pixels: Pixels, path: Path) -> tuple[Pixels, str]:
     highest = float(pixels.max())
     note = f"{path}: {NOTES[0]} with grey values up to {highest:g}; values above {highest / 2:g} are cells"
     return (pixels > highest / 2).astype(np.uint8), note
-
-
-def summarize_notes(notes: Sequence[str]) -> list[str]:
-    """The first note of each kind, with the number of the others."""
-    kinds = [[note for note in notes if words in note] for words in NOTES]
-    others = [f" (also {len(found) - 1} other label{'s' if len(found) > 2 else ''})" if found[1:] else "" for found in kinds]
-    return [found[0] + more for found, more in zip(kinds, others, strict=True) if found]
 
 
 def check_label_values(pixels: Pixels, path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from livecell_monai.data.label_values import check_label_values, interpret_fractions, interpret_label, summarize_notes
+from livecell_monai.data.label_values import check_label_values, interpret_fractions, interpret_label
 from livecell_monai.errors import DataError
 from tests.support.worlds import some_cells
 
@@ -148,14 +148,6 @@ def test_fractions_that_are_no_soft_mask():
     assert interpret_fractions(CELLS * np.float32(0.3), Path("a.tif")) is None
     assert interpret_fractions(np.random.default_rng(0).random(SHAPE), Path("a.tif")) is None
     assert interpret_fractions(np.zeros(SHAPE), Path("a.tif")) is None
-
-
-def test_the_notes_of_many_labels_are_one_line_for_each_kind():
-    soft = [f"{name}: a soft mask with grey values up to 255; values above 127.5 are cells" for name in "abc"]
-    classes = "d: the values 1, 2 are classes, not ids; each of their 5 connected parts is a cell"
-    assert summarize_notes([soft[0], classes, *soft[1:]]) == [f"{soft[0]} (also 2 other labels)", classes]
-    assert summarize_notes(soft[:2]) == [f"{soft[0]} (also 1 other label)"]
-    assert summarize_notes([]) == []
 
 
 @pytest.mark.parametrize("highest", [45, 144, 250])
