@@ -57,6 +57,7 @@ KEPT = {
     "every cell cut in two": cut(cut(cut(cut(cut(CELLS, 1), 2), 3), 4), 5),
     "an id used twice": np.where(CELLS == 4, 1, CELLS),
     "two cells": np.where(CELLS > 2, 0, CELLS),
+    "low ids and the highest": np.array([0, 1, 2, 3, 254, 255], np.uint8)[CELLS],
     "many ids": discs(200, 5),
     "touching ids": discs(200, 5, gap=0),
     "small dense ids": discs(250, 1, gap=0),
@@ -67,8 +68,8 @@ KEPT = {
 }
 SOFT = {
     **{f"JPEG {quality}": (jpeg_of(WHITE, quality), "a.jpg") for quality in (30, 50, 75, 90, 95)},
-    # at 40 and 70 the background becomes 1
-    **{f"a copy of a JPEG {quality}": (jpeg_of(WHITE, quality), "a.png") for quality in (40, 70, 75, 90, 95)},
+    # some have a background of 1, or flat parts of 1 and 254
+    **{f"a copy of a JPEG {quality}": (jpeg_of(WHITE, quality), "a.png") for quality in (20, 40, 45, 70, 75, 90, 95, 100)},
     "blurred": (ndimage.gaussian_filter(WHITE.astype(float), 0.8).round().astype(np.uint8), "a.tif"),
     "16 bit": (ndimage.gaussian_filter(MASK * 65535.0, 0.8).round().astype(np.uint16), "a.tif"),
     "a few levels": ((MASK.astype(int) * 255 + (ndimage.uniform_filter(MASK * 255.0, 3))).astype(int) // 2, "a.png"),
@@ -184,6 +185,20 @@ def test_ids_of_a_png_that_is_named_as_a_jpeg(tmp_path):
 def test_ids_in_a_jpeg_are_rejected():
     label = jpeg_of((discs(25, 8) * 10).astype(np.uint8), 75)
     with pytest.raises(DataError, match=r"a\.jpg: a label must hold one value per cell"):
+        check_label_values(label, Path("a.jpg"))
+
+
+def test_interpolated_ids_are_rejected():
+    label = np.asarray(Image.fromarray((CELLS * 40).astype(np.uint8)).resize((330, 300), Image.Resampling.BILINEAR))
+    with pytest.raises(
+        DataError, match="only in rims of others, as if it was resized or blurred; save ids again, or resize"
+    ):
+        check_label_values(label, Path("a.tif"))
+
+
+def test_two_classes_in_a_jpeg_are_rejected():
+    label = jpeg_of(np.where(CELLS == 5, 127, WHITE).astype(np.uint8), 75)
+    with pytest.raises(DataError, match="that JPEG blurs; save a mask of 0 and 255, or ids, as TIFF or PNG"):
         check_label_values(label, Path("a.jpg"))
 
 
