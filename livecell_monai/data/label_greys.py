@@ -108,13 +108,10 @@ def count_greys(pixels: Pixels, path: Path) -> Greys | None:
 def is_rough(pixels: Pixels, highest: int, black: int = 0) -> bool:
     """Whether most pixels between black and the maximum differ from a neighbour above, below or beside: a quick look."""
     count = solid = 0
-    for part in _bands(pixels):
-        inner = part[1:-1, 1:-1]
+    for inner, is_flat in _interiors(pixels):
         grey = (inner > black) & (inner < highest)
         count += int(np.count_nonzero(grey))
-        for other in (part[:-2, 1:-1], part[2:, 1:-1], part[1:-1, :-2], part[1:-1, 2:]):
-            grey &= inner == other
-        solid += int(np.count_nonzero(grey))
+        solid += int(np.count_nonzero(grey & is_flat))
     return solid < count / 2
 
 
@@ -123,7 +120,7 @@ def is_interpolated(pixels: Pixels) -> bool:
     present = count_values(pixels)[0]
     if len(present) <= MAX_CLASSES or min(pixels.shape) < 3:
         return False
-    cores = [np.unique(part[is_solid]) for part, _, is_solid in _neighbourhoods(pixels)]
+    cores = [np.unique(inner[is_flat]) for inner, is_flat in _interiors(pixels)]
     core = np.union1d(np.concatenate(cores), [0])
     if 3 * len(core) > len(present):
         return False
@@ -145,6 +142,16 @@ def count_values(pixels: Pixels) -> tuple[Pixels, Pixels]:
         counts += np.bincount(pixels[top : top + _BAND].ravel(), minlength=2**16)
     values = np.flatnonzero(counts)
     return values, counts[values]
+
+
+def _interiors(pixels: Pixels) -> Iterator[tuple[Pixels, Pixels]]:
+    """Bands of a label without its outermost pixels, and whether each pixel is equal to those above, below and beside."""
+    for part in _bands(pixels):
+        inner = part[1:-1, 1:-1]
+        is_flat = inner == part[:-2, 1:-1]
+        for other in (part[2:, 1:-1], part[1:-1, :-2], part[1:-1, 2:]):
+            is_flat &= inner == other
+        yield inner, is_flat
 
 
 def _neighbourhoods(pixels: Pixels) -> Iterator[tuple[Pixels, Pixels, Pixels]]:
