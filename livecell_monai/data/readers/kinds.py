@@ -131,7 +131,7 @@ def read_described_label(path: Path) -> tuple[Pixels, str | None]:
         raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
     if pixels.dtype.kind == "f":
         pixels = _round_whole(pixels)
-        is_soft = (pixels >= 0).all() and np.isfinite(pixels).all() and (pixels != np.rint(pixels)).any()
+        is_soft = pixels.min() >= 0 and bool(np.isfinite(pixels).all()) and bool((pixels != np.rint(pixels)).any())
         if is_soft and (mask := interpret_fractions(pixels, path)) is not None:
             return mask
         _check_whole(path, pixels)
