@@ -74,11 +74,6 @@ def test_a_failure_without_words_is_named():
         raise LookupError
 
 
-def test_objects_of_python_are_left_out_of_a_message():
-    with pytest.raises(DataError, match=r"as TIFF \(series metadata invalid\);"), reading_errors(FILE, "TIFF"):
-        raise ValueError("<tifffile.TiffFile 'a b.tif'> series metadata invalid")
-
-
 def test_errors_that_a_library_only_logs_count_and_are_not_printed(caplog):
     with pytest.raises(DataError, match="tag is broken"), reading_errors(FILE, "TIFF"):
         logging.getLogger("tifffile").error("tag is broken")
