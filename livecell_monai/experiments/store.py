@@ -61,8 +61,8 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
     """
     if uri.startswith("file:") or "://" not in uri:
         raise SettingError(
-            f"setting tracking_uri must be a database or a server, MLflow keeps no runs in folders any more, got {uri!r}; "
-            "use sqlite:///PATH/mlflow.db or http://HOST:PORT"
+            f"setting tracking_uri must be a database or a server, MLflow keeps no runs in folders any more, got "
+            f"{MASK + uri[uri.rindex('@') :] if '@' in uri else uri!r}; use sqlite:///PATH/mlflow.db or http://HOST:PORT"
         )
     path = find_database(uri)
     if path is not None and "?" in uri:  # SQLAlchemy ends the path there, and would write beside the folder
