@@ -67,8 +67,8 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
     path = find_database(uri)
     if path is not None and "?" in uri:  # SQLAlchemy ends the path there, and would write beside the folder
         raise SettingError(
-            f"setting tracking_uri must be a database whose path has no question mark, got {uri!r}; write it as %3F, or name "
-            "another store"
+            f"setting tracking_uri must be a database whose path has no question mark, got {uri!r}; write it as %3F, or "
+            "name another store"
         )
     uri = uri if path is None else _write_uri(path)
     if path is not None and not create and not path.exists():

@@ -147,6 +147,11 @@ class TestSecrets:
             choose_uri("http://***@other")
 
 
+def test_a_uri_without_a_scheme_shows_no_password():
+    with pytest.raises(SettingError, match=r"got '\*\*\*@host:5000'"):
+        open_store("alice:secret@host:5000")
+
+
 def test_a_question_mark_in_a_given_path_is_rejected_before_anything_is_written(tmp_path):
     (tmp_path / "why?").mkdir()
     with pytest.raises(SettingError, match="whose path has no question mark"):
