@@ -45,7 +45,10 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is reported here, not while Python ends
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer's exit code for Ctrl-C, without a message
             print("interrupted", file=sys.stderr)
