@@ -19,6 +19,7 @@ from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
 BORDER = "border"  #: key of the weight per pixel in a datalist
 _ESCAPE = re.compile(r'\\(\\|"|/|u[0-9a-fA-F]{4})?')  # all that JSON needs in paths
+_CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')  # after the last entry, outside of strings
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
@@ -102,6 +103,8 @@ def _resolve(folder: Path, text: str) -> Path:
     path = folder / text
     if path.exists():
         return path
+    for letter, control in _CONTROL.items():  # of JSON: `images\new.tif` has a line break
+        text = text.replace(control, f"/{letter}")
     path = folder / text.replace("\\", "/")
     try:
         same = [other for other in path.parent.iterdir() if _plain(other.name) == _plain(path.name)]
@@ -127,8 +130,11 @@ def _plain(name: str) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     """The lists of a datalist by their keys in lower case; single backslashes and a comma after the last entry are right."""
     content = path.read_bytes()
-    text = _ESCAPE.sub(lambda found: found[0] if found[1] else "\\\\", content.decode(json.detect_encoding(content)))
-    lists = json.loads(_COMMA.sub(lambda found: found[1] or "", text))
+    text = _COMMA.sub(lambda found: found[1] or "", content.decode(json.detect_encoding(content)))
+    try:
+        lists = json.loads(text)
+    except json.JSONDecodeError:  # if it is no JSON because of its backslashes, all single ones are parts of paths
+        lists = json.loads(_ESCAPE.sub(lambda found: found[0] if found[1] else "\\\\", text))
     if not isinstance(lists, dict):
         raise TypeError(f"a {type(lists).__name__}")
     return {key.lower(): value for key, value in lists.items()}

@@ -316,3 +316,14 @@ class TestWindowsDatalist:
         assert sample.image == folder / "train/images/train_00.tif"
         assert sample.label == folder / "train/labels/train_00.tif"
         assert has_role(path, "train")
+
+    def test_single_backslashes_before_letters_that_json_knows(self, folder):
+        (folder / "train" / "images").rename(folder / "train" / "new")
+        text = '{"training": [{"image": "train\\new\\train_00.tif", "label": "train\\labels\\train_00.tif"}]}'
+        assert text.count("\\") == 4
+        (folder / "list.json").write_text(text, encoding="utf-8")
+        (sample,) = list_samples(folder / "list.json", "train")
+        assert sample.image == folder / "train/new/train_00.tif"
+        (folder / "list.json").write_text(text.replace("\\labels", "/labels"), encoding="utf-8")  # now it is JSON
+        (sample,) = list_samples(folder / "list.json", "train")
+        assert sample.image == folder / "train/new/train_00.tif"

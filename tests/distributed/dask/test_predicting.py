@@ -17,7 +17,6 @@ import tifffile
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.distributed.dask import Job, predict_distributed
 from livecell_monai.distributed.dask.predicting import divide_images, divide_rows
-from livecell_monai.errors import DataError
 from livecell_monai.tasks import predict
 from tests.support.small_training import QUIET
 from tests.support.worlds import picture_of, some_cells
@@ -159,12 +158,14 @@ def test_where_none_can_be_read_no_folder_is_left(workers, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_result_that_cannot_be_written_is_one_error_and_not_tried_again(workers, trained, many, tmp_path):
+def test_a_folder_in_place_of_a_result_is_a_failure_of_its_image(workers, trained, many, tmp_path):
     output = tmp_path / "shared"
     (output / "test_05.tif").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"test_05.tif: cannot be written"):
-        predict_on(workers, trained[1], [many], output, overwrite=True)
-    assert not (output / "summary.csv").exists()
+    rows, failures = predict_on(workers, trained[1], [many], output, overwrite=True)
+    (message,) = failures.values()
+    assert "test_05.tif: cannot be written" in message
+    assert "test_05" not in {row["image"] for row in rows}
+    assert (output / "summary.csv").exists()
 
 
 @pytest.mark.slow
