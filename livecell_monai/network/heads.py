@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from livecell_monai.cells.distance import normalise_distance
 from livecell_monai.errors import SettingError
 
 
@@ -25,8 +26,14 @@ def mark_foreground(label: torch.Tensor) -> torch.Tensor:
     return (label > 0).float()
 
 
-FOREGROUND = "foreground"
-CHANNELS = {FOREGROUND: Channel(mark_foreground)}
+def mark_distance(label: torch.Tensor) -> torch.Tensor:
+    """The distance from the rim of each cell, 1 in its middle; see `normalise_distance`."""
+    planes = [torch.from_numpy(normalise_distance(plane.cpu().numpy())) for plane in label.reshape(-1, *label.shape[-2:])]
+    return torch.stack(planes).reshape(label.shape).to(label.device)
+
+
+FOREGROUND, DISTANCE = "foreground", "distance"
+CHANNELS = {FOREGROUND: Channel(mark_foreground), DISTANCE: Channel(mark_distance, is_binary=False)}
 
 
 class Head:
