@@ -8,7 +8,6 @@ watershed contours and hierarchical segmentation", IEEE PAMI 18, 1996 (regions m
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +89,7 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
 
 def _seed_by_distance(mask: Pixels, distance: NDArray[np.uint8], threshold: float) -> tuple[Pixels, Labels]:
     """The height of each pixel and the markers (Y, X), from 2 on, by a distance map."""
-    markers, _ = ndimage.label(mask & (distance >= round(threshold * LEVELS)))
+    markers, _ = label_regions(mask & (distance >= round(threshold * LEVELS)))
     markers[markers > 0] += _UNKNOWN
     return distance, markers
 
@@ -101,10 +100,16 @@ def _seed_by_depth(mask: Pixels, window: Window) -> tuple[Pixels, Labels]:
     level = np.minimum(np.rint(depth / DEPTH_STEP), _MOST - 1).astype(np.int32)
     if any(window.cut):
         level[_find_unknown_depth(mask, depth, window)] = _MOST
-    markers, _ = ndimage.label(local_maxima(level, connectivity=1) & mask)
+    markers, _ = label_regions(local_maxima(level, connectivity=1) & mask)
     markers[markers > 0] += _UNKNOWN
     markers[level == _MOST] = _UNKNOWN
     return level, markers
+
+
+def label_regions(mask: Pixels, structure: Pixels | None = None) -> tuple[Labels, int]:
+    """Connected regions (Y, X) of a mask, numbered from 1, and their number; neighbours share an edge by default."""
+    found: Any = ndimage.label(mask, structure)
+    return found[0], int(found[1])
 
 
 def measure_depth(mask: Pixels) -> NDArray[np.float64]:
@@ -128,7 +133,7 @@ def _find_unknown_depth(mask: Pixels, depth: NDArray[np.float64], window: Window
 
 def _add_seedless(mask: Pixels, markers: Labels) -> Labels:
     """The markers with one for each connected region of the mask that has none."""
-    regions, count = ndimage.label(mask)
+    regions, count = label_regions(mask)
     has_seed = np.zeros(count + 1, bool)
     has_seed[regions[markers > 0]] = True
     has_seed[0] = True
@@ -239,7 +244,7 @@ def _clean(regions: Labels, min_area: int) -> Labels:
 
 def fill_holes(labels: Labels) -> Labels:
     """Labels (Y, X) in which background that one label encloses belongs to it."""
-    background, count = ndimage.label(labels == 0, structure=np.ones((3, 3)))
+    background, count = label_regions(labels == 0, np.ones((3, 3)))
     if count < 2:
         return labels
     least, most = np.full(count + 1, np.iinfo(np.int32).max), np.zeros(count + 1, np.int32)

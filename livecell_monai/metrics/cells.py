@@ -1,7 +1,7 @@
 """Cells that were found, merged, split, missed or invented, and the scores that follow from their numbers.
 
-Sources: Caicedo et al., Nature Methods 16, 2019 (average precision); Kirillov et al., "Panoptic Segmentation", CVPR 2019 (PQ);
-Matula et al., PLOS ONE 10, 2015 (SEG of the Cell Tracking Challenge); Kumar et al., IEEE TMI 36, 2017 (AJI).
+Sources: Caicedo et al., Nature Methods 16, 2019 (average precision); Kirillov et al., "Panoptic Segmentation", CVPR 2019
+(PQ); Matula et al., PLOS ONE 10, 2015 (SEG of the Cell Tracking Challenge); Kumar et al., IEEE TMI 36, 2017 (AJI).
 """
 
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ class _Overlap:
 
     def match(self, threshold: float) -> NDArray[np.bool_]:
         """The pairs of a matching of cells with at least this IoU: as many as possible, and of these the most alike."""
-        found = self.iou >= threshold
+        found: NDArray[np.bool_] = np.asarray(self.iou >= threshold)
         if len(np.unique(self.row[found])) == len(np.unique(self.column[found])) == np.count_nonzero(found):
             return found
         alike = np.zeros((len(self.true_px), len(self.predicted_px)))
@@ -87,7 +87,7 @@ class _Overlap:
         first, second = linear_sum_assignment(alike, maximize=True)
         chosen = np.zeros(alike.shape, bool)
         chosen[first, second] = True
-        return found & chosen[self.row, self.column]
+        return np.asarray(found & chosen[self.row, self.column])
 
 
 def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatches:

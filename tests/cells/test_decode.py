@@ -23,7 +23,7 @@ def test_touching_cells_are_separated(with_map):
     assert cells.max() == 4
     assert (cells > 0).tolist() == (TOUCHING > 0).tolist()
     for number in range(1, 5):
-        true = TOUCHING == number
+        true = number == TOUCHING
         found = cells == np.bincount(cells[true]).argmax()
         assert (true & found).sum() / (true | found).sum() > (0.95 if with_map else 0.85)
 

@@ -25,12 +25,14 @@ TOUCHING = discs((60, 90), (20, 20, 14), (24, 46, 13), (38, 32, 9), (40, 75, 6))
 def distorted(seed, count=40, shape=(240, 260)):
     """A true label image, and a prediction of it with moved, merged, split, missed and invented cells."""
     draw = np.random.default_rng(seed)
-    places = list(
-        zip(draw.integers(5, shape[0] - 5, count), draw.integers(5, shape[1] - 5, count), draw.integers(5, 16, count))
-    )
+    edges = [draw.integers(5, end, count) for end in (shape[0] - 5, shape[1] - 5, 16)]
+    places = list(zip(*edges, strict=True))
     truth = discs(shape, *places)
-    shifts = zip(draw.integers(-1, 3, count), draw.integers(-2, 2, count), draw.integers(-1, 2, count))
-    moved = [(y + down, x + right, max(3, radius + more)) for (y, x, radius), (down, right, more) in zip(places, shifts)]
+    shifts = zip(draw.integers(-1, 3, count), draw.integers(-2, 2, count), draw.integers(-1, 2, count), strict=True)
+    moved = [
+        (y + down, x + right, max(3, radius + more))
+        for (y, x, radius), (down, right, more) in zip(places, shifts, strict=True)
+    ]
     predicted = discs(shape, *(place for number, place in enumerate(moved) if number % 6))
     ids = [number for number in np.unique(predicted) if number > 0]
     predicted[predicted == ids[1]] = ids[0]
