@@ -8,6 +8,7 @@ watershed contours and hierarchical segmentation", IEEE PAMI 18, 1996 (regions m
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +123,8 @@ def measure_depth(mask: Pixels) -> NDArray[np.float64]:
 
 def _find_unknown_depth(mask: Pixels, depth: NDArray[np.float64], window: Window) -> NDArray[np.bool_]:
     """The pixels of a mask to which a pixel outside of the window may be the nearest background."""
-    rows, columns = np.indices(mask.shape, sparse=True)
     height, width = mask.shape
+    rows, columns = np.arange(height)[:, None], np.arange(width)[None]
     reach = np.full(mask.shape, np.inf)
     for is_cut, far in zip(window.cut, (rows + 1, height - rows, columns + 1, width - columns), strict=True):
         if is_cut:
@@ -144,9 +145,8 @@ def _add_seedless(mask: Pixels, markers: Labels) -> Labels:
 
 def _order_pixels(level: Pixels, window: Window) -> NDArray[np.float64]:
     """A different number for each pixel (Y, X): the higher its level the smaller, and among equals by its place."""
-    rows, columns = np.indices(level.shape, sparse=True, dtype=np.int64)
-    place = ((rows + window.top) << _PLACE_BITS) + columns + window.left
-    bits = 2 * _PLACE_BITS
+    rows, columns = (np.arange(length, dtype=np.int64) for length in level.shape)
+    place = ((rows[:, None] + window.top) << _PLACE_BITS) + columns + window.left
     # scattered, so that equal pixels are not taken row by row
     return _scatter(place, 2 * _PLACE_BITS) - level.astype(np.float64) * 2.0 ** (2 * _PLACE_BITS)
 
