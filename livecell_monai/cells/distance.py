@@ -29,6 +29,12 @@ def normalise_distance(labels: Pixels) -> NDArray[np.float32]:
     return distance
 
 
+def has_ids(labels: Pixels) -> bool:
+    """Whether a label (Y, X) tells cells apart: it has several ids, or at most one cell."""
+    ids = np.unique(labels)
+    return len(ids[ids > 0]) != 1 or int(separate_pieces(labels).max()) == 1
+
+
 def separate_pieces(labels: Pixels) -> NDArray[np.int32]:
     """Ids 1..N (Y, X) of the regions of equal ids that are connected by their edges."""
     return np.asarray(label_regions(labels, connectivity=1, background=0), np.int32)

@@ -4,7 +4,7 @@ Sources: Caicedo et al., Nature Methods 16, 2019 (average precision); Kirillov e
 (PQ); Matula et al., PLOS ONE 10, 2015 (SEG of the Cell Tracking Challenge); Kumar et al., IEEE TMI 36, 2017 (AJI).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +16,7 @@ from livecell_monai.metrics.counts import check_shapes
 from livecell_monai.sample import Pixels
 
 THRESHOLDS = tuple(range(50, 100, 5))  #: of the intersection over union of a match, in %
+_MATCHED = tuple(f"matched_{threshold}" for threshold in THRESHOLDS)  # columns of `scores.csv`
 RIGHT, MERGED, SPLIT, MISSED = "right", "merged", "split", "missed"  #: what became of a true cell
 INVENTED = "invented"  #: a predicted cell that is no true one
 
@@ -30,7 +31,7 @@ class CellCounts:
     predicted_cells: int
     matched: tuple[int, ...]  #: pairs of a true and a predicted cell, at each of `THRESHOLDS`
     matched_iou: float  #: sum over the pairs at 50 %
-    seg: float  #: sum over the true cells: IoU with the predicted cell that covers more than half of it
+    seg_sum: float  #: sum over the true cells: IoU with the predicted cell that covers more than half of it
     intersection_px: int  #: of AJI: each true cell with the predicted one most like it
     union_px: int  #: of AJI: of these, and all other predicted cells
     merged: int  #: true cells that share a predicted cell
@@ -111,7 +112,7 @@ def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatch
         predicted_cells=len(predicted_ids),
         matched=tuple(int(np.count_nonzero(match)) for match in matches),
         matched_iou=float(overlap.iou[matches[0]].sum()),
-        seg=float(overlap.iou[is_covered].sum()),
+        seg_sum=float(overlap.iou[is_covered].sum()),
         intersection_px=intersection,
         union_px=union,
         merged=int(np.count_nonzero(fate == MERGED)),
@@ -153,6 +154,27 @@ def add_counts(parts: Iterable[CellCounts]) -> CellCounts:
     return CellCounts(*columns)
 
 
+def tabulate_counts(counts: CellCounts) -> dict[str, float]:
+    """The counts as columns of `scores.csv`."""
+    values = {field.name: getattr(counts, field.name) for field in fields(CellCounts) if field.name != "matched"}
+    return {**values, **dict(zip(_MATCHED, counts.matched, strict=True))}
+
+
+def read_counts(row: Mapping[str, Any]) -> CellCounts | None:
+    """The counts of a row of `scores.csv`, None if cells were not scored; errors as `parse_counts`."""
+    return None if row.get("true_cells") in (None, "") else parse_counts(row)
+
+
+def parse_counts(row: Mapping[str, Any]) -> CellCounts:
+    """The counts of columns, numbers or their text; a ValueError if a value is no number, a KeyError if one is missing."""
+    values = {field.name: row[field.name] for field in fields(CellCounts) if field.name != "matched"}
+    sums = ("matched_iou", "seg_sum")
+    whole: dict[str, Any] = {name: float(value) if name in sums else int(value) for name, value in values.items()}
+        name: float(value) if name in ("matched_iou", "seg_sum") else int(value) for name, value in values.items()
+    }
+    return CellCounts(matched=tuple(int(row[name]) for name in _MATCHED), **whole)
+
+
 def average_precision(counts: CellCounts, threshold: int = 50) -> float:
     """Matched cells over all true and predicted ones, a matched pair counted once, at an IoU of `threshold` %."""
     matched = counts.matched[THRESHOLDS.index(threshold)]
@@ -176,7 +198,7 @@ def panoptic_quality(counts: CellCounts) -> float:
 
 def seg(counts: CellCounts) -> float:
     """The mean IoU of the true cells, 0 for one that no predicted cell covers to more than half."""
-    return _ratio(counts.seg, counts.true_cells) if counts.true_cells else float(counts.predicted_cells == 0)
+    return _ratio(counts.seg_sum, counts.true_cells) if counts.true_cells else float(counts.predicted_cells == 0)
 
 
 def aji(counts: CellCounts) -> float:

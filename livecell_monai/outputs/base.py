@@ -46,6 +46,7 @@ class Prediction:
     pixel_size_um: tuple[float, float] | None  #: (Y, X); None if unknown
     seconds: float
     frame: Frame | None = None  #: None for a single image
+    cells: Pixels | None = None  #: (Y, X), ids from 1; None if no output needs them
     problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
 
 
@@ -68,6 +69,7 @@ class OutputOptions:
 
     channels: tuple[str, ...] = ("foreground",)  #: names of the network's maps, in channel order
     large_image_format: str = "tiff"  #: or `zarr`
+    parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Output(Protocol):
     """
 
     files: Files
+    needs_cells: bool = False  #: whether it reads `Prediction.cells`; if no output does, cells are not separated
     needs_maps: bool = False  #: whether it reads `Prediction.maps`; if no output does, the maps are not kept
 
     def __init__(self, options: OutputOptions | None = None) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
+from livecell_monai.cells.decoder import CellDecoder
+from livecell_monai.cells.distance import has_ids
 from livecell_monai.data.readers import find_file, open_stack, parse_address
 from livecell_monai.errors import describe_error, find_user_error, is_of_system
 from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
-from livecell_monai.outputs.registry import DEFAULT, OutputSet
+from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
@@ -105,6 +107,7 @@ class PredictionWriter(BackgroundWriter):
         channels: names of the network's maps, in channel order.
         interval_min: time between frames of movies in minutes; None to take it from the file.
         run: knows which images are done; None for a new run.
+        cells: separates the cells; None if no output needs them.
 
     Raises a SettingError if an output is unknown, or the interval is invalid.
     """
@@ -117,12 +120,15 @@ class PredictionWriter(BackgroundWriter):
         interval_min: float | None = None,
         large_image_format: str = "tiff",
         run: UnfinishedRun | None = None,
+        cells: CellDecoder | None = None,
     ) -> None:
         super().__init__(output_dir)
         check_setting("interval_min", interval_min)
         self.run = UnfinishedRun(output_dir) if run is None else run
         self.channels, self.interval_min = tuple(channels), interval_min
-        self.outputs = OutputSet(outputs, OutputOptions(self.channels, large_image_format))
+        self.cells = cells
+        names = [*outputs, *OF_CELLS] if cells is not None and cells.is_on else outputs
+        self.outputs = OutputSet(names, OutputOptions(self.channels, large_image_format, self.run.files))
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
@@ -166,7 +172,8 @@ class PredictionWriter(BackgroundWriter):
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
         """A function that writes the files of one image, or one frame of a movie."""
-        maps = np.asarray(output[MAPS].cpu()) if self.outputs.needs_maps else None
+        keeps_maps = self.outputs.needs_maps or self.outputs.needs_cells
+        maps = np.asarray(output[MAPS].cpu()) if keeps_maps else None
         prediction = Prediction(
             name=str(item[NAME]),
             source=Path(item[IMAGE].meta["filename_or_obj"]),
@@ -188,6 +195,9 @@ class PredictionWriter(BackgroundWriter):
             interval = interval if self.interval_min is None else float(self.interval_min)
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
         try:
+            if self.outputs.needs_cells:
+                decoder = self.cells or CellDecoder()
+                prediction = replace(prediction, cells=decoder(prediction.mask, prediction.maps))
             row = self.outputs.write(prediction, self.run.files)
         except Exception as error:
             path = find_file(prediction.source)
@@ -203,11 +213,18 @@ class PredictionWriter(BackgroundWriter):
 class ScoreWriter(BackgroundWriter):
     """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
 
-    The surface Dice counts an outline within `tolerance_px` as correct.
+    The surface Dice counts an outline within `tolerance_px` as correct. Cells are scored where labels have ids.
     """
 
-    def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
+    def __init__(
+        self,
+        output_dir: str,
+        tolerance_px: float = 2.0,
+        channels: Sequence[str] = ("foreground",),
+        cells: CellDecoder | None = None,
+    ) -> None:
         super().__init__(output_dir)
+        self.channels, self.decoder = tuple(channels), cells or CellDecoder(channels)
         self.tolerance_px = tolerance_px
         self.scores: list[Scores] = []
         self.summary: dict[str, Any] = {}
@@ -215,10 +232,13 @@ class ScoreWriter(BackgroundWriter):
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
         """A function that scores one image."""
         weight = plane_of(output[LABELLED]) if LABELLED in output else None
-        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, plane_of(output[LABEL]) > 0, weight)
+        maps = dict(zip(self.channels, np.asarray(output[MAPS].cpu()), strict=True))
+        label = plane_of(item[LABEL]).astype(np.int64)
+        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, maps, label, weight)
 
-    def _score(self, name: str, mask: Pixels, truth: Pixels, weight: Pixels | None) -> Row:
-        scores = measure_scores(mask, truth, weight, {"surface_tolerance_px": self.tolerance_px})
+    def _score(self, name: str, mask: Pixels, maps: Mapping[str, Pixels], label: Pixels, weight: Pixels | None) -> Row:
+        cells = (self.decoder(mask, maps), label) if has_ids(label) else None
+        scores = measure_scores(mask, label > 0, weight, {"surface_tolerance_px": self.tolerance_px}, cells)
         self.scores.append(scores)
         return tabulate_scores(name, scores)
 
@@ -233,6 +253,8 @@ class ScoreWriter(BackgroundWriter):
         if self.rows:
             write_table(self.folder / "scores.csv", self.rows)
         self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
+        if without_ids := sum(scores.cells is None for scores in self.scores):
+            self.summary["cells_not_scored"] = f"{without_ids} of {len(self.scores)} labels do not tell cells apart"
         with atomic_path(self.folder / "scores.json") as temporary:
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 

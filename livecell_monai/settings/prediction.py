@@ -124,6 +124,11 @@ class Prediction(Group):
 class Cells(Group):
     """Cells: each with an id of its own; lengths and areas on the image's own grid."""
 
+    cells: bool | Literal["auto"] = setting(
+        "auto",
+        "write NAME_cells.tif and cells.csv; auto: where `maps` has distance, without which touching cells may merge",
+        changes_mask=True,
+    )
     seed_threshold: float = setting(
         0.4, "value of the map distance above which a region is the middle of one cell", gt=0, lt=1, changes_mask=True
     )
@@ -162,4 +167,4 @@ class LargeImages(Group):
     )
 
 
-INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Outputs, LargeImages)
+INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Cells, Outputs, LargeImages)
