@@ -170,8 +170,6 @@ def parse_counts(row: Mapping[str, Any]) -> CellCounts:
     values = {field.name: row[field.name] for field in fields(CellCounts) if field.name != "matched"}
     sums = ("matched_iou", "seg_sum")
     whole: dict[str, Any] = {name: float(value) if name in sums else int(value) for name, value in values.items()}
-        name: float(value) if name in ("matched_iou", "seg_sum") else int(value) for name, value in values.items()
-    }
     return CellCounts(matched=tuple(int(row[name]) for name in _MATCHED), **whole)
 
 
