@@ -36,7 +36,7 @@ def test_more_cells_than_16_bits_hold(tmp_path):
 
 
 def test_a_movie(tmp_path):
-    given = [with_cells(frame, TOUCHING * (TOUCHING <= number)) for number, frame in enumerate(frames())]
+    given = [with_cells(frame, TOUCHING * (number >= TOUCHING)) for number, frame in enumerate(frames())]
     write(CellLabels(), given, tmp_path)
     (name,) = names(tmp_path)
     assert name.endswith("_cells.ome.tif")

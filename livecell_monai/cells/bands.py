@@ -1,0 +1,116 @@
+"""The cells of an image that is too large for the memory, band by band: exactly those of the whole image."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.cells.decode import Decoding, Labels, Window, decode
+from livecell_monai.sample import Pixels, Region
+
+LOGGER = logging.getLogger(__name__)
+TILE = 1024  #: px, edge of the tiles that own cells by their first pixels
+HALO = 256  #: px around a tile that are decoded with it, at first
+MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
+
+Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The cells that a tile owns: ids (Y, X) at a place in the image, and the first pixel (row, column) of each id."""
+
+    top: int
+    left: int
+    ids: Labels
+    first: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class BandDecoder:
+    """Decodes maps of a shape (Y, X) that are read part by part."""
+
+    path: Path  #: of the image, for messages
+    shape: tuple[int, int]
+    mask: Read  #: bool
+    distance: Read | None  #: the quantised distance map, None without one
+    decoding: Decoding
+    tile: int = TILE
+    halo: int = HALO
+
+    def bands(self) -> Iterator[tuple[int, Labels]]:
+        """The cells (rows, X) of each band of rows with its first row: ids 1..N in the order of first pixels.
+
+        A band is complete when all cells that begin in it are known, which may reach into the bands below.
+        """
+        below: Labels = np.zeros((0, self.shape[1]), np.int32)
+        count = 0
+        for top in range(0, self.shape[0], self.tile):
+            bottom = min(top + self.tile, self.shape[0])
+            parts = [self._decode_tile(Region(top, left, bottom, right)) for left, right in self._columns()]
+            lowest = max([bottom, top + len(below), *(part.top + len(part.ids) for part in parts)])
+            band: Labels = np.zeros((lowest - top, self.shape[1]), np.int32)
+            band[: len(below)] = below
+            count = _place(parts, band, top, count)
+            yield top, band[: bottom - top]
+            below = band[bottom - top :]
+
+    def _columns(self) -> list[tuple[int, int]]:
+        return [(left, min(left + self.tile, self.shape[1])) for left in range(0, self.shape[1], self.tile)]
+
+    def _decode_tile(self, tile: Region) -> _Part:
+        """The cells whose first pixel is in a tile; the halo grows until none of its pixels depends on what lies outside."""
+        halo = self.halo
+        while True:
+            part = self._widen(tile, halo)
+            is_last = (2 * halo + self.tile) ** 2 > MOST_PIXELS
+            labels = self._decode(part, is_cut=not is_last)
+            core = Region(tile.top - part.top, tile.left - part.left, tile.bottom - part.top, tile.right - part.left)
+            if (core.crop(labels) >= 0).all():
+                break
+            halo *= 2
+        if is_last:
+            what = "%s: cells near row %d, column %d are larger than %d pixels, they may be cut"
+            LOGGER.warning(what, self.path, tile.top, tile.left, MOST_PIXELS)
+        return _keep_own(labels, part, core)
+
+    def _widen(self, tile: Region, halo: int) -> Region:
+        height, width = self.shape
+        top, left = max(0, tile.top - halo), max(0, tile.left - halo)
+        return Region(top, left, min(height, tile.bottom + halo), min(width, tile.right + halo))
+
+    def _decode(self, part: Region, is_cut: bool) -> Labels:
+        height, width = self.shape
+        cut = (part.top > 0, part.bottom < height, part.left > 0, part.right < width) if is_cut else (False,) * 4
+        distance = None if self.distance is None else self.distance(part)
+        return decode(self.mask(part), distance, self.decoding, Window(part.top, part.left, cut))
+
+
+def _keep_own(labels: Labels, part: Region, core: Region) -> _Part:
+    """The cells of a part of the image whose first pixels are in its core."""
+    flat = np.maximum(labels, 0).ravel()
+    found, places = np.unique(flat, return_index=True)  # of each id, its first pixel
+    rows, columns = np.unravel_index(places, labels.shape)
+    is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right) & (found > 0)
+    new = np.zeros(int(found.max()) + 1, np.int32)
+    new[found[is_own]] = np.arange(1, np.count_nonzero(is_own) + 1)
+    ids = new[flat].reshape(labels.shape)
+    used = np.flatnonzero(ids.any(axis=1))
+    first = list(zip((rows[is_own] + part.top).tolist(), (columns[is_own] + part.left).tolist(), strict=True))
+    if not len(used):
+        return _Part(part.top, part.left, ids[:0], first)
+    return _Part(part.top + int(used[0]), part.left, ids[used[0] : used[-1] + 1], first)
+
+
+def _place(parts: list[_Part], band: Labels, top: int, count: int) -> int:
+    """Write the cells of tiles into their band with ids in the order of first pixels after `count`; the new count."""
+    places = sorted((*first, number, index) for number, part in enumerate(parts) for index, first in enumerate(part.first))
+    ids = [np.zeros(len(part.first) + 1, np.int32) for part in parts]
+    for order, (_, _, number, index) in enumerate(places, start=1):
+        ids[number][index + 1] = count + order
+    for part, new in zip(parts, ids, strict=True):
+        target = band[part.top - top : part.top - top + len(part.ids), part.left : part.left + part.ids.shape[1]]
+        np.copyto(target, new[part.ids], where=part.ids > 0)
+    return count + len(places)
