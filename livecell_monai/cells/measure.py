@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, KDTree
 from scipy.spatial.distance import pdist
 
-from livecell_monai.sample import Pixels
+from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
 Columns = dict[str, Column]
@@ -40,36 +40,75 @@ def measure_cells(
         probability: (Y, X) of the foreground.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
     """
+    own = measure_alone(labels, images, probability)
+    return complete_table(own, list_touching(labels), pixel_size_um)
+
+
+def measure_alone(
+    labels: Pixels,
+    images: Mapping[str, Pixels] | None = None,
+    probability: Pixels | None = None,
+    place: Region | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Columns:
+    """The measurements of each cell that do not depend on others, in pixels; arguments as for `measure_cells`.
+
+    Labels, images and probability may be a part of an image of this shape (Y, X), at this place.
+    """
     boxes = ndimage.find_objects(labels)
     rows, columns = np.nonzero(labels)
     ids = labels[rows, columns] - 1
     area = np.bincount(ids, minlength=len(boxes))
-    table: Columns = {"cell": np.arange(1, len(boxes) + 1)}
-    table |= _measure_place(boxes, labels.shape, ids, rows, columns, area)
+    origin = (0, 0) if place is None else (place.top, place.left)
+    table: Columns = {
+        "centroid_y_px": np.bincount(ids, rows, len(boxes)) / area + origin[0],
+        "centroid_x_px": np.bincount(ids, columns, len(boxes)) / area + origin[1],
+    }
+    table |= _measure_place(boxes, shape or labels.shape, origin)
     table |= {"area_px": area, "perimeter_px": _measure_perimeter(labels, len(boxes))}
     table |= _measure_moments(ids, rows, columns, area)
     table |= _measure_hulls(labels, boxes, area)
     table["form_factor"] = 4 * np.pi * area / table["perimeter_px"] ** 2
-    table |= _measure_neighbours(labels, table["centroid_y_px"], table["centroid_x_px"])
     for name, image in (images or {}).items():
         table |= _measure_intensity(image[rows, columns], ids, len(boxes), f"_{name}" if name else "")
     if probability is not None:
         table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / area
+    return table
+
+
+def complete_table(own: Columns, touching: Column, pixel_size_um: tuple[float, float] | None) -> Columns:
+    """The table of all cells of an image: ids, what `measure_alone` returned, neighbours and columns in µm.
+
+    `touching` (2, N) are the pairs of ids that `list_touching` returns.
+    """
+    y, x = own["centroid_y_px"], own["centroid_x_px"]
+    neighbours = np.bincount(touching.ravel(), minlength=len(y) + 1)[1:]
+    nearest = np.full(len(y), np.nan)
+    if len(y) > 1:
+        centres = np.stack([y, x], axis=1)
+        nearest = KDTree(centres).query(centres, k=2)[0][:, 1]
+    table = {"cell": np.arange(1, len(y) + 1), **own, "neighbours": neighbours, "nearest_px": nearest}
     return _add_um(table, pixel_size_um)
 
 
-def _measure_place(
-    boxes: list[tuple[slice, slice]], shape: tuple[int, ...], ids: Column, rows: Column, columns: Column, area: Column
-) -> Columns:
-    count = len(boxes)
-    corners = np.array([(y.start, x.start, y.stop, x.stop) for y, x in boxes], int).reshape(count, 4)
+def list_touching(labels: Pixels) -> Column:
+    """The pairs (2, N) of ids of a label image (Y, X) that touch, diagonally too, the lower id first."""
+    shifted = (
+        (labels[:-1], labels[1:]),
+        (labels[:, :-1], labels[:, 1:]),
+        (labels[:-1, :-1], labels[1:, 1:]),
+        (labels[:-1, 1:], labels[1:, :-1]),
+    )
+    pairs = [np.stack([first, second])[:, (first != second) & (first > 0) & (second > 0)] for first, second in shifted]
+    return np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
+
+
+def _measure_place(boxes: list[tuple[slice, slice]], shape: tuple[int, ...], origin: tuple[int, int]) -> Columns:
+    corners = np.array([(y.start, x.start, y.stop, x.stop) for y, x in boxes], int).reshape(len(boxes), 4)
+    corners += np.array([*origin, *origin])
     touches = (corners[:, :2] == 0).any(axis=1) | (corners[:, 2:] == shape).any(axis=1)
-    place: Columns = {
-        "centroid_y_px": np.bincount(ids, rows, count) / area,
-        "centroid_x_px": np.bincount(ids, columns, count) / area,
-    }
     names = ("box_top_px", "box_left_px", "box_bottom_px", "box_right_px")
-    return {**place, **dict(zip(names, corners.T, strict=True)), "touches_border": touches}
+    return {**dict(zip(names, corners.T, strict=True)), "touches_border": touches}
 
 
 def _measure_perimeter(labels: Pixels, count: int) -> Column:
@@ -123,24 +162,6 @@ def _list_corners(cell: Pixels) -> NDArray[np.float64]:
     last = cell.shape[1] - cell[rows, ::-1].argmax(axis=1)
     y = np.concatenate([rows, rows + 1])
     return np.concatenate([np.stack([y, np.tile(edge, 2)], axis=1) for edge in (first, last)]).astype(float)
-
-
-def _measure_neighbours(labels: Pixels, y: Column, x: Column) -> Columns:
-    """The number of cells that touch each, diagonally too, and the distance from centroid to nearest centroid."""
-    shifted = (
-        (labels[:-1], labels[1:]),
-        (labels[:, :-1], labels[:, 1:]),
-        (labels[:-1, :-1], labels[1:, 1:]),
-        (labels[:-1, 1:], labels[1:, :-1]),
-    )
-    pairs = [np.stack([first, second])[:, (first != second) & (first > 0) & (second > 0)] for first, second in shifted]
-    touching = np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
-    neighbours = np.bincount(touching.ravel(), minlength=len(y) + 1)[1:]
-    nearest = np.full(len(y), np.nan)
-    if len(y) > 1:
-        centres = np.stack([y, x], axis=1)
-        nearest = KDTree(centres).query(centres, k=2)[0][:, 1]
-    return {"neighbours": neighbours, "nearest_px": nearest}
 
 
 def _measure_intensity(values: Column, ids: Column, count: int, ending: str) -> Columns:

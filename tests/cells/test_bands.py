@@ -9,6 +9,7 @@ import pytest
 from livecell_monai.cells import bands
 from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, decode, quantise
+from livecell_monai.cells.measure import complete_table, list_touching, measure_alone, measure_cells
 from tests.support.cell_worlds import noise
 
 SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
@@ -16,10 +17,10 @@ SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
 
 def decode_in_bands(mask, distance, tile, halo):
     read = None if distance is None else lambda region: region.crop(distance)
-    decoder = BandDecoder(Path("a.tif"), mask.shape, lambda region: region.crop(mask), read, SPLIT, tile, halo)
+    decoder = BandDecoder(Path("a.tif"), mask.shape, lambda region: region.crop(mask), read, SPLIT, None, tile, halo)
     found = list(decoder.bands())
-    assert [top for top, _ in found] == list(range(0, mask.shape[0], tile))
-    return np.concatenate([band for _, band in found])
+    assert [band.top for band in found] == list(range(0, mask.shape[0], tile))
+    return np.concatenate([band.labels for band in found])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -54,3 +55,25 @@ def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, capl
         cells = decode_in_bands(mask, np.zeros(mask.shape, np.uint8), 32, 8)
     assert (cells > 0).any()
     assert "a.tif: cells near row 0, column 0 are larger than 3600 pixels, they may be cut" in caplog.messages
+
+
+def test_measurements_are_those_of_the_whole_image():
+    mask, image = noise((250, 310), 1, 3) > 0.5, noise((250, 310), 5, 1)
+    whole = decode(mask, None, SPLIT)
+    decoder = BandDecoder(
+        Path("a.tif"),
+        mask.shape,
+        lambda region: region.crop(mask),
+        None,
+        SPLIT,
+        lambda ids, part: measure_alone(ids, {"": part.crop(image)}, place=part, shape=mask.shape),
+        96,
+        20,
+    )
+    found = list(decoder.bands())
+    joined = {name: np.concatenate([band.columns[name] for band in found]) for name in found[0].columns}
+    expected = measure_cells(whole, {"": image}, pixel_size_um=(0.5, 0.5))
+    table = complete_table(joined, list_touching(whole), (0.5, 0.5))
+    assert list(table) == list(expected)
+    for name, column in expected.items():
+        np.testing.assert_allclose(table[name], column, rtol=1e-6, atol=1e-6, err_msg=name)
