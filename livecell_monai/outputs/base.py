@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels
 
 Row = dict[str, Any]  #: columns of the table `summary.csv` by name
@@ -61,6 +62,9 @@ class LargePrediction:
     seconds: float
     #: reduced image and mask, both (Y, X); None if an earlier run has written the files and only the table's row is missing
     picture: tuple[Pixels, Pixels] | None = None
+    pixel_size_um: tuple[float, float] | None = None  #: (Y, X); None if unknown
+    shape: tuple[int, int] = (0, 0)  #: (Y, X) pixels
+    cells: Columns | None = None  #: of `measure_cells`, of a finished image only `area_px`; None if they are not separated
 
 
 @dataclass(frozen=True)

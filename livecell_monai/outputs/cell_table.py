@@ -8,7 +8,7 @@ import numpy as np
 
 from livecell_monai.cells.measure import measure_cells
 from livecell_monai.data.readers.kinds import read_channels
-from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.runs.atomic import read_table, write_table
 from livecell_monai.sample import Pixels
 
@@ -30,6 +30,7 @@ class CellTable(Output):
     def __init__(self, options: OutputOptions | None = None) -> None:
         self._parts = None if options is None else options.parts
         self._frames: list[Row] = []
+        self._large: dict[str, list[Row]] = {}
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Measure the cells of an image, or of a frame of a movie."""
@@ -48,18 +49,24 @@ class CellTable(Output):
             write_table(folder / _PART.format(name=prediction.name), rows)
         return {}
 
+    def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
+        """Keep the rows of a large image."""
+        if prediction.cells is not None and "cell" in prediction.cells:
+            self._large[prediction.name] = [{"image": prediction.name, **row} for row in _list_rows(prediction.cells)]
+        return {}
+
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the table of the run, with the rows of an earlier run for images that were not predicted again."""
         names = [str(row["image"]) for row in rows]
-        parts = {name: self._read_part(name) for name in names}
-        earlier: dict[str, list[dict[str, str]]] = {name: [] for name, part in parts.items() if part is None}
+        parts = {name: self._large.get(name) or self._read_part(name) for name in names}
+        earlier: dict[str, list[Row]] = {name: [] for name, part in parts.items() if part is None}
         if earlier and (folder / TABLE).exists():
             for row in read_table(folder / TABLE):
                 if row.get("image") in earlier:
                     earlier[row["image"]].append(row)
         write_table(folder / TABLE, [row for name in names for row in parts[name] or earlier.get(name, [])])
 
-    def _read_part(self, name: str) -> list[dict[str, str]] | None:
+    def _read_part(self, name: str) -> Sequence[Row] | None:
         path = None if self._parts is None else self._parts / _PART.format(name=name)
         return read_table(path) if path is not None and path.exists() else None
 

@@ -17,13 +17,16 @@ _WIDE_FROM = _MOST_16_BIT // 4  # cells in the first frame of a movie, from whic
 class CellLabels(Output):
     """`NAME_cells.tif`, (Y, X) uint16, of more than 65,535 cells uint32: 0 is background, each cell has an id from 1.
 
-    Of a movie `NAME_cells.ome.tif`, (T, Y, X); an id means another cell in each frame.
+    Of a movie `NAME_cells.ome.tif`, (T, Y, X); an id means another cell in each frame. `prediction.large.cells` writes those
+    of a large image, `NAME_cells.ome.tif` or the label image `cells` in `NAME.ome.zarr`.
     """
 
-    files = Files(image=("{name}_cells.tif",), movie=("{name}_cells.ome.tif",), large=())
     needs_cells = True
 
     def __init__(self, options: OutputOptions | None = None) -> None:
+        is_zarr = options is not None and options.large_image_format == "zarr"
+        large = () if is_zarr else ("{name}_cells.ome.tif",)
+        self.files = Files(image=("{name}_cells.tif",), movie=("{name}_cells.ome.tif",), large=large)
         self._movie = MovieWriter("_cells.ome.tif")
         self._most = 0  # greatest id that fits into the type of the current stack
 

@@ -55,7 +55,11 @@ class Summary(Output):
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        return _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        row = _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        if prediction.cells is None:
+            return row
+        size = prediction.shape[0] * prediction.shape[1]
+        return {**row, **_describe_areas(prediction.cells["area_px"], size, prediction.pixel_size_um)}
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the table of the run."""
@@ -71,12 +75,15 @@ def describe_cells(cells: Pixels | None, pixel_size_um: tuple[float, float] | No
     """Columns of a label image (Y, X): number, density and median area of the cells; empty without one."""
     if cells is None:
         return {}
-    areas = np.bincount(cells.ravel())[1:]
+    return _describe_areas(np.bincount(cells.ravel())[1:], cells.size, pixel_size_um)
+
+
+def _describe_areas(areas: Pixels, size: int, pixel_size_um: tuple[float, float] | None) -> Row:
     um2 = None if pixel_size_um is None else pixel_size_um[0] * pixel_size_um[1]
     median = float(np.median(areas)) if len(areas) else None
     return {
         "cells": len(areas),
-        "cells_per_mm2": None if um2 is None else round(len(areas) / (cells.size * um2 * 1e-6), 2),
+        "cells_per_mm2": None if um2 is None else round(len(areas) / (size * um2 * 1e-6), 2),
         "median_area_px": median,
         "median_area_um2": None if um2 is None or median is None else round(median * um2, 3),
     }

@@ -156,6 +156,11 @@ class PredictionWriter(BackgroundWriter):
         self.rows = self.run.merge([*self.rows, row])
         self.outputs.finish(self.folder, self.rows)
 
+    def remove(self, row: Row) -> None:
+        """Take the row of an image whose files could not be published back."""
+        self.rows = [each for each in self.rows if each != row]
+        self.outputs.finish(self.folder, self.rows)
+
     def write_run(self) -> None:
         """Write the files of the run, and end it."""
         self.rows = self.run.merge(self.rows)
