@@ -5,16 +5,21 @@ exception is a bug and keeps its traceback.
 """
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: a folder or a locked file is where a result belongs
+_ONE_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+_DENIED = (errno.EACCES, errno.EPERM)
 # errors without errno: copies of folders, SQLite, Python without a temporary folder
 _DISK_FULL_TEXT = re.compile("No space left on device|database or disk is full|No usable temporary directory")
 # torch on CPU, CUDA and Apple GPUs, and the libraries below it
 _OUT_OF_MEMORY_TEXT = re.compile("out of memory|can't alloc|not enough memory|bad.alloc|ALLOC_FAILED|memory object", re.I)
-_USER = re.compile(r"([A-Za-z][\w+.-]*://)[^/\s\"']*@")
-_SECRET = re.compile(r"(://\S*?[?&][^=&\s]*(?:password|passwd|pwd|token|secret)[^=&\s]*=)[^&\s\"']+", re.I)
+_URI = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s\"]*")
+_HARMLESS = "charset|connect_timeout|driver|sslmode|timeout"  # parameters of databases
+_PARAMETER = re.compile(rf"([?&#](?!(?:{_HARMLESS})=)[^=?&#]+=)[^&#]+?(?=[';:,.)]*(?:[&#]|$))", re.I)
 MASK = "***"  #: in place of a secret
 MAX_CHARACTERS = 480  #: of a message; a longer one is cut in the middle
 
@@ -60,8 +65,8 @@ def find_user_error(error: BaseException) -> LiveCellError | None:
 
 
 def mask_secrets(text: str) -> str:
-    """A text with `***` in place of user and password of each URI, and of a password among its parameters."""
-    return _SECRET.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", text))
+    """A text with `***` in place of user and password of each URI, and of its parameters, which may hold a token."""
+    return _URI.sub(_mask_uri, text)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -74,9 +79,29 @@ def is_of_system(error: BaseException) -> bool:
     return is_out_of_memory(error) or any(isinstance(one, OSError) for one in _list_chain(error))
 
 
+def is_of_one_file(error: BaseException) -> bool:
+    """Whether an exception, or one behind it, comes from what is there under the name of one result; others go on."""
+    for one in _list_chain(error):
+        if isinstance(one, OSError) and one.errno in _DENIED:
+            return os.path.lexists(one.filename2 or one.filename or "")
+        if isinstance(one, OSError) and one.errno in _ONE_FILE:
+            return True
+    return False
+
+
 def describe_error(error: BaseException) -> str:
     """The text of an exception on one line of at most 160 characters; its type if it has no text."""
     return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _mask_uri(found: re.Match[str]) -> str:
+    uri = found[0]
+    if uri.startswith(("sqlite", "file:")):  # paths may have @ and #
+        path, mark, parameters = uri.partition("?")
+        return path + _PARAMETER.sub(rf"\1{MASK}", mark + parameters)
+    scheme, mark, rest = uri.partition("://")
+    user, at, host = rest.rpartition("@")  # a password may have any character
+    return _PARAMETER.sub(rf"\1{MASK}", f"{scheme}{mark}{MASK if user else ''}{at}{host}")
 
 
 def _reports_no_memory(error: BaseException) -> bool:

@@ -50,7 +50,7 @@ def complete_streams() -> None:
 
 
 class _Vanishing(io.FileIO):
-    """Writes to a reader that has gone are done without a trace; another failure, such as a full disk, is raised once."""
+    """Writes to a reader that has gone are done without a trace; a full disk is raised once, and not for messages."""
 
     has_failed = False
 
@@ -58,7 +58,7 @@ class _Vanishing(io.FileIO):
         try:
             return super().write(data) or 0
         except OSError as error:
-            if not (isinstance(error, BrokenPipeError) or self.has_failed):
+            if not (isinstance(error, BrokenPipeError) or self.has_failed or self.fileno() == 2):
                 self.has_failed = True
                 raise
             return len(data)

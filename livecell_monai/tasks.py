@@ -12,6 +12,7 @@ from ignite.engine import Events
 
 from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.data.dataset.identity import hash_samples
+from livecell_monai.data.paths import describe_skipped
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.distributed.ddp import check_device_count, train_on_devices
 from livecell_monai.runs.progress import close_bars
@@ -28,10 +29,11 @@ from livecell_monai.training.setup import RunContext, open_training, prepare_ove
 
 @dataclass(frozen=True)
 class Predictions:
-    """The rows of `summary.csv`, and the reason for each image that could not be read, by path."""
+    """The rows of `summary.csv`, the reason for each image without a mask, by path, and lines that name skipped files."""
 
     rows: list[dict[str, Any]]
     failures: dict[Path, str]
+    skipped: tuple[str, ...] = ()
 
 
 def train(
@@ -185,13 +187,14 @@ def predict(
         "dataset_dir": [str(Path(image).absolute()) for image in images],
         "output_dir": str(Path(output).resolve()),
     }
+    skipped = tuple(describe_skipped(images))
     opened = open_bundle(bundle, ["inference"], settings, paths, run_id="inferring")
     if workers is not None or scheduler is not None:
         from livecell_monai.distributed.dask import Job, run_distributed
 
         job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(dict(settings or {}), sort_keys=True))
         failures = run_distributed(opened, job, workers, scheduler, tell)
-        return Predictions(opened.writer.rows, failures)
+        return Predictions(opened.writer.rows, failures, skipped)
 
     def report_progress(opened: OpenBundle) -> None:
         if progress is not None:
@@ -199,7 +202,9 @@ def predict(
 
     _run(opened, report_progress)
     return Predictions(
-        opened.writer.rows, {**opened.dataset.failures, **opened.large_images.failures, **opened.writer.failures}
+        opened.writer.rows,
+        {**opened.dataset.failures, **opened.large_images.failures, **opened.writer.failures},
+        skipped,
     )
 
 

@@ -7,7 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from livecell_monai.errors import BundleError, DataError, LiveCellError, SettingError, find_user_error, is_out_of_memory
+from livecell_monai.errors import (
+    BundleError,
+    DataError,
+    LiveCellError,
+    SettingError,
+    find_user_error,
+    is_of_one_file,
+    is_out_of_memory,
+)
 
 
 def chain(*errors: BaseException) -> BaseException:
@@ -122,3 +130,18 @@ def test_a_message_is_not_a_page() -> None:
     assert len(message) <= 480
     assert message.startswith("--set lr: 999")
     assert message.endswith("9; correct it")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (IsADirectoryError(errno.EISDIR, "x", "a.tif"), True),
+        (PermissionError(errno.EACCES, "x", "new", None, __file__), True),  # the file is there, and locked
+        (PermissionError(errno.EACCES, "x", "missing"), False),  # the folder
+        (PermissionError(errno.EPERM, "x"), False),
+        (OSError(errno.ENOSPC, "x", "a.tif"), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_what_concerns_one_file_alone(error: BaseException, expected: bool) -> None:
+    assert is_of_one_file(error) == is_of_one_file(chain(RuntimeError("a"), error)) == expected

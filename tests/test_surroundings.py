@@ -80,3 +80,14 @@ class TestStreams:
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
+
+    def test_a_full_disk_of_messages_does_not_end_the_work(self, tmp_path):
+        code = "import sys; from livecell_monai.surroundings import complete_streams as c; c(); print('x', file=sys.stderr)"
+        done = shell(f'{sys.executable} -c "{code}; print(1)" 2>/dev/full', tmp_path)
+        assert (done.returncode, done.stdout) == (0, "1\n")
+
+    def test_a_full_disk_of_a_short_answer_is_one_line(self, tmp_path):
+        done = shell(f"{COMMAND} --version > /dev/full", tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1

@@ -45,7 +45,10 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk is reported here, not while Python ends
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer's exit code for Ctrl-C, without a message
             print("interrupted", file=sys.stderr)
@@ -76,11 +79,18 @@ def print_problems(problems: Sequence[str]) -> None:
         raise typer.Exit(2)
 
 
-def print_skipped(inputs: Sequence[Path]) -> None:
-    """Print the files of folders that are no images to stderr."""
+def print_skipped_data(data: Path) -> None:
+    """Print the files of a data folder that are no images to stderr."""
+    from livecell_monai.data.dataset.folder import list_folders
+
+    print_skipped(list_folders(data), with_empty=True)
+
+
+def print_skipped(inputs: Sequence[Path], with_empty: bool = False) -> None:
+    """Print the files of folders that are no images to stderr, before the work begins."""
     from livecell_monai.data.paths import describe_skipped
 
-    for line in describe_skipped(inputs):
+    for line in describe_skipped(inputs, with_empty):
         print(f"note: {line}", file=sys.stderr)
 
 

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Axes, Data, Images, Set, app, print_problems, print_skipped, read_settings
+from livecell_monai.cli.app import (
+    Axes,
+    Data,
+    Images,
+    Set,
+    app,
+    print_problems,
+    print_skipped,
+    print_skipped_data,
+    read_settings,
+)
 from livecell_monai.cli.tables import show_table
 
 
@@ -39,6 +49,7 @@ def info(images: Images, axes: Axes = None) -> None:
     from livecell_monai.data.readers import describe_axes, open_stack
     from livecell_monai.errors import LiveCellError
 
+    print_skipped(images)
     rows, problems = [], []
     for path in list_images(images):
         try:
@@ -57,7 +68,6 @@ def info(images: Images, axes: Axes = None) -> None:
                 )
         except LiveCellError as error:
             problems.append(str(error))
-    print_skipped(images)
     if rows:
         show_table(["image", "axes", "type", "pixel, Y x X", "Z step", "frame every", "channels"], rows)
     print_problems(problems)
@@ -72,9 +82,10 @@ def check(data: Data) -> None:
     Example: `livecell check cells`
     """
     from livecell_monai.data.dataset.findings import check_data
-    from livecell_monai.data.dataset.folder import list_folders, list_samples
+    from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 
+    print_skipped_data(data)
     findings = check_data(data)
     rows = [
         [
@@ -94,7 +105,6 @@ def check(data: Data) -> None:
         print(f"WARNING: {warning}")
     for note in (found.note for found in findings if found.note is not None):
         print(f"note: {note}")
-    print_skipped(list_folders(data))
     print_problems([found.problem for found in findings if found.problem is not None])
     print()
     show_table(["training images", ""], describe_fingerprint(measure_fingerprint(list_samples(data, "train"))))
@@ -114,6 +124,7 @@ def plan(
     from livecell_monai.plan import format_plan, write_plan
     from livecell_monai.training.setup import plan as run
 
+    print_skipped_data(data)
     choices, head = run(data, settings=read_settings(set_, minutes=minutes))
     if output is not None:
         write_plan(output, choices, head)

@@ -20,6 +20,7 @@ from livecell_monai.cli.app import (
     Set,
     app,
     print_skipped,
+    print_skipped_data,
     read_settings,
 )
 from livecell_monai.cli.tables import show_summary
@@ -63,13 +64,15 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
-    from livecell_monai.data.dataset.folder import list_folders
     from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     is_resumed = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     _check_arguments({**given, "--devices": devices}, is_resumed)
+    if data is not None:
+        print_skipped_data(data)
+    print_skipped(unlabelled)
     folder = Path(str(resume if is_resumed else output))
     call, count = (config, settings, recipe or "planned"), 1 if devices is None else devices
     try:
@@ -85,7 +88,6 @@ def train(
         if tasks.is_unfinished(folder):
             print(f"to resume: livecell train --resume {folder}", file=sys.stderr)
         raise
-    print_skipped([*list_folders(str(data)), *unlabelled] if data is not None else [])
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
@@ -116,13 +118,12 @@ def evaluate(
 
     Example: `livecell evaluate model cells --output scores`
     """
-    from livecell_monai.data.dataset.folder import list_folders
     from livecell_monai.experiments.locate import located
     from livecell_monai.tasks import evaluate as run
 
+    print_skipped_data(data)
     with located(bundle) as folder:
         summary = run(folder, data, output, read_settings(set_), overwrite)
-    print_skipped(list_folders(data))
     show_summary(summary)
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
@@ -174,10 +175,10 @@ def predict(
     planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
+    print_skipped(images)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
-    print_skipped(images)
     if result.rows:
         what = "masks" if "mask" in written else "images"
         print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")

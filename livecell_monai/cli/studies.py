@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Config, Data, Seed, Set, app, read_settings
+from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_skipped_data, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
 
 FEW = 10  # with fewer images or groups, a 95 % interval of the bootstrap holds the mean less often than 9 times in 10
@@ -48,6 +48,7 @@ def crossval(
     from livecell_monai.metrics import list_metrics
     from livecell_monai.report.templates import render_study
 
+    print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
     request = StudyRequest(data, config, settings, recipe)
@@ -91,6 +92,7 @@ def learning_curve(
     from livecell_monai.outputs.figures import write_png
     from livecell_monai.report.curves import draw_learning_curve
 
+    print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     request = StudyRequest(data, config, settings, recipe)
     curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern))
@@ -134,6 +136,7 @@ def sweep(
     from livecell_monai.experiments.sweep import sweep as run
     from livecell_monai.report.comparison import shorten
 
+    print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)
     request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials)

@@ -1,6 +1,7 @@
 """File names: whether a path is an image, its format and stem; the images of folders and globs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from glob import glob
 from os.path import isdir
 from pathlib import Path
@@ -12,7 +13,9 @@ from livecell_monai.errors import DataError
 
 #: endings, in lower case, of the image files that can be read without an extra
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".nii", ".nii.gz")
-_SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # that Windows writes
+#: files and folders that Windows, macOS and network drives write
+_SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")
+_SYSTEM_ENDING = ":zone.identifier"  # of a download's origin
 _MAX_SHOWN = 5  # names in a line about skipped files
 _DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".nii.gz", ".ome.zarr")
 
@@ -91,10 +94,18 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
         for match in [path] if path.exists() else _list_glob(str(given)):
             images += list_folder(match) if match.is_dir() and find_zarr(match) is None else [_check_name(match)]
         if not images:
-            what = "the folder holds no image" if path.is_dir() else "no such file or folder"
+            what = f"the folder holds {_describe_content(path)}" if path.is_dir() else "no such file or folder"
             raise DataError(f"{given}: an input must be an image, a folder or a glob of images, {what}; correct it")
         found.update(dict.fromkeys(images))
     return list(found)
+
+
+def _describe_content(folder: Path) -> str:
+    """What a folder without images holds."""
+    files, folders = _find_skipped(folder)
+    if folders:
+        return f"no image, but folders with images: {_shorten(folders)}"
+    return f"no image, but {_shorten(files)}" if files else "no image"
 
 
 def _list_glob(pattern: str) -> list[Path]:
@@ -111,17 +122,45 @@ def list_folder(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: the folder cannot be read ({error.strerror}); correct its permissions") from error
 
 
-def describe_skipped(inputs: Iterable[str | Path]) -> list[str]:
-    """One line for each folder of the inputs with files that are no images; hidden files do not count."""
+def describe_skipped(inputs: Iterable[str | Path], with_empty: bool = False) -> list[str]:
+    """One line for each folder of the inputs with files that are no images, and one with folders of images in it.
+
+    Hidden files and those of operating systems do not count. Folders without images are left out, unless `with_empty`: the
+    error of `list_images` names what they hold.
+    """
     lines = []
     for folder in dict.fromkeys(path for path in map(Path, inputs) if path.is_dir() and find_zarr(path) is None):
-        names = sorted(path.name for path in folder.iterdir() if path.is_file() and not is_image(path))
-        skipped = [name for name in names if not name.startswith(".") and name.lower() not in _SYSTEM_FILES]
-        if skipped:
-            shown = ", ".join(skipped[:_MAX_SHOWN]) + (", ..." if len(skipped) > _MAX_SHOWN else "")
-            files = "1 file that is" if len(skipped) == 1 else f"{len(skipped)} files that are"
-            lines.append(f"{folder}: skipped {files} no readable image: {shown}; save images as TIFF or PNG")
+        files, folders = _find_skipped(folder)
+        if (files or folders) and not with_empty and not list_folder(folder):
+            continue
+        if files:
+            what = "1 file that is" if len(files) == 1 else f"{len(files)} files that are"
+            lines.append(f"{folder}: skipped {what} no readable image: {_shorten(files)}; save images as TIFF or PNG")
+        if folders:
+            what = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+            lines.append(f"{folder}: skipped {what} with images: {_shorten(folders)}; name folders one by one")
     return lines
+
+
+def _find_skipped(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of a folder's files that are no images, and of its folders with images, sorted."""
+    files, folders = [], []
+    with suppress(OSError):  # a folder without permission: listing its images names it
+        for path in folder.iterdir():
+            name = path.name.lower()
+            if is_image(path) or name.startswith(".") or name in _SYSTEM_FILES or name.endswith(_SYSTEM_ENDING):
+                continue
+            if path.is_file():
+                files.append(path.name)
+            elif path.is_dir() and any(map(is_image, path.iterdir())):
+                folders.append(path.name)
+    return sorted(files), sorted(folders)
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """The first of several names, in characters that a terminal shows."""
+    shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in shown)
 
 
 def _check_name(path: Path) -> Path:

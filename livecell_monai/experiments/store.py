@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import textwrap
@@ -33,7 +34,7 @@ def choose_uri(uri: str = "auto") -> str:
     """
     usual = os.environ.get("MLFLOW_TRACKING_URI")
     if uri == "auto":
-        return usual or f"sqlite:///{Path.cwd() / DATABASE}"
+        return usual or _write_uri(Path.cwd() / DATABASE)
     if MASK not in uri or uri != mask_secrets(uri):
         return uri
     if usual is None or mask_secrets(usual) != uri:
@@ -44,7 +45,11 @@ def choose_uri(uri: str = "auto") -> str:
 
 def find_database(uri: str) -> Path | None:
     """The file of a SQLite store; None for another store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    if not re.match(r"sqlite(\+\w+)?:///", uri):
+        return None
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(uri).database or "")
 
 
 def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
@@ -56,15 +61,16 @@ def open_store(uri: str, create: bool = True, answer_s: int = ANSWER_S) -> Any:
     """
     if uri.startswith("file:") or "://" not in uri:
         raise SettingError(
-            f"setting tracking_uri must be a database or a server, MLflow keeps no runs in folders any more, got {uri!r}; "
-            "use sqlite:///PATH/mlflow.db or http://HOST:PORT"
+            f"setting tracking_uri must be a database or a server, MLflow keeps no runs in folders any more, got "
+            f"{MASK + uri[uri.rindex('@') :] if '@' in uri else uri!r}; use sqlite:///PATH/mlflow.db or http://HOST:PORT"
         )
     path = find_database(uri)
-    if path is not None and "?" in str(path):  # SQLAlchemy ends the path there, and would write beside the folder
+    if path is not None and "?" in uri:  # SQLAlchemy ends the path there, and would write beside the folder
         raise SettingError(
-            f"setting tracking_uri must be a database whose path has no question mark, got {uri!r}; work in another folder, "
-            "name another store, or train with track=false"
+            f"setting tracking_uri must be a database whose path has no question mark, got {uri!r}; write it as %3F, or "
+            "name another store"
         )
+    uri = uri if path is None else _write_uri(path)
     if path is not None and not create and not path.exists():
         raise SettingError(f"{path}: the MLflow store does not exist; train first, or name another store by --uri")
     for name in NOISY:
@@ -81,7 +87,7 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     path = find_database(uri)
-    location = None if path is None else (path.parent / ARTIFACTS).resolve().as_uri()
+    location = None if path is None else _locate_artifacts(path)
     with store_errors(uri):
         found = client.get_experiment_by_name(name)
         if found is None:
@@ -158,6 +164,15 @@ def find_reason(error: BaseException) -> str:
     return textwrap.shorten(mask_secrets(str(error)) or type(error).__name__, 240, placeholder=" ...")
 
 
+def _write_uri(path: Path) -> str:
+    """The URI of a SQLite file. From 2.1 on, SQLAlchemy unquotes it; MLflow does not, and would create another folder."""
+    uri = f"sqlite:///{path}"
+    if find_database(uri) == path and "?" not in uri:
+        return uri
+    # MLflow leaves a URI with a driver alone
+    return f"sqlite+pysqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
+
+
 def _open_database(uri: str, path: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     # two processes that create the tables at once break each other
@@ -171,15 +186,22 @@ def _open_database(uri: str, path: Path) -> Any:
 
 
 def _create_database(path: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
     # in a separate folder, because MLflow rejects a half-made database for good
     aside = path.with_name(f".{path.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        _connect(f"sqlite:///{aside / path.name}")._tracking_client.store._dispose_engine()
+        # MLflow builds SQL from the place of artifacts: only a URI has no quotes and colons there
+        SqlAlchemyStore(_write_uri(aside / path.name), _locate_artifacts(path))._dispose_engine()
         os.replace(aside / path.name, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _locate_artifacts(database: Path) -> str:
+    return (database.parent / ARTIFACTS).resolve().as_uri()
 
 
 def _connect(uri: str) -> Any:

@@ -84,6 +84,7 @@ class Files:
     movie: tuple[str, ...] = ()
     large: tuple[str, ...] | None = None  #: of a large image; None if the output does not support them
     run: tuple[str, ...] = ()  #: of the whole run
+    parts: tuple[str, ...] = ()  #: of an image or a movie, kept where they are written until the run ends
 
 
 class Output(Protocol):

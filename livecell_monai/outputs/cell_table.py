@@ -23,7 +23,7 @@ class CellTable(Output):
     Intensities are those of the image as it is on disk, of each channel if there are several.
     """
 
-    files = Files(large=(), run=(TABLE,))
+    files = Files(large=(), run=(TABLE,), parts=(_PART,))
     needs_cells = True
     needs_maps = True  # for the mean probability
 

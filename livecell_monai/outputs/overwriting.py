@@ -42,6 +42,8 @@ def check_outputs(
             other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
             if other != item[NAME]:
                 raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
+            if path.is_dir() and "{name}" not in pattern:
+                raise SettingError(f"{path}: must be a file, a folder of this name exists; remove it or name another folder")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
 

@@ -52,8 +52,8 @@ class OutputSet:
         self._incomplete: tuple[Path, str] | None = None  # folder and name of the image or movie being written
         self._next = 0  # position of the next frame of the movie
 
-    def list_files(self, kind: Literal["image", "movie", "large", "run"]) -> list[str]:
-        """The names of all files of an image, a movie, a large image or the run, see `Files`."""
+    def list_files(self, kind: Literal["image", "movie", "large", "run", "parts"]) -> list[str]:
+        """The names of all files of an image, a movie, a large image or the run, or their parts, see `Files`."""
         return [name for output in self._outputs.values() for name in getattr(output.files, kind) or ()]
 
     def check_large(self, path: Path) -> None:
@@ -105,7 +105,7 @@ class OutputSet:
         if self._incomplete is None:
             return
         (folder, name), self._incomplete = self._incomplete, None
-        for pattern in (*self.list_files("image"), *self.list_files("movie")):
+        for pattern in (*self.list_files("image"), *self.list_files("movie"), *self.list_files("parts")):
             with suppress(OSError):  # most of them were never written
                 (folder / pattern.format(name=name)).unlink()
 

@@ -97,9 +97,17 @@ class UnfinishedRun:
             self.ledger.start(self._started_with())
 
     def commit(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
-        """Commit an image or a movie, of which `image` is a path or address, and the files that exist. Returns the row."""
+        """Commit an image or a movie, of which `image` is a path or address, and the files that exist. Returns the row.
+
+        One whose files cannot get their names is not done.
+        """
         own = [file for pattern in names if (self.files / (file := pattern.format(name=name))).exists()]
-        self.ledger.commit(name, own, row=row, image=_identify(image))
+        try:
+            self.ledger.commit(name, own, row=row, image=_identify(image))
+        except DataError:
+            with suppress(OSError):
+                self.ledger.remove_entry(name)
+            raise
         return row
 
     def merge(self, rows: Sequence[Row]) -> list[Row]:

@@ -52,8 +52,9 @@ def plan_training(
     clipped = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
     reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"
     plan = {"scale": scale, "percentiles": Choice([clipped, 100 - clipped], reason)}
-    plan |= _choose_cells(fingerprint)
+    plan["maps"] = _choose_maps(fingerprint)
     plan["filters"] = filters = _choose_filters(fingerprint, scale.value, can_add_level)
+    plan |= _choose_cells(fingerprint.diameter_px)
     if minutes > 0:
         epochs = min(40, max(4, round(60 * minutes / EPOCH_S)))
         plan["epochs"] = Choice(epochs, f"equal parts of {minutes:g} minutes, with a validation after each")
@@ -104,20 +105,19 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
 
 
-def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
-    """How cells are separated."""
+def _choose_maps(fingerprint: Fingerprint) -> Choice:
     share = fingerprint.touching / max(1, fingerprint.cells)
     found = f"{share:.0%} of the cells touch another"
-    maps = Choice(["foreground"], f"{found}: cells are separated at necks of the mask")
     if share >= MIN_TOUCHING:
-        maps = Choice(["foreground", "distance"], f"{found}: the network learns what separates them")
-    diameter = fingerprint.diameter_px
-    area = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2))
+        return Choice(["foreground", "distance"], f"{found}: the network learns what separates them")
+    return Choice(["foreground"], f"{found}: cells are separated at necks of the mask")
+
+
+def _choose_cells(diameter: float) -> dict[str, Choice]:
+    """How cells are separated without a map, and the smallest one."""
+    area, depth = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2)), round(max(1.0, SEED_DEPTH * diameter), 1)
     return {
-        "maps": maps,
-        "seed_depth": Choice(
-            round(max(1.0, SEED_DEPTH * diameter), 1), f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"
-        ),
+        "seed_depth": Choice(depth, f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"),
         "min_cell_area": Choice(area, f"px: {SMALLEST_CELL:.0%} of the area of the median cell"),
     }
 

@@ -57,10 +57,10 @@ class ReadableDataset(IterableDataset[Any]):
                 path = find_file(item[IMAGE])
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
-                is_last = FRAMES in item and item[POSITION] == item[FRAMES] - 1
-                sample = None if is_last and read != item[NAME] else _without_pixels(item, failure)
+                is_none_read = FRAMES in item and item[POSITION] == item[FRAMES] - 1 and read != item[NAME]
+                sample = None if is_none_read else _without_pixels(item, failure)
                 if sample is None:
-                    self.skip(path, str(failure))
+                    self.skip(path, f"{failure} (no other frame can be read either)" if is_none_read else str(failure))
                     failed = item[NAME]
                     continue
             yield sample

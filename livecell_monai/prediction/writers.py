@@ -1,6 +1,5 @@
 """Handlers that write an engine's predictions or scores: one image while the network predicts the next one."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +13,14 @@ import numpy as np
 from ignite.engine import Engine, Events
 
 from livecell_monai.cells.decoder import CellDecoder
-from livecell_monai.cells.distance import has_ids
 from livecell_monai.data.readers import find_file, open_stack, parse_address
-from livecell_monai.errors import describe_error, find_user_error, is_of_system
-from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
+from livecell_monai.errors import DataError, describe_error, find_user_error, is_of_one_file, is_of_system
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
-from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, PROBLEM, Pixels
+from livecell_monai.runs.atomic import make_folder
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
 
@@ -199,75 +196,26 @@ class PredictionWriter(BackgroundWriter):
             interval, channel = self._movie
             interval = interval if self.interval_min is None else float(self.interval_min)
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
+        names = self.outputs.list_files("image" if frame is None else "movie")
         try:
             if self.outputs.needs_cells:
                 decoder = self.cells or CellDecoder()
                 prediction = replace(prediction, cells=decoder(prediction.mask, prediction.maps))
             row = self.outputs.write(prediction, self.run.files)
+            return None if row is None else self.run.commit(prediction.name, prediction.source, row, names)
         except Exception as error:
             path = find_file(prediction.source)
             self.failures[path] = explain_failure(path, error)
             self.outputs.discard()
             return None
-        if row is None:
-            return None
-        names = self.outputs.list_files("image" if frame is None else "movie")
-        return self.run.commit(prediction.name, prediction.source, row, names)
-
-
-class ScoreWriter(BackgroundWriter):
-    """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
-
-    The surface Dice counts an outline within `tolerance_px` as correct. Cells are scored where labels have ids.
-    """
-
-    def __init__(
-        self,
-        output_dir: str,
-        tolerance_px: float = 2.0,
-        channels: Sequence[str] = ("foreground",),
-        cells: CellDecoder | None = None,
-    ) -> None:
-        super().__init__(output_dir)
-        self.channels, self.decoder = tuple(channels), cells or CellDecoder(channels)
-        self.tolerance_px = tolerance_px
-        self.scores: list[Scores] = []
-        self.summary: dict[str, Any] = {}
-
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
-        """A function that scores one image."""
-        weight = plane_of(output[LABELLED]) if LABELLED in output else None
-        maps = dict(zip(self.channels, np.asarray(output[MAPS].cpu()), strict=True))
-        label = plane_of(item[LABEL]).astype(np.int64)
-        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, maps, label, weight)
-
-    def _score(self, name: str, mask: Pixels, maps: Mapping[str, Pixels], label: Pixels, weight: Pixels | None) -> Row:
-        cells = (self.decoder(mask, maps), label) if has_ids(label) else None
-        scores = measure_scores(mask, label > 0, weight, {"surface_tolerance_px": self.tolerance_px}, cells)
-        self.scores.append(scores)
-        return tabulate_scores(name, scores)
-
-    def files(self) -> list[str]:
-        """Both tables."""
-        return ["scores.csv", "scores.json"]
-
-    movie_files = files  # a frame is scored as an image
-
-    def write_run(self) -> None:
-        """Write the table and the summary of the data set."""
-        if self.rows:
-            write_table(self.folder / "scores.csv", self.rows)
-        self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
-        if without_ids := sum(scores.cells is None for scores in self.scores):
-            self.summary["cells_not_scored"] = f"{without_ids} of {len(self.scores)} labels do not tell cells apart"
-        with atomic_path(self.folder / "scores.json") as temporary:
-            temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 
 
 def explain_failure(path: Path, error: Exception) -> str:
     """What is wrong with the outputs of one image; an error that others would have too, such as a full disk, is raised."""
     known = find_user_error(error)
-    if is_of_system(error) and not str(known).startswith(str(path)):
+    if is_of_one_file(error):
+        known = DataError(f"{path}: its outputs cannot be written: {known or describe_error(error)}")
+    elif is_of_system(error) and not str(known).startswith(str(path)):
         raise error
     logging.getLogger(__name__).info("skipped: %s", path, exc_info=error)
     if known is not None:

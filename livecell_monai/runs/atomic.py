@@ -1,6 +1,7 @@
 """Atomic writes: a crash, a full disk or a second process never leaves half a file under its final name; and CSV tables."""
 
 import csv
+import errno
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,10 +68,9 @@ def writing_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({describe_os_error(error)}); make room, or choose a folder that exists and is "
-            "writable"
-        ) from error
+        is_taken = error.errno in (errno.EISDIR, errno.ENOTEMPTY)
+        remedy = "remove that folder" if is_taken else "make room, or choose a folder that exists and is writable"
+        raise DataError(f"{path}: cannot be written ({describe_os_error(error)}); {remedy}") from error
 
 
 def describe_os_error(error: OSError) -> str:

@@ -101,6 +101,10 @@ class Ledger:
             raise DataError(f"{path}: the entry cannot be read; remove it, then its files are written again") from error
         return entry
 
+    def remove_entry(self, name: str) -> None:
+        """Remove an entry whose files cannot be published."""
+        (self.entries / f"{name}.json").unlink(missing_ok=True)
+
     def publish(self, files: Sequence[str]) -> bool:
         """Move committed files to their final names, unless they were moved before; whether all of them exist now."""
         for name in files:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -48,14 +49,17 @@ def test_crossval_and_sweep(odd, without_figures):
     assert os.listdir(odd.parent) == [NAME]
 
 
-def test_a_question_mark_is_rejected_before_anything_is_written(odd, tmp_path, monkeypatch):
-    shutil.move(odd, tmp_path / "day 3?")
-    monkeypatch.chdir(tmp_path / "day 3?")
-    refused(livecell("train", "data", "-o", "model", *small(track=True)), "no question mark", "track=false")
-    assert os.listdir() == ["data"]
-    assert os.listdir(tmp_path) == ["day 3?"]
-    call("sweep", "data", "-o", "sweep", "--trials", "1", *STUDY)
-    assert os.listdir(tmp_path) == ["day 3?"]
+@pytest.mark.parametrize("name", ["day 3?", "my%20data", """it's "a" :b"""])
+def test_the_store_is_written_in_a_folder_whose_name_means_something_in_a_uri(odd, tmp_path, monkeypatch, name):
+    shutil.move(odd, tmp_path / name)
+    monkeypatch.chdir(tmp_path / name)
+    call("train", "data", "-o", "model", *small(track=True, run_name="one"))
+    assert set(os.listdir()) == {"data", "model", "mlflow.db", "mlartifacts", ".mlflow.db.lock"}
+    assert "one" in call("compare")
+    call("register", "model", "--name", "cells")
+    call("predict", "models:/cells/1", "data/test/images", "-o", "masks", "--set", "show_progress=false")
+    assert len(list(Path("masks").glob("*.tif"))) == 2
+    assert os.listdir(tmp_path) == [name]
 
 
 def test_no_secret_of_the_tracking_uri_is_shown_or_kept(odd, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from livecell_monai.data.label_values import check_label_values, interpret_label
+from livecell_monai.data.label_values import check_label_values, interpret_fractions, interpret_label
 from livecell_monai.errors import DataError
 from tests.support.worlds import some_cells
 
@@ -57,6 +57,7 @@ KEPT = {
     "every cell cut in two": cut(cut(cut(cut(cut(CELLS, 1), 2), 3), 4), 5),
     "an id used twice": np.where(CELLS == 4, 1, CELLS),
     "two cells": np.where(CELLS > 2, 0, CELLS),
+    "low ids and the highest": np.array([0, 1, 2, 3, 254, 255], np.uint8)[CELLS],
     "many ids": discs(200, 5),
     "touching ids": discs(200, 5, gap=0),
     "small dense ids": discs(250, 1, gap=0),
@@ -67,7 +68,8 @@ KEPT = {
 }
 SOFT = {
     **{f"JPEG {quality}": (jpeg_of(WHITE, quality), "a.jpg") for quality in (30, 50, 75, 90, 95)},
-    **{f"a copy of a JPEG {quality}": (jpeg_of(WHITE, quality), "a.png") for quality in (75, 90, 95)},
+    # some have a background of 1, or flat parts of 1 and 254
+    **{f"a copy of a JPEG {quality}": (jpeg_of(WHITE, quality), "a.png") for quality in (20, 40, 45, 70, 75, 90, 95, 100)},
     "blurred": (ndimage.gaussian_filter(WHITE.astype(float), 0.8).round().astype(np.uint8), "a.tif"),
     "16 bit": (ndimage.gaussian_filter(MASK * 65535.0, 0.8).round().astype(np.uint16), "a.tif"),
     "a few levels": ((MASK.astype(int) * 255 + (ndimage.uniform_filter(MASK * 255.0, 3))).astype(int) // 2, "a.png"),
@@ -133,7 +135,23 @@ class TestClasses:
         assert interpret_label(label, Path("a.tif"))[0].max() == 4
 
 
-@pytest.mark.parametrize("highest", [144, 250])
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("highest", [1.0, 255.0])
+def test_a_soft_mask_of_fractions_is_cut_at_half(sigma, highest):
+    label = (ndimage.gaussian_filter(MASK.astype(float), sigma) * highest).astype(np.float32)
+    found, note = interpret_fractions(label, Path("a.tif"))
+    np.testing.assert_array_equal(found, label > label.max() / 2)
+    half = float(label.max()) / 2
+    assert note == f"a.tif: a soft mask with grey values up to {2 * half:g}; values above {half:g} are cells"
+
+
+def test_fractions_that_are_no_soft_mask():
+    assert interpret_fractions(CELLS * np.float32(0.3), Path("a.tif")) is None
+    assert interpret_fractions(np.random.default_rng(0).random(SHAPE), Path("a.tif")) is None
+    assert interpret_fractions(np.zeros(SHAPE), Path("a.tif")) is None
+
+
+@pytest.mark.parametrize("highest", [45, 144, 250])
 def test_an_image_is_no_label(highest):
     grey = np.random.default_rng(0).integers(20, highest + 1, SHAPE)
     grey[0, 0] = 0
@@ -144,9 +162,43 @@ def test_an_image_is_no_label(highest):
         check_label_values(grey, Path("a.tif"))
 
 
+@pytest.mark.parametrize("value", [1, 3, 50])
+def test_a_jpeg_of_low_values_is_rejected(value):
+    label = jpeg_of(MASK * np.uint8(value), 75)
+    with pytest.raises(
+        DataError, match=r"a\.jpg: a label must hold .* got grey values up to \d+ that JPEG blurs; save a mask"
+    ):
+        check_label_values(label, Path("a.jpg"))
+    assert interpret_label(label, Path("a.jpg"))[1] is None
+
+
+def test_no_cells_in_a_jpeg():
+    check_label_values(jpeg_of(MASK * np.uint8(0), 75), Path("a.jpg"))
+
+
+def test_ids_of_a_png_that_is_named_as_a_jpeg(tmp_path):
+    Image.fromarray(CELLS.astype(np.uint8)).save(tmp_path / "a.jpg", "PNG")
+    check_label_values(CELLS, tmp_path / "a.jpg")
+    assert interpret_label(CELLS, tmp_path / "a.jpg")[0] is CELLS
+
+
 def test_ids_in_a_jpeg_are_rejected():
     label = jpeg_of((discs(25, 8) * 10).astype(np.uint8), 75)
     with pytest.raises(DataError, match=r"a\.jpg: a label must hold one value per cell"):
+        check_label_values(label, Path("a.jpg"))
+
+
+def test_interpolated_ids_are_rejected():
+    label = np.asarray(Image.fromarray((CELLS * 40).astype(np.uint8)).resize((330, 300), Image.Resampling.BILINEAR))
+    with pytest.raises(
+        DataError, match="only in rims of others, as if it was resized or blurred; save ids again, or resize"
+    ):
+        check_label_values(label, Path("a.tif"))
+
+
+def test_two_classes_in_a_jpeg_are_rejected():
+    label = jpeg_of(np.where(CELLS == 5, 127, WHITE).astype(np.uint8), 75)
+    with pytest.raises(DataError, match="that JPEG blurs; save a mask of 0 and 255, or ids, as TIFF or PNG"):
         check_label_values(label, Path("a.jpg"))
 
 

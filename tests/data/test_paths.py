@@ -119,3 +119,32 @@ def test_skipped_files_are_named(tmp_path):
         "skipped 10 files that are no readable image: 0.bmp, 1.bmp, 2.bmp, 3.bmp, 4.bmp, ...;"
         in describe_skipped([tmp_path])[0]
     )
+
+
+def test_files_of_operating_systems_are_not_named(tmp_path):
+    touch(
+        *(tmp_path / name for name in ("ehthumbs.db", "Icon\r", "a.tif:Zone.Identifier", "__MACOSX/a.tif", "@eaDir/a.tif"))
+    )
+    assert describe_skipped([tmp_path]) == []
+
+
+def test_folders_with_images_are_named(tmp_path):
+    touch(*(tmp_path / name for name in ("a.tif", "day2/a.tif", "day1/b.TIF", "notes/a.txt", ".cache/a.tif", "x\ty.txt")))
+    skipped, inner = describe_skipped([tmp_path])
+    assert skipped.endswith(r"skipped 1 file that is no readable image: x\ty.txt; save images as TIFF or PNG")
+    assert inner == f"{tmp_path}: skipped 2 folders with images: day1, day2; name folders one by one"
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["z.bmp", ".DS_Store"], "the folder holds no image, but z.bmp; correct it"),
+        (["day1/a.tif"], "the folder holds no image, but folders with images: day1; correct it"),
+    ],
+)
+def test_a_folder_without_images_says_what_it_holds(tmp_path, names, words):
+    touch(*(tmp_path / name for name in names))
+    with pytest.raises(DataError, match=words):
+        list_images([tmp_path])
+    assert describe_skipped([tmp_path]) == []  # the error says it
+    assert len(describe_skipped([tmp_path], with_empty=True)) == 1

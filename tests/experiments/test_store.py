@@ -125,7 +125,13 @@ class TestSecrets:
                 "at 'postgresql+psycopg2://a:s:e@c@h/db' and http://token@h",
                 "at 'postgresql+psycopg2://***@h/db' and http://***@h",
             ),
-            ("mysql://h/db?user=a&password=secret&x=1", "mysql://h/db?user=a&password=***&x=1"),
+            ("mysql://h/db?user=a&password=s&charset=utf8", "mysql://h/db?user=***&password=***&charset=utf8"),
+            ("got 'http://h/p?sig=s&b=t': no; set it", "got 'http://h/p?sig=***&b=***': no; set it"),
+            ("got http://h/?api_key=s; set it", "got http://h/?api_key=***; set it"),
+            ("http://h/#access_token=s", "http://h/#access_token=***"),
+            ("http://a:x/y?z#w'v@h/p", "http://***@h/p"),
+            ('{"uri": "http://h?key=s", "x": "a@b"}', '{"uri": "http://h?key=***", "x": "a@b"}'),
+            ("sqlite:////day#a=1/mlflow.db", "sqlite:////day#a=1/mlflow.db"),
             ("sqlite:////a/b@c/mlflow.db", "sqlite:////a/b@c/mlflow.db"),
             ("models:/NAME@champion, a@b", "models:/NAME@champion, a@b"),
         ],
@@ -141,12 +147,15 @@ class TestSecrets:
             choose_uri("http://***@other")
 
 
-def test_a_question_mark_in_the_path_is_rejected_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_uri_without_a_scheme_shows_no_password():
+    with pytest.raises(SettingError, match=r"got '\*\*\*@host:5000'"):
+        open_store("alice:secret@host:5000")
+
+
+def test_a_question_mark_in_a_given_path_is_rejected_before_anything_is_written(tmp_path):
     (tmp_path / "why?").mkdir()
-    monkeypatch.chdir(tmp_path / "why?")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(SettingError, match="whose path has no question mark"):
-        open_store(choose_uri())
+        open_store(uri_of(tmp_path / "why?" / "mlflow.db"))
     assert [path.name for path in tmp_path.rglob("*")] == ["why?"]
 
 
@@ -161,6 +170,17 @@ class TestDatabase:
         experiment = client.get_experiment(find_experiment(client, uri, "livecell"))
         assert (tmp_path / "new" / "runs.db").is_file()
         assert experiment.artifact_location == (tmp_path / "new" / ARTIFACTS).as_uri()
+
+    @pytest.mark.parametrize("name", ["""it's "a" day""", "day :3 x", "%20 %3F :a", "a\\nb ~ #1", "day 3?", "?", "a?b=c&d"])
+    def test_works_in_a_folder_of_any_name(self, tmp_path, monkeypatch, name):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        client = open_store(choose_uri())
+        place = (tmp_path / name / ARTIFACTS).as_uri()
+        assert [each.artifact_location for each in client.search_experiments()] == [f"{place}/0"]
+        assert find_experiment(client, choose_uri(), "cells") == "1"
+        assert os.listdir(tmp_path) == [name]
 
     def test_an_experiment_is_created_once(self, store):
         client = open_store(store)

@@ -16,7 +16,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import compare_runs
 from livecell_monai.metrics import Metric, find_metric, label_of, list_metrics
 from livecell_monai.metrics.registry import BUILT_IN, GROUP
-from livecell_monai.prediction.writers import ScoreWriter
+from livecell_monai.prediction.score_writer import ScoreWriter
 from livecell_monai.report.page import write_page
 from livecell_monai.report.templates import render_study
 from tests.support.page_facts import page_facts

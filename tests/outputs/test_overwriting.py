@@ -84,6 +84,12 @@ class TestCheckOutputs:
         check_outputs(tmp_path, NAMES, images, overwrite=True)
 
     @pytest.mark.parametrize("overwrite", [False, True])
+    def test_a_folder_in_place_of_the_table_is_rejected(self, tmp_path, overwrite):
+        (tmp_path / "summary.csv").mkdir()
+        with pytest.raises(SettingError, match=r"summary\.csv: must be a file, a folder of this name exists; remove it"):
+            check_outputs(tmp_path, NAMES, items(tmp_path / "in" / "a.png"), overwrite)
+
+    @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("way", [".", "../in", "link"], ids=["same", "dotted", "linked"])
     def test_input_is_never_overwritten(self, tmp_path, overwrite, way):
         folder = tmp_path / "in"

@@ -61,6 +61,15 @@ class TestReadableDataset:
         assert list(data) == expected
         assert {str(path): words for path, words in data.failures.items()} == {"a.tif": "a.tif (T 1): torn"}
 
+    def test_a_movie_without_a_frame_that_can_be_read_says_so(self, tmp_path):
+        path = write_ome_tiff(tmp_path / "movie.ome.tif", np.zeros((3, 64, 64), np.uint16), "TYX")
+        data = ReadableDataset(list_prediction_items(path), PLAIN)
+        assert [sample["position"] for sample in data] == [0, 1]
+        close_last()
+        (failure,) = data.failures.values()
+        assert "must not be constant, got 0 in every pixel" in failure
+        assert failure.endswith("(no other frame can be read either)")
+
     @pytest.mark.parametrize("dark", [(0,), (2,), (1, 2), (0, 1)], ids=str)
     def test_a_frame_that_cannot_be_read_comes_without_pixels_and_with_its_problem(self, tmp_path, dark):
         pictures = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(3)])

@@ -18,6 +18,7 @@ _KINDS: tuple[tuple[tuple[bytes, ...], str, str, str], ...] = (
     ((b"version https://git-lfs",), "", "a Git LFS pointer", "run git lfs pull to get the file itself"),
     ((b"BM",), "", "a BMP image", "save it as TIFF"),
     ((b"GIF8",), "", "a GIF image", "save it as TIFF"),
+    ((b"RIFF",), "", "a WebP image or AVI movie", "save it as TIFF"),
     ((b"\0\0\0\x0cjP  ",), "", "a JPEG 2000 image", "save it as TIFF"),
     ((b"\x89HDF\r\n",), "", "an HDF5 file", "save its image as TIFF"),
     ((b"%PDF",), "", "a PDF", "save its image as TIFF"),

@@ -20,6 +20,7 @@ MAX_EXPANSION = 1024  #: bytes of pixels per byte of the file, above what deflat
 MAX_PLANES = 10**7  #: in OME-XML; a day at 100 frames a second
 _COUNT = re.compile(r"""\b(Size[TCZ]|PlaneCount|NumPlanes|IFD|First[TCZ])\s*=\s*["']\s*[+-]?0*(\d+)""")
 _SIZE = re.compile(r"""\bSize([XYTCZ])\s*=\s*["']\s*\+?0*(\d+)""")
+_OBJECT = re.compile(r"<[\w.]+ (?:object at 0x\w+|'[^']*')>:? ?")  # a file as a library prints it
 _MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w[^>]*\b(?:Start|End|Step)\s*=[^>]*>")
 
 
@@ -59,7 +60,7 @@ def reading_errors(path: object, kind: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise DataError(f"{path}: not enough memory to read it; {MEMORY_ADVICE}") from error
         # what was logged came first: a broken tag may be the cause of the error
-        reason = " ".join((logged[0] if logged else str(error)).split())[:200] or type(error).__name__
+        reason = _OBJECT.sub("", " ".join((logged[0] if logged else str(error)).split()))[:200] or type(error).__name__
         advice = "check that the file is complete, or save it again as TIFF"
         found = describe_contents(Path(str(path)), kind)
         if found is not None:

@@ -15,8 +15,9 @@ def stored_to_grey(
 ) -> Pixels:
     """Values (Y, X) that increase with brightness, of samples (S, Y, X); of bilevel images 0 and 1 as uint8.
 
-    A label keeps its ids: the indices of a coloured palette, and the values of a file whose zero means white if tifffile
-    wrote them, or if only they have a background of 0. `origin` is the place (Y, X) in the image of the first pixel.
+    A label keeps its ids: the indices of a coloured palette, and the values of a file whose zero means white if they have
+    more than 8 bits, tifffile wrote them, or only they have a background of 0. `origin` is the place (Y, X) in the image of
+    the first pixel.
 
     Raises:
         DataError: a pixel is coloured or not opaque.
@@ -34,7 +35,7 @@ def stored_to_grey(
         return look_up(path, pixels, palette_of(page), is_label, origin)
     if page.tags.valueof(262) != tifffile.PHOTOMETRIC.MINISWHITE or pixels.dtype.kind != "u":
         return pixels
-    if (is_bilevel or is_label) and _is_by_tifffile(tif):  # which writes True as "black", and any values as they are
+    if (is_bilevel or is_label) and (pixels.itemsize > 1 or _is_by_tifffile(tif)):  # which writes values as they are
         return pixels
     inverted: Pixels = pixels.dtype.type(2**page.bitspersample - 1) - pixels
     return pixels if is_label and pixels.min() == 0 < inverted.min() else inverted

@@ -1,5 +1,7 @@
 """Checks every sample of a data set and measures it."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,12 +9,15 @@ import numpy as np
 from scipy import ndimage
 
 from livecell_monai.data.dataset.folder import has_role, list_samples
-from livecell_monai.data.label_values import check_label_values
+from livecell_monai.data.label_values import NOTES, check_label_values
 from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels, Sample
 
+LOGGER = logging.getLogger(__name__)
+_COVERS = "one cell covers"  # words of a warning
+_SAID: set[tuple[Path, str]] = set()  # labels and notes that were logged: a command reads its samples several times
 MOST = 0.5  #: fraction of a label; one cell that covers more may be the background of an inverted label
 
 
@@ -50,7 +55,7 @@ def check_data(data: str | Path) -> list[Finding]:
 
 
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:
-    """Read every sample; the first problem raises a DataError."""
+    """Read every sample; the first problem raises a DataError. How labels were interpreted is logged, once for each kind."""
     findings = []
     for sample in samples:
         finding = inspect_sample(sample, role)
@@ -59,7 +64,35 @@ def check_samples(samples: list[Sample], role: str) -> list[Finding]:
         findings.append(finding)
     if role == "train" and _lacks_cells(findings):
         raise DataError(_describe_no_cells(samples))
+    for note in summarize_notes(_list_new_notes(samples, findings)):
+        LOGGER.warning("%s", note)
     return findings
+
+
+def _list_new_notes(samples: list[Sample], findings: list[Finding]) -> list[str]:
+    """The notes and warnings that this process has not logged yet."""
+    new = []
+    for sample, found in zip(samples, findings, strict=True):
+        for note in (found.note, found.warning):
+            if note is None or sample.label is None:
+                continue
+            key = sample.label.absolute(), note.removeprefix(f"{sample.label}: ")
+            if key not in _SAID:
+                _SAID.add(key)
+                new.append(note)
+    return new
+
+
+def summarize_notes(notes: Iterable[str]) -> list[str]:
+    """The first note of each kind, with the number of the others."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(next(words for words in (*NOTES, _COVERS) if words in note), []).append(note)
+    others = [
+        f" (also {len(found) - 1} other label{'s' if len(found) > 2 else ''})" if found[1:] else ""
+        for found in kinds.values()
+    ]
+    return [found[0] + more for found, more in zip(kinds.values(), others, strict=True)]
 
 
 def _lacks_cells(findings: list[Finding]) -> bool:
@@ -129,7 +162,7 @@ def describe_cover(path: Path, label: Pixels, foreground: float) -> str | None:
     share = np.bincount(cells.ravel())[1:].max() / label.size
     if share <= MOST:
         return None
-    return f"{path}: one cell covers {share:.0%} of the image; check that the label is not inverted: 0 must be background"
+    return f"{path}: {_COVERS} {share:.0%} of the image; check that the label is not inverted: 0 must be background"
 
 
 def _check_same_size(path: Path, plane: Pixels, image: Pixels) -> None:

@@ -9,17 +9,17 @@ import json
 import re
 import unicodedata
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.data.dataset.near_names import list_near_names, match_near_names
 from livecell_monai.data.paths import list_folder, stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
 BORDER = "border"  #: key of the weight per pixel in a datalist
-#: what programs add to the stem of a label or border
-_ADDED = re.compile(r"([ ._-]*(cp_masks?|masks?|labels?|seg|segmentation|gt|borders?|weights?)|\.(ome|tiff?|png))+$")
+_ESCAPE = re.compile(r'\\(\\|"|/|u[0-9a-fA-F]{4})?')  # all that JSON needs in paths
+_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')  # after the last entry, outside of strings
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
 
@@ -36,7 +36,7 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
-    labels, borders = _match_near_names(images, labels), _match_near_names(images, borders)
+    labels, borders = match_near_names(images, labels), match_near_names(images, borders)
     _check_matched(images, labels, "label")
     _check_matched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
@@ -48,8 +48,8 @@ def has_role(data: str | Path, role: str) -> bool:
     if root.suffix.lower() != ".json":
         return role != "validation" and (root / role).exists()  # only datalists have one
     try:
-        return bool(json.loads(root.read_bytes()).get(ROLES[role], []) != [])
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return bool(_read_json(root).get(ROLES[role], []) != [])
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -92,48 +92,62 @@ def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str) 
         if alone is not None:
             folder = next(iter(found.values())).parent
             free = [stem for stem in found if stem not in one]
-            own = stem_of(alone)
-            near = [stem for stem in free if _simplify(stem) == _simplify(own)] or get_close_matches(own, free, 1)
-            remedy = f"add it or rename {found[near[0]].name}" if near else "add it"
+            near = [found[stem].name for stem in list_near_names(stem_of(alone), free)]
+            remedy = f"add it or rename {' or '.join(near[:2])}" if near else "add it"
             raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; {remedy}")
 
 
-def _match_near_names(images: dict[str, Path], others: dict[str, Path]) -> dict[str, Path]:
-    """Labels or borders by the stem of their image; a near name, such as `a_mask`, counts if it fits one image alone."""
-    free: dict[str, list[str]] = {}
-    for stem in images:
-        if stem not in others:
-            free.setdefault(_simplify(stem), []).append(stem)
-    near: dict[str, list[str]] = {}
-    for stem in others:
-        if stem not in images:
-            near.setdefault(_simplify(stem), []).append(stem)
-    found = {stems[0]: near[key][0] for key, stems in free.items() if len(stems) == len(near.get(key, [])) == 1}
-    renamed = {other: stem for stem, other in found.items()}
-    return {renamed.get(stem, stem): path for stem, path in others.items()}
-
-
-def _simplify(stem: str) -> str:
-    """A stem without what programs add to it: `Cell_01_masks`, `cell_01.ome_seg` and `cell_01` are alike."""
-    return _ADDED.sub("", unicodedata.normalize("NFC", stem).casefold())
-
-
 def _resolve(folder: Path, text: str) -> Path:
-    """A path of a datalist; one with backslashes comes from Windows."""
+    """A path of a datalist; one with backslashes, or in another case or Unicode form, comes from another system."""
     path = folder / text
-    return path if "\\" not in text or path.exists() else folder / text.replace("\\", "/")
+    if path.exists():
+        return path
+    path = folder / text.replace("\\", "/")
+    try:
+        same = [other for other in path.parent.iterdir() if _plain(other.name) == _plain(path.name)]
+    except OSError:
+        return path
+    return same[0] if len(same) == 1 and not path.exists() else path
+
+
+def _name_nearest(path: Path) -> str:
+    """The image whose name is nearest to that of a missing file, for a message; empty if there is none."""
+    try:
+        found = {stem_of(other): other.name for other in list_folder(path.parent)}
+    except DataError:
+        return ""
+    near = list_near_names(stem_of(path), found)
+    return f", {found[near[0]]} does" if near else ""
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The lists of a datalist by their keys in lower case; single backslashes and a comma after the last entry are right."""
+    content = path.read_bytes()
+    text = _ESCAPE.sub(lambda found: found[0] if found[1] else "\\\\", content.decode(json.detect_encoding(content)))
+    lists = json.loads(_COMMA.sub(lambda found: found[1] or "", text))
+    if not isinstance(lists, dict):
+        raise TypeError(f"a {type(lists).__name__}")
+    return {key.lower(): value for key, value in lists.items()}
 
 
 def _read_datalist(path: Path, role: str) -> list[Sample]:
+    rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
     try:
-        entries = json.loads(path.read_bytes())[ROLES[role]]
-        if not isinstance(entries, list):
-            raise TypeError(f"{type(entries).__name__} instead of a list")
+        lists = _read_json(path)
     except OSError as error:
         raise DataError(f"{path}: the datalist cannot be read ({error.strerror}); correct the path") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        rule = f'a datalist must be JSON with a list "{ROLES[role]}"'
-        raise DataError(f"{path}: {rule}, got {type(error).__name__}: {error}; correct it") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {rule} in UTF-8, got other characters; save it as UTF-8") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{path}: {rule}, got {_describe_json(error)}; correct it") from error
+    entries = lists.get(ROLES[role])
+    if not isinstance(entries, list):
+        got = f"{type(entries).__name__} instead of a list" if ROLES[role] in lists else ", ".join(lists) or "nothing"
+        raise DataError(f"{path}: {rule}, got {got}; correct it")
     samples = [_sample_of_entry(path, entry, role) for entry in entries]
     names = [sample.name for sample in samples]
     if len(set(names)) < len(names):  # the same stem in two folders is common: add the folder to the name
@@ -149,9 +163,18 @@ def _read_datalist(path: Path, role: str) -> list[Sample]:
     return sorted(samples, key=lambda sample: sample.name)
 
 
+def _describe_json(error: Exception) -> str:
+    """What is wrong with a datalist, in words."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"an error in line {error.lineno}, column {error.colno}: {error.msg}"
+    return "lists inside lists without end" if isinstance(error, RecursionError) else str(error)
+
+
 def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     fields = {IMAGE: entry} if isinstance(entry, str) else entry
-    if not isinstance(fields, dict) or not isinstance(fields.get(IMAGE), str):
+    if isinstance(fields, dict):
+        fields = {key.lower(): value for key, value in fields.items()}
+    if not isinstance(fields, dict) or not isinstance(fields.get(IMAGE), str) or not fields[IMAGE]:
         raise DataError(f'{datalist}: an entry must be a path or have an "image", got {entry!r}; correct it')
     if role != "test" and not fields.get(LABEL):
         raise DataError(f'{datalist}: {fields[IMAGE]}: a {ROLES[role]} image must have a "label", got none; add it')
@@ -161,7 +184,8 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     paths = {key: _resolve(datalist.parent, fields[key]) for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
     for path in paths.values():
         if not path.exists():
-            raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist; correct the datalist")
+            near = _name_nearest(path)
+            raise DataError(f"{path}: the file is listed in {datalist.name} but does not exist{near}; correct the datalist")
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
     if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be a valid file name, got {name!r}; correct it")

@@ -1,8 +1,7 @@
 """A folder of numbered frames, one file each, as a movie."""
 
-import math
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import numpy as np
 
 from livecell_monai.data.paths import list_images, stem_of
 from livecell_monai.data.readers.base import Stack, describe_axes
+from livecell_monai.data.readers.frame_names import NamePart, count_steps, split_name
 from livecell_monai.errors import DataError, MissingFrameError
 from livecell_monai.sample import Pixels, Region
 
-#: days, hours, minutes and seconds in a file name
-_TIME = re.compile(r"(?:(\d+)d)?(\d+)h(\d+)m(?:(\d+)s)?(?![a-zA-Z])")
 MAX_GAP = 1000  #: missing frames in one place
 _Header = tuple[tuple[int, ...], np.dtype[np.generic], tuple[float, float] | None]
 
@@ -41,8 +39,8 @@ class FramesStack(Stack):
     ) -> None:
         self.path, self._open = path, open_frame
         files = list_images([path])
-        self.frames = order_frames(path, files, allow_gaps)  #: the files, in their order; None if missing
-        self.interval_min = find_interval(self.frames)
+        #: the files, in their order; None if missing
+        self.frames, self.interval_min = order_frames(path, files, allow_gaps)
         headers = self._read_headers()
         first, (shape, self.dtype, self.pixel_size_um) = next(iter(headers.items()))
         for frame, (other, dtype, _) in headers.items():
@@ -90,63 +88,63 @@ class FramesStack(Stack):
             return stack.read(region=None if region is None else part)
 
 
-def order_frames(path: Path, files: Sequence[Path], allow_gaps: bool = False) -> list[Path | None]:
+def order_frames(path: Path, files: Sequence[Path], allow_gaps: bool = False) -> tuple[list[Path | None], float | None]:
     """Files, whose names differ in one number or time only, by this number, `t2` before `t10`; otherwise a DataError.
 
-    The numbers may have a constant step: 0, 10, 20. A time is written as `00d12h30m`. With `allow_gaps`, missing numbers are
-    None.
+    The numbers may have a constant step: 0, 10, 20. With `allow_gaps`, missing numbers are None. Returns also the minutes
+    between frames, None if their names are no times.
     """
     if len(files) < 2:
         raise DataError(
             f"{path}: a movie of --movie must have two frames or more, got {len(files)} files;"
             " leave out --movie for a file that is a movie itself"
         )
-    parts = [_split_name(file) for file in files]  # text and numbers in turn
+    names = [split_name(stem_of(file)) for file in files]
+    texts, parts = names[0]
     differing: set[int] = set()
-    for file, part in zip(files, parts, strict=True):
-        if len(part) != len(parts[0]) or part[::2] != parts[0][::2]:
+    for file, (text, found) in zip(files, names, strict=True):
+        if text != texts or [part.kind for part in found] != [part.kind for part in parts]:
             raise _ambiguity(path, files[0], file)
-        differing |= {place for place in range(1, len(part), 2) if int(part[place]) != int(parts[0][place])}
-    if len(differing) != 1:
+        differing |= {place for place, part in enumerate(found) if part != parts[place]}
+    if len(differing) > 1 or not parts:
         raise _ambiguity(path, files[0], files[1])
-    (place,) = differing
-    numbered = sorted((int(part[place]), file) for part, file in zip(parts, files, strict=True))
-    step = math.gcd(*(following - number for (number, _), (following, _) in pairwise(numbered)))
-    placed: list[Path | None] = [numbered[0][1]]
-    for (number, file), (following, other) in pairwise(numbered):
-        if number == following:
+    place = differing.pop() if differing else 0
+    numbered = sorted(((found[place], file) for (_, found), file in zip(names, files, strict=True)), key=_by_value)
+    return _place_frames(path, numbered, allow_gaps)
+
+
+def _by_value(pair: tuple[NamePart, Path]) -> int:
+    return pair[0].value
+
+
+def _place_frames(
+    path: Path, numbered: Sequence[tuple[NamePart, Path]], allow_gaps: bool
+) -> tuple[list[Path | None], float | None]:
+    """Frames in order of their numbers with None for each missing one, and the minutes between frames."""
+    values, kind = [part.value for part, _ in numbered], numbered[0][0].kind
+    for (part, file), (following, other) in pairwise(numbered):
+        if part == following:
             raise DataError(f"{other}: each frame must have a number of its own, {file.name} has the same; rename one")
-        gap = (following - number) // step - 1
-        if gap > 0 and not (allow_gaps and gap <= MAX_GAP):
-            missing = _describe_time(number + step) if _TIME.search(stem_of(file)) else number + step
+    steps = count_steps(values, kind)
+    if steps is None:
+        raise DataError(
+            f"{path}: the times in names of frames must have a constant step, got {numbered[0][1].name}, "
+            f"{numbered[1][1].name}, {numbered[2][1].name} ...; number the frames instead"
+        )
+    step = (values[-1] - values[0]) / sum(steps)
+    placed: list[Path | None] = [numbered[0][1]]
+    for ((part, file), (_, other)), count in zip(pairwise(numbered), steps, strict=True):
+        if count > 1 and not (allow_gaps and count - 1 <= MAX_GAP):
+            missing = replace(part, value=part.value + round(step))
+            remedy = f"of which at most {MAX_GAP} may be missing" if allow_gaps else "or give --allow-gaps"
             raise DataError(
                 f"{path}: numbers of frames must be without gaps, {missing} is missing after {file.name};"
-                " add it, renumber the frames, or give --allow-gaps"
+                f" add it, renumber the frames, {remedy}"
             )
-        placed += [*[None] * gap, other]
-    return placed
-
-
-def find_interval(frames: Sequence[Path | None]) -> float | None:
-    """Minutes between ordered frames whose names are times; None for numbers."""
-    found = [(index, _TIME.search(stem_of(frame))) for index, frame in enumerate(frames) if frame is not None]
-    (_, first), (last, second) = found[0], found[-1]
-    minutes = 0.0 if first is None or second is None else (_seconds(second) - _seconds(first)) / 60 / last
-    return minutes or None
-
-
-def _split_name(file: Path) -> list[str]:
-    """Text and numbers of a file name in turn; a time counts as one number, its seconds."""
-    return re.split(r"(\d+)", _TIME.sub(lambda time: str(_seconds(time)), stem_of(file)))
-
-
-def _seconds(time: re.Match[str]) -> int:
-    days, hours, minutes, seconds = (int(part or 0) for part in time.groups())
-    return 86_400 * days + 3_600 * hours + 60 * minutes + seconds
-
-
-def _describe_time(seconds: int) -> str:
-    return f"{seconds // 86_400:02d}d{seconds // 3_600 % 24:02d}h{seconds // 60 % 60:02d}m"
+        placed += [*[None] * (count - 1), other]
+    # a counter after a date looks like a time of day: 20240131_000001
+    is_time = kind == "duration" or (kind == "date" and step > 1)
+    return placed, step / 60 if is_time else None
 
 
 def _ambiguity(path: Path, file: Path, other: Path) -> DataError:

@@ -12,7 +12,7 @@ import numpy as np
 
 from livecell_monai.data.checks.limits import check_single_plane
 from livecell_monai.data.formats import TIFF
-from livecell_monai.data.label_values import interpret_label
+from livecell_monai.data.label_values import interpret_fractions, interpret_label
 from livecell_monai.data.paths import check_image_path, find_format
 from livecell_monai.data.readers import open_stack, parse_address
 from livecell_monai.data.readers.open import describe_plane, read_addressed
@@ -25,6 +25,7 @@ _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float
 #: other types by the image type that holds them; 64 bit integers must be in the range of 32 bits
 _HELD_BY = {"bool": "uint8", "int8": "int16", "float16": "float32", "int64": "float64", "uint64": "float64"}
 _INTEGERS = ("uint8", "int16", "uint16", "int32", "uint32")  # the smallest first
+_ROUNDING = 0.05  # of scaled integers, such as those of a NIfTI with a slope
 _MAX_ID = np.iinfo(np.int32).max  # greater ids of a label get new numbers
 
 
@@ -132,9 +133,10 @@ def check_image_range(low: float, high: float, path: Path | str) -> None:
 
 
 def read_label(path: Path) -> Pixels:
-    """Read a label (Y, X): integers, 0 background, > 0 foreground; fractions and negative values are a DataError.
+    """Read a label (Y, X): integers, 0 background, > 0 foreground; other fractions and negative values are a DataError.
 
-    Whole numbers that are stored as float become integers. Ids that 32 bits cannot hold get new numbers, in their order.
+    Whole numbers that are stored as float become integers, with the rounding errors of a scale; a soft mask is cut. Ids
+    that 32 bits cannot hold get new numbers, in their order.
     """
     return read_described_label(path)[0]
 
@@ -145,6 +147,10 @@ def read_described_label(path: Path) -> tuple[Pixels, str | None]:
     if pixels.dtype.kind not in "uif":
         raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
     if pixels.dtype.kind == "f":
+        pixels = _round_whole(pixels)
+        is_soft = pixels.min() >= 0 and bool(np.isfinite(pixels).all()) and bool((pixels != np.rint(pixels)).any())
+        if is_soft and (mask := interpret_fractions(pixels, path)) is not None:
+            return mask
         _check_whole(path, pixels)
     _check_not_negative(path, "a label", pixels)
     if float(pixels.max()) > _MAX_ID:
@@ -155,6 +161,16 @@ def read_described_label(path: Path) -> tuple[Pixels, str | None]:
     return interpret_label(pixels, path)
 
 
+def _round_whole(pixels: Pixels) -> Pixels:
+    """Floats (Y, X) as whole numbers, if each is close to one and none of their values become equal; else as they are."""
+    with np.errstate(invalid="ignore"):  # infinite values
+        rounded = np.rint(pixels)
+        is_close = bool((np.abs(pixels - rounded) <= _ROUNDING).all())
+    if is_close and not np.array_equal(rounded, pixels) and len(np.unique(rounded)) == len(np.unique(pixels)):
+        return rounded
+    return pixels
+
+
 def _check_whole(path: Path, pixels: Pixels) -> None:
     bad = pixels != np.rint(pixels)  # also NaN
     bad |= np.isinf(pixels)
@@ -162,7 +178,7 @@ def _check_whole(path: Path, pixels: Pixels) -> None:
         row, column = np.unravel_index(int(bad.argmax()), bad.shape)
         raise DataError(
             f"{path}: a label must hold integers, got {pixels[row, column]:g} at row {row}, column {column}, {bad.sum()} "
-            "such pixels; save it as 8 or 16 bit integers"
+            "such pixels; cut probabilities at a threshold, and save it as 8 or 16 bit integers"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from livecell_monai.data.checks.limits import check_decoded_size, check_expansion, reading_errors
 from livecell_monai.data.readers.base import Stack, import_extra
-from livecell_monai.data.units import pixel_size, to_minutes, to_um
+from livecell_monai.data.units import pixel_size, to_minutes, to_number, to_um
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region
 
@@ -155,5 +155,5 @@ def _scale(scales: dict[str, Any], count: int) -> list[float]:
     for steps in (scales["datasets"][0].get("coordinateTransformations"), scales.get("coordinateTransformations")):
         for step in steps or []:
             if step.get("type") == "scale" and isinstance(step.get("scale"), list):
-                sizes = [size * float(by) for size, by in zip(sizes, step["scale"], strict=True)]
+                sizes = [size * to_number(by) for size, by in zip(sizes, step["scale"], strict=True)]
     return sizes

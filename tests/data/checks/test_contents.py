@@ -12,6 +12,7 @@ KNOWN = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n", "a Git LFS pointer", "run git lfs pull"),
     "zip": (b"PK\3\4" + bytes(40), "a zip archive", "unpack it"),
     "bmp": (b"BM" + bytes(60), "a BMP image", "save it as TIFF"),
+    "webp": (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(40), "a WebP image or AVI movie", "save it as TIFF"),
     "zeros": (bytes(100), "zeros only", "copy the file again"),
     "text": ("Größe und Ort der Zellen\n".encode() * 99, "a text", "give the image itself"),
 }

@@ -63,6 +63,12 @@ def test_a_librarys_failure_becomes_one_line():
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
+@pytest.mark.parametrize("shown", ["<tifffile.TiffFile 'a.tif'> ", "<_io.BytesIO object at 0x7f00>: "])
+def test_objects_of_a_library_are_not_shown(shown):
+    with pytest.raises(DataError, match=r"cannot be read as TIFF \(invalid metadata\)"), reading_errors(FILE, "TIFF"):
+        raise ValueError(f"{shown}invalid metadata")
+
+
 def test_a_failure_without_words_is_named():
     with pytest.raises(DataError, match=r"\(LookupError\)"), reading_errors(FILE, "TIFF"):
         raise LookupError

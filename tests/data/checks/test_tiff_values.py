@@ -63,6 +63,13 @@ def test_ids_of_pillow_whose_zero_is_white_are_as_given(tmp_path, dtype):
     np.testing.assert_array_equal(read_label(tmp_path / "a.tif"), ids)
 
 
+def test_a_mask_of_16_bits_whose_zero_is_white_is_as_given(tmp_path):
+    """No program inverts 16 bits; of a mask of 0 and 65535, the inverted values would be valid too."""
+    mask = MASK.astype(np.uint16) * np.uint16(65535)
+    Image.fromarray(mask).save(tmp_path / "a.tif", tiffinfo=WHITE)
+    np.testing.assert_array_equal(read_label(tmp_path / "a.tif"), mask)
+
+
 def test_a_mask_of_8_bits_of_pillow_whose_zero_is_white(tmp_path):
     mask = MASK.astype(np.uint8) * np.uint8(255)
     Image.fromarray(mask).save(tmp_path / "a.tif", tiffinfo=WHITE)

@@ -15,6 +15,7 @@ from livecell_monai.data.dataset.findings import (
     count_cells,
     describe_cover,
     inspect_sample,
+    summarize_notes,
 )
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.errors import DataError
@@ -124,6 +125,32 @@ def test_what_a_label_means_is_noted(folder):
     assert finding.note.endswith(
         "train_01.tif: the values 1, 2 are classes, not ids; each of their 5 connected parts is a cell"
     )
+
+
+def test_the_notes_of_many_labels_are_one_line_for_each_kind():
+    soft = [f"{name}: a soft mask with grey values up to 255; values above 127.5 are cells" for name in "abc"]
+    classes = "d: the values 1, 2 are classes, not ids; each of their 5 connected parts is a cell"
+    assert summarize_notes([soft[0], classes, *soft[1:]]) == [f"{soft[0]} (also 2 other labels)", classes]
+    assert summarize_notes(soft[:2]) == [f"{soft[0]} (also 1 other label)"]
+    assert summarize_notes([]) == []
+
+
+def test_an_inverted_label_is_warned_of_in_training_too(folder, caplog):
+    spoil(folder, "labels", (LABEL == 0).astype(np.uint8) * np.uint8(255))
+    check_samples(list_samples(folder, "train"), "train")
+    (message,) = caplog.messages
+    assert "train_01.tif: one cell covers" in message
+
+
+def test_notes_are_logged_once_for_each_kind(folder, caplog):
+    for name in ("train_00", "train_01"):
+        spoil(folder, "labels", np.where(LABEL == 5, 2, LABEL > 0).astype(np.uint8), name)
+    samples = list_samples(folder, "train")
+    for chosen in (samples, samples, samples[1:]):  # a fold has some of them
+        check_samples(chosen, "train")
+    (message,) = caplog.messages
+    assert message.startswith(f"{folder / 'train' / 'labels' / 'train_00.tif'}: the values 1, 2 are classes, not ids;")
+    assert message.endswith(" is a cell (also 1 other label)")
 
 
 @pytest.mark.parametrize("role", ["train", "test"])

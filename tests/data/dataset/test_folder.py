@@ -157,14 +157,18 @@ class TestDatalist:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("{", r"list\.JSON: a datalist must be JSON with a list \"training\", got JSONDecodeError: .*; correct it"),
-            ("[]", r"must be JSON with a list \"training\", got TypeError"),
-            ({"train": []}, r"must be JSON with a list \"training\", got KeyError: 'training'"),
-            ({"training": None}, r"must be JSON with a list \"training\", got TypeError: NoneType instead of a list"),
-            ({"training": {"image": "a.tif"}}, r"got TypeError: dict instead of a list"),
+            (
+                "{",
+                r"list\.JSON: a datalist must be JSON with a list \"training\", got an error in line 1, column 2: ",
+            ),
+            ("[]", r"must be JSON with a list \"training\", got a list; correct it"),
+            ({"train": []}, r"must be JSON with a list \"training\", got train; correct it"),
+            ({"training": None}, r"must be JSON with a list \"training\", got NoneType instead of a list"),
+            ({"training": {"image": "a.tif"}}, r"got dict instead of a list"),
             ({"training": []}, r"the list \"training\" must not be empty, got no entry; add images"),
             ({"training": [3]}, r"an entry must be a path or have an \"image\", got 3; correct it"),
             ({"training": [{"label": "a.tif"}]}, r"or have an \"image\", got \{'label': 'a.tif'\}"),
+            ({"training": [{"image": "", "label": "a.tif"}]}, r"or have an \"image\", got \{'image': ''"),
             ({"training": [{"image": 3}]}, r"or have an \"image\", got \{'image': 3\}"),
             ({"training": [{"image": "a.tif"}]}, r"a\.tif: a training image must have a \"label\", got none; add it"),
             ({"training": ["a.tif"]}, r"a\.tif: a training image must have a \"label\", got none; add it"),
@@ -174,17 +178,22 @@ class TestDatalist:
                 {"training": [{"image": "a.tif", "label": "gone.tif"}]},
                 r"gone\.tif: the file is listed in list\.JSON but does not exist; correct the datalist",
             ),
+            (
+                {"training": [{"image": "a_01.tif", "label": "a.tif"}]},
+                r"a_01\.tif: the file is listed in list\.JSON but does not exist, a_1\.tif does; correct the datalist",
+            ),
         ],
     )
     def test_rejected(self, folder, text, message):
-        shutil.copy(folder / "train/images/train_00.tif", folder.parent / "a.tif")
+        for name in ("a.tif", "a_1.tif"):
+            shutil.copy(folder / "train/images/train_00.tif", folder.parent / name)
         with pytest.raises(DataError, match=message):
             list_samples(self.write(folder, text), "train")
 
     def test_not_text(self, folder):
         path = folder.parent / "list.json"
         path.write_bytes(b"\xff\xfe\x00")
-        with pytest.raises(DataError, match=r"must be JSON .* got UnicodeDecodeError"):
+        with pytest.raises(DataError, match=r"must be JSON .* in UTF-8, got other characters; save it as UTF-8"):
             list_samples(path, "train")
 
     def test_no_such_file(self, tmp_path):
@@ -217,7 +226,7 @@ def test_a_name_that_is_not_utf_8_is_rejected(folder):
 def test_a_datalist_nested_without_end_is_no_datalist(tmp_path):
     path = tmp_path / "list.json"
     path.write_text('{"training": ' + "[" * 100_000)
-    with pytest.raises(DataError, match=r"a datalist must be JSON .* got RecursionError"):
+    with pytest.raises(DataError, match=r"a datalist must be JSON .* got lists inside lists without end"):
         list_samples(path, "train")
     assert not has_role(path, "test")
 
@@ -238,6 +247,14 @@ class TestNearNames:
             ("img_0.ome.tif", "img_0.ome_mask.png"),
             ("img_0.tif", "img_0.tif_mask.png"),
             ("z\u00fcrich.tif", "zu\u0308rich.tif"),
+            ("img_0.tif", "mask_img_0.tif"),
+            ("image_0.tif", "mask_0.png"),
+            ("well_img.tif", "well_gt.tif"),
+            ("t000.tif", "man_seg000.tif"),
+            ("img_1.tif", "img_001.tif"),
+            ("img 1.tif", "img_1_label.tif"),
+            ("img_0.tif", "img_0_Simple Segmentation.png"),
+            ("img_0.tif", "img_0_Object Identities.png"),
         ],
     )
     def test_is_matched(self, tmp_path, image, label):
@@ -282,3 +299,20 @@ class TestWindowsDatalist:
         assert sample.label == folder / "train/labels/train_00.tif"
         assert has_role(path, "test")
         assert list_samples(path, "test")[0].name == "train_00"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            r'{"training": [{"image": "train\images\train_00.tif", "label": "train\labels\train_00.tif"}]}',
+            '{"training": [{"image": "train/images/train_00.tif", "label": "train/labels/train_00.tif",},],}',
+            '{"Training": [{"IMAGE": "train/images/TRAIN_00.TIF", "Label": "./train/labels/train_00.tif"}]}',
+        ],
+        ids=["single backslashes", "trailing commas", "case"],
+    )
+    def test_what_hands_write(self, folder, text):
+        path = folder / "list.json"
+        path.write_text(text, encoding="utf-8")
+        (sample,) = list_samples(path, "train")
+        assert sample.image == folder / "train/images/train_00.tif"
+        assert sample.label == folder / "train/labels/train_00.tif"
+        assert has_role(path, "train")

@@ -78,6 +78,19 @@ def test_the_number_that_differs_counts(tmp_path, names):
         (["B2_00d00h00m.tif", "B2_00d12h00m.tif", "B2_01d00h00m.tif"], 720),
         (["0h50m.tif", "1h0m.tif", "1h10m.tif"], 10),
         (["9h59m30s.tif", "10h0m0s.tif", "10h0m30s.tif"], 0.5),
+        (["24h00m_00d00h00m.tif", "24h00m_00d02h00m.tif"], 120),  # the time that differs counts
+        (["00d00h00m.tif", "00d01h59m.tif", "00d04h01m.tif"], 120.5),  # as a microscope keeps time
+        (["v_2020y05m31d_23h30m.tif", "v_2020y06m01d_00h00m.tif"], 30),
+        (["v_20240131_233000.tif", "v_20240201_000000.tif", "v_20240201_003000.tif"], 30),
+        (["v_2024-01-31_12-00-00.tif", "v_2024-01-31_12-10-00.tif"], 10),
+        (["20240131_000001.tif", "20240131_000002.tif"], None),  # a counter after a date
+        (["20240131_0001.tif", "20240131_0002.tif"], None),
+        (["0h.tif", "12h.tif", "24h.tif"], 720),
+        (["0.0h.tif", "0.5h.tif", "1.0h.tif"], 30),
+        (["x_t=90min.tif", "x_t=120min.tif"], 30),
+        (["day01_hour22.tif", "day02_hour00.tif"], 120),
+        (["img_000000000_Phase_000.tif", "img_000000001_Phase_000.tif"], None),
+        (["t1.tif", "T2.TIF"], None),
     ],
 )
 def test_a_constant_step_and_times_are_accepted(tmp_path, names, interval):
@@ -94,6 +107,12 @@ def test_a_constant_step_and_times_are_accepted(tmp_path, names, interval):
         (["t0.tif", "t10.tif", "t30.tif"], r"without gaps, 20 is missing after t10\.tif"),
         (["00d00h00m.tif", "00d12h00m.tif", "01d12h00m.tif"], r"without gaps, 01d00h00m is missing after 00d12h00m\.tif"),
         (["t1.tif", "t2.tif", "t02.tif"], "a number of its own"),
+        (["t1.tif", "t01.tif"], r"each frame must have a number of its own"),
+        (["00d00h00m.tif", "00d01h00m.tif", "00d02h17m.tif"], "must have a constant step, got 00d00h00m"),
+        (
+            ["v_20240131_120000.tif", "v_20240131_130000.tif", "v_20240131_150000.tif"],
+            "2024-01-31 14:00:00 is missing after",
+        ),
         (["t1.tif", "t2.tif", "u3.tif"], r"differ in one number only, got t1\.tif and u3\.tif"),
         (["t1_c1.tif", "t1_c2.tif", "t2_c1.tif"], "differ in one number only"),
         (["a.tif", "b.tif"], r"differ in one number only, got a\.tif and b\.tif"),
@@ -154,3 +173,15 @@ def test_times_with_a_gap_keep_their_interval(tmp_path):
     names = ["00d00h00m.tif", "00d06h00m.tif", "00d18h00m.tif"]
     with open_stack(write(tmp_path / "movie", names), allow_gaps=True) as stack:
         assert (stack.length("T"), stack.interval_min) == (4, 360)
+
+
+def test_uneven_times_with_a_gap_have_one_missing_frame(tmp_path):
+    names = ["00d00h00m.tif", "00d01h59m.tif", "00d06h01m.tif", "00d08h00m.tif"]
+    with open_stack(write(tmp_path / "movie", names), allow_gaps=True) as stack:
+        assert [frame and frame.name for frame in stack.frames] == [*names[:2], None, *names[2:]]
+        assert stack.interval_min == 120
+
+
+def test_a_gap_is_limited(tmp_path):
+    with pytest.raises(DataError, match="of which at most 1000 may be missing"):
+        open_stack(write(tmp_path / "movie", ["t0.tif", "t1.tif", "t5000.tif"]), allow_gaps=True)

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 from livecell_monai.data.paths import SUFFIXES
-from livecell_monai.data.readers.kinds import read_border, read_image, read_label, read_plane
+from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image, read_label, read_plane
 from livecell_monai.errors import DataError
 from tests.support.plane_files import GREY, RAMP, file_of, with_value
 from tests.support.stack_files import SIZE_UM, write_czi, write_ome_tiff, write_zarr
@@ -191,6 +193,43 @@ class TestLabel:
     def test_negative_ids_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match="a label must be >= 0, got 1 pixels down to -4"):
             read_label(tiff(tmp_path, with_value(-4, np.int16)))
+
+
+class TestFractions:
+    IDS = np.kron([[0, 1, 0, 2], [0, 0, 3, 0]], np.ones((20, 15), np.uint8))
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+    def test_ids_with_the_rounding_errors_of_a_scale(self, tmp_path, dtype):
+        image = nibabel.Nifti1Image(self.IDS.T.astype(np.float64), np.eye(4))
+        image.header.set_data_dtype(dtype)  # the library chooses a scale
+        nibabel.save(image, tmp_path / "a.nii.gz")
+        assert (read_plane(tmp_path / "a.nii.gz").pixels != self.IDS).any()
+        np.testing.assert_array_equal(read_label(tmp_path / "a.nii.gz"), self.IDS)
+
+    def test_ids_that_would_become_equal_are_rejected(self, tmp_path):
+        with pytest.raises(DataError, match=r"must hold integers, got 0\.01 at row"):
+            read_label(tiff(tmp_path, self.IDS * np.float32(0.01)))
+
+    @pytest.mark.parametrize("suffix", [".tif", ".nii.gz"])
+    def test_a_soft_mask_from_0_to_1_is_cut_at_half(self, tmp_path, suffix):
+        soft = ndimage.gaussian_filter((self.IDS > 0).astype(np.float32), 1)
+        path = tmp_path / f"a{suffix}"
+        if suffix == ".tif":
+            tifffile.imwrite(path, soft)
+        else:
+            nibabel.save(nibabel.Nifti1Image(soft.T, np.eye(4)), path)
+        pixels, note = read_described_label(path)
+        np.testing.assert_array_equal(pixels, soft > soft.max() / 2)
+        assert "a soft mask with grey values up to" in note
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_a_soft_mask_must_be_finite(self, tmp_path, bad):
+        soft = ndimage.gaussian_filter((self.IDS > 0).astype(np.float32), 1)
+        soft[0, 0] = bad
+        with pytest.raises(
+            DataError, match=f"must hold integers, got {bad} at row 0, column 0.*; cut probabilities at a thr"
+        ):
+            read_label(tiff(tmp_path, soft))
 
 
 class TestBorder:

@@ -97,6 +97,18 @@ def test_what_is_not_stated_is_none(tmp_path, missing):
         assert (stack.pixel_size_um, stack.interval_min, stack.channels) == (None, None, ())
 
 
+@pytest.mark.parametrize("size", [0, -1, "abc", None, 1e-300, 1e300, [1]], ids=str)
+def test_sizes_that_are_impossible_count_as_unknown(tmp_path, size):
+    path = write_zarr(tmp_path / "a.zarr", MOVIE, "TYX")
+    edit(
+        path,
+        lambda notes: notes["multiscales"][0].update(coordinateTransformations=[{"type": "scale", "scale": [size] * 3}]),
+    )
+    with open_stack(path) as stack:
+        assert (stack.pixel_size_um, stack.interval_min) == (None, None)
+        np.testing.assert_array_equal(stack.read(1), MOVIE[1])
+
+
 def test_names_in_capitals_and_names_alone_are_known(tmp_path):
     path = write_zarr(tmp_path / "a.zarr", MOVIE, "TYX", "0.4")
     edit(path, lambda notes: notes["multiscales"][0].update(axes=["T", "Y", "X"]))

@@ -1,6 +1,9 @@
 """A part of a prediction, in this process: what a worker runs."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -47,11 +50,23 @@ def test_an_image_that_cannot_be_read_is_a_failure_and_not_an_error(job, many, t
     assert "bad.tif" in done.failures[bad]
 
 
-def test_a_result_that_cannot_be_written_ends_it_all(job, many, tmp_path):
+def test_a_folder_in_place_of_a_result_is_a_failure_of_its_image(job, many, tmp_path):
     (tmp_path / "out" / "test_00.tif").mkdir()
     done = run_task(job, predict_images, list_prediction_items(many)[:2])
+    assert done.error is None
+    assert [row["image"] for row in done.rows] == ["test_01"]
+    (message,) = done.failures.values()
+    assert "test_00.tif: cannot be written" in message
+
+
+def test_a_full_disk_ends_it_all(job, many, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    done = run_task(job, predict_images, list_prediction_items(many)[:2])
     assert isinstance(done.error, DataError)
-    assert "test_00.tif: cannot be written" in str(done.error)
+    assert "cannot be written (No space left on device)" in str(done.error)
 
 
 def test_a_bundle_or_a_run_that_is_not_seen(job, many, tmp_path):
