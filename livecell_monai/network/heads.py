@@ -55,6 +55,11 @@ class Head:
         """The target (..., C, Y, X) float32 in [0, 1] from a label (..., 1, Y, X) of instance ids."""
         return torch.cat([CHANNELS[name].derive(label) for name in self.channels], dim=-3)
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether all channels are."""
+        return all(CHANNELS[name].is_binary for name in self.channels)
+
     def round_target(self, resampled: torch.Tensor) -> torch.Tensor:
         """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1."""
         planes = zip(self.channels, resampled.unbind(-3), strict=True)

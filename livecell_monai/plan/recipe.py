@@ -19,9 +19,8 @@ SHORT_MINUTES = 1.5  # shorter trainings have too few steps
 EPOCH_S = 30  # of training between two validations, if minutes are set
 FILTERS = (16, 32, 64, 128, 256)  # channels of each level
 LARGE_CELL_PX = 80.0  # after scaling; in larger cells, a pixel of the fifth level covers only a small part of the cell
-MIN_TOUCHING = 0.02  # of the cells, from which on the network learns to separate them
 SMALLEST_CELL = 0.05  # of the area of the median cell
-SEED_DEPTH = 0.07  # of the diameter of the median cell
+SEED_DEPTH = 0.1  # of the diameter of the median cell
 LEARNING_RATE = 0.002
 MIN_ILLUMINATION, MIN_NOISE = 0.5, 0.2  # smallest augmentation, in normalised grey values
 SPREAD = 4.5  # typical P99 - P1 of a normalised image
@@ -52,7 +51,6 @@ def plan_training(
     clipped = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
     reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"
     plan = {"scale": scale, "percentiles": Choice([clipped, 100 - clipped], reason)}
-    plan["maps"] = _choose_maps(fingerprint)
     plan["filters"] = filters = _choose_filters(fingerprint, scale.value, can_add_level)
     plan |= _choose_cells(fingerprint.diameter_px)
     if minutes > 0:
@@ -103,14 +101,6 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     if factor == 1.0:
         return Choice(1.0, f"{found}, which suits the network (about {DIAMETER_PX:.0f})")
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
-
-
-def _choose_maps(fingerprint: Fingerprint) -> Choice:
-    share = fingerprint.touching / max(1, fingerprint.cells)
-    found = f"{share:.0%} of the cells touch another"
-    if share >= MIN_TOUCHING:
-        return Choice(["foreground", "distance"], f"{found}: the network learns what separates them")
-    return Choice(["foreground"], f"{found}: cells are separated at necks of the mask")
 
 
 def _choose_cells(diameter: float) -> dict[str, Choice]:

@@ -111,7 +111,7 @@ class TestPredictionWriter:
         assert {path.name for path in (tmp_path / "out").iterdir()} == expected
 
     def test_an_unknown_output_is_refused(self, tmp_path):
-        with pytest.raises(SettingError, match=r"outputs must list some of mask, probability, .*, got 'masks'"):
+        with pytest.raises(SettingError, match=r"outputs must list some of mask, .*, got 'masks'"):
             PredictionWriter(str(tmp_path / "out"), ["mask", "masks"])
 
     def test_maps_have_the_names_of_the_channels(self, tmp_path, spy):
