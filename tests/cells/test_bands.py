@@ -23,9 +23,9 @@ def decode_in_bands(mask, distance, tile, halo):
     return np.concatenate([band.labels for band in found])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("with_map", [True, False])
-@pytest.mark.parametrize(("tile", "halo"), [(64, 8), (96, 40), (250, 4)])
+@pytest.mark.parametrize(("tile", "halo"), [(96, 8), (250, 4)])
 def test_they_are_exactly_those_of_the_whole_image(seed, with_map, tile, halo):
     """The halo is too small for most cells on purpose: it grows."""
     mask = noise((250, 310), seed, 2 + seed) > 0.5
