@@ -18,7 +18,7 @@ from livecell_monai.data.paths import stem_of
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.experiments.locate import located
-from livecell_monai.prediction.segmenter import open_segmenter
+from livecell_monai.prediction.segmenter import Mask, open_segmenter
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import Predictions
@@ -48,8 +48,11 @@ class Segmenter:
         """Names of the maps."""
         return self._segmenter.head.channels
 
-    def __call__(self, image: Image) -> Pixels:
-        """The mask (Y, X) bool of an image, True in cells; a DataError if the image is not one grey plane."""
+    def __call__(self, image: Image) -> Mask:
+        """The mask (Y, X) bool of an image, True in cells; a DataError if the image is not one grey plane.
+
+        Its attribute `cells` is the label image (Y, X) int32: 0 is background, each cell has an id from 1.
+        """
         return self._segmenter(image)
 
     def maps(self, image: Image) -> dict[str, Pixels]:
@@ -134,7 +137,7 @@ def predict(
     several = [images] if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2) else images
     if output is None:
         segment = Segmenter(bundle, settings)
-        masks = []
+        masks: list[Pixels] = []
         for number, image in enumerate(several, start=1):
             masks.append(segment(image))
             if progress is not None:

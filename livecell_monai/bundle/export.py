@@ -57,6 +57,9 @@ def write_bundle(
     planes = metadata["network_data_format"]
     for plane in (planes["inputs"]["image"], planes["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
+    maps = list(settings.get("maps", ["foreground"]))
+    names = {str(channel): name for channel, name in enumerate(maps)}
+    planes["outputs"]["pred"] |= {"num_channels": len(maps), "channel_def": names}
     metadata["training"] = escape_expressions(dict(training))
     write_file(configs / METADATA_FILE, json.dumps(metadata, indent=2) + "\n")
     write_file(folder / "docs" / "README.md", card)

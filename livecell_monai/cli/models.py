@@ -139,6 +139,10 @@ def predict(
     ] = None,
     probability: Annotated[bool, typer.Option("--probability", help="Add probability: NAME_probability.tif.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay", help="Add overlay: NAME_overlay.png.")] = False,
+    cells: Annotated[
+        bool | None,
+        typer.Option("--cells/--no-cells", help="Add or leave out NAME_cells.tif and cells.csv; by default if trained for."),
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Frames of movies: an index from 0, or FIRST:STOP; all by default.")
@@ -170,7 +174,7 @@ def predict(
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
-    settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, **planes)
+    settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
     print_skipped(images)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:

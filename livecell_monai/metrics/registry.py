@@ -6,9 +6,11 @@ under the entry-point group `livecell_monai.metrics`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from livecell_monai.metrics import counts
+from livecell_monai.metrics import cells, counts
+from livecell_monai.metrics.cells import CellCounts
 from livecell_monai.metrics.counts import Counts
 from livecell_monai.metrics.surface import measure_surface_dice
 from livecell_monai.plugins import load_plugins
@@ -20,7 +22,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Metric:
-    """One score of a mask against the truth; give `measure` or `from_counts`.
+    """One score of a mask against the truth; give `measure`, `from_counts` or `from_cells`.
 
     `measure` is called with mask and truth (Y, X) bool, weight (Y, X) or None, and settings; weight 0 excludes a pixel.
     """
@@ -30,8 +32,10 @@ class Metric:
     description: str  #: one sentence
     measure: Callable[[Pixels, Pixels, Pixels | None, Settings], float] | None = None
     from_counts: Callable[[Counts], float] | None = None  #: called with the counts of pixels, also those of a stored table
+    from_cells: Callable[[CellCounts], float] | None = None  #: called with the counts of cells, where labels have ids
     higher_is_better: bool = True
-    is_pooled: bool = False  #: whether summaries also have the value over all pixels together; needs `from_counts`
+    #: whether summaries also have the value over all pixels or cells together; needs `from_counts` or `from_cells`
+    is_pooled: bool = False
     least: float = 0.0  #: lowest possible value
     most: float = 1.0  #: highest possible value
 
@@ -51,6 +55,32 @@ _OURS = (
         "surface Dice",
         "Fraction of both outlines that lies within surface_tolerance (2 pixels by default) of the other one.",
         measure=_surface_dice,
+    ),
+    Metric(
+        "ap50",
+        "AP50",
+        "Cells found over all true and predicted cells; found: an intersection over union of at least 0.5.",
+        from_cells=cells.average_precision,
+        is_pooled=True,
+    ),
+    Metric("ap75", "AP75", "As AP50, with at least 0.75.", from_cells=partial(cells.average_precision, threshold=75)),
+    Metric("map", "mean AP", "The mean of AP at 0.5, 0.55, ... 0.95.", from_cells=cells.mean_average_precision),
+    Metric("cell_f1", "F1 of cells", "Twice the cells found over the true and predicted ones.", from_cells=cells.cell_f1),
+    Metric(
+        "pq", "PQ", "Panoptic quality: F1 of cells times their mean IoU.", from_cells=cells.panoptic_quality, is_pooled=True
+    ),
+    Metric(
+        "seg", "SEG", "Mean IoU of the true cells with the predicted one that covers most of each.", from_cells=cells.seg
+    ),
+    Metric("aji", "AJI", "Aggregated Jaccard index of the cells.", from_cells=cells.aji),
+    Metric(
+        "count_error",
+        "count error",
+        "Difference of the numbers of cells, as a fraction of the true number.",
+        from_cells=cells.count_error,
+        higher_is_better=False,
+        is_pooled=True,
+        most=float("inf"),
     ),
 )
 BUILT_IN = {metric.name: metric for metric in _OURS}

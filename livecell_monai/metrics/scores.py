@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from livecell_monai.metrics.cells import CellCounts, match_cells, read_counts, tabulate_counts
 from livecell_monai.metrics.counts import COLUMNS, Counts, count_pixels, iou
 from livecell_monai.metrics.registry import Metric, find_metric, list_metrics
+from livecell_monai.sample import Pixels
 
 
 @dataclass(frozen=True)
 class Scores(Counts):
-    """The counts of pixels of one image, and under `measured` the metrics that do not follow from them, by name."""
+    """The counts of pixels and of cells of one image; `measured` has the metrics that do not follow from them, by name."""
 
     measured: Mapping[str, float] = field(default_factory=dict)
+    cells: CellCounts | None = None  #: None if the label has no ids
 
     @property
     def iou(self) -> float:
@@ -29,6 +32,8 @@ class Scores(Counts):
 
     def of(self, metric: Metric) -> float | None:
         """A score; None if it was not measured."""
+        if metric.from_cells is not None:
+            return None if self.cells is None else metric.from_cells(self.cells)
         return self.measured.get(metric.name) if metric.from_counts is None else metric.from_counts(self)
 
 
@@ -38,11 +43,16 @@ def score_mask(mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | N
 
 
 def measure_scores(
-    mask: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None = None, settings: Mapping[str, Any] | None = None
+    mask: NDArray[Any],
+    truth: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    cells: tuple[Pixels, Pixels] | None = None,
 ) -> Scores:
     """All scores of a mask (Y, X) against the truth (Y, X), foreground > 0; pixels of weight 0 do not count.
 
-    `settings` are those of the metrics, by name, as `surface_tolerance_px`.
+    `settings` are those of the metrics, by name, as `surface_tolerance_px`. `cells` are the predicted and the true label
+    image (Y, X); None to leave out the scores of cells.
     Raises a ValueError if the shapes differ.
     """
     counted = count_pixels(mask, truth, weight)
@@ -52,14 +62,16 @@ def measure_scores(
         for metric in list_metrics()
         if metric.measure is not None
     }
-    return Scores(**asdict(counted), measured=measured)
+    matched = None if cells is None else match_cells(*cells, weight).counts
+    return Scores(**asdict(counted), measured=measured, cells=matched)
 
 
 def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:
     """The row of an image in `scores.csv`: its name, the measured scores by metric, the counts of pixels."""
     values = {metric.name: scores.of(metric) for metric in list_metrics()}
     known = {metric: value for metric, value in values.items() if value is not None}
-    return {"image": name, **known, **{column: getattr(scores, column) for column in COLUMNS}}
+    cells = {} if scores.cells is None else tabulate_counts(scores.cells)
+    return {"image": name, **known, **{column: getattr(scores, column) for column in COLUMNS}, **cells}
 
 
 def read_scores(row: Mapping[str, Any]) -> Scores:
@@ -67,7 +79,7 @@ def read_scores(row: Mapping[str, Any]) -> Scores:
 
     Raises a ValueError if a value is no number, and a KeyError if a count is missing.
     """
-    columns = [metric.name for metric in list_metrics() if metric.from_counts is None]
+    columns = [metric.name for metric in list_metrics() if metric.measure is not None]
     measured = {column: float(row[column]) for column in columns if row.get(column) not in (None, "")}
     tp, fp, fn, tn = (int(row[column]) for column in COLUMNS)
-    return Scores(tp, fp, fn, tn, measured)
+    return Scores(tp, fp, fn, tn, measured, read_counts(row))

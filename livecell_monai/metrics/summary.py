@@ -3,15 +3,16 @@
 Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979 (percentile method).
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from livecell_monai.metrics.cells import add_counts, parse_counts, tabulate_counts
 from livecell_monai.metrics.counts import COLUMNS, Counts
-from livecell_monai.metrics.registry import label_of, list_metrics
+from livecell_monai.metrics.registry import Metric, label_of, list_metrics
 from livecell_monai.metrics.scores import Scores
 
 EMPTY_RULE = "all but accuracy: 1 where neither mask nor truth has foreground, 0 where one of them has none"
@@ -53,8 +54,8 @@ def summarise_scores(
             "worst": float(values.min() if metric.higher_is_better else values.max()),
         }
     for metric in list_metrics():
-        if metric.is_pooled and metric.from_counts is not None:
-            value, interval = _pool(metric.from_counts, scores, bootstrap)
+        if metric.is_pooled and metric.name in summary:
+            value, interval = _pool(metric, scores, bootstrap)
             summary |= {POOLED + metric.name: value, POOLED + metric.name + _INTERVAL: interval}
     return summary
 
@@ -147,11 +148,19 @@ class _Bootstrap:
         return None if self.groups < 3 else [float(end) for end in np.percentile(resampled, [2.5, 97.5])]
 
 
-def _pool(
-    from_counts: Callable[[Counts], float], scores: Sequence[Scores], bootstrap: _Bootstrap
-) -> tuple[float, list[float] | None]:
-    """A score over all pixels together, and its interval."""
+def _pool(metric: Metric, scores: Sequence[Scores], bootstrap: _Bootstrap) -> tuple[float, list[float] | None]:
+    """A score over all pixels or cells together, and its interval."""
+    of_cells = [score.cells for score in scores if score.cells is not None]
+    if metric.from_cells is not None:
+        from_cells = metric.from_cells
+        rows = [tabulate_counts(counts) for counts in of_cells]
+        drawn = {name: bootstrap.total(np.array([row[name] for row in rows])) for name in rows[0]}
+        resampled = [
+            from_cells(parse_counts(dict(zip(drawn, row, strict=True)))) for row in zip(*drawn.values(), strict=True)
+        ]
+        return from_cells(add_counts(of_cells)), bootstrap.interval(np.array(resampled))
+    assert metric.from_counts is not None
     counts = [np.array([getattr(score, column) for score in scores]) for column in COLUMNS]
-    drawn = zip(*(bootstrap.total(values) for values in counts), strict=True)
-    resampled = np.array([from_counts(Counts(*map(int, each))) for each in drawn])
-    return from_counts(Counts(*(int(values.sum()) for values in counts))), bootstrap.interval(resampled)
+    draws = zip(*(bootstrap.total(values) for values in counts), strict=True)
+    values = np.array([metric.from_counts(Counts(*map(int, each))) for each in draws])
+    return metric.from_counts(Counts(*(int(values.sum()) for values in counts))), bootstrap.interval(values)

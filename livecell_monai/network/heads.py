@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from livecell_monai.cells.distance import normalise_distance
 from livecell_monai.errors import SettingError
 
 
@@ -25,8 +26,14 @@ def mark_foreground(label: torch.Tensor) -> torch.Tensor:
     return (label > 0).float()
 
 
-FOREGROUND = "foreground"
-CHANNELS = {FOREGROUND: Channel(mark_foreground)}
+def mark_distance(label: torch.Tensor) -> torch.Tensor:
+    """The distance from the rim of each cell, 1 in its middle; see `normalise_distance`."""
+    planes = [torch.from_numpy(normalise_distance(plane.cpu().numpy())) for plane in label.reshape(-1, *label.shape[-2:])]
+    return torch.stack(planes).reshape(label.shape).to(label.device)
+
+
+FOREGROUND, DISTANCE = "foreground", "distance"
+CHANNELS = {FOREGROUND: Channel(mark_foreground), DISTANCE: Channel(mark_distance, is_binary=False)}
 
 
 class Head:
@@ -47,6 +54,11 @@ class Head:
     def derive_target(self, label: torch.Tensor) -> torch.Tensor:
         """The target (..., C, Y, X) float32 in [0, 1] from a label (..., 1, Y, X) of instance ids."""
         return torch.cat([CHANNELS[name].derive(label) for name in self.channels], dim=-3)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether all channels are."""
+        return all(CHANNELS[name].is_binary for name in self.channels)
 
     def round_target(self, resampled: torch.Tensor) -> torch.Tensor:
         """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1."""

@@ -56,4 +56,8 @@ class SegmentationLoss(nn.Module):
         channels = logits.shape[1]
         label = target[:, :channels].float()
         weight = target[:, channels:].float() if target.shape[1] > channels else torch.ones_like(label[:, :1])
-        return self.loss(logits.float(), label, weight, self.pos_weight)
+        logits = logits.float()
+        loss = self.loss(logits[:, :1], label[:, :1], weight, self.pos_weight)
+        if channels == 1:
+            return loss
+        return loss + bce(logits[:, 1:], label[:, 1:], weight, 1.0)

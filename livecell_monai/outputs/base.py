@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels
 
 Row = dict[str, Any]  #: columns of the table `summary.csv` by name
@@ -46,6 +47,7 @@ class Prediction:
     pixel_size_um: tuple[float, float] | None  #: (Y, X); None if unknown
     seconds: float
     frame: Frame | None = None  #: None for a single image
+    cells: Pixels | None = None  #: (Y, X), ids from 1; None if no output needs them
     problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
 
 
@@ -60,6 +62,9 @@ class LargePrediction:
     seconds: float
     #: reduced image and mask, both (Y, X); None if an earlier run has written the files and only the table's row is missing
     picture: tuple[Pixels, Pixels] | None = None
+    pixel_size_um: tuple[float, float] | None = None  #: (Y, X); None if unknown
+    shape: tuple[int, int] = (0, 0)  #: (Y, X) pixels
+    cells: Columns | None = None  #: of `measure_cells`, of a finished image only `area_px`; None if they are not separated
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class OutputOptions:
 
     channels: tuple[str, ...] = ("foreground",)  #: names of the network's maps, in channel order
     large_image_format: str = "tiff"  #: or `zarr`
+    parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Files:
     movie: tuple[str, ...] = ()
     large: tuple[str, ...] | None = None  #: of a large image; None if the output does not support them
     run: tuple[str, ...] = ()  #: of the whole run
+    parts: tuple[str, ...] = ()  #: of an image or a movie, kept where they are written until the run ends
 
 
 class Output(Protocol):
@@ -87,6 +94,7 @@ class Output(Protocol):
     """
 
     files: Files
+    needs_cells: bool = False  #: whether it reads `Prediction.cells`; if no output does, cells are not separated
     needs_maps: bool = False  #: whether it reads `Prediction.maps`; if no output does, the maps are not kept
 
     def __init__(self, options: OutputOptions | None = None) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.outputs.base import Files, LargePrediction, Output, Prediction, Row
+from livecell_monai.outputs.cells import outline_cells
 from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
@@ -39,7 +40,7 @@ class Overlay(Output):
             ending = f"_overlay_{places[frame.position]}"
         is_empty = prediction.problem is not None
         image = np.zeros(prediction.mask.shape) if is_empty else read_image(prediction.source).pixels
-        write_overlay(folder / f"{prediction.name}{ending}.png", image, prediction.mask)
+        write_overlay(folder / f"{prediction.name}{ending}.png", image, prediction.mask, prediction.cells)
         return {}
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
@@ -49,7 +50,9 @@ class Overlay(Output):
         return {}
 
 
-def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, outline_px: int = 2) -> NDArray[np.uint8]:
+def draw_overlay(
+    image: Pixels, mask: Pixels, truth: Pixels | None = None, *, cells: Pixels | None = None, outline_px: int = 2
+) -> NDArray[np.uint8]:
     """Draw a mask over its image, pixel for pixel, as (Y, X, 3) uint8.
 
     Without a truth the mask is outlined and lightly tinted; with a truth, agreement, missed and invented pixels have the
@@ -59,6 +62,7 @@ def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, ou
         image: (Y, X) of any real dtype, shown as by `stretch`.
         mask: (Y, X) predicted foreground, `> 0`.
         truth: (Y, X) annotated foreground, `> 0`.
+        cells: (Y, X) ids; each cell is outlined, in place of the mask.
         outline_px: width of the outlines, drawn inside the regions.
     """
     canvas = np.repeat(stretch(image)[..., None], 3, axis=2)
@@ -74,13 +78,13 @@ def draw_overlay(image: Pixels, mask: Pixels, truth: Pixels | None = None, *, ou
     for region, colour, tint in regions:
         ink = np.array(colour, np.float32) * np.float32(tint)
         canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink).astype(np.uint8)
-        canvas[outline(region, outline_px)] = colour
+        canvas[outline(region, outline_px) if cells is None else outline_cells(cells)] = colour
     return canvas
 
 
-def write_overlay(path: Path, image: Pixels, mask: Pixels) -> None:
-    """Write the overlay of an image and a mask, both (Y, X), as PNG; a DataError if it cannot be written."""
-    picture = draw_overlay(image, mask)
+def write_overlay(path: Path, image: Pixels, mask: Pixels, cells: Pixels | None = None) -> None:
+    """Write the overlay of an image, a mask and perhaps cells, all (Y, X), as PNG; a DataError if it cannot be written."""
+    picture = draw_overlay(image, mask, cells=cells)
     with atomic_path(path) as partial:
         # level 1: camera noise compresses badly at any level, and higher levels are several times slower
         Image.fromarray(picture).save(partial, format="PNG", compress_level=1)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import LargePrediction, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.cell_table import CellTable
+from livecell_monai.outputs.cells import CellLabels
 from livecell_monai.outputs.confluency import ConfluencyPlot
 from livecell_monai.outputs.mask import Mask
 from livecell_monai.outputs.overlay import Overlay
@@ -16,12 +18,15 @@ from livecell_monai.plugins import load_plugins
 
 BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
     "mask": Mask,
+    "cells": CellLabels,
+    "cell_table": CellTable,
     "probability": Probability,
     "overlay": Overlay,
     "summary": Summary,
     "confluency": ConfluencyPlot,
 }
 DEFAULT = ("mask", "summary", "confluency")  #: default of the setting
+OF_CELLS = ("cells", "cell_table")  #: added to these if cells are written
 
 
 def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Output]:
@@ -42,12 +47,13 @@ class OutputSet:
 
     def __init__(self, names: Sequence[str], options: OutputOptions | None = None) -> None:
         self._outputs = make_outputs(names, options or OutputOptions())
+        self.needs_cells = any(output.needs_cells for output in self._outputs.values())
         self.needs_maps = any(output.needs_maps for output in self._outputs.values())
         self._incomplete: tuple[Path, str] | None = None  # folder and name of the image or movie being written
         self._next = 0  # position of the next frame of the movie
 
-    def list_files(self, kind: Literal["image", "movie", "large", "run"]) -> list[str]:
-        """The names of all files of an image, a movie, a large image or the run, see `Files`."""
+    def list_files(self, kind: Literal["image", "movie", "large", "run", "parts"]) -> list[str]:
+        """The names of all files of an image, a movie, a large image or the run, or their parts, see `Files`."""
         return [name for output in self._outputs.values() for name in getattr(output.files, kind) or ()]
 
     def check_large(self, path: Path) -> None:
@@ -99,7 +105,7 @@ class OutputSet:
         if self._incomplete is None:
             return
         (folder, name), self._incomplete = self._incomplete, None
-        for pattern in (*self.list_files("image"), *self.list_files("movie")):
+        for pattern in (*self.list_files("image"), *self.list_files("movie"), *self.list_files("parts")):
             with suppress(OSError):  # most of them were never written
                 (folder / pattern.format(name=name)).unlink()
 

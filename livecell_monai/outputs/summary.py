@@ -11,6 +11,7 @@ from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import MISSING, Pixels
 
 TABLE = "summary.csv"
+CELL_COLUMNS = ("cells", "cells_per_mm2", "median_area_px", "median_area_um2")  #: if cells are separated
 EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not be predicted, if there are some
 
 
@@ -31,6 +32,7 @@ class Summary(Output):
         frame = prediction.frame
         if prediction.problem is None:
             row = _make_row(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
+            row |= describe_cells(prediction.cells, prediction.pixel_size_um)
         else:
             row = {**dict.fromkeys(_make_row(0, 0, 0)), "problem": prediction.problem}
         if frame is None:
@@ -45,6 +47,7 @@ class Summary(Output):
         return {
             "foreground_fraction": round(float(np.mean([row["foreground_fraction"] for row in rows])), 6),
             "components": round(float(np.mean([row["components"] for row in rows])), 2),
+            **{name: _mean([row[name] for row in rows]) for name in CELL_COLUMNS if name in rows[0]},
             "frames": len(rows),
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
@@ -52,7 +55,11 @@ class Summary(Output):
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        return _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        row = _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        if prediction.cells is None:
+            return row
+        size = prediction.shape[0] * prediction.shape[1]
+        return {**row, **_describe_areas(prediction.cells["area_px"], size, prediction.pixel_size_um)}
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the table of the run."""
@@ -62,6 +69,29 @@ class Summary(Output):
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""
         self._frames = []
+
+
+def describe_cells(cells: Pixels | None, pixel_size_um: tuple[float, float] | None) -> Row:
+    """Columns of a label image (Y, X): number, density and median area of the cells; empty without one."""
+    if cells is None:
+        return {}
+    return _describe_areas(np.bincount(cells.ravel())[1:], cells.size, pixel_size_um)
+
+
+def _describe_areas(areas: Pixels, size: int, pixel_size_um: tuple[float, float] | None) -> Row:
+    um2 = None if pixel_size_um is None else pixel_size_um[0] * pixel_size_um[1]
+    median = float(np.median(areas)) if len(areas) else None
+    return {
+        "cells": len(areas),
+        "cells_per_mm2": None if um2 is None else round(len(areas) / (size * um2 * 1e-6), 2),
+        "median_area_px": median,
+        "median_area_um2": None if um2 is None or median is None else round(median * um2, 3),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 3) if known else None
 
 
 def count_components(mask: Pixels) -> int:

@@ -28,6 +28,7 @@ class Fingerprint:
 
     images: int  #: number of images
     cells: int  #: number of cells in all images
+    touching: int  #: number of cells in all images that touch another one, by their ids
     diameter_px: float  #: median of the cells, 0 without cells
     diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
     diameter_by_image: tuple[float, ...]  #: px, median of each image in the order of `by_image`, 0 without cells
@@ -62,6 +63,7 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     return Fingerprint(
         images=len(by_image),
         cells=sum(one.cells for one in by_image),
+        touching=sum(one.touching for one in by_image),
         diameter_px=middle,
         diameter_range_px=(low, high),
         diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in by_image),
@@ -82,7 +84,7 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
     """The fingerprint as rows (name, value with its unit)."""
     return [
         ("images", f"{fingerprint.images}, {_to(*(f'{y} x {x}' for y, x in fingerprint.sizes))} pixels (Y x X)"),
-        ("cells", str(fingerprint.cells)),
+        ("cells", _describe_cells(fingerprint)),
         ("cell diameter", _describe_diameters(fingerprint)),
         ("foreground", f"{fingerprint.foreground:.1%} of the pixels"),
         ("grey values", f"{fingerprint.percentiles[1]:.5g} to {fingerprint.percentiles[3]:.5g} (P1 to P99)"),
@@ -92,6 +94,12 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
         ("noise", f"sigma {fingerprint.noise:.1%} of P99 - P1"),
         ("pixel size", _describe_pixel_size(fingerprint)),
     ]
+
+
+def _describe_cells(fingerprint: Fingerprint) -> str:
+    if not fingerprint.touching:
+        return f"{fingerprint.cells}, none touches another"
+    return f"{fingerprint.cells}, {fingerprint.touching / fingerprint.cells:.0%} touch another"
 
 
 def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:

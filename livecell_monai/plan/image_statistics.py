@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livecell_monai.cells.measure import list_touching
 from livecell_monai.sample import Pixels
 
 PERCENTILES = (0.1, 1.0, 50.0, 99.0, 99.9)  #: measured percentiles of the grey values
@@ -43,6 +44,7 @@ class ImageStatistics:
     name: str  #: of the sample
     size: tuple[int, int]  #: (Y, X) pixels
     cells: int  #: number of instances, or of connected components of a binary label
+    touching: int  #: number of instances that touch another one
     diameters: tuple[float, ...]  #: px, increasing
     foreground: float  #: fraction of pixels whose label is > 0
     percentiles: tuple[float, ...]  #: grey values at `PERCENTILES`
@@ -73,6 +75,7 @@ def measure_image(
         name=name,
         size=(image.shape[0], image.shape[1]),
         cells=cells,
+        touching=len(np.unique(list_touching(label))),
         diameters=diameters,
         foreground=1 - float(background.mean()),
         percentiles=tuple(percentiles.tolist()),

@@ -19,6 +19,8 @@ SHORT_MINUTES = 1.5  # shorter trainings have too few steps
 EPOCH_S = 30  # of training between two validations, if minutes are set
 FILTERS = (16, 32, 64, 128, 256)  # channels of each level
 LARGE_CELL_PX = 80.0  # after scaling; in larger cells, a pixel of the fifth level covers only a small part of the cell
+SMALLEST_CELL = 0.05  # of the area of the median cell
+SEED_DEPTH = 0.05  # of the diameter of the median cell
 LEARNING_RATE = 0.002
 MIN_ILLUMINATION, MIN_NOISE = 0.5, 0.2  # smallest augmentation, in normalised grey values
 SPREAD = 4.5  # typical P99 - P1 of a normalised image
@@ -50,6 +52,7 @@ def plan_training(
     reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"
     plan = {"scale": scale, "percentiles": Choice([clipped, 100 - clipped], reason)}
     plan["filters"] = filters = _choose_filters(fingerprint, scale.value, can_add_level)
+    plan |= _choose_cells(fingerprint.diameter_px)
     if minutes > 0:
         epochs = min(40, max(4, round(60 * minutes / EPOCH_S)))
         plan["epochs"] = Choice(epochs, f"equal parts of {minutes:g} minutes, with a validation after each")
@@ -98,6 +101,15 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     if factor == 1.0:
         return Choice(1.0, f"{found}, which suits the network (about {DIAMETER_PX:.0f})")
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
+
+
+def _choose_cells(diameter: float) -> dict[str, Choice]:
+    """How cells are separated without a map, and the smallest one."""
+    area, depth = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2)), round(max(1.0, SEED_DEPTH * diameter), 1)
+    return {
+        "seed_depth": Choice(depth, f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"),
+        "min_cell_area": Choice(area, f"px: {SMALLEST_CELL:.0%} of the area of the median cell"),
+    }
 
 
 def _choose_filters(fingerprint: Fingerprint, scale: float, can_add_level: bool) -> Choice:

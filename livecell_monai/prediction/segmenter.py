@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from monai.transforms import Compose, LoadImaged
 from torch import nn
 
 from livecell_monai.bundle.open import open_bundle
+from livecell_monai.cells.decode import Labels
+from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.readers.kinds import to_image
 from livecell_monai.errors import find_user_error
 from livecell_monai.network.heads import Head
@@ -25,6 +28,26 @@ from livecell_monai.transforms import PartialRestore, restore_grid
 #: a path, the address of a plane, grey values (Y, X), or an item of paths
 ImageLike = str | Path | Pixels | Mapping[str, Any]
 ARRAY = Path("array")  #: the path of an image that comes as an array, for messages
+
+
+class Mask(np.ndarray[Any, np.dtype[np.bool_]]):
+    """A mask (Y, X) bool that knows its cells."""
+
+    _decode: Callable[[], Labels] | None = None
+
+    @classmethod
+    def of(cls, mask: Pixels, decode: Callable[[], Labels]) -> "Mask":
+        """The mask with a function that separates its cells."""
+        own = np.asarray(mask).view(cls)
+        own._decode = decode
+        return own
+
+    @cached_property
+    def cells(self) -> Labels:
+        """The cells (Y, X) int32: 0 for background, ids from 1 in the order of first pixels; for a whole mask only."""
+        if self._decode is None:
+            raise AttributeError("only the mask that a Segmenter returned has cells, no part or copy of it")
+        return self._decode()
 
 
 class Segmenter:
@@ -42,14 +65,18 @@ class Segmenter:
         head: Head,
         threshold: float,
         device: torch.device,
+        cells: CellDecoder | None = None,
     ) -> None:
         self.network, self.inferer, self.preprocessing = network, inferer, preprocessing
         self.head, self.threshold, self.device = head, threshold, device
+        self.decoder = cells or CellDecoder(head.channels)
 
-    def __call__(self, image: ImageLike) -> Pixels:
-        """The mask (Y, X) bool of an image; a DataError if it is not one grey plane."""
-        mask: Pixels = self.mask_of(self.maps_of(image_of(self.prepare(image))))[0].numpy()
-        return mask
+    def __call__(self, image: ImageLike) -> Mask:
+        """The mask (Y, X) bool of an image, with its `cells`; a DataError if it is not one grey plane."""
+        maps = self.maps_of(image_of(self.prepare(image)))
+        mask: Pixels = self.mask_of(maps)[0].numpy()
+        planes = dict(zip(self.head.channels, maps.numpy(), strict=True))
+        return Mask.of(mask, partial(self.decoder, mask, planes))
 
     def maps(self, image: ImageLike) -> dict[str, Pixels]:
         """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""

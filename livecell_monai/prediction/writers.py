@@ -1,6 +1,5 @@
 """Handlers that write an engine's predictions or scores: one image while the network predicts the next one."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +12,15 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
+from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.readers import find_file, open_stack, parse_address
 from livecell_monai.errors import DataError, describe_error, find_user_error, is_of_one_file, is_of_system
-from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
-from livecell_monai.outputs.registry import DEFAULT, OutputSet
+from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
-from livecell_monai.runs.atomic import atomic_path, make_folder, write_table
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, LABEL, LABELLED, MAPS, NAME, POSITION, PRED, PROBLEM, Pixels
+from livecell_monai.runs.atomic import make_folder
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
 
@@ -105,6 +104,7 @@ class PredictionWriter(BackgroundWriter):
         channels: names of the network's maps, in channel order.
         interval_min: time between frames of movies in minutes; None to take it from the file.
         run: knows which images are done; None for a new run.
+        cells: separates the cells; None if no output needs them.
 
     Raises a SettingError if an output is unknown, or the interval is invalid.
     """
@@ -117,12 +117,15 @@ class PredictionWriter(BackgroundWriter):
         interval_min: float | None = None,
         large_image_format: str = "tiff",
         run: UnfinishedRun | None = None,
+        cells: CellDecoder | None = None,
     ) -> None:
         super().__init__(output_dir)
         check_setting("interval_min", interval_min)
         self.run = UnfinishedRun(output_dir) if run is None else run
         self.channels, self.interval_min = tuple(channels), interval_min
-        self.outputs = OutputSet(outputs, OutputOptions(self.channels, large_image_format))
+        self.cells = cells
+        names = [*outputs, *OF_CELLS] if cells is not None and cells.is_on else outputs
+        self.outputs = OutputSet(names, OutputOptions(self.channels, large_image_format, self.run.files))
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
@@ -150,6 +153,11 @@ class PredictionWriter(BackgroundWriter):
         self.rows = self.run.merge([*self.rows, row])
         self.outputs.finish(self.folder, self.rows)
 
+    def remove(self, row: Row) -> None:
+        """Take the row of an image whose files could not be published back."""
+        self.rows = [each for each in self.rows if each != row]
+        self.outputs.finish(self.folder, self.rows)
+
     def write_run(self) -> None:
         """Write the files of the run, and end it."""
         self.rows = self.run.merge(self.rows)
@@ -166,7 +174,8 @@ class PredictionWriter(BackgroundWriter):
 
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
         """A function that writes the files of one image, or one frame of a movie."""
-        maps = np.asarray(output[MAPS].cpu()) if self.outputs.needs_maps else None
+        keeps_maps = self.outputs.needs_maps or self.outputs.needs_cells
+        maps = np.asarray(output[MAPS].cpu()) if keeps_maps else None
         prediction = Prediction(
             name=str(item[NAME]),
             source=Path(item[IMAGE].meta["filename_or_obj"]),
@@ -189,6 +198,9 @@ class PredictionWriter(BackgroundWriter):
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
         names = self.outputs.list_files("image" if frame is None else "movie")
         try:
+            if self.outputs.needs_cells:
+                decoder = self.cells or CellDecoder()
+                prediction = replace(prediction, cells=decoder(prediction.mask, prediction.maps))
             row = self.outputs.write(prediction, self.run.files)
             return None if row is None else self.run.commit(prediction.name, prediction.source, row, names)
         except Exception as error:
@@ -196,43 +208,6 @@ class PredictionWriter(BackgroundWriter):
             self.failures[path] = explain_failure(path, error)
             self.outputs.discard()
             return None
-
-
-class ScoreWriter(BackgroundWriter):
-    """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
-
-    The surface Dice counts an outline within `tolerance_px` as correct.
-    """
-
-    def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
-        super().__init__(output_dir)
-        self.tolerance_px = tolerance_px
-        self.scores: list[Scores] = []
-        self.summary: dict[str, Any] = {}
-
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
-        """A function that scores one image."""
-        weight = plane_of(output[LABELLED]) if LABELLED in output else None
-        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, plane_of(output[LABEL]) > 0, weight)
-
-    def _score(self, name: str, mask: Pixels, truth: Pixels, weight: Pixels | None) -> Row:
-        scores = measure_scores(mask, truth, weight, {"surface_tolerance_px": self.tolerance_px})
-        self.scores.append(scores)
-        return tabulate_scores(name, scores)
-
-    def files(self) -> list[str]:
-        """Both tables."""
-        return ["scores.csv", "scores.json"]
-
-    movie_files = files  # a frame is scored as an image
-
-    def write_run(self) -> None:
-        """Write the table and the summary of the data set."""
-        if self.rows:
-            write_table(self.folder / "scores.csv", self.rows)
-        self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
-        with atomic_path(self.folder / "scores.json") as temporary:
-            temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
 
 
 def explain_failure(path: Path, error: Exception) -> str:

@@ -23,6 +23,11 @@ Percentiles = Annotated[
 Width = Annotated[int, Field(ge=1, le=8192)]
 Filters = Annotated[list[Width], Field(min_length=2, max_length=12), Rule("2 to 12 whole numbers from 1 to 8,192")]
 StemStride = Annotated[Literal[1, 2, 4], NoBool]
+Maps = Annotated[
+    list[Literal["foreground", "distance"]],
+    AfterValidator(require(lambda names: names[:1] == ["foreground"] and len(names) == len(set(names)))),
+    Rule("[foreground] or [foreground, distance]"),
+]
 Index = Annotated[int, Field(ge=0)]
 Channel = Annotated[Index | Text | None, Rule("an index from 0, a name or null")]
 Frames = Annotated[
@@ -58,6 +63,9 @@ class Preprocessing(Group):
 class Network(Group):
     """Network."""
 
+    maps: Maps = setting(
+        ["foreground"], "what the network predicts; distance: from the rim of each cell, which separates touching cells"
+    )
     filters: Filters = setting([16, 32, 64, 128, 256], "channels of each level, finest first; one number for each level")
     convolutions: int = setting(2, "3 x 3 convolutions of each level", ge=1, le=16)
     down: Literal["max", "strided"] = setting("max", "max: max-pooling between levels; strided: a strided convolution")
@@ -113,6 +121,27 @@ class Prediction(Group):
     threshold: float = setting(0.5, "probability above which a pixel is foreground", gt=0, lt=1, changes_mask=True)
 
 
+class Cells(Group):
+    """Cells: each with an id of its own; lengths and areas on the image's own grid."""
+
+    cells: bool | Literal["auto"] = setting(
+        "auto",
+        "write NAME_cells.tif and cells.csv; auto: where `maps` has distance, without which touching cells may merge",
+        changes_mask=True,
+    )
+    seed_threshold: float = setting(
+        0.4, "value of the map distance above which a region is the middle of one cell", gt=0, lt=1, changes_mask=True
+    )
+    seed_depth: float = setting(
+        2.0,
+        "without that map: how much thicker than a neck both parts of a mask must be to be two cells",
+        unit="px",
+        gt=0,
+        changes_mask=True,
+    )
+    min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
+
+
 class Outputs(Group):
     """Output."""
 
@@ -138,4 +167,4 @@ class LargeImages(Group):
     )
 
 
-INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Outputs, LargeImages)
+INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Cells, Outputs, LargeImages)

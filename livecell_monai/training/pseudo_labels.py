@@ -17,6 +17,7 @@ from livecell_monai.settings import check_values
 from livecell_monai.training.batches import PatchLoader
 from livecell_monai.training.budget import Budget
 
+_LEVELS = 255  # steps of a pseudo-label that is not binary
 MOST_IMAGES = 32  # in memory at a time; with more images, each refresh draws others
 
 
@@ -58,18 +59,26 @@ class PseudoLabeller:
             self.loader.pseudo_labelled = [self.label(item) for item in self.chosen]
 
     def label(self, item: Item) -> torch.Tensor:
-        """Image, target of 0 and 1 and weight of 0 and 1 of one item, as (1 + C + 1, Y, X) float32."""
+        """Image, target and weight of 0 and 1 of one item, as (1 + C + 1, Y, X) float32.
+
+        The target of a binary channel is 0 or 1, of another the map in steps of 1 / 255; the weight follows the foreground.
+        """
         image = self._read(item)
         maps = self.segmenter.maps_of(ImageInMemory(image)).to(image)  # at the working scale
-        is_sure = ((maps >= self.confidence) | (maps <= 1 - self.confidence)).all(dim=0, keepdim=True)
-        return torch.cat([image, (maps > 0.5).to(image), is_sure.to(image)])
+        head = self.segmenter.head
+        foreground = head.take_foreground(maps)
+        is_sure = (foreground >= self.confidence) | (foreground <= 1 - self.confidence)
+        steps = (maps * _LEVELS).round() / _LEVELS
+        target = (maps > 0.5).to(image) if head.is_binary else head.round_target(steps)
+        return torch.cat([image, target, is_sure.to(image)])
 
     def state_dict(self) -> dict[str, Any]:
-        """Remaining refreshes, and path, bits of target and weight, and (Y, X) of each image; pixels are read again."""
+        """Remaining refreshes, and path, target and weight in steps, and (Y, X) of each image; pixels are read again."""
         labels = []
         for item, stack in zip(self.chosen, self.loader.pseudo_labelled, strict=True):
-            bits = torch.from_numpy(np.packbits(stack[1:].cpu().numpy() > 0))
-            labels.append((str(item[IMAGE]), bits, list(stack.shape[1:])))
+            steps = np.rint(stack[1:].cpu().numpy() * _LEVELS).astype(np.uint8)
+            packed = torch.from_numpy(np.packbits(steps > 0) if self.segmenter.head.is_binary else steps.ravel())
+            labels.append((str(item[IMAGE]), packed, list(stack.shape[1:])))
         return {"remaining": self.remaining, "labels": labels}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -77,13 +86,16 @@ class PseudoLabeller:
         self.remaining = list(state["remaining"])
         by_path = {str(item[IMAGE]): item for item in self.items}
         self.chosen, self.loader.pseudo_labelled = [], []
-        for path, bits, size in state["labels"]:
+        for path, packed, size in state["labels"]:
             image = self._read(by_path[path]) if path in by_path else None
             if image is not None and list(image.shape[1:]) == size:
                 shape = (1 + len(self.segmenter.head), *size)
-                planes = torch.from_numpy(np.unpackbits(bits.numpy(), count=math.prod(shape)).reshape(shape))
+                steps = packed.numpy()
+                if self.segmenter.head.is_binary:
+                    steps = np.unpackbits(steps, count=math.prod(shape)) * np.uint8(_LEVELS)
+                planes = torch.from_numpy(steps.reshape(shape)).to(image) / _LEVELS
                 self.chosen.append(by_path[path])
-                self.loader.pseudo_labelled.append(torch.cat([image, planes.to(image)]))
+                self.loader.pseudo_labelled.append(torch.cat([image, planes]))
 
     def _read(self, item: Item) -> torch.Tensor:
         """(1, Y, X) float32 at the working scale."""

@@ -38,7 +38,7 @@ def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--outputs", "mask,cells"), "outputs must list some of mask, probability"),
+        (("--outputs", "mask,outline"), "outputs must list some of mask, cells, cell_table, probability"),
         (("--set", "outputs=mask"), "outputs must be a list of names"),
     ],
 )

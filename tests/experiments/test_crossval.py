@@ -83,7 +83,11 @@ class TestResult:
         assert len(nested) == 3 == len(runs) - 1
         assert all(run.info.status == "FINISHED" for run in runs)
         means = {f"crossval_{name}": result.summary[name]["mean"] for name in (metric.name for metric in list_metrics())}
-        assert parent.data.metrics == pytest.approx({**means, "crossval_pooled_iou": result.summary["pooled_iou"]})
+        pooled = {
+            f"crossval_{name}": result.summary[name]
+            for name in ("pooled_iou", "pooled_ap50", "pooled_pq", "pooled_count_error")
+        }
+        assert parent.data.metrics == pytest.approx({**means, **pooled})
         assert {run.info.run_name for run in nested} == {"fold_1", "fold_2", "fold_3"}
         assert {entry.path for entry in client.list_artifacts(parent.info.run_id)} == {"crossval.json", "scores.csv"}
 

@@ -16,7 +16,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import compare_runs
 from livecell_monai.metrics import Metric, find_metric, label_of, list_metrics
 from livecell_monai.metrics.registry import BUILT_IN, GROUP
-from livecell_monai.prediction.writers import ScoreWriter
+from livecell_monai.prediction.score_writer import ScoreWriter
 from livecell_monai.report.page import write_page
 from livecell_monai.report.templates import render_study
 from tests.support.page_facts import page_facts
@@ -30,8 +30,8 @@ def test_every_entry_is_complete(metric):
     assert re.fullmatch("[a-z][a-z_0-9]*", metric.name)
     assert metric.label
     assert re.fullmatch(r"[A-Z].*\.", metric.description)
-    assert (metric.measure is None) != (metric.from_counts is None)
-    assert metric.from_counts is not None or not metric.is_pooled
+    assert sum(part is not None for part in (metric.measure, metric.from_counts, metric.from_cells)) == 1
+    assert metric.measure is None or not metric.is_pooled
     assert metric.least < metric.most
 
 
@@ -60,8 +60,8 @@ def score(folder, shifts):
     writer.start()
     for number, shift in enumerate(shifts):
         mask = np.roll(TRUTH, shift, axis=1)
-        planes = {key: torch.as_tensor(plane)[None] for key, plane in (("pred", mask), ("label", TRUTH))}
-        writer.rows.append(writer.take({"name": f"image {number}"}, planes, 0.0)())
+        planes = {key: torch.as_tensor(plane)[None] for key, plane in (("pred", mask), ("label", TRUTH), ("maps", mask))}
+        writer.rows.append(writer.take({"name": f"image {number}", "label": planes["label"]}, planes, 0.0)())
     writer.finish()
     return writer
 

@@ -143,7 +143,7 @@ class TestOneMask:
 
 class TestAllScores:
     def test_every_metric_of_the_registry_is_there(self):
-        scores = measure_scores(HALF, OTHER)
+        scores = measure_scores(HALF, OTHER, cells=(HALF, OTHER))
         assert all(scores.get(metric.name) is not None for metric in list_metrics())
         assert scores.get("nothing") is None
 
@@ -159,8 +159,12 @@ class TestAllScores:
         weight = np.ones(HALF.shape)
         assert measure_scores(wrong, HALF, weight, {"surface_tolerance_px": 0.5}).get("surface_dice") < 1
         weight[:2] = 0
-        scores = measure_scores(wrong, HALF, weight, {"surface_tolerance_px": 0.5})
-        assert {metric.name: scores.get(metric.name) for metric in list_metrics()} == {m.name: 1.0 for m in list_metrics()}
+        scores = measure_scores(wrong, HALF, weight, {"surface_tolerance_px": 0.5}, (wrong, HALF))
+        best = {metric.name: 1.0 if metric.higher_is_better else 0.0 for metric in list_metrics()}
+        assert {metric.name: scores.get(metric.name) for metric in list_metrics()} == best
+
+    def test_scores_of_cells_need_cells(self):
+        assert measure_scores(HALF, OTHER).get("ap50") is None
 
 
 class TestTable:

@@ -143,7 +143,7 @@ def test_three_frames_of_a_movie_are_drawn(tmp_path, monkeypatch, count, shown):
     close_last()
     assert len(drawn) == min(count, 3)
     for place, index in shown.items():
-        image, mask = drawn[f"cells_overlay_{place}.png"]
+        image, mask, _ = drawn[f"cells_overlay_{place}.png"]
         np.testing.assert_array_equal(image, PICTURES[index])
         np.testing.assert_array_equal(mask, MASKS[index])
 

@@ -11,7 +11,7 @@ from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOp
 from livecell_monai.outputs.mask import Mask
 from livecell_monai.outputs.registry import BUILT_IN, DEFAULT, OutputSet, make_outputs
 from livecell_monai.settings import SETTINGS
-from tests.support.predicted import MASKS, PICTURES, frames, image, names, write, write_movie
+from tests.support.predicted import MASKS, PICTURES, frames, image, names, with_cells, write, write_movie
 
 OPTIONS = OutputOptions()
 
@@ -36,7 +36,7 @@ def test_order_follows_the_names_without_duplicates():
     assert list(make_outputs(["summary", "mask", "summary"], OPTIONS)) == ["summary", "mask"]
 
 
-@pytest.mark.parametrize(("given", "got"), [(["mask", "cells"], "'cells'"), ([], "none")])
+@pytest.mark.parametrize(("given", "got"), [(["mask", "outline"], "'outline'"), ([], "none")])
 def test_unknown_name_is_rejected_with_the_known_ones(given, got):
     known = ", ".join(BUILT_IN)
     with pytest.raises(SettingError, match=f"outputs must list some of {known}, got {got}; correct it"):
@@ -93,13 +93,14 @@ class Outline(Output):
 @pytest.mark.parametrize("chosen", [DEFAULT, ALL, ("summary",), ("overlay", "mask")])
 def test_writes_exactly_the_files_that_it_lists(movie, tmp_path, chosen):
     outputs = OutputSet(chosen)
-    write(outputs, frames(movie), tmp_path / "movie")
-    assert names(tmp_path / "movie") == {name.format(name="cells") for name in outputs.list_files("movie")}
-    (row,) = write(outputs, [image(f"{movie}::t=0,c=1,z=0")], tmp_path / "image")
-    assert names(tmp_path / "image") == {name.format(name="a") for name in outputs.list_files("image")}
+    parts = outputs.list_files("parts")
+    write(outputs, with_cells(frames(movie)), tmp_path / "movie")
+    assert names(tmp_path / "movie") == {name.format(name="cells") for name in (*outputs.list_files("movie"), *parts)}
+    (row,) = write(outputs, with_cells([image(f"{movie}::t=0,c=1,z=0")]), tmp_path / "image")
+    assert names(tmp_path / "image") == {name.format(name="a") for name in (*outputs.list_files("image"), *parts)}
     outputs.finish(tmp_path / "image", [row])
     assert names(tmp_path / "image") == {
-        name.format(name="a") for name in (*outputs.list_files("image"), *outputs.list_files("run"))
+        name.format(name="a") for name in (*outputs.list_files("image"), *outputs.list_files("run"), *parts)
     }
 
 
@@ -118,7 +119,7 @@ def test_only_the_last_frame_of_a_movie_returns_a_row(tmp_path):
 
 @pytest.mark.parametrize("missing", [0, 2])
 def test_movie_with_a_missing_frame_leaves_no_files(movie, tmp_path, missing):
-    given = frames(movie)
+    given = with_cells(frames(movie))
     del given[missing]
     rows = write(OutputSet(ALL), given, tmp_path / "out")
     assert rows == [None] * 4
@@ -142,7 +143,7 @@ def test_failing_output_leaves_no_files_of_the_others(movie, tmp_path, monkeypat
 
     monkeypatch.setitem(BUILT_IN, "edge", lambda options: Failing())
     outputs = OutputSet([*ALL, "edge"])
-    given = frames(movie) if failing == "movie" else [image(f"{movie}::t=0,c=1,z=0")]
+    given = with_cells(frames(movie) if failing == "movie" else [image(f"{movie}::t=0,c=1,z=0")])
     with pytest.raises(DataError, match="disk full"):
         write(outputs, given, tmp_path / "out")
     assert len(names(tmp_path / "out")) >= 3

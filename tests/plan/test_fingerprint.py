@@ -177,7 +177,7 @@ class TestWords:
         first, last = (round(diameter) for diameter in found.diameter_by_image)
         assert describe_fingerprint(found) == [
             ("images", "2, 60 x 100 to 120 x 400 pixels (Y x X)"),
-            ("cells", "32"),
+            ("cells", "32, none touches another"),
             (
                 "cell diameter",
                 f"{found.diameter_px:.0f} px, 10 to 90 % {low} to {high} px, median by image {first} to {last} px",

@@ -15,6 +15,8 @@ from livecell_monai.settings import check_settings, list_settings
 
 TRAINING = ("inference", "train")
 MEASURED = {
+    "cells": 100,
+    "touching": 30,
     "diameter_px": 40.0,
     "diameter_by_image": (40.0,),
     "saturated": 0.0,

@@ -1,8 +1,6 @@
 """What an engine leaves on disk, image by image."""
 
-import csv
 import errno
-import json
 import threading
 import time
 
@@ -16,10 +14,10 @@ from monai.data import MetaTensor
 from livecell_monai.data.readers import close_last
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.metrics import measure_scores, summarise_scores
 from livecell_monai.outputs.base import Files, Output
 from livecell_monai.outputs.registry import BUILT_IN
-from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter, ScoreWriter
+from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter
+from tests.support.driven import item, output, read_table, run
 from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
 
@@ -48,38 +46,6 @@ class Spy(Output):
 def spy(monkeypatch):
     """Registers an output `spy` that calls a function."""
     return lambda look: monkeypatch.setitem(BUILT_IN, "spy", lambda options: Spy(look))
-
-
-def item(index, folder, pixel_size=(0.5, 0.25)):
-    """What the loader gives of one image: with NaN for a pixel size that the file does not tell."""
-    path = folder / f"cell_{index}.tif"
-    meta = {"pixel_size_um": np.array(pixel_size), "filename_or_obj": str(path)}
-    return {"name": f"cell_{index}", "image": MetaTensor(torch.zeros(1, 8, 8), meta=meta)}
-
-
-def output(mask, label=None):
-    plane = torch.as_tensor(mask, dtype=torch.float32)[None]
-    given = {"pred": plane, "maps": plane * 0.75 + 0.1}
-    return given if label is None else {**given, "label": torch.as_tensor(label, dtype=torch.float32)[None]}
-
-
-def run(writer, items, outputs):
-    """Drive a writer by an engine whose batches hold one image each."""
-    engine = Engine(lambda engine, _: None)
-
-    def step(engine, index):
-        engine.state.batch = [items[index]]
-        return [outputs[index]]
-
-    engine._process_function = step
-    writer.attach(engine)
-    engine.run(range(len(items)), max_epochs=1, epoch_length=len(items))
-    return writer
-
-
-def read_table(path):
-    with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError])
@@ -145,7 +111,7 @@ class TestPredictionWriter:
         assert {path.name for path in (tmp_path / "out").iterdir()} == expected
 
     def test_an_unknown_output_is_refused(self, tmp_path):
-        with pytest.raises(SettingError, match=r"outputs must list some of mask, probability, .*, got 'masks'"):
+        with pytest.raises(SettingError, match=r"outputs must list some of mask, .*, got 'masks'"):
             PredictionWriter(str(tmp_path / "out"), ["mask", "masks"])
 
     def test_maps_have_the_names_of_the_channels(self, tmp_path, spy):
@@ -321,51 +287,6 @@ class TestMovie:
     def test_an_interval_that_is_no_time(self, tmp_path, interval):
         with pytest.raises(SettingError, match="setting interval_min must be a number above 0 or null, got"):
             PredictionWriter(str(tmp_path), interval_min=interval)
-
-
-class TestScoreWriter:
-    TRUTH = some_cells(seed=9)
-
-    def score(self, folder):
-        outputs = [output(mask, self.TRUTH) for mask in MASKS]
-        return run(ScoreWriter(str(folder)), [item(index, folder) for index in range(3)], outputs)
-
-    def of(self, mask, tolerance=2.0):
-        return measure_scores(mask, self.TRUTH, settings={"surface_tolerance_px": tolerance})
-
-    def test_the_tolerance_of_the_outline_is_that_asked_for(self, tmp_path):
-        outputs = [output(mask, self.TRUTH) for mask in MASKS]
-        writer = run(ScoreWriter(str(tmp_path), tolerance_px=5.0), [item(index, tmp_path) for index in range(3)], outputs)
-        assert writer.scores == [self.of(mask, 5.0) for mask in MASKS]
-        assert writer.scores != [self.of(mask) for mask in MASKS]
-        assert writer.summary["surface_tolerance_px"] == 5.0
-
-    def test_rows_are_the_scores_of_each_mask(self, tmp_path):
-        self.score(tmp_path)
-        rows = read_table(tmp_path / "scores.csv")
-        names = ["image", "iou", "dice", "accuracy", "precision", "recall", "surface_dice", "tp", "fp", "fn", "tn"]
-        assert list(rows[0]) == names
-        for index, (row, mask) in enumerate(zip(rows, MASKS, strict=True)):
-            scores = self.of(mask)
-            assert row["image"] == f"cell_{index}"
-            assert {name: float(row[name]) for name in names[1:7]} == {name: scores.get(name) for name in names[1:7]}
-            assert {name: int(row[name]) for name in names[7:]} == {name: getattr(scores, name) for name in names[7:]}
-
-    def test_summary_is_that_of_the_set(self, tmp_path):
-        writer = self.score(tmp_path)
-        assert writer.summary == {**summarise_scores([self.of(mask) for mask in MASKS]), "surface_tolerance_px": 2.0}
-        assert json.loads((tmp_path / "scores.json").read_text()) == writer.summary
-
-    def test_writes_the_files_that_it_names_and_no_others(self, tmp_path):
-        writer = self.score(tmp_path)
-        assert {path.name for path in tmp_path.iterdir()} == set(writer.files())
-
-    def test_pixels_of_weight_0_do_not_count(self, tmp_path):
-        weight = np.ones(MASKS[0].shape, np.float32)
-        weight[MASKS[0] != (self.TRUTH > 0)] = 0
-        given = {**output(MASKS[0], self.TRUTH), "labelled": torch.as_tensor(weight > 0)[None]}
-        writer = run(ScoreWriter(str(tmp_path)), [item(0, tmp_path)], [given])
-        assert writer.scores[0].iou == 1.0 > self.of(MASKS[0]).iou
 
 
 class Numbers(BackgroundWriter):

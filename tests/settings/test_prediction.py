@@ -5,6 +5,7 @@ import pytest
 from livecell_monai.settings import list_settings
 from tests.support.setting_values import (
     ABOVE_0,
+    COUNT,
     FLAG,
     INSIDE_0_1,
     SHAPE,
@@ -16,6 +17,7 @@ VALUES = {
     "accelerator": (["auto", "cpu", "cpu-fp32", "cuda:1-fp32", "mps"], ["", "gpu", "cuda:", "cpu ", "fp32", "cuda:x", 0]),
     "scale": ([1, 0.25, 16, [256, 256]], [0, -1, 17, [256], [0, 256], [25.5, 25], True, "auto"]),
     "percentiles": ([[0, 100], [0.1, 99.9]], [[1], [50, 50], [99, 1], [-1, 50], [0, 101], 5, [0, 50, 100]]),
+    "maps": ([["foreground"], ["foreground", "distance"]], [[], ["distance"], ["distance", "foreground"], "foreground"]),
     "filters": ([[4, 8], [16] * 12], [[8], [0, 4], [4, 8193], [4.0, 8], 8, [4] * 13, [True, 4]]),
     "convolutions": ([1, 16], [0, 17, 1.5, True]),
     "down": (["max", "strided"], ["mean", 1]),
@@ -39,6 +41,10 @@ VALUES = {
     "outputs": ([["mask"], ["mask", "theirs"]], [[], "mask", [1], [""]]),
     "large_image_format": (["tiff", "zarr"], ["png"]),
     "threshold": INSIDE_0_1,
+    "cells": (["auto", True, False], [1, "yes", "true"]),
+    "seed_threshold": INSIDE_0_1,
+    "seed_depth": ABOVE_0,
+    "min_cell_area": COUNT,
     "tiling_min_megapixels": ABOVE_0,
     **dict.fromkeys(("normalise", "residual", "movie"), FLAG),
     **dict.fromkeys(("overwrite", "show_progress"), FLAG),

@@ -1,6 +1,9 @@
 """Predictions as outputs take them, of small worlds: an image, and the frames of a movie of two channels."""
 
+from dataclasses import replace
+
 import numpy as np
+from scipy import ndimage
 
 from livecell_monai.outputs.base import Frame, Prediction
 from tests.support.stack_files import write_ome_tiff
@@ -29,6 +32,11 @@ def frames(movie="cells.ome.tif", indices=range(COUNT), name="cells", interval_m
         image(f"{movie}::t={index},c=1,z=0", MASKS[index], name, Frame(index, at, len(chosen), interval_min, "GFP"))
         for at, index in enumerate(chosen)
     ]
+
+
+def with_cells(given):
+    """The predictions with the components of their masks as cells."""
+    return [replace(one, cells=ndimage.label(one.mask)[0]) for one in given]
 
 
 def write(output, given, folder):

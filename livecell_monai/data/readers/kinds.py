@@ -4,6 +4,7 @@
 `read_border` also check them.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def to_image(pixels: Pixels, path: Path | str) -> Pixels:
         pixels = pixels - pixels.min()
     check_image_range(pixels.min(), pixels.max(), path)
     return pixels
+
+
+def read_channels(image: Path) -> dict[str, Pixels]:
+    """The grey values (Y, X) of each channel of an image by its name or index, empty for the only one.
+
+    `image` is a file of one plane or the address of a plane, whose frame and depth all channels share.
+    """
+    address = parse_address(image)
+    if address is None:
+        return {"": read_image(image).pixels}
+    with open_stack(address.path, address.axes, address.allow_gaps) as stack:
+        count, names = stack.length("C"), stack.channels
+    if count == 1:
+        return {"": read_image(image).pixels}
+    planes = [read_addressed(replace(address, channel=channel)).pixels for channel in range(count)]
+    return dict(zip(names or map(str, range(count)), planes, strict=True))
 
 
 def image_type(dtype: np.dtype[np.generic], path: Path | str) -> np.dtype[np.generic]:

@@ -1,4 +1,4 @@
-"""The mask of a large image as a Zarr array, written chunk by chunk; each chunk is written once, when it is complete."""
+"""Maps of a large image as Zarr arrays, written chunk by chunk; each chunk is written once, when it is complete."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,8 +19,10 @@ CHUNK = 1024  #: edge of a chunk of the mask, in pixels
 MAX_WAITING = 8  # chunks that wait for the disk: a slow disk must not fill the memory
 
 
-def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -> Any:
-    """The array of a level of an OME-Zarr group, 0 for the full size; with a shape (Y, X), a new empty one.
+def open_level(
+    folder: Path, level: int, shape: tuple[int, int] | None = None, dtype: type[np.unsignedinteger[Any]] = np.uint8
+) -> Any:
+    """The array of a level of an OME-Zarr group, 0 for the full size; with a shape (Y, X), a new empty one of this type.
 
     Chunks of background are written too: a chunk that is not on disk was not predicted.
     """
@@ -31,12 +33,12 @@ def open_level(folder: Path, level: int, shape: tuple[int, int] | None = None) -
         if shape is None:
             return group[str(level)]
         return group.create_array(
-            str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=np.uint8, dimension_names=["y", "x"], overwrite=True
+            str(level), shape=shape, chunks=(CHUNK, CHUNK), dtype=dtype, dimension_names=["y", "x"], overwrite=True
         )
 
 
 class ChunkWriter:
-    """Collects parts of a mask into chunks and writes complete chunks in a background thread.
+    """Collects parts of an array (Y, X) into chunks and writes complete chunks in a background thread.
 
     A context manager. An error of the thread, a DataError, is raised at the next part or at the end. Parts of the chunks
     (row, column) in `skip`, which are on disk already, are ignored.
@@ -49,7 +51,7 @@ class ChunkWriter:
         self.writing: deque[Future[None]] = deque()
 
     def add(self, top: int, left: int, part: Pixels) -> None:
-        """Add a part (Y, X) uint8 of the mask; each pixel is added once."""
+        """Add a part (Y, X) of the type of the array; each pixel is added once."""
         bottom, right = top + part.shape[0], left + part.shape[1]
         for row in range(top // CHUNK, -(-bottom // CHUNK)):
             for column in range(left // CHUNK, -(-right // CHUNK)):
@@ -72,7 +74,7 @@ class ChunkWriter:
     def _fill(self, row: int, column: int, first: int, start: int, part: Pixels) -> None:
         height, width = np.minimum(CHUNK, np.array(self.array.shape) - (row * CHUNK, column * CHUNK)).tolist()
         if (row, column) not in self.open:
-            self.open[row, column] = (allocate_pages((height, width), np.uint8), [height * width])
+            self.open[row, column] = (allocate_pages((height, width), self.array.dtype), [height * width])
         chunk, missing = self.open[row, column]
         top, left = first - row * CHUNK, start - column * CHUNK
         chunk[top : top + part.shape[0], left : left + part.shape[1]] = part

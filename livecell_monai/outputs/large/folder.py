@@ -30,9 +30,16 @@ class LargeImageFolder:
         remedy = "undo the change, or start again by --overwrite without --resume"
         self.ledger = Ledger(self.path, "a large image", remedy, results=self.path)
         self.image = self.path / "mask.ome.zarr"
+        self.cells = self.image / "labels" / "cells"  #: the label image of the cells
+        self._distance = self.path / "distance.zarr"
 
-    def start(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels) -> None:
-        """Create the folder: an empty mask of a shape (Y, X), a reduced image (Y, X), and last the record of the ledger."""
+    def start(
+        self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels, with_distance: bool = False
+    ) -> None:
+        """Create the folder: an empty mask of a shape (Y, X), a reduced image (Y, X), and last the record of the ledger.
+
+        With `with_distance`, there is also an empty distance map.
+        """
         self.remove()
         with large_image_errors(self.path):
             self.path.mkdir(parents=True)
@@ -40,6 +47,8 @@ class LargeImageFolder:
             np.save(buffer, thumbnail, allow_pickle=False)
             (self.path / "thumbnail.npy").write_bytes(buffer.getbuffer())
             open_level(self.image, 0, shape)
+            if with_distance:
+                open_level(self._distance, 0, shape)
             self.ledger.start(**record)
 
     def read_record(self) -> dict[str, Any] | None:
@@ -54,10 +63,14 @@ class LargeImageFolder:
         """The Zarr array (Y, X) uint8 of the mask."""
         return open_level(self.image, 0)
 
+    def distance(self) -> Any:
+        """The Zarr array (Y, X) uint8 of the quantised distance map; None if the bundle has none."""
+        return open_level(self._distance, 0) if self._distance.exists() else None
+
     def done(self) -> frozenset[tuple[int, int]]:
-        """The chunks (row, column) that are on disk; each was written atomically."""
-        files = (self.image / "0" / "c").glob("*/*")
-        return frozenset((int(file.parent.name), int(file.name)) for file in files if file.name.isdecimal())
+        """The chunks (row, column) that are on disk, of all maps; each was written atomically."""
+        done = _list_chunks(self.image)
+        return done & _list_chunks(self._distance) if self._distance.exists() else done
 
     def missing_bands(self) -> list[tuple[int, int]]:
         """Rows [top, bottom) of the mask that lack a chunk: whole rows of chunks, adjacent ones joined."""
@@ -73,12 +86,13 @@ class LargeImageFolder:
             bands.append((top, bottom))
         return bands
 
-    def publish(self, finished: Path, path: Path) -> None:
-        """Move the finished file or folder to its final path, replacing an earlier one; then delete the hidden folder."""
-        with large_image_errors(path):
+    def publish(self, finished: Mapping[Path, Path]) -> None:
+        """Move finished files or folders to their final paths, replacing earlier ones; then delete the hidden folder."""
+        with large_image_errors(self.path):
             for partial in self.image.rglob("*.partial"):  # unfinished writes of a killed run
                 partial.unlink()
-        move_to_name(finished, path, aside=self.path)
+        for source, path in finished.items():
+            move_to_name(source, path, aside=self.path)
         self.remove()
 
     def remove(self) -> None:
@@ -86,14 +100,22 @@ class LargeImageFolder:
         self.ledger.end()
 
 
+def _list_chunks(image: Path) -> frozenset[tuple[int, int]]:
+    files = (image / "0" / "c").glob("*/*")
+    return frozenset((int(file.parent.name), int(file.name)) for file in files if file.name.isdecimal())
+
+
 @contextmanager
-def open_finished(path: Path) -> Iterator[Any]:
-    """The mask (Y, X) uint8 of NAME.ome.tif or NAME.ome.zarr, read chunk by chunk; a DataError if it cannot be read."""
+def open_finished(path: Path, group: str = "") -> Iterator[Any]:
+    """The array (Y, X) of NAME.ome.tif or NAME.ome.zarr, there of a group in it, read chunk by chunk.
+
+    Raises a DataError if it cannot be read.
+    """
     import zarr
 
     try:
         if path.is_dir():
-            yield zarr.open_group(str(path), mode="r")["0"]
+            yield zarr.open_group(str(path / group), mode="r")["0"]
             return
         with tifffile.TiffFile(path) as tif, tif.aszarr(level=0) as store:
             yield zarr.open_array(store, mode="r")

@@ -33,15 +33,36 @@ def build_pyramid(
     Returns its path inside the hidden folder, the levels of the mask, and (foreground fraction, number of components); a
     DataError if it cannot be written.
     """
-    levels, finished = create_levels(folder.image), folder.image
-    builder = PyramidBuilder(levels, has_tiles=form == "tiff")
-    if form == "zarr":
+    finished = folder.image if form == "zarr" else folder.path / "mask.ome.tif"
+    levels, components = _build(folder.image, finished, folder.name, pixel_size_um)
+    return finished, levels, components.total()
+
+
+def build_cell_pyramid(folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None) -> Path | None:
+    """Build the pyramid of the complete label image of the cells, after that of the mask.
+
+    Returns the path of its TIFF inside the hidden folder; None for OME-Zarr, where the label image is a part of the mask's.
+    A DataError if it cannot be written.
+    """
+    finished = folder.cells if form == "zarr" else folder.path / "cells.ome.tif"
+    _build(folder.cells, finished, "cells", pixel_size_um)
+    if form != "zarr":
+        return finished
+    describe_label(folder.image)
+    return None
+
+
+def _build(
+    image: Path, finished: Path, name: str, pixel_size_um: tuple[float, float] | None
+) -> tuple[list[Any], Components]:
+    levels = create_levels(image)
+    builder = PyramidBuilder(levels, has_tiles=finished != image)
+    if finished == image:
         builder.run()
-        describe_pyramid(folder.image, folder.name, pixel_size_um)
+        describe_pyramid(image, name, pixel_size_um)
     else:
-        finished = folder.path / "mask.ome.tif"
-        write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um)
-    return finished, levels, builder.components.total()
+        write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um, levels[0].dtype)
+    return levels, builder.components
 
 
 def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
@@ -57,13 +78,16 @@ def create_levels(folder: Path) -> list[Any]:
     whole = open_level(folder, 0)
     with large_image_errors(folder):
         shapes = list_level_shapes(whole.shape)[1:]
-        return [whole, *(open_level(folder, number, shape) for number, shape in enumerate(shapes, start=1))]
+        return [
+            whole,
+            *(open_level(folder, number, shape, whole.dtype.type) for number, shape in enumerate(shapes, start=1)),
+        ]
 
 
 class PyramidBuilder:
     """Reads the levels of a mask, largest first, each chunk once: counts components, fills the next level, encodes tiles.
 
-    Of the levels (Y, X) uint8 only the first is complete. Without `has_tiles`, the tiles are empty.
+    Of the levels (Y, X), uint8 for a mask, only the first is complete. Without `has_tiles`, the tiles are empty.
     """
 
     def __init__(self, levels: Sequence[Any], has_tiles: bool = True) -> None:
@@ -101,12 +125,12 @@ class PyramidBuilder:
 
     def _process(self, number: int, top: int, left: int) -> Processed:
         chunk: Pixels = self.levels[number][top : top + CHUNK, left : left + CHUNK]
-        labels = label_chunk(chunk) if number == 0 else None
+        labels = label_chunk(chunk) if number == 0 and chunk.dtype == np.uint8 else None
         return labels, encode_tile(chunk) if self.has_tiles else b"", chunk[::2, ::2].copy()
 
 
 def encode_tile(chunk: Pixels) -> bytes:
-    """The bytes in a TIFF of a chunk (Y, X) uint8, padded with background to a whole tile."""
+    """The bytes in a TIFF of a chunk (Y, X), padded with background to a whole tile."""
     tile = np.pad(chunk, [(0, CHUNK - edge) for edge in chunk.shape])
     deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # for masks, run lengths are smaller and faster than full deflate
     return deflate.compress(tile.tobytes()) + deflate.flush()
@@ -117,8 +141,9 @@ def write_bigtiff(
     shapes: Sequence[tuple[int, int]],
     tiles: Callable[[int], Iterator[bytes]],
     pixel_size_um: tuple[float, float] | None,
+    dtype: Any = np.uint8,
 ) -> None:
-    """Write a mask as one OME-TIFF, atomically; the smaller levels are sub-IFDs, as QuPath and Fiji expect.
+    """Write a mask or a label image as one OME-TIFF, atomically; the smaller levels are sub-IFDs, as QuPath and Fiji expect.
 
     `tiles` is called level by level, largest first, and returns tiles as `PyramidBuilder.tiles`. A DataError if the file
     cannot be written.
@@ -128,7 +153,7 @@ def write_bigtiff(
         y, x = pixel_size_um
         metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
     compression = tifffile.COMPRESSION.ADOBE_DEFLATE
-    shared: dict[str, Any] = {"photometric": "minisblack", "dtype": np.uint8, "compression": compression}
+    shared: dict[str, Any] = {"photometric": "minisblack", "dtype": dtype, "compression": compression}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tif:
         for level, shape in enumerate(shapes):
             size = None if pixel_size_um is None else (pixel_size_um[0] * 2**level, pixel_size_um[1] * 2**level)
@@ -157,3 +182,14 @@ def describe_pyramid(folder: Path, name: str, pixel_size_um: tuple[float, float]
     options: dict[str, Any] = {"fmt": FormatV05(), "axes": ["y", "x"], "axes_units": units, "name": name}
     with large_image_errors(folder):
         write_multiscales_metadata(zarr.open_group(str(folder), mode="a"), datasets, **options)
+
+
+def describe_label(folder: Path) -> None:
+    """Write the metadata of the label image `cells` of an OME-Zarr image; a DataError if they cannot be written."""
+    import zarr
+    from ome_zarr.format import FormatV05
+    from ome_zarr.writer import write_label_metadata
+
+    with large_image_errors(folder):
+        group = zarr.open_group(str(folder / "labels"), mode="a")
+        write_label_metadata(group, "cells", fmt=FormatV05())

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from livecell_monai.cells.decode import quantise
+from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import survey_source
@@ -18,8 +20,9 @@ from livecell_monai.outputs.base import LargePrediction, Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
-from livecell_monai.outputs.large.pyramid import build_pyramid, list_level_shapes
+from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes
 from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
+from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
@@ -108,7 +111,8 @@ class LargeImagePredictor:
                 return None
             facts = measure_large_image(source, survey, self._steps)
             record = {STARTED_WITH: description, "facts": facts, "pixel_size_um": source.stack.pixel_size_um}
-            folder.start(record, source.shape, survey.thumbnail)
+            with_distance = self.writer.outputs.needs_cells and self.segmenter.decoder.has_map
+            folder.start(record, source.shape, survey.thumbnail, with_distance)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -118,48 +122,71 @@ class LargeImagePredictor:
         does not fit into memory.
         """
         folder = self._folder(item)
+        done, distance = folder.done(), folder.distance()
         with (
             self._opened(item) as image,
-            ChunkWriter(folder.array(), folder.done()) as writer,
+            ChunkWriter(folder.array(), done) as writer,
+            nullcontext() if distance is None else ChunkWriter(distance, done) as distance_writer,
             closing(self.segmenter.bands(image, top, bottom, advance)) as blocks,
         ):
             for row, column, maps in blocks:
                 mask = self.segmenter.mask_of(maps)[0]
                 writer.add(row, column, mask.view(torch.uint8).mul_(255).numpy())
+                if distance_writer is not None:
+                    plane = maps[self.segmenter.head.channels.index(DISTANCE)]
+                    distance_writer.add(row, column, quantise(plane.numpy()))
 
     def missing(self, item: Item) -> Bands:
         """The bands of a large image, after `begin`, that lack a chunk."""
         return self._folder(item).missing_bands()
 
     def finish(self, item: Item) -> Row:
-        """Build the pyramid of a complete mask and publish it. Returns the row of the table; a DataError on failure."""
-        folder, finished, picture = self._folder(item), None, None
+        """Build the pyramid of a complete mask, add its row to the tables and publish it; a DataError on failure.
+
+        Returns the row. If the process ends before the mask is published, a resumed run does this again.
+        """
+        folder, path = self._folder(item), self.path_of(item)
+        form, with_cells = self.settings["large_image_format"], self.writer.outputs.needs_cells
+        finished, picture, cells, pixel_size = {}, None, None, None
         if self._is_finished(item):
-            with open_finished(self.path_of(item)) as mask:
-                measures = measure_mask(mask)
+            with open_finished(path) as mask:
+                measures, shape = measure_mask(mask), mask.shape
+            if with_cells:
+                cells = read_areas(path, form)
         else:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
-            finished, levels, measures = build_pyramid(folder, self.settings["large_image_format"], pixel_size)
-            picture = folder.thumbnail(), levels[self._picture_level(levels[0].shape)][:]
+            if with_cells:
+                with open_source(item) as source:
+                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size)
+            mask_file, levels, measures = build_pyramid(folder, form, pixel_size)
+            shape = levels[0].shape
+            picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
+            cell_file = build_cell_pyramid(folder, form, pixel_size) if with_cells else None
+            finished = {**({} if cell_file is None else {cell_file: cells_path(path)}), mask_file: path}
         seconds = time.monotonic() - self._start_times[item[NAME]]
-        prediction = LargePrediction(item[NAME], Path(item[IMAGE]), *measures, seconds, picture)
+        prediction = LargePrediction(
+            item[NAME], Path(item[IMAGE]), *measures, seconds, picture, pixel_size, (shape[0], shape[1]), cells
+        )
         row = self.writer.outputs.write_large(prediction, self.output_dir)
-        if finished is None:
+        self.writer.add(row)
+        if not finished:
             folder.remove()
-        else:
-            folder.publish(finished, self.path_of(item))
+            return row
+        try:
+            folder.publish(finished)
+        except BaseException:
+            self.writer.remove(row)
+            raise
         return row
 
     def complete(self, item: Item) -> None:
         """Finish a large image and add its row to the table, or keep what is wrong with it in `failures`."""
         path = Path(item[IMAGE])
         try:
-            row = self.finish(item)
+            self.finish(item)
         except Exception as error:
             self.failures[path] = explain_failure(path, error)
-        else:
-            self.writer.add(row)
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows bands of a large image depend on, after `begin`."""

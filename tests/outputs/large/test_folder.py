@@ -83,7 +83,7 @@ def test_partial_file_is_not_a_chunk(folder):
 def test_partial_files_are_not_published(folder, tmp_path):
     (folder.image / "0" / "c" / "0").mkdir(parents=True)
     (folder.image / "0" / "c" / "0" / "1.5d41402abc4b2a76b9719d911017c592.partial").write_bytes(b"half")
-    folder.publish(folder.image, tmp_path / "out" / "large.ome.zarr")
+    folder.publish({folder.image: tmp_path / "out" / "large.ome.zarr"})
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
@@ -106,7 +106,7 @@ def test_publish_replaces_an_earlier_result(folder, tmp_path, old):
     if old == "folder":
         (target / "0").mkdir(parents=True)
         (target / "0" / "old").write_text("old")
-    folder.publish(finished, target)
+    folder.publish({finished: target})
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["large.ome.zarr"]
     assert target.is_file() if old == "file" else (target / "zarr.json").is_file()
     assert not (target / "0" / "old").exists()

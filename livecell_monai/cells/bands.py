@@ -1,0 +1,148 @@
+"""The cells of an image that is too large for the memory, band by band: exactly those of the whole image."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.cells.decode import Decoding, Labels, Window, decode
+from livecell_monai.cells.measure import Columns
+from livecell_monai.sample import Pixels, Region
+
+LOGGER = logging.getLogger(__name__)
+TILE = 1024  #: px, edge of the tiles that own cells by their first pixels
+HALO = 256  #: px around a tile that are decoded with it, at first
+MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
+
+Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
+Measure = Callable[[Labels, Region], Columns]  #: measures the cells 1..N of a part of the image
+
+
+@dataclass(frozen=True)
+class Band:
+    """The cells that begin in some rows, and all cells in these rows."""
+
+    top: int  #: first row
+    labels: Labels  #: (rows, X), ids of the whole image
+    columns: Columns  #: what `measure` returned, in the order of ids; empty without it
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The cells that a tile owns: ids (Y, X) at a place in the image, and the first pixel (row, column) of each id."""
+
+    top: int
+    left: int
+    ids: Labels
+    first: list[tuple[int, int]]
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class BandDecoder:
+    """Decodes maps of a shape (Y, X) that are read part by part."""
+
+    path: Path  #: of the image, for messages
+    shape: tuple[int, int]
+    mask: Read  #: bool
+    distance: Read | None  #: the quantised distance map, None without one
+    decoding: Decoding
+    measure: Measure | None = None
+    tile: int = TILE
+    halo: int = HALO
+
+    def bands(self) -> Iterator[Band]:
+        """The cells of each band of rows: ids 1..N in the order of first pixels.
+
+        A band is complete when all cells that begin in it are known, which may reach into the bands below.
+        """
+        below: Labels = np.zeros((0, self.shape[1]), np.int32)
+        count = 0
+        for top in range(0, self.shape[0], self.tile):
+            bottom = min(top + self.tile, self.shape[0])
+            parts = [self._decode_tile(Region(top, left, bottom, right)) for left, right in self._columns()]
+            lowest = max([bottom, top + len(below), *(part.top + len(part.ids) for part in parts)])
+            band: Labels = np.zeros((lowest - top, self.shape[1]), np.int32)
+            band[: len(below)] = below
+            order = _order_cells(parts)
+            _place(parts, order, band, top, count)
+            columns = _join_columns(parts, order)
+            count += len(order)
+            yield Band(top, band[: bottom - top], columns)
+            below = band[bottom - top :]
+
+    def _columns(self) -> list[tuple[int, int]]:
+        return [(left, min(left + self.tile, self.shape[1])) for left in range(0, self.shape[1], self.tile)]
+
+    def _decode_tile(self, tile: Region) -> _Part:
+        """The cells whose first pixel is in a tile; the halo grows until none of its pixels depends on what lies outside."""
+        halo = self.halo
+        while True:
+            part = self._widen(tile, halo)
+            is_last = (2 * halo + self.tile) ** 2 > MOST_PIXELS
+            labels = self._decode(part, is_cut=not is_last)
+            core = Region(tile.top - part.top, tile.left - part.left, tile.bottom - part.top, tile.right - part.left)
+            if (core.crop(labels) >= 0).all():
+                break
+            halo *= 2
+        if is_last:
+            what = "%s: cells near row %d, column %d are larger than %d pixels, they may be cut"
+            LOGGER.warning(what, self.path, tile.top, tile.left, MOST_PIXELS)
+        return self._keep_own(labels, part, core)
+
+    def _keep_own(self, labels: Labels, part: Region, core: Region) -> _Part:
+        """The cells of a part of the image whose first pixels are in its core."""
+        flat = np.maximum(labels, 0).ravel()
+        found, places = np.unique(flat, return_index=True)  # of each id, its first pixel
+        rows, columns = np.unravel_index(places, labels.shape)
+        is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right) & (found > 0)
+        new = np.zeros(int(found.max()) + 1, np.int32)
+        new[found[is_own]] = np.arange(1, np.count_nonzero(is_own) + 1)
+        ids = new[flat].reshape(labels.shape)
+        used = [np.flatnonzero(ids.any(axis=axis)) for axis in (1, 0)]
+        first = list(zip((rows[is_own] + part.top).tolist(), (columns[is_own] + part.left).tolist(), strict=True))
+        if not first:
+            return _Part(part.top, part.left, ids[:0], first, {})
+        box = Region(int(used[0][0]), int(used[1][0]), int(used[0][-1]) + 1, int(used[1][-1]) + 1)
+        place = Region(part.top + box.top, part.left + box.left, part.top + box.bottom, part.left + box.right)
+        own = box.crop(ids).copy()
+        return _Part(place.top, place.left, own, first, {} if self.measure is None else self.measure(own, place))
+
+    def _widen(self, tile: Region, halo: int) -> Region:
+        height, width = self.shape
+        top, left = max(0, tile.top - halo), max(0, tile.left - halo)
+        return Region(top, left, min(height, tile.bottom + halo), min(width, tile.right + halo))
+
+    def _decode(self, part: Region, is_cut: bool) -> Labels:
+        height, width = self.shape
+        cut = (part.top > 0, part.bottom < height, part.left > 0, part.right < width) if is_cut else (False,) * 4
+        distance = None if self.distance is None else self.distance(part)
+        return decode(self.mask(part), distance, self.decoding, Window(part.top, part.left, cut))
+
+
+def _order_cells(parts: Sequence[_Part]) -> list[tuple[int, int]]:
+    """(number of the part, index of the cell) of all cells, in the order of first pixels."""
+    firsts = [(*first, number, index) for number, part in enumerate(parts) for index, first in enumerate(part.first)]
+    return [(number, index) for _, _, number, index in sorted(firsts)]
+
+
+def _place(parts: Sequence[_Part], order: Sequence[tuple[int, int]], band: Labels, top: int, count: int) -> None:
+    """Write the cells of tiles into their band, by the order (number of the part, index of the cell), after `count`."""
+    ids = [np.zeros(len(part.first) + 1, np.int32) for part in parts]
+    for number, (of_part, index) in enumerate(order, start=count + 1):
+        ids[of_part][index + 1] = number
+    for part, new in zip(parts, ids, strict=True):
+        target = band[part.top - top : part.top - top + len(part.ids), part.left : part.left + part.ids.shape[1]]
+        np.copyto(target, new[part.ids], where=part.ids > 0)
+
+
+def _join_columns(parts: Sequence[_Part], order: Sequence[tuple[int, int]]) -> Columns:
+    """The columns of all parts in one order of their cells."""
+    measured = [part.columns for part in parts if part.columns]
+    if not measured:
+        return {}
+    starts = np.cumsum([0, *(len(part.first) for part in parts)])
+    rows = [int(starts[number]) + index for number, index in order]
+    return {name: np.concatenate([columns[name] for columns in measured])[rows] for name in measured[0]}

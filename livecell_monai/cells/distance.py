@@ -1,0 +1,40 @@
+"""The map that separates touching cells: the distance from the rim of each cell, 1 in its middle."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import label as label_regions
+
+from livecell_monai.sample import Pixels
+
+
+def normalise_distance(labels: Pixels) -> NDArray[np.float32]:
+    """The distance (Y, X) float32 of each pixel from the outside of its cell, divided by the largest in this cell; else 0.
+
+    Labels are (Y, X) ids above 0; pieces of one id that do not touch are cells of their own. The border of the image is no
+    rim: a cell goes on beyond it.
+    """
+    pieces = separate_pieces(labels)
+    distance = np.zeros(labels.shape, np.float32)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+        cell = pieces[rows, columns] == number
+        margins = [
+            (int(span.start > 0), int(span.stop < length))
+            for span, length in zip((rows, columns), labels.shape, strict=True)
+        ]
+        padded = np.pad(cell, margins)
+        inner = np.ones(padded.shape) if padded.all() else ndimage.distance_transform_edt(padded)
+        inside = tuple(slice(before, before + edge) for (before, _), edge in zip(margins, cell.shape, strict=True))
+        distance[rows, columns][cell] = (inner[inside] / inner.max())[cell]
+    return distance
+
+
+def has_ids(labels: Pixels) -> bool:
+    """Whether a label (Y, X) tells cells apart: it has several ids, or at most one cell."""
+    ids = np.unique(labels)
+    return len(ids[ids > 0]) != 1 or int(separate_pieces(labels).max()) == 1
+
+
+def separate_pieces(labels: Pixels) -> NDArray[np.int32]:
+    """Ids 1..N (Y, X) of the regions of equal ids that are connected by their edges."""
+    return np.asarray(label_regions(labels, connectivity=1, background=0), np.int32)

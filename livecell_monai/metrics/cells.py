@@ -1,0 +1,213 @@
+"""Cells that were found, merged, split, missed or invented, and the scores that follow from their numbers.
+
+Sources: Caicedo et al., Nature Methods 16, 2019 (average precision); Kirillov et al., "Panoptic Segmentation", CVPR 2019
+(PQ); Matula et al., PLOS ONE 10, 2015 (SEG of the Cell Tracking Challenge); Kumar et al., IEEE TMI 36, 2017 (AJI).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from livecell_monai.metrics.counts import check_shapes
+from livecell_monai.sample import Pixels
+
+THRESHOLDS = tuple(range(50, 100, 5))  #: of the intersection over union of a match, in %
+_MATCHED = tuple(f"matched_{threshold}" for threshold in THRESHOLDS)  # columns of `scores.csv`
+RIGHT, MERGED, SPLIT, MISSED = "right", "merged", "split", "missed"  #: what became of a true cell
+INVENTED = "invented"  #: a predicted cell that is no true one
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """What the scores of cells follow from; those of several images may be added."""
+
+    true_cells: int
+    predicted_cells: int
+    matched: tuple[int, ...]  #: pairs of a true and a predicted cell, at each of `THRESHOLDS`
+    matched_iou: float  #: sum over the pairs at 50 %
+    seg_sum: float  #: sum over the true cells: IoU with the predicted cell that covers more than half of it
+    intersection_px: int  #: of AJI: each true cell with the predicted one most like it
+    union_px: int  #: of AJI: of these, and all other predicted cells
+    merged: int  #: true cells that share a predicted cell
+    split: int  #: true cells with several predicted ones
+    missed: int  #: other true cells without a match
+    invented: int  #: predicted cells without a match that are no part of a merged or a split cell
+
+
+@dataclass(frozen=True)
+class CellMatches:
+    """The cells of a label image against the true ones."""
+
+    counts: CellCounts
+    true_ids: Ids  #: increasing
+    fate: tuple[str, ...]  #: of each true cell: right, merged, split or missed
+    invented_ids: Ids  #: of predicted cells
+
+
+def match_cells(predicted: Pixels, truth: Pixels, weight: Pixels | None = None) -> CellMatches:
+    """Compare label images (Y, X) of ids above 0; pixels of weight 0 do not count, nor a cell that mostly lies there.
+
+    Raises a ValueError if the shapes differ.
+    """
+    check_shapes(predicted, truth, weight)
+    if weight is not None:
+        predicted, truth = (_leave_out(labels, weight > 0) for labels in (predicted, truth))
+    true_ids, rows = np.unique(truth, return_inverse=True)
+    predicted_ids, columns = np.unique(predicted, return_inverse=True)
+    overlap = _Overlap(rows.ravel(), columns.ravel(), int(true_ids[0] == 0), int(predicted_ids[0] == 0))
+    return _describe(overlap, true_ids[true_ids > 0].astype(np.int64), predicted_ids[predicted_ids > 0].astype(np.int64))
+
+
+class _Overlap:
+    """The pairs of cells that share a pixel: (row of the true one, column of the predicted one, shared px, IoU)."""
+
+    def __init__(self, rows: Ids, columns: Ids, skip_row: int, skip_column: int) -> None:
+        count = int(columns.max()) + 1
+        pairs, shared = np.unique(rows * count + columns, return_counts=True)
+        row, column = pairs // count - skip_row, pairs % count - skip_column
+        self.true_px = np.bincount(rows)[skip_row:]
+        self.predicted_px = np.bincount(columns)[skip_column:]
+        both = (row >= 0) & (column >= 0)
+        self.row, self.column, self.shared = row[both], column[both], shared[both]
+        self.union = self.true_px[self.row] + self.predicted_px[self.column] - self.shared
+        self.iou = self.shared / self.union
+
+    def match(self, threshold: float) -> NDArray[np.bool_]:
+        """The pairs of a matching of cells with at least this IoU: as many as possible, and of these the most alike."""
+        found: NDArray[np.bool_] = np.asarray(self.iou >= threshold)
+        if len(np.unique(self.row[found])) == len(np.unique(self.column[found])) == np.count_nonzero(found):
+            return found
+        alike = np.zeros((len(self.true_px), len(self.predicted_px)))
+        alike[self.row[found], self.column[found]] = 1 + self.iou[found] / (2 * max(1, len(self.true_px)))
+        first, second = linear_sum_assignment(alike, maximize=True)
+        chosen = np.zeros(alike.shape, bool)
+        chosen[first, second] = True
+        return np.asarray(found & chosen[self.row, self.column])
+
+
+def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatches:
+    matches = [overlap.match(threshold / 100) for threshold in THRESHOLDS]
+    right, used = np.zeros(len(true_ids), bool), np.zeros(len(predicted_ids), bool)
+    right[overlap.row[matches[0]]], used[overlap.column[matches[0]]] = True, True
+    is_covered = overlap.shared > 0.5 * overlap.true_px[overlap.row]  # by one predicted cell, to more than half
+    is_inside = overlap.shared > 0.5 * overlap.predicted_px[overlap.column]
+    covers = np.bincount(overlap.column[is_covered], minlength=len(predicted_ids))
+    merged = np.zeros(len(true_ids), bool)
+    merged[overlap.row[is_covered & (covers[overlap.column] > 1)]] = True
+    parts = np.bincount(overlap.row[is_inside], minlength=len(true_ids))
+    fate = np.select([right, merged, parts > 1], [RIGHT, MERGED, SPLIT], MISSED)
+    used |= covers > 1
+    used[overlap.column[is_inside & (fate[overlap.row] == SPLIT)]] = True
+    if len(predicted_ids):
+        used[overlap.column[is_inside & right[overlap.row] & (parts[overlap.row] > 1)]] = True
+    intersection, union = _join_most_alike(overlap)
+    counts = CellCounts(
+        true_cells=len(true_ids),
+        predicted_cells=len(predicted_ids),
+        matched=tuple(int(np.count_nonzero(match)) for match in matches),
+        matched_iou=float(overlap.iou[matches[0]].sum()),
+        seg_sum=float(overlap.iou[is_covered].sum()),
+        intersection_px=intersection,
+        union_px=union,
+        merged=int(np.count_nonzero(fate == MERGED)),
+        split=int(np.count_nonzero(fate == SPLIT)),
+        missed=int(np.count_nonzero(fate == MISSED)),
+        invented=int(np.count_nonzero(~used)),
+    )
+    return CellMatches(counts, true_ids, tuple(map(str, fate)), predicted_ids[~used])
+
+
+def _join_most_alike(overlap: _Overlap) -> tuple[int, int]:
+    """Intersection and union of AJI in px."""
+    order = np.lexsort((overlap.column, -overlap.iou, overlap.row))
+    rows, first = np.unique(overlap.row[order], return_index=True)
+    best = order[first]
+    is_used = np.zeros(len(overlap.predicted_px), bool)
+    is_used[overlap.column[best]] = True
+    alone = np.ones(len(overlap.true_px), bool)
+    alone[rows] = False
+    rest = overlap.true_px[alone].sum() + overlap.predicted_px[~is_used].sum()
+    return int(overlap.shared[best].sum()), int(overlap.union[best].sum() + rest)
+
+
+def _leave_out(labels: Pixels, is_labelled: NDArray[np.bool_]) -> Pixels:
+    """The labels without those that have more pixels outside of the labelled ones than inside."""
+    ids, places = np.unique(labels, return_inverse=True)
+    places = places.reshape(labels.shape)
+    inside, whole = np.bincount(places[is_labelled], minlength=len(ids)), np.bincount(places.ravel(), minlength=len(ids))
+    return np.where(is_labelled & (2 * inside >= whole)[places], labels, 0)
+
+
+def add_counts(parts: Iterable[CellCounts]) -> CellCounts:
+    """The counts of several images together, at least one."""
+    rows = [[getattr(part, field.name) for field in fields(CellCounts)] for part in parts]
+    columns: list[Any] = [
+        tuple(map(sum, zip(*column, strict=True))) if isinstance(column[0], tuple) else sum(column)
+        for column in zip(*rows, strict=True)
+    ]
+    return CellCounts(*columns)
+
+
+def tabulate_counts(counts: CellCounts) -> dict[str, float]:
+    """The counts as columns of `scores.csv`."""
+    values = {field.name: getattr(counts, field.name) for field in fields(CellCounts) if field.name != "matched"}
+    return {**values, **dict(zip(_MATCHED, counts.matched, strict=True))}
+
+
+def read_counts(row: Mapping[str, Any]) -> CellCounts | None:
+    """The counts of a row of `scores.csv`, None if cells were not scored; errors as `parse_counts`."""
+    return None if row.get("true_cells") in (None, "") else parse_counts(row)
+
+
+def parse_counts(row: Mapping[str, Any]) -> CellCounts:
+    """The counts of columns, numbers or their text; a ValueError if a value is no number, a KeyError if one is missing."""
+    values = {field.name: row[field.name] for field in fields(CellCounts) if field.name != "matched"}
+    sums = ("matched_iou", "seg_sum")
+    whole: dict[str, Any] = {name: float(value) if name in sums else int(value) for name, value in values.items()}
+    return CellCounts(matched=tuple(int(row[name]) for name in _MATCHED), **whole)
+
+
+def average_precision(counts: CellCounts, threshold: int = 50) -> float:
+    """Matched cells over all true and predicted ones, a matched pair counted once, at an IoU of `threshold` %."""
+    matched = counts.matched[THRESHOLDS.index(threshold)]
+    return _ratio(matched, counts.true_cells + counts.predicted_cells - matched)
+
+
+def mean_average_precision(counts: CellCounts) -> float:
+    """The mean of the average precision over all thresholds."""
+    return float(np.mean([average_precision(counts, threshold) for threshold in THRESHOLDS]))
+
+
+def cell_f1(counts: CellCounts) -> float:
+    """F1 of cells at an IoU of 50 %."""
+    return _ratio(2 * counts.matched[0], counts.true_cells + counts.predicted_cells)
+
+
+def panoptic_quality(counts: CellCounts) -> float:
+    """F1 of cells times the mean IoU of the matched ones."""
+    return _ratio(2 * counts.matched_iou, counts.true_cells + counts.predicted_cells)
+
+
+def seg(counts: CellCounts) -> float:
+    """The mean IoU of the true cells, 0 for one that no predicted cell covers to more than half."""
+    return _ratio(counts.seg_sum, counts.true_cells) if counts.true_cells else float(counts.predicted_cells == 0)
+
+
+def aji(counts: CellCounts) -> float:
+    """The aggregated Jaccard index."""
+    return _ratio(counts.intersection_px, counts.union_px)
+
+
+def count_error(counts: CellCounts) -> float:
+    """The difference of the numbers of cells over the true number."""
+    return abs(counts.predicted_cells - counts.true_cells) / max(1, counts.true_cells)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 1.0

@@ -1,0 +1,75 @@
+"""The cells: a label image per image, a stack per movie, in which each cell has an id of its own."""
+
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.data.plane_files import write_plane
+from livecell_monai.errors import DataError
+from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.movie_file import MovieWriter
+from livecell_monai.sample import Pixels
+
+_MOST_16_BIT = np.iinfo(np.uint16).max
+_WIDE_FROM = _MOST_16_BIT // 4  # cells in the first frame of a movie, from which on its stack has 32 bits
+
+
+class CellLabels(Output):
+    """`NAME_cells.tif`, (Y, X) uint16, of more than 65,535 cells uint32: 0 is background, each cell has an id from 1.
+
+    Of a movie `NAME_cells.ome.tif`, (T, Y, X); an id means another cell in each frame. `prediction.large.cells` writes those
+    of a large image, `NAME_cells.ome.tif` or the label image `cells` in `NAME.ome.zarr`.
+    """
+
+    needs_cells = True
+
+    def __init__(self, options: OutputOptions | None = None) -> None:
+        is_zarr = options is not None and options.large_image_format == "zarr"
+        large = () if is_zarr else ("{name}_cells.ome.tif",)
+        self.files = Files(image=("{name}_cells.tif",), movie=("{name}_cells.ome.tif",), large=large)
+        self._movie = MovieWriter("_cells.ome.tif")
+        self._most = 0  # greatest id that fits into the type of the current stack
+
+    def write(self, prediction: Prediction, folder: Path) -> Row:
+        """Write the label image, or append it to the stack of its movie."""
+        cells, frame = prediction.cells, prediction.frame
+        assert cells is not None
+        count = int(cells.max())
+        if frame is None:
+            plane = _to_unsigned(cells, count)
+            write_plane(folder / f"{prediction.name}_cells.tif", plane, prediction.pixel_size_um)
+            return {}
+        if frame.position == 0:
+            self._most = _MOST_16_BIT if count < _WIDE_FROM else np.iinfo(np.uint32).max
+        if count > self._most:
+            raise DataError(
+                f"{prediction.source}: a frame must have at most {_MOST_16_BIT:,} cells if the first one has few, got "
+                f"{count:,}; raise min_cell_area, or predict it alone"
+            )
+        self._movie.append(prediction, _to_unsigned(cells, self._most), folder)
+        return {}
+
+    def discard(self) -> None:
+        """Delete an incomplete stack."""
+        self._movie.discard()
+
+
+def _to_unsigned(cells: Pixels, most: int) -> Pixels:
+    """The cells as uint16, or uint32 if ids up to `most` need it."""
+    return cells.astype(np.uint16 if most <= _MOST_16_BIT else np.uint32)
+
+
+def outline_cells(cells: Pixels, width_px: int = 1) -> Pixels:
+    """The outermost pixels (Y, X) bool of each cell of a label image, so that touching cells stay apart."""
+    inner = cells > 0
+    for _ in range(width_px):
+        core = inner.copy()
+        for first, second in (
+            ((slice(1, None),), (slice(None, -1),)),
+            ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+        ):
+            same = cells[first] == cells[second]
+            core[first] &= inner[second] & same
+            core[second] &= inner[first] & same
+        inner = core
+    return (cells > 0) & ~inner

@@ -1,0 +1,78 @@
+"""The cells of a large image, from its finished maps on disk: band by band, as they are in the whole image."""
+
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.cells.bands import BandDecoder
+from livecell_monai.cells.decode import Decoding, Labels
+from livecell_monai.cells.measure import Columns, complete_table, list_touching, measure_alone
+from livecell_monai.data.large import LargeImageSource
+from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
+from livecell_monai.outputs.large.folder import LargeImageFolder, open_finished
+from livecell_monai.sample import Pixels, Region
+
+LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
+
+
+def cells_path(mask: Path) -> Path:
+    """The path of the label image beside a mask NAME.ome.tif: NAME_cells.ome.tif."""
+    return mask.with_name(f"{mask.name.removesuffix('.ome.tif')}_cells.ome.tif")
+
+
+def separate_large(
+    folder: LargeImageFolder, source: LargeImageSource, decoding: Decoding, pixel_size_um: tuple[float, float] | None
+) -> Columns:
+    """Write the label image of the cells into the hidden folder of a large image; returns their table.
+
+    Raises a DataError if the image cannot be read, or the label image cannot be written.
+    """
+    mask, distance = folder.array(), folder.distance()
+
+    def read_mask(region: Region) -> Pixels:
+        return np.asarray(mask[region.top : region.bottom, region.left : region.right]) > 0
+
+    def read_distance(region: Region) -> Pixels:
+        return np.asarray(distance[region.top : region.bottom, region.left : region.right])
+
+    channels = _list_channels(source)
+
+    def measure(cells: Labels, place: Region) -> Columns:
+        images = {name: channel.read(place) for name, channel in channels.items()}
+        return measure_alone(cells, images, place=place, shape=source.shape)
+
+    read = None if distance is None else read_distance
+    decoder = BandDecoder(source.stack.path, source.shape, read_mask, read, decoding, measure, CHUNK)
+    empty = measure_alone(np.zeros((1, 1), np.int32), dict.fromkeys(channels, np.zeros((1, 1))))
+    parts: list[Columns] = [empty]
+    touching = [np.zeros((2, 0), np.int64)]
+    above: Labels = np.zeros((0, source.shape[1]), np.int32)
+    with ChunkWriter(open_level(folder.cells, 0, source.shape, np.uint32)) as writer:
+        for band in decoder.bands():
+            writer.add(band.top, 0, band.labels.astype(np.uint32))
+            touching.append(list_touching(np.concatenate([above, band.labels])))
+            above = band.labels[-1:].copy()
+            parts.append(band.columns or empty)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}
+    return complete_table(joined, np.unique(np.concatenate(touching, axis=1), axis=1), pixel_size_um)
+
+
+def _list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:
+    """The plane in each channel of its file by name or index, empty for the only one."""
+    stack, place = source.stack, source.plane
+    count = stack.length("C")
+    if count == 1:
+        return {"": source}
+    names = stack.channels or tuple(map(str, range(count)))
+    return {name: LargeImageSource(stack, place["time"], index, place["z"]) for index, name in enumerate(names)}
+
+
+def read_areas(mask: Path, form: str) -> Columns:
+    """The areas of the cells of a finished large image, as its table has them; a DataError if they cannot be read."""
+    counts = np.zeros(1, np.int64)
+    with open_finished(*((mask, LABEL_PATH) if form == "zarr" else (cells_path(mask),))) as cells:
+        for top in range(0, cells.shape[0], CHUNK):
+            found = np.bincount(np.asarray(cells[top : top + CHUNK]).ravel())
+            counts, found = (np.pad(each, (0, max(len(counts), len(found)) - len(each))) for each in (counts, found))
+            counts += found
+    return {"area_px": counts[1:]}

@@ -1,0 +1,79 @@
+"""Cells band by band, against those of the whole image."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livecell_monai.cells import bands
+from livecell_monai.cells.bands import BandDecoder
+from livecell_monai.cells.decode import Decoding, decode, quantise
+from livecell_monai.cells.measure import complete_table, list_touching, measure_alone, measure_cells
+from tests.support.cell_worlds import noise
+
+SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
+
+
+def decode_in_bands(mask, distance, tile, halo):
+    read = None if distance is None else lambda region: region.crop(distance)
+    decoder = BandDecoder(Path("a.tif"), mask.shape, lambda region: region.crop(mask), read, SPLIT, None, tile, halo)
+    found = list(decoder.bands())
+    assert [band.top for band in found] == list(range(0, mask.shape[0], tile))
+    return np.concatenate([band.labels for band in found])
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("with_map", [True, False])
+@pytest.mark.parametrize(("tile", "halo"), [(96, 8), (250, 4)])
+def test_they_are_exactly_those_of_the_whole_image(seed, with_map, tile, halo):
+    """The halo is too small for most cells on purpose: it grows."""
+    mask = noise((250, 310), seed, 2 + seed) > 0.5
+    distance = quantise(noise(mask.shape, seed + 10, 3.0 + seed).astype(np.float32)) if with_map else None
+    whole = decode(mask, distance, SPLIT)
+    assert whole.max() > 20
+    np.testing.assert_array_equal(decode_in_bands(mask, distance, tile, halo), whole)
+
+
+def test_an_empty_image():
+    mask = np.zeros((70, 90), bool)
+    assert not decode_in_bands(mask, None, 32, 8).any()
+
+
+def test_a_cell_over_many_tiles():
+    mask = np.zeros((120, 120), bool)
+    mask[5:110, 50:60] = True
+    mask[100:110, 5:110] = True
+    np.testing.assert_array_equal(decode_in_bands(mask, np.zeros(mask.shape, np.uint8), 16, 4), mask)
+
+
+def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(bands, "MOST_PIXELS", 60**2)
+    mask = np.zeros((200, 40), bool)
+    mask[5:195, 5:35] = True
+    with caplog.at_level(logging.WARNING):
+        cells = decode_in_bands(mask, np.zeros(mask.shape, np.uint8), 32, 8)
+    assert (cells > 0).any()
+    assert "a.tif: cells near row 0, column 0 are larger than 3600 pixels, they may be cut" in caplog.messages
+
+
+def test_measurements_are_those_of_the_whole_image():
+    mask, image = noise((250, 310), 1, 3) > 0.5, noise((250, 310), 5, 1)
+    whole = decode(mask, None, SPLIT)
+    decoder = BandDecoder(
+        Path("a.tif"),
+        mask.shape,
+        lambda region: region.crop(mask),
+        None,
+        SPLIT,
+        lambda ids, part: measure_alone(ids, {"": part.crop(image)}, place=part, shape=mask.shape),
+        96,
+        20,
+    )
+    found = list(decoder.bands())
+    joined = {name: np.concatenate([band.columns[name] for band in found]) for name in found[0].columns}
+    expected = measure_cells(whole, {"": image}, pixel_size_um=(0.5, 0.5))
+    table = complete_table(joined, list_touching(whole), (0.5, 0.5))
+    assert list(table) == list(expected)
+    for name, column in expected.items():
+        np.testing.assert_allclose(table[name], column, rtol=1e-6, atol=1e-6, err_msg=name)

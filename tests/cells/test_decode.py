@@ -1,0 +1,94 @@
+"""From maps to label images."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from livecell_monai.cells.decode import WHOLE, Decoding, Window, decode, fill_holes, quantise
+from livecell_monai.cells.distance import normalise_distance
+from tests.support.cell_worlds import TOUCHING, discs, noise
+
+SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
+
+
+def same_cells(first, second):
+    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
+    return pairs.shape[1] == len(np.unique(first)) == len(np.unique(second))
+
+
+@pytest.mark.parametrize("with_map", [True, False])
+def test_touching_cells_are_separated(with_map):
+    distance = quantise(normalise_distance(TOUCHING)) if with_map else None
+    cells = decode(TOUCHING > 0, distance, SPLIT)
+    assert cells.max() == 4
+    assert (cells > 0).tolist() == (TOUCHING > 0).tolist()
+    for number in range(1, 5):
+        true = number == TOUCHING
+        found = cells == np.bincount(cells[true]).argmax()
+        assert (true & found).sum() / (true | found).sum() > (0.95 if with_map else 0.85)
+
+
+def test_ids_are_in_the_order_of_first_pixels():
+    cells = decode(TOUCHING > 0, None, SPLIT)
+    _, first = np.unique(cells, return_index=True)
+    assert (np.diff(first[1:]) > 0).all()
+
+
+@pytest.mark.parametrize("distance", [None, np.zeros((60, 90), np.uint8)])
+def test_a_region_without_a_seed_is_a_cell(distance):
+    mask = discs((60, 90), (20, 20, 5), (20, 60, 5)) > 0
+    assert decode(mask, distance, Decoding(seed_depth=50.0)).max() == 2
+
+
+def test_small_cells_are_dropped_and_holes_filled():
+    mask = discs((40, 80), (20, 20, 12), (20, 60, 2)) > 0
+    mask[20, 20] = False
+    cells = decode(mask, None, Decoding(seed_depth=30.0, min_area=20))
+    assert cells[20, 20] == cells.max() == 1
+    assert cells[20, 60] == 0
+
+
+def test_background_between_two_cells_is_no_hole():
+    label = np.array([[1, 1, 1, 2, 2], [1, 0, 0, 0, 2], [1, 1, 1, 2, 2], [0, 0, 0, 0, 0]])
+    assert fill_holes(label).tolist() == label.tolist()
+    label[label == 2] = 1
+    assert (fill_holes(label)[:3] == 1).all()
+
+
+@pytest.mark.parametrize("distance", [None, np.zeros((4, 5), np.uint8)])
+def test_an_empty_and_a_full_mask(distance):
+    assert decode(np.zeros((4, 5), bool), distance, SPLIT).tolist() == np.zeros((4, 5)).tolist()
+    assert decode(np.ones((4, 5), bool), distance, SPLIT).tolist() == np.ones((4, 5)).tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("with_map", [True, False])
+def test_a_window_gives_the_cells_of_the_whole_image(seed, with_map):
+    """Irregular shapes, that touch by the dozen: what a window does not mark as unknown has exactly the right pixels."""
+    mask = noise((220, 240), seed, 2 + seed % 3) > 0.5
+    distance = quantise(noise((220, 240), seed + 100, 2.5 + seed % 3).astype(np.float32)) if with_map else None
+    whole = decode(mask, distance, SPLIT, WHOLE)
+    box = slice(50, 180), slice(0, 130)
+    window = Window(50, 0, (True, True, False, True))
+    part = decode(mask[box], None if distance is None else distance[box], SPLIT, window)
+    ids = np.unique(part[part > 0])
+    assert len(ids) >= 5
+    for number in ids:
+        (there,) = np.unique(whole[box][part == number])
+        assert there > 0
+        assert (whole == there).sum() == (part == number).sum()
+    assert (part == -1).any()
+
+
+def test_each_cell_is_connected():
+    mask, distance = noise((200, 200), 1, 4) > 0.45, quantise(noise((200, 200), 2, 5).astype(np.float32))
+    cells = decode(mask, distance, SPLIT)
+    for number, box in enumerate(ndimage.find_objects(cells), start=1):
+        assert ndimage.label(cells[box] == number)[1] == 1
+
+
+def test_it_is_deterministic_and_needs_no_order():
+    mask, distance = noise((90, 90), 1, 4) > 0.45, quantise(noise((90, 90), 2, 5).astype(np.float32))
+    first = decode(mask, distance, SPLIT)
+    assert first.tolist() == decode(np.asfortranarray(mask), np.asfortranarray(distance), SPLIT).tolist()
+    assert same_cells(first, decode(mask, distance, SPLIT))

@@ -1,0 +1,41 @@
+"""The distance map that the network learns."""
+
+import numpy as np
+
+from livecell_monai.cells.distance import normalise_distance, separate_pieces
+
+
+def test_it_is_one_in_the_middle_of_each_cell_whatever_its_size():
+    label = np.zeros((30, 40), int)
+    label[2:7, 2:7] = 5
+    label[2:17, 20:35] = 9
+    distance = normalise_distance(label)
+    assert distance.dtype == np.float32
+    assert distance[4, 4] == distance[9, 27] == 1
+    np.testing.assert_allclose(distance[4, 2:7], [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
+    assert (distance[label == 0] == 0).all()
+    assert (distance[label > 0] > 0).all()
+
+
+def test_touching_cells_have_a_rim_between_them():
+    label = np.zeros((12, 22), int)
+    label[1:11, 1:11], label[1:11, 11:21] = 1, 2
+    assert normalise_distance(label)[5, 10] == normalise_distance(label)[5, 11] == 1 / 5
+
+
+def test_the_border_of_the_image_is_no_rim():
+    label = np.zeros((9, 20), int)
+    label[2:7, :4] = 1
+    np.testing.assert_allclose(normalise_distance(label)[4, :4], [1, 1, 2 / 3, 1 / 3])
+    assert (normalise_distance(np.ones((5, 6), int)) == 1).all()
+
+
+def test_pieces_of_one_id_are_cells_of_their_own():
+    label = np.zeros((9, 20), int)
+    label[2:7, 2:7], label[3:6, 12:15] = 4, 4
+    assert normalise_distance(label)[4, 13] == 1
+    assert separate_pieces(label).max() == 2
+
+
+def test_a_label_without_cells():
+    assert not normalise_distance(np.zeros((4, 5), int)).any()

@@ -1,0 +1,136 @@
+"""Scores of cells, against other libraries' numbers and by hand."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from livecell_monai.metrics.cells import (
+    add_counts,
+    aji,
+    average_precision,
+    cell_f1,
+    count_error,
+    match_cells,
+    mean_average_precision,
+    panoptic_quality,
+    seg,
+)
+from tests.support.cell_worlds import distorted
+
+#: of `distorted(0..2)`: AP50, AP75, mean AP, F1 and PQ by stardist 0.9.2, SEG by py-ctcmetrics 1.3.3
+GOLDEN = [
+    (0.6744186046511628, 0.22033898305084745, 0.3041424728717563, 0.8055555555555556, 0.585020489162869, 0.546948414983186),
+    (0.6744186046511628, 0.3333333333333333, 0.3011421751722153, 0.8055555555555556, 0.5864309734768338, 0.5555133797501128),
+    (
+        0.5777777777777777,
+        0.12698412698412698,
+        0.2455831495445413,
+        0.7323943661971831,
+        0.5164163079060299,
+        0.5092895923170024,
+    ),
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_libraries_give_the_same_scores(seed):
+    truth, predicted = distorted(seed)
+    counts = match_cells(predicted, truth).counts
+    ours = [
+        average_precision(counts),
+        average_precision(counts, 75),
+        mean_average_precision(counts),
+        cell_f1(counts),
+        panoptic_quality(counts),
+        seg(counts),
+    ]
+    np.testing.assert_allclose(ours, GOLDEN[seed], rtol=1e-6)  # theirs are partly in float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_aji_by_its_definition(seed):
+    truth, predicted = distorted(seed)
+    intersection = union = 0
+    used = set()
+    for number in np.unique(truth[truth > 0]):
+        cell = truth == number
+        found = {other: predicted == other for other in np.unique(predicted[cell]) if other > 0}
+        alike = {other: (cell & one).sum() / (cell | one).sum() for other, one in found.items()}
+        best = max(alike, key=alike.get, default=None)
+        if best is None:
+            union += cell.sum()
+            continue
+        intersection, union = intersection + (cell & found[best]).sum(), union + (cell | found[best]).sum()
+        used.add(best)
+    union += sum((predicted == other).sum() for other in set(np.unique(predicted[predicted > 0])) - used)
+    assert aji(match_cells(predicted, truth).counts) == intersection / union
+
+
+def cells(*boxes):
+    label = np.zeros((40, 60), int)
+    for number, (top, left, bottom, right) in enumerate(boxes, start=1):
+        label[top:bottom, left:right] = number
+    return label
+
+
+TRUTH = cells((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (30, 40, 35, 50), (2, 40, 8, 50))
+
+
+def test_what_became_of_each_cell():
+    predicted = cells((5, 5, 15, 25), (20, 5, 30, 12), (20, 13, 30, 20), (30, 40, 35, 49), (15, 50, 18, 55))
+    found = match_cells(predicted, TRUTH)
+    assert found.fate == ("right", "merged", "split", "right", "missed")
+    assert found.true_ids.tolist() == [1, 2, 3, 4, 5]
+    assert found.invented_ids.tolist() == [5]
+    counts = found.counts
+    assert (counts.merged, counts.split, counts.missed, counts.invented) == (1, 1, 1, 1)
+
+
+def test_ids_do_not_matter():
+    predicted = distorted(0)[1]
+    truth = distorted(0)[0]
+    other = match_cells(np.where(predicted > 0, 70_000 - predicted, 0).astype(np.uint32), truth * 3).counts
+    assert other == match_cells(predicted, truth).counts
+
+
+def test_a_perfect_and_an_empty_prediction():
+    counts = match_cells(TRUTH, TRUTH).counts
+    assert [average_precision(counts, 95), panoptic_quality(counts), seg(counts), aji(counts)] == [1, 1, 1, 1]
+    nothing = match_cells(TRUTH * 0, TRUTH).counts
+    assert [average_precision(nothing), panoptic_quality(nothing), seg(nothing), aji(nothing)] == [0, 0, 0, 0]
+    assert (nothing.missed, count_error(nothing)) == (5, 1)
+    empty = match_cells(TRUTH * 0, TRUTH * 0).counts
+    assert [average_precision(empty), panoptic_quality(empty), seg(empty), aji(empty), count_error(empty)] == [1, 1, 1, 1, 0]
+    invented = match_cells(TRUTH, TRUTH * 0).counts
+    assert (invented.invented, seg(invented), average_precision(invented)) == (5, 0, 0)
+
+
+def test_pixels_of_weight_0_do_not_count():
+    weight = np.ones(TRUTH.shape)
+    weight[:, 30:] = 0
+    counts = match_cells(cells((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (20, 35, 30, 45)), TRUTH, weight).counts
+    assert (counts.true_cells, counts.predicted_cells, counts.matched[0]) == (3, 3, 3)
+    weight[:, 30:] = 1
+    weight[:, :24] = 0  # a cell mostly outside is left out, not cut
+    assert match_cells(TRUTH, TRUTH, weight).counts.true_cells == 2
+
+
+def test_counts_of_several_images_are_added():
+    pairs = [match_cells(predicted, truth).counts for truth, predicted in map(distorted, range(3))]
+    total = add_counts(pairs)
+    assert total.true_cells == 120
+    assert average_precision(total) == pytest.approx(84 / (120 + 95 - 84))
+    assert seg(total) == pytest.approx(np.mean([golden[5] for golden in GOLDEN]))
+
+
+def test_two_predictions_of_half_a_cell_match_it_once():
+    truth = cells((0, 0, 10, 20))
+    halves = cells((0, 0, 10, 10), (0, 10, 10, 20))
+    counts = match_cells(halves, truth).counts
+    assert counts.matched[0] == 1
+    assert ndimage.label(halves)[1] == 1
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="must have one shape"):
+        match_cells(TRUTH, TRUTH[1:])

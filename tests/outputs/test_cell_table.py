@@ -1,0 +1,82 @@
+"""The table of cells of a run."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.cells.measure import measure_cells
+from livecell_monai.outputs.base import OutputOptions
+from livecell_monai.outputs.cell_table import CellTable
+from tests.support.cell_worlds import TOUCHING
+from tests.support.predicted import frames, image
+
+GREY = np.random.default_rng(0).integers(0, 60_000, TOUCHING.shape).astype(np.uint16)
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "parts").mkdir()
+    return CellTable(OutputOptions(parts=tmp_path / "parts"))
+
+
+def predict(table, tmp_path, name="a", cells=TOUCHING, **changes):
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, GREY)
+    maps = {"foreground": np.full(cells.shape, 0.75, np.float32)}
+    plain = replace(image(), name=name, source=path, cells=cells.astype(np.int32), mask=cells > 0, maps=maps)
+    table.write(replace(plain, **changes), tmp_path / "parts")
+
+
+def test_one_row_a_cell_with_the_values_of_the_original_image(table, tmp_path):
+    predict(table, tmp_path, pixel_size_um=(0.5, 0.5))
+    predict(table, tmp_path, "none", TOUCHING * 0)
+    table.finish(tmp_path, [{"image": "a"}, {"image": "none"}])
+    rows = read(tmp_path / "cells.csv")
+    assert [(row["image"], row["cell"]) for row in rows] == [("a", str(number)) for number in range(1, 5)]
+    expected = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
+    for name in ("area_px", "intensity_mean", "centroid_y_px", "feret_px"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], expected[name], rtol=1e-5)
+    assert float(rows[0]["area_um2"]) == float(rows[0]["area_px"]) / 4
+    assert {row["probability_mean"] for row in rows} == {"0.75"}
+
+
+def test_without_a_pixel_size_columns_in_um_are_there_and_empty(table, tmp_path):
+    predict(table, tmp_path, pixel_size_um=None)
+    table.finish(tmp_path, [{"image": "a"}])
+    assert {row["area_um2"] for row in read(tmp_path / "cells.csv")} == {""}
+
+
+def test_frames_of_a_movie(table, tmp_path):
+    for number, frame in enumerate(frames()):
+        problem = "dark" if number == 1 else None
+        predict(table, tmp_path, "movie", frame=frame.frame, problem=problem)
+    table.finish(tmp_path, [{"image": "movie"}])
+    rows = read(tmp_path / "cells.csv")
+    assert [int(row["frame"]) for row in rows] == [number for number in (0, 2, 3, 4) for _ in range(4)]
+    assert rows[4]["time_min"] == "3.0"
+
+
+def test_rows_of_an_earlier_run_are_kept_and_those_of_other_images_dropped(table, tmp_path):
+    predict(table, tmp_path, "old")
+    predict(table, tmp_path, "gone")
+    table.finish(tmp_path, [{"image": "old"}, {"image": "gone"}])
+    later = CellTable(OutputOptions(parts=tmp_path / "later"))
+    (tmp_path / "later").mkdir()
+    later.finish(tmp_path, [{"image": "old"}])
+    assert {row["image"] for row in read(tmp_path / "cells.csv")} == {"old"}
+
+
+def test_frames_of_a_discarded_movie_are_dropped(table, tmp_path):
+    predict(table, tmp_path, "movie", frame=frames()[0].frame)
+    table.discard()
+    predict(table, tmp_path, "b")
+    table.finish(tmp_path, [{"image": "b"}])
+    assert {row["image"] for row in read(tmp_path / "cells.csv")} == {"b"}
