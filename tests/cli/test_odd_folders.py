@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import string
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.support.commands import livecell, refused, small
 from tests.support.worlds import write_folder
 
-NAME = "day #3 $x @y %z [a] {b}"
+#: every printable character of ASCII that is no letter or digit, but for the slash
+NAME = f"day 3 {''.join(char for char in string.punctuation if char != '/')}"
 STUDY = small(checkpoint_selection="last")  # a study does not choose by what it is scored on
 
 
@@ -41,6 +43,7 @@ def test_train_predict_evaluate_report(odd, without_figures):
     assert os.listdir(odd.parent) == [NAME]
 
 
+@pytest.mark.slow
 def test_crossval_and_sweep(odd, without_figures):
     call("crossval", "data", "-o", "#cv", "--folds", "2", *STUDY)
     call("sweep", "data", "-o", "#sweep", "--trials", "1", *STUDY)
@@ -49,6 +52,7 @@ def test_crossval_and_sweep(odd, without_figures):
     assert os.listdir(odd.parent) == [NAME]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["day 3?", "my%20data", """it's "a" :b"""])
 def test_the_store_is_written_in_a_folder_whose_name_means_something_in_a_uri(odd, tmp_path, monkeypatch, name):
     shutil.move(odd, tmp_path / name)
