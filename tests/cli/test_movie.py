@@ -168,7 +168,9 @@ class TestBadInput:
         assert table[2]["foreground_fraction"] == ""
         assert (out / f"{name}_confluency.png").is_file()
 
-    @pytest.mark.parametrize("workers", [(), ("--workers", 1)], ids=["here", "workers"])
+    @pytest.mark.parametrize(
+        "workers", [(), pytest.param(("--workers", 1), marks=pytest.mark.slow)], ids=["here", "workers"]
+    )
     def test_a_torn_frame_is_empty_and_the_others_stay(self, bundle, movie, tmp_path, whole, workers):
         tear(movie)
         done = livecell("predict", bundle, movie, "--overlay", *workers, "--output", tmp_path / "out", *QUIET)

@@ -33,6 +33,7 @@ def by_images(tmp_path_factory):
     return root, uri, curve
 
 
+@pytest.mark.slow
 class TestByImages:
     def test_amounts_and_draws(self, by_images):
         root, _, curve = by_images
@@ -72,6 +73,7 @@ class TestByImages:
         assert files == {"curve.csv", "learning_curve.json", "scores.csv"}
 
 
+@pytest.mark.slow
 def test_by_area_and_resumed(folder, tmp_path, monkeypatch):
     trained, real = [], parts.train
 
