@@ -225,20 +225,15 @@ def _clean(regions: Labels, min_area: int) -> Labels:
     filled = fill_holes(regions)
     count = np.bincount(filled.ravel())
     is_kept = count >= min_area
-    is_kept[0] = False
-    if len(count) > _UNKNOWN:
-        is_kept[_UNKNOWN] = count[_UNKNOWN] > 0
-    ids = np.zeros(len(count), np.int32)
+    is_kept[: _UNKNOWN + 1] = False  # neither background nor unknown
     flat = filled.ravel()
-    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
-    found, first = np.unique(flat[starts], return_index=True)
-    place = np.full(len(count), flat.size)
-    place[found] = starts[first]
-    order = np.argsort(place, kind="stable")
-    order = order[is_kept[order] & (order != _UNKNOWN)]
+    runs = flat[np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)]
+    found, first = np.unique(runs, return_index=True)
+    order = found[np.argsort(first)]
+    order = order[is_kept[order]]
+    ids = np.zeros(len(count), np.int32)
     ids[order] = np.arange(1, len(order) + 1)
-    if len(ids) > _UNKNOWN and is_kept[_UNKNOWN]:
-        ids[_UNKNOWN] = -1
+    ids[_UNKNOWN : _UNKNOWN + 1] = -1
     return ids[filled]
 
 

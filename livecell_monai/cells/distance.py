@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label as label_regions
+from skimage.measure import label as label_ids
 
 from livecell_monai.sample import Pixels
 
@@ -12,7 +12,7 @@ def normalise_distance(labels: Pixels) -> NDArray[np.float32]:
     """The distance (Y, X) float32 of each pixel from the outside of its cell, divided by the largest in this cell; else 0.
 
     Labels are (Y, X) ids above 0; pieces of one id that do not touch are cells of their own. The border of the image is no
-    rim: a cell goes on beyond it.
+    rim: cells continue beyond it.
     """
     pieces = separate_pieces(labels)
     distance = np.zeros(labels.shape, np.float32)
@@ -37,4 +37,4 @@ def has_ids(labels: Pixels) -> bool:
 
 def separate_pieces(labels: Pixels) -> NDArray[np.int32]:
     """Ids 1..N (Y, X) of the regions of equal ids that are connected by their edges."""
-    return np.asarray(label_regions(labels, connectivity=1, background=0), np.int32)
+    return np.asarray(label_ids(labels, connectivity=1, background=0), np.int32)

@@ -18,7 +18,6 @@ from livecell_monai.sample import Pixels
 THRESHOLDS = tuple(range(50, 100, 5))  #: of the intersection over union of a match, in %
 _MATCHED = tuple(f"matched_{threshold}" for threshold in THRESHOLDS)  # columns of `scores.csv`
 RIGHT, MERGED, SPLIT, MISSED = "right", "merged", "split", "missed"  #: what became of a true cell
-INVENTED = "invented"  #: a predicted cell that is no true one
 
 Ids = NDArray[np.int64]
 
@@ -104,8 +103,7 @@ def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatch
     fate = np.select([right, merged, parts > 1], [RIGHT, MERGED, SPLIT], MISSED)
     used |= covers > 1
     used[overlap.column[is_inside & (fate[overlap.row] == SPLIT)]] = True
-    if len(predicted_ids):
-        used[overlap.column[is_inside & right[overlap.row] & (parts[overlap.row] > 1)]] = True
+    used[overlap.column[is_inside & right[overlap.row] & (parts[overlap.row] > 1)]] = True
     intersection, union = _join_most_alike(overlap)
     counts = CellCounts(
         true_cells=len(true_ids),

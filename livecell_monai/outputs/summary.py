@@ -18,8 +18,8 @@ EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not 
 class Summary(Output):
     """`summary.csv`, one row per image: foreground fraction, connected components, seconds.
 
-    The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, which tells only the
-    `problem` of a frame without a prediction.
+    The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, with only the `problem`
+    of a frame without a prediction.
     """
 
     files = Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from livecell_monai.cells.measure import measure_cells
-from livecell_monai.outputs.base import OutputOptions
+from livecell_monai.outputs.base import LargePrediction, OutputOptions
 from livecell_monai.outputs.cell_table import CellTable
 from tests.support.cell_worlds import TOUCHING
 from tests.support.predicted import frames, image
@@ -80,3 +80,15 @@ def test_frames_of_a_discarded_movie_are_dropped(table, tmp_path):
     predict(table, tmp_path, "b")
     table.finish(tmp_path, [{"image": "b"}])
     assert {row["image"] for row in read(tmp_path / "cells.csv")} == {"b"}
+
+
+def test_a_large_image_without_cells_has_no_rows_of_an_earlier_run(table, tmp_path):
+    columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
+    wide = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns)
+    table.write_large(wide, tmp_path)
+    table.finish(tmp_path, [{"image": "wide"}])
+    assert len(read(tmp_path / "cells.csv")) == 4
+    later = CellTable(OutputOptions(parts=tmp_path / "parts"))
+    later.write_large(replace(wide, cells={name: column[:0] for name, column in columns.items()}), tmp_path)
+    later.finish(tmp_path, [{"image": "wide"}])
+    assert read(tmp_path / "cells.csv") == []
