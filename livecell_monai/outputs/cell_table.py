@@ -57,6 +57,8 @@ class CellTable(Output):
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the table of the run, with the rows of an earlier run for images that were not predicted again."""
+        if not rows:
+            return
         names = [str(row["image"]) for row in rows]
         parts = {name: self._large[name] if name in self._large else self._read_part(name) for name in names}
         earlier: dict[str, list[Row]] = {name: [] for name, part in parts.items() if part is None}

@@ -92,3 +92,8 @@ def test_a_large_image_without_cells_has_no_rows_of_an_earlier_run(table, tmp_pa
     later.write_large(replace(wide, cells={name: column[:0] for name, column in columns.items()}), tmp_path)
     later.finish(tmp_path, [{"image": "wide"}])
     assert read(tmp_path / "cells.csv") == []
+
+
+def test_a_run_without_an_image_writes_no_table(table, tmp_path):
+    table.finish(tmp_path / "never made", [])
+    assert not (tmp_path / "never made").exists()

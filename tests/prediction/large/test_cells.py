@@ -89,3 +89,11 @@ def test_scores_of_cells(bundle, tmp_path):
     assert scores["pooled_count_error"] >= 0
     assert "AP50" in outcome.out
     assert int(rows(tmp_path / "scores" / "scores.csv")[0]["true_cells"]) > 0
+
+
+def test_an_image_that_cannot_be_read_is_named_as_without_cells(bundle, tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.eye(3, dtype=np.uint8)[np.zeros((64, 64), int)], photometric="rgb")
+    outcome = livecell("predict", bundle[0], tmp_path / "rgb.tif", "-o", tmp_path / "out", "--cells")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "rgb.tif: an image must be one grey plane, this is RGB" in outcome.err
+    assert not (tmp_path / "out").exists()
