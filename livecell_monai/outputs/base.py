@@ -73,6 +73,7 @@ class OutputOptions:
 
     channels: tuple[str, ...] = ("foreground",)  #: names of the network's maps, in channel order
     large_image_format: str = "tiff"  #: or `zarr`
+    cell_table_format: str = "csv"  #: or `parquet`
     parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
 

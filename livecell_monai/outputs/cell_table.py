@@ -1,58 +1,60 @@
 """The table of cells: one row for each cell of all images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from livecell_monai.cells.measure import measure_cells
+from livecell_monai.cells.columns import find_columns
+from livecell_monai.cells.measure import Columns, measure_cells
 from livecell_monai.data.readers.kinds import read_channels
+from livecell_monai.errors import DataError
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
-from livecell_monai.runs.atomic import read_table, write_table
-from livecell_monai.sample import Pixels
+from livecell_monai.outputs.table_file import Texts, read_names, read_rows, to_text, write_rows
 
-TABLE = "cells.csv"
 _PART = "{name}_cells_part.csv"  # of an image or a movie, until the table of the run is written
-_DIGITS = 6  # significant
+Block = tuple[Row, Columns]  #: what the rows of an image or a frame have in common, and their other columns
 
 
 class CellTable(Output):
-    """`cells.csv`: image, frame, id and measurements of each cell; the last part of a column's name is its unit.
+    """`cells.csv` or `cells.parquet`: image, frame, id and measurements of each cell, see `cells.columns`.
 
     Intensities are those of the image as it is on disk, of each channel if there are several.
     """
 
-    files = Files(large=(), run=(TABLE,), parts=(_PART,))
     needs_cells = True
     needs_maps = True  # for the mean probability
 
     def __init__(self, options: OutputOptions | None = None) -> None:
-        self._parts = None if options is None else options.parts
-        self._frames: list[Row] = []
-        self._large: dict[str, list[Row]] = {}
+        options = options or OutputOptions()
+        self._parts = options.parts
+        self._table = f"cells.{options.cell_table_format}"
+        self.files = Files(large=(), run=(self._table,), parts=(_PART,))
+        self._frames: list[Block] = []
+        self._large: dict[str, Block] = {}
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
-        """Measure the cells of an image, or of a frame of a movie."""
+        """Measure the cells of an image, or of a frame of a movie; those of a whole image or movie become its part."""
         assert prediction.cells is not None
         frame = prediction.frame
-        labels: dict[str, Any] = {"image": prediction.name}
+        labels: Row = {"image": prediction.name}
         if frame is not None:
             labels |= {"frame": frame.index, "time_min": frame.time_min}
         if prediction.problem is None:
-            images = read_channels(prediction.source)
-            probability = prediction.maps["foreground"]
+            images, probability = read_channels(prediction.source), prediction.maps["foreground"]
             columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um)
-            self._frames += [{**labels, **row} for row in _list_rows(columns)]
+            self._frames.append((labels, columns))
         if frame is None or frame.is_last:
-            rows, self._frames = self._frames, []
-            write_table(folder / _PART.format(name=prediction.name), rows)
+            blocks, self._frames = self._frames, []
+            write_rows(folder / _PART.format(name=prediction.name), find_columns(_list_names(blocks)), _list_rows(blocks))
         return {}
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
-        """Keep the rows of a large image."""
+        """Keep the columns of a large image; a DataError if it was finished earlier and the table of that run is missing."""
+        name, path = prediction.name, folder / self._table
         if prediction.cells is not None and "cell" in prediction.cells:
-            self._large[prediction.name] = [{"image": prediction.name, **row} for row in _list_rows(prediction.cells)]
+            self._large[name] = {"image": name}, prediction.cells
+        elif not path.exists():
+            raise DataError(f"{path}: must have the cells of {name}, no such file; predict the image again by --overwrite")
         return {}
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
@@ -60,30 +62,63 @@ class CellTable(Output):
         if not rows:
             return
         names = [str(row["image"]) for row in rows]
-        parts = {name: self._large[name] if name in self._large else self._read_part(name) for name in names}
-        earlier: dict[str, list[Row]] = {name: [] for name, part in parts.items() if part is None}
-        if earlier and (folder / TABLE).exists():
-            for row in read_table(folder / TABLE):
-                if row.get("image") in earlier:
-                    earlier[row["image"]].append(row)
-        write_table(folder / TABLE, [row for name in names for row in parts[name] or earlier.get(name, [])])
+        parts = {name: self._find_part(name) for name in names}
+        path = folder / self._table
+        earlier = _EarlierRows(path, {name for name, part in parts.items() if part is None and name not in self._large})
+        found = (read_names(part) for part in parts.values() if part is not None)
 
-    def _read_part(self, name: str) -> Sequence[Row] | None:
-        path = None if self._parts is None else self._parts / _PART.format(name=name)
-        return read_table(path) if path is not None and path.exists() else None
+        def list_rows() -> Iterator[Texts]:
+            for name in names:
+                part = parts[name]
+                if name in self._large:
+                    yield from _list_rows([self._large[name]])
+                else:
+                    yield from earlier.take(name) if part is None else read_rows(part)
+
+        write_rows(path, find_columns(chain(earlier.names, _list_names(self._large.values()), *found)), list_rows())
 
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""
         self._frames = []
 
-
-def _list_rows(columns: Mapping[str, Pixels]) -> list[Row]:
-    """The rows of a table of columns; NaN becomes empty."""
-    texts = [[_to_text(value) for value in column.tolist()] for column in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*texts, strict=True)]
+    def _find_part(self, name: str) -> Path | None:
+        path = None if self._parts is None else self._parts / _PART.format(name=name)
+        return path if path is not None and path.exists() else None
 
 
-def _to_text(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.{_DIGITS}g}"
-    return str(int(value))
+class _EarlierRows:
+    """The rows of the wanted images in the table of an earlier run, if there is one; read once, while it is replaced.
+
+    Only rows of images that are taken in another order than that of the table are in memory.
+    """
+
+    def __init__(self, path: Path, wanted: Container[str]) -> None:
+        is_needed = bool(wanted) and path.exists()
+        self.names = read_names(path) if is_needed else []
+        self._wanted = wanted
+        self._groups = groupby(read_rows(path) if is_needed else (), lambda row: row.get("image", ""))
+        self._passed: dict[str, list[dict[str, str]]] = {}
+
+    def take(self, name: str) -> Iterator[dict[str, str]]:
+        if name in self._passed:
+            yield from self._passed.pop(name)
+            return
+        for found, rows in self._groups:
+            if found == name:
+                yield from rows
+                return
+            if found in self._wanted:
+                self._passed[found] = list(rows)
+
+
+def _list_names(blocks: Iterable[Block]) -> list[str]:
+    """The names of the columns of all rows, each once."""
+    return list(dict.fromkeys(chain.from_iterable((*labels, *columns) for labels, columns in blocks)))
+
+
+def _list_rows(blocks: Iterable[Block]) -> Iterator[Texts]:
+    """One row for each cell, as texts."""
+    for labels, columns in blocks:
+        shared = {name: to_text(value) for name, value in labels.items()}
+        for values in zip(*(column.tolist() for column in columns.values()), strict=True):
+            yield shared | dict(zip(columns, map(to_text, values), strict=True))

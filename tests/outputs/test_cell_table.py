@@ -4,10 +4,12 @@ import csv
 from dataclasses import replace
 
 import numpy as np
+import pandas
 import pytest
 import tifffile
 
 from livecell_monai.cells.measure import measure_cells
+from livecell_monai.errors import DataError
 from livecell_monai.outputs.base import LargePrediction, OutputOptions
 from livecell_monai.outputs.cell_table import CellTable
 from tests.support.cell_worlds import TOUCHING
@@ -61,7 +63,7 @@ def test_frames_of_a_movie(table, tmp_path):
     table.finish(tmp_path, [{"image": "movie"}])
     rows = read(tmp_path / "cells.csv")
     assert [int(row["frame"]) for row in rows] == [number for number in (0, 2, 3, 4) for _ in range(4)]
-    assert rows[4]["time_min"] == "3.0"
+    assert rows[4]["time_min"] == "3"
 
 
 def test_rows_of_an_earlier_run_are_kept_and_those_of_other_images_dropped(table, tmp_path):
@@ -92,6 +94,50 @@ def test_a_large_image_without_cells_has_no_rows_of_an_earlier_run(table, tmp_pa
     later.write_large(replace(wide, cells={name: column[:0] for name, column in columns.items()}), tmp_path)
     later.finish(tmp_path, [{"image": "wide"}])
     assert read(tmp_path / "cells.csv") == []
+
+
+def test_a_finished_large_image_needs_the_table_of_the_earlier_run(table, tmp_path):
+    done = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells={"area_px": np.array([3])})
+    with pytest.raises(DataError, match=r"cells\.csv: must have the cells of wide, no such file; predict the image again"):
+        table.write_large(done, tmp_path)
+
+
+def test_parquet_has_the_table_of_csv(tmp_path):
+    """Of an image, a movie, a large image and an image of an earlier run, whatever came first."""
+    (tmp_path / "parts").mkdir()
+    names = [{"image": name} for name in ("a", "earlier", "later", "movie", "wide")]
+    for form in ("csv", "parquet"):
+        options = OutputOptions(parts=tmp_path / "parts", cell_table_format=form)
+        first = CellTable(options)
+        predict(first, tmp_path, "later")
+        predict(first, tmp_path, "earlier", pixel_size_um=(0.5, 0.25))
+        first.finish(tmp_path, [{"image": "later"}, {"image": "earlier"}])
+        for name in ("later", "earlier"):
+            (tmp_path / "parts" / f"{name}_cells_part.csv").unlink()
+        second = CellTable(options)
+        predict(second, tmp_path)
+        for frame in frames():
+            predict(second, tmp_path, "movie", frame=frame.frame)
+        columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
+        second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns), tmp_path)
+        second.finish(tmp_path, names)
+    plain, typed = pandas.read_csv(tmp_path / "cells.csv"), pandas.read_parquet(tmp_path / "cells.parquet")
+    assert plain["image"].unique().tolist() == [name["image"] for name in names]
+    assert len(plain) == 4 * (4 + 5)
+    assert list(plain)[:4] == ["image", "frame", "time_min", "cell"]
+    pandas.testing.assert_frame_equal(plain, typed, check_dtype=False)
+    assert typed["touches_border"].dtype == bool
+    assert typed["area_px"].dtype == int
+    assert typed["area_um2"].dtype == float
+
+
+def test_a_run_without_a_cell_has_the_header_of_one_with_cells(table, tmp_path):
+    predict(table, tmp_path, "none", TOUCHING * 0)
+    table.finish(tmp_path, [{"image": "none"}])
+    without = (tmp_path / "cells.csv").read_text()
+    predict(table, tmp_path)
+    table.finish(tmp_path, [{"image": "a"}])
+    assert without == (tmp_path / "cells.csv").read_text().splitlines()[0] + "\n"
 
 
 def test_a_run_without_an_image_writes_no_table(table, tmp_path):

@@ -65,6 +65,7 @@ class LargeImagePredictor:
         self._start_times: dict[str, float] = {}
         if self.large:
             self._check()
+        writer.run.keep_large(self.large, writer.large_files())
 
     def run(self, evaluator: Any) -> None:
         """Predict the other images with their engine, then the large ones one after the other."""
@@ -146,6 +147,11 @@ class LargeImagePredictor:
         Returns the row. If the process ends before the mask is published, a resumed run does this again.
         """
         folder, path = self._folder(item), self.path_of(item)
+        kept = self.writer.run.find_large(item[NAME])
+        if kept is not None:
+            self.writer.add(kept)
+            folder.remove()
+            return kept
         form, with_cells = self.settings["large_image_format"], self.writer.outputs.needs_cells
         finished, picture, cells, pixel_size = {}, None, None, None
         if self._is_finished(item):

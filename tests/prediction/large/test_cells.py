@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas
 import pytest
 import tifffile
 import zarr
@@ -78,6 +79,30 @@ def test_a_large_image_has_the_same_cells(bundle, tmp_path, form):
     assert [{name: value for name, value in row.items() if name != "probability_mean"} for row in one] == other
     for name in ("cells", "median_area_px"):
         assert rows(tmp_path / "small" / "summary.csv")[0][name] == rows(tmp_path / "large" / "summary.csv")[0][name]
+
+
+def test_parquet_resumed_has_the_table_of_one_run_in_csv(bundle, tmp_path):
+    """An image that is added to a finished run, and one that was large in it."""
+    model, data = bundle
+    images = sorted((data / "test" / "images").iterdir())
+    wide = np.tile(tifffile.imread(images[0]), (2, 2))
+    tifffile.imwrite(tmp_path / "wide.tif", wide, tile=(64, 64))
+    by_size = ["--set", f"tiling_min_megapixels={(wide.size - 1) / 1e6}", "--set", "window=[64, 64]"]
+    given = ("predict", model, *by_size, "-o")
+    assert livecell(*given, tmp_path / "csv", *images, tmp_path / "wide.tif").code == 0
+    typed = ["--set", "cell_table_format=parquet"]
+    assert livecell(*given, tmp_path / "parquet", images[1], tmp_path / "wide.tif", *typed).code == 0
+    outcome = livecell(*given, tmp_path / "parquet", *images, tmp_path / "wide.tif", *typed, "--resume")
+    assert outcome.code == 0, outcome
+    plain, other = (
+        pandas.read_csv(tmp_path / "csv" / "cells.csv"),
+        pandas.read_parquet(tmp_path / "parquet" / "cells.parquet"),
+    )
+    assert plain["image"].nunique() == 3
+    pandas.testing.assert_frame_equal(plain, other, check_dtype=False)
+    assert not (tmp_path / "parquet" / "cells.csv").exists()
+    again = livecell(*given, tmp_path / "parquet", tmp_path / "wide.tif", *typed, "--resume")
+    assert "1 masks" in again.out
 
 
 def test_scores_of_cells(bundle, tmp_path):
