@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from livecell_monai.cells.cellprofiler import DEFINITIONS, from_cellprofiler
+
+Names = Literal["livecell", "cellprofiler"]
 Kind = Literal["text", "integer", "number", "boolean"]
 
 
@@ -18,6 +21,7 @@ class Column:
 
 
 _LISTED = (
+    Column("ImageNumber", "integer", "", "Number of the image or frame in this table, from 1."),
     Column("image", "text", "", "Name of the image or movie: its file name without the ending."),
     Column("frame", "integer", "", "Index of the frame in its movie, from 0."),
     Column("time_min", "number", "min", "Time since the first frame of the file."),
@@ -55,31 +59,40 @@ _OF_CHANNELS = tuple(name for name in COLUMNS if name.startswith("intensity_"))
 _ORDER = [name for name in COLUMNS if name not in _OF_CHANNELS[1:]]
 
 
-def find_column(name: str) -> Column:
-    """The column of a name, also of one in µm or of a channel; a text without description if it is unknown."""
-    base, rest = _split(name)
-    found = COLUMNS.get(base, Column(name, "text", "", ""))
-    if not rest:
-        return found
+def find_columns(names: Iterable[str], scheme: Names = "livecell") -> dict[str, Column]:
+    """The columns of the names of a scheme by name: in the order of `COLUMNS`, channels in their own order.
+
+    The unit µm and the channel are at the end of a name. An unknown column comes last, as a text without description.
+    """
+    own = {name: from_cellprofiler(name) if scheme == "cellprofiler" else name for name in names}
+    return {name: _describe(name, own[name], scheme) for name in sorted(own, key=lambda name: _find_place(own[name]))}
+
+
+def _describe(name: str, own: str, scheme: Names) -> Column:
+    base, rest = _split(own)
+    if not base:
+        return Column(name, "text", "", "")
+    found = COLUMNS[base]
+    kind, unit, description = found.kind, found.unit, found.description
+    if scheme == "cellprofiler" and base in DEFINITIONS:
+        description, unit = DEFINITIONS[base], "" if base in _OF_CHANNELS else unit
     if base in _OF_CHANNELS:
-        return Column(name, found.kind, found.unit, f"{found.description.removesuffix('.')}, channel {rest}.")
-    unit = "µm²" if rest == "um2" else "µm"
-    return Column(name, "number", unit, f"{base} in {unit}, by the size of a pixel.")
+        return Column(name, kind, unit, f"Channel {rest}: {description}" if rest else description)
+    if rest:
+        kind, unit = "number", "µm²" if rest == "um2" else "µm"
+        description = f"{description} In {unit}, by the size of a pixel."
+    return Column(name, kind, unit, description)
 
 
-def find_columns(names: Iterable[str]) -> dict[str, Column]:
-    """The columns of names by name, in the order of `COLUMNS`: unknown ones last, channels in their own order."""
-
-    def place(name: str) -> tuple[int, bool]:
-        base, rest = _split(name)
-        base = _OF_CHANNELS[0] if base in _OF_CHANNELS else base
-        return _ORDER.index(base) if base in _ORDER else len(_ORDER), bool(rest) and base not in _OF_CHANNELS
-
-    return {name: find_column(name) for name in sorted(dict.fromkeys(names), key=place)}
+def _find_place(own: str) -> tuple[int, bool]:
+    base, rest = _split(own)
+    if base in _OF_CHANNELS:
+        return _ORDER.index(_OF_CHANNELS[0]), False
+    return _ORDER.index(base) if base else len(_ORDER), bool(rest)
 
 
 def _split(name: str) -> tuple[str, str]:
-    """The column of `COLUMNS` that a name belongs to, and the unit in place of px or the channel; ("", "") for others."""
+    """The column of `COLUMNS` that a name belongs to, and what is at its end: another unit than px, or the channel."""
     stem, _, unit = name.rpartition("_")
     if name in COLUMNS:
         return name, ""

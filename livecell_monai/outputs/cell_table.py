@@ -4,14 +4,16 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 
+from livecell_monai.cells.cellprofiler import to_cellprofiler
 from livecell_monai.cells.columns import find_columns
 from livecell_monai.cells.measure import Columns, measure_cells
 from livecell_monai.data.readers.kinds import read_channels
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.table_file import Texts, read_names, read_rows, to_text, write_rows
 
 _PART = "{name}_cells_part.csv"  # of an image or a movie, until the table of the run is written
+_NUMBER = "ImageNumber"  # of CellProfiler, which has one for each frame of a movie
 Block = tuple[Row, Columns]  #: what the rows of an image or a frame have in common, and their other columns
 
 
@@ -27,7 +29,7 @@ class CellTable(Output):
     def __init__(self, options: OutputOptions | None = None) -> None:
         options = options or OutputOptions()
         self._parts = options.parts
-        self._table = f"cells.{options.cell_table_format}"
+        self._table, self._names = f"cells.{options.cell_table_format}", options.cell_table_names
         self.files = Files(large=(), run=(self._table,), parts=(_PART,))
         self._frames: list[Block] = []
         self._large: dict[str, Block] = {}
@@ -41,18 +43,20 @@ class CellTable(Output):
             labels |= {"frame": frame.index, "time_min": frame.time_min}
         if prediction.problem is None:
             images, probability = read_channels(prediction.source), prediction.maps["foreground"]
-            columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um)
-            self._frames.append((labels, columns))
+            is_theirs = self._names == "cellprofiler"
+            columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um, is_theirs)
+            self._frames.append((labels, self._rename(columns)))
         if frame is None or frame.is_last:
             blocks, self._frames = self._frames, []
-            write_rows(folder / _PART.format(name=prediction.name), find_columns(_list_names(blocks)), _list_rows(blocks))
+            path = folder / _PART.format(name=prediction.name)
+            write_rows(path, find_columns(_list_names(blocks), self._names), _list_rows(blocks))
         return {}
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """Keep the columns of a large image; a DataError if it was finished earlier and the table of that run is missing."""
         name, path = prediction.name, folder / self._table
         if prediction.cells is not None and "cell" in prediction.cells:
-            self._large[name] = {"image": name}, prediction.cells
+            self._large[name] = {"image": name}, self._rename(prediction.cells)
         elif not path.exists():
             raise DataError(f"{path}: must have the cells of {name}, no such file; predict the image again by --overwrite")
         return {}
@@ -65,7 +69,7 @@ class CellTable(Output):
         parts = {name: self._find_part(name) for name in names}
         path = folder / self._table
         earlier = _EarlierRows(path, {name for name, part in parts.items() if part is None and name not in self._large})
-        found = (read_names(part) for part in parts.values() if part is not None)
+        found = [read_names(part) for part in parts.values() if part is not None]
 
         def list_rows() -> Iterator[Texts]:
             for name in names:
@@ -75,11 +79,28 @@ class CellTable(Output):
                 else:
                     yield from earlier.take(name) if part is None else read_rows(part)
 
-        write_rows(path, find_columns(chain(earlier.names, _list_names(self._large.values()), *found)), list_rows())
+        columns, all_rows = [*earlier.names, *_list_names(self._large.values()), *chain(*found)], list_rows()
+        if self._names == "cellprofiler":
+            columns, all_rows = [_NUMBER, *columns], _number_images(all_rows)
+        write_rows(path, find_columns(columns, self._names), all_rows)
+        self._large = {}  # from now on in the table
+
+    def check_earlier(self, folder: Path) -> None:
+        """Reject a table of an earlier run whose columns have other names."""
+        path = folder / self._table
+        if path.exists() and (_NUMBER in read_names(path)) != (self._names == "cellprofiler"):
+            other = "livecell" if self._names == "cellprofiler" else "cellprofiler"
+            raise SettingError(
+                f"{path}: setting cell_table_names must be {other} as in this table, got {self._names}; correct it, or "
+                "start again by --overwrite without --resume"
+            )
 
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""
         self._frames = []
+
+    def _rename(self, columns: Columns) -> Columns:
+        return {to_cellprofiler(name): it for name, it in columns.items()} if self._names == "cellprofiler" else columns
 
     def _find_part(self, name: str) -> Path | None:
         path = None if self._parts is None else self._parts / _PART.format(name=name)
@@ -122,3 +143,10 @@ def _list_rows(blocks: Iterable[Block]) -> Iterator[Texts]:
         shared = {name: to_text(value) for name, value in labels.items()}
         for values in zip(*(column.tolist() for column in columns.values()), strict=True):
             yield shared | dict(zip(columns, map(to_text, values), strict=True))
+
+
+def _number_images(rows: Iterable[Texts]) -> Iterator[Texts]:
+    """The rows with the number of their image or frame, from 1 in the order of the rows."""
+    for number, (_, own) in enumerate(groupby(rows, lambda row: (row["image"], row.get("frame", ""))), start=1):
+        for row in own:
+            yield {**row, _NUMBER: str(number)}

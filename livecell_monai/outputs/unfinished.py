@@ -58,13 +58,18 @@ class UnfinishedRun:
         """Whether there is a run to resume, whose results may be overwritten."""
         return self.resume and self.ledger.is_unfinished()
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether the results of a finished run are kept."""
+        return self.resume and not self.overwrite
+
     def protected(self, names: Sequence[str]) -> list[str]:
         """The files that must not exist yet: all, but for those of the whole run if it is resumed."""
         return [name for name in names if "{name}" in name or not self.resume]
 
     def keep_large(self, items: Sequence[Item], names: Sequence[str]) -> None:
         """Keep the row of each large image that an earlier run has finished: it is in `summary.csv`, its files exist."""
-        rows = _read_table(self.folder / TABLE) if self.resume and not self.overwrite else {}
+        rows = _read_table(self.folder / TABLE) if self.keeps_results else {}
         self._large = {item[NAME]: rows.get(item[NAME]) if self._has_files(item, names) else None for item in items}
 
     def find_large(self, name: str) -> Row | None:
@@ -90,7 +95,7 @@ class UnfinishedRun:
             if not self.shared:  # else the process that started the run has compared them
                 self.ledger.check_same(self._started_with())
             found = {name: self._find_committed(item) for name, item in first.items()}
-        elif self.resume and not self.overwrite:
+        elif self.keeps_results:
             rows = _read_table(self.folder / TABLE)
             for name, item in first.items():
                 if self._has_files(item, movie_names if FRAMES in item else names):

@@ -126,6 +126,8 @@ class PredictionWriter(BackgroundWriter):
         self.cells = cells
         names = [*outputs, *OF_CELLS] if cells is not None and cells.is_on else outputs
         self.outputs = OutputSet(names, replace(options, parts=self.run.files))
+        if self.run.keeps_results:
+            self.outputs.check_earlier(self.folder)
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie

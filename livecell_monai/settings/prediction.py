@@ -143,6 +143,12 @@ class Cells(Group):
     cell_table_format: Literal["csv", "parquet"] = setting(
         "csv", "the table of cells as cells.csv or cells.parquet, with the same values", recorded=False, changes_mask=True
     )
+    cell_table_names: Literal["livecell", "cellprofiler"] = setting(
+        "livecell",
+        "names and definitions of its columns: our own, or those of CellProfiler 4 where it has them",
+        recorded=False,
+        changes_mask=True,
+    )
 
 
 class Outputs(Group):

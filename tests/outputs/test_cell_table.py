@@ -9,13 +9,14 @@ import pytest
 import tifffile
 
 from livecell_monai.cells.measure import measure_cells
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import LargePrediction, OutputOptions
 from livecell_monai.outputs.cell_table import CellTable
 from tests.support.cell_worlds import TOUCHING
 from tests.support.predicted import frames, image
 
 GREY = np.random.default_rng(0).integers(0, 60_000, TOUCHING.shape).astype(np.uint16)
+SCHEMES = {"livecell": ("livecell", "cellprofiler"), "cellprofiler": ("cellprofiler", "livecell")}
 
 
 def read(path):
@@ -129,6 +130,43 @@ def test_parquet_has_the_table_of_csv(tmp_path):
     assert typed["touches_border"].dtype == bool
     assert typed["area_px"].dtype == int
     assert typed["area_um2"].dtype == float
+
+
+def test_names_of_cellprofiler(tmp_path):
+    """Each image and each frame has a number, and each row one of its own in it, also beside those of an earlier run."""
+    (tmp_path / "parts").mkdir()
+    options = OutputOptions(parts=tmp_path / "parts", cell_table_names="cellprofiler")
+    first = CellTable(options)
+    predict(first, tmp_path, "a")
+    first.finish(tmp_path, [{"image": "a"}])
+    (tmp_path / "parts" / "a_cells_part.csv").unlink()
+    second = CellTable(options)
+    second.check_earlier(tmp_path)
+    for frame in frames():
+        predict(second, tmp_path, "movie", frame=frame.frame)
+    columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY}, as_cellprofiler=True)
+    second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns), tmp_path)
+    second.finish(tmp_path, [{"image": "movie"}, {"image": "a"}, {"image": "wide"}])
+    table = pandas.read_csv(tmp_path / "cells.csv")
+    assert list(table)[:5] == ["ImageNumber", "image", "frame", "time_min", "ObjectNumber"]
+    assert table["ImageNumber"].tolist() == [number for number in range(1, 8) for _ in range(4)]
+    assert not table.duplicated(["ImageNumber", "ObjectNumber"]).any()
+    assert table["image"].tolist()[-8:] == ["a"] * 4 + ["wide"] * 4
+    assert {"AreaShape_Area", "Intensity_MeanIntensity_Image", "probability_mean", "area_um2"} < set(table)
+    assert (table["Intensity_MaxIntensity_Image"] <= 1).all()
+    assert not {"cell", "area_px", "form_factor"} & set(table)
+
+
+@pytest.mark.parametrize("names", ["livecell", "cellprofiler"])
+def test_an_earlier_table_with_other_names(tmp_path, names):
+    (tmp_path / "parts").mkdir()
+    one, other = (CellTable(OutputOptions(parts=tmp_path / "parts", cell_table_names=each)) for each in SCHEMES[names])
+    other.check_earlier(tmp_path)
+    predict(one, tmp_path)
+    one.finish(tmp_path, [{"image": "a"}])
+    one.check_earlier(tmp_path)
+    with pytest.raises(SettingError, match=rf"cells\.csv: setting cell_table_names must be {names} as in this table, got"):
+        other.check_earlier(tmp_path)
 
 
 def test_a_run_without_a_cell_has_the_header_of_one_with_cells(table, tmp_path):

@@ -21,11 +21,16 @@ def cells_path(mask: Path) -> Path:
 
 
 def separate_large(
-    folder: LargeImageFolder, source: LargeImageSource, decoding: Decoding, pixel_size_um: tuple[float, float] | None
+    folder: LargeImageFolder,
+    source: LargeImageSource,
+    decoding: Decoding,
+    pixel_size_um: tuple[float, float] | None,
+    as_cellprofiler: bool = False,
 ) -> Columns:
     """Write the label image of the cells into the hidden folder of a large image; returns their table.
 
-    Raises a DataError if the image cannot be read, or the label image cannot be written.
+    `as_cellprofiler` is as for `measure_cells`. Raises a DataError if the image cannot be read, or the label image cannot be
+    written.
     """
     mask, distance = folder.array(), folder.distance()
 
@@ -39,7 +44,7 @@ def separate_large(
 
     def measure(cells: Labels, place: Region) -> Columns:
         images = {name: channel.read(place) for name, channel in channels.items()}
-        return measure_alone(cells, images, place=place, shape=source.shape)
+        return measure_alone(cells, images, None, place, source.shape, as_cellprofiler)
 
     read = None if distance is None else read_distance
     decoder = BandDecoder(source.stack.path, source.shape, read_mask, read, decoding, measure, CHUNK)
@@ -50,7 +55,7 @@ def separate_large(
     with ChunkWriter(open_level(folder.cells, 0, source.shape, np.uint32)) as writer:
         for band in decoder.bands():
             writer.add(band.top, 0, band.labels.astype(np.uint32))
-            touching.append(list_touching(np.concatenate([above, band.labels])))
+            touching.append(list_touching(np.concatenate([above, band.labels]), not as_cellprofiler))
             above = band.labels[-1:].copy()
             parts.append(band.columns or empty)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}

@@ -163,8 +163,9 @@ class LargeImagePredictor:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
             if with_cells:
+                is_theirs = self.settings["cell_table_names"] == "cellprofiler"
                 with open_source(item) as source:
-                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size)
+                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size, is_theirs)
             mask_file, levels, measures = build_pyramid(folder, form, pixel_size)
             shape = levels[0].shape
             picture = folder.thumbnail(), levels[self._picture_level(shape)][:]

@@ -11,7 +11,7 @@ import zarr
 
 from livecell_monai import Segmenter
 from livecell_monai.cells.measure import measure_cells
-from tests.support.commands import livecell
+from tests.support.commands import livecell, refused
 from tests.support.small_training import train_small
 from tests.support.worlds import write_folder
 
@@ -55,12 +55,12 @@ def test_they_can_be_left_out(bundle, tmp_path):
     assert not [name for name in names if "_cells" in name]
 
 
-@pytest.mark.parametrize("form", ["tiff", "zarr"])
-def test_a_large_image_has_the_same_cells(bundle, tmp_path, form):
+@pytest.mark.parametrize(("form", "names"), [("tiff", "livecell"), ("zarr", "livecell"), ("tiff", "cellprofiler")])
+def test_a_large_image_has_the_same_cells(bundle, tmp_path, form, names):
     model, data = bundle
     image = np.tile(tifffile.imread(next((data / "test" / "images").iterdir())), (3, 3))
     tifffile.imwrite(tmp_path / "wide.tif", image, tile=(64, 64))
-    together = ["--set", "window=[64, 64]"]
+    together = ["--set", "window=[64, 64]", "--set", f"cell_table_names={names}"]
     assert livecell("predict", model, tmp_path / "wide.tif", "-o", tmp_path / "small", *together).code == 0
     by_parts = [*together, "--set", "tiling_min_megapixels=0.01", "--set", f"large_image_format={form}"]
     outcome = livecell("predict", model, tmp_path / "wide.tif", "-o", tmp_path / "large", *by_parts)
@@ -103,6 +103,18 @@ def test_parquet_resumed_has_the_table_of_one_run_in_csv(bundle, tmp_path):
     assert not (tmp_path / "parquet" / "cells.csv").exists()
     again = livecell(*given, tmp_path / "parquet", tmp_path / "wide.tif", *typed, "--resume")
     assert "1 masks" in again.out
+
+
+def test_a_finished_run_is_not_resumed_with_other_names_of_columns(bundle, tmp_path):
+    model, data = bundle
+    images = sorted((data / "test" / "images").iterdir())
+    assert livecell("predict", model, images[0], "-o", tmp_path / "out").code == 0
+    before = (tmp_path / "out" / "cells.csv").read_bytes()
+    given = ("predict", model, *images, "-o", tmp_path / "out", "--set", "cell_table_names=cellprofiler")
+    refused(livecell(*given, "--resume"), "cells.csv: setting cell_table_names must be livecell as in this table")
+    assert (tmp_path / "out" / "cells.csv").read_bytes() == before
+    assert livecell(*given, "--overwrite").code == 0
+    assert rows(tmp_path / "out" / "cells.csv")[0]["ImageNumber"] == "1"
 
 
 def test_scores_of_cells(bundle, tmp_path):
