@@ -1,24 +1,29 @@
 """The table of cells: one row for each cell of all images."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 
+from livecell_monai import __version__
 from livecell_monai.cells.cellprofiler import to_cellprofiler
-from livecell_monai.cells.columns import find_columns
+from livecell_monai.cells.columns import Column, find_columns
 from livecell_monai.cells.measure import Columns, measure_cells
 from livecell_monai.data.readers.kinds import read_channels
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.table_file import Texts, read_names, read_rows, to_text, write_rows
+from livecell_monai.runs.atomic import write_file
 
+DESCRIPTION = "cells.json"  #: what the columns are, beside the table
+_SIZES = ("pixel_size_y_um", "pixel_size_x_um")
 _PART = "{name}_cells_part.csv"  # of an image or a movie, until the table of the run is written
 _NUMBER = "ImageNumber"  # of CellProfiler, which has one for each frame of a movie
 Block = tuple[Row, Columns]  #: what the rows of an image or a frame have in common, and their other columns
 
 
 class CellTable(Output):
-    """`cells.csv` or `cells.parquet`: image, frame, id and measurements of each cell, see `cells.columns`.
+    """`cells.csv` or `cells.parquet`: image, frame, id and measurements of each cell; `cells.json` describes the columns.
 
     Intensities are those of the image as it is on disk, of each channel if there are several.
     """
@@ -30,7 +35,7 @@ class CellTable(Output):
         options = options or OutputOptions()
         self._parts = options.parts
         self._table, self._names = f"cells.{options.cell_table_format}", options.cell_table_names
-        self.files = Files(large=(), run=(self._table,), parts=(_PART,))
+        self.files = Files(large=(), run=(self._table, DESCRIPTION), parts=(_PART,))
         self._frames: list[Block] = []
         self._large: dict[str, Block] = {}
 
@@ -38,7 +43,7 @@ class CellTable(Output):
         """Measure the cells of an image, or of a frame of a movie; those of a whole image or movie become its part."""
         assert prediction.cells is not None
         frame = prediction.frame
-        labels: Row = {"image": prediction.name}
+        labels = _label(prediction.name, prediction.pixel_size_um)
         if frame is not None:
             labels |= {"frame": frame.index, "time_min": frame.time_min}
         if prediction.problem is None:
@@ -56,7 +61,7 @@ class CellTable(Output):
         """Keep the columns of a large image; a DataError if it was finished earlier and the table of that run is missing."""
         name, path = prediction.name, folder / self._table
         if prediction.cells is not None and "cell" in prediction.cells:
-            self._large[name] = {"image": name}, self._rename(prediction.cells)
+            self._large[name] = _label(name, prediction.pixel_size_um), self._rename(prediction.cells)
         elif not path.exists():
             raise DataError(f"{path}: must have the cells of {name}, no such file; predict the image again by --overwrite")
         return {}
@@ -71,19 +76,27 @@ class CellTable(Output):
         earlier = _EarlierRows(path, {name for name, part in parts.items() if part is None and name not in self._large})
         found = [read_names(part) for part in parts.values() if part is not None]
 
+        sizes: dict[tuple[str, str], list[str]] = {}  # names of images by the size of their pixels
+
         def list_rows() -> Iterator[Texts]:
             for name in names:
                 part = parts[name]
                 if name in self._large:
-                    yield from _list_rows([self._large[name]])
+                    own = _list_rows([self._large[name]])
                 else:
-                    yield from earlier.take(name) if part is None else read_rows(part)
+                    own = earlier.take(name) if part is None else read_rows(part)
+                for number, row in enumerate(own):
+                    if number == 0:
+                        sizes.setdefault((row.get(_SIZES[0], ""), row.get(_SIZES[1], "")), []).append(name)
+                    yield row
 
-        columns, all_rows = [*earlier.names, *_list_names(self._large.values()), *chain(*found)], list_rows()
+        all_names, all_rows = [*earlier.names, *_list_names(self._large.values()), *chain(*found)], list_rows()
         if self._names == "cellprofiler":
-            columns, all_rows = [_NUMBER, *columns], _number_images(all_rows)
-        write_rows(path, find_columns(columns, self._names), all_rows)
+            all_names, all_rows = [_NUMBER, *all_names], _number_images(all_rows)
+        columns = find_columns(all_names, self._names)
+        write_rows(path, columns, all_rows)
         self._large = {}  # from now on in the table
+        write_file(folder / DESCRIPTION, _describe(self._table, self._names, columns, sizes))
 
     def check_earlier(self, folder: Path) -> None:
         """Reject a table of an earlier run whose columns have other names."""
@@ -130,6 +143,29 @@ class _EarlierRows:
                 return
             if found in self._wanted:
                 self._passed[found] = list(rows)
+
+
+def _label(name: str, pixel_size_um: tuple[float, float] | None) -> Row:
+    """What all rows of an image have in common."""
+    return {"image": name, **dict(zip(_SIZES, pixel_size_um or (None, None), strict=True))}
+
+
+def _describe(table: str, scheme: str, columns: Mapping[str, Column], sizes: Mapping[tuple[str, str], list[str]]) -> str:
+    """The JSON text about a table: type, unit and definition of each column, and the images by the size of their pixels."""
+    facts = {
+        "table": table,
+        "written_by": f"livecell-monai {__version__}",
+        "column_names": scheme,
+        "columns": {
+            name: {"type": column.kind, "unit": column.unit or None, "description": column.description}
+            for name, column in columns.items()
+        },
+        "pixel_sizes": [
+            {"y_um": float(y) if y else None, "x_um": float(x) if x else None, "images": images}
+            for (y, x), images in sizes.items()
+        ],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
 def _list_names(blocks: Iterable[Block]) -> list[str]:

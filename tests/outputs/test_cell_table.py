@@ -1,6 +1,7 @@
 """The table of cells of a run."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +55,32 @@ def test_one_row_a_cell_with_the_values_of_the_original_image(table, tmp_path):
 def test_without_a_pixel_size_columns_in_um_are_there_and_empty(table, tmp_path):
     predict(table, tmp_path, pixel_size_um=None)
     table.finish(tmp_path, [{"image": "a"}])
-    assert {row["area_um2"] for row in read(tmp_path / "cells.csv")} == {""}
+    rows = read(tmp_path / "cells.csv")
+    in_um = [name for name in rows[0] if name.endswith(("_um", "_um2"))]
+    assert len(in_um) == 10
+    assert {row[name] for row in rows for name in in_um} == {""}
+    assert all(row[name] for row in rows for name in rows[0] if name.endswith("_px"))
+
+
+@pytest.mark.parametrize("names", ["livecell", "cellprofiler"])
+def test_the_columns_are_described_beside_the_table(tmp_path, names):
+    (tmp_path / "parts").mkdir()
+    table = CellTable(OutputOptions(parts=tmp_path / "parts", cell_table_names=names))
+    for name, size in (("a", (0.5, 0.25)), ("b", None), ("c", (0.5, 0.25))):
+        predict(table, tmp_path, name, pixel_size_um=size)
+    predict(table, tmp_path, "none", TOUCHING * 0)
+    table.finish(tmp_path, [{"image": name} for name in ("a", "b", "c", "none")])
+    facts = json.loads((tmp_path / "cells.json").read_text(encoding="utf-8"))
+    assert (facts["table"], facts["column_names"]) == ("cells.csv", names)
+    assert facts["pixel_sizes"] == [
+        {"y_um": 0.5, "x_um": 0.25, "images": ["a", "c"]},
+        {"y_um": None, "x_um": None, "images": ["b"]},
+    ]
+    assert list(facts["columns"]) == list(read(tmp_path / "cells.csv")[0])
+    assert all(column["description"] for column in facts["columns"].values())
+    area = facts["columns"]["area_um2"]
+    assert area == {"type": "number", "unit": "µm²", "description": "Number of pixels. In µm², by the size of a pixel."}
+    assert facts["columns"]["eccentricity" if names == "livecell" else "AreaShape_Eccentricity"]["unit"] is None
 
 
 def test_frames_of_a_movie(table, tmp_path):
