@@ -36,11 +36,9 @@ _LISTED = (
     Column("area_px", "integer", "px", "Number of pixels."),
     Column("perimeter_px", "number", "px", "Length of the outline, by Crofton's formula with four directions."),
     Column("axis_major_px", "number", "px", "Long axis of the ellipse with the same second moments."),
-    Column("axis_minor_px", "number", "px", "Short axis of that ellipse."),
-    Column(
-        "orientation_deg", "number", "deg", "Angle from the vertical to the long axis, -90 to 90, positive to the right."
-    ),
-    Column("eccentricity", "number", "", "Of that ellipse: 0 for a circle, towards 1 for a line."),
+    Column("axis_minor_px", "number", "px", "Short axis of the ellipse with the same second moments."),
+    Column("orientation_deg", "number", "deg", "Of the long axis, from the vertical, -90 to 90; positive: lower end right."),
+    Column("eccentricity", "number", "", "Of the ellipse with the same second moments: 0 for a circle."),
     Column("solidity", "number", "", "Area over the area of the convex hull of the pixels' edges."),
     Column("feret_px", "number", "px", "Largest diameter of the convex hull of the pixels' edges."),
     Column("form_factor", "number", "", "4 pi area / perimeter^2: 1 for a circle."),

@@ -18,6 +18,7 @@ from scipy.spatial import ConvexHull, KDTree
 from scipy.spatial.distance import pdist
 
 from livecell_monai.cells.cellprofiler import measure_shapes, scale_grey
+from livecell_monai.cells.decode import LEVELS
 from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
@@ -39,7 +40,7 @@ def measure_cells(
     Args:
         labels: (Y, X) ids 1..N, 0 for background.
         images: grey values (Y, X) by the name of the channel, empty for the only one.
-        probability: (Y, X) of the foreground.
+        probability: (Y, X) uint8 of the foreground, as `decode.quantise` gives it.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
     """
@@ -80,7 +81,7 @@ def measure_alone(
         grey = scale_grey(grey) if as_cellprofiler else grey
         table |= _measure_intensity(grey, ids, len(boxes), f"_{name}" if name else "")
     if probability is not None:
-        table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / area
+        table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / (area * LEVELS)
     return table
 
 

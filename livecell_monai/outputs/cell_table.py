@@ -8,6 +8,7 @@ from pathlib import Path
 from livecell_monai import __version__
 from livecell_monai.cells.cellprofiler import to_cellprofiler
 from livecell_monai.cells.columns import Column, find_columns
+from livecell_monai.cells.decode import quantise
 from livecell_monai.cells.measure import Columns, measure_cells
 from livecell_monai.data.readers.kinds import read_channels
 from livecell_monai.errors import DataError, SettingError
@@ -47,7 +48,7 @@ class CellTable(Output):
         if frame is not None:
             labels |= {"frame": frame.index, "time_min": frame.time_min}
         if prediction.problem is None:
-            images, probability = read_channels(prediction.source), prediction.maps["foreground"]
+            images, probability = read_channels(prediction.source), quantise(prediction.maps["foreground"])
             is_theirs = self._names == "cellprofiler"
             columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um, is_theirs)
             self._frames.append((labels, self._rename(columns)))

@@ -49,7 +49,7 @@ def test_one_row_a_cell_with_the_values_of_the_original_image(table, tmp_path):
     for name in ("area_px", "intensity_mean", "centroid_y_px", "feret_px"):
         np.testing.assert_allclose([float(row[name]) for row in rows], expected[name], rtol=1e-5)
     assert float(rows[0]["area_um2"]) == float(rows[0]["area_px"]) / 4
-    assert {row["probability_mean"] for row in rows} == {"0.75"}
+    assert {row["probability_mean"] for row in rows} == {f"{191 / 255:.6g}"}  # 0.75 in steps of 1 / 255
 
 
 def test_without_a_pixel_size_columns_in_um_are_there_and_empty(table, tmp_path):

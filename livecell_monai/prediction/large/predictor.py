@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from livecell_monai.cells.decode import quantise
-from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import survey_source
@@ -112,8 +111,8 @@ class LargeImagePredictor:
                 return None
             facts = measure_large_image(source, survey, self._steps)
             record = {STARTED_WITH: description, "facts": facts, "pixel_size_um": source.stack.pixel_size_um}
-            with_distance = self.writer.outputs.needs_cells and self.segmenter.decoder.has_map
-            folder.start(record, source.shape, survey.thumbnail, with_distance)
+            maps = self.segmenter.head.channels if self.writer.outputs.needs_cells else ()
+            folder.start(record, source.shape, survey.thumbnail, maps)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -123,19 +122,20 @@ class LargeImagePredictor:
         does not fit into memory.
         """
         folder = self._folder(item)
-        done, distance = folder.done(), folder.distance()
+        done, arrays = folder.done(), folder.maps()
         with (
             self._opened(item) as image,
-            ChunkWriter(folder.array(), done) as writer,
-            nullcontext() if distance is None else ChunkWriter(distance, done) as distance_writer,
+            ExitStack() as open_writers,
             closing(self.segmenter.bands(image, top, bottom, advance)) as blocks,
         ):
+            writer = open_writers.enter_context(ChunkWriter(folder.array(), done))
+            writers = {name: open_writers.enter_context(ChunkWriter(array, done)) for name, array in arrays.items()}
             for row, column, maps in blocks:
                 mask = self.segmenter.mask_of(maps)[0]
                 writer.add(row, column, mask.view(torch.uint8).mul_(255).numpy())
-                if distance_writer is not None:
-                    plane = maps[self.segmenter.head.channels.index(DISTANCE)]
-                    distance_writer.add(row, column, quantise(plane.numpy()))
+                for name, plane in zip(self.segmenter.head.channels, maps.numpy(), strict=True):
+                    if name in writers:
+                        writers[name].add(row, column, quantise(plane))
 
     def missing(self, item: Item) -> Bands:
         """The bands of a large image, after `begin`, that lack a chunk."""
