@@ -12,8 +12,9 @@ from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.cells.measure import Columns, complete_table, list_touching, measure_alone
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.network.heads import FOREGROUND
+from livecell_monai.outputs.cells import STACK_ENDING
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
-from livecell_monai.outputs.large.folder import LargeImageFolder, open_finished
+from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.sample import Pixels, Region
 
 LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
@@ -21,7 +22,7 @@ LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
 
 def cells_path(mask: Path) -> Path:
     """The path of the label image beside a mask NAME.ome.tif: NAME_cells.ome.tif."""
-    return mask.with_name(f"{mask.name.removesuffix('.ome.tif')}_cells.ome.tif")
+    return mask.with_name(f"{mask.name.removesuffix(ENDINGS['tiff'])}{STACK_ENDING}")
 
 
 def separate_large(
