@@ -20,7 +20,7 @@ from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes
-from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
+from livecell_monai.outputs.overwriting import check_distinct, check_name_lengths, check_outputs
 from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
@@ -28,7 +28,7 @@ from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.writers import PredictionWriter, explain_failure
 from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
-from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.sample import FRAMES, IMAGE, NAME
 from livecell_monai.settings import select
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
@@ -248,6 +248,9 @@ class LargeImagePredictor:
         may_exist = self.settings["overwrite"] or self.settings["resume"]
         check_name_lengths(self.output_dir, [".{name}.writing"], self.large)
         check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)
+        files, movie_files, large_files = self.writer.files(), self.writer.movie_files(), self.writer.large_files()
+        others = [(item[NAME], movie_files if FRAMES in item else files) for item in self.rest]
+        check_distinct(self.output_dir, [*others, *((item[NAME], large_files) for item in self.large)])
         for item in self.large:
             if self._folder(item).path.exists() and not may_exist:
                 raise SettingError(

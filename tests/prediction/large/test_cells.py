@@ -118,6 +118,60 @@ def test_a_finished_run_is_not_resumed_with_other_names_of_columns(bundle, tmp_p
     assert rows(tmp_path / "out" / "cells.csv")[0]["ImageNumber"] == "1"
 
 
+@pytest.mark.parametrize(("most", "file"), [(64.0, "field_cells.tif"), (0.0001, "field_cells.ome.tif")])
+def test_an_image_with_the_name_of_the_cells_of_another(bundle, tmp_path, most, file):
+    """Both small, or both large: nothing is written; without cells their files differ."""
+    model, data = bundle
+    image = tifffile.imread(next((data / "test" / "images").iterdir()))
+    for name in ("field", "field_cells"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+    images = sorted(tmp_path.glob("field*.tif"))
+    given = ("predict", model, *images, "-o", tmp_path / "out", "--set", f"tiling_min_megapixels={most}")
+    refused(livecell(*given), f"{file}: field_cells and field have the same result file; rename one of them")
+    assert not (tmp_path / "out").exists()
+    assert livecell(*given, "--no-cells").code == 0
+
+
+def test_a_movie_with_the_name_of_the_cells_of_a_large_image(bundle, tmp_path):
+    model, data = bundle
+    image = tifffile.imread(next((data / "test" / "images").iterdir()))
+    tifffile.imwrite(tmp_path / "field.tif", image)
+    tifffile.imwrite(tmp_path / "field_cells.tif", np.stack([image] * 2), metadata={"axes": "TYX"}, imagej=True)
+    given = ("predict", model, *sorted(tmp_path.glob("field*.tif")), "-o", tmp_path / "out")
+    refused(
+        livecell(*given, "--set", "tiling_min_megapixels=0.0001"),
+        "field_cells.ome.tif: field and field_cells have the same result file",
+    )
+    assert not (tmp_path / "out").exists()
+    assert livecell(*given).code == 0
+
+
+@pytest.mark.parametrize("kind", ["image", "movie", "large"])
+def test_an_image_without_cells(bundle, tmp_path, kind):
+    model, data = bundle
+    image = tifffile.imread(next((data / "test" / "images").iterdir()))
+    if kind == "movie":
+        tifffile.imwrite(tmp_path / "field.tif", np.stack([image] * 3), metadata={"axes": "TYX"}, imagej=True)
+    else:
+        tifffile.imwrite(tmp_path / "field.tif", image)
+    settings = {"threshold": 0.999999, "tiling_min_megapixels": 0.0001 if kind == "large" else 64.0}
+    given = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    outcome = livecell("predict", model, tmp_path / "field.tif", "-o", tmp_path / "out", *given)
+    assert outcome.code == 0, outcome
+    out = tmp_path / "out"
+    cells = tifffile.imread(out / ("field_cells.tif" if kind == "image" else "field_cells.ome.tif"))
+    assert cells.shape == ((3, *image.shape) if kind == "movie" else image.shape)
+    assert not cells.any()
+    (header,) = (out / "cells.csv").read_text().splitlines()
+    assert header.startswith("image,frame,time_min,cell," if kind == "movie" else "image,cell,centroid_y_px,")
+    assert "probability_mean" in header
+    (row,) = rows(out / "summary.csv")
+    assert (float(row["cells"]), float(row["cells_per_mm2"] or 0), row["median_area_px"]) == (0, 0, "")
+    if kind == "movie":
+        assert {row["cells"] for row in rows(out / "field_frames.csv")} == {"0"}
+    assert json.loads((out / "cells.json").read_text())["pixel_sizes"] == []
+
+
 def test_scores_of_cells(bundle, tmp_path):
     model, data = bundle
     outcome = livecell("evaluate", model, data, "-o", tmp_path / "scores")
