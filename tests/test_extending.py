@@ -42,6 +42,8 @@ def test_every_example_is_used(site, tmp_path, without_figures):
         asked = {**QUIET, "outputs": ["mask", "summary", "text"]}
         done = predict(tmp_path / "model", [tmp_path / "plate.npy"], tmp_path / "masks", asked)
     assert scores["area_error"]["mean"] >= 0
+    assert scores["extra_cells"]["mean"] >= 0
+    assert "pooled_extra_cells" in scores
     assert "area_error" in (tmp_path / "scores" / "scores.csv").read_text().splitlines()[0]
     (row,) = done.rows
     area = int((tifffile.imread(tmp_path / "masks" / "plate.tif") > 0).sum())

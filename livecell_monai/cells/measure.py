@@ -17,6 +17,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, KDTree
 from scipy.spatial.distance import pdist
 
+from livecell_monai.cells.cellprofiler import measure_shapes, scale_grey
+from livecell_monai.cells.decode import LEVELS
 from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
@@ -31,17 +33,19 @@ def measure_cells(
     images: Mapping[str, Pixels] | None = None,
     probability: Pixels | None = None,
     pixel_size_um: tuple[float, float] | None = None,
+    as_cellprofiler: bool = False,
 ) -> Columns:
     """The measurements (N,) of the cells of a label image by column, in the order of their ids.
 
     Args:
         labels: (Y, X) ids 1..N, 0 for background.
         images: grey values (Y, X) by the name of the channel, empty for the only one.
-        probability: (Y, X) of the foreground.
+        probability: (Y, X) uint8 of the foreground, as `decode.quantise` gives it.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
+        as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
     """
-    own = measure_alone(labels, images, probability)
-    return complete_table(own, list_touching(labels), pixel_size_um)
+    own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler)
+    return complete_table(own, list_touching(labels, diagonally=not as_cellprofiler), pixel_size_um)
 
 
 def measure_alone(
@@ -50,6 +54,7 @@ def measure_alone(
     probability: Pixels | None = None,
     place: Region | None = None,
     shape: tuple[int, int] | None = None,
+    as_cellprofiler: bool = False,
 ) -> Columns:
     """The measurements of each cell that do not depend on others, in pixels; arguments as for `measure_cells`.
 
@@ -65,14 +70,18 @@ def measure_alone(
         "centroid_x_px": np.bincount(ids, columns, len(boxes)) / area + origin[1],
     }
     table |= _measure_place(boxes, shape or labels.shape, origin)
-    table |= {"area_px": area, "perimeter_px": _measure_perimeter(labels, len(boxes))}
+    shapes = measure_shapes(labels) if as_cellprofiler else _measure_shapes(labels, boxes, area)
+    perimeter = shapes["perimeter_px"]
+    table |= {"area_px": area, "perimeter_px": perimeter}
     table |= _measure_moments(ids, rows, columns, area)
-    table |= _measure_hulls(labels, boxes, area)
-    table["form_factor"] = 4 * np.pi * area / table["perimeter_px"] ** 2
+    table |= {"solidity": shapes["solidity"], "feret_px": shapes["feret_px"]}
+    table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
     for name, image in (images or {}).items():
-        table |= _measure_intensity(image[rows, columns], ids, len(boxes), f"_{name}" if name else "")
+        grey = image[rows, columns]
+        grey = scale_grey(grey) if as_cellprofiler else grey
+        table |= _measure_intensity(grey, ids, len(boxes), f"_{name}" if name else "")
     if probability is not None:
-        table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / area
+        table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / (area * LEVELS)
     return table
 
 
@@ -91,14 +100,11 @@ def complete_table(own: Columns, touching: Column, pixel_size_um: tuple[float, f
     return _add_um(table, pixel_size_um)
 
 
-def list_touching(labels: Pixels) -> Column:
-    """The pairs (2, N) of ids of a label image (Y, X) that touch, diagonally too, the lower id first."""
-    shifted = (
-        (labels[:-1], labels[1:]),
-        (labels[:, :-1], labels[:, 1:]),
-        (labels[:-1, :-1], labels[1:, 1:]),
-        (labels[:-1, 1:], labels[1:, :-1]),
-    )
+def list_touching(labels: Pixels, diagonally: bool = True) -> Column:
+    """The pairs (2, N) of ids of a label image (Y, X) that touch, the lower id first."""
+    shifted = [(labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])]
+    if diagonally:
+        shifted += [(labels[:-1, :-1], labels[1:, 1:]), (labels[:-1, 1:], labels[1:, :-1])]
     pairs = [np.stack([first, second])[:, (first != second) & (first > 0) & (second > 0)] for first, second in shifted]
     return np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
 
@@ -144,15 +150,15 @@ def _measure_moments(ids: Column, rows: Column, columns: Column, area: Column) -
     }
 
 
-def _measure_hulls(labels: Pixels, boxes: list[tuple[slice, slice]], area: Column) -> Columns:
-    """Solidity and largest Feret diameter, of the convex hull of the pixels' edges."""
+def _measure_shapes(labels: Pixels, boxes: list[tuple[slice, slice]], area: Column) -> Columns:
+    """The perimeter, and solidity and largest Feret diameter of the convex hull of the pixels' edges."""
     solidity, feret = np.zeros(len(boxes)), np.zeros(len(boxes))
     for index, box in enumerate(boxes):
         corners = _list_corners(labels[box] == index + 1)
         hull = ConvexHull(corners)
         solidity[index] = area[index] / hull.volume
         feret[index] = pdist(corners[hull.vertices]).max()
-    return {"solidity": solidity, "feret_px": feret}
+    return {"perimeter_px": _measure_perimeter(labels, len(boxes)), "solidity": solidity, "feret_px": feret}
 
 
 def _list_corners(cell: Pixels) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from livecell_monai.cells.columns import Names
 from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels
 
@@ -73,6 +74,8 @@ class OutputOptions:
 
     channels: tuple[str, ...] = ("foreground",)  #: names of the network's maps, in channel order
     large_image_format: str = "tiff"  #: or `zarr`
+    cell_table_format: str = "csv"  #: or `parquet`
+    cell_table_names: Names = "livecell"  #: of columns
     parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
 
@@ -111,6 +114,9 @@ class Output(Protocol):
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """Write further files of a large image, whose mask is already on disk. Returns as `write`."""
         return {}
+
+    def check_earlier(self, folder: Path) -> None:
+        """Called before a run that keeps results of a finished one; a SettingError if they do not fit its own."""
 
     def finish(self, folder: Path, rows: Sequence[Row]) -> None:
         """Write the files of the whole run. It may be called several times, each time with all rows so far."""

@@ -10,6 +10,7 @@ from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction
 from livecell_monai.outputs.movie_file import MovieWriter
 from livecell_monai.sample import Pixels
 
+ENDING, STACK_ENDING = "_cells.tif", "_cells.ome.tif"  #: after the name of an image; of a movie or a large image
 _MOST_16_BIT = np.iinfo(np.uint16).max
 _WIDE_FROM = _MOST_16_BIT // 4  # cells in the first frame of a movie, from which on its stack has 32 bits
 
@@ -25,9 +26,9 @@ class CellLabels(Output):
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         is_zarr = options is not None and options.large_image_format == "zarr"
-        large = () if is_zarr else ("{name}_cells.ome.tif",)
-        self.files = Files(image=("{name}_cells.tif",), movie=("{name}_cells.ome.tif",), large=large)
-        self._movie = MovieWriter("_cells.ome.tif")
+        stack = (f"{{name}}{STACK_ENDING}",)
+        self.files = Files(image=(f"{{name}}{ENDING}",), movie=stack, large=() if is_zarr else stack)
+        self._movie = MovieWriter(STACK_ENDING)
         self._most = 0  # greatest id that fits into the type of the current stack
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
@@ -37,7 +38,7 @@ class CellLabels(Output):
         count = int(cells.max())
         if frame is None:
             plane = _to_unsigned(cells, count)
-            write_plane(folder / f"{prediction.name}_cells.tif", plane, prediction.pixel_size_um)
+            write_plane(folder / f"{prediction.name}{ENDING}", plane, prediction.pixel_size_um)
             return {}
         if frame.position == 0:
             self._most = _MOST_16_BIT if count < _WIDE_FROM else np.iinfo(np.uint32).max

@@ -1,7 +1,7 @@
 """Checks that no file is lost, made before prediction starts."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,21 +31,32 @@ def check_outputs(
         own = [name for name in patterns if "{name}" in name]
         if own:  # of a prediction, whose ledger has an entry for each image
             check_name_lengths(folder, [*own, "{name}.json"], [item for item in items if (FRAMES in item) == is_movie])
+    check_distinct(folder, ((item[NAME], movie_names if FRAMES in item else names) for item in items))
     inputs = {_identity(path) for path in {find_file(item[IMAGE]) for item in items} if path.exists()}
-    written: dict[Path, str] = {}
     for item in items:
         for pattern in movie_names if FRAMES in item else names:
             path = folder / pattern.format(name=item[NAME])
             # compared by inode: some file systems ignore upper and lower case
             if path.exists() and _identity(path) in inputs:
                 raise SettingError(f"{path}: a result would overwrite an input; name another output folder")
-            other = written.setdefault(path, item[NAME]) if "{name}" in pattern else item[NAME]
-            if other != item[NAME]:
-                raise SettingError(f"{path}: {item[NAME]} and {other} have the same result file; rename one of them")
             if path.is_dir() and "{name}" not in pattern:
                 raise SettingError(f"{path}: must be a file, a folder of this name exists; remove it or name another folder")
             if path.exists() and not overwrite:
                 raise SettingError(f"{path}: already exists; name another output folder or use --overwrite")
+
+
+def check_distinct(folder: Path, results: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Raise a SettingError for the first two images that have the same result file, such as `a` and `a_cells`.
+
+    The results are the name of each image with its files; `{name}` stands for the name.
+    """
+    written: dict[str, str] = {}
+    for name, patterns in results:
+        for pattern in patterns:
+            file = pattern.format(name=name)
+            other = written.setdefault(file, name) if "{name}" in pattern else name
+            if other != name:
+                raise SettingError(f"{folder / file}: {name} and {other} have the same result file; rename one of them")
 
 
 def check_name_lengths(folder: Path, names: Sequence[str], items: Sequence[Item]) -> None:

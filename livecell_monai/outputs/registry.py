@@ -69,6 +69,11 @@ class OutputSet:
                 "tiling_min_megapixels"
             )
 
+    def check_earlier(self, folder: Path) -> None:
+        """Check that the results of a finished run in the folder fit those of this one; else a SettingError."""
+        for output in self._outputs.values():
+            output.check_earlier(folder)
+
     def write(self, prediction: Prediction, folder: Path) -> Row | None:
         """Write the files of an image or of a frame; after an error, `discard` deletes them.
 

@@ -47,6 +47,7 @@ class UnfinishedRun:
         self.shared = False  #: whether another process starts and ends the run
         self._ranks: dict[str, int] = {}
         self._done: dict[str, Row] = {}
+        self._large: dict[str, Row | None] = {}
         if self.ledger.is_unfinished() and not (resume or overwrite):
             raise SettingError(
                 f"{self.folder}: holds an unfinished prediction; resume it by --resume, or start again by --overwrite"
@@ -57,9 +58,23 @@ class UnfinishedRun:
         """Whether there is a run to resume, whose results may be overwritten."""
         return self.resume and self.ledger.is_unfinished()
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether the results of a finished run are kept."""
+        return self.resume and not self.overwrite
+
     def protected(self, names: Sequence[str]) -> list[str]:
-        """The files that must not exist yet: all, but for the table of a resumed run."""
-        return [name for name in names if not (self.resume and name == TABLE)]
+        """The files that must not exist yet: all, but for those of the whole run if it is resumed."""
+        return [name for name in names if "{name}" in name or not self.resume]
+
+    def keep_large(self, items: Sequence[Item], names: Sequence[str]) -> None:
+        """Keep the row of each large image that an earlier run has finished: it is in `summary.csv`, its files exist."""
+        rows = _read_table(self.folder / TABLE) if self.keeps_results else {}
+        self._large = {item[NAME]: rows.get(item[NAME]) if self._has_files(item, names) else None for item in items}
+
+    def find_large(self, name: str) -> Row | None:
+        """The kept row of a large image, see `keep_large`."""
+        return self._large.get(name)
 
     def missing(self, items: Sequence[Item], names: Sequence[str], movie_names: Sequence[str] = ()) -> list[Item]:
         """The items that still need a prediction; `merge` adds the rows of the others.
@@ -80,11 +95,10 @@ class UnfinishedRun:
             if not self.shared:  # else the process that started the run has compared them
                 self.ledger.check_same(self._started_with())
             found = {name: self._find_committed(item) for name, item in first.items()}
-        elif self.resume and not self.overwrite:
+        elif self.keeps_results:
             rows = _read_table(self.folder / TABLE)
             for name, item in first.items():
-                patterns = movie_names if FRAMES in item else names
-                if all((self.folder / pattern.format(name=name)).exists() for pattern in patterns):
+                if self._has_files(item, movie_names if FRAMES in item else names):
                     found[name] = rows.get(name)
         self._done = {name: row for name, row in found.items() if row is not None}
         return [item for item in items if item[NAME] not in self._done]
@@ -111,9 +125,11 @@ class UnfinishedRun:
         return row
 
     def merge(self, rows: Sequence[Row]) -> list[Row]:
-        """New rows and the rows of images done before, in the order of the images; unknown images last."""
-        found = {**self._done, **{str(row["image"]): row for row in rows}}
-        return sorted(found.values(), key=lambda row: self._ranks.get(str(row["image"]), len(self._ranks)))
+        """New rows and the rows of images done before, in the order of the images; large images last, then unknown ones."""
+        large = {name: row for name, row in self._large.items() if row is not None}
+        found = {**large, **self._done, **{str(row["image"]): row for row in rows}}
+        ranks = {name: rank for rank, name in enumerate([*self._ranks, *self._large])}
+        return sorted(found.values(), key=lambda row: ranks.get(str(row["image"]), len(ranks)))
 
     def end(self) -> None:
         """Delete the ledger: all images and the table are written."""
@@ -123,6 +139,9 @@ class UnfinishedRun:
         """Delete the ledger if no image is done."""
         if not self.shared:
             self.ledger.remove_if_empty()
+
+    def _has_files(self, item: Item, names: Sequence[str]) -> bool:
+        return all((self.folder / pattern.format(name=item[NAME])).exists() for pattern in names)
 
     def _find_committed(self, item: Item) -> Row | None:
         """The row of an image that is committed and has not changed; its files are published."""

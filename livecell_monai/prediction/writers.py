@@ -101,7 +101,7 @@ class PredictionWriter(BackgroundWriter):
 
     Args:
         outputs: names of the outputs, see `outputs.registry`.
-        channels: names of the network's maps, in channel order.
+        options: the settings that outputs depend on; `parts` is that of the run.
         interval_min: time between frames of movies in minutes; None to take it from the file.
         run: knows which images are done; None for a new run.
         cells: separates the cells; None if no output needs them.
@@ -113,19 +113,21 @@ class PredictionWriter(BackgroundWriter):
         self,
         output_dir: str,
         outputs: Sequence[str] = DEFAULT,
-        channels: Sequence[str] = ("foreground",),
+        options: OutputOptions | None = None,
         interval_min: float | None = None,
-        large_image_format: str = "tiff",
         run: UnfinishedRun | None = None,
         cells: CellDecoder | None = None,
     ) -> None:
         super().__init__(output_dir)
         check_setting("interval_min", interval_min)
         self.run = UnfinishedRun(output_dir) if run is None else run
-        self.channels, self.interval_min = tuple(channels), interval_min
+        options = options or OutputOptions()
+        self.channels, self.interval_min = tuple(options.channels), interval_min
         self.cells = cells
         names = [*outputs, *OF_CELLS] if cells is not None and cells.is_on else outputs
-        self.outputs = OutputSet(names, OutputOptions(self.channels, large_image_format, self.run.files))
+        self.outputs = OutputSet(names, replace(options, parts=self.run.files))
+        if self.run.keeps_results:
+            self.outputs.check_earlier(self.folder)
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie

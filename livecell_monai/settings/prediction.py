@@ -126,7 +126,7 @@ class Cells(Group):
 
     cells: bool | Literal["auto"] = setting(
         "auto",
-        "write NAME_cells.tif and cells.csv; auto: where `maps` has distance, without which touching cells may merge",
+        "write NAME_cells.tif and a table of cells; auto: where `maps` has distance, without which touching cells may merge",
         changes_mask=True,
     )
     seed_threshold: float = setting(
@@ -140,6 +140,15 @@ class Cells(Group):
         changes_mask=True,
     )
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
+    cell_table_format: Literal["csv", "parquet"] = setting(
+        "csv", "the table of cells as cells.csv or cells.parquet, with the same values", recorded=False, changes_mask=True
+    )
+    cell_table_names: Literal["livecell", "cellprofiler"] = setting(
+        "livecell",
+        "names and definitions of its columns: our own, or those of CellProfiler 4 where it has them",
+        recorded=False,
+        changes_mask=True,
+    )
 
 
 class Outputs(Group):

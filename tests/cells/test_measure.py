@@ -71,10 +71,10 @@ def test_neighbours_and_the_border():
 
 
 def test_channels_and_probability():
-    table = measure_cells(CELLS, {"DAPI": GREY, "GFP": GREY * 0 + 7}, probability=np.full(CELLS.shape, 0.75))
+    table = measure_cells(CELLS, {"DAPI": GREY, "GFP": GREY * 0 + 7}, probability=np.full(CELLS.shape, 51, np.uint8))
     assert (table["intensity_sd_GFP"] == 0).all()
     assert (table["intensity_mean_GFP"] == 7).all()
-    assert set(table["probability_mean"]) == {0.75}
+    assert set(table["probability_mean"]) == {0.2}
     assert "intensity_mean" not in table
 
 

@@ -1,5 +1,7 @@
 """Confluency over time, drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,7 @@ from PIL import Image
 from livecell_monai.outputs import confluency as module
 from livecell_monai.outputs.confluency import ConfluencyPlot, draw_confluency
 from livecell_monai.outputs.figures import write_png
-from tests.support.predicted import MASKS, frames, image, write
+from tests.support.predicted import MASKS, frames, image, with_cells, write
 
 
 def rows(count, interval, fractions=None):
@@ -61,6 +63,36 @@ def test_file_is_a_png_with_a_curve(tmp_path):
         assert (picture.format, picture.size) == ("PNG", (880, 495))
         blue = np.asarray(picture.convert("RGB")).reshape(-1, 3) == (0, 0x72, 0xB2)
     assert blue.all(axis=1).sum() > 500
+
+
+def test_cells_have_a_panel_of_their_own(tmp_path):
+    with_count = [{**row, "cells": cells} for row, cells in zip(rows(4, 30.0), (10, np.nan, 12, 40), strict=True)]
+    figure = draw_confluency("cells", with_count)
+    above, below = figure.axes
+    np.testing.assert_allclose(below.lines[0].get_ydata(), [10, np.nan, 12, 40])
+    np.testing.assert_allclose(below.lines[0].get_xdata(), above.lines[0].get_xdata())
+    assert (above.get_ylabel(), below.get_ylabel()) == ("confluency (% of the field)", "cells in the field")
+    assert (above.get_xlabel(), below.get_xlabel()) == ("", "time (min)")
+    assert below.get_ylim() == pytest.approx((0, 46))
+    assert all(tick == int(tick) for tick in below.get_yticks())
+    write_png(tmp_path / "a.png", figure)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (880, 825)
+
+
+def test_no_cell_in_any_frame():
+    below = draw_confluency("cells", [{**row, "cells": 0} for row in rows(3, 5.0, [0, 0, 0])]).axes[1]
+    assert below.get_ylim() == (0, 5)
+
+
+def test_cells_are_counted_by_frame(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "draw_confluency", lambda name, rows: drawn.extend(rows))
+    monkeypatch.setattr(module, "write_png", lambda path, figure: None)
+    given = with_cells(frames())
+    given[1] = replace(given[1], problem="dark")
+    write(ConfluencyPlot(), given, tmp_path)
+    np.testing.assert_equal([row["cells"] for row in drawn], [5, np.nan, 5, 5, 5])
 
 
 def test_plot_is_drawn_at_the_last_frame(tmp_path, monkeypatch):

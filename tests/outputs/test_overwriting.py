@@ -6,7 +6,7 @@ import re
 import pytest
 
 from livecell_monai.errors import SettingError
-from livecell_monai.outputs.overwriting import check_empty_folder, check_outputs
+from livecell_monai.outputs.overwriting import check_distinct, check_empty_folder, check_outputs
 from livecell_monai.sample import FRAMES
 
 NAMES = ["{name}.tif", "{name}_probability.tif", "summary.csv"]
@@ -107,6 +107,16 @@ class TestCheckOutputs:
         images = items(tmp_path / "in" / "a.png", tmp_path / "in" / "a_probability.png")
         with pytest.raises(SettingError, match=r"a_probability\.tif: a_probability and a have the same result file; rename"):
             check_outputs(tmp_path / "out", NAMES, images, overwrite=True)
+
+    def test_files_of_images_and_movies_and_of_the_run(self, tmp_path):
+        check_distinct(tmp_path, [("a", ["{name}.tif", "cells.csv"]), ("b", ["{name}.tif", "cells.csv"])])
+        check_distinct(tmp_path, [("a", ["{name}.ome.tif"])] * 3)
+        kinds = [("a", ["{name}_cells.ome.tif"]), ("a_cells", ["{name}.ome.tif"])]
+        for results in (kinds, kinds[::-1]):
+            with pytest.raises(
+                SettingError, match=r"a_cells\.ome\.tif: a\w* and a\w* have the same result file; rename one"
+            ):
+                check_distinct(tmp_path, results)
 
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("inside", ["", "below/it"])

@@ -123,7 +123,7 @@ def test_finished_run_is_recognised_by_its_table(tmp_path, items):
     # a_2 has a row and no mask, b a mask and no row
     assert [item["name"] for item in run.missing(items, patterns)] == ["a_2", "b"]
     assert run.merge([]) == [{"image": "a", "components": 4, "seconds": 0.5}]
-    assert run.protected(patterns) == ["{name}.tif"]
+    assert run.protected([*patterns, "cells.csv"]) == ["{name}.tif"]
     assert UnfinishedRun(folder, overwrite=False).protected(patterns) == patterns
 
 
@@ -155,3 +155,21 @@ def test_abandoned_run_without_images_is_deleted(tmp_path, items):
     write(run, items[0])
     run.remove_if_empty()
     assert resumed(tmp_path).resumes
+
+
+def test_rows_of_finished_large_images_are_kept_in_the_order_of_the_images(tmp_path, items):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    large = [{"name": name, "image": f"{name}.tif"} for name in ("new", "done", "lost")]
+    write_table(folder / "summary.csv", [{"image": name, "components": 4} for name in ("lost", "done", "a")])
+    (folder / "done.ome.tif").write_text("mask")
+    patterns = ["{name}.ome.tif", "summary.csv"]
+    run = resumed(tmp_path)
+    run.keep_large(large, patterns)
+    run.missing(items, ["{name}.tif"])
+    assert run.find_large("done") == {"image": "done", "components": 4}
+    assert run.find_large("lost") is run.find_large("new") is None
+    assert [row["image"] for row in run.merge([{"image": "new"}, {"image": "b"}])] == ["b", "new", "done"]
+    again = UnfinishedRun(folder, overwrite=True)
+    again.keep_large(large, patterns)
+    assert again.find_large("done") is None

@@ -14,7 +14,7 @@ from monai.data import MetaTensor
 from livecell_monai.data.readers import close_last
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.outputs.base import Files, Output
+from livecell_monai.outputs.base import Files, Output, OutputOptions
 from livecell_monai.outputs.registry import BUILT_IN
 from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter
 from tests.support.driven import item, output, read_table, run
@@ -118,9 +118,10 @@ class TestPredictionWriter:
         seen = []
         spy(seen.append)
         maps = torch.rand(2, *MASKS[0].shape)
-        given = {"channels": ("foreground", "border"), "outputs": ("spy", "probability")}
-        run(PredictionWriter(str(tmp_path / "out"), **given), [item(0, tmp_path)], [{**output(MASKS[0]), "maps": maps}])
-        for name, plane in zip(given["channels"], maps.numpy(), strict=True):
+        options = OutputOptions(channels=("foreground", "border"))
+        writer = PredictionWriter(str(tmp_path / "out"), ("spy", "probability"), options)
+        run(writer, [item(0, tmp_path)], [{**output(MASKS[0]), "maps": maps}])
+        for name, plane in zip(options.channels, maps.numpy(), strict=True):
             np.testing.assert_array_equal(seen[0].maps[name], plane)
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "cell_0_border.tif"), maps[1].numpy())
 

@@ -45,6 +45,8 @@ VALUES = {
     "seed_threshold": INSIDE_0_1,
     "seed_depth": ABOVE_0,
     "min_cell_area": COUNT,
+    "cell_table_names": (["livecell", "cellprofiler"], ["CellProfiler", None]),
+    "cell_table_format": (["csv", "parquet"], ["CSV", "xlsx"]),
     "tiling_min_megapixels": ABOVE_0,
     **dict.fromkeys(("normalise", "residual", "movie"), FLAG),
     **dict.fromkeys(("overwrite", "show_progress"), FLAG),

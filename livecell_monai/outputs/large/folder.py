@@ -1,7 +1,7 @@
 """The hidden folder that the mask of a large image is written to, so that an interrupted run resumes; the finished mask."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,12 @@ class LargeImageFolder:
         self.ledger = Ledger(self.path, "a large image", remedy, results=self.path)
         self.image = self.path / "mask.ome.zarr"
         self.cells = self.image / "labels" / "cells"  #: the label image of the cells
-        self._distance = self.path / "distance.zarr"
+        self._maps = self.path / "maps"
 
-    def start(
-        self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels, with_distance: bool = False
-    ) -> None:
+    def start(self, record: Mapping[str, Any], shape: tuple[int, int], thumbnail: Pixels, maps: Iterable[str] = ()) -> None:
         """Create the folder: an empty mask of a shape (Y, X), a reduced image (Y, X), and last the record of the ledger.
 
-        With `with_distance`, there is also an empty distance map.
+        There is also an empty map for each name in `maps`.
         """
         self.remove()
         with large_image_errors(self.path):
@@ -47,8 +45,8 @@ class LargeImageFolder:
             np.save(buffer, thumbnail, allow_pickle=False)
             (self.path / "thumbnail.npy").write_bytes(buffer.getbuffer())
             open_level(self.image, 0, shape)
-            if with_distance:
-                open_level(self._distance, 0, shape)
+            for name in maps:
+                open_level(self._maps / name, 0, shape)
             self.ledger.start(**record)
 
     def read_record(self) -> dict[str, Any] | None:
@@ -63,14 +61,13 @@ class LargeImageFolder:
         """The Zarr array (Y, X) uint8 of the mask."""
         return open_level(self.image, 0)
 
-    def distance(self) -> Any:
-        """The Zarr array (Y, X) uint8 of the quantised distance map; None if the bundle has none."""
-        return open_level(self._distance, 0) if self._distance.exists() else None
+    def maps(self) -> dict[str, Any]:
+        """The Zarr arrays (Y, X) uint8 of the quantised maps that cells are made from, by name; empty without cells."""
+        return {path.name: open_level(path, 0) for path in sorted(self._maps.glob("*"))}
 
     def done(self) -> frozenset[tuple[int, int]]:
-        """The chunks (row, column) that are on disk, of all maps; each was written atomically."""
-        done = _list_chunks(self.image)
-        return done & _list_chunks(self._distance) if self._distance.exists() else done
+        """The chunks (row, column) that are on disk, of the mask and all maps; each was written atomically."""
+        return _list_chunks(self.image).intersection(*map(_list_chunks, self._maps.glob("*")))
 
     def missing_bands(self) -> list[tuple[int, int]]:
         """Rows [top, bottom) of the mask that lack a chunk: whole rows of chunks, adjacent ones joined."""

@@ -1,15 +1,20 @@
 """The cells of a large image, from its finished maps on disk: band by band, as they are in the whole image."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, Labels
+from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.cells.measure import Columns, complete_table, list_touching, measure_alone
 from livecell_monai.data.large import LargeImageSource
+from livecell_monai.network.heads import FOREGROUND
+from livecell_monai.outputs.cells import STACK_ENDING
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
-from livecell_monai.outputs.large.folder import LargeImageFolder, open_finished
+from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.sample import Pixels, Region
 
 LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
@@ -17,44 +22,51 @@ LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
 
 def cells_path(mask: Path) -> Path:
     """The path of the label image beside a mask NAME.ome.tif: NAME_cells.ome.tif."""
-    return mask.with_name(f"{mask.name.removesuffix('.ome.tif')}_cells.ome.tif")
+    return mask.with_name(f"{mask.name.removesuffix(ENDINGS['tiff'])}{STACK_ENDING}")
 
 
 def separate_large(
-    folder: LargeImageFolder, source: LargeImageSource, decoding: Decoding, pixel_size_um: tuple[float, float] | None
+    folder: LargeImageFolder,
+    source: LargeImageSource,
+    decoding: Decoding,
+    pixel_size_um: tuple[float, float] | None,
+    as_cellprofiler: bool = False,
 ) -> Columns:
     """Write the label image of the cells into the hidden folder of a large image; returns their table.
 
-    Raises a DataError if the image cannot be read, or the label image cannot be written.
+    `as_cellprofiler` is as for `measure_cells`. Raises a DataError if the image cannot be read, or the label image cannot be
+    written.
     """
-    mask, distance = folder.array(), folder.distance()
-
-    def read_mask(region: Region) -> Pixels:
-        return np.asarray(mask[region.top : region.bottom, region.left : region.right]) > 0
-
-    def read_distance(region: Region) -> Pixels:
-        return np.asarray(distance[region.top : region.bottom, region.left : region.right])
-
+    mask, maps = folder.array(), folder.maps()
+    distance = maps.get(DISTANCE)
     channels = _list_channels(source)
 
     def measure(cells: Labels, place: Region) -> Columns:
         images = {name: channel.read(place) for name, channel in channels.items()}
-        return measure_alone(cells, images, place=place, shape=source.shape)
+        return measure_alone(cells, images, _read(maps[FOREGROUND], place), place, source.shape, as_cellprofiler)
 
-    read = None if distance is None else read_distance
-    decoder = BandDecoder(source.stack.path, source.shape, read_mask, read, decoding, measure, CHUNK)
-    empty = measure_alone(np.zeros((1, 1), np.int32), dict.fromkeys(channels, np.zeros((1, 1))))
+    read = None if distance is None else partial(_read, distance)
+    decoder = BandDecoder(
+        source.stack.path, source.shape, lambda place: _read(mask, place) > 0, read, decoding, measure, CHUNK
+    )
+    nothing = np.zeros((1, 1), np.int32)
+    empty = measure_alone(nothing, dict.fromkeys(channels, nothing), nothing)
     parts: list[Columns] = [empty]
     touching = [np.zeros((2, 0), np.int64)]
     above: Labels = np.zeros((0, source.shape[1]), np.int32)
     with ChunkWriter(open_level(folder.cells, 0, source.shape, np.uint32)) as writer:
         for band in decoder.bands():
             writer.add(band.top, 0, band.labels.astype(np.uint32))
-            touching.append(list_touching(np.concatenate([above, band.labels])))
+            touching.append(list_touching(np.concatenate([above, band.labels]), not as_cellprofiler))
             above = band.labels[-1:].copy()
             parts.append(band.columns or empty)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}
     return complete_table(joined, np.unique(np.concatenate(touching, axis=1), axis=1), pixel_size_um)
+
+
+def _read(array: Any, place: Region) -> Pixels:
+    """A part (Y, X) of a Zarr array."""
+    return np.asarray(array[place.top : place.bottom, place.left : place.right])
 
 
 def _list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from livecell_monai.cells.decode import quantise
-from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import survey_source
@@ -21,7 +20,7 @@ from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
 from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes
-from livecell_monai.outputs.overwriting import check_name_lengths, check_outputs
+from livecell_monai.outputs.overwriting import check_distinct, check_name_lengths, check_outputs
 from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
@@ -29,7 +28,7 @@ from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.writers import PredictionWriter, explain_failure
 from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
-from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.sample import FRAMES, IMAGE, NAME
 from livecell_monai.settings import select
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
@@ -65,6 +64,7 @@ class LargeImagePredictor:
         self._start_times: dict[str, float] = {}
         if self.large:
             self._check()
+        writer.run.keep_large(self.large, writer.large_files())
 
     def run(self, evaluator: Any) -> None:
         """Predict the other images with their engine, then the large ones one after the other."""
@@ -111,8 +111,8 @@ class LargeImagePredictor:
                 return None
             facts = measure_large_image(source, survey, self._steps)
             record = {STARTED_WITH: description, "facts": facts, "pixel_size_um": source.stack.pixel_size_um}
-            with_distance = self.writer.outputs.needs_cells and self.segmenter.decoder.has_map
-            folder.start(record, source.shape, survey.thumbnail, with_distance)
+            maps = self.segmenter.head.channels if self.writer.outputs.needs_cells else ()
+            folder.start(record, source.shape, survey.thumbnail, maps)
         return folder.missing_bands()
 
     def predict_band(self, item: Item, top: int, bottom: int, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -122,19 +122,20 @@ class LargeImagePredictor:
         does not fit into memory.
         """
         folder = self._folder(item)
-        done, distance = folder.done(), folder.distance()
+        done, arrays = folder.done(), folder.maps()
         with (
             self._opened(item) as image,
-            ChunkWriter(folder.array(), done) as writer,
-            nullcontext() if distance is None else ChunkWriter(distance, done) as distance_writer,
+            ExitStack() as open_writers,
             closing(self.segmenter.bands(image, top, bottom, advance)) as blocks,
         ):
+            writer = open_writers.enter_context(ChunkWriter(folder.array(), done))
+            writers = {name: open_writers.enter_context(ChunkWriter(array, done)) for name, array in arrays.items()}
             for row, column, maps in blocks:
                 mask = self.segmenter.mask_of(maps)[0]
                 writer.add(row, column, mask.view(torch.uint8).mul_(255).numpy())
-                if distance_writer is not None:
-                    plane = maps[self.segmenter.head.channels.index(DISTANCE)]
-                    distance_writer.add(row, column, quantise(plane.numpy()))
+                for name, plane in zip(self.segmenter.head.channels, maps.numpy(), strict=True):
+                    if name in writers:
+                        writers[name].add(row, column, quantise(plane))
 
     def missing(self, item: Item) -> Bands:
         """The bands of a large image, after `begin`, that lack a chunk."""
@@ -146,6 +147,11 @@ class LargeImagePredictor:
         Returns the row. If the process ends before the mask is published, a resumed run does this again.
         """
         folder, path = self._folder(item), self.path_of(item)
+        kept = self.writer.run.find_large(item[NAME])
+        if kept is not None:
+            self.writer.add(kept)
+            folder.remove()
+            return kept
         form, with_cells = self.settings["large_image_format"], self.writer.outputs.needs_cells
         finished, picture, cells, pixel_size = {}, None, None, None
         if self._is_finished(item):
@@ -157,8 +163,9 @@ class LargeImagePredictor:
             size = (folder.read_record() or {})["pixel_size_um"]
             pixel_size = None if size is None else (float(size[0]), float(size[1]))
             if with_cells:
+                is_theirs = self.settings["cell_table_names"] == "cellprofiler"
                 with open_source(item) as source:
-                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size)
+                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size, is_theirs)
             mask_file, levels, measures = build_pyramid(folder, form, pixel_size)
             shape = levels[0].shape
             picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
@@ -241,6 +248,9 @@ class LargeImagePredictor:
         may_exist = self.settings["overwrite"] or self.settings["resume"]
         check_name_lengths(self.output_dir, [".{name}.writing"], self.large)
         check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)
+        files, movie_files, large_files = self.writer.files(), self.writer.movie_files(), self.writer.large_files()
+        others = [(item[NAME], movie_files if FRAMES in item else files) for item in self.rest]
+        check_distinct(self.output_dir, [*others, *((item[NAME], large_files) for item in self.large)])
         for item in self.large:
             if self._folder(item).path.exists() and not may_exist:
                 raise SettingError(

@@ -134,3 +134,22 @@ def test_incomplete_files_are_rejected(tmp_path):
         with pytest.raises(DataError, match="the large image is incomplete") as refusal, open_finished(path):
             pass
         assert "\n" not in str(refusal.value)
+
+
+def test_a_chunk_is_done_if_the_mask_and_all_maps_have_it(tmp_path):
+    folder = LargeImageFolder(tmp_path / "out", "large")
+    folder.start(RECORD, SHAPE, np.zeros((2, 3), np.uint16), ["foreground", "distance"])
+    maps = folder.maps()
+    assert {name: array.shape for name, array in maps.items()} == {"foreground": SHAPE, "distance": SHAPE}
+    chunk = np.ones((CHUNK, CHUNK), np.uint8)
+    for array in (folder.array(), maps["distance"]):
+        with ChunkWriter(array) as writer:
+            writer.add(0, 0, chunk)
+    assert folder.done() == frozenset()
+    with ChunkWriter(maps["foreground"]) as writer:
+        writer.add(0, 0, chunk)
+    assert folder.done() == {(0, 0)}
+
+
+def test_without_cells_no_map_is_kept(folder):
+    assert folder.maps() == {}
