@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.metrics import list_metrics, score_mask, tabulate_scores
+from livecell_monai.metrics import POOLED, list_metrics, score_mask, tabulate_scores
 from livecell_monai.outputs.figures import ALONE, COMPARED, write_png
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
+from livecell_monai.report.cell_spread import draw_spread
 from livecell_monai.report.curves import draw_curves, find_best
+from livecell_monai.report.fates import FATE_COLOURS, INKS
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, encode
 from livecell_monai.report.templates import render
@@ -71,7 +73,7 @@ def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) ->
 
 def write_page(path: Path, facts: PageFacts) -> list[Case]:
     """Write the page, atomically. Returns the predicted images, worst first; a DataError if it cannot be written."""
-    predicted, probabilities = take_cases(facts.predictions, facts.expected, facts.diameter_px)
+    predicted, found = take_cases(facts.predictions, facts.expected, facts.diameter_px)
     cases = predicted or read_cases(facts.rows)
     summaries = summarise_cases(cases)
     values = vars(facts) | {
@@ -81,13 +83,18 @@ def write_page(path: Path, facts: PageFacts) -> list[Case]:
         "galleries": _arrange(cases),
         "scored": [case for case in cases if case.scores],
         "summaries": summaries,
-        "metrics": [metric for metric in list_metrics() if all(metric.name in one["scores"] for one in summaries)],
+        "metrics": [metric for metric in list_metrics() if any(metric.name in one["scores"] for one in summaries)],
+        "has_cells": any(case.scores and case.scores.cells for case in cases),
+        "pooled": POOLED,
         "has_baseline": any(case.baseline for case in cases),
-        "probabilities": probabilities,
-        "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS},
+        "probabilities": found.probabilities,
+        "errors": list(found.errors),
+        "spreads": found.spreads,
+        "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS, "cells": FATE_COLOURS, "fates": INKS},
         "picture_bytes": PICTURE_BYTES,
     }
     drawing = {"draw_curves": draw_curves, "draw_threshold": draw_threshold, "draw_sides": draw_sides}
+    drawing |= {"draw_spread": draw_spread}
     text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
