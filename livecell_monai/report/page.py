@@ -48,19 +48,20 @@ class PageFacts:
     notes: Sequence[str] = ()  #: lines about what is on the page and what is not
 
 
-def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> None:
+def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> dict[str, Any] | None:
     """Write `curves.png`, `validation.png`, `scores.csv` and the page `report.html` of a training.
 
     The predictions, those of validation first, are read once, one after the other. The other facts are those of
-    `PageFacts`.
+    `PageFacts`. Returns the entry of `summarise_cases` for the validation images, None without scores.
     """
     panels: list[Panel] = []
     page = PageFacts(predictions=_keep_first(predictions, panels), **facts)
     write_png(folder / "curves.png", draw_curves(page.history))
-    cases = write_page(folder / "report.html", page)
+    cases, summaries = write_page(folder / "report.html", page)
     rows = [tabulate_scores(case.name, case.scores) for case in cases if case.scores]
     write_table(folder / "scores.csv", sorted(rows, key=lambda row: row["image"]))
     write_gallery(folder / "validation.png", panels)
+    return next((summary for summary in summaries if summary["role"] == "validation"), None)
 
 
 def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) -> Iterator[SamplePrediction]:
@@ -71,8 +72,11 @@ def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) ->
         yield one
 
 
-def write_page(path: Path, facts: PageFacts) -> list[Case]:
-    """Write the page, atomically. Returns the predicted images, worst first; a DataError if it cannot be written."""
+def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str, Any]]]:
+    """Write the page, atomically; a DataError if it cannot be written.
+
+    Returns the predicted images, worst first, and their summary by role, see `summarise_cases`.
+    """
     predicted, found = take_cases(facts.predictions, facts.expected, facts.diameter_px)
     cases = predicted or read_cases(facts.rows)
     summaries = summarise_cases(cases)
@@ -98,7 +102,7 @@ def write_page(path: Path, facts: PageFacts) -> list[Case]:
     text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
-    return predicted
+    return predicted, summaries
 
 
 def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:

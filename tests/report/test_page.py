@@ -79,7 +79,7 @@ class TestPage:
 
     def test_shows_the_worst_image_first(self, page, tmp_path):
         path = tmp_path / "report.html"
-        names = [case.name for case in write_page(path, page_facts())]
+        names = [case.name for case in write_page(path, page_facts())[0]]
         assert names == ["bad", "strip", "good", "new"]
         shown = [box["aria-label"].rpartition(" ")[2] for box in page.all("input") if box.get("class") == "toggle"]
         assert shown[:4] == ["bad", "good", "strip", "new"]  # by gallery
@@ -200,7 +200,7 @@ def test_page_without_images_shows_the_scores_of_the_training(tmp_path):
     image = predicted("strip", shift=4)
     row = tabulate_scores("strip", score_mask(image.mask, image.truth))
     facts = page_facts(predictions=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
-    assert write_page(tmp_path / "report.html", facts) == []
+    assert write_page(tmp_path / "report.html", facts)[0] == []
     page = read(tmp_path / "report.html")
     assert [part["id"] for part in page.all("section")] == ["scores", "curves", "limits", "settings", "provenance"]
     assert f"strip validation {row['iou']:.4f}" in page.text
@@ -253,7 +253,8 @@ def facts(**changes):
 
 def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
     images = [predicted("b <i>", "validation", 3), predicted("a", "validation", 9, seed=1), predicted("new", labelled=False)]
-    write_figures(tmp_path, predictions=iter(images), **facts())
+    summary = write_figures(tmp_path, predictions=iter(images), **facts())
+    assert (summary["role"], summary["scores"]["images"], summary["cells"]) == ("validation", 2, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "report.html", "scores.csv", "validation.png"]
     with Image.open(tmp_path / "validation.png") as picture:
         assert picture.width > 2 * 112  # image and overlay side by side
