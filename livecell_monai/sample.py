@@ -94,6 +94,9 @@ class SamplePrediction:
     mask: Pixels  #: (Y, X) bool, the predicted foreground
     truth: Pixels | None = None  #: (Y, X) bool, the annotated foreground; None if there is no annotation or it was not read
     labelled: Pixels | None = None  #: (Y, X) bool, which pixels count in scores; None for all
+    cells: Pixels | None = None  #: (Y, X) ids of the predicted cells; None if they are neither scored nor written
+    true_cells: Pixels | None = None  #: (Y, X) ids of the annotated cells; None if the label does not tell cells apart
+    region: Region | None = None  #: the part of the image that all planes are of, None for the whole
 
 
 @dataclass(frozen=True)

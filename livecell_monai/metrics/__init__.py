@@ -5,7 +5,14 @@ If truth and prediction are both empty, every score is 1; otherwise a ratio with
 
 from livecell_monai.metrics.baseline import segment_by_otsu
 from livecell_monai.metrics.registry import Metric, find_metric, label_of, list_metrics
-from livecell_monai.metrics.scores import Scores, measure_scores, read_scores, score_mask, tabulate_scores
+from livecell_monai.metrics.scores import (
+    Scores,
+    describe_unscored,
+    measure_scores,
+    read_scores,
+    score_mask,
+    tabulate_scores,
+)
 from livecell_monai.metrics.summary import (
     POOLED,
     PairedDifference,
@@ -23,6 +30,7 @@ __all__ = [
     "PairedDifference",
     "Scores",
     "SummaryLine",
+    "describe_unscored",
     "find_metric",
     "label_of",
     "list_lines",

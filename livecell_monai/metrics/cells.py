@@ -18,6 +18,7 @@ from livecell_monai.sample import Pixels
 THRESHOLDS = tuple(range(50, 100, 5))  #: of the intersection over union of a match, in %
 _MATCHED = tuple(f"matched_{threshold}" for threshold in THRESHOLDS)  # columns of `scores.csv`
 RIGHT, MERGED, SPLIT, MISSED = "right", "merged", "split", "missed"  #: what became of a true cell
+INVENTED = "invented"  #: a predicted cell that is none of these
 
 Ids = NDArray[np.int64]
 
@@ -46,6 +47,7 @@ class CellMatches:
     counts: CellCounts
     true_ids: Ids  #: increasing
     fate: tuple[str, ...]  #: of each true cell: right, merged, split or missed
+    merging_ids: Ids  #: of predicted cells that cover several true ones
     invented_ids: Ids  #: of predicted cells
 
 
@@ -56,7 +58,7 @@ def match_cells(predicted: Pixels, truth: Pixels, weight: Pixels | None = None) 
     """
     check_shapes(predicted, truth, weight)
     if weight is not None:
-        predicted, truth = (_leave_out(labels, weight > 0) for labels in (predicted, truth))
+        predicted, truth = (keep_labelled(labels, weight > 0) for labels in (predicted, truth))
     true_ids, rows = np.unique(truth, return_inverse=True)
     predicted_ids, columns = np.unique(predicted, return_inverse=True)
     overlap = _Overlap(rows.ravel(), columns.ravel(), int(true_ids[0] == 0), int(predicted_ids[0] == 0))
@@ -118,7 +120,7 @@ def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatch
         missed=int(np.count_nonzero(fate == MISSED)),
         invented=int(np.count_nonzero(~used)),
     )
-    return CellMatches(counts, true_ids, tuple(map(str, fate)), predicted_ids[~used])
+    return CellMatches(counts, true_ids, tuple(map(str, fate)), predicted_ids[covers > 1], predicted_ids[~used])
 
 
 def _join_most_alike(overlap: _Overlap) -> tuple[int, int]:
@@ -134,8 +136,8 @@ def _join_most_alike(overlap: _Overlap) -> tuple[int, int]:
     return int(overlap.shared[best].sum()), int(overlap.union[best].sum() + rest)
 
 
-def _leave_out(labels: Pixels, is_labelled: NDArray[np.bool_]) -> Pixels:
-    """The labels without those that have more pixels outside of the labelled ones than inside."""
+def keep_labelled(labels: Pixels, is_labelled: NDArray[np.bool_]) -> Pixels:
+    """Ids (Y, X) in the labelled pixels only, without cells that have more pixels outside of these than inside."""
     ids, places = np.unique(labels, return_inverse=True)
     places = places.reshape(labels.shape)
     inside, whole = np.bincount(places[is_labelled], minlength=len(ids)), np.bincount(places.ravel(), minlength=len(ids))

@@ -1,6 +1,6 @@
 """The scores of one mask against the truth, and their row in `scores.csv`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,6 +64,12 @@ def measure_scores(
     }
     matched = None if cells is None else match_cells(*cells, weight).counts
     return Scores(**asdict(counted), measured=measured, cells=matched)
+
+
+def describe_unscored(scores: Sequence[Scores]) -> str | None:
+    """Why the cells of a set of images are not scored, in words; None if they are."""
+    without_ids = sum(one.cells is None for one in scores)
+    return f"{without_ids} of {len(scores)} labels do not tell cells apart" if without_ids else None
 
 
 def tabulate_scores(name: str, scores: Scores) -> dict[str, Any]:

@@ -24,6 +24,9 @@ COMPARED: tuple[tuple[str, RGB], ...] = (
     ("invented (prediction only)", INVENTED),
 )
 ALONE: tuple[tuple[str, RGB], ...] = (("prediction", PREDICTED),)
+# Violet and salmon beside those three: under the same simulations, every pair of the five has a distance >= 33.
+MERGED: RGB = (160, 96, 255)  #: true cell that shares a predicted cell
+SPLIT: RGB = (255, 160, 128)  #: true cell with several predicted ones
 BLUE, VERMILLION = "#0072B2", "#D55E00"  #: of curves, from the same palette
 DPI = 110
 

@@ -3,28 +3,34 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from monai.networks.utils import eval_mode
 from monai.transforms import CenterSpatialCrop
 from torch.nn.functional import interpolate
 
+from livecell_monai.cells.distance import has_ids
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.network import Range, measure_ranges
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.evaluation_step import predict_sample
 from livecell_monai.prediction.prepared import ImageInMemory, plane_of, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, SamplePrediction
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, REGION, Pixels, Region, SamplePrediction
 
 MEASURED = 8  # images whose maps are measured
 MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the images
 
 
 def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], role: str) -> Iterator[SamplePrediction]:
-    """Predict preprocessed samples one after the other; their role is `validation` or `test`."""
+    """Predict preprocessed samples one after the other; their role is `validation` or `test`.
+
+    Cells are separated where the label tells them apart, or the bundle writes cells.
+    """
     for number, sample in enumerate(samples, start=1):
         output = predict_sample(segmenter, sample)
         mask = plane_of(output[PRED]) > 0
         image = interpolate(without_metadata(sample[IMAGE])[None].float(), mask.shape, mode="bilinear")[0]
+        true_cells = _take_ids(sample)
         yield SamplePrediction(
             name=str(sample.get(NAME, f"{role} {number}")),
             role=role,
@@ -33,7 +39,21 @@ def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], 
             mask=mask,
             truth=plane_of(output[LABEL]) > 0 if LABEL in output else None,
             labelled=plane_of(output[LABELLED]) if LABELLED in output else None,
+            cells=_separate(segmenter, mask, output) if segmenter.decoder.is_on or true_cells is not None else None,
+            true_cells=true_cells,
+            region=Region(*map(int, sample[REGION])) if sample.get(REGION) is not None else None,
         )
+
+
+def _take_ids(sample: Mapping[str, Any]) -> Pixels | None:
+    """The label (Y, X) int64 of a sample, None if it does not tell cells apart."""
+    label = plane_of(sample[LABEL]).astype(np.int64) if LABEL in sample else None
+    return label if label is not None and has_ids(label) else None
+
+
+def _separate(segmenter: Segmenter, mask: Pixels, output: Mapping[str, Any]) -> Pixels:
+    maps = np.asarray(output[MAPS].cpu())
+    return segmenter.decoder(mask, dict(zip(segmenter.head.channels, maps, strict=True)))
 
 
 def predict_items(segmenter: Segmenter, items: Iterable[Item], role: str) -> Iterator[SamplePrediction]:

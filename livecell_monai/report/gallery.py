@@ -67,11 +67,28 @@ def shrink_mask(mask: Pixels, longest: int = SIDE_PX) -> NDArray[np.bool_]:
 
 def shrink(plane: NDArray[np.float32], longest: int = SIDE_PX) -> NDArray[np.float32]:
     """A plane (Y, X) reduced to a longest side in px, each pixel the mean of several; a smaller plane stays as it is."""
-    factor = longest / max(plane.shape)
-    if factor >= 1:
+    if longest >= max(plane.shape):
         return plane
-    height, width = (max(1, round(side * factor)) for side in plane.shape)
+    height, width = _shrunk_shape(plane.shape, longest)
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
+
+
+def shrink_labels(labels: Pixels, longest: int) -> Pixels:
+    """Ids (Y, X) as `shrink`, each pixel the one in the middle of several."""
+    if longest >= max(labels.shape):
+        return labels
+    shape = _shrunk_shape(labels.shape, longest)
+    rows, columns = (
+        np.floor((np.arange(after) + 0.5) * before / after).astype(int)
+        for before, after in zip(labels.shape, shape, strict=True)
+    )
+    return np.asarray(labels[rows[:, None], columns])
+
+
+def _shrunk_shape(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    factor = longest / max(shape)
+    height, width = (max(1, round(side * factor)) for side in shape)
+    return height, width
 
 
 @cache

@@ -26,7 +26,9 @@
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const text = (row) => row.cells[column].textContent.trim();
       const isNumber = head.classList.contains("number");
-      const compare = (a, b) => isNumber ? text(a) - text(b) : text(a).localeCompare(text(b), "en", { numeric: true });
+      // an image without a score comes last
+      const value = (row) => text(row) === "" ? (down ? -Infinity : Infinity) : Number(text(row));
+      const compare = (a, b) => isNumber ? value(a) - value(b) : text(a).localeCompare(text(b), "en", { numeric: true });
       const rows = [...table.tBodies[0].rows].sort((a, b) => (down ? compare(b, a) : compare(a, b)));
       table.tBodies[0].append(...rows);
     }));

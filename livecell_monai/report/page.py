@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.metrics import list_metrics, score_mask, tabulate_scores
+from livecell_monai.metrics import POOLED, list_metrics, score_mask, tabulate_scores
 from livecell_monai.outputs.figures import ALONE, COMPARED, write_png
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
+from livecell_monai.report.cell_spread import draw_spread
 from livecell_monai.report.curves import draw_curves, find_best
+from livecell_monai.report.fates import FATE_COLOURS, INKS
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
 from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, encode
 from livecell_monai.report.templates import render
@@ -46,19 +48,20 @@ class PageFacts:
     notes: Sequence[str] = ()  #: lines about what is on the page and what is not
 
 
-def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> None:
+def write_figures(folder: Path, predictions: Iterable[SamplePrediction], **facts: Any) -> dict[str, Any] | None:
     """Write `curves.png`, `validation.png`, `scores.csv` and the page `report.html` of a training.
 
     The predictions, those of validation first, are read once, one after the other. The other facts are those of
-    `PageFacts`.
+    `PageFacts`. Returns the entry of `summarise_cases` for the validation images, None without scores.
     """
     panels: list[Panel] = []
     page = PageFacts(predictions=_keep_first(predictions, panels), **facts)
     write_png(folder / "curves.png", draw_curves(page.history))
-    cases = write_page(folder / "report.html", page)
+    cases, summaries = write_page(folder / "report.html", page)
     rows = [tabulate_scores(case.name, case.scores) for case in cases if case.scores]
     write_table(folder / "scores.csv", sorted(rows, key=lambda row: row["image"]))
     write_gallery(folder / "validation.png", panels)
+    return next((summary for summary in summaries if summary["role"] == "validation"), None)
 
 
 def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) -> Iterator[SamplePrediction]:
@@ -69,9 +72,12 @@ def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) ->
         yield one
 
 
-def write_page(path: Path, facts: PageFacts) -> list[Case]:
-    """Write the page, atomically. Returns the predicted images, worst first; a DataError if it cannot be written."""
-    predicted, probabilities = take_cases(facts.predictions, facts.expected, facts.diameter_px)
+def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str, Any]]]:
+    """Write the page, atomically; a DataError if it cannot be written.
+
+    Returns the predicted images, worst first, and their summary by role, see `summarise_cases`.
+    """
+    predicted, found = take_cases(facts.predictions, facts.expected, facts.diameter_px)
     cases = predicted or read_cases(facts.rows)
     summaries = summarise_cases(cases)
     values = vars(facts) | {
@@ -81,17 +87,22 @@ def write_page(path: Path, facts: PageFacts) -> list[Case]:
         "galleries": _arrange(cases),
         "scored": [case for case in cases if case.scores],
         "summaries": summaries,
-        "metrics": [metric for metric in list_metrics() if all(metric.name in one["scores"] for one in summaries)],
+        "metrics": [metric for metric in list_metrics() if any(metric.name in one["scores"] for one in summaries)],
+        "has_cells": any(case.scores and case.scores.cells for case in cases),
+        "pooled": POOLED,
         "has_baseline": any(case.baseline for case in cases),
-        "probabilities": probabilities,
-        "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS},
+        "probabilities": found.probabilities,
+        "errors": list(found.errors),
+        "spreads": found.spreads,
+        "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS, "cells": FATE_COLOURS, "fates": INKS},
         "picture_bytes": PICTURE_BYTES,
     }
     drawing = {"draw_curves": draw_curves, "draw_threshold": draw_threshold, "draw_sides": draw_sides}
+    drawing |= {"draw_spread": draw_spread}
     text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
-    return predicted
+    return predicted, summaries
 
 
 def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:

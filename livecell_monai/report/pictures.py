@@ -2,16 +2,17 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from livecell_monai.outputs.cells import outline_cells
 from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, RGB
 from livecell_monai.outputs.overlay import outline, stretch
-from livecell_monai.report.gallery import shrink, shrink_mask
+from livecell_monai.report.gallery import shrink, shrink_labels, shrink_mask
 from livecell_monai.sample import Pixels, Region, SplitPreview
 
 SIDE_PX = 512  # longest side of a picture
@@ -34,6 +35,7 @@ SPLIT_COLOURS: tuple[tuple[str, RGB], ...] = (
 )
 
 Paint = tuple[NDArray[np.bool_], RGB, int]  #: where (Y, X), the colour, its opacity of 255
+PaintAt = Callable[[int], Sequence[Paint]]  #: the paints of a picture whose longest side has so many px
 
 
 @dataclass(frozen=True)
@@ -46,36 +48,51 @@ class Layers:
     height: int
 
 
-def draw_prediction(image: Pixels, mask: Pixels, truth: Pixels | None, most_bytes: int) -> Layers:
+def draw_prediction(
+    image: Pixels, mask: Pixels, truth: Pixels | None, most_bytes: int, cells: Pixels | None = None
+) -> Layers:
     """Image and, over it, the prediction: with a truth in the colours of `figures.COMPARED`; all as for `draw_overlay`.
 
     `most_bytes` limits both layers together; a picture that would take more loses detail.
     """
-    found = shrink_mask(mask, SIDE_PX)
-    regions = [(found, PREDICTED, TINT)]
-    if truth is not None:
-        real = shrink_mask(truth, SIDE_PX)
-        regions = [(found & real, AGREED, TINT), (real & ~found, MISSED, WRONG_TINT), (found & ~real, INVENTED, WRONG_TINT)]
-    paints: list[Paint] = []
-    for where, ink, tint in regions:
-        paints += [(where, ink, tint), (outline(where, 1), ink, LINE)]
-    return _draw(image, paints, most_bytes, SIDE_PX)
+
+    def paint(longest: int) -> list[Paint]:
+        found = shrink_mask(mask, longest)
+        regions = [(found, PREDICTED, TINT)]
+        if truth is not None:
+            real = shrink_mask(truth, longest)
+            regions = [(found & real, AGREED, TINT)]
+            regions += [(real & ~found, MISSED, WRONG_TINT), (found & ~real, INVENTED, WRONG_TINT)]
+        elif cells is not None:
+            return [(found, PREDICTED, TINT), (outline_cells(shrink_labels(cells, longest)), PREDICTED, LINE)]
+        paints: list[Paint] = []
+        for where, ink, tint in regions:
+            paints += [(where, ink, tint), (outline(where, 1), ink, LINE)]
+        return paints
+
+    return draw(image, paint, most_bytes, SIDE_PX)
 
 
 def draw_sides(sides: SplitPreview, most_bytes: int) -> Layers:
     """An annotated image with its outlines; the validation region is tinted and framed, unused pixels are dark."""
     shape = np.shape(sides.truth)
-    trained, held = (shrink_mask(_fill(region, shape), SIDE_PX) for region in (sides.training, sides.validation))
-    paints: list[Paint] = [(~(trained | held), UNUSED, 150), (held, HELD, 70)]
-    paints += [(_frame(trained), TRAINED, LINE), (_frame(held), HELD, LINE)]
-    paints += [(outline(shrink_mask(sides.truth, SIDE_PX), 1), ANNOTATED, LINE)]
-    return _draw(sides.image, paints, most_bytes, SIDE_PX)
+
+    def paint(longest: int) -> list[Paint]:
+        trained, held = (shrink_mask(_fill(region, shape), longest) for region in (sides.training, sides.validation))
+        paints: list[Paint] = [(~(trained | held), UNUSED, 150), (held, HELD, 70)]
+        paints += [(_frame(trained), TRAINED, LINE), (_frame(held), HELD, LINE)]
+        return [*paints, (outline(shrink_mask(sides.truth, longest), 1), ANNOTATED, LINE)]
+
+    return draw(sides.image, paint, most_bytes, SIDE_PX)
 
 
 def draw_sample(image: Pixels, label: Pixels, most_bytes: int) -> Layers:
     """An augmented patch (Y, X) as the network sees it; its label (Y, X), foreground `> 0`, is outlined."""
-    paints = [(outline(shrink_mask(label, SAMPLE_PX), 1), ANNOTATED, LINE)]
-    return _draw(image, paints, most_bytes, SAMPLE_PX)
+
+    def paint(longest: int) -> list[Paint]:
+        return [(outline(shrink_mask(label, longest), 1), ANNOTATED, LINE)]
+
+    return draw(image, paint, most_bytes, SAMPLE_PX)
 
 
 def encode(content: bytes, kind: str) -> str:
@@ -83,8 +100,12 @@ def encode(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
 
 
-def _draw(image: Pixels, paints: Sequence[Paint], most_bytes: int, longest: int) -> Layers:
-    overlay = _write_overlay(paints)
+def draw(image: Pixels, paint: PaintAt, most_bytes: int, longest: int) -> Layers:
+    """A picture of an image (Y, X) whose longest side has at most `longest` px; both layers take at most `most_bytes`.
+
+    A picture that would take more is painted again, smaller.
+    """
+    overlay = _write_overlay(paint(longest))
     grey = stretch(shrink(np.asarray(image, dtype=np.float32), longest))
     height, width = grey.shape
     # base64 takes four bytes for three
@@ -92,7 +113,7 @@ def _draw(image: Pixels, paints: Sequence[Paint], most_bytes: int, longest: int)
     jpeg = _write_grey(grey, left)
     if len(jpeg) > left and longest > LEAST_PX:
         smaller = int(max(LEAST_PX, min(longest, max(grey.shape)) * 0.7))
-        return _draw(image, [(shrink_mask(where, smaller), ink, tint) for where, ink, tint in paints], most_bytes, smaller)
+        return draw(image, paint, most_bytes, smaller)
     return Layers(encode(jpeg, "image/jpeg"), encode(overlay, "image/png"), width, height)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from livecell_monai.metrics import label_of, list_lines
+from livecell_monai.metrics import POOLED, find_metric, label_of, list_lines
 
 # An underscore inside a word is no markup and stays readable in the source.
 _MARKUP = re.compile(r"[\\`*\[\]|<>&~#$]|(?<![^\W_])_|_(?![^\W_])")
@@ -52,7 +52,15 @@ def render(template: str, **values: Any) -> str:
 
 def render_card(**facts: Any) -> str:
     """The model card of a training; the facts are the values of `card.md.j2`, see `training.facts.describe_card`."""
-    return render("card.md.j2", label_of=label_of, **facts)
+    cells = facts["cells"] or {"cells": None, "scores": {}}
+    lines = list_lines({name: value for name, value in cells["scores"].items() if _is_of_cells(name)})
+    return render("card.md.j2", label_of=label_of, has_cells=cells["cells"] is not None, lines=lines, **facts)
+
+
+def _is_of_cells(name: str) -> bool:
+    """Whether an entry of a summary is a score of cells."""
+    metric = find_metric(name.removeprefix(POOLED).removesuffix("_interval_95"))
+    return metric is not None and metric.from_cells is not None
 
 
 def render_study(kind: str, data: str, summary: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.sample_predictions import measure_map_ranges, predict_items, predict_samples
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.runs.atomic import make_folder, write_table
+from livecell_monai.runs.atomic import make_folder, write_file, write_table
 from livecell_monai.training.facts import TrainingResult, describe_card, describe_training
 from livecell_monai.training.review import draw_samples, pick_unseen, show_split
 from livecell_monai.training.weights import BestWeights
@@ -37,7 +37,8 @@ class BundleWriter:
     best: BestWeights
     segmenter: Segmenter  #: of that network
     describe: Callable[..., str]  #: called with the facts that `card.md.j2` lists; returns the model card as Markdown
-    draw: Callable[..., None]  #: called with the folder and the facts of `PageFacts`; writes figures, scores and page
+    #: called with the folder and the facts of `PageFacts`; writes figures, scores and page, and returns the fact `cells`
+    draw: Callable[..., Mapping[str, Any] | None]
     plan: str | None = field(default=None, init=False)  #: text of the plan, kept as `configs/plan.yaml`; None without one
 
     def __post_init__(self) -> None:
@@ -47,15 +48,17 @@ class BundleWriter:
         """Write the whole bundle, and return what its metadata say of the training.
 
         Figures come last, so that a full disk costs no more than these. They show `batches` of augmented samples and
-        predictions of preprocessed `validation` samples.
+        predictions of preprocessed `validation` samples, whose cells they score for the model card.
         Raises a LiveCellError if a file cannot be written, or the configs do not fit the weights.
         """
         training = describe_training(result, self._write_weights(result, parts))
         images = [replace(sample, label=None, border=None) for sample in result.data.split.train]
         training[RANGES] = measure_map_ranges(self.segmenter, to_items(images))
-        self._write_bundle(result, training)
+        card = describe_card(result, training)
+        self._write_bundle(result, training, self.describe(**card))
         try:
-            self._write_figures(result, training, batches, validation)
+            cells = self._write_figures(result, training, batches, validation)
+            write_file(self.folder / "docs" / "README.md", self.describe(**{**card, "cells": cells}))
         except DataError as error:
             raise DataError(
                 f"{error}; the bundle is complete except for its figures: make the page by livecell report {self.folder} "
@@ -72,21 +75,22 @@ class BundleWriter:
         self.network.load_state_dict(kept)
         return written
 
-    def _write_bundle(self, result: TrainingResult, training: Mapping[str, Any]) -> None:
+    def _write_bundle(self, result: TrainingResult, training: Mapping[str, Any], card: str) -> None:
         write_table(make_folder(self.folder / "docs") / "history.csv", result.history.rows)
-        card = self.describe(**describe_card(result, training))
         write_bundle(self.folder, result.settings, training, card, self.network.multiple, self.plan)
         # An overlay that changes network_def is no setting, and the written configs lack it.
         opened = open_bundle(self.folder, ["inference"])
         load_weights(opened.network_def, opened.checkpoint)
 
-    def _write_figures(self, result: TrainingResult, training: Mapping[str, Any], batches: Any, validation: Any) -> None:
+    def _write_figures(
+        self, result: TrainingResult, training: Mapping[str, Any], batches: Any, validation: Any
+    ) -> Mapping[str, Any] | None:
         data, settings = result.data, result.settings
         most = FEW_TEST_IMAGES if 0 < settings["minutes"] < SHORT_MINUTES else TEST_IMAGES
         tests = pick_unseen(data.dataset_dir, most, settings["seed"])
         validated = predict_samples(self.segmenter, validation, "validation")
         tested = predict_items(self.segmenter, to_items(tests), "test")
-        self.draw(
+        return self.draw(
             self.folder / "docs",
             title=f"livecell U-Net trained on {data.name}",
             training=training,

@@ -12,6 +12,7 @@ import torch
 
 from livecell_monai import __version__
 from livecell_monai.bundle.export import package_versions
+from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_file, list_files, name_file
@@ -187,5 +188,7 @@ def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[s
         "resumed": training["resumed"],
         "changes": training["data_changes"],
         **{key: training[key] for key in ("epochs_run", "kept_epoch", "seconds", "seed", "weights_sha256")},
+        "separates": CellDecoder(result.settings["maps"]).has_map,
         "validation": training["validation"],
+        "cells": None,  # before the validation images are scored
     }

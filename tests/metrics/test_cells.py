@@ -15,7 +15,7 @@ from livecell_monai.metrics.cells import (
     panoptic_quality,
     seg,
 )
-from tests.support.cell_worlds import distorted
+from tests.support.cell_worlds import boxes, distorted
 
 #: of `distorted(0..2)`: AP50, AP75, mean AP, F1 and PQ by stardist 0.9.2, SEG by py-ctcmetrics 1.3.3
 GOLDEN = [
@@ -66,21 +66,15 @@ def test_aji_by_its_definition(seed):
     assert aji(match_cells(predicted, truth).counts) == intersection / union
 
 
-def cells(*boxes):
-    label = np.zeros((40, 60), int)
-    for number, (top, left, bottom, right) in enumerate(boxes, start=1):
-        label[top:bottom, left:right] = number
-    return label
-
-
-TRUTH = cells((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (30, 40, 35, 50), (2, 40, 8, 50))
+TRUTH = boxes((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (30, 40, 35, 50), (2, 40, 8, 50))
 
 
 def test_what_became_of_each_cell():
-    predicted = cells((5, 5, 15, 25), (20, 5, 30, 12), (20, 13, 30, 20), (30, 40, 35, 49), (15, 50, 18, 55))
+    predicted = boxes((5, 5, 15, 25), (20, 5, 30, 12), (20, 13, 30, 20), (30, 40, 35, 49), (15, 50, 18, 55))
     found = match_cells(predicted, TRUTH)
     assert found.fate == ("right", "merged", "split", "right", "missed")
     assert found.true_ids.tolist() == [1, 2, 3, 4, 5]
+    assert found.merging_ids.tolist() == [1]
     assert found.invented_ids.tolist() == [5]
     counts = found.counts
     assert (counts.merged, counts.split, counts.missed, counts.invented) == (1, 1, 1, 1)
@@ -108,7 +102,7 @@ def test_a_perfect_and_an_empty_prediction():
 def test_pixels_of_weight_0_do_not_count():
     weight = np.ones(TRUTH.shape)
     weight[:, 30:] = 0
-    counts = match_cells(cells((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (20, 35, 30, 45)), TRUTH, weight).counts
+    counts = match_cells(boxes((5, 5, 15, 15), (5, 15, 15, 25), (20, 5, 30, 25), (20, 35, 30, 45)), TRUTH, weight).counts
     assert (counts.true_cells, counts.predicted_cells, counts.matched[0]) == (3, 3, 3)
     weight[:, 30:] = 1
     weight[:, :24] = 0  # a cell mostly outside is left out, not cut
@@ -124,8 +118,8 @@ def test_counts_of_several_images_are_added():
 
 
 def test_two_predictions_of_half_a_cell_match_it_once():
-    truth = cells((0, 0, 10, 20))
-    halves = cells((0, 0, 10, 10), (0, 10, 10, 20))
+    truth = boxes((0, 0, 10, 20))
+    halves = boxes((0, 0, 10, 10), (0, 10, 10, 20))
     counts = match_cells(halves, truth).counts
     assert counts.matched[0] == 1
     assert ndimage.label(halves)[1] == 1

@@ -45,6 +45,25 @@ class TestPredictItems:
         samples = pick_unseen(trained[0], 1, 0)
         (one,) = predict_items(segmenter, to_items(samples), "test")
         assert one.truth is None
+        assert (one.cells, one.true_cells) == (None, None)  # the bundle writes none either
+
+    def test_cells_are_those_that_predict_writes_and_of_the_label(self, segmenter, trained, tmp_path):
+        data, bundle = trained
+        (one, _) = predict_items(segmenter, to_items(list_samples(data, "test")), "test")
+        settings = {"accelerator": "cpu-fp32", "show_progress": False, "cells": True}
+        predict(bundle, [data / "test" / "images" / f"{one.name}.tif"], tmp_path / "masks", settings)
+        assert (one.cells == tifffile.imread(tmp_path / "masks" / f"{one.name}_cells.tif")).all()
+        assert one.cells.any()
+        assert (one.true_cells == read_label(data / "test" / "labels" / f"{one.name}.tif")).all()
+        assert one.region is None
+
+    def test_a_binary_label_has_no_cells(self, segmenter, folder):
+        label = folder / "test" / "labels" / "test_00.tif"
+        tifffile.imwrite(label, ((tifffile.imread(label) > 0) * 255).astype("uint8"))
+        first, second = predict_items(segmenter, to_items(list_samples(folder, "test")), "test")
+        assert (first.cells, first.true_cells) == (None, None)
+        assert first.truth.any()
+        assert second.true_cells.max() == 5
 
     def test_the_network_learns_from_it_neither_weights_nor_statistics(self, trained):
         parser = open_bundle(trained[1], ["inference", "train"], None, {"dataset_dir": str(trained[0])}).workflow.parser
@@ -79,6 +98,9 @@ class TestPredictItems:
             region = sample.region
             assert one.mask.shape == (region.bottom - region.top, region.right - region.left)
             assert (one.truth == (region.crop(read_label(sample.label)) > 0)).all()
+            assert one.region == region
+            assert (one.true_cells == region.crop(read_label(sample.label))).all()
+            assert one.cells.shape == one.mask.shape
 
     def test_an_image_that_cannot_be_read_is_skipped(self, segmenter, folder):
         (folder / "test/images/test_00.tif").write_bytes(b"no image")

@@ -1,21 +1,67 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from livecell_monai.metrics import measure_scores, score_mask, segment_by_otsu, tabulate_scores
 from livecell_monai.report import cases as module
 from livecell_monai.report.cases import read_cases, summarise_cases, take_cases
-from tests.support.page_facts import predicted
+from tests.support.page_facts import predicted, predicted_cells
 
 
 def test_images_are_sorted_worst_first_and_without_truth_last():
     images = [predicted("b", shift=2), predicted("new", labelled=False), predicted("c", shift=9), predicted("a", shift=2)]
-    cases, spread = take_cases(iter(images), 4, 0.0)
+    cases, found = take_cases(iter(images), 4, 0.0)
     assert [case.name for case in cases] == ["c", "a", "b", "new"]
     assert cases[0].scores == measure_scores(images[2].mask, images[2].truth)
     assert cases[0].baseline == score_mask(segment_by_otsu(images[2].image), images[2].truth)
     assert (cases[-1].scores, cases[-1].baseline) == (None, None)
-    assert list(spread) == ["test"]
-    assert len(spread["test"].counts) == 3
+    assert list(found.probabilities) == ["test"]
+    assert len(found.probabilities["test"].counts) == 3
+    assert (list(found.errors), found.spreads) == ([], {})  # cells are not known
+
+
+class TestCells:
+    def test_images_are_sorted_by_ap50_and_those_without_ids_come_after_them(self):
+        # the IoU of "by pixels" is the lowest, but it is another score
+        images = [predicted("by pixels", shift=20), predicted_cells("good", shift=0), predicted_cells("bad", shift=4)]
+        cases, _ = take_cases([*images, predicted("new", labelled=False)], 4, 0.0)
+        assert [case.name for case in cases] == ["bad", "good", "by pixels", "new"]
+        ap50 = [case.scores.get("ap50") for case in cases[:3]]
+        assert ap50[0] < ap50[1]
+        assert ap50[2] is None
+        assert cases[2].scores.iou < min(case.scores.iou for case in cases[:2])
+
+    def test_scores_are_those_of_an_evaluation(self):
+        image = predicted_cells()
+        (case,), found = take_cases([image], 1, 0.0)
+        assert case.scores == measure_scores(image.mask, image.truth, cells=(image.cells, image.true_cells))
+        assert {error.image for error in found.errors} == {"a"}
+        assert len(found.spreads["test"].of("true")["area"]) == case.scores.cells.true_cells
+
+    def test_unlabelled_cells_count_nowhere(self):
+        image = predicted_cells()
+        labelled = np.ones(image.mask.shape, bool)
+        labelled[:, 130:] = False
+        partly = replace(image, labelled=labelled)
+        (case,), found = take_cases([partly], 1, 0.0)
+        cells = (image.cells, image.true_cells)
+        assert case.scores == measure_scores(image.mask, image.truth, labelled, cells=cells)
+        assert len(found.spreads["test"].of("true")["area"]) == case.scores.cells.true_cells < 40
+        assert max(error.place.left for error in found.errors) < 130
+
+    def test_a_summary_has_their_counts_or_says_why_not(self):
+        cases, _ = take_cases([predicted_cells(), predicted("strip", "validation")], 2, 0.0)
+        test, validation = summarise_cases(cases)
+        assert (test["cells"].true_cells, test["cells_not_scored"]) == (40, None)
+        assert test["scores"]["ap50"]["mean"] == cases[0].scores.get("ap50")
+        assert (validation["cells"], validation["cells_not_scored"]) == (None, "1 of 1 labels do not tell cells apart")
+
+    def test_the_table_of_a_bundle_has_them_too(self):
+        (case,), _ = take_cases([predicted_cells(role="validation")], 1, 0.0)
+        text = {name: str(value) for name, value in tabulate_scores("a", case.scores).items()}
+        (again,) = read_cases([text])
+        assert again.scores.cells == case.scores.cells
 
 
 def test_images_are_taken_one_at_a_time():

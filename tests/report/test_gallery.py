@@ -3,7 +3,16 @@ import pytest
 from PIL import Image
 
 from livecell_monai.outputs.figures import COMPARED, INVENTED, MISSED, PREDICTED
-from livecell_monai.report.gallery import BACKGROUND, MAX_ROWS, SIDE_PX, draw_gallery, draw_legend, write_gallery
+from livecell_monai.report.gallery import (
+    BACKGROUND,
+    MAX_ROWS,
+    SIDE_PX,
+    draw_gallery,
+    draw_legend,
+    shrink,
+    shrink_labels,
+    write_gallery,
+)
 
 
 def panel(side=60, truth=True, title="cells: IoU 0.812"):
@@ -87,3 +96,17 @@ def test_entries_wrap_into_lines():
 @pytest.mark.parametrize("width", [1, 200, 400, 1024])
 def test_no_text_is_cut_off(width):
     assert (draw_legend(width, COMPARED)[:, -2:] == BACKGROUND).all()
+
+
+@pytest.mark.parametrize("shape", [(100, 60), (61, 997), (8, 5)])
+def test_ids_are_shrunk_to_the_shape_of_the_picture_and_not_mixed(shape):
+    labels = np.arange(shape[0] * shape[1]).reshape(shape) * 1000
+    small = shrink_labels(labels, 20)
+    assert small.shape == shrink(labels.astype(np.float32), 20).shape
+    assert np.isin(small, labels).all()
+    assert (np.diff(small) > 0).all()
+
+
+def test_the_pixel_in_the_middle_stays():
+    labels = np.kron(np.arange(16).reshape(4, 4), np.ones((9, 9), int))
+    assert (shrink_labels(labels, 4) == np.arange(16).reshape(4, 4)).all()

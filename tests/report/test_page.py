@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 from PIL import Image
 
 from livecell_monai.errors import DataError
-from livecell_monai.metrics import list_metrics, measure_scores, score_mask, tabulate_scores
+from livecell_monai.metrics import list_metrics, measure_scores, score_mask, summarise_scores, tabulate_scores
+from livecell_monai.metrics.cells import match_cells
 from livecell_monai.report.page import write_figures, write_page
 from livecell_monai.sample import SamplePrediction
-from tests.support.page_facts import HISTORY, NASTY, TRAINING, page_facts, predicted, sides
+from tests.support.page_facts import HISTORY, NASTY, TRAINING, page_facts, predicted, predicted_cells, sides
 
-VOID = {"meta", "img", "input"}
+VOID = {"meta", "img", "input", "br"}
 
 
 class Reader(HTMLParser):
@@ -77,7 +79,7 @@ class TestPage:
 
     def test_shows_the_worst_image_first(self, page, tmp_path):
         path = tmp_path / "report.html"
-        names = [case.name for case in write_page(path, page_facts())]
+        names = [case.name for case in write_page(path, page_facts())[0]]
         assert names == ["bad", "strip", "good", "new"]
         shown = [box["aria-label"].rpartition(" ")[2] for box in page.all("input") if box.get("class") == "toggle"]
         assert shown[:4] == ["bad", "good", "strip", "new"]  # by gallery
@@ -118,6 +120,67 @@ class TestPage:
         assert "chosen by the validation score" in read(tmp_path / "report.html").text
 
 
+@pytest.fixture(scope="module")
+def cell_page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cells") / "report.html"
+    images = [predicted_cells(f"plate {seed}", seed=seed, shift=seed) for seed in range(3)]
+    write_page(path, page_facts(predictions=[*images, predicted("strip", "validation")], expected=4))
+    return read(path)
+
+
+class TestCells:
+    def test_has_their_parts_before_the_pixels(self, cell_page):
+        parts = [section["id"] for section in cell_page.all("section")]
+        assert parts[:6] == ["cells", "scores", "test", "validation", "errors", "spread"]
+        assert [link["href"] for link in cell_page.all("a")] == [f"#{part}" for part in parts]
+
+    def test_shows_scores_with_intervals_and_pooled(self, cell_page):
+        images = [predicted_cells(seed=seed, shift=seed) for seed in range(3)]
+        scores = [measure_scores(one.mask, one.truth, cells=(one.cells, one.true_cells)) for one in images]
+        summary = summarise_scores(scores)
+        for name, label in (("ap50", "AP50"), ("pq", "PQ"), ("count_error", "count error")):
+            (low, high), (first, last) = summary[name]["interval_95"], summary[f"pooled_{name}_interval_95"]
+            mean, rest = f"{summary[name]['mean']:.3f}", f"{summary[name]['median']:.3f} {summary[name]['worst']:.3f}"
+            pooled = f"{summary[f'pooled_{name}']:.3f} ({first:.3f} .. {last:.3f})"
+            assert f"{label} {mean} ({low:.3f} .. {high:.3f}) {rest} {pooled}" in cell_page.text
+        for label in ("AP75", "mean AP", "F1 of cells", "SEG", "AJI"):
+            assert label in cell_page.text
+
+    def test_counts_what_became_of_them(self, cell_page):
+        assert "Test: 120 true cells" in cell_page.text
+        counts = [
+            match_cells(one.cells, one.true_cells).counts for one in map(predicted_cells, "abc", ["test"] * 3, range(3))
+        ]
+        assert counts[0].merged  # the pictures show every kind
+        assert all(word in cell_page.text for word in ("right", "merged", "split", "missed", "invented"))
+
+    def test_the_part_without_ids_says_that_it_is_not_scored(self, cell_page):
+        assert "Cells of the validation images were not scored: 1 of 1 labels do not tell cells apart." in cell_page.text
+
+    def test_binary_labels_get_one_sentence_and_no_part(self, tmp_path):
+        write_page(tmp_path / "report.html", page_facts())
+        page = read(tmp_path / "report.html")
+        assert not {"cells", "errors", "spread"} & {section["id"] for section in page.all("section")}
+        assert "Cells of the test images were not scored: 2 of 2 labels do not tell cells apart." in page.text
+        assert "AP50" not in page.text
+
+    def test_an_error_has_image_kind_size_and_place(self, cell_page):
+        assert re.search(r"merged , [\d,]+ px plate \d row \d+, column \d+", cell_page.text)
+        assert len([box for box in cell_page.all("input") if ", invented" in box.get("aria-label", "")]) <= 6
+
+    def test_crowded_images_keep_the_page_small(self, tmp_path):
+        draw = np.random.default_rng(0)
+        image = predicted_cells()
+        truth = np.kron(np.arange(1, 2501).reshape(50, 50), np.ones((20, 20), int))
+        found = np.where(draw.uniform(size=truth.shape) < 0.9, np.roll(truth, 7, axis=1), 0)
+        noise = draw.normal(size=truth.shape).astype(np.float32)
+        crowd = replace(
+            image, image=noise, probability=noise, mask=found > 0, truth=truth > 0, cells=found, true_cells=truth
+        )
+        write_page(tmp_path / "report.html", page_facts(predictions=[crowd] * 3, expected=100))
+        assert 200_000 < (tmp_path / "report.html").stat().st_size < 1_500_000
+
+
 def test_names_with_markup_stay_text(tmp_path):
     path = tmp_path / "report.html"
     training = TRAINING | {"files_sha256": {NASTY: "a" * 64}, "computed_on": NASTY, "validated_on": NASTY}
@@ -137,7 +200,7 @@ def test_page_without_images_shows_the_scores_of_the_training(tmp_path):
     image = predicted("strip", shift=4)
     row = tabulate_scores("strip", score_mask(image.mask, image.truth))
     facts = page_facts(predictions=(), sides=(), samples=None, plan="", rows=[row], notes=["No images."])
-    assert write_page(tmp_path / "report.html", facts) == []
+    assert write_page(tmp_path / "report.html", facts)[0] == []
     page = read(tmp_path / "report.html")
     assert [part["id"] for part in page.all("section")] == ["scores", "curves", "limits", "settings", "provenance"]
     assert f"strip validation {row['iou']:.4f}" in page.text
@@ -190,7 +253,8 @@ def facts(**changes):
 
 def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
     images = [predicted("b <i>", "validation", 3), predicted("a", "validation", 9, seed=1), predicted("new", labelled=False)]
-    write_figures(tmp_path, predictions=iter(images), **facts())
+    summary = write_figures(tmp_path, predictions=iter(images), **facts())
+    assert (summary["role"], summary["scores"]["images"], summary["cells"]) == ("validation", 2, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "report.html", "scores.csv", "validation.png"]
     with Image.open(tmp_path / "validation.png") as picture:
         assert picture.width > 2 * 112  # image and overlay side by side

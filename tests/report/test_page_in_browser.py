@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from livecell_monai.report.page import write_page
-from tests.support.page_facts import NASTY, page_facts, predicted
+from tests.support.page_facts import NASTY, page_facts, predicted, predicted_cells
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
@@ -31,6 +31,15 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     images = [predicted("good", shift=1), predicted("image 10", shift=6, seed=1), predicted("image 9", shift=9, seed=2)]
     images += [predicted(NASTY, shift=4, seed=3), predicted("new", labelled=False)]
+    write_page(path, page_facts(predictions=images, expected=len(images)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def cell_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cells") / "report.html"
+    images = [predicted_cells("good", seed=1, shift=0), predicted_cells("bad", shift=4), predicted("pixels only", shift=9)]
+    images += [predicted_cells(f"strip {seed}", "validation", seed) for seed in range(3)]
     write_page(path, page_facts(predictions=images, expected=len(images)))
     return path
 
@@ -165,6 +174,34 @@ class TestTable:
     def test_the_summary_stays_below(self, page):
         page.locator("table.sortable thead button").first.click()
         assert page.locator("table.sortable tfoot tr").count() == 1
+
+
+class TestCells:
+    def test_opens_without_messages_and_requests(self, browser, cell_file):
+        with opened(browser, cell_file) as (page, seen):
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).length") == 0
+            assert page.locator("#errors figure").count() > 4
+            assert seen["messages"] == []
+            assert all(url.startswith("data:") for url in seen["requests"][1:])
+
+    def test_an_image_without_a_score_stays_last_in_both_orders(self, browser, cell_file):
+        with opened(browser, cell_file) as (page, _):
+            head = page.locator("table.sortable thead button", has_text="AP50")
+            assert names(page)[-1] == "pixels only"
+            worst = names(page)[0]
+            head.click()
+            assert (names(page)[0] != worst, names(page)[-1]) == (True, "pixels only")
+            head.click()
+            assert (names(page)[0], names(page)[-1]) == (worst, "pixels only")
+
+    @pytest.mark.parametrize("width", [360, 1280])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_page_fits_the_width(self, browser, cell_file, width, scheme):
+        with opened(browser, cell_file, viewport={"width": width, "height": 800}, color_scheme=scheme) as (page, _):
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            sides = page.evaluate("[...document.querySelectorAll('#spread img')].map(image => image.clientWidth)")
+            assert min(sides) > 300  # the histograms are below each other where there is no room
 
 
 def test_page_is_complete_without_script(browser, file):

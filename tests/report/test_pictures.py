@@ -67,6 +67,15 @@ class TestDrawPrediction:
         assert (overlay[mask][:, :3] == PREDICTED).all()
         assert (overlay[~mask][:, 3] == 0).all()
 
+    def test_cells_without_truth_are_outlined_each(self, world):
+        image, mask, _ = world
+        halves = np.where(mask, 1 + (np.indices(mask.shape)[1] >= 10), 0)
+        rows = mask[:, 9] & mask[:, 10]
+        _, plain = read(draw_prediction(image, mask, None, PLENTY))
+        _, overlay = read(draw_prediction(image, mask, None, PLENTY, halves))
+        assert (overlay[rows, 9, 3] == 255).all()
+        assert not (plain[rows, 9, 3] == 255).all()
+
     def test_empty_mask_has_no_colour(self, world):
         image, mask, truth = world
         _, overlay = read(draw_prediction(image, mask & False, truth & False, PLENTY))

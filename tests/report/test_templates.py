@@ -6,7 +6,9 @@ from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 
 from livecell_monai.metrics import Scores, summarise_scores
+from livecell_monai.report.cases import summarise_cases, take_cases
 from livecell_monai.report.templates import escape, format_code, render, render_card, render_study
+from tests.support.page_facts import predicted, predicted_cells
 
 FACTS = {
     "name": "livecell",
@@ -29,6 +31,8 @@ FACTS = {
     "seed": 7,
     "resumed": 0,
     "changes": (),
+    "separates": False,
+    "cells": None,
 }
 NASTY = [
     "a|b",
@@ -131,6 +135,39 @@ def test_markup_in_a_name_stays_text(text):
     tags, shown = read(render_card(**nasty))
     assert tags == read(render_card(**FACTS))[0]
     assert shown.count(" ".join(text.split())) == 12  # each place that was given the text above
+
+
+class TestCells:
+    def of(self, *images):
+        cases, _ = take_cases(images, len(images), 0.0)
+        return summarise_cases(cases)[0]
+
+    def test_card_states_their_scores_beside_iou(self):
+        summary = self.of(*(predicted_cells(str(seed), "validation", seed) for seed in range(3)))
+        card = render_card(**FACTS | {"cells": summary})
+        ap50, (low, high), cells = summary["scores"]["ap50"], summary["scores"]["ap50"]["interval_95"], summary["cells"]
+        assert (
+            f"| AP50 | {ap50['mean']:.3f} | {low:.3f} .. {high:.3f} | {ap50['median']:.3f} | {ap50['worst']:.3f} |" in card
+        )
+        assert f"| PQ, pooled | {summary['scores']['pooled_pq']:.3f} |" in card
+        assert f"Cells, by their instance ids: 120 true and {cells.predicted_cells} predicted ones in 3 images." in card
+        assert f"{cells.merged} merged, {cells.split} split and {cells.missed} missed; {cells.invented} of the" in card
+        assert card.index("| IoU | 0.8123 |") < card.index("| AP50 |") < card.index("## What the numbers do not say")
+        assert "| Dice |" not in card  # scores of pixels are those of the kept epoch
+        assert "They count pixels, not cells" not in card
+
+    def test_card_says_that_binary_labels_are_not_scored(self):
+        card = render_card(**FACTS | {"cells": self.of(predicted("a"), predicted("b"))})
+        assert "Cells were not scored: 2 of 2 labels do not tell cells apart." in card
+        assert "AP50" not in card
+        assert "They count pixels, not cells" in card
+
+    def test_card_claims_nothing_before_they_are_scored(self):
+        assert "Cells were not scored" not in render_card(**FACTS)
+
+    @pytest.mark.parametrize(("separates", "words"), [(True, "It tells"), (False, "It does not tell")])
+    def test_card_says_whether_touching_cells_are_separated(self, separates, words):
+        assert f"{words} touching cells apart." in render_card(**FACTS | {"separates": separates})
 
 
 def test_card_states_what_was_scored_and_the_limit_of_the_split():

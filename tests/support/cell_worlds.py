@@ -40,3 +40,11 @@ def distorted(seed, count=40, shape=(240, 260)):
     cell = predicted == ids[7]
     predicted[cell & (np.arange(shape[1])[None] > np.median(np.nonzero(cell)[1]))] = 999
     return truth, predicted
+
+
+def boxes(*edges, shape=(40, 60)):
+    """A label image of rectangles (top, left, bottom, right)."""
+    label = np.zeros(shape, int)
+    for number, (top, left, bottom, right) in enumerate(edges, start=1):
+        label[top:bottom, left:right] = number
+    return label

@@ -4,6 +4,7 @@ import numpy as np
 
 from livecell_monai.report.page import PageFacts
 from livecell_monai.sample import Region, SamplePrediction, SplitPreview
+from tests.support.cell_worlds import distorted
 from tests.support.worlds import SHAPE, picture_of, some_cells
 
 NASTY = "<img src=x onerror=alert(1)>&\"'"  # a name that would be an element, were it not kept text
@@ -39,6 +40,15 @@ def predicted(name="a", role="test", shift=3, shape=SHAPE, seed=0, labelled=True
     probability = np.where(found, 1 - noise, noise).astype(np.float32)
     image = picture_of(label, seed).astype(np.float32)
     return SamplePrediction(name, role, image, probability, found, truth if labelled else None)
+
+
+def predicted_cells(name="a", role="test", seed=0, shift=2):
+    """An image of 40 cells, some of them merged, split, missed or invented; the larger the shift, the worse."""
+    truth, found = distorted(seed)
+    found = np.roll(found, shift, axis=1)
+    image = picture_of(truth.astype(np.uint16), seed).astype(np.float32)
+    mask = found > 0
+    return SamplePrediction(name, role, image, mask.astype(np.float32) * 0.9, mask, truth > 0, cells=found, true_cells=truth)
 
 
 def sides(name="a"):

@@ -1,5 +1,6 @@
 """A bundle is written completely, or the message names what is missing; its figures show the kept weights."""
 
+import csv
 import errno
 
 import numpy as np
@@ -76,6 +77,17 @@ def test_figures_show_the_best_weights(folder, tmp_path, monkeypatch):
     for one in predictions:
         assert one.image.shape == one.mask.shape == one.probability.shape
     assert [(one.name, one.truth) for one in predictions if one.role == "test"] == [("test_00", None), ("test_01", None)]
+
+
+def test_the_card_has_the_scores_of_cells_that_the_table_has(folder, tmp_path):
+    train_small(folder, tmp_path / "model", epochs=1)
+    docs = tmp_path / "model" / "docs"
+    with open(docs / "scores.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    card = (docs / "README.md").read_text(encoding="utf-8")
+    true_cells, found = (sum(int(row[name]) for row in rows) for name in ("true_cells", "predicted_cells"))
+    assert f"{true_cells} true and {found} predicted ones in 3 images" in card
+    assert f"| AP50 | {np.mean([float(row['ap50']) for row in rows]):.3f} |" in card
 
 
 def test_test_labels_are_not_read(folder, tmp_path):

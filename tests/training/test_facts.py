@@ -103,7 +103,7 @@ def result_of(data, selection):
     history.rows = [
         {"epoch": epoch, **{f"val_{name}": value for name in SCORES}} for epoch, value in enumerate((0.1, 0.9, 0.5), 1)
     ]
-    settings = {"seed": 3, "checkpoint_selection": selection}
+    settings = {"seed": 3, "checkpoint_selection": selection, "maps": ["foreground"]}
     return TrainingResult(history, settings, data, Accelerator("cpu"), 12.34, RESUMED)
 
 
@@ -119,7 +119,7 @@ def test_scores_are_those_of_the_kept_epoch(data, selection, epoch, score):
 def test_the_card_describes_whole_images(data):
     result = result_of(data, "best")
     facts = describe_card(result, describe_training(result, WEIGHTS))
-    assert facts["is_chosen"]
+    assert (facts["is_chosen"], facts["separates"], facts["cells"]) == (True, False, None)
     assert "1" * 64 in render_card(**facts)
     for sample, (name, digest, rows, columns, cells, foreground) in zip(data.samples, facts["images"], strict=True):
         label = read_label(sample.label)
