@@ -4,7 +4,7 @@ If truth and prediction are both empty, every score is 1; otherwise a ratio with
 """
 
 from livecell_monai.metrics.baseline import segment_by_otsu
-from livecell_monai.metrics.registry import Metric, find_metric, label_of, list_metrics
+from livecell_monai.metrics.registry import Metric, find_metric, label_of, list_cell_metrics, list_metrics
 from livecell_monai.metrics.scores import Scores, measure_scores, read_scores, score_mask, tabulate_scores
 from livecell_monai.metrics.summary import (
     POOLED,
@@ -25,6 +25,7 @@ __all__ = [
     "SummaryLine",
     "find_metric",
     "label_of",
+    "list_cell_metrics",
     "list_lines",
     "list_metrics",
     "measure_mean",

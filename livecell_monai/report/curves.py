@@ -13,19 +13,23 @@ if TYPE_CHECKING:
 Epoch = Mapping[str, float]
 
 PANELS = (("loss", "Loss"), ("iou", "Mean IoU"), ("accuracy", "Pixel accuracy"))
+OF_CELLS = ("ap50", "AP50 of cells")  # the fourth panel, where an epoch has it
 MARKED_POINTS = 30  # with more points, markers would merge into a thick line
 AMOUNTS = {"share_of_area": "annotated area of each training image, share", "training_images": "annotated training images"}
 
 
 def draw_curves(history: Sequence[Epoch]) -> "Figure":
-    """Draw three panels by epoch, training dashed and validation solid, the best epoch marked; 1430 x 440 px.
+    """Draw a panel for each metric by epoch, training dashed and validation solid, the best epoch marked.
 
-    An epoch has `epoch` (from 1; by default its place in the list), and `train_` and `val_` of `loss`, `iou` and `accuracy`,
-    the latter two in [0, 1]. Values that are missing or not finite are left out.
+    Three panels in a row, 1430 x 440 px; with AP50 four in two rows, 1430 x 880 px. An epoch has `epoch` (from 1; by default
+    its place in the list), `train_` and `val_` of `loss`, `iou` and `accuracy`, and perhaps `val_ap50`, all but the loss in
+    [0, 1]. Values that are missing or not finite are left out.
     """
-    figure = new_figure(13, 4)
+    has_cells = bool(_series(history, f"val_{OF_CELLS[0]}")[0])
+    panels = (*PANELS, OF_CELLS) if has_cells else PANELS
+    figure, shape = (new_figure(13, 8), (2, 2)) if has_cells else (new_figure(13, 4), (1, 3))
     best = find_best(history)
-    for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+    for axes, (key, title) in zip(figure.subplots(*shape).flat, panels, strict=True):
         _draw_panel(axes, history, key, title, best)
     legends = [axes.get_legend_handles_labels() for axes in figure.axes]
     entries = {label: handle for legend in legends for handle, label in zip(*legend, strict=True)}
