@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.metrics import label_of
 from livecell_monai.outputs.figures import BLUE, VERMILLION, new_figure, style_axes
 
 if TYPE_CHECKING:
@@ -81,23 +82,35 @@ def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> "Figure":
     """Draw mean IoU over the amount of annotation on a logarithmic axis, with the intervals as a band; 770 x 495 px.
 
     The points, least amount first, have `share_of_area` or `training_images`, `iou` in [0, 1], `low_95` and `high_95` (None
-    without an interval) and `scored_images`.
+    without an interval) and `scored_images`; perhaps also `ap50`, `ap50_low_95` and `ap50_high_95`, a second line.
     """
     kind = next(name for name in AMOUNTS if name in points[0])
-    amounts, means = ([float(point[key]) for point in points] for key in (kind, "iou"))
+    amounts = [float(point[kind]) for point in points]
     figure = new_figure(7, 4.5)
     axes = figure.subplots()
-    if all(point["low_95"] is not None for point in points):
-        low, high = ([float(point[key]) for point in points] for key in ("low_95", "high_95"))
-        axes.fill_between(amounts, low, high, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval over images")
-    axes.plot(amounts, means, "o-", color=BLUE, label="mean IoU of held-out images")
-    for amount, mean in zip(amounts, means, strict=True):
-        axes.annotate(f"{mean:.3f}", (amount, mean), textcoords="offset points", xytext=(0, 8), ha="center")
+    _draw_score(axes, points, amounts, "iou", "", BLUE)
+    has_cells = "ap50" in points[0]
+    if has_cells:
+        _draw_score(axes, points, amounts, "ap50", "ap50_", VERMILLION)
     axes.set_xscale("log", base=2)
     axes.set_xticks(amounts, [f"{amount:.3g}" for amount in amounts])
     axes.minorticks_off()
-    axes.set(xlabel=AMOUNTS[kind], ylabel="IoU")
+    axes.set(xlabel=AMOUNTS[kind], ylabel="IoU, AP50" if has_cells else "IoU")
     axes.set_title(f"{points[0]['scored_images']} images, each by networks that have not seen it", fontsize=11)
     style_axes(axes)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best" if has_cells else "lower right")
     return figure
+
+
+def _draw_score(
+    axes: "Axes", points: Sequence[Mapping[str, Any]], amounts: Sequence[float], name: str, prefix: str, colour: str
+) -> None:
+    """The line and the band of one score."""
+    label, ends = label_of(name), [f"{prefix}{end}_95" for end in ("low", "high")]
+    if all(point[ends[0]] is not None for point in points):
+        low, high = ([float(point[end]) for point in points] for end in ends)
+        axes.fill_between(amounts, low, high, color=colour, alpha=0.15, linewidth=0, label="95 % interval over images")
+    means = [float(point[name]) for point in points]
+    axes.plot(amounts, means, "o-", color=colour, label=f"mean {label} of held-out images")
+    for amount, mean in zip(amounts, means, strict=True):
+        axes.annotate(f"{mean:.3f}", (amount, mean), textcoords="offset points", xytext=(0, 8), ha="center")

@@ -125,6 +125,14 @@ def test_learning_curve_shows_each_amount(kind, word):
     assert len(axes.collections) == 1
 
 
+def test_learning_curve_of_cells_is_a_second_line():
+    cells = [{**one, "ap50": one["iou"] - 0.2, "ap50_low_95": 0.1, "ap50_high_95": 0.5} for one in POINTS]
+    (axes,) = draw_learning_curve(cells).axes
+    assert [line.get_label() for line in axes.lines] == [f"mean {name} of held-out images" for name in ("IoU", "AP50")]
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), [0.3, 0.4, 0.45])
+    assert len(axes.collections) == 2
+
+
 def test_no_band_without_intervals():
     (axes,) = draw_learning_curve([point(0.5, 0.5, width=None), point(1.0, 0.6, width=None)]).axes
     assert len(axes.collections) == 0
