@@ -55,8 +55,8 @@ class Objective:
         """The score of a trained trial; a DataError if it was not measured."""
         if self.name not in validation:
             raise DataError(
-                f"{trial}: its validation must have {self.name}, it has {', '.join(validation)}: the validated parts of some "
-                f"labels do not tell cells apart; use --objective {PIXELS[0]}, or --set split=images"
+                f"{trial}: its validation must have {self.name}, it has {', '.join(validation)}: the validated part of a label "
+                f"does not tell cells apart; use --objective {PIXELS[0]}, or --set split=images"
             )
         return float(validation[self.name])
 
