@@ -1,8 +1,8 @@
 """What a sweep improves: one of the validation scores of its trials."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.cells.distance import has_ids
@@ -31,7 +31,7 @@ class Objective:
         return f"val_{self.name}"
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["maximize", "minimize"]:
         """In which Optuna searches."""
         return "maximize" if self.metric.higher_is_better else "minimize"
 
@@ -55,8 +55,8 @@ class Objective:
         """The score of a trained trial; a DataError if it was not measured."""
         if self.name not in validation:
             raise DataError(
-                f"{trial}: its validation must have {self.name}, it has {', '.join(validation)}: the validated part of a label "
-                f"does not tell cells apart; use --objective {PIXELS[0]}, or --set split=images"
+                f"{trial}: its validation must have {self.name}, it has {', '.join(validation)}: the validated part of a "
+                f"label does not tell cells apart; use --objective {PIXELS[0]}, or --set split=images"
             )
         return float(validation[self.name])
 
@@ -64,7 +64,7 @@ class Objective:
         """The rows of trials, complete ones first, and the best first."""
         sign = -1 if self.metric.higher_is_better else 1
 
-        def key(row: Mapping[str, Any]) -> Sequence[Any]:
+        def key(row: Mapping[str, Any]) -> tuple[bool, bool, float]:
             value = row[self.column]
             return row["state"] != "complete", value is None, sign * (value or 0.0)
 

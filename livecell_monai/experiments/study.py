@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -31,6 +31,7 @@ JOIN_S = 30.0  # seconds that the process that creates a study has to record its
 AT_RANDOM = 4  # trials before the sampler uses earlier results, and before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 Row = dict[str, Any]
+Direction = Literal["maximize", "minimize"]
 
 
 @contextmanager
@@ -84,11 +85,15 @@ def open_storage(url: str | Path) -> RDBStorage:
 
 
 def join_study(
-    storage: RDBStorage, name: str, must_match: Mapping[str, Any], first: Mapping[str, Any], direction: str = "maximize"
+    storage: RDBStorage,
+    name: str,
+    must_match: Mapping[str, Any],
+    first: Mapping[str, Any],
+    direction: Direction = "maximize",
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
-    A new study gets its direction, `maximize` or `minimize`, and its first trial; a LiveCellError if it exists with other
+    A new study gets its direction and its first trial; a LiveCellError if it exists with other
     values of `must_match`.
     """
     try:

@@ -13,6 +13,7 @@ from livecell_monai.metrics.summary import (
     list_lines,
     measure_mean,
     measure_paired_difference,
+    note_unscored_cells,
     summarise_scores,
 )
 from livecell_monai.metrics.surface import measure_surface_dice
@@ -32,6 +33,7 @@ __all__ = [
     "measure_paired_difference",
     "measure_scores",
     "measure_surface_dice",
+    "note_unscored_cells",
     "read_scores",
     "score_mask",
     "segment_by_otsu",

@@ -60,6 +60,12 @@ def summarise_scores(
     return summary
 
 
+def note_unscored_cells(scores: Sequence[Scores]) -> dict[str, str]:
+    """The entry `cells_not_scored` of a summary; none if every label tells cells apart."""
+    without_ids = sum(each.cells is None for each in scores)
+    return {"cells_not_scored": f"{without_ids} of {len(scores)} labels do not tell cells apart"} if without_ids else {}
+
+
 @dataclass(frozen=True)
 class SummaryLine:
     """One line of a summary in tables, over images or over all pixels; median and worst are None over pixels."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from livecell_monai.metrics import Scores, measure_scores, summarise_scores, tabulate_scores
+from livecell_monai.metrics import Scores, measure_scores, note_unscored_cells, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Row
 from livecell_monai.prediction.prepared import plane_of
 from livecell_monai.prediction.writers import BackgroundWriter
@@ -50,7 +50,6 @@ class ScoreWriter(BackgroundWriter):
         if self.rows:
             write_table(self.folder / "scores.csv", self.rows)
         self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
-        if without_ids := sum(scores.cells is None for scores in self.scores):
-            self.summary["cells_not_scored"] = f"{without_ids} of {len(self.scores)} labels do not tell cells apart"
+        self.summary |= note_unscored_cells(self.scores)
         with atomic_path(self.folder / "scores.json") as temporary:
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
         tables.append(_show_differences(comparison, comparison.first))
     if comparison.cells:
         tables.append(_show_cells(comparison))
-    if comparison.cells and len(comparison.runs) > 1:
+    if any(found for score in comparison.cells for found in score.differences):
         tables.append(_show_cell_differences(comparison, comparison.first))
     if comparison.differing:
         rows = [_list_settings(comparison.runs, name) for name in comparison.differing]
@@ -89,7 +89,7 @@ def build_notes(comparison: Comparison) -> list[str]:
 
 def build_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """One row for each run, for a CSV file; unknown values are empty."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run, interval, difference in zip(comparison.runs, comparison.intervals, comparison.differences, strict=True):
         low, high = interval or ("", "")
         row: dict[str, Any] = {"run": run.name, "id": run.id, "status": run.status, "nested_runs": run.nested}
@@ -192,7 +192,7 @@ def _show_cell_differences(comparison: Comparison, first: ComparedRun) -> Table:
     rows = []
     for score in comparison.cells:
         pairs = zip(comparison.runs, score.differences, strict=True)
-        rows += [[label_of(score.metric), run.name, *_show_difference(found)] for run, found in pairs if run is not first]
+        rows += [[label_of(score.metric), run.name, *_show_difference(found)] for run, found in pairs if found]
     title = f"Scores of cells minus those of {first.name}, on the same images"
     return Table(title, ["score", "run", *DIFFERS], rows)
 
