@@ -93,8 +93,7 @@ def join_study(
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
-    A new study gets its direction and its first trial; a LiveCellError if it exists with other
-    values of `must_match`.
+    A new study gets its direction and its first trial; a LiveCellError if it exists with other values of `must_match`.
     """
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction=direction)
