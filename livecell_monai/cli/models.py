@@ -90,7 +90,8 @@ def train(
         raise
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
-    print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{leak}")
+    cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
+    print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")

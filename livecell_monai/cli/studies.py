@@ -1,6 +1,7 @@
 """Commands that train several times: crossval, learning-curve, sweep."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,6 +90,7 @@ def learning_curve(
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.learning_curve import learn_curve
     from livecell_monai.experiments.parts import StudyRequest
+    from livecell_monai.metrics import list_cell_metrics
     from livecell_monai.outputs.figures import write_png
     from livecell_monai.report.curves import draw_learning_curve
 
@@ -97,13 +99,15 @@ def learning_curve(
     request = StudyRequest(data, config, settings, recipe)
     curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern))
     write_png(output / "curve.png", draw_learning_curve(curve.points))
+    of_cells = [metric for metric in list_cell_metrics() if metric.name in curve.points[0]]
     rows = []
     for point in curve.points:
         share = point.get("share_of_area")
         amount = f"{point['training_images']} images" if share is None else f"{share:.1%} of the area"
         interval = "" if point["low_95"] is None else f"{point['low_95']:.3f} .. {point['high_95']:.3f}"
-        rows.append([amount, str(point["scored_images"]), f"{point['iou']:.3f}", interval])
-    show_table(["trained on", "scored images", "IoU", "95 % interval"], rows)
+        cells = [f"{point[metric.name]:.3f}" for metric in of_cells]
+        rows.append([amount, str(point["scored_images"]), f"{point['iou']:.3f}", interval, *cells])
+    show_table(["trained on", "scored images", "IoU", "95 % interval", *(metric.label for metric in of_cells)], rows)
     print(curve.conclusion)
     print(f"by image: {output / 'scores.csv'}; picture: {output / 'curve.png'}")
 
@@ -120,6 +124,9 @@ def sweep(
         str | None, typer.Option(help="URL of a database that several machines share; default: SQLite in the folder.")
     ] = None,
     study: Annotated[str, typer.Option(help="Name of the study in the storage.")] = "livecell",
+    objective: Annotated[
+        str, typer.Option(help="Validation score to improve: iou, accuracy, or of cells: ap50, pq, seg, count_error ...")
+    ] = "iou",
     recipe: Recipe = "planned",
     config: Config = [],  # noqa: B006
     seed: Seed = None,
@@ -131,6 +138,7 @@ def sweep(
 
     Example: `livecell sweep cells --output sweep --minutes 2`
     """
+    from livecell_monai.experiments.objective import find_objective
     from livecell_monai.experiments.search_space import read_space
     from livecell_monai.experiments.sweep import SweepRequest
     from livecell_monai.experiments.sweep import sweep as run
@@ -139,11 +147,13 @@ def sweep(
     print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     searched = read_space(space, settings)
-    request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials)
-    result = run(request, output, storage, study, _print_trial, _print_waiting)
-    columns = ["trial", "state", "val_iou", "seconds", *searched.entries]
+    aim = find_objective(objective)
+    request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials, objective=aim)
+    column, label = aim.column, aim.metric.label
+    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting)
+    columns = ["trial", "state", column, "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
-    show_table(["trial", "state", "IoU", "seconds", *searched.entries], rows)
+    show_table(["trial", "state", label, "seconds", *searched.entries], rows)
     complete = sum(row["state"] == "complete" for row in result.rows)
     if result.importance:
         show_table(["setting", "importance"], [[name, f"{share:.2f}"] for name, share in result.importance.items()])
@@ -154,12 +164,12 @@ def sweep(
         print(f"fixed by --set, not searched: {', '.join(searched.fixed)}")
     best = result.rows[0]
     where = result.best or f"{best['bundle']} (not on this machine)"
-    print(f"best of {len(result.rows)}: trial {best['trial']}, selected by its validation IoU {best['val_iou']:.3f}")
+    print(f"best of {len(result.rows)}: trial {best['trial']}, selected by its validation {label} {best[column]:.3f}")
     print(f"bundle: {where}, table: {output / 'sweep.csv'}")
 
 
-def _print_trial(row: Mapping[str, Any]) -> None:
-    score = "" if row["val_iou"] is None else f", validation IoU {row['val_iou']:.3f}"
+def _print_trial(column: str, label: str, row: Mapping[str, Any]) -> None:
+    score = "" if row[column] is None else f", validation {label} {row[column]:.3f}"
     print(f"trial {row['trial']}: {row['state']}{score}, {row['seconds']:.0f} s", flush=True)
 
 

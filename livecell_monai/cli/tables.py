@@ -28,3 +28,5 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rest = ("" if value is None else f"{value:.3f}" for value in (line.median, line.worst))
         rows.append([line.label, f"{line.mean:.3f}", interval, *rest])
     show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
+    if "cells_not_scored" in summary:
+        print(f"no scores of cells: {summary['cells_not_scored']}")

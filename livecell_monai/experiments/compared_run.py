@@ -11,14 +11,14 @@ from typing import Any
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import DataError
 from livecell_monai.experiments.locate import download
-from livecell_monai.metrics import Scores, list_metrics, read_scores
+from livecell_monai.metrics import Scores, find_metric, list_cell_metrics, list_metrics, read_scores
 from livecell_monai.metrics.counts import COLUMNS
 from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 
 TABLE = "scores.csv"
 LOSS = "loss"
-VALIDATED = ("iou", "accuracy", LOSS)  # metrics of a training's validation
+VALIDATED = ("iou", "accuracy", LOSS)  # metrics of every training's validation
 CROSS_VALIDATION = "cross-validation"
 RECORD = "crossval.json"  # as in `crossval`, which is slow to import
 
@@ -77,6 +77,11 @@ def list_comparable() -> tuple[str, ...]:
     return (*(metric.name for metric in list_metrics()), LOSS)
 
 
+def list_validated() -> tuple[str, ...]:
+    """The names of the metrics of a training's validation; those of cells may be missing."""
+    return (*VALIDATED, *(metric.name for metric in list_cell_metrics()))
+
+
 def read_run(run: Any) -> ComparedRun:
     """An MLflow run, without what must be requested for each run: `best` and `images`."""
     metrics, params, info = run.data.metrics, run.data.params, run.info
@@ -84,8 +89,8 @@ def read_run(run: Any) -> ComparedRun:
         name=info.run_name or info.run_id,
         status=info.status,
         id=info.run_id,
-        kept=_select_finite(metrics, VALIDATED, "best_val_"),
-        last=_select_finite(metrics, VALIDATED, "val_"),
+        kept=_select_finite(metrics, list_validated(), "best_val_"),
+        last=_select_finite(metrics, list_validated(), "val_"),
         crossval=_select_finite(metrics, list_comparable(), "crossval_"),
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
         data=params.get("data_sha256", ""),
@@ -95,9 +100,10 @@ def read_run(run: Any) -> ComparedRun:
     )
 
 
-def find_best(client: Any, run_id: str) -> dict[str, float]:
+def find_best(client: Any, run: ComparedRun) -> dict[str, float]:
     """The best value of each validation metric over the epochs of an MLflow run."""
-    return _best({name: [entry.value for entry in client.get_metric_history(run_id, f"val_{name}")] for name in VALIDATED})
+    names = [name for name in list_validated() if name in VALIDATED or name in run.last]
+    return _best({name: [entry.value for entry in client.get_metric_history(run.id, f"val_{name}")] for name in names})
 
 
 def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
@@ -177,8 +183,8 @@ def _read_bundle(folder: Path) -> ComparedRun:
     epochs = read_history(folder / "docs" / "history.csv")
     return ComparedRun(
         name=str(folder),
-        kept=_select_finite(validation, VALIDATED) if isinstance(validation, Mapping) else {},
-        last=_select_finite({name: values[-1] for name, values in epochs.items() if values}, VALIDATED),
+        kept=_select_finite(validation, list_validated()) if isinstance(validation, Mapping) else {},
+        last=_select_finite({name: values[-1] for name, values in epochs.items() if values}, list_validated()),
         best=_best(epochs),
         images=read_image_scores(table) if table.is_file() else None,
         seconds=training.get("seconds"),
@@ -194,9 +200,16 @@ def read_history(path: Path) -> dict[str, list[float]]:
         return {}
     try:
         rows = read_table(path)
-        return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in VALIDATED}
+        names = [name for name in list_validated() if name in VALIDATED or (rows and f"val_{name}" in rows[0])]
+        return {name: [float(row[f"val_{name}"] or "nan") for row in rows] for name in names}
     except (DataError, ValueError, KeyError) as error:
         raise DataError(f"{path}: must be the table of a training's epochs, it is not; train the bundle again") from error
+
+
+def is_higher_better(metric: str) -> bool:
+    """Whether a higher value of a metric, or of the loss, is better."""
+    found = find_metric(metric)
+    return metric != LOSS if found is None else found.higher_is_better
 
 
 def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -205,9 +218,9 @@ def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _best(epochs: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The lowest loss and the highest value of each other metric."""
+    """The lowest loss or error, and the highest value of each other metric."""
     finite = {name: [value for value in values if math.isfinite(value)] for name, values in epochs.items()}
-    return {name: (min if name == LOSS else max)(values) for name, values in finite.items() if values}
+    return {name: (max if is_higher_better(name) else min)(values) for name, values in finite.items() if values}
 
 
 def _select_finite(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, float]:

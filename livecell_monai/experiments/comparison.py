@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import numpy as np
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.compared_run import (
     CROSS_VALIDATION,
-    LOSS,
     ComparedRun,
     find_best,
     find_image_scores,
+    is_higher_better,
     list_comparable,
     read_folder,
     read_run,
@@ -23,12 +24,22 @@ from livecell_monai.experiments.compared_run import (
 from livecell_monai.experiments.locate import find_run, open_store_for
 from livecell_monai.experiments.mismatch import find_common, find_mismatches
 from livecell_monai.experiments.store import choose_uri, open_store, quiet_mlflow, store_errors
-from livecell_monai.metrics import PairedDifference, find_metric, measure_mean, measure_paired_difference
+from livecell_monai.metrics import PairedDifference, list_cell_metrics, measure_mean, measure_paired_difference
 
 #: starts of the names of parameters that are no settings of the method
 UNINTERESTING = ("version_", "computed_on", "data_sha256", "show_progress", "track", "experiment", "run_name")
 LOGGED_BY_TRAININGS = "split_used"
 PAGE = 1000  # runs in one answer of MLflow
+
+
+@dataclass(frozen=True)
+class ComparedScore:
+    """One score of runs, in their order; an entry is None where a run has no such score by image."""
+
+    metric: str
+    means: Sequence[float | None]  #: over images
+    intervals: Sequence[tuple[float, float] | None]  #: 95 % interval over images of the mean
+    differences: Sequence[PairedDifference | None]  #: to the reference, on the same images
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Comparison:
     differences: Sequence[PairedDifference | None]  #: to the reference, on the same images
     differing: Sequence[str]  #: the settings in which the runs differ, sorted
     warnings: Sequence[str]  #: why some scores cannot be compared, a line each
+    cells: Sequence[ComparedScore] = ()  #: each score of cells that a run has
 
 
 def list_runs(
@@ -92,8 +104,9 @@ def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -
     notes: list[str] = []
     differences = [None if run is first else _pair(first, run, metric, notes) for run in ranked]
     intervals = [_find_interval(run, metric) for run in ranked]
-    mismatches = [*find_mismatches(runs), *dict.fromkeys(notes)]
-    return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches)
+    cells = _compare_cells(ranked, first)
+    mismatches = [*find_mismatches(runs), *dict.fromkeys(notes), *_note_without_cells(ranked, cells)]
+    return Comparison(ranked, metric, first, intervals, differences, find_differences(ranked), mismatches, cells)
 
 
 def find_differences(runs: Sequence[ComparedRun]) -> list[str]:
@@ -128,7 +141,7 @@ def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
                 found = find_run(client, name)
                 _check_ended(found)
                 run = read_run(found)
-                run = replace(run, best=find_best(client, run.id), images=find_image_scores(client, run))
+                run = replace(run, best=find_best(client, run), images=find_image_scores(client, run))
         if any((other.id or other.name) == (run.id or run.name) for other in runs):
             raise SettingError(f"run {name}: each run must be named once, it is named twice; leave one out")
         runs.append(run)
@@ -155,13 +168,8 @@ def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:
 
 
 def _rank(runs: Sequence[ComparedRun], metric: str) -> list[ComparedRun]:
-    sign = -1 if _is_higher_better(metric) else 1
+    sign = -1 if is_higher_better(metric) else 1
     return sorted(runs, key=lambda run: (run.score(metric) is None, sign * (run.score(metric) or 0.0)))
-
-
-def _is_higher_better(metric: str) -> bool:
-    found = find_metric(metric)
-    return metric != LOSS if found is None else found.higher_is_better
 
 
 def _add_ids(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
@@ -186,7 +194,29 @@ def _pair(first: ComparedRun, other: ComparedRun, metric: str, notes: list[str])
     if first.data and other.data and first.data != other.data:
         notes.append(f"{other.name} and {first.name} are paired by the names of images, though the data differ")
     found = measure_paired_difference(np.array([before[name] for name in same]), np.array([after[name] for name in same]))
-    return found if _is_higher_better(metric) else replace(found, better=found.worse, worse=found.better)
+    return found if is_higher_better(metric) else replace(found, better=found.worse, worse=found.better)
+
+
+def _compare_cells(runs: Sequence[ComparedRun], first: ComparedRun) -> list[ComparedScore]:
+    """The scores of cells that a run has by image."""
+    found = []
+    for metric in list_cell_metrics():
+        by_image = [run.score_images(metric.name) for run in runs]
+        if not any(by_image):
+            continue
+        means = [fmean(values.values()) if values else None for values in by_image]
+        intervals = [_find_interval(run, metric.name) for run in runs]
+        differences = [None if run is first else _pair(first, run, metric.name, []) for run in runs]
+        found.append(ComparedScore(metric.name, means, intervals, differences))
+    return found
+
+
+def _note_without_cells(runs: Sequence[ComparedRun], cells: Sequence[ComparedScore]) -> list[str]:
+    """A line that names the runs without scores of cells, if others have them."""
+    without = [run.name for run, mean in zip(runs, cells[0].means, strict=True) if mean is None] if cells else []
+    if not without:
+        return []
+    return [f"no scores of cells, because some labels are binary or cells were not scored: {', '.join(without)}"]
 
 
 def _find_interval(run: ComparedRun, metric: str) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.compared_run import read_history
 from livecell_monai.experiments.parts import HELD, FoldStudy, StudyRequest, read_rows, run_part, train_part
 from livecell_monai.experiments.tracking import TrackedRun
-from livecell_monai.metrics import POOLED, read_scores, summarise_scores
+from livecell_monai.metrics import POOLED, note_unscored_cells, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.settings import list_settings
@@ -112,7 +112,7 @@ def _collect(study: FoldStudy, bundles: dict[str, Path]) -> CrossValidation:
         "worst_image": worst,
         "surface_tolerance_px": json.loads(evaluated)["surface_tolerance_px"],
     }
-    return CrossValidation(rows, summary, bundles)
+    return CrossValidation(rows, summary | note_unscored_cells(scores), bundles)
 
 
 def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:

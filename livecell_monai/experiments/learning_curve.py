@@ -11,14 +11,17 @@ from livecell_monai.data.dataset.folds import AUTO_FOLDS, Fold, FoldOptions, cro
 from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.parts import FoldStudy, StudyRequest, read_rows, run_part
-from livecell_monai.metrics import measure_mean
+from livecell_monai.metrics import label_of, list_cell_metrics, list_metrics, measure_mean
 from livecell_monai.runs.atomic import write_table
 from livecell_monai.sample import Sample
 
 RECORD = "learning_curve.json"
 KINDS = ("auto", "area", "images")
 SHARES = (0.125, 0.25, 0.5, 1.0)  # of the area of each training image
-MIN_GAIN = 0.01  # IoU; annotators differ by more
+MIN_GAIN = 0.01  # of IoU or AP50; annotators differ by more
+CONCLUDED = ("iou", "ap50")  # scores by which another image may help
+
+Gain = tuple[float, list[float] | None]
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,12 @@ class Amount:
 class LearningCurve:
     """The rows of `curve.csv`, and whether another image is likely to help.
 
-    The gain is the IoU of the last amount minus that of the one before, on the same images: mean and 95 % interval.
+    The gain is the score of the last amount minus that of the one before, on the same images: mean and 95 % interval.
     """
 
     points: list[dict[str, Any]]
-    gain: tuple[float, list[float] | None]
-    conclusion: str
+    gains: dict[str, Gain]  #: of `iou`, and of `ap50` where cells were scored
+    conclusion: str  #: a line for each gain
 
 
 def learn_curve(
@@ -79,9 +82,8 @@ def learn_curve(
         curve = _summarise(rows, amounts)
         write_table(root / "scores.csv", rows)
         write_table(root / "curve.csv", curve.points)
-        ledger.update(gain=curve.gain, words=curve.conclusion)
-        last = {"learning_curve_iou": curve.points[-1]["iou"], "learning_curve_gain": curve.gain[0]}
-        run.log_scores(last, (RECORD, "scores.csv", "curve.csv"))
+        ledger.update(gains=curve.gains, words=curve.conclusion)
+        run.log_scores(_metrics(curve), (RECORD, "scores.csv", "curve.csv"))
     return curve
 
 
@@ -95,15 +97,15 @@ def list_amounts(by: str, most: int) -> list[Amount]:
     return [Amount(count, 1.0) for count in sorted(counts)]
 
 
-def conclude(gain: tuple[float, list[float] | None], amounts: Sequence[Amount]) -> str:
-    """Whether another image is likely to help, by the gain in IoU of the last amount: mean and 95 % interval."""
+def conclude(gain: Gain, amounts: Sequence[Amount], label: str = "IoU") -> str:
+    """Whether another image is likely to help, by the gain in a score of the last amount: mean and 95 % interval."""
     mean, interval = gain
     before, last = amounts[-2:]
     if last.images is None:
         step = f"from {before.share:.0%} to {last.share:.0%} of the annotated area"
     else:
         step = f"from {before.images} to {last.images} images"
-    change = f"{step} the IoU changed by {mean:+.3f}"
+    change = f"{step} the {label} changed by {mean:+.3f}"
     if interval is None:
         return f"{change}; two held-out images are too few to say whether another one is likely to help"
     change += f" (95 %: {interval[0]:+.3f} .. {interval[1]:+.3f})"
@@ -140,16 +142,35 @@ def _draw_images(samples: Sequence[Sample], count: int, rng: np.random.Generator
 
 
 def _summarise(rows: Sequence[Mapping[str, Any]], amounts: Sequence[Amount]) -> LearningCurve:
+    names = ["iou", *(metric.name for metric in list_cell_metrics() if all(row.get(metric.name) for row in rows))]
+    points: list[dict[str, Any]] = []
+    for amount in amounts:
+        kind = {"share_of_area": amount.share} if amount.images is None else {"training_images": amount.images}
+        points.append({**kind, "scored_images": len({row["image"] for row in rows if row["amount"] == amount.name})})
+    gains = {}
+    for name in names:
+        means = _average_draws(rows, amounts, name)
+        before, last = means[-2:]
+        gains[name] = measure_mean([last[image] - before[image] for image in last])
+        prefix = "" if name == "iou" else f"{name}_"
+        for point, by_image in zip(points, means, strict=True):
+            mean, interval = measure_mean(list(by_image.values()))
+            low, high = interval or (None, None)
+            point |= {name: mean, f"{prefix}low_95": low, f"{prefix}high_95": high}
+    gains = {name: gain for name, gain in gains.items() if name in CONCLUDED}
+    return LearningCurve(points, gains, "\n".join(conclude(gain, amounts, label_of(name)) for name, gain in gains.items()))
+
+
+def _average_draws(rows: Sequence[Mapping[str, Any]], amounts: Sequence[Amount], name: str) -> list[dict[str, float]]:
+    """For each amount, a score by image, as the mean over the draws."""
     draws: dict[str, dict[str, list[float]]] = {amount.name: {} for amount in amounts}
     for row in rows:
-        draws[row["amount"]].setdefault(row["image"], []).append(float(row["iou"]))
-    means = [{image: float(np.mean(values)) for image, values in draws[amount.name].items()} for amount in amounts]
-    points = []
-    for amount, by_image in zip(amounts, means, strict=True):
-        mean, interval = measure_mean(list(by_image.values()))
-        low, high = interval or (None, None)
-        kind = {"share_of_area": amount.share} if amount.images is None else {"training_images": amount.images}
-        points.append({**kind, "scored_images": len(by_image), "iou": mean, "low_95": low, "high_95": high})
-    before, last = means[-2:]
-    gain = measure_mean([last[name] - before[name] for name in last])
-    return LearningCurve(points, gain, conclude(gain, amounts))
+        draws[row["amount"]].setdefault(row["image"], []).append(float(row[name]))
+    return [{image: float(np.mean(values)) for image, values in draws[amount.name].items()} for amount in amounts]
+
+
+def _metrics(curve: LearningCurve) -> dict[str, float]:
+    """The metrics of the run: the scores of the largest amount, and the gains."""
+    names = [metric.name for metric in list_metrics() if metric.name in curve.points[-1]]
+    scores = {f"learning_curve_{name}": curve.points[-1][name] for name in names}
+    return scores | {f"learning_curve_gain_{name}": gain[0] for name, gain in curve.gains.items()}

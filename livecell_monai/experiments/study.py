@@ -1,6 +1,8 @@
 """An Optuna study: its shared storage, its sampler and pruner, and the importance of settings."""
 
 import logging
+import platform
+import shutil
 import sqlite3
 import textwrap
 import time
@@ -8,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -19,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from livecell_monai.errors import SettingError
+from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.runs.ledger import STARTED_WITH, check_same
 
 HEARTBEAT_S = 10  # seconds between the heartbeats of a running trial
@@ -28,6 +31,7 @@ JOIN_S = 30.0  # seconds that the process that creates a study has to record its
 AT_RANDOM = 4  # trials before the sampler uses earlier results, and before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 Row = dict[str, Any]
+Direction = Literal["maximize", "minimize"]
 
 
 @contextmanager
@@ -81,14 +85,18 @@ def open_storage(url: str | Path) -> RDBStorage:
 
 
 def join_study(
-    storage: RDBStorage, name: str, must_match: Mapping[str, Any], first: Mapping[str, Any]
+    storage: RDBStorage,
+    name: str,
+    must_match: Mapping[str, Any],
+    first: Mapping[str, Any],
+    direction: Direction = "maximize",
 ) -> tuple[optuna.Study, str | None]:
     """The study of a name and the id of its run; None if the caller must start the run and record it as `parent_run`.
 
-    A new study gets its first trial; a LiveCellError if it exists with other values of `must_match`.
+    A new study gets its direction and its first trial; a LiveCellError if it exists with other values of `must_match`.
     """
     try:
-        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction)
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage)
         if (parent := _wait_for_parent(study, name)) is not None:
@@ -135,14 +143,31 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     return {name: float(share) for name, share in shares.items()}
 
 
-def make_row(trial: FrozenTrial) -> Row:
-    """The row of a finished trial in the table; `val_iou` of a pruned one is that of its last epoch."""
+def make_row(trial: FrozenTrial, column: str) -> Row:
+    """The row of a finished trial in the table; the score in `column` of a pruned one is that of its last epoch."""
     spent = trial.duration.total_seconds() if trial.duration is not None else 0.0
     return {
         "trial": trial.number,
         "state": trial.state.name.lower(),
-        "val_iou": trial.value,
+        column: trial.value,
         "seconds": trial.user_attrs.get("seconds", round(spent, 1)),
         **trial.params,
         "bundle": trial.user_attrs.get("bundle", ""),
     }
+
+
+def keep_bundle(target: Path, bundle: str) -> Path | None:
+    """Copy a bundle, `host:path`, to a folder, in place of an earlier one; None if it is on another machine."""
+    host, _, path = bundle.partition(":")
+    partial = target.with_name(f"{target.name}.partial")
+    if host != platform.node() or not Path(path).is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        return None
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with writing_errors(target):
+            shutil.copytree(path, partial)  # if this fails, the previous best is kept
+        shutil.rmtree(target, ignore_errors=True)
+        return partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments.objective import Objective, find_objective
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.parts import StudyRequest, check_choosing, open_study
 from livecell_monai.experiments.search_space import HELD, Space, check_space, to_settings
@@ -26,13 +27,14 @@ from livecell_monai.experiments.study import (
     build_pruner,
     build_sampler,
     join_study,
+    keep_bundle,
     make_row,
     measure_importance,
     open_storage,
     quiet_optuna,
 )
 from livecell_monai.experiments.tracking import PARTIAL, PrunedError, RunTracker, TrackedRun
-from livecell_monai.runs.atomic import write_table, writing_errors
+from livecell_monai.runs.atomic import write_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.tasks import train
 from livecell_monai.training.request import LOCAL
@@ -48,6 +50,7 @@ class SweepRequest(StudyRequest):
 
     space: Space = field(kw_only=True)
     trials: int = field(default=12, kw_only=True)
+    objective: Objective = field(default=find_objective("iou"), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ def sweep(
     root = Path(output)
     check_choosing(request.settings, HELD, "a sweep")
     base = _find_base(request)
-    hashes = hash_samples(list_samples(request.data, "train"))
+    samples = list_samples(request.data, "train")
+    request.objective.check(base, samples)
+    hashes = hash_samples(samples)
     tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
     must_match = {
@@ -93,21 +98,23 @@ def sweep(
         **request.must_match((*LOCAL, "accelerator", "compile")),
         "space": request.space.describe(),
         "study": name,
+        "objective": request.objective.name,
     }
     with quiet_optuna():
         elsewhere = None if storage is None else open_storage(storage)
         with open_study(root, RECORD, "a sweep", must_match, wait=True) as ledger:
             pass  # not locked from here on: other processes and machines work on the same study
         database = elsewhere or open_storage(root.resolve() / DATABASE)
-        study, parent = join_study(database, name, must_match, request.space.usual(base))
+        first, direction = request.space.usual(base), request.objective.direction
+        study, parent = join_study(database, name, must_match, first, direction)
         searched = {f"space_{key}": entry for key, entry in must_match["space"].items()}
-        parameters = {"recipe": request.recipe, **request.settings, **searched}
+        parameters = {"recipe": request.recipe, "objective": must_match["objective"], **request.settings, **searched}
         with tracker.start(parameters, hashes, name_data(request.data), parent) as run:
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
             study.pruner = build_pruner(int(base["epochs"]))
             Trials(request, root, study, base, run, on_trial).run(on_wait)
-            return _conclude(study, ledger, int(base["seed"]), run)
+            return _conclude(study, request.objective, ledger, int(base["seed"]), run)
 
 
 def _find_base(request: SweepRequest) -> Mapping[str, Any]:
@@ -122,10 +129,10 @@ def _find_base(request: SweepRequest) -> Mapping[str, Any]:
     return base
 
 
-def _conclude(study: optuna.Study, ledger: Ledger, seed: int, run: TrackedRun) -> Sweep:
+def _conclude(study: optuna.Study, objective: Objective, ledger: Ledger, seed: int, run: TrackedRun) -> Sweep:
     """Table, importance and best bundle of all finished trials, of every process."""
-    rows = [make_row(trial) for trial in study.get_trials(deepcopy=False, states=FINISHED)]
-    rows.sort(key=lambda row: (row["state"] != "complete", -(row["val_iou"] or 0.0)))
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    rows = objective.rank(make_row(trial, objective.column) for trial in trials)
     if not rows or rows[0]["state"] != "complete":
         raise SettingError(f"study {study.study_name}: must have a complete trial, has none; raise --trials")
     importance = measure_importance(study, seed)
@@ -133,27 +140,10 @@ def _conclude(study: optuna.Study, ledger: Ledger, seed: int, run: TrackedRun) -
     with ledger.lock(wait=True):
         write_table(root / TABLE, rows)
         ledger.update(trials=rows, importance=importance)
-        best = _keep_best(root, str(rows[0]["bundle"]))
+        best = keep_bundle(root / BEST, str(rows[0]["bundle"]))
     scores = {f"importance_{name}": share for name, share in importance.items()}
-    run.log_scores({"sweep_best_iou": rows[0]["val_iou"], **scores}, (RECORD, TABLE))
+    run.log_scores({f"sweep_best_{objective.name}": rows[0][objective.column], **scores}, (RECORD, TABLE))
     return Sweep(rows, importance, best)
-
-
-def _keep_best(root: Path, bundle: str) -> Path | None:
-    """Copy the best trial's bundle to `best`; None if it is on another machine."""
-    host, _, path = bundle.partition(":")
-    target, partial = root / BEST, root / f"{BEST}.partial"
-    if host != platform.node() or not Path(path).is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        return None
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with writing_errors(target):
-            shutil.copytree(path, partial)  # if this fails, the previous best is kept
-        shutil.rmtree(target, ignore_errors=True)
-        return partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 class _SurplusError(Exception):
@@ -190,7 +180,7 @@ class Trials:
     def _train_one(self) -> None:
         def report(study: optuna.Study, trial: FrozenTrial) -> None:
             if trial.state in FINISHED:
-                self.on_trial(make_row(trial))
+                self.on_trial(make_row(trial, self.request.objective.column))
 
         try:
             self.study.optimize(self._train, n_trials=1, catch=(_SurplusError,), callbacks=[report])
@@ -221,18 +211,20 @@ class Trials:
         facts = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))["training"]
         trial.set_user_attr("seconds", facts["seconds"])
         trial.set_user_attr("bundle", f"{platform.node()}:{folder.resolve()}")
-        return float(facts["validation"]["iou"])
+        return self.request.objective.read(facts["validation"], str(folder))
 
     def _train_bundle(self, trial: optuna.Trial, values: Mapping[str, Any]) -> Path:
         """Train into a folder that gets its name when it is complete."""
-        name, given = _name_trial(trial.number), self.request.settings
+        name, given, column = _name_trial(trial.number), self.request.settings, self.request.objective.column
         partial = self.root / f"{name}{PARTIAL}"
         self._discard(partial)
         settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
 
         def follow(epoch: int, row: Mapping[str, float]) -> None:
+            if column not in row:  # cells are not scored after each epoch
+                return
             try:
-                trial.report(row["val_iou"], epoch)
+                trial.report(row[column], epoch)
             except optuna.exceptions.UpdateFinishedTrialError:
                 self.is_taken_over = True
             if self.is_taken_over or trial.should_prune():

@@ -4,7 +4,7 @@ If truth and prediction are both empty, every score is 1; otherwise a ratio with
 """
 
 from livecell_monai.metrics.baseline import segment_by_otsu
-from livecell_monai.metrics.registry import Metric, find_metric, label_of, list_metrics
+from livecell_monai.metrics.registry import Metric, find_metric, label_of, list_cell_metrics, list_metrics
 from livecell_monai.metrics.scores import (
     Scores,
     describe_unscored,
@@ -20,6 +20,7 @@ from livecell_monai.metrics.summary import (
     list_lines,
     measure_mean,
     measure_paired_difference,
+    note_unscored_cells,
     summarise_scores,
 )
 from livecell_monai.metrics.surface import measure_surface_dice
@@ -33,12 +34,14 @@ __all__ = [
     "describe_unscored",
     "find_metric",
     "label_of",
+    "list_cell_metrics",
     "list_lines",
     "list_metrics",
     "measure_mean",
     "measure_paired_difference",
     "measure_scores",
     "measure_surface_dice",
+    "note_unscored_cells",
     "read_scores",
     "score_mask",
     "segment_by_otsu",

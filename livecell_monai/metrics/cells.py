@@ -59,10 +59,20 @@ def match_cells(predicted: Pixels, truth: Pixels, weight: Pixels | None = None) 
     check_shapes(predicted, truth, weight)
     if weight is not None:
         predicted, truth = (keep_labelled(labels, weight > 0) for labels in (predicted, truth))
-    true_ids, rows = np.unique(truth, return_inverse=True)
-    predicted_ids, columns = np.unique(predicted, return_inverse=True)
+    true_ids, rows = _number(truth)
+    predicted_ids, columns = _number(predicted)
     overlap = _Overlap(rows.ravel(), columns.ravel(), int(true_ids[0] == 0), int(predicted_ids[0] == 0))
-    return _describe(overlap, true_ids[true_ids > 0].astype(np.int64), predicted_ids[predicted_ids > 0].astype(np.int64))
+    return _describe(overlap, true_ids[true_ids > 0], predicted_ids[predicted_ids > 0])
+
+
+def _number(labels: Pixels) -> tuple[Ids, Ids]:
+    """The values of a label image (Y, X), increasing, and the index of each pixel's value among them (Y, X)."""
+    if not labels.size or labels.min() < 0 or labels.max() > labels.size:
+        found, places = np.unique(labels, return_inverse=True)
+        return found.astype(np.int64), places.reshape(labels.shape)
+    values = labels.astype(np.int64)
+    is_found = np.bincount(values.ravel()) > 0  # sorting the pixels takes five times as long
+    return np.flatnonzero(is_found), (np.cumsum(is_found) - 1)[values]
 
 
 class _Overlap:
@@ -70,7 +80,7 @@ class _Overlap:
 
     def __init__(self, rows: Ids, columns: Ids, skip_row: int, skip_column: int) -> None:
         count = int(columns.max()) + 1
-        pairs, shared = np.unique(rows * count + columns, return_counts=True)
+        pairs, shared = _count(rows * count + columns)
         row, column = pairs // count - skip_row, pairs % count - skip_column
         self.true_px = np.bincount(rows)[skip_row:]
         self.predicted_px = np.bincount(columns)[skip_column:]
@@ -90,6 +100,15 @@ class _Overlap:
         chosen = np.zeros(alike.shape, bool)
         chosen[first, second] = True
         return np.asarray(found & chosen[self.row, self.column])
+
+
+def _count(values: Ids) -> tuple[Ids, Ids]:
+    """The different values, increasing, and how often each occurs."""
+    if values.max() > values.size:
+        return np.unique(values, return_counts=True)
+    counts = np.bincount(values)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def _describe(overlap: _Overlap, true_ids: Ids, predicted_ids: Ids) -> CellMatches:
@@ -138,8 +157,7 @@ def _join_most_alike(overlap: _Overlap) -> tuple[int, int]:
 
 def keep_labelled(labels: Pixels, is_labelled: NDArray[np.bool_]) -> Pixels:
     """Ids (Y, X) in the labelled pixels only, without cells that have more pixels outside of these than inside."""
-    ids, places = np.unique(labels, return_inverse=True)
-    places = places.reshape(labels.shape)
+    ids, places = _number(labels)
     inside, whole = np.bincount(places[is_labelled], minlength=len(ids)), np.bincount(places.ravel(), minlength=len(ids))
     return np.where(is_labelled & (2 * inside >= whole)[places], labels, 0)
 

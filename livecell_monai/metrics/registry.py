@@ -92,6 +92,11 @@ def list_metrics() -> list[Metric]:
     return [*BUILT_IN.values(), *{metric.name: metric for metric in others}.values()]
 
 
+def list_cell_metrics() -> list[Metric]:
+    """The metrics of cells, which need labels with ids."""
+    return [metric for metric in list_metrics() if metric.from_cells is not None]
+
+
 def find_metric(name: str) -> Metric | None:
     """The metric of a name; None if there is none."""
     return next((metric for metric in list_metrics() if metric.name == name), None)

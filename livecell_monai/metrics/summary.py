@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from livecell_monai.metrics.cells import add_counts, parse_counts, tabulate_counts
 from livecell_monai.metrics.counts import COLUMNS, Counts
 from livecell_monai.metrics.registry import Metric, label_of, list_metrics
-from livecell_monai.metrics.scores import Scores
+from livecell_monai.metrics.scores import Scores, describe_unscored
 
 EMPTY_RULE = "all but accuracy: 1 where neither mask nor truth has foreground, 0 where one of them has none"
 
@@ -58,6 +58,12 @@ def summarise_scores(
             value, interval = _pool(metric, scores, bootstrap)
             summary |= {POOLED + metric.name: value, POOLED + metric.name + _INTERVAL: interval}
     return summary
+
+
+def note_unscored_cells(scores: Sequence[Scores]) -> dict[str, str]:
+    """The entry `cells_not_scored` of a summary; none if every label tells cells apart."""
+    unscored = describe_unscored(scores)
+    return {} if unscored is None else {"cells_not_scored": unscored}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from monai.engines.utils import IterationEvents
 from livecell_monai.data.checks.limits import MEMORY_ADVICE
 from livecell_monai.errors import TooLargeError, is_out_of_memory
 from livecell_monai.network.accelerator import release_memory
+from livecell_monai.prediction.cell_pairs import pair_cells
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.prepared import image_of, name_of, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
@@ -24,16 +25,27 @@ class EvaluationStep:
     """Predicts a batch of preprocessed samples; see `predict_sample`.
 
     An image that does not fit into memory is skipped and recorded by the data set; without one, the error is raised.
+    `with_cells` adds what `pair_cells` returns.
     """
 
-    def __init__(self, segmenter: Segmenter, dataset: ReadableDataset | None = None, with_loss: bool = False) -> None:
-        self.segmenter, self.dataset, self.with_loss = segmenter, dataset, with_loss
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        dataset: ReadableDataset | None = None,
+        with_loss: bool = False,
+        with_cells: bool = False,
+    ) -> None:
+        self.segmenter, self.dataset = segmenter, dataset
+        self.with_loss, self.with_cells = with_loss, with_cells
 
     def __call__(self, engine: Engine, batch: Mapping[str, Any]) -> list[Output]:
         """The output of each sample; empty if the image is skipped."""
         samples = decollate_batch(batch)
         try:
             outputs = [predict_sample(self.segmenter, sample, self.with_loss) for sample in samples]
+            if self.with_cells:
+                for sample, output in zip(samples, outputs, strict=True):
+                    output |= pair_cells(self.segmenter, sample, output)
         except Exception as error:
             if self.dataset is None or not (is_out_of_memory(error) or isinstance(error, TooLargeError)):
                 raise

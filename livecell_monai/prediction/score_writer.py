@@ -1,37 +1,28 @@
 """A handler that scores an engine's predictions: pixels, and cells where labels tell them apart."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from livecell_monai.cells.decoder import CellDecoder
-from livecell_monai.cells.distance import has_ids
-from livecell_monai.metrics import Scores, describe_unscored, measure_scores, summarise_scores, tabulate_scores
+from livecell_monai.metrics import Scores, measure_scores, note_unscored_cells, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Row
 from livecell_monai.prediction.prepared import plane_of
 from livecell_monai.prediction.writers import BackgroundWriter
 from livecell_monai.runs.atomic import atomic_path, write_table
-from livecell_monai.sample import LABEL, LABELLED, MAPS, NAME, PRED, Pixels
+from livecell_monai.sample import CELLS, LABEL, LABELLED, NAME, PRED, TRUE_CELLS, Pixels
+
+Planes = tuple[Pixels, Pixels, Pixels | None]  # mask, truth and weight (Y, X)
 
 
 class ScoreWriter(BackgroundWriter):
     """Scores on the original grid: `scores.csv` by image, `scores.json` for the data set.
 
-    The surface Dice counts an outline within `tolerance_px` as correct. Cells are scored where labels have ids.
+    The surface Dice counts an outline within `tolerance_px` as correct. Cells are scored where the output has them.
     """
 
-    def __init__(
-        self,
-        output_dir: str,
-        tolerance_px: float = 2.0,
-        channels: Sequence[str] = ("foreground",),
-        cells: CellDecoder | None = None,
-    ) -> None:
+    def __init__(self, output_dir: str, tolerance_px: float = 2.0) -> None:
         super().__init__(output_dir)
-        self.channels, self.decoder = tuple(channels), cells or CellDecoder(channels)
         self.tolerance_px = tolerance_px
         self.scores: list[Scores] = []
         self.summary: dict[str, Any] = {}
@@ -39,13 +30,12 @@ class ScoreWriter(BackgroundWriter):
     def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row]:
         """A function that scores one image."""
         weight = plane_of(output[LABELLED]) if LABELLED in output else None
-        maps = dict(zip(self.channels, np.asarray(output[MAPS].cpu()), strict=True))
-        label = plane_of(item[LABEL]).astype(np.int64)
-        return partial(self._score, str(item[NAME]), plane_of(output[PRED]) > 0, maps, label, weight)
+        cells = (plane_of(output[CELLS]), plane_of(output[TRUE_CELLS])) if CELLS in output else None
+        planes = (plane_of(output[PRED]) > 0, plane_of(item[LABEL]) > 0, weight)
+        return partial(self._score, str(item[NAME]), planes, cells)
 
-    def _score(self, name: str, mask: Pixels, maps: Mapping[str, Pixels], label: Pixels, weight: Pixels | None) -> Row:
-        cells = (self.decoder(mask, maps), label) if has_ids(label) else None
-        scores = measure_scores(mask, label > 0, weight, {"surface_tolerance_px": self.tolerance_px}, cells)
+    def _score(self, name: str, planes: Planes, cells: tuple[Pixels, Pixels] | None) -> Row:
+        scores = measure_scores(*planes, {"surface_tolerance_px": self.tolerance_px}, cells)
         self.scores.append(scores)
         return tabulate_scores(name, scores)
 
@@ -60,7 +50,6 @@ class ScoreWriter(BackgroundWriter):
         if self.rows:
             write_table(self.folder / "scores.csv", self.rows)
         self.summary = {**summarise_scores(self.scores), "surface_tolerance_px": self.tolerance_px}
-        if unscored := describe_unscored(self.scores):
-            self.summary["cells_not_scored"] = unscored
+        self.summary |= note_unscored_cells(self.scores)
         with atomic_path(self.folder / "scores.json") as temporary:
             temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")

@@ -13,8 +13,12 @@ from livecell_monai.report.templates import render
 from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
 INTERVAL = "95 % interval"
+AP50 = "ap50"  # the score of cells that stands beside those of pixels
 KINDS = {"kept": "kept", "last epoch": "last", "best epoch": "best", "cross-validation": "crossval"}
 DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_images", "better", "worse", "equal")
+
+
+DIFFERS = ["images", "mean difference", INTERVAL, "better", "worse", "equal"]  # columns of a table of differences
 
 
 class Table(NamedTuple):
@@ -55,6 +59,10 @@ def build_tables(comparison: Comparison) -> list[Table]:
     tables = [_show_scores(comparison)]
     if len(comparison.runs) > 1:
         tables.append(_show_differences(comparison, comparison.first))
+    if comparison.cells:
+        tables.append(_show_cells(comparison))
+    if any(found for score in comparison.cells for found in score.differences):
+        tables.append(_show_cell_differences(comparison, comparison.first))
     if comparison.differing:
         rows = [_list_settings(comparison.runs, name) for name in comparison.differing]
         tables.append(Table("Settings that differ", ["setting", *(run.name for run in comparison.runs)], rows))
@@ -81,7 +89,7 @@ def build_notes(comparison: Comparison) -> list[str]:
 
 def build_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """One row for each run, for a CSV file; unknown values are empty."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run, interval, difference in zip(comparison.runs, comparison.intervals, comparison.differences, strict=True):
         low, high = interval or ("", "")
         row: dict[str, Any] = {"run": run.name, "id": run.id, "status": run.status, "nested_runs": run.nested}
@@ -89,6 +97,7 @@ def build_rows(comparison: Comparison) -> list[dict[str, Any]]:
         row |= {"score_low": low, "score_high": high, "images": len(run.images) if run.images else ""}
         for kind in ("kept", "last", "best"):
             row |= {f"{kind}_val_{name}": getattr(run, kind).get(name, "") for name in VALIDATED}
+        row |= _list_cells(comparison, len(rows))
         row |= {"seconds": run.seconds, "data_sha256": run.data, "scored_on": run.scored_on, "leaks": run.leaks}
         if comparison.first is not None:
             row |= {"reference": comparison.first.name, **_list_difference(difference)}
@@ -111,8 +120,21 @@ def _list_difference(found: PairedDifference | None) -> dict[str, Any]:
     return dict(zip(DIFFERENCE, (found.mean, *interval, found.images, found.better, found.worse, found.equal), strict=True))
 
 
+def _list_cells(comparison: Comparison, place: int) -> dict[str, Any]:
+    """The scores of cells of a run, of which each has its columns."""
+    row: dict[str, Any] = {}
+    for score in comparison.cells:
+        low, high = score.intervals[place] or ("", "")
+        mean = score.means[place]
+        row |= {score.metric: "" if mean is None else mean, f"{score.metric}_low": low, f"{score.metric}_high": high}
+        row |= {f"{score.metric}_{name}": value for name, value in _list_difference(score.differences[place]).items()}
+    return row
+
+
 def _list_runs(comparison: Comparison) -> Table:
-    runs, scores = comparison.runs, list(dict.fromkeys((*VALIDATED, comparison.metric)))
+    runs = comparison.runs
+    of_cells = (AP50,) if any(run.score(AP50) is not None for run in runs) else ()
+    scores = list(dict.fromkeys((*VALIDATED, *of_cells, comparison.metric)))
     columns = [["run", *(run.name for run in runs)], ["status", *(run.status for run in runs)]]
     columns += [[label_of(name), *(_number(run.score(name)) for run in runs)] for name in scores]
     columns += [["seconds", *(_number(run.seconds, 0) for run in runs)], ["data", *(run.data[:8] for run in runs)]]
@@ -137,7 +159,7 @@ def _show_scores(comparison: Comparison) -> Table:
         lines[f"{label_of(metric)} by image, mean"] = [_number(mean) for mean in means]
         lines[INTERVAL] = [_interval(found) for found in comparison.intervals]
         lines["images"] = [str(len(run.images)) if run.images else "" for run in runs]
-    for name in dict.fromkeys((*VALIDATED, metric)):
+    for name in dict.fromkeys((*VALIDATED, AP50, metric)):
         for title, kind in KINDS.items():
             lines[f"{label_of(name)}, {title}"] = [_number(getattr(run, kind).get(name)) for run in runs]
     rows = [[title, *cells] for title, cells in lines.items() if any(cells)]
@@ -145,15 +167,34 @@ def _show_scores(comparison: Comparison) -> Table:
 
 
 def _show_differences(comparison: Comparison, first: ComparedRun) -> Table:
+    pairs = zip(comparison.runs, comparison.differences, strict=True)
+    rows = [[run.name, *_show_difference(found)] for run, found in pairs if run is not first]
+    return Table(f"{label_of(comparison.metric)} minus that of {first.name}, on the same images", ["run", *DIFFERS], rows)
+
+
+def _show_difference(found: PairedDifference | None) -> list[str]:
+    if found is None:
+        return ["", "none", "", "", "", ""]
+    counts = [str(count) for count in (found.better, found.worse, found.equal)]
+    return [str(found.images), f"{found.mean:+.3f}", _interval(found.interval_95, "+"), *counts]
+
+
+def _show_cells(comparison: Comparison) -> Table:
     rows = []
-    for run, found in zip(comparison.runs, comparison.differences, strict=True):
-        if found is not None:
-            counts = [str(count) for count in (found.better, found.worse, found.equal)]
-            rows.append([run.name, str(found.images), f"{found.mean:+.3f}", _interval(found.interval_95, "+"), *counts])
-        elif run is not first:
-            rows.append([run.name, "", "none", "", "", "", ""])
-    header = ["run", "images", "mean difference", INTERVAL, "better", "worse", "equal"]
-    return Table(f"{label_of(comparison.metric)} minus that of {first.name}, on the same images", header, rows)
+    for score in comparison.cells:
+        intervals = [f" ({_interval(ends)})" if ends else "" for ends in score.intervals]
+        means = zip(score.means, intervals, strict=True)
+        rows.append([label_of(score.metric), *(_number(mean) + interval for mean, interval in means)])
+    return Table(f"Scores of cells: mean over images ({INTERVAL})", ["", *(run.name for run in comparison.runs)], rows)
+
+
+def _show_cell_differences(comparison: Comparison, first: ComparedRun) -> Table:
+    rows = []
+    for score in comparison.cells:
+        pairs = zip(comparison.runs, score.differences, strict=True)
+        rows += [[label_of(score.metric), run.name, *_show_difference(found)] for run, found in pairs if found]
+    title = f"Scores of cells minus those of {first.name}, on the same images"
+    return Table(title, ["score", "run", *DIFFERS], rows)
 
 
 def _list_settings(runs: Iterable[ComparedRun], name: str) -> list[str]:

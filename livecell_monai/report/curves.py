@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
+from livecell_monai.metrics import label_of
 from livecell_monai.outputs.figures import BLUE, VERMILLION, new_figure, style_axes
 
 if TYPE_CHECKING:
@@ -13,19 +14,23 @@ if TYPE_CHECKING:
 Epoch = Mapping[str, float]
 
 PANELS = (("loss", "Loss"), ("iou", "Mean IoU"), ("accuracy", "Pixel accuracy"))
+OF_CELLS = ("ap50", "AP50 of cells")  # the fourth panel, where an epoch has it
 MARKED_POINTS = 30  # with more points, markers would merge into a thick line
 AMOUNTS = {"share_of_area": "annotated area of each training image, share", "training_images": "annotated training images"}
 
 
 def draw_curves(history: Sequence[Epoch]) -> "Figure":
-    """Draw three panels by epoch, training dashed and validation solid, the best epoch marked; 1430 x 440 px.
+    """Draw a panel for each metric by epoch, training dashed and validation solid, the best epoch marked.
 
-    An epoch has `epoch` (from 1; by default its place in the list), and `train_` and `val_` of `loss`, `iou` and `accuracy`,
-    the latter two in [0, 1]. Values that are missing or not finite are left out.
+    Three panels in a row, 1430 x 440 px; with AP50 four in two rows, 1430 x 880 px. An epoch has `epoch` (from 1; by default
+    its place in the list), `train_` and `val_` of `loss`, `iou` and `accuracy`, and perhaps `val_ap50`, all but the loss in
+    [0, 1]. Values that are missing or not finite are left out.
     """
-    figure = new_figure(13, 4)
+    has_cells = bool(_series(history, f"val_{OF_CELLS[0]}")[0])
+    panels = (*PANELS, OF_CELLS) if has_cells else PANELS
+    figure, shape = (new_figure(13, 8), (2, 2)) if has_cells else (new_figure(13, 4), (1, 3))
     best = find_best(history)
-    for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+    for axes, (key, title) in zip(figure.subplots(*shape).flat, panels, strict=True):
         _draw_panel(axes, history, key, title, best)
     legends = [axes.get_legend_handles_labels() for axes in figure.axes]
     entries = {label: handle for legend in legends for handle, label in zip(*legend, strict=True)}
@@ -77,23 +82,35 @@ def draw_learning_curve(points: Sequence[Mapping[str, Any]]) -> "Figure":
     """Draw mean IoU over the amount of annotation on a logarithmic axis, with the intervals as a band; 770 x 495 px.
 
     The points, least amount first, have `share_of_area` or `training_images`, `iou` in [0, 1], `low_95` and `high_95` (None
-    without an interval) and `scored_images`.
+    without an interval) and `scored_images`; perhaps also `ap50`, `ap50_low_95` and `ap50_high_95`, a second line.
     """
     kind = next(name for name in AMOUNTS if name in points[0])
-    amounts, means = ([float(point[key]) for point in points] for key in (kind, "iou"))
+    amounts = [float(point[kind]) for point in points]
     figure = new_figure(7, 4.5)
     axes = figure.subplots()
-    if all(point["low_95"] is not None for point in points):
-        low, high = ([float(point[key]) for point in points] for key in ("low_95", "high_95"))
-        axes.fill_between(amounts, low, high, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval over images")
-    axes.plot(amounts, means, "o-", color=BLUE, label="mean IoU of held-out images")
-    for amount, mean in zip(amounts, means, strict=True):
-        axes.annotate(f"{mean:.3f}", (amount, mean), textcoords="offset points", xytext=(0, 8), ha="center")
+    _draw_score(axes, points, amounts, "iou", "", BLUE)
+    has_cells = "ap50" in points[0]
+    if has_cells:
+        _draw_score(axes, points, amounts, "ap50", "ap50_", VERMILLION)
     axes.set_xscale("log", base=2)
     axes.set_xticks(amounts, [f"{amount:.3g}" for amount in amounts])
     axes.minorticks_off()
-    axes.set(xlabel=AMOUNTS[kind], ylabel="IoU")
+    axes.set(xlabel=AMOUNTS[kind], ylabel="IoU, AP50" if has_cells else "IoU")
     axes.set_title(f"{points[0]['scored_images']} images, each by networks that have not seen it", fontsize=11)
     style_axes(axes)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best" if has_cells else "lower right")
     return figure
+
+
+def _draw_score(
+    axes: "Axes", points: Sequence[Mapping[str, Any]], amounts: Sequence[float], name: str, prefix: str, colour: str
+) -> None:
+    """The line and the band of one score."""
+    label, ends = label_of(name), [f"{prefix}{end}_95" for end in ("low", "high")]
+    if all(point[ends[0]] is not None for point in points):
+        low, high = ([float(point[end]) for point in points] for end in ends)
+        axes.fill_between(amounts, low, high, color=colour, alpha=0.15, linewidth=0, label="95 % interval over images")
+    means = [float(point[name]) for point in points]
+    axes.plot(amounts, means, "o-", color=colour, label=f"mean {label} of held-out images")
+    for amount, mean in zip(amounts, means, strict=True):
+        axes.annotate(f"{mean:.3f}", (amount, mean), textcoords="offset points", xytext=(0, 8), ha="center")

@@ -19,6 +19,7 @@ from livecell_monai.data.dataset.identity import digest_of, hash_file, list_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.dataset.split import SPLITS, Split
 from livecell_monai.errors import DataError
+from livecell_monai.metrics import list_cell_metrics
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.runs.ledger import find_differences
 from livecell_monai.sample import Sample
@@ -162,9 +163,15 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
         "computed_on": str(result.accelerator),
         "machine": describe_machine(result.accelerator),
         **result.resume_facts,
-        "validation": {name: kept[f"val_{name}"] for name in ("iou", "accuracy", "loss")},
+        "validation": list_validation(kept),
         "validated_on": SPLITS[data.split.mode].measured_on,
     }
+
+
+def list_validation(row: Row) -> dict[str, float]:
+    """The validation scores of an epoch by the name of the metric, those of cells where they were measured."""
+    names = ["iou", "accuracy", "loss", *(metric.name for metric in list_cell_metrics() if f"val_{metric.name}" in row)]
+    return {name: row[f"val_{name}"] for name in names}
 
 
 def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[str, Any]:

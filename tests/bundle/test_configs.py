@@ -293,6 +293,38 @@ class TestKeyMetrics:
         assert score(pairs) == pytest.approx(np.mean(expected), rel=1e-6)
 
 
+class TestPanopticQuality:
+    """The evaluator's metrics have the PQ of all cells together."""
+
+    @pytest.fixture
+    def evaluate_bundle(self, trained, tmp_path):
+        """Evaluates the trained bundle on the test images of a folder; the opened bundle after it."""
+
+        def run(data):
+            paths = {"dataset_dir": str(data), "output_dir": str(tmp_path / "scores")}
+            opened = open_bundle(trained[1], ["inference", "evaluate"], QUIET, paths)
+            opened.initialize()
+            opened.run()
+            return opened
+
+        return run
+
+    def test_is_that_of_the_scores(self, evaluate_bundle, trained):
+        opened = evaluate_bundle(trained[0])
+        found, summary = opened.evaluator.state.metrics, opened.writer.summary
+        assert found["test_pq"] == pytest.approx(summary["pooled_pq"], rel=1e-5)
+        assert 0 < found["test_pq"] < 1
+        assert found["test_iou"] == pytest.approx(summary["iou"]["mean"], rel=1e-6)
+
+    def test_is_no_number_where_labels_are_binary(self, evaluate_bundle, trained, tmp_path):
+        shutil.copytree(trained[0], tmp_path / "binary")
+        for path in (tmp_path / "binary" / "test" / "labels").iterdir():
+            tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
+        opened = evaluate_bundle(tmp_path / "binary")
+        assert np.isnan(opened.evaluator.state.metrics["test_pq"])
+        assert "pooled_pq" not in opened.writer.summary
+
+
 SCHEMA = {
     "type": "object",
     # the keys that the MONAI Bundle specification asks for: https://docs.monai.io/en/stable/mb_specification.html

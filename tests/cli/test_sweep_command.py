@@ -39,6 +39,8 @@ class TestRefusals:
             (["--storage", "nonsense"], ["--storage must be a database that answers"]),
             (["--set", "split=original"], ["setting split must be one of auto, images, region in a sweep"]),
             (["--set", "nonsense=1"], ["setting nonsense does not exist"]),
+            (["--objective", "dice"], ["--objective must be one of iou, accuracy, ap50", "got 'dice'"]),
+            (["--objective", "ap50"], ["--objective ap50 must be a score of a bundle that writes cells"]),
             (["--config", "sweep"], ["sweep.yaml: setting width does not exist"]),
         ],
         ids=lambda value: value[0].strip("-") if isinstance(value, list) else None,

@@ -15,6 +15,7 @@ from livecell_monai.experiments.compared_run import (
     find_best,
     find_image_scores,
     read_folder,
+    read_history,
     read_image_scores,
     read_run,
 )
@@ -105,7 +106,17 @@ def test_a_split_that_leaks(split, leaks):
 
 def test_the_best_epoch_of_each_metric(client, experiment):
     run_id = log_run(client, experiment, "one", epochs=EPOCHS)
-    assert find_best(client, run_id) == {"iou": 0.8, "loss": 0.2}
+    assert find_best(client, read_run(client.get_run(run_id))) == {"iou": 0.8, "loss": 0.2}
+
+
+def test_scores_of_cells_of_some_epochs(client, experiment, tmp_path):
+    epochs = [{"iou": 0.5, "ap50": 0.3, "count_error": 0.4}, {"iou": 0.6}, {"iou": 0.55, "ap50": 0.2, "count_error": 0.1}]
+    run = read_run(client.get_run(log_run(client, experiment, "cells", kept={"iou": 0.55, "ap50": 0.2}, epochs=epochs)))
+    assert (run.kept["ap50"], run.last["ap50"], run.score("ap50")) == (0.2, 0.2, 0.2)
+    assert find_best(client, run) == {"iou": 0.6, "ap50": 0.3, "count_error": 0.1}
+    table = [{f"val_{name}": row.get(name, "") for name in ("iou", "accuracy", "loss", "ap50")} for row in epochs]
+    write_table(tmp_path / "history.csv", table)
+    assert read_history(tmp_path / "history.csv")["ap50"] == pytest.approx([0.3, float("nan"), 0.2], nan_ok=True)
 
 
 class TestFindImageScores:

@@ -12,7 +12,7 @@ from livecell_monai.experiments.compared_run import ComparedRun
 from livecell_monai.experiments.comparison import compare_runs, find_differences, list_runs
 from livecell_monai.experiments.store import find_experiment, open_store
 from livecell_monai.metrics import measure_paired_difference, summarise_scores
-from tests.support.logged_runs import DATA, log_run, some_scores, write_scores
+from tests.support.logged_runs import DATA, log_run, some_scores, with_cells, write_scores
 
 FIRST, OTHER = some_scores(0.5, 0.6, 0.7, 0.8), some_scores(0.55, 0.6, 0.6, 0.9)
 REGION = {"split_used": "region", "validation_fraction": 0.15}
@@ -223,6 +223,49 @@ class TestSideBySide:
     def test_runs_of_the_same_name_are_shown_with_their_ids(self, paired):
         twins = [run.id for run in list_runs(paired[0]).runs if run.name.startswith("twin")]
         assert set(names_of(compare_runs(twins, paired[0]))) == {f"twin ({run_id[:8]})" for run_id in twins}
+
+
+class TestCells:
+    AP50 = staticmethod(lambda right: right / (20 - right))
+
+    @pytest.fixture
+    def compare(self, tmp_path, monkeypatch):
+        """Compares folders by the number of right cells in each of four images."""
+        monkeypatch.chdir(tmp_path)
+
+        def run(**folders):
+            for name, found in folders.items():
+                write_scores(tmp_path / name / "scores.csv", with_cells(some_scores(0.5, 0.6, 0.7, 0.8), *found))
+            return compare_runs(list(folders), "none")
+
+        return run
+
+    def test_stand_beside_the_chosen_metric_with_intervals_and_paired_differences(self, compare):
+        found = compare(a=(2, 4, 6, 8), b=(3, 5, 7, 8))
+        assert (found.metric, [run.name for run in found.runs]) == ("iou", ["a", "b"])
+        assert [score.metric for score in found.cells] == [
+            *("ap50", "ap75", "map", "cell_f1", "pq", "seg", "aji", "count_error"),
+        ]
+        ap50 = found.cells[0]
+        before, after = ([self.AP50(right) for right in found] for found in ((2, 4, 6, 8), (3, 5, 7, 8)))
+        assert ap50.means == pytest.approx([sum(before) / 4, sum(after) / 4])
+        assert all(low < mean < high for mean, (low, high) in zip(ap50.means, ap50.intervals, strict=True))
+        nothing, difference = ap50.differences
+        assert nothing is None
+        expected = measure_paired_difference(np.array(before), np.array(after))
+        assert (difference.better, difference.worse, difference.equal) == (3, 0, 1)
+        assert difference == expected
+        assert found.warnings == []
+
+    def test_a_run_with_a_binary_label_has_none_and_it_is_said(self, compare):
+        found = compare(a=(2, 4, 6, 8), b=(3, 5, None, 8))
+        assert [score.means[1] for score in found.cells] == [None] * 8
+        assert [score.differences for score in found.cells] == [[None, None]] * 8
+        assert found.warnings == ["no scores of cells, because some labels are binary or cells were not scored: b"]
+
+    def test_nothing_is_said_where_no_run_has_any(self, compare):
+        found = compare(a=(None,) * 4, b=(None,) * 4)
+        assert (found.cells, found.warnings) == ([], [])
 
 
 class TestRejected:

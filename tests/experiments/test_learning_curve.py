@@ -61,7 +61,7 @@ class TestByImages:
         assert curve.points[0]["iou"] == pytest.approx(sum(means) / 3)
         assert curve.points[0]["low_95"] <= curve.points[0]["iou"] <= curve.points[0]["high_95"]
         assert curve.points[0]["scored_images"] == 3
-        assert curve.gain[0] == pytest.approx(curve.points[1]["iou"] - curve.points[0]["iou"])
+        assert curve.gains["iou"][0] == pytest.approx(curve.points[1]["iou"] - curve.points[0]["iou"])
 
     def test_each_part_has_a_nested_run(self, by_images):
         _, uri, _ = by_images
@@ -71,6 +71,7 @@ class TestByImages:
         assert len(runs) == 10
         files = {entry.path for entry in client.list_artifacts(parent.info.run_id)}
         assert files == {"curve.csv", "learning_curve.json", "scores.csv"}
+        assert {"learning_curve_iou", "learning_curve_ap50", "learning_curve_gain_ap50"} <= set(parent.data.metrics)
 
 
 @pytest.mark.slow
@@ -121,6 +122,44 @@ def test_conclusion(gain, words):
     assert said.startswith("from 50% to 100% of the annotated area the IoU changed by ")
     assert f"{gain[0]:+.3f}" in said
     assert conclude(gain, [Amount(4, 1.0), Amount(8, 1.0)]).startswith("from 4 to 8 images")
+
+
+class TestCells:
+    @pytest.fixture
+    def rows(self):
+        """As `read_rows` gives them: two amounts, three images, two draws."""
+        found = []
+        for amount, gain in ((HALF, 0.0), (ALL, 0.1)):
+            for image, place in (("a", 0.0), ("b", 0.05), ("c", 0.1)):
+                for draw in (-0.01, 0.01):
+                    more = gain + place + draw
+                    scores = {"iou": str(0.5 + more), "ap50": str(0.2 + 3 * more), "count_error": str(0.4 - more)}
+                    found.append({"amount": amount.name, "image": image, **scores})
+        return found
+
+    def test_scores_of_cells_have_means_intervals_and_a_conclusion(self, rows):
+        curve = learning_curve._summarise(rows, [HALF, ALL])
+        assert [point["ap50"] for point in curve.points] == pytest.approx([0.35, 0.65])
+        assert [point["count_error"] for point in curve.points] == pytest.approx([0.35, 0.25])
+        assert [point["iou"] for point in curve.points] == pytest.approx([0.55, 0.65])
+        for point in curve.points:
+            assert point["ap50_low_95"] < point["ap50"] < point["ap50_high_95"]
+        assert {name: gain[0] for name, gain in curve.gains.items()} == pytest.approx({"iou": 0.1, "ap50": 0.3})
+        first, second = curve.conclusion.splitlines()
+        assert "the IoU changed by +0.100" in first
+        assert "the AP50 changed by +0.300" in second
+        assert learning_curve._metrics(curve) == pytest.approx(
+            {
+                **{"learning_curve_iou": 0.65, "learning_curve_ap50": 0.65, "learning_curve_count_error": 0.25},
+                **{"learning_curve_gain_iou": 0.1, "learning_curve_gain_ap50": 0.3},
+            }
+        )
+
+    def test_nothing_is_said_where_one_label_is_binary(self, rows):
+        rows = [{**row, "ap50": "", "count_error": ""} if row["image"] == "b" else row for row in rows]
+        curve = learning_curve._summarise(rows, [HALF, ALL])
+        assert list(curve.gains) == ["iou"]
+        assert set(curve.points[0]) == {"share_of_area", "scored_images", "iou", "low_95", "high_95"}
 
 
 @pytest.mark.parametrize(

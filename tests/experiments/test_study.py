@@ -1,5 +1,6 @@
 """The Optuna study: storage, joining, sampling, pruning and importance."""
 
+import platform
 import threading
 
 import optuna
@@ -11,6 +12,7 @@ from livecell_monai.experiments.study import (
     build_pruner,
     build_sampler,
     join_study,
+    keep_bundle,
     measure_importance,
     open_storage,
     quiet_optuna,
@@ -104,6 +106,16 @@ class TestJoining:
         study, parent = join_study(storage, "one", {"data": "abc"}, {"lr": 0.1})
         assert parent is None
         assert len(study.trials) == 1
+
+
+def test_a_bundle_of_another_machine_is_not_kept(tmp_path):
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "a").write_text("1")
+    target = tmp_path / "best"
+    assert keep_bundle(target, f"{platform.node()}:{tmp_path / 'trial'}") == target
+    assert (target / "a").read_text() == "1"
+    assert keep_bundle(target, f"elsewhere:{tmp_path / 'trial'}") is None
+    assert not target.exists()
 
 
 class TestDrawing:

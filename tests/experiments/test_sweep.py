@@ -17,6 +17,7 @@ from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import study
 from livecell_monai.experiments import sweep as module
+from livecell_monai.experiments.objective import find_objective
 from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
@@ -32,12 +33,12 @@ TINY |= {"epochs": 1, "samples_per_epoch": 4, "filters": [4, 8]}
 SPACE = "lr: {low: 0.0005, high: 0.02, log: true}\nbatch_size: {choices: [2, 4]}\nstrength: {low: 0.5, high: 1.5}\n"
 
 
-def ask(data, trials=3, text=SPACE, **settings):
+def ask(data, trials=3, text=SPACE, objective="iou", **settings):
     """A request; the file of its space is written beside the data."""
     path = Path(data).parent / "space.yaml"
     path.write_text(text, encoding="utf-8")
     given = {**TINY, **settings}
-    return SweepRequest(data, (), given, space=read_space(path, given), trials=trials)
+    return SweepRequest(data, (), given, space=read_space(path, given), trials=trials, objective=find_objective(objective))
 
 
 def runs_of(uri):
@@ -112,6 +113,26 @@ class TestResult:
         assert files == {"sweep.json", "sweep.csv"}
 
 
+def test_a_score_of_cells_that_is_an_error_is_minimised(folder, tmp_path, store):
+    given = {"cells": True, "epochs": 2, "track": True, "tracking_uri": store}
+    result = sweep(ask(folder, 2, objective="count_error", **given), tmp_path / "out")
+    scores = [row["val_count_error"] for row in result.rows]
+    assert scores == sorted(scores)
+    for row in result.rows:
+        facts = json.loads((tmp_path / "out" / f"trial_{row['trial']:04d}" / "configs" / "metadata.json").read_text())
+        assert facts["training"]["validation"]["count_error"] == row["val_count_error"]
+        assert "ap50" in facts["training"]["validation"]
+    with quiet_optuna():
+        found = optuna.load_study(study_name="livecell", storage=f"sqlite:///{tmp_path / 'out' / 'study.db'}")
+    assert found.direction.name == "MINIMIZE"
+    (parent,) = (run for run in runs_of(store) if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.data.metrics["sweep_best_count_error"] == scores[0]
+    assert "sweep_best_iou" not in parent.data.metrics
+    assert parent.data.params["objective"] == "count_error"
+    (nested, _) = (run for run in runs_of(store) if "mlflow.parentRunId" in run.data.tags)
+    assert {"val_ap50", "val_iou", "best_val_ap50", "best_val_count_error"} <= set(nested.data.metrics)
+
+
 class TestResume:
     @pytest.fixture
     def again(self, done, tmp_path):
@@ -134,7 +155,12 @@ class TestResume:
         assert len(set(draws)) == 4  # the seed alone would draw the same again
 
     @pytest.mark.parametrize(
-        ("change", "word"), [({"weight_decay": 0.5}, "settings"), ({"text": "lr: {choices: [0.1]}"}, "space")]
+        ("change", "word"),
+        [
+            ({"weight_decay": 0.5}, "settings"),
+            ({"text": "lr: {choices: [0.1]}"}, "space"),
+            ({"objective": "accuracy"}, "objective"),
+        ],
     )
     def test_another_study_in_the_same_folder_is_rejected(self, again, change, word):
         with pytest.raises(SettingError, match=f"a sweep must resume with the same {word}"):

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from livecell_monai.metrics import Scores, list_lines, measure_mean, measure_scores, score_mask, summarise_scores
+from livecell_monai.metrics import (
+    Scores,
+    list_lines,
+    measure_mean,
+    measure_scores,
+    note_unscored_cells,
+    score_mask,
+    summarise_scores,
+)
+from livecell_monai.metrics.cells import match_cells
 
 NAMES = ("iou", "dice", "accuracy", "precision", "recall")
 SURFACE = "surface_dice"
@@ -158,3 +167,10 @@ def test_lines_of_a_table():
     assert (lines[0].mean, lines[0].worst) == (summary["iou"]["mean"], summary["iou"]["worst"])
     assert (lines[-1].mean, lines[-1].interval_95) == (summary["pooled_iou"], summary["pooled_iou_interval_95"])
     assert (lines[-1].median, lines[-1].worst) == (None, None)
+
+
+def test_labels_without_ids_are_counted():
+    counts = match_cells(np.eye(4, dtype=int), np.eye(4, dtype=int)).counts
+    scored, binary = Scores(4, 0, 0, 12, cells=counts), Scores(4, 0, 0, 12)
+    assert note_unscored_cells([scored, scored]) == {}
+    assert note_unscored_cells([scored, binary]) == {"cells_not_scored": "1 of 2 labels do not tell cells apart"}

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from ignite.engine import Engine
 from monai.data import MetaTensor
+from monai.engines.utils import IterationEvents
 from monai.metrics import ConfusionMatrixMetric, MeanIoU
 
 from livecell_monai.errors import DataError, TooLargeError
@@ -61,6 +63,20 @@ class TestPredictSample:
         assert found["logits"].tolist() == [[[-2.0, 0.0, 1.0, 2.0]]]
         assert found["target"].tolist() == [[[0.0, 1.0, 1.0, 1.0]], [[1.0, 0.0, 2.0, 3.0]]]
         assert found["labelled"].tolist() == [[[True, False, True, True]]]
+
+
+@pytest.mark.parametrize("with_cells", [False, True])
+def test_cells_come_on_request(with_cells):
+    engine = Engine(EvaluationStep(segmenter_of(Doubling()), with_cells=with_cells))
+    for event in (IterationEvents.FORWARD_COMPLETED, IterationEvents.MODEL_COMPLETED):
+        engine.register_events(event)
+    batch = {key: plane[None] for key, plane in sample_of(label=IDS).items()}
+    engine.run([batch])
+    (found,) = engine.state.output
+    assert ("cells" in found) == ("true_cells" in found) == with_cells
+    if with_cells:
+        assert found["cells"].tolist() == [[[0, 0, 1, 1]]]
+        assert found["true_cells"].tolist() == [[[0, 7, 7, 300]]]
 
 
 class Failing(torch.nn.Module):

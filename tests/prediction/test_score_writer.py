@@ -21,11 +21,17 @@ def items(folder):
     return [{**item(index, folder), "label": label} for index in range(3)]
 
 
+def output_of(mask):
+    """The output of the step that knows the cells."""
+    cells = {"cells": CellDecoder()(mask, {}), "true_cells": TRUTH}
+    return {**output(mask, TRUTH), **{key: torch.from_numpy(plane)[None] for key, plane in cells.items()}}
+
+
 class TestScoreWriter:
     TRUTH = TRUTH
 
     def score(self, folder):
-        outputs = [output(mask, self.TRUTH) for mask in MASKS]
+        outputs = [output_of(mask) for mask in MASKS]
         return run(ScoreWriter(str(folder)), items(folder), outputs)
 
     def of(self, mask, tolerance=2.0):
@@ -33,7 +39,7 @@ class TestScoreWriter:
         return measure_scores(mask, self.TRUTH, settings={"surface_tolerance_px": tolerance}, cells=cells)
 
     def test_the_tolerance_of_the_outline_is_that_asked_for(self, tmp_path):
-        outputs = [output(mask, self.TRUTH) for mask in MASKS]
+        outputs = [output_of(mask) for mask in MASKS]
         writer = run(ScoreWriter(str(tmp_path), tolerance_px=5.0), items(tmp_path), outputs)
         assert writer.scores == [self.of(mask, 5.0) for mask in MASKS]
         assert writer.scores != [self.of(mask) for mask in MASKS]
@@ -63,13 +69,13 @@ class TestScoreWriter:
     def test_pixels_of_weight_0_do_not_count(self, tmp_path):
         weight = np.ones(MASKS[0].shape, np.float32)
         weight[MASKS[0] != (self.TRUTH > 0)] = 0
-        given = {**output(MASKS[0], self.TRUTH), "labelled": torch.as_tensor(weight > 0)[None]}
+        given = {**output_of(MASKS[0]), "labelled": torch.as_tensor(weight > 0)[None]}
         writer = run(ScoreWriter(str(tmp_path)), items(tmp_path)[:1], [given])
         assert writer.scores[0].iou == 1.0 > self.of(MASKS[0]).iou
 
     def test_cells_of_binary_labels_are_not_scored_and_the_summary_says_so(self, tmp_path):
-        binary = [{**one, "label": (one["label"] > 0).float()} for one in items(tmp_path)[:1]]
-        writer = run(ScoreWriter(str(tmp_path)), [*binary, *items(tmp_path)[1:]], [output(mask, TRUTH) for mask in MASKS])
+        outputs = [output(MASKS[0], TRUTH), *map(output_of, MASKS[1:])]
+        writer = run(ScoreWriter(str(tmp_path)), items(tmp_path), outputs)
         assert writer.summary["cells_not_scored"] == "1 of 3 labels do not tell cells apart"
         assert "ap50" not in writer.summary
         rows = read_table(tmp_path / "scores.csv")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from livecell_monai.experiments.compared_run import ComparedRun
-from livecell_monai.experiments.comparison import Comparison
+from livecell_monai.experiments.comparison import ComparedScore, Comparison
 from livecell_monai.metrics import PairedDifference
 from livecell_monai.report.comparison import build_notes, build_rows, build_tables, shorten
 from tests.support.logged_runs import some_scores
@@ -118,6 +118,57 @@ class TestSides:
 
     def test_note_states_what_the_interval_does_not_cover(self):
         assert any("another training" in line for line in build_notes(SIDES))
+
+
+CELLS = replace(
+    SIDES,
+    cells=[
+        ComparedScore("ap50", [0.51234, 0.4, None], [(0.4, 0.6), None, None], [GAIN, None, None]),
+        ComparedScore("count_error", [0.1, 0.2, None], [None] * 3, [None] * 3),
+    ],
+)
+
+
+class TestCells:
+    def test_have_tables_of_means_and_of_differences(self):
+        *_, means, differences, _ = build_tables(CELLS)
+        assert means.title == "Scores of cells: mean over images (95 % interval)"
+        assert means.header == ["", "other", "first", "old"]
+        assert means.rows == [
+            ["AP50", "0.512 (0.400 .. 0.600)", "0.400", ""],
+            ["count error", "0.100", "0.200", ""],
+        ]
+        assert differences.title == "Scores of cells minus those of first, on the same images"
+        assert differences.header == [
+            "score",
+            "run",
+            "images",
+            "mean difference",
+            "95 % interval",
+            "better",
+            "worse",
+            "equal",
+        ]
+        assert differences.rows == [
+            ["AP50", "other", "3", "+0.100", "+0.000 .. +0.200", "2", "0", "1"],
+        ]
+        assert len(build_tables(CELLS)) == len(build_tables(SIDES)) + 2
+        alone = replace(CELLS, cells=CELLS.cells[1:])  # without a difference
+        assert len(build_tables(alone)) == len(build_tables(SIDES)) + 1
+
+    def test_have_columns_in_the_table_of_runs(self):
+        other, first, old = build_rows(CELLS)
+        assert (other["ap50"], other["ap50_low"], other["ap50_high"]) == (0.51234, 0.4, 0.6)
+        assert (other["ap50_difference"], other["ap50_difference_low"], other["ap50_better"]) == (0.1, 0.0, 2)
+        assert (first["ap50"], first["ap50_difference"], old["ap50"]) == (0.4, "", "")
+        assert list(other) == list(first) == list(old)
+        assert "ap50" not in build_rows(SIDES)[0]
+
+    def test_of_validation_are_shown_beside_iou(self):
+        run = replace(LISTED, kept={"iou": 0.6, "ap50": 0.4})
+        (table,) = build_tables(replace(LIST, runs=[run, OLD]))
+        assert table.header[2:6] == ["IoU", "accuracy", "loss", "AP50"]
+        assert [row[5] for row in table.rows] == ["0.400", ""]
 
 
 class TestRows:

@@ -8,7 +8,7 @@ import pytest
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments.compared_run import ComparedRun
-from livecell_monai.experiments.comparison import Comparison
+from livecell_monai.experiments.comparison import ComparedScore, Comparison
 from livecell_monai.metrics import PairedDifference
 from livecell_monai.report.comparison import build_notes, build_tables, check_output_files, render_page, write_comparison
 from tests.support.logged_runs import some_scores
@@ -58,7 +58,10 @@ class Page(HTMLParser):
             self.warnings[-1] += data
 
 
-@pytest.mark.parametrize("comparison", [SIDES, LIST], ids=["sides", "list"])
+CELLS = replace(SIDES, cells=[ComparedScore("ap50", [0.5, 0.4], [(0.4, 0.6), None], [GAIN, None])])
+
+
+@pytest.mark.parametrize("comparison", [SIDES, LIST, CELLS], ids=["sides", "list", "cells"])
 class TestPage:
     def test_shows_the_tables_of_the_terminal(self, comparison):
         expected = [[list(table.header), *map(list, table.rows)] for table in build_tables(comparison)]

@@ -91,6 +91,20 @@ def test_file_is_a_png_of_the_stated_size(tmp_path, history):
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
+class TestCells:
+    HISTORY = [{**row, **({"val_ap50": 0.5 + 0.01 * row["epoch"]} if row["epoch"] % 2 else {})} for row in run(9, best=5)]  # noqa: RUF012
+
+    def test_ap50_has_a_panel_with_the_epochs_that_were_scored(self):
+        *_, axes = draw_curves(self.HISTORY).axes
+        assert axes.get_title() == "AP50 of cells: validation 0.550 at epoch 5"
+        assert list(line(axes, "validation").get_xdata()) == [1, 3, 5, 7, 9]
+
+    def test_picture_has_two_rows(self, tmp_path):
+        write_png(tmp_path / "curves.png", draw_curves(self.HISTORY))
+        with Image.open(tmp_path / "curves.png") as png:
+            assert png.size == (1430, 880)
+
+
 def point(amount, iou, kind="share_of_area", width=0.05):
     ends = (None, None) if width is None else (iou - width, iou + width)
     return {kind: amount, "scored_images": 3, "iou": iou, "low_95": ends[0], "high_95": ends[1]}
@@ -109,6 +123,14 @@ def test_learning_curve_shows_each_amount(kind, word):
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "2", "4"]
     assert [text.get_text() for text in axes.texts] == ["0.500", "0.600", "0.650"]
     assert len(axes.collections) == 1
+
+
+def test_learning_curve_of_cells_is_a_second_line():
+    cells = [{**one, "ap50": one["iou"] - 0.2, "ap50_low_95": 0.1, "ap50_high_95": 0.5} for one in POINTS]
+    (axes,) = draw_learning_curve(cells).axes
+    assert [line.get_label() for line in axes.lines] == [f"mean {name} of held-out images" for name in ("IoU", "AP50")]
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), [0.3, 0.4, 0.45])
+    assert len(axes.collections) == 2
 
 
 def test_no_band_without_intervals():

@@ -1,6 +1,9 @@
 """Runs in MLflow as trainings and cross-validations leave them, without the training."""
 
+from dataclasses import replace
+
 from livecell_monai.metrics import Scores, tabulate_scores
+from livecell_monai.metrics.cells import THRESHOLDS, CellCounts
 from livecell_monai.runs.atomic import write_table
 
 DATA = "0123456789abcdef" * 4
@@ -11,6 +14,19 @@ def some_scores(*ious, size=1000, foreground=100):
     found = [round(iou * foreground) for iou in ious]
     names = "abcdefghijklmnopqrstuvwxyz"
     return {name: Scores(tp, 0, foreground - tp, size - foreground) for name, tp in zip(names, found, strict=False)}
+
+
+def with_cells(images, *found):
+    """The scores by image with cells: ten true and ten predicted ones, of which so many are right; None: a binary label."""
+    return {
+        name: scores if right is None else replace(scores, cells=_count_cells(right))
+        for (name, scores), right in zip(images.items(), found, strict=True)
+    }
+
+
+def _count_cells(right):
+    wrong = 10 - right
+    return CellCounts(10, 10, (right,) * len(THRESHOLDS), 0.8 * right, 0.8 * right, 80 * right, 1000, 0, 0, wrong, wrong)
 
 
 def write_scores(path, images):

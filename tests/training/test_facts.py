@@ -20,6 +20,7 @@ from livecell_monai.training.facts import (
     describe_machine,
     describe_training,
     list_parameters,
+    list_validation,
     warn_of_other_machine,
 )
 from livecell_monai.training.history import History
@@ -45,6 +46,15 @@ def test_files_are_hashed_once(folder):
     before = data.annotated_hashes["label/train_00.tif"]
     label.write_bytes(label.read_bytes() + b" ")
     assert data.annotated_hashes["label/train_00.tif"] == before != hash_file(label)
+
+
+def test_validation_has_cells_only_where_they_were_scored():
+    row = {"epoch": 3, "val_iou": 0.7, "val_accuracy": 0.9, "val_loss": 0.2, "train_loss": 0.1}
+    assert list_validation(row) == {"iou": 0.7, "accuracy": 0.9, "loss": 0.2}
+    assert list_validation({**row, "val_ap50": 0.5, "val_count_error": 0.1}) == {
+        **{"iou": 0.7, "accuracy": 0.9, "loss": 0.2},
+        **{"ap50": 0.5, "count_error": 0.1},
+    }
 
 
 RUN = Path("model")

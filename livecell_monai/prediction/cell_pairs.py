@@ -1,0 +1,42 @@
+"""The predicted and the annotated cells of a sample, for scores."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from livecell_monai.cells.distance import has_ids
+from livecell_monai.metrics.cells import keep_labelled
+from livecell_monai.prediction.prepared import plane_of
+from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.sample import CELLS, LABEL, LABELLED, MAPS, PRED, TRUE_CELLS, Pixels
+
+
+def pair_cells(segmenter: Segmenter, sample: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The keys `cells` and `true_cells` (1, Y, X) of a predicted sample; empty if its label does not tell cells apart.
+
+    `output` is what `predict_sample` returned.
+    """
+    label = plane_of(sample[LABEL]).astype(np.int64) if LABEL in sample else None
+    if label is None or not has_ids(label):
+        return {}
+    maps = dict(zip(segmenter.head.channels, np.asarray(output[MAPS].cpu()), strict=True))
+    cells = segmenter.decoder(plane_of(output[PRED]) > 0, maps)
+    return {CELLS: torch.from_numpy(cells)[None], TRUE_CELLS: torch.from_numpy(label)[None]}
+
+
+def list_pairs(outputs: Sequence[Mapping[str, Any]]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Predictions and truths of an engine's output as MONAI's panoptic metrics take them, of the samples with cells.
+
+    Each is (2, Y, X) int64: ids, and the class of each pixel, which is 1 in cells. Unlabelled pixels are background.
+    """
+    pairs = [output for output in outputs if CELLS in output]
+    both = [[_add_class(plane_of(output[key]), output) for output in pairs] for key in (CELLS, TRUE_CELLS)]
+    return both[0], both[1]
+
+
+def _add_class(labels: Pixels, output: Mapping[str, Any]) -> torch.Tensor:
+    if LABELLED in output:
+        labels = keep_labelled(labels, plane_of(output[LABELLED]) > 0)
+    return torch.from_numpy(np.stack([labels, labels > 0]).astype(np.int64))
