@@ -10,12 +10,14 @@ import json
 import logging
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from page import write_section
+from page import CELL_SCORES, format_cell_scores, write_section
 
 from livecell_monai.data.dataset.folder import list_samples
+from livecell_monai.metrics import label_of
 from livecell_monai.sample import Sample
 from livecell_monai.tasks import evaluate, train
 
@@ -81,8 +83,8 @@ def score(
     count: int,
     folder: Path,
     unlabelled: str | None = None,
-) -> list[float]:
-    """Mean IoU of each fold by the network that has not seen its labels, nor its images where none are given without."""
+) -> list[dict[str, Any]]:
+    """The scores of each fold by the network that has not seen its labels, nor its images where none are given without."""
     found = []
     for fold in range(folds):
         left_out = list(range(fold, len(samples), folds))
@@ -92,9 +94,20 @@ def score(
         name = f"{fold}-{abs(hash(json.dumps(training, sort_keys=True)))}"
         if not (folder / name).exists():  # rows that differ in prediction only share their networks
             train(data, folder / name, settings=training, unlabelled=taught)
-        scored = evaluate(folder / name, data, folder / "scores", {"show_progress": False, **change[1]}, overwrite=True)
-        found.append(float(scored["iou"]["mean"]))
+        found.append(evaluate(folder / name, data, folder / "scores", {"show_progress": False, **change[1]}, overwrite=True))
     return found
+
+
+def head_of(names: Sequence[str]) -> list[str]:
+    """The head of the table, of folds by name, and the line below it."""
+    head = ["changed", "mean IoU", *names, *map(label_of, CELL_SCORES)]
+    return [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+
+
+def row_of(name: str, found: Sequence[dict[str, Any]]) -> str:
+    """The row of a change: IoU of each fold, and the means of the scores of cells over the folds."""
+    iou = [float(scored["iou"]["mean"]) for scored in found]
+    return f"| {' | '.join([name, *(f'{one:.3f}' for one in (statistics.mean(iou), *iou)), *format_cell_scores(found)])} |"
 
 
 def main() -> None:
@@ -110,12 +123,12 @@ def main() -> None:
     samples = list_samples(asked.data, "train")
     folds = asked.folds or len(samples)
     names = [f"fold {fold + 1}" for fold in range(folds)] if asked.folds else [sample.name for sample in samples]
-    lines = [f"| changed | mean IoU | {' | '.join(names)} |", "| --- " * (2 + folds) + "|"]
+    lines = head_of(names)
     with tempfile.TemporaryDirectory() as folder:
         for name, change in (TAUGHT if asked.unlabelled else CHANGES).items():
             if asked.only is None or name in asked.only:
                 found = score(change, samples, folds, asked.samples, Path(folder), asked.unlabelled)
-                lines.append(f"| {name} | {statistics.mean(found):.3f} | {' | '.join(f'{iou:.3f}' for iou in found)} |")
+                lines.append(row_of(name, found))
                 print(lines[-1], flush=True)
                 text = f"{asked.samples} {WORDS}\n\n" + "\n".join(lines)
                 given = f"--samples {asked.samples}" + (f" --folds {folds}" if asked.folds else "")

@@ -2,12 +2,15 @@
 
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -45,6 +48,21 @@ def read_rows(title: str) -> list[list[str]]:
     section = next((part for part in page.split("\n## ") if part.split("\n", 1)[0] == title), "")
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return rows[2:]
+
+
+CELL_SCORES = ("ap50", "pq", "seg", "count_error")  #: metrics of cells in the tables
+
+
+def format_cell_scores(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The mean of each of `CELL_SCORES` over the scores of one or more evaluations; nothing if one lacks it.
+
+    Args:
+        summaries: as `scores.json` has them; without scores of cells if the labels do not tell cells apart.
+    """
+    return [
+        f"{statistics.mean(one[name]['mean'] for one in summaries):.3f}" if all(name in one for one in summaries) else ""
+        for name in CELL_SCORES
+    ]
 
 
 def describe_machine() -> str:

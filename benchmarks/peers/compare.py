@@ -1,7 +1,8 @@
 """The tools that users compare us with, trained on the same images for the same minutes and scored by the same scorer.
 
-Run: `python benchmarks/peers/compare.py DATA --minutes 10 --output table.md`; README.md beside this file tells of the peers.
-Each peer gets a copy of the data without the test labels, and they take turns, so that each has all cores.
+Run: `python benchmarks/peers/compare.py DATA --minutes 10 --output table.md`; README.md beside this file describes the
+peers. Each peer gets a copy of the data without the test labels, and they take turns, so that each has all cores. Where a
+peer gives masks only, cells are separated at their necks, with the settings that our plan chooses for the training images.
 """
 
 import argparse
@@ -15,9 +16,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import tifffile
 
@@ -25,35 +25,24 @@ from livecell_monai import __version__
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.readers.kinds import read_label, read_plane
 from livecell_monai.errors import LiveCellError
-from livecell_monai.metrics import score_mask, summarise_scores
+from livecell_monai.metrics import label_of
 from livecell_monai.sample import Pixels, Sample
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script has its own folder there
+from peers.scoring import SCORES, Result, format_score, make_decoder, score_results
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / "build" / "peers"
+CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 PEERS = ("livecell", "report", "nnunet", "cellpose", "stardist", "pixel_classifier", "otsu")
 INSTALLING_S = 3600.0
 PREDICTING_S = 3600.0  # beyond the minutes of the training, after which a peer counts as hung
-HEADER = ("peer", "version", "IoU", "95 % interval", "pixel accuracy", "pooled IoU", "training", "prediction")
+HEADER = ("peer", "version", "cells by", *map(label_of, SCORES), "training", "prediction of an image")
 REASON_LENGTH = 160
 
 
 class PeerError(Exception):
     """A peer has failed; the message is one line."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a peer has reached.
-
-    Attributes:
-        summary: as `summarise_scores` gives it.
-        training_s: wall time of the training, preprocessing included.
-        prediction_s: wall time of predicting all test images.
-    """
-
-    summary: dict[str, Any]
-    training_s: float
-    prediction_s: float
 
 
 def stage(data: Path, folder: Path) -> None:
@@ -77,7 +66,7 @@ def _copy_as_tiff(source: Path | None, target: Path) -> None:
 
 
 def make_python(peer: str, folder: Path) -> Path:
-    """The interpreter of a peer: of an environment made from its requirements, or ours where it has none.
+    """The interpreter of a peer: of an environment made from its requirements, or ours if it has none.
 
     Raises:
         PeerError: the requirements cannot be installed.
@@ -91,11 +80,21 @@ def make_python(peer: str, folder: Path) -> Path:
     if made_of.is_file() and made_of.read_bytes() == requirements.read_bytes():
         return python
     shutil.rmtree(environment, ignore_errors=True)
-    log = folder / "install.log"
+    log, constraints = folder / "install.log", folder / CONSTRAINTS.name
+    constraints.write_text(constrain(requirements.read_text(encoding="utf-8")), encoding="utf-8")
     call([sys.executable, "-m", "venv", str(environment)], log, INSTALLING_S)
-    call([str(python), "-m", "pip", "install", "--requirement", str(requirements)], log, INSTALLING_S)
+    wanted = ["--requirement", str(requirements), "--constraint", str(constraints)]
+    call([str(python), "-m", "pip", "install", *wanted], log, INSTALLING_S)
     shutil.copyfile(requirements, made_of)
     return python
+
+
+def constrain(requirements: str) -> str:
+    """Our constraints.txt, without the packages that a peer needs in another version."""
+    pins = set(requirements.splitlines())
+    names = {pin.partition("==")[0] for pin in pins}
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return "".join(f"{line}\n" for line in lines if line in pins or line.partition("==")[0] not in names)
 
 
 def call(command: Sequence[str], log: Path, limit_s: float) -> None:
@@ -127,24 +126,26 @@ def last_line(log: Path) -> str:
 
 
 def run_peer(peer: str, data: Path, truths: dict[str, Pixels], minutes: float, cache: Path) -> Result:
-    """Train a peer, let it predict, and score its masks.
+    """Train a peer, let it predict, and score what it left; all scores are also written to CACHE/PEER/scores.json.
 
     Raises:
         PeerError: it failed, or left no mask or one of another size.
     """
     folder = cache / peer
-    masks = folder / "masks"
+    results = folder / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(masks, ignore_errors=True)
+    shutil.rmtree(results, ignore_errors=True)
+    scores = folder / "scores.json"
+    scores.unlink(missing_ok=True)
     python = make_python(peer, folder)
-    command = [str(python), str(HERE / peer / "run.py"), str(data), str(masks), "--minutes", str(minutes)]
+    command = [str(python), str(HERE / peer / "run.py"), str(data), str(results), "--minutes", str(minutes)]
     call(command, folder / "run.log", 60 * minutes + PREDICTING_S)
     try:
-        seconds = json.loads((masks / "seconds.json").read_text(encoding="utf-8"))
-        scores = [score_mask(read_label(masks / f"{name}.tif"), truth) for name, truth in truths.items()]
+        result = score_results(results, truths, make_decoder(data))
     except (LiveCellError, ValueError, OSError) as error:
         raise PeerError(" ".join(str(error).split())) from error
-    return Result(summarise_scores(scores), seconds["training"], seconds["prediction"])
+    scores.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 def version_of(peer: str) -> str:
@@ -159,17 +160,13 @@ def row_of(peer: str, outcome: Result | PeerError) -> list[str]:
     """The cells of a peer's row."""
     if isinstance(outcome, PeerError):
         return [peer, version_of(peer), f"failed: {outcome}".replace("|", "\\|"), *[""] * (len(HEADER) - 3)]
-    iou, accuracy = outcome.summary["iou"], outcome.summary["accuracy"]
-    interval = iou["interval_95"]
     return [
         peer,
         version_of(peer),
-        f"{iou['mean']:.3f}",
-        "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}",
-        f"{accuracy['mean']:.3f}",
-        f"{outcome.summary['pooled_iou']:.3f}",
+        "itself" if outcome.separates_cells else "our fallback",
+        *(format_score(outcome.summary, name) for name in SCORES),
         f"{outcome.training_s:.0f} s",
-        f"{outcome.prediction_s:.0f} s",
+        f"{outcome.prediction_s / outcome.summary['images']:.2f} s",
     ]
 
 
@@ -191,7 +188,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, required=True, help="time for each training")
     parser.add_argument("--only", nargs="+", choices=PEERS, default=PEERS, metavar="PEER", help=" ".join(PEERS))
     parser.add_argument("--output", type=Path, help="also write the table into this file")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for environments, logs and masks")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for environments, logs, masks and cells")
     return parser.parse_args()
 
 
@@ -204,8 +201,8 @@ def main() -> None:
     cache = arguments.cache.resolve()
     stage(arguments.data, cache / "data")
     note = (
-        f"{arguments.minutes:g} minutes of training, {len(truths)} test images,"
-        f" {os.cpu_count()} cores, Python {platform.python_version()}"
+        f"{arguments.minutes:g} minutes of training, {os.cpu_count()} cores, Python {platform.python_version()};"
+        f" means over {len(truths)} test images (95 % over images)"
     )
     rows = []
     for peer in arguments.only:

@@ -1,9 +1,9 @@
 """What all peers share: arguments, data that may be seen, a clock, and what is left behind.
 
-A peer is a script `run.py DATA MASKS --minutes M`. It sees DATA/train and DATA/test/images, trains for M minutes at most,
-its own preprocessing included, and leaves MASKS/NAME.tif, uint8 of 0 and 255 on the image's own grid, for every test image,
-and MASKS/seconds.json. It runs in an environment of its own, where our package is not installed: here stand only imports
-that every peer has.
+A peer is a script `run.py DATA RESULTS --minutes M`. It sees DATA/train and DATA/test/images, and trains for M minutes at
+most, its own preprocessing included. For every test image it leaves RESULTS/NAME.tif, a mask uint8 of 0 and 255 on the
+image's own grid, and if it separates cells, RESULTS/NAME_cells.tif, their ids as uint16 or uint32; and RESULTS/seconds.json.
+It runs in an environment of its own, where our package is not installed: only what every peer has is imported here.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 SECONDS = "seconds.json"  #: beside the masks: how long training and prediction took
+CELLS = "{}_cells.tif"  #: by name of the image: the cells of a peer that separates them
 
 Pixels = NDArray[Any]
 Segment = Callable[[Pixels], Pixels]  #: grey image (Y, X) as on disk -> mask or instances (Y, X), foreground > 0
@@ -105,10 +106,10 @@ def require_steps(steps: int) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The arguments `data`, `masks` and `minutes` of a peer."""
+    """The arguments `data`, `results` and `minutes` of a peer."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path, help="folder with train/images, train/labels and test/images, all TIFF")
-    parser.add_argument("masks", type=Path, help="folder for NAME.tif and seconds.json")
+    parser.add_argument("results", type=Path, help="folder for NAME.tif, NAME_cells.tif and seconds.json")
     parser.add_argument("--minutes", type=float, required=True, help="time for training, preprocessing included")
     return parser.parse_args()
 
@@ -135,25 +136,40 @@ def read_training(data: Path) -> list[Annotated]:
     ]
 
 
-def write_seconds(masks: Path, training: float, prediction: float) -> None:
-    """Leave the wall times of training and prediction beside the masks."""
-    text = json.dumps({"training": round(training, 1), "prediction": round(prediction, 1)})
-    (masks / SECONDS).write_text(text, encoding="utf-8")
+def write_seconds(results: Path, training: float, prediction: float) -> None:
+    """Leave the wall times of training and prediction of all test images beside the masks."""
+    text = json.dumps({"training": round(training, 1), "prediction": round(prediction, 2)})
+    (results / SECONDS).write_text(text, encoding="utf-8")
 
 
-def serve(train: Callable[[Sequence[Annotated], Clock], Segment]) -> None:
+def write_result(results: Path, name: str, found: Pixels, separates_cells: bool) -> None:
+    """Write the mask of an image, and its cells if the peer separates them.
+
+    Args:
+        results: folder.
+        name: of the image.
+        found: (Y, X), foreground > 0; ids of the cells if the peer separates them.
+        separates_cells: whether it does.
+    """
+    tifffile.imwrite(results / f"{name}.tif", (found > 0).astype(np.uint8) * np.uint8(255))
+    if separates_cells:
+        dtype = np.uint16 if found.max() <= np.iinfo(np.uint16).max else np.uint32
+        tifffile.imwrite(results / CELLS.format(name), found.astype(dtype))
+
+
+def serve(train: Callable[[Sequence[Annotated], Clock], Segment], separates_cells: bool = False) -> None:
     """Be a peer: read, train, predict, write.
 
     Args:
         train: takes the training images and the clock, which is running already, and returns what segments an image.
+        separates_cells: whether that gives the ids of cells, not a mask only.
     """
     arguments = parse_arguments()
     start = time.monotonic()
     clock = Clock(arguments.minutes)
     segment = train(read_training(arguments.data), clock)
     trained = time.monotonic()
-    arguments.masks.mkdir(parents=True, exist_ok=True)
+    arguments.results.mkdir(parents=True, exist_ok=True)
     for path in list_tiffs(arguments.data / "test" / "images"):
-        mask = segment(tifffile.imread(path)) > 0
-        tifffile.imwrite(arguments.masks / f"{path.stem}.tif", mask.astype(np.uint8) * np.uint8(255))
-    write_seconds(arguments.masks, trained - start, time.monotonic() - trained)
+        write_result(arguments.results, path.stem, segment(tifffile.imread(path)), separates_cells)
+    write_seconds(arguments.results, trained - start, time.monotonic() - trained)

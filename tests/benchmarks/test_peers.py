@@ -1,5 +1,6 @@
 """The comparison with other tools, on peers that a test writes: scripts of a few lines, run by our own interpreter."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,9 +15,11 @@ from tests.support.worlds import write_folder
 
 SCRIPTS = {
     "bright": "from peers.interface import serve\nserve(lambda pairs, clock: lambda image: image > 40_000)\n",
+    "cells": "from scipy import ndimage\nfrom peers.interface import serve\n"
+    "serve(lambda pairs, clock: lambda image: ndimage.label(image > 40_000)[0], separates_cells=True)\n",
     "broken": "raise SystemExit('no | luck')\n",
-    "silent": "from peers.interface import parse_arguments, write_seconds\nmasks = parse_arguments().masks\n"
-    "masks.mkdir()\nwrite_seconds(masks, 1.0, 1.0)\n",
+    "silent": "from peers.interface import parse_arguments, write_seconds\nresults = parse_arguments().results\n"
+    "results.mkdir()\nwrite_seconds(results, 1.0, 1.0)\n",
     "endless": "import time\ntime.sleep(600)\n",
 }
 
@@ -42,32 +45,37 @@ def run_compare(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
 
 def test_a_peer_that_fails_is_a_row_and_does_not_stop_the_others(folder, peers, tmp_path, monkeypatch, capsys):
     table = tmp_path / "table.md"
-    only = ["broken", "silent", "bright"]
+    only = ["broken", "silent", "bright", "cells"]
     run_compare(monkeypatch, folder, "--minutes", 0.5, "--only", *only, "--output", table, "--cache", tmp_path / "cache")
     lines = table.read_text().splitlines()
     assert lines == capsys.readouterr().out.splitlines()[-len(lines) :]
-    rows = {line.split(" | ")[0].strip("| "): line for line in lines[2:5]}
+    rows = {line.split(" | ")[0].strip("| "): line for line in lines[2:6]}
     assert list(rows) == only
     assert r"failed: no \| luck (exit code 1)" in rows["broken"]
     assert "failed: " in rows["silent"]
     assert "test_00.tif" in rows["silent"]
-    assert re.search(r"\| 0\.\d{3} \|  \| 0\.\d{3} \| 0\.\d{3} \| 0 s \| 0 s \|$", rows["bright"])  # 2 images: no interval
+    scores = r"(\| \d\.\d{3} ){5}\| 0 s \| 0\.\d\d s \|$"  # 2 images: no interval
+    assert re.search(r"\| our fallback " + scores, rows["bright"])
+    assert re.search(r"\| itself " + scores, rows["cells"])
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in (*rows.values(), lines[0])}) == 1
-    assert lines[-1].startswith("0.5 minutes of training, 2 test images,")
+    assert lines[-1].startswith("0.5 minutes of training, ")
+    assert "means over 2 test images" in lines[-1]
 
 
-def test_the_masks_are_those_of_the_peer_and_scored_as_ours(folder, peers, tmp_path):
+def test_the_masks_are_those_of_the_peer_and_all_scores_are_kept(folder, peers, tmp_path):
     truths = compare.read_truths(compare.list_samples(folder, "test"))
     compare.stage(folder, tmp_path / "staged")
     result = compare.run_peer("bright", tmp_path / "staged", truths, 0.5, tmp_path / "cache")
-    masks = tmp_path / "cache" / "bright" / "masks"
+    results = tmp_path / "cache" / "bright" / "results"
     for name in truths:
-        mask = tifffile.imread(masks / f"{name}.tif")
+        mask = tifffile.imread(results / f"{name}.tif")
         image = tifffile.imread(folder / "test" / "images" / f"{name}.tif")
         assert mask.dtype == np.uint8
         assert np.array_equal(mask, np.where(image > 40_000, 255, 0))
     assert result.summary["images"] == 2
     assert 0 < result.summary["iou"]["mean"] < 1
+    kept = json.loads((results.parent / "scores.json").read_text())
+    assert kept["summary"]["pooled_ap50"] == result.summary["pooled_ap50"]
 
 
 def test_peers_see_all_but_the_test_labels(tmp_path):
@@ -99,6 +107,14 @@ def test_an_environment_is_made_anew_only_when_the_requirements_change(peers, tm
     assert compare.version_of("bright") == "tool 1.3"
 
 
+def test_our_constraints_hold_but_for_what_a_peer_needs_in_another_version(tmp_path, monkeypatch):
+    path = tmp_path / "constraints.txt"
+    path.write_text("# ours\nnumpy==2.4.6\nscipy==1.17.1\ntorch==2.13.0\n")
+    monkeypatch.setattr(compare, "CONSTRAINTS", path)
+    assert compare.constrain("scipy==1.17.1\n") == path.read_text()
+    assert compare.constrain("tool==1.2\nnumpy==2.0.2\nscipy==1.17.1\n") == "# ours\nscipy==1.17.1\ntorch==2.13.0\n"
+
+
 def test_every_peer_has_its_script_and_pinned_requirements():
     folders = {path.parent.name for path in compare.HERE.glob("*/run.py")}
     assert folders == set(compare.PEERS)
@@ -107,6 +123,15 @@ def test_every_peer_has_its_script_and_pinned_requirements():
         if requirements.is_file():
             lines = [line for line in requirements.read_text().splitlines() if not line.startswith("#")]
             assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), peer
+
+
+def test_only_cellpose_needs_another_version_than_ours_and_of_numpy_only():
+    ours = set(compare.CONSTRAINTS.read_text().splitlines())
+    for peer in compare.PEERS:
+        requirements = compare.HERE / peer / "requirements.txt"
+        if requirements.is_file():
+            lost = ours - set(compare.constrain(requirements.read_text()).splitlines())
+            assert {line.partition("==")[0] for line in lost} == ({"numpy"} if peer == "cellpose" else set()), peer
 
 
 def test_a_loop_ends_ahead_of_the_step_that_would_overrun(monkeypatch):

@@ -4,7 +4,7 @@ Settings are those of its command line for training from scratch: SGD, learning 
 cells rescaled to a mean diameter of 30 pixels in training; images are rescaled in prediction by the mean diameter of the
 training cells, as Cellpose does where no diameter is given. An epoch is one batch of 8 crops, since three images alone would
 not fill one. Its schedule of the learning rate asks for the number of epochs ahead: a few on a copy of the network tell how
-many fit, and what overruns the clock all the same is stopped. Run: `run.py DATA MASKS --minutes M`.
+many fit, and what overruns the clock all the same is stopped. Run: `run.py DATA RESULTS --minutes M`.
 
 Source: Stringer and Pachitariu, "Cellpose3: one-click image restoration for improved cellular segmentation", Nature
 Methods 22, 2025.
@@ -81,4 +81,4 @@ def train_cellpose(pairs: Sequence[Annotated], clock: Clock) -> Segment:
 
 
 if __name__ == "__main__":
-    serve(train_cellpose)
+    serve(train_cellpose, separates_cells=True)

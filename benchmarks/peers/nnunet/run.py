@@ -5,7 +5,7 @@ on some cores see no more than a dozen batches. Fold `all`: its five folds need 
 out a third of what there is to learn from. Its trainer makes 1,000 epochs of 250 steps; here its steps end with the clock,
 and its polynomial learning rate falls with the time that has gone instead of with the epochs. Validation is of the training
 images and decides nothing, so it is cut to one step an epoch. Prediction is its own, with mirroring.
-Run: `run.py DATA MASKS --minutes M`.
+Run: `run.py DATA RESULTS --minutes M`.
 
 Source: Isensee et al., "nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation", Nature
 Methods 18, 2021.

@@ -2,7 +2,7 @@
 
 Phase contrast shows cells brighter and darker than the background, so what is thresholded is the distance from it,
 smoothed. Both widths were chosen once, on training images of phase contrast with cells of 40 to 70 pixels.
-Run: `run.py DATA MASKS --minutes M`.
+Run: `run.py DATA RESULTS --minutes M`.
 
 Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Transactions on Systems, Man, and
 Cybernetics 9, 1979.

@@ -1,7 +1,7 @@
 """What ilastik's pixel classification does: a random forest on multi-scale features of each pixel, in scikit-image.
 
 Features follow scikit-image's example "Trainable segmentation", the number of trees follows ilastik; trees are added as
-long as there is time. Run: `run.py DATA MASKS --minutes M`.
+long as there is time. Run: `run.py DATA RESULTS --minutes M`.
 
 Source: Berg et al., "ilastik: interactive machine learning for (bio)image analysis", Nature Methods 16, 2019.
 """

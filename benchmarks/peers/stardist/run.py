@@ -3,7 +3,7 @@
 The example holds 15 % of the images out, which of three would be a third of what there is to learn from: here all images
 train and validate as well, so the validation loss only chooses among epochs. Epochs are shorter than its 100 steps, so that
 a best one is there when the clock stops; the two thresholds are then optimised by its own function, on a crop of each
-training image. Run: `run.py DATA MASKS --minutes M`.
+training image. Run: `run.py DATA RESULTS --minutes M`.
 
 Source: Schmidt et al., "Cell Detection with Star-convex Polygons", MICCAI 2018.
 """
@@ -87,4 +87,4 @@ def train(pairs: Sequence[Annotated], clock: Clock) -> Segment:
 
 
 if __name__ == "__main__":
-    serve(train)
+    serve(train, separates_cells=True)
