@@ -11,16 +11,12 @@ import zarr
 from livecell_monai import Segmenter
 from livecell_monai.cells.measure import measure_cells
 from tests.support.commands import livecell
-from tests.support.small_training import train_small
-from tests.support.worlds import write_folder
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    root = tmp_path_factory.mktemp("cells")
-    data = write_folder(root / "data")
-    train_small(data, root / "model", maps=["foreground", "distance"], epochs=4, samples_per_epoch=64, lr=0.02)
-    return root / "model", data
+@pytest.fixture
+def bundle(separating):
+    data, model = separating
+    return model, data
 
 
 def rows(path):
