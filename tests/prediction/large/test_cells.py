@@ -41,15 +41,6 @@ def test_label_images_and_their_table(bundle, tmp_path):
         np.testing.assert_allclose([float(cell["intensity_mean"]) for cell in own], expected["intensity_mean"], rtol=1e-5)
 
 
-def test_they_can_be_left_out(bundle, tmp_path):
-    model, data = bundle
-    outcome = livecell("predict", model, data / "test" / "images", "-o", tmp_path / "out", "--set", "cells=false")
-    assert outcome.code == 0, outcome
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert "cells.csv" not in names
-    assert not [name for name in names if "_cells" in name]
-
-
 @pytest.mark.parametrize("form", ["tiff", "zarr"])
 def test_a_large_image_has_the_same_cells(bundle, tmp_path, form):
     model, data = bundle
