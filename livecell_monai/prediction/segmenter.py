@@ -75,13 +75,14 @@ class Segmenter:
         """The mask (Y, X) bool of an image, with its `cells`; a DataError if it is not one grey plane."""
         maps = self.maps_of(image_of(self.prepare(image)))
         mask: Pixels = self.mask_of(maps)[0].numpy()
-        return Mask.of(mask, partial(self.decoder, mask, self._name(maps)))
+        return Mask.of(mask, partial(self.decoder, mask, self.name_maps(maps)))
 
     def maps(self, image: ImageLike) -> dict[str, Pixels]:
         """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""
-        return self._name(self.maps_of(image_of(self.prepare(image))))
+        return self.name_maps(self.maps_of(image_of(self.prepare(image))))
 
-    def _name(self, maps: torch.Tensor) -> dict[str, Pixels]:
+    def name_maps(self, maps: torch.Tensor) -> dict[str, Pixels]:
+        """Maps (C, Y, X) as planes (Y, X) by channel."""
         return dict(zip(self.head.channels, maps.numpy(), strict=True))
 
     def prepare(self, image: ImageLike) -> Mapping[str, Any]:
