@@ -46,8 +46,14 @@ class Mask(np.ndarray[Any, np.dtype[np.bool_]]):
     def cells(self) -> Labels:
         """The cells (Y, X) int32: 0 for background, ids from 1 in the order of first pixels; for a whole mask only."""
         if self._decode is None:
-            raise AttributeError("only the mask that a Segmenter returned has cells, no part or copy of it")
+            raise AttributeError(
+                "only the mask that a Segmenter returned has cells, no part or copy of it; take them from it"
+            )
         return self._decode()
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What NumPy computes from a mask is a plain array or number."""
+        return array[()] if return_scalar else np.asarray(array)
 
 
 class Segmenter:
