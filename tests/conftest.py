@@ -76,6 +76,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_trained(tmp_path_factory.mktemp("trained"))
 
 
+@pytest.fixture(scope="session")
+def separating(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """As `trained`, by a network that separates touching cells."""
+    from tests.support.small_training import CELL_MAPS, write_trained
+
+    return write_trained(tmp_path_factory.mktemp("separating"), maps=CELL_MAPS)
+
+
 @pytest.fixture(scope="module")
 def without_figures(trained: tuple[Path, Path]) -> Iterator[None]:
     """Trainings leave no curves and no page, which take longer than a training of seconds; `trained` has them."""

@@ -42,6 +42,15 @@ class TestSegmenter:
         assert not mask.all()
         np.testing.assert_array_equal(mask, tifffile.imread(tmp_path / "masks" / "test_00.tif") > 0)
 
+    @pytest.mark.parametrize("settings", [{}, {"scale": 0.5}, {"scale": [48, 64], "tta_views": 2}], ids=str)
+    def test_its_cells_are_those_that_predict_writes(self, separating, tmp_path, settings):
+        path = separating[0] / "test" / "images" / "test_00.tif"
+        predict(separating[1], path, output=tmp_path / "out", settings=settings)
+        written = tifffile.imread(tmp_path / "out" / "test_00_cells.tif")
+        assert written.max() > 1
+        mask = Segmenter(separating[1], settings)(tifffile.imread(path))
+        np.testing.assert_array_equal(mask.cells, written)
+
     def test_maps_are_those_of_the_mask(self, trained, image):
         segmenter = Segmenter(str(trained[1]), {"threshold": 0.3})
         assert segmenter.channels == ("foreground",)

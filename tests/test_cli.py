@@ -228,6 +228,15 @@ class TestCheck:
         assert " ".join(lines[0].split()) == "images 1, 96 x 112 pixels (Y x X)"
         assert [line.split()[2:4] for line in lines if line.startswith("cell diameter ")] == [["31", "px,"]]
 
+    def test_says_once_that_ids_have_several_pieces(self, tmp_path):
+        label = np.zeros(SHAPE, np.uint8)
+        label[10:30, 10:30], label[50:60, 50:60], label[50:60, 70:90] = 1, 2, 2
+        for name in "ab":
+            write_sample(tmp_path, name, label)
+        said = [line for line in livecell("check", tmp_path).out.splitlines() if line.startswith("note: ")]
+        assert len(said) == 1
+        assert said[0].startswith("note: ids with several pieces: 2 in 2 labels, 1 of them in that of a;")
+
     def test_shows_no_fingerprint_where_there_is_a_problem(self, folder):
         assert "cell diameter" in livecell("check", folder).out
         cut_off(folder)

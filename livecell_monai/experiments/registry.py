@@ -120,10 +120,11 @@ def _save(path: Path, bundle: Path, model_id: str) -> None:
     """Write the MLflow model: the bundle, the code that loads it, and its requirements."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 
     # any type: base64 or rows of numbers; not required, so that a missing column gets our message
-    inputs, outputs = ColSpec(AnyType(), serving.IMAGE_COLUMN, False), ColSpec(AnyType(), serving.MASK_COLUMN)
+    inputs, *outputs = (ColSpec(AnyType(), name, False) for name in (serving.IMAGE_COLUMN, *serving.OUTPUTS))
+    params = ParamSchema([ParamSpec(serving.OUTPUT, "string", serving.OUTPUTS[0])])
     versions = {**package_versions()} | {name: version(name) for name in ALSO_NEEDED}
     # without local builds such as +cpu, which no index has
     requirements = [f"{name}=={text.partition('+')[0]}" for name, text in versions.items() if name != "livecell-monai"]
@@ -135,7 +136,7 @@ def _save(path: Path, bundle: Path, model_id: str) -> None:
             data_path=str(bundle),
             code_paths=[str(package), *_template_beside(package, path.parent)],
             mlflow_model=Model(model_id=model_id),
-            signature=ModelSignature(Schema([inputs]), Schema([outputs])),
+            signature=ModelSignature(Schema([inputs]), Schema(outputs), params),
             input_example=[{serving.IMAGE_COLUMN: base64.b64encode(_example()).decode("ascii")}],
             pip_requirements=requirements,
             model_config=serving.CONFIG,

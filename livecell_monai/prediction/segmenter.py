@@ -46,8 +46,14 @@ class Mask(np.ndarray[Any, np.dtype[np.bool_]]):
     def cells(self) -> Labels:
         """The cells (Y, X) int32: 0 for background, ids from 1 in the order of first pixels; for a whole mask only."""
         if self._decode is None:
-            raise AttributeError("only the mask that a Segmenter returned has cells, no part or copy of it")
+            raise AttributeError(
+                "only the mask that a Segmenter returned has cells, no part or copy of it; take them from it"
+            )
         return self._decode()
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What NumPy computes from a mask is a plain array or number."""
+        return array[()] if return_scalar else np.asarray(array)
 
 
 class Segmenter:
@@ -75,13 +81,14 @@ class Segmenter:
         """The mask (Y, X) bool of an image, with its `cells`; a DataError if it is not one grey plane."""
         maps = self.maps_of(image_of(self.prepare(image)))
         mask: Pixels = self.mask_of(maps)[0].numpy()
-        return Mask.of(mask, partial(self.decoder, mask, self._name(maps)))
+        return Mask.of(mask, partial(self.decoder, mask, self.name_maps(maps)))
 
     def maps(self, image: ImageLike) -> dict[str, Pixels]:
         """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""
-        return self._name(self.maps_of(image_of(self.prepare(image))))
+        return self.name_maps(self.maps_of(image_of(self.prepare(image))))
 
-    def _name(self, maps: torch.Tensor) -> dict[str, Pixels]:
+    def name_maps(self, maps: torch.Tensor) -> dict[str, Pixels]:
+        """Maps (C, Y, X) as planes (Y, X) by channel."""
         return dict(zip(self.head.channels, maps.numpy(), strict=True))
 
     def prepare(self, image: ImageLike) -> Mapping[str, Any]:

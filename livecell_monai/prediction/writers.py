@@ -23,6 +23,12 @@ from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
+LOGGER = logging.getLogger(__name__)
+FALLBACK = (
+    "note: this bundle has no map that separates touching cells, they are split only where the mask has a neck; to learn "
+    "such a map, train with the setting maps"
+)
+
 
 class BackgroundWriter:
     """Calls the function that `take` returns for each image, in a thread of its own.
@@ -50,6 +56,9 @@ class BackgroundWriter:
         It must not keep tensors of the sample or of the engine's output. `seconds` have passed since the previous image.
         """
         raise NotImplementedError
+
+    def announce(self) -> None:
+        """Log, before the run, what the user should know about its results."""
 
     def start(self) -> None:
         """Called before each image is written: create the output folder."""
@@ -144,6 +153,11 @@ class PredictionWriter(BackgroundWriter):
         """The files of a large image, and those of the run."""
         return [*self.outputs.list_files("large"), *self.outputs.list_files("run")]
 
+    def announce(self) -> None:
+        """Log that cells are separated without the map that this takes."""
+        if self.outputs.needs_cells and not (self.cells or CellDecoder()).has_map:
+            LOGGER.warning("%s", FALLBACK)
+
     def start(self) -> None:
         """Start the run, once."""
         if not self.is_started:
@@ -219,7 +233,7 @@ def explain_failure(path: Path, error: Exception) -> str:
         known = DataError(f"{path}: its outputs cannot be written: {known or describe_error(error)}")
     elif is_of_system(error) and not str(known).startswith(str(path)):
         raise error
-    logging.getLogger(__name__).info("skipped: %s", path, exc_info=error)
+    LOGGER.info("skipped: %s", path, exc_info=error)
     if known is not None:
         return str(known)
     return f"{path}: its outputs cannot be made ({type(error).__name__}: {describe_error(error)}); report this as a bug"

@@ -5,13 +5,14 @@ import socket
 import pytest
 
 from livecell_monai.tasks import predict, train
-from tests.support.small_training import SMALL, read_history
+from tests.support.small_training import CELL_MAPS, SMALL, read_history
 from tests.support.torchrun import copy_template, start_torchrun
 from tests.support.worlds import write_folder
 
 # in bf16 where the processor has it; with images whose labels the averaged network makes in every process
 SETTINGS = {
     **SMALL,
+    "maps": CELL_MAPS,
     "norm": "instance",
     "checkpoint_selection": "last",
     "epochs": 3,

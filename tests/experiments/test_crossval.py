@@ -20,7 +20,7 @@ from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics import list_metrics, read_scores, summarise_scores
 from livecell_monai.tasks import predict
 from tests.support.fresh import start_python
-from tests.support.small_training import QUIET, SMALL
+from tests.support.small_training import CELL_MAPS, QUIET, SMALL
 from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -189,7 +189,7 @@ def both(tmp_path_factory):
     """A cross-validation of three epochs that leaves an ensemble and a refit."""
     root = tmp_path_factory.mktemp("bundles")
     data = write_folder(root / "data")
-    settings = {**TINY, "epochs": 3, "track": True, "tracking_uri": f"sqlite:///{root / 'mlflow.db'}"}
+    settings = {**TINY, "maps": CELL_MAPS, "epochs": 3, "track": True, "tracking_uri": f"sqlite:///{root / 'mlflow.db'}"}
     told = []
 
     def describe(kind, data, summary):
@@ -209,13 +209,14 @@ class TestBundles:
         images = [data / "test" / "images"]
         asked = {**QUIET, "outputs": ["mask", "probability"]}
         bundles = {name: root / "out" / name for name in ("fold_1", "fold_2", "fold_3", "ensemble")}
-        maps = {}
         for name, bundle in bundles.items():
             predict(bundle, images, root / "masks" / name, asked)
-            maps[name] = tifffile.imread(root / "masks" / name / "test_00_probability.tif")
-        folds = [maps[f"fold_{i}"] for i in (1, 2, 3)]
-        assert np.abs(folds[0] - folds[1]).max() > 1e-3
-        np.testing.assert_allclose(maps["ensemble"], np.mean(folds, axis=0), atol=1e-4)
+        for channel in ("probability", CELL_MAPS[1]):
+            maps = {name: tifffile.imread(root / "masks" / name / f"test_00_{channel}.tif") for name in bundles}
+            folds = [maps[f"fold_{i}"] for i in (1, 2, 3)]
+            assert np.abs(folds[0] - folds[1]).max() > 1e-3
+            np.testing.assert_allclose(maps["ensemble"], np.mean(folds, axis=0), atol=1e-4)
+        assert (root / "masks" / "ensemble" / "test_00_cells.tif").is_file()
         assert result.bundles == {kind: root / "out" / kind for kind in ("ensemble", "refit")}
 
     def test_the_ensemble_is_a_bundle_with_its_origin(self, both):
@@ -248,7 +249,7 @@ class TestBundles:
 
     def test_neither_is_trained_again(self, both, monkeypatch):
         root, data, result = both
-        settings = {**TINY, "epochs": 3, "track": False}
+        settings = {**TINY, "maps": CELL_MAPS, "epochs": 3, "track": False}
         for module, name in ((parts, "train"), (crossval, "train_part"), (crossval, "join_bundles")):
             monkeypatch.setattr(module, name, lambda *args, **kwargs: pytest.fail("made again"))
         again = cross_validate(StudyRequest(data, settings=settings), root / "out", bundles=("ensemble", "refit"))

@@ -13,9 +13,10 @@ from PIL import Image
 
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import BundleError, SettingError
-from livecell_monai.experiments.registry import register
+from livecell_monai.experiments.registry import _example, register
 from livecell_monai.experiments.store import find_experiment, open_store
 from livecell_monai.experiments.tracking import RunTracker
+from livecell_monai.prediction.segmenter import open_segmenter
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +51,10 @@ def add_run(uri, status, bundle=None, name="cells-1"):
 
 class TestFolder:
     @pytest.fixture
-    def model(self, trained, store, tmp_path):
+    def model(self, separating, store, tmp_path):
         """The folder of a model that was registered from a folder with other files."""
         (bundle := tmp_path / "model").mkdir()
-        shutil.copytree(trained[1], bundle, dirs_exist_ok=True)
+        shutil.copytree(separating[1], bundle, dirs_exist_ok=True)
         (bundle / "predictions").mkdir()
         made = register(bundle, "cells", store)
         assert (made.name, made.version, made.run) == ("cells", 1, None)
@@ -63,12 +64,12 @@ class TestFolder:
         assert list(Path.cwd().iterdir()) == []
         return Path(mlflow.artifacts.download_artifacts(version.source, dst_path=str(tmp_path / "fetched")))
 
-    def test_the_model_has_the_bundle_and_the_code_that_serves_it(self, model, trained):
+    def test_the_model_has_the_bundle_and_the_code_that_serves_it(self, model, separating):
         kept = model / "data" / "bundle"
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
         assert sorted(path.name for path in (kept / "models").iterdir()) == ["model.pt", "model.safetensors"]
-        assert (trained[1] / "models" / "last.pt").is_file()
-        assert hash_file(kept / "models" / "model.safetensors") == hash_file(trained[1] / "models" / "model.safetensors")
+        assert (separating[1] / "models" / "last.pt").is_file()
+        assert hash_file(kept / "models" / "model.safetensors") == hash_file(separating[1] / "models" / "model.safetensors")
         assert (model / "code" / "livecell_monai" / "experiments" / "serving.py").is_file()
         wanted = dict(line.split("==") for line in (model / "requirements.txt").read_text().splitlines())
         assert {"monai", "torch", "mlflow", "tifffile", "imagecodecs"} <= set(wanted)
@@ -77,7 +78,8 @@ class TestFolder:
     def test_signature_example_and_config(self, model):
         facts = mlflow.models.Model.load(str(model))
         assert facts.signature.inputs.input_names() == ["image"]
-        assert facts.signature.outputs.input_names() == ["mask"]
+        assert facts.signature.outputs.input_names() == ["mask", "probability", "cells"]
+        assert [(given.name, given.default) for given in facts.signature.params.params] == [("output", "mask")]
         assert yaml.safe_load((model / "MLmodel").read_text())["flavors"]["python_function"]["config"] == {
             "most_pixels": 2**26,
         }
@@ -85,12 +87,15 @@ class TestFolder:
         with Image.open(io.BytesIO(b64decode(row["image"]))) as picture:
             assert (picture.height, picture.width, picture.mode) == (96, 128, "L")
 
-    def test_the_example_can_be_predicted_as_a_pyfunc(self, model):
+    def test_the_example_can_be_predicted_as_a_pyfunc(self, model, separating):
         loaded = mlflow.pyfunc.load_model(str(model))
         rows = loaded.predict(loaded.input_example)
         with Image.open(io.BytesIO(b64decode(rows[0]["mask"]))) as mask:
             assert (mask.height, mask.width) == (96, 128)
             assert set(np.unique(mask)) <= {0, 255}
+        rows = loaded.predict(loaded.input_example, {"output": "cells"})
+        with Image.open(io.BytesIO(_example())) as picture, Image.open(io.BytesIO(b64decode(rows[0]["cells"]))) as cells:
+            np.testing.assert_array_equal(cells, open_segmenter(separating[1])(np.asarray(picture)).cells)
 
 
 class TestRun:

@@ -70,9 +70,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(trained, empty_store, tmp_path_factory):
+def server(separating, empty_store, tmp_path_factory):
     root = tmp_path_factory.mktemp("serving")
-    data, bundle = trained
+    data, bundle = separating
     image = data / "test" / "images" / "test_00.tif"
     predict(bundle, [image], root / "masks", QUIET)
     shutil.copyfile(empty_store, root / "mlflow.db")
@@ -174,6 +174,22 @@ class TestServer:
         assert status == 200
         assert base64.b64decode(answer["predictions"][0]["mask"]) == server.mask.read_bytes()
 
+    def test_the_cells_that_predict_writes(self, server):
+        image = server.image.read_bytes()
+        status, answer = server.post({**one(encode(image)), "params": {"output": "cells"}})
+        assert status == 200, answer
+        cells = server.mask.with_name(f"{server.mask.stem}_cells.tif")
+        assert base64.b64decode(answer["predictions"][0]["cells"]) == cells.read_bytes()
+        status, answer = server.post({**one(tifffile.imread(server.image).tolist()), "params": {"output": "cells"}})
+        assert status == 200
+        np.testing.assert_array_equal(answer["predictions"][0]["cells"], tifffile.imread(cells))
+
+    @pytest.mark.parametrize(
+        ("output", "words"), [("cellz", "one of mask, probability, cells, got 'cellz'"), (7, "output"), (None, "output")]
+    )
+    def test_an_unknown_output_is_rejected(self, server, output, words):
+        server.refused({**one(encode(server.image.read_bytes())), "params": {"output": output}}, words)
+
     def test_concurrent_requests(self, server):
         image, found = encode(server.image.read_bytes()), []
         threads = [threading.Thread(target=lambda: found.extend(server.masks(image))) for _ in range(6)]
@@ -243,6 +259,24 @@ class TestServedBundle:
         as_file, as_array = (answer["mask"] for answer in _load_pyfunc(str(trained[1])).predict(rows))
         assert base64.b64decode(as_file) == (tmp_path / "masks" / image.name).read_bytes()
         np.testing.assert_array_equal(as_array, tifffile.imread(tmp_path / "masks" / image.name))
+
+    @pytest.mark.parametrize(("output", "ending"), [("mask", ""), ("probability", "_probability"), ("cells", "_cells")])
+    def test_each_output_is_the_file_that_predict_writes(self, separating, tmp_path, output, ending):
+        image = separating[0] / "test" / "images" / "test_00.tif"
+        predict(separating[1], [image], tmp_path / "out", {**QUIET, "outputs": ["mask", "probability"]})
+        path = tmp_path / "out" / f"test_00{ending}.tif"
+        rows = pd.DataFrame({"image": [encode(image.read_bytes()), tifffile.imread(image).tolist()]})
+        as_file, as_array = _load_pyfunc(str(separating[1])).predict(rows, {"output": output})
+        assert base64.b64decode(as_file[output]) == path.read_bytes()
+        assert as_array[output].dtype == tifffile.imread(path).dtype
+        np.testing.assert_array_equal(as_array[output], tifffile.imread(path))
+
+    @pytest.mark.parametrize("output", ["overlay", "", 7, None])
+    def test_another_output_is_rejected(self, trained, output):
+        with pytest.raises(
+            RejectedRequest, match=r"^params: output must be one of mask, probability, cells, got \S+; correct it$"
+        ):
+            _load_pyfunc(str(trained[1])).predict(pd.DataFrame({"image": [[[7, 9], [6, 9]]]}), {"output": output})
 
     @pytest.mark.parametrize("image", [encode(b"no image"), [[1, 2], [3]], 7, None], ids=repr)
     def test_the_row_of_an_invalid_image_is_named_in_one_line(self, trained, image):

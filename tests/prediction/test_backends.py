@@ -14,6 +14,7 @@ from livecell_monai.bundle.ensemble import join_bundles
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.metrics import score_mask
+from livecell_monai.metrics.cells import average_precision, match_cells
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator, read_capabilities
 from livecell_monai.prediction import backends as engine
@@ -22,7 +23,7 @@ from livecell_monai.prediction.segmenter import open_segmenter
 from livecell_monai.tasks import evaluate, predict
 from tests.support.commands import livecell, refused
 from tests.support.fresh import run_python
-from tests.support.small_training import QUIET, train_small
+from tests.support.small_training import CELL_MAPS, QUIET, train_small
 from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -42,15 +43,14 @@ def wide(tmp_path_factory):
     """A data folder and a bundle of a network some of whose convolutions are rounded."""
     root = tmp_path_factory.mktemp("wide")
     data, rate = write_folder(root / "data"), {"lr": 0.01, "lr_schedule": "step", "pos_weight": "auto"}
-    train_small(
-        data, root / "model", epochs=4, samples_per_epoch=64, filters=[20, 24], checkpoint_selection="last", ema=0.0, **rate
-    )
+    kept = {"checkpoint_selection": "last", "ema": 0.0}
+    train_small(data, root / "model", epochs=4, samples_per_epoch=64, maps=CELL_MAPS, filters=[20, 24], **kept, **rate)
     return data, root / "model"
 
 
 def masks_of(bundle, images, output, settings, **more):
     predict(bundle, [images], output, settings, **more)
-    return [tifffile.imread(path) > 0 for path in sorted(output.glob("*.tif"))]
+    return [tifffile.imread(path) > 0 for path in sorted(output.glob("test_??.tif"))]
 
 
 def change_metadata(bundle, change):
@@ -69,6 +69,15 @@ def test_a_training_notes_the_ranges(wide):
     ranges = json.loads((wide[1] / "configs" / "metadata.json").read_text())["training"]["map_ranges"]
     assert len(ranges) >= 3
     assert all(low <= high for low, high in ranges.values())
+
+
+def test_almost_the_cells_of_torch(wide):
+    for image in (wide[0] / "test" / "images").iterdir():
+        plain, rounded = (open_segmenter(wide[1], {"backend": name}) for name in ("torch", "int8"))
+        assert np.abs(plain.maps(image)[CELL_MAPS[1]] - rounded.maps(image)[CELL_MAPS[1]]).max() > 1e-4
+        counts = match_cells(rounded(image).cells, plain(image).cells).counts
+        assert counts.true_cells > 1
+        assert average_precision(counts) > 0.8
 
 
 def test_almost_the_masks_of_torch(wide, tmp_path):

@@ -1,18 +1,21 @@
 """A network in memory finds what `predict` finds."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from scipy import ndimage
 
 from livecell_monai.bundle.open import find_template, open_bundle
 from livecell_monai.errors import BundleError, DataError
 from livecell_monai.prediction.prepared import image_of, pixel_size_of
-from livecell_monai.prediction.segmenter import open_segmenter
+from livecell_monai.prediction.segmenter import Mask, open_segmenter
 from livecell_monai.tasks import predict
-from tests.support.small_training import QUIET
+from tests.support.small_training import CELL_MAPS, QUIET
 from tests.support.worlds import picture_of, some_cells
 
 
@@ -61,6 +64,49 @@ def test_pixel_for_pixel_the_masks_of_predict(trained, tmp_path):
         maps = segmenter.maps(image)
         assert list(maps) == ["foreground"]
         np.testing.assert_array_equal(maps["foreground"] >= 0.5, truth)
+
+
+def test_each_map_and_the_cells_follow_the_mirrored_views(separating):
+    data, bundle = separating
+    image = tifffile.imread(data / "test" / "images" / "test_00.tif")
+    alone, averaged = (
+        open_segmenter(bundle, {"accelerator": "cpu-fp32", "window": list(image.shape), "tta_views": views})
+        for views in (1, 2)
+    )
+    turned = np.ascontiguousarray(image[:, ::-1])
+    assert list(averaged.maps(image)) == CELL_MAPS
+    for name, plane in averaged.maps(image).items():
+        assert np.abs(alone.maps(turned)[name][:, ::-1] - alone.maps(image)[name]).max() > 0.01
+        np.testing.assert_allclose(averaged.maps(turned)[name][:, ::-1], plane, atol=1e-4)
+    assert averaged(image).cells.max() > 1
+
+
+class TestMask:
+    @pytest.fixture
+    def mask(self):
+        plane = some_cells() > 0
+        return Mask.of(plane, lambda: ndimage.label(plane)[0])
+
+    def test_its_cells_are_separated_once(self, mask):
+        assert mask.cells.max() == 5
+        assert mask.cells is mask.cells
+
+    @pytest.mark.parametrize(
+        "other",
+        [copy.copy, copy.deepcopy, lambda mask: pickle.loads(pickle.dumps(mask)), lambda mask: mask[:40], np.transpose],
+        ids=["copy", "deepcopy", "pickle", "part", "transposed"],
+    )
+    def test_a_part_or_copy_has_none_and_says_so(self, mask, other):
+        changed = other(mask)
+        assert changed.any()
+        with pytest.raises(AttributeError, match="no part or copy of it; take them from it"):
+            changed.cells  # noqa: B018
+
+    def test_what_is_computed_from_it_is_plain(self, mask):
+        assert type(~mask) is type(mask & mask) is np.ndarray
+        assert type(mask.sum()) is np.int64
+        assert type(mask.mean()) is np.float64
+        assert mask.sum(axis=0).shape == mask.shape[1:]
 
 
 def test_the_pixel_size_comes_along(trained, tmp_path):

@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "window": [64, 64],
 }
 QUIET: dict[str, Any] = {"show_progress": False}
+CELL_MAPS = ["foreground", "distance"]  #: of a network that separates touching cells
 
 
 def train_small(data: Path, output: Path, *overlays: str, **settings: Any) -> dict[str, Any]:
@@ -30,12 +31,12 @@ def train_small(data: Path, output: Path, *overlays: str, **settings: Any) -> di
     return train(data, output, overlays, {**SMALL, **settings})
 
 
-def write_trained(root: Path) -> tuple[Path, Path]:
-    """A data folder with borders and a bundle trained on it for two epochs."""
+def write_trained(root: Path, **settings: Any) -> tuple[Path, Path]:
+    """A data folder with borders and a bundle trained on it for four epochs."""
     data, bundle = write_folder(root / "data", borders=True), root / "model"
     # enough steps that masks are neither empty nor full
     rate = {"lr": 0.02, "lr_schedule": "step", "lr_gamma": 0.1}
-    train_small(data, bundle, epochs=4, samples_per_epoch=64, pos_weight="auto", **rate)
+    train_small(data, bundle, epochs=4, samples_per_epoch=64, pos_weight="auto", **rate, **settings)
     return data, bundle
 
 

@@ -15,12 +15,12 @@ from livecell_monai.runs.atomic import write_table
 from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoint_file import list_checkpoints
 from livecell_monai.training.setup import RunContext, prepare_overlays
-from tests.support.small_training import SMALL
+from tests.support.small_training import CELL_MAPS, SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 from tests.support.worlds import write_folder
 
 # 3 batches an epoch, and 3 images that are validated behind each: the loss is computed 6 times an epoch
-PATCHES = {**SMALL, "epochs": 3, "samples_per_epoch": 12, "dropout": 0.3, "lr": 0.02}
+PATCHES = {**SMALL, "maps": CELL_MAPS, "epochs": 3, "samples_per_epoch": 12, "dropout": 0.3, "lr": 0.02}
 # 3 batches and 2 patches that are validated
 ORIGINAL = {"augmentation": "transforms", "split": "original", "lr_schedule": "step", "ema": 0.0, "patience": 1, "epochs": 4}
 

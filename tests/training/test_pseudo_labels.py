@@ -15,7 +15,7 @@ from livecell_monai.training.batches import PatchLoader
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.pseudo_labels import PseudoLabeller
 from livecell_monai.transforms import Appearance, Warp
-from tests.support.small_training import QUIET, SMALL
+from tests.support.small_training import CELL_MAPS, QUIET, SMALL
 from tests.support.worlds import some_cells, write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.usefixtures("without_figures")
 NAMES = {"times": "schedule", "confidence": "confidence", "fraction": "fraction"}
 
 
-def build_loader(**options):
-    sample = {"image": torch.zeros(1, 40, 48), "target": torch.zeros(1, 40, 48)}
-    loader = PatchLoader([sample], Warp((16, 16)), Appearance(), Head(), 8, 8, **options)
+def build_loader(maps=("foreground",), **options):
+    sample = {"image": torch.zeros(1, 40, 48), "target": torch.zeros(len(maps), 40, 48)}
+    loader = PatchLoader([sample], Warp((16, 16)), Appearance(), Head(maps), 8, 8, **options)
     loader.has_weights = True
     return loader
 
@@ -56,10 +56,14 @@ INFERER = WindowInferer(Accelerator("cpu-fp32"), [64, 64], 1)
 
 
 def build_labeller(loader, values, count=3, **options):
-    """A labeller of `count` images of one value each, by a network that gives these logits from left to right."""
+    """A labeller of `count` images of one value each, by a network that gives these logits from left to right.
+
+    A second map has half of them.
+    """
     logits = torch.tensor(values).repeat(1, 1, 32, 8)
+    logits = torch.cat([logits / (1 + number) for number in range(len(loader.head))], dim=1)
     items = [{"image": number} for number in range(count)]
-    segmenter = Segmenter(Fixed(logits), INFERER, Prepared(logits.shape[1:]), Head(), 0.5, torch.device("cpu"))
+    segmenter = Segmenter(Fixed(logits), INFERER, Prepared((1, *logits.shape[2:])), loader.head, 0.5, torch.device("cpu"))
     return PseudoLabeller(items, segmenter, loader, Budget(0, 1), **{"times": [0.5], **options})
 
 
@@ -75,6 +79,14 @@ class TestLabel:
     def test_confidence_threshold(self, confidence, sure):
         stack = build_labeller(build_loader(), [-2.0, -0.5, 0.5, 2.0], confidence=confidence).label({"image": 1})
         assert stack[2, 0, :4].sum() == sure
+
+    def test_a_map_that_is_not_binary_is_kept_in_steps(self):
+        stack = build_labeller(build_loader(CELL_MAPS), [-9.0, -0.5, 0.5, 9.0]).label({"image": 1})
+        assert stack.shape == (4, 32, 32)
+        assert stack[1, 0, :4].tolist() == [0, 0, 1, 1]
+        expected = torch.sigmoid(torch.tensor([-4.5, -0.25, 0.25, 4.5]))
+        torch.testing.assert_close(stack[2, 0, :4], expected, atol=0.5 / 255, rtol=0)
+        assert stack[3, 0, :4].tolist() == [1, 0, 0, 1]
 
 
 class TestTimes:
@@ -179,8 +191,9 @@ class TestTraining:
 
 
 class TestResume:
-    def test_pseudo_labels_are_restored_bit_by_bit(self):
-        first, second = (build_labeller(build_loader(), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
+    @pytest.mark.parametrize(("maps", "bits"), [(CELL_MAPS[:1], 2), (CELL_MAPS, 24)])
+    def test_pseudo_labels_are_restored_bit_by_bit(self, maps, bits):
+        first, second = (build_labeller(build_loader(maps), [-9.0, -0.5, 0.5, 9.0], times=[0.2, 0.5]) for _ in range(2))
         first.budget.done = 0.3
         first._refresh_when_due()
         second.load_state_dict(first.state_dict())
@@ -188,7 +201,7 @@ class TestResume:
         assert len(second.loader.pseudo_labelled) == 3
         for one, two in zip(first.loader.pseudo_labelled, second.loader.pseudo_labelled, strict=True):
             assert torch.equal(one, two)
-        assert second.state_dict()["labels"][0][1].numel() == 2 * 32 * 32 / 8  # two bits a pixel
+        assert second.state_dict()["labels"][0][1].numel() == bits * 32 * 32 / 8
 
     def test_missing_images_are_left_out(self):
         first, second = (build_labeller(build_loader(), [9.0], count=count) for count in (3, 2))

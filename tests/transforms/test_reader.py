@@ -12,6 +12,7 @@ from livecell_monai.data.readers import PlaneAddress
 from livecell_monai.errors import DataError, find_user_error
 from livecell_monai.transforms import PlaneReader
 from tests.support.stack_files import HYPERSTACK, SIZE_UM, WRITERS
+from tests.support.worlds import some_cells
 
 RAMP = np.arange(6 * 9, dtype=np.uint8).reshape(6, 9)  # (Y, X); no two pixels alike, no two axes alike
 
@@ -138,3 +139,13 @@ class TestRefusals:
 def test_suffixes(name, known):
     assert PlaneReader().verify_suffix(name) is known
     assert PlaneReader().verify_suffix([name]) is known
+
+
+@pytest.mark.parametrize(("first", "dtype"), [(2**24, "int32"), (2**40, "int64"), (2**63, "uint64"), (10**12, "float64")])
+def test_ids_of_any_size_stay_apart(tmp_path, first, dtype):
+    """MONAI holds labels as float32, in which 2 ** 24 and 2 ** 24 + 1 are equal."""
+    cells, path = some_cells(), tmp_path / "label.tif"
+    ids = cells.astype(dtype) + np.array(first, dtype)
+    tifffile.imwrite(path, np.where(cells > 0, ids, np.array(0, dtype)))
+    found = np.unique(load(path, "label")[0], return_inverse=True)[1]
+    np.testing.assert_array_equal(found.reshape(cells.shape), cells)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from skimage import measure
 
 from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.label_values import NOTES, check_label_values
@@ -36,6 +37,7 @@ class Finding:
     problem: str | None = None  #: the error as one line, None if the sample is valid
     warning: str | None = None  #: what is allowed but unusual as one line, None without one
     note: str | None = None  #: how the label was interpreted as one line, None if as it is
+    split_ids: int = 0  #: ids of the label with several pieces that do not touch
 
 
 def check_data(data: str | Path) -> list[Finding]:
@@ -136,7 +138,8 @@ def _inspect_sample(sample: Sample, role: str) -> Finding:
     except LiveCellError as error:  # also a SettingError: axes that these commands have no option for
         return replace(found, problem=str(error))
     cover = describe_cover(sample.label, label, foreground)
-    return replace(measured, foreground=foreground, cells=count_cells(label), warning=cover, note=note)
+    measured = replace(measured, foreground=foreground, cells=count_cells(label), split_ids=count_split_ids(label))
+    return replace(measured, warning=cover, note=note)
 
 
 def count_cells(label: Pixels) -> int:
@@ -146,6 +149,26 @@ def count_cells(label: Pixels) -> int:
     if len(ids) > 1:
         return len(ids)
     return int(ndimage.label(label > 0, structure=np.ones((3, 3)))[1])
+
+
+def count_split_ids(label: Pixels) -> int:
+    """How many ids of a label (Y, X) have several pieces that share no edge; 0 if it is binary."""
+    pieces, count = measure.label(label, background=0, connectivity=1, return_num=True)
+    of_piece = np.zeros(count + 1, label.dtype)
+    of_piece[pieces] = label
+    ids, times = np.unique(of_piece[1:], return_counts=True)
+    return int(np.count_nonzero(times > 1)) if len(ids) > 1 else 0
+
+
+def describe_split_ids(findings: Iterable[Finding]) -> str | None:
+    """A note on ids of several pieces in training labels, with the label that has most of them; None without such ids."""
+    found = [one for one in findings if one.role == "train" and one.split_ids]
+    if not found:
+        return None
+    most = max(found, key=lambda one: one.split_ids)
+    where = f"in {len(found)} labels, {most.split_ids} of them in that of {most.name}" if found[1:] else f"in {most.name}"
+    total = sum(one.split_ids for one in found)
+    return f"ids with several pieces: {total} {where}; in training, each piece is a cell of its own"
 
 
 def describe_cover(path: Path, label: Pixels, foreground: float) -> str | None:

@@ -26,7 +26,7 @@ _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float
 _HELD_BY = {"bool": "uint8", "int8": "int16", "float16": "float32", "int64": "float64", "uint64": "float64"}
 _INTEGERS = ("uint8", "int16", "uint16", "int32", "uint32")  # the smallest first
 _ROUNDING = 0.05  # of scaled integers, such as those of a NIfTI with a slope
-_MAX_ID = np.iinfo(np.int32).max  # greater ids of a label get new numbers
+_MAX_ID = 2**24  # of a label; with greater ones, which float32 cannot tell apart, its ids get new numbers
 
 
 def read_plane(path: Path, is_label: bool = False) -> Plane:
@@ -135,8 +135,8 @@ def check_image_range(low: float, high: float, path: Path | str) -> None:
 def read_label(path: Path) -> Pixels:
     """Read a label (Y, X): integers, 0 background, > 0 foreground; other fractions and negative values are a DataError.
 
-    Whole numbers that are stored as float become integers, with the rounding errors of a scale; a soft mask is cut. Ids
-    that 32 bits cannot hold get new numbers, in their order.
+    Whole numbers that are stored as float become integers, with the rounding errors of a scale; a soft mask is cut. If
+    an id is above 16,777,216, all of the label get new numbers, in their order.
     """
     return read_described_label(path)[0]
 

@@ -13,7 +13,9 @@ from livecell_monai.data.dataset.findings import (
     check_data,
     check_samples,
     count_cells,
+    count_split_ids,
     describe_cover,
+    describe_split_ids,
     inspect_sample,
     summarize_notes,
 )
@@ -283,3 +285,29 @@ def test_axes_that_no_option_can_name_do_not_stop_the_others(folder):
     findings = {found.name: found.problem for found in check_data(folder)}
     assert "its axes must be of T, C, Z, Y, X" in findings["odd"]
     assert findings["test_00"] is None
+
+
+class TestIdsOfSeveralPieces:
+    SPLIT = np.array([[1, 1, 0, 1], [0, 2, 2, 0], [3, 0, 0, 2]])  # 1 is apart, 2 touches itself at a corner only
+
+    def test_pieces_that_share_no_edge(self):
+        assert count_split_ids(self.SPLIT) == 2
+        assert count_split_ids(np.where(self.SPLIT == 1, 9, self.SPLIT)) == 2
+        assert count_split_ids(some_cells()) == 0
+
+    def test_a_binary_label_has_no_ids(self):
+        assert count_split_ids((self.SPLIT > 0) * 255) == 0
+        assert count_split_ids(np.zeros((3, 4), np.uint8)) == 0
+
+    def test_one_note_names_the_label_with_most(self, folder):
+        assert describe_split_ids(check_data(folder)) is None
+        for name, cells in (("train_00", 1), ("train_02", 2)):
+            path = folder / "train" / "labels" / f"{name}.tif"
+            label = tifffile.imread(path)
+            for cell in range(1, cells + 1):
+                label[cell * 3, -1] = cell
+            tifffile.imwrite(path, label)
+            note = describe_split_ids(check_data(folder))
+            if cells == 1:
+                assert note == "ids with several pieces: 1 in train_00; in training, each piece is a cell of its own"
+        assert note.startswith("ids with several pieces: 3 in 2 labels, 2 of them in that of train_02; in training, each")

@@ -89,12 +89,12 @@ def test_rows_each_once_and_by_whole_chunks(workers):
 
 
 @pytest.mark.slow
-def test_byte_for_byte_what_the_plain_loop_writes(workers, trained, many, tmp_path):
+def test_byte_for_byte_what_the_plain_loop_writes(workers, separating, many, tmp_path):
     settings = {"outputs": ["mask", "summary", "probability", "overlay"]}
-    predict(trained[1], [many], tmp_path / "plain", {**QUIET, **settings})
-    rows, failures = predict_on(workers, trained[1], [many], tmp_path / "shared", **settings)
+    predict(separating[1], [many], tmp_path / "plain", {**QUIET, **settings})
+    rows, failures = predict_on(workers, separating[1], [many], tmp_path / "shared", **settings)
     assert (len(rows), failures) == (24, {})
-    assert len(names(tmp_path / "shared")) == 3 * 24 + 1
+    assert len(names(tmp_path / "shared")) == 5 * 24 + 2  # also the second map, the cells and their table
     assert_alike(tmp_path / "plain", tmp_path / "shared")
 
 
@@ -169,31 +169,36 @@ def test_a_folder_in_place_of_a_result_is_a_failure_of_its_image(workers, traine
 
 
 @pytest.mark.slow
-def test_a_movie_is_one_stack(workers, trained, tmp_path):
+def test_a_movie_is_one_stack(workers, separating, tmp_path):
     frames = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(4)])
     tifffile.imwrite(tmp_path / "movie.ome.tif", frames, metadata={"axes": "TYX"}, photometric="minisblack")
-    predict(trained[1], [tmp_path / "movie.ome.tif"], tmp_path / "plain", QUIET)
-    rows, failures = predict_on(workers, trained[1], [tmp_path / "movie.ome.tif"], tmp_path / "shared")
+    predict(separating[1], [tmp_path / "movie.ome.tif"], tmp_path / "plain", QUIET)
+    rows, failures = predict_on(workers, separating[1], [tmp_path / "movie.ome.tif"], tmp_path / "shared")
     assert (len(rows), failures) == (1, {})
     assert names(tmp_path / "plain") == names(tmp_path / "shared")
-    masks = [tifffile.imread(tmp_path / kind / "movie.ome.tif") for kind in ("plain", "shared")]
-    assert masks[0].shape == frames.shape
-    np.testing.assert_array_equal(*masks)
+    for name in ("movie.ome.tif", "movie_cells.ome.tif"):
+        found = [tifffile.imread(tmp_path / kind / name) for kind in ("plain", "shared")]
+        assert found[0].shape == frames.shape
+        np.testing.assert_array_equal(*found)
+    assert (tmp_path / "plain" / "cells.csv").read_bytes() == (tmp_path / "shared" / "cells.csv").read_bytes()
 
 
 @pytest.mark.slow
-def test_bands_of_a_mosaic_by_several_workers(workers, trained, many, tmp_path):
+def test_bands_of_a_mosaic_by_several_workers(workers, separating, many, tmp_path):
     label = np.tile(some_cells(seed=3), (24, 3))
     large = tmp_path / "large.tif"
     tifffile.imwrite(large, picture_of(label), tile=(256, 256))
     single = many / "test_00.tif"
     settings = {"tiling_min_megapixels": 0.5}
-    predict(trained[1], [large, single], tmp_path / "plain", {**QUIET, **settings})
-    rows, failures = predict_on(workers, trained[1], [large, single], tmp_path / "shared", **settings)
+    predict(separating[1], [large, single], tmp_path / "plain", {**QUIET, **settings})
+    rows, failures = predict_on(workers, separating[1], [large, single], tmp_path / "shared", **settings)
     assert failures == {}
     assert {row["image"] for row in rows} == {"large", "test_00"}
-    assert names(tmp_path / "plain") == names(tmp_path / "shared") == ["large.ome.tif", "summary.csv", "test_00.tif"]
-    masks = [tifffile.imread(tmp_path / kind / "large.ome.tif") for kind in ("plain", "shared")]
-    assert masks[0].shape == label.shape
-    assert 0 < (masks[0] > 0).mean() < 1
-    np.testing.assert_array_equal(*masks)
+    files = ["cells.csv", "large.ome.tif", "large_cells.ome.tif", "summary.csv", "test_00.tif", "test_00_cells.tif"]
+    assert names(tmp_path / "plain") == names(tmp_path / "shared") == files
+    for name in ("large.ome.tif", "large_cells.ome.tif"):
+        found = [tifffile.imread(tmp_path / kind / name) for kind in ("plain", "shared")]
+        assert found[0].shape == label.shape
+        assert 0 < (found[0] > 0).mean() < 1
+        np.testing.assert_array_equal(*found)
+    assert (tmp_path / "plain" / "cells.csv").read_bytes() == (tmp_path / "shared" / "cells.csv").read_bytes()

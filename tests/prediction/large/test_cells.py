@@ -12,16 +12,12 @@ import zarr
 from livecell_monai import Segmenter
 from livecell_monai.cells.measure import measure_cells
 from tests.support.commands import livecell, refused
-from tests.support.small_training import train_small
-from tests.support.worlds import write_folder
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    root = tmp_path_factory.mktemp("cells")
-    data = write_folder(root / "data")
-    train_small(data, root / "model", maps=["foreground", "distance"], epochs=4, samples_per_epoch=64, lr=0.02)
-    return root / "model", data
+@pytest.fixture
+def bundle(separating):
+    data, model = separating
+    return model, data
 
 
 def rows(path):
@@ -44,15 +40,6 @@ def test_label_images_and_their_table(bundle, tmp_path):
         assert len(own) == cells.max() == int(row["cells"])
         expected = measure_cells(cells.astype(np.int32), {"": tifffile.imread(path)})
         np.testing.assert_allclose([float(cell["intensity_mean"]) for cell in own], expected["intensity_mean"], rtol=1e-5)
-
-
-def test_they_can_be_left_out(bundle, tmp_path):
-    model, data = bundle
-    outcome = livecell("predict", model, data / "test" / "images", "-o", tmp_path / "out", "--set", "cells=false")
-    assert outcome.code == 0, outcome
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert "cells.csv" not in names
-    assert not [name for name in names if "_cells" in name]
 
 
 @pytest.mark.parametrize(("form", "names"), [("tiff", "livecell"), ("zarr", "livecell"), ("tiff", "cellprofiler")])
