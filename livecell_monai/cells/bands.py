@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.cells.decode import Decoding, Labels, Window, decode
+from livecell_monai.cells.decode import Decoding, Labels, decode
+from livecell_monai.cells.height import Window
 from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels, Region
 

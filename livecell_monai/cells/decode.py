@@ -1,6 +1,7 @@
 """From maps to cells: a label image in which each cell has an id of its own.
 
-Seeds are the middles of the cells; a watershed grows them to the outline of the mask. Pixels are taken in an order that
+Each pixel of the mask has a height, from its distance from the background and the distance map. A watershed gives each
+maximum its region, and regions without a deep enough pass between them are one cell. Pixels are taken in an order that
 depends on their values and their place in the whole image only, so that a part of an image gives the cells of the whole.
 
 Source: Meyer, "Color image segmentation", ICIP 1992 (watershed from markers); Najman and Schmitt, "Geodesic saliency of
@@ -16,14 +17,13 @@ from scipy import ndimage
 from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
+from livecell_monai.cells.height import DEPTH_STEP, LEVELS, MOST, WHOLE, Window, average, measure_height
 from livecell_monai.sample import Pixels
 
 Labels = NDArray[np.int32]
 
-LEVELS = 255  #: a distance map is rounded to this many steps, on disk and in memory
-DEPTH_STEP = 1 / 16  # px to which the distance from the background is rounded
+SMOOTHING = 0.06  # of the diameter: pixels on each side over which the distance map is averaged
 _UNKNOWN = 1  # the id, during the watershed, of what may depend on pixels outside of the window
-_MOST = 2**16  # of a level: with the places, more would not fit into a float64
 _PLACE_BITS = 18  # of a row or a column in the order of pixels: unique up to 262,144 pixels
 
 
@@ -31,105 +31,49 @@ _PLACE_BITS = 18  # of a row or a column in the order of pixels: unique up to 26
 class Decoding:
     """How maps become cells; lengths and areas in pixels of the image's own grid."""
 
-    seed_threshold: float = 0.4  #: of the distance map: a connected region of at least this value is one cell's middle
-    seed_depth: float = 2.0  #: px by which the middle of a cell is deeper than a neck, where there is no distance map
+    seed_depth: float = 2.0  #: px by which the middle of a cell is higher than the pass to the next one
+    cell_diameter: float = 40.0  #: px, of a typical cell: half of it is the depth where the distance map is 1
+    map_threshold: float = 0.4  #: a cell in which the distance map reaches less is dropped
     min_area: int = 1  #: px; smaller cells are dropped
-
-
-@dataclass(frozen=True)
-class Window:
-    """The place of an array in its image."""
-
-    top: int = 0
-    left: int = 0
-    #: whether the image continues beyond (the first row, the last row, the first column, the last column)
-    cut: tuple[bool, bool, bool, bool] = (False, False, False, False)
-
-    def rim(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """The pixels (Y, X) beside a cut."""
-        rim = np.zeros(shape, bool)
-        rim[0] |= self.cut[0]
-        rim[-1] |= self.cut[1]
-        rim[:, 0] |= self.cut[2]
-        rim[:, -1] |= self.cut[3]
-        return rim
-
-
-WHOLE = Window()
-
-
-def quantise(distance: Pixels) -> NDArray[np.uint8]:
-    """A distance map (Y, X) of [0, 1] as 0..255, as `decode` takes it and files of large images hold it."""
-    return np.rint(distance * np.float32(LEVELS)).astype(np.uint8)
 
 
 def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding, window: Window = WHOLE) -> Labels:
     """The cells of a mask (Y, X) bool: 0 for background, ids 1..N in the order of the cells' first pixels, row by row.
 
     Each cell is connected by its edges and has no hole. `distance` (Y, X) is the quantised distance map; without one, cells
-    are split at necks of the mask. In a window of an image, -1 marks pixels whose cell depends on what lies outside; all
-    other cells are those of the whole image.
+    are split at necks of the mask only. In a window of an image, -1 marks pixels whose cell depends on what lies outside;
+    all other cells are those of the whole image.
     """
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
-    if distance is None:
-        level, markers = _seed_by_depth(mask, window)
-    else:
-        level, markers = _seed_by_distance(mask, distance, decoding.seed_threshold)
+    reach = 0 if distance is None else round(SMOOTHING * decoding.cell_diameter)
+    smooth = None if distance is None else average(distance, reach)
+    level = measure_height(mask, smooth, decoding.cell_diameter / 2, window, reach)
+    regions = _flood(mask, _order_pixels(level, window), _add_seedless(mask, _mark_maxima(mask, level, window)))
+    regions = _merge(regions, level, round(decoding.seed_depth / DEPTH_STEP))
+    if any(window.cut):
+        regions = _spread_unknown(regions)
+    if smooth is not None:
+        regions = _drop_low(regions, smooth, decoding.map_threshold * LEVELS)
+    return _clean(regions, decoding.min_area)
+
+
+def _mark_maxima(mask: Pixels, level: NDArray[np.int32], window: Window) -> Labels:
+    """Markers (Y, X) of all maxima of the height, from 2 on, and the marker of what is unknown."""
+    markers, _ = label_regions(local_maxima(level, connectivity=1) & mask)
+    markers[markers > 0] += _UNKNOWN
+    markers[level == MOST] = _UNKNOWN
     if any(window.cut):
         rim = window.rim(mask.shape) & mask
         is_cut = np.isin(markers, markers[rim]) & (markers > 0)
         markers[is_cut | rim] = _UNKNOWN
-    regions = _flood(mask, _order_pixels(level, window), _add_seedless(mask, markers))
-    if distance is None:
-        regions = _merge(regions, level, round(decoding.seed_depth / DEPTH_STEP))
-    if any(window.cut):
-        regions = _spread_unknown(regions)
-    return _clean(regions, decoding.min_area)
-
-
-def _seed_by_distance(mask: Pixels, distance: NDArray[np.uint8], threshold: float) -> tuple[Pixels, Labels]:
-    """The height of each pixel and the markers (Y, X), from 2 on, by a distance map."""
-    markers, _ = label_regions(mask & (distance >= round(threshold * LEVELS)))
-    markers[markers > 0] += _UNKNOWN
-    return distance, markers
-
-
-def _seed_by_depth(mask: Pixels, window: Window) -> tuple[Pixels, Labels]:
-    """The height of each pixel and the markers, by the distance from the background: all its maxima, see `_merge`."""
-    depth = measure_depth(mask)
-    level = np.minimum(np.rint(depth / DEPTH_STEP), _MOST - 1).astype(np.int32)
-    if any(window.cut):
-        level[_find_unknown_depth(mask, depth, window)] = _MOST
-    markers, _ = label_regions(local_maxima(level, connectivity=1) & mask)
-    markers[markers > 0] += _UNKNOWN
-    markers[level == _MOST] = _UNKNOWN
-    return level, markers
+    return markers
 
 
 def label_regions(mask: Pixels, structure: Pixels | None = None) -> tuple[Labels, int]:
     """Connected regions (Y, X) of a mask, numbered from 1, and their number; neighbours share an edge by default."""
     found: Any = ndimage.label(mask, structure)
     return found[0], int(found[1])
-
-
-def measure_depth(mask: Pixels) -> NDArray[np.float64]:
-    """The distance (Y, X) in px of each pixel of a mask from the background; the border of the image is no background."""
-    if mask.all():
-        return np.full(mask.shape, float(max(mask.shape)))
-    depth: NDArray[np.float64] = ndimage.distance_transform_edt(mask)
-    return depth
-
-
-def _find_unknown_depth(mask: Pixels, depth: NDArray[np.float64], window: Window) -> NDArray[np.bool_]:
-    """The pixels of a mask to which a pixel outside of the window may be the nearest background."""
-    height, width = mask.shape
-    rows, columns = np.arange(height)[:, None], np.arange(width)[None]
-    reach = np.full(mask.shape, np.inf)
-    for is_cut, far in zip(window.cut, (rows + 1, height - rows, columns + 1, width - columns), strict=True):
-        if is_cut:
-            reach = np.minimum(reach, far)
-    return np.asarray(mask & (depth > reach))
 
 
 def _add_seedless(mask: Pixels, markers: Labels) -> Labels:
@@ -175,7 +119,7 @@ def _flood(mask: Pixels, order: NDArray[np.float64], markers: Labels) -> Labels:
 def _merge(regions: Labels, level: Pixels, depth: int) -> Labels:
     """The regions of all maxima, merged where the lower one of two is less than `depth` above the pass between them."""
     peaks = ndimage.maximum(level, regions, np.arange(int(regions.max()) + 1)).astype(np.int64)
-    peaks[_UNKNOWN] = 2 * _MOST
+    peaks[_UNKNOWN] = 2 * MOST
     parent = np.arange(len(peaks))
 
     def find(region: int) -> int:
@@ -218,6 +162,14 @@ def _spread_unknown(regions: Labels) -> Labels:
 def _neighbours(labels: Labels) -> tuple[tuple[Labels, Labels], tuple[Labels, Labels]]:
     """Each pixel and the next one, below and to the right."""
     return (labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])
+
+
+def _drop_low(regions: Labels, distance: NDArray[np.float64], least: float) -> Labels:
+    """The regions in which the distance map reaches a value, and the unknown one; others become background."""
+    most = np.asarray(ndimage.maximum(distance, regions, np.arange(int(regions.max()) + 1)))
+    is_kept = most >= least
+    is_kept[_UNKNOWN] = True
+    return np.where(is_kept[regions], regions, 0).astype(np.int32)
 
 
 def _clean(regions: Labels, min_area: int) -> Labels:

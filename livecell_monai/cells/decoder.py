@@ -2,32 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 
-from livecell_monai.cells.decode import Decoding, Labels, decode, quantise
+from livecell_monai.cells.decode import Decoding, Labels, decode
+from livecell_monai.cells.height import quantise
 from livecell_monai.sample import Pixels
 
 DISTANCE = "distance"  #: the map that separates touching cells
 
 
 class CellDecoder:
-    """Separates the cells of masks, by the map `distance` where there is one, else at necks of the mask.
+    """Separates the cells of masks, at necks of the mask, and by the map `distance` where there is one.
 
     Args:
         channels: names of the network's maps.
         cells: whether cells are written: true, false, or auto for where the network has the map.
-        seed_threshold, seed_depth, min_area: see `Decoding`.
+        seed_depth, cell_diameter, map_threshold, min_area: see `Decoding`.
     """
 
     def __init__(
         self,
         channels: Sequence[str] = (),
         cells: bool | str = "auto",
-        seed_threshold: float = 0.4,
         seed_depth: float = 2.0,
+        cell_diameter: float = 40.0,
+        map_threshold: float = 0.4,
         min_area: int = 1,
     ) -> None:
         self.has_map = DISTANCE in channels
         self.is_on = self.has_map if cells == "auto" else bool(cells)
-        self.decoding = Decoding(seed_threshold, seed_depth, min_area)
+        self.decoding = Decoding(seed_depth, cell_diameter, map_threshold, min_area)
 
     def __call__(self, mask: Pixels, maps: Mapping[str, Pixels]) -> Labels:
         """The cells (Y, X), ids from 1, of a mask (Y, X) bool and maps (Y, X) float32 in [0, 1] by name."""

@@ -7,16 +7,22 @@ from skimage.measure import label as label_ids
 
 from livecell_monai.sample import Pixels
 
+STRAY = 0.05  # of the area of the median cell: smaller pieces are slips of the hand that drew the label
+
 
 def normalise_distance(labels: Pixels) -> NDArray[np.float32]:
     """The distance (Y, X) float32 of each pixel from the outside of its cell, divided by the largest in this cell; else 0.
 
-    Labels are (Y, X) ids above 0; pieces of one id that do not touch are cells of their own. The border of the image is no
-    rim: cells continue beyond it.
+    Labels are (Y, X) ids above 0; pieces of one id that do not touch are cells of their own, but for strays, which are
+    smaller than 5 % of the median cell and stay 0. The border of the image is no rim: cells continue beyond it.
     """
     pieces = separate_pieces(labels)
+    areas = np.bincount(pieces.ravel())
+    least = STRAY * np.median(np.unique(labels[labels > 0], return_counts=True)[1]) if pieces.any() else 0
     distance = np.zeros(labels.shape, np.float32)
     for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+        if areas[number] < least:
+            continue
         cell = pieces[rows, columns] == number
         margins = [
             (int(span.start > 0), int(span.stop < length))

@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull, KDTree
 from scipy.spatial.distance import pdist
 
 from livecell_monai.cells.cellprofiler import measure_shapes, scale_grey
-from livecell_monai.cells.decode import LEVELS
+from livecell_monai.cells.height import LEVELS
 from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
@@ -40,7 +40,7 @@ def measure_cells(
     Args:
         labels: (Y, X) ids 1..N, 0 for background.
         images: grey values (Y, X) by the name of the channel, empty for the only one.
-        probability: (Y, X) uint8 of the foreground, as `decode.quantise` gives it.
+        probability: (Y, X) uint8 of the foreground, as `height.quantise` gives it.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
     """

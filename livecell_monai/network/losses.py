@@ -60,4 +60,4 @@ class SegmentationLoss(nn.Module):
         loss = self.loss(logits[:, :1], label[:, :1], weight, self.pos_weight)
         if channels == 1:
             return loss
-        return loss + bce(logits[:, 1:], label[:, 1:], weight, 1.0)
+        return loss + dice_bce(logits[:, 1:], label[:, 1:], weight, 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from livecell_monai import __version__
 from livecell_monai.cells.cellprofiler import to_cellprofiler
 from livecell_monai.cells.columns import Column, find_columns
-from livecell_monai.cells.decode import quantise
+from livecell_monai.cells.height import quantise
 from livecell_monai.cells.measure import Columns, measure_cells
 from livecell_monai.data.readers.kinds import read_channels
 from livecell_monai.errors import DataError, SettingError

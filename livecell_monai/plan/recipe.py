@@ -51,8 +51,10 @@ def plan_training(
     clipped = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
     reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"
     plan = {"scale": scale, "percentiles": Choice([clipped, 100 - clipped], reason)}
+    cells = _choose_cells(fingerprint)
+    plan["maps"] = cells.pop("maps")
     plan["filters"] = filters = _choose_filters(fingerprint, scale.value, can_add_level)
-    plan |= _choose_cells(fingerprint.diameter_px)
+    plan |= cells
     if minutes > 0:
         epochs = min(40, max(4, round(60 * minutes / EPOCH_S)))
         plan["epochs"] = Choice(epochs, f"equal parts of {minutes:g} minutes, with a validation after each")
@@ -103,11 +105,18 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
 
 
-def _choose_cells(diameter: float) -> dict[str, Choice]:
-    """How cells are separated without a map, and the smallest one."""
+def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
+    """What separates cells, and the smallest one."""
+    diameter, touching = fingerprint.diameter_px, fingerprint.touching
+    if touching:
+        maps, why = ["foreground", "distance"], f"{touching / fingerprint.cells:.0%} of the cells touch another one"
+    else:
+        maps, why = ["foreground"], "no annotated cell touches another one, so that necks of the mask separate cells"
     area, depth = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2)), round(max(1.0, SEED_DEPTH * diameter), 1)
     return {
+        "maps": Choice(maps, why),
         "seed_depth": Choice(depth, f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"),
+        "cell_diameter": Choice(round(max(1.0, diameter), 1), "px: that of the median cell"),
         "min_cell_area": Choice(area, f"px: {SMALLEST_CELL:.0%} of the area of the median cell"),
     }
 

@@ -129,15 +129,18 @@ class Cells(Group):
         "write NAME_cells.tif and a table of cells; auto: where `maps` has distance, without which touching cells may merge",
         changes_mask=True,
     )
-    seed_threshold: float = setting(
-        0.4, "value of the map distance above which a region is the middle of one cell", gt=0, lt=1, changes_mask=True
-    )
     seed_depth: float = setting(
         2.0,
-        "without that map: how much thicker than a neck both parts of a mask must be to be two cells",
+        "two cells are separated if both are so much deeper than the neck between them",
         unit="px",
         gt=0,
         changes_mask=True,
+    )
+    cell_diameter: float = setting(
+        40.0, "of a typical cell, to which the map distance refers", unit="px", gt=0, changes_mask=True
+    )
+    map_threshold: float = setting(
+        0.4, "cells in which the map distance stays below are dropped", ge=0, lt=1, changes_mask=True
     )
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
     cell_table_format: Literal["csv", "parquet"] = setting(

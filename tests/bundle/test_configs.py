@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from ignite import distributed as idist
 from ignite.engine import Engine

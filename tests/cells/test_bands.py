@@ -8,11 +8,12 @@ import pytest
 
 from livecell_monai.cells import bands
 from livecell_monai.cells.bands import BandDecoder
-from livecell_monai.cells.decode import Decoding, decode, quantise
+from livecell_monai.cells.decode import Decoding, decode
+from livecell_monai.cells.height import quantise
 from livecell_monai.cells.measure import complete_table, list_touching, measure_alone, measure_cells
 from tests.support.cell_worlds import noise
 
-SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
+SPLIT = Decoding(seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
 
 
 def decode_in_bands(mask, distance, tile, halo):
@@ -44,7 +45,7 @@ def test_a_cell_over_many_tiles():
     mask = np.zeros((120, 120), bool)
     mask[5:110, 50:60] = True
     mask[100:110, 5:110] = True
-    np.testing.assert_array_equal(decode_in_bands(mask, np.zeros(mask.shape, np.uint8), 16, 4), mask)
+    np.testing.assert_array_equal(decode_in_bands(mask, np.full(mask.shape, 200, np.uint8), 16, 4), mask)
 
 
 def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, caplog):
@@ -52,7 +53,7 @@ def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, capl
     mask = np.zeros((200, 40), bool)
     mask[5:195, 5:35] = True
     with caplog.at_level(logging.WARNING):
-        cells = decode_in_bands(mask, np.zeros(mask.shape, np.uint8), 32, 8)
+        cells = decode_in_bands(mask, np.full(mask.shape, 200, np.uint8), 32, 8)
     assert (cells > 0).any()
     assert "a.tif: cells near row 0, column 0 are larger than 3600 pixels, they may be cut" in caplog.messages
 

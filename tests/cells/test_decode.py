@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from livecell_monai.cells.decode import WHOLE, Decoding, Window, decode, fill_holes, quantise
+from livecell_monai.cells.decode import Decoding, decode, fill_holes
 from livecell_monai.cells.distance import normalise_distance
+from livecell_monai.cells.height import WHOLE, Window, quantise
 from tests.support.cell_worlds import TOUCHING, discs, noise
 
-SPLIT = Decoding(seed_threshold=0.5, seed_depth=1.5, min_area=5)
+SPLIT = Decoding(seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
 
 
 def same_cells(first, second):
@@ -34,7 +35,7 @@ def test_ids_are_in_the_order_of_first_pixels():
     assert (np.diff(first[1:]) > 0).all()
 
 
-@pytest.mark.parametrize("distance", [None, np.zeros((60, 90), np.uint8)])
+@pytest.mark.parametrize("distance", [None, np.full((60, 90), 200, np.uint8)])
 def test_a_region_without_a_seed_is_a_cell(distance):
     mask = discs((60, 90), (20, 20, 5), (20, 60, 5)) > 0
     assert decode(mask, distance, Decoding(seed_depth=50.0)).max() == 2
@@ -55,7 +56,7 @@ def test_background_between_two_cells_is_no_hole():
     assert (fill_holes(label)[:3] == 1).all()
 
 
-@pytest.mark.parametrize("distance", [None, np.zeros((4, 5), np.uint8)])
+@pytest.mark.parametrize("distance", [None, np.full((4, 5), 200, np.uint8)])
 def test_an_empty_and_a_full_mask(distance):
     assert decode(np.zeros((4, 5), bool), distance, SPLIT).tolist() == np.zeros((4, 5)).tolist()
     assert decode(np.ones((4, 5), bool), distance, SPLIT).tolist() == np.ones((4, 5)).tolist()
@@ -92,3 +93,22 @@ def test_it_is_deterministic_and_needs_no_order():
     first = decode(mask, distance, SPLIT)
     assert first.tolist() == decode(np.asfortranarray(mask), np.asfortranarray(distance), SPLIT).tolist()
     assert same_cells(first, decode(mask, distance, SPLIT))
+
+
+def test_a_cell_in_which_the_map_stays_low_is_dropped():
+    mask = discs((60, 90), (20, 20, 8), (20, 60, 8)) > 0
+    distance = quantise(np.where(np.arange(90) < 40, np.float32(0.55), np.float32(0.45)) * mask)
+    kept = decode(mask, distance, Decoding(cell_diameter=1.0, map_threshold=0.5))
+    assert kept[20, 20] == kept.max() == 1
+    assert decode(mask, distance, Decoding(cell_diameter=1.0, map_threshold=0.4)).max() == 2
+
+
+def test_the_map_separates_cells_without_a_neck():
+    """Two halves of a rectangle, between which the map is low."""
+    mask = np.ones((30, 60), bool)
+    distance = np.broadcast_to(1 - np.abs(np.abs(np.arange(60) - 29.5) - 15) / 15, mask.shape).astype(np.float32)
+    decoding = Decoding(seed_depth=8.0, cell_diameter=30.0)
+    assert decode(mask, None, decoding).max() == 1
+    cells = decode(mask, quantise(distance), decoding)
+    assert (cells[:, :30] == 1).all()
+    assert (cells[:, 30:] == 2).all()

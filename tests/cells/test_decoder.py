@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from livecell_monai.cells.decode import Decoding, decode, quantise
+from livecell_monai.cells.decode import Decoding, decode
 from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.cells.distance import normalise_distance
+from livecell_monai.cells.height import quantise
 from tests.support.cell_worlds import TOUCHING
 
 MAPS = ("foreground", "distance")
@@ -21,8 +22,8 @@ def test_whether_cells_are_written(channels, cells, is_on):
 
 def test_the_map_is_used_where_there_is_one():
     mask, distance = TOUCHING > 0, normalise_distance(TOUCHING)
-    decoder = CellDecoder(MAPS, seed_threshold=0.5, seed_depth=1.5, min_area=5)
-    decoding = Decoding(0.5, 1.5, 5)
+    decoder = CellDecoder(MAPS, seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
+    decoding = Decoding(1.5, 30.0, 0.5, 5)
     by_map = decoder(mask, {"foreground": mask, "distance": distance})
     np.testing.assert_array_equal(by_map, decode(mask, quantise(distance), decoding))
     by_necks = decoder(mask, {"foreground": mask})

@@ -39,3 +39,12 @@ def test_pieces_of_one_id_are_cells_of_their_own():
 
 def test_a_label_without_cells():
     assert not normalise_distance(np.zeros((4, 5), int)).any()
+
+
+def test_strays_are_no_cells():
+    label = np.zeros((30, 40), int)
+    label[2:12, 2:12], label[15:25, 2:12] = 1, 2
+    label[5, 20] = 1
+    assert normalise_distance(label)[5, 20] == 0
+    label[5:8, 20:23] = 1  # 9 of 100 px are a piece of its own
+    assert normalise_distance(label)[6, 21] == 1

@@ -8,7 +8,7 @@ from livecell_monai.cells.decode import Decoding, decode
 from livecell_monai.cells.measure import measure_cells
 from tests.support.cell_worlds import TOUCHING, noise
 
-CELLS = decode(noise((200, 220), 3, 5) > 0.5, None, Decoding(1.5, 1.5, 20))
+CELLS = decode(noise((200, 220), 3, 5) > 0.5, None, Decoding(seed_depth=1.5, min_area=20))
 GREY = np.random.default_rng(0).integers(0, 60_000, CELLS.shape).astype(np.uint16)
 SAME = {
     "cell": "label",
@@ -55,7 +55,7 @@ def test_a_rectangle():
 
 
 def test_neighbours_and_the_border():
-    table = measure_cells(decode(TOUCHING > 0, None, Decoding(1.5, 1.5, 5)))
+    table = measure_cells(decode(TOUCHING > 0, None, Decoding(seed_depth=1.5, min_area=5)))
     assert sorted(table["neighbours"].tolist()) == [0, 2, 2, 2]
     label = np.zeros((9, 9), int)
     label[0, 4], label[4, 8], label[4, 4], label[5, 5] = 1, 2, 3, 4

@@ -52,7 +52,7 @@ def test_network_and_loss_take_as_many_channels(two):
         whole = loss(logits, target)
         torch.testing.assert_close(loss(logits, torch.cat([target, weight], dim=1)), whole)
         foreground = loss(logits[:, :1], target[:, :1])
-        torch.testing.assert_close(whole, foreground + SegmentationLoss("bce")(logits[:, 1:], target[:, 1:]))
+        torch.testing.assert_close(whole, foreground + SegmentationLoss("dice_bce")(logits[:, 1:], target[:, 1:]))
 
 
 @pytest.mark.parametrize("channels", [[], ["cells"], ["half", "foreground"], ["foreground", "foreground"]], ids=str)

@@ -81,6 +81,25 @@ class TestScale:
         assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["scale"].reason
 
 
+class TestCells:
+    def test_the_map_is_learned_where_cells_touch(self):
+        plan = plan_training(replace(USUAL, cells=200, touching=50))
+        assert plan["maps"].value == ["foreground", "distance"]
+        assert plan["maps"].reason == "25% of the cells touch another one"
+
+    def test_otherwise_necks_of_the_mask_separate_cells(self):
+        plan = plan_training(replace(USUAL, touching=0))
+        assert plan["maps"].value == ["foreground"]
+        assert "necks of the mask" in plan["maps"].reason
+
+    @pytest.mark.parametrize(
+        ("diameter", "depth", "typical", "area"), [(40.0, 2.0, 40.0, 63), (0.0, 1.0, 1.0, 1), (69.37, 3.5, 69.4, 189)]
+    )
+    def test_lengths_follow_the_median_cell(self, diameter, depth, typical, area):
+        values = planned(diameter_px=diameter)
+        assert (values["seed_depth"], values["cell_diameter"], values["min_cell_area"]) == (depth, typical, area)
+
+
 class TestPercentiles:
     @pytest.mark.parametrize(
         ("saturated", "low", "high"),

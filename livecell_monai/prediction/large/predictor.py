@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from livecell_monai.cells.decode import quantise
+from livecell_monai.cells.height import quantise
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.data.large import survey_source
