@@ -185,10 +185,17 @@ class TestServer:
         np.testing.assert_array_equal(answer["predictions"][0]["cells"], tifffile.imread(cells))
 
     @pytest.mark.parametrize(
-        ("output", "words"), [("cellz", "one of mask, probability, cells, got 'cellz'"), (7, "output"), (None, "output")]
+        ("output", "words"), [("cellz", "one of mask, probability, cells, got 'cellz'"), (None, "output")]
     )
     def test_an_unknown_output_is_rejected(self, server, output, words):
         server.refused({**one(encode(server.image.read_bytes())), "params": {"output": output}}, words)
+
+    def test_an_output_that_is_no_text_is_rejected_by_mlflow(self, server):
+        """Before it calls the model, and in more than one line."""
+        status, answer = server.post({**one(encode(server.image.read_bytes())), "params": {"output": 7}})
+        assert status == 400
+        assert "for 'output'" in answer["message"]
+        assert "for value `7`" in answer["message"]
 
     def test_concurrent_requests(self, server):
         image, found = encode(server.image.read_bytes()), []
