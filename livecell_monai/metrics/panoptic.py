@@ -22,8 +22,8 @@ class PanopticQuality(PanopticQualityMetric):  # type: ignore[misc]
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         rows = []
         for predicted, truth in zip(y_pred, y, strict=True):
-            planes = ((each[0] * (each[1] == 1)).cpu().numpy() for each in (predicted, truth))
-            counts = match_cells(*planes).counts
+            (ids, classes), (true_ids, true_classes) = (each.cpu().numpy() for each in (predicted, truth))
+            counts = match_cells(ids * (classes == 1), true_ids * (true_classes == 1)).counts
             found = counts.matched[0]
             rows.append([found, counts.predicted_cells - found, counts.true_cells - found, counts.matched_iou])
         return torch.tensor(rows)[:, None]

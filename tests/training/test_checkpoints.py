@@ -31,13 +31,14 @@ class PowerFailure(Exception):  # noqa: N818 - it is no error of the program
 
 def write_history(folder, result):
     write_table(folder / "history.csv", result.history.rows)
+    (folder / "docs").mkdir()  # for the card
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plain():
     """A training ends with its weights and its history: figures and configs would take most of the time."""
     with pytest.MonkeyPatch.context() as patch, foreground():
-        patch.setattr(BundleWriter, "_write_bundle", lambda writer, result, _: write_history(writer.folder, result))
+        patch.setattr(BundleWriter, "_write_bundle", lambda writer, result, *_: write_history(writer.folder, result))
         patch.setattr(BundleWriter, "_write_figures", lambda *_: None)
         yield
 
