@@ -133,8 +133,8 @@ class TestJourney:
     def test_predict(self, journey):
         assert journey.said["predict"].out == "masks: 2 masks and summary.csv\n"
         names = {path.name for path in (journey.root / "masks").iterdir()}
-        endings = (".tif", "_overlay.png", "_probability.tif")
-        assert names == {"summary.csv", *(f"field_0{n}{end}" for n in (1, 2) for end in endings)}
+        endings = (".tif", "_cells.tif", "_overlay.png", "_probability.tif", "_distance.tif")
+        assert names == {"summary.csv", "cells.csv", "cells.json", *(f"field_0{n}{end}" for n in (1, 2) for end in endings)}
         mask = tifffile.imread(journey.root / "masks" / "field_01.tif")
         assert (mask.shape, mask.dtype) == ((128, 128), np.uint8)
         assert set(np.unique(mask)) <= {0, 255}
@@ -142,7 +142,7 @@ class TestJourney:
     def test_compare(self, journey):
         header, *rows = journey.said["compare"].out.splitlines()
         rows, note = rows[:-1], rows[-1]
-        assert header.split()[:7] == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data"]
+        assert header.split()[:8] == ["run", "status", "IoU", "accuracy", "loss", "AP50", "seconds", "data"]
         assert {"dropout", "split_used"} <= set(header.split())
         assert {"seed", "lr", "epochs"}.isdisjoint(header.split())
         assert len(rows) == 3
@@ -295,7 +295,7 @@ class TestBadFolders:
     def test_settings_replace_flags(self, journey, tmp_path):
         image = journey.root / "cells" / "test" / "images" / "field_01.tif"
         given = ("predict", journey.root / "model", image, "-o", tmp_path / "masks", "--set", "show_progress=false")
-        assert livecell(*given, "--set", "outputs=[mask, overlay]").code == 0
+        assert livecell(*given, "--set", "outputs=[mask, overlay]", "--set", "cells=false").code == 0
         assert {path.name for path in (tmp_path / "masks").iterdir()} == {"field_01.tif", "field_01_overlay.png"}
         assert livecell(*given, "--set", "overwrite=true").code == 0
 
@@ -386,7 +386,9 @@ class TestUnreadableImages:
         named, count = outcome.err.splitlines()
         assert named.startswith(f"error: {path}: ")
         assert count == "1 of 3 images have no mask"
-        assert {file.name for file in (tmp_path / "masks").iterdir()} == {"test_00.tif", "test_02.tif", "summary.csv"}
+        names = {file.name for file in (tmp_path / "masks").iterdir()}
+        assert {name for name in names if "cells" not in name} == {"test_00.tif", "test_02.tif", "summary.csv"}
+        assert {name for name in names if "_cells" in name} == {"test_00_cells.tif", "test_02_cells.tif"}
 
     def test_if_no_image_can_be_read_nothing_is_printed(self, journey, tmp_path):
         folder = write_folder(tmp_path / "data", train=1, test=1)

@@ -77,7 +77,7 @@ class TestTrainedBundle:
         assert (
             changed
             == {
-                "inference": {"accelerator", "filters", "window", "seed_depth", "min_cell_area"},
+                "inference": {"accelerator", "filters", "window", "seed_depth", "cell_diameter", "min_cell_area"},
                 "train": {
                     *(
                         "epochs",

@@ -50,7 +50,7 @@ def test_cells_are_left_out_of_files_and_columns(separating, tmp_path, caplog):
         predicted(bundle, data / "test" / "images", "-o", tmp_path / "without", "--no-cells")
     assert caplog.messages == []
     more, fewer = ({path.name for path in (tmp_path / name).iterdir()} for name in ("with", "without"))
-    assert more - fewer == {"cells.csv", "test_00_cells.tif", "test_01_cells.tif"}
+    assert more - fewer == {"cells.csv", "cells.json", "test_00_cells.tif", "test_01_cells.tif"}
     columns, left = (list(rows(tmp_path / name / "summary.csv")[0]) for name in ("with", "without"))
     assert left == [name for name in columns if "cell" not in name and "median" not in name]
     assert len(left) < len(columns)

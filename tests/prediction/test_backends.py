@@ -50,7 +50,7 @@ def wide(tmp_path_factory):
 
 def masks_of(bundle, images, output, settings, **more):
     predict(bundle, [images], output, settings, **more)
-    return [tifffile.imread(path) > 0 for path in sorted(output.glob("test_??.tif"))]
+    return [tifffile.imread(path) > 0 for path in sorted([*output.glob("test_??.tif"), *output.glob("test_??.ome.tif")])]
 
 
 def change_metadata(bundle, change):
