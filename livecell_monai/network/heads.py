@@ -94,7 +94,7 @@ class Head:
         probabilities = torch.sigmoid(logits)
         if probabilities.shape[-3] == len(self):
             return probabilities
-        groups = probabilities.split([len(levels) for levels in self.levels], dim=-3)
+        groups = torch.split(probabilities, [len(levels) for levels in self.levels], dim=-3)
         return torch.stack([group.mean(dim=-3) for group in groups], dim=-3)
 
     def to_mask(self, maps: torch.Tensor, threshold: float) -> torch.Tensor:
