@@ -11,6 +11,7 @@ from typing import Any
 from livecell_monai import __version__
 from livecell_monai.bundle.contents import METADATA_FILE, SETTINGS_FILE
 from livecell_monai.bundle.template import find_template
+from livecell_monai.network.heads import Head
 from livecell_monai.runs.atomic import atomic_path, make_folder, write_file
 from livecell_monai.settings import CONFIGS
 from livecell_monai.settings.rendering import render_section, render_settings, replace_section
@@ -57,9 +58,9 @@ def write_bundle(
     planes = metadata["network_data_format"]
     for plane in (planes["inputs"]["image"], planes["outputs"]["pred"]):
         plane["spatial_shape"] = [f"{multiple}*n"] * 2
-    maps = list(settings.get("maps", ["foreground"]))
-    names = {str(channel): name for channel, name in enumerate(maps)}
-    planes["outputs"]["pred"] |= {"num_channels": len(maps), "channel_def": names}
+    outputs = Head(settings.get("maps", ["foreground"])).outputs
+    names = {str(channel): name for channel, name in enumerate(outputs)}
+    planes["outputs"]["pred"] |= {"num_channels": len(outputs), "channel_def": names}
     metadata["training"] = escape_expressions(dict(training))
     write_file(configs / METADATA_FILE, json.dumps(metadata, indent=2) + "\n")
     write_file(folder / "docs" / "README.md", card)

@@ -22,7 +22,7 @@ from livecell_monai.sample import Pixels
 
 Labels = NDArray[np.int32]
 
-SMOOTHING = 0.06  # of the diameter: pixels on each side over which the distance map is averaged
+SMOOTHING = 0.1  # of the diameter: pixels on each side over which the distance map is averaged
 _UNKNOWN = 1  # the id, during the watershed, of what may depend on pixels outside of the window
 _PLACE_BITS = 18  # of a row or a column in the order of pixels: unique up to 262,144 pixels
 
@@ -33,7 +33,7 @@ class Decoding:
 
     seed_depth: float = 2.0  #: px by which the middle of a cell is higher than the pass to the next one
     cell_diameter: float = 40.0  #: px, of a typical cell: half of it is the depth where the distance map is 1
-    map_threshold: float = 0.4  #: a cell in which the distance map reaches less is dropped
+    map_threshold: float = 0.5  #: a cell in which the distance map reaches less is dropped
     min_area: int = 1  #: px; smaller cells are dropped
 
 

@@ -24,7 +24,7 @@ class CellDecoder:
         cells: bool | str = "auto",
         seed_depth: float = 2.0,
         cell_diameter: float = 40.0,
-        map_threshold: float = 0.4,
+        map_threshold: float = 0.5,
         min_area: int = 1,
     ) -> None:
         self.has_map = DISTANCE in channels

@@ -19,6 +19,8 @@ class Channel:
     #: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X)
     derive: Callable[[torch.Tensor], torch.Tensor]
     is_binary: bool = True  #: whether each pixel of a target is 0 or 1
+    #: the network has an output for each, the probability that the target is at least this; the map is the mean of these
+    levels: tuple[float, ...] = (0.5,)
 
 
 def mark_foreground(label: torch.Tensor) -> torch.Tensor:
@@ -33,11 +35,19 @@ def mark_distance(label: torch.Tensor) -> torch.Tensor:
 
 
 FOREGROUND, DISTANCE = "foreground", "distance"
-CHANNELS = {FOREGROUND: Channel(mark_foreground), DISTANCE: Channel(mark_distance, is_binary=False)}
+CHANNELS = {
+    FOREGROUND: Channel(mark_foreground),
+    DISTANCE: Channel(mark_distance, is_binary=False, levels=(0.15, 0.3, 0.5, 0.7)),
+}
 
 
 class Head:
-    """A network's channels, from label to mask: different ones of `CHANNELS`, `foreground` first; else a SettingError."""
+    """A network's maps, from label to mask: different ones of `CHANNELS`, `foreground` first; else a SettingError.
+
+    A map of values between 0 and 1 has several outputs of the network, each of which tells two classes of pixels apart.
+
+    Source: Frank and Hall, "A Simple Approach to Ordinal Classification", ECML 2001.
+    """
 
     def __init__(self, channels: Sequence[str] = (FOREGROUND,)) -> None:
         self.channels = tuple(channels)
@@ -48,8 +58,16 @@ class Head:
                 f"{list(self.channels)}; correct it"
             )
 
+        self.levels = [CHANNELS[name].levels for name in self.channels]
+
     def __len__(self) -> int:
         return len(self.channels)
+
+    @property
+    def outputs(self) -> list[str]:
+        """What each channel of the network tells, in words."""
+        named = zip(self.channels, self.levels, strict=True)
+        return [name if len(levels) == 1 else f"{name} of at least {level}" for name, levels in named for level in levels]
 
     def derive_target(self, label: torch.Tensor) -> torch.Tensor:
         """The target (..., C, Y, X) float32 in [0, 1] from a label (..., 1, Y, X) of instance ids."""
@@ -66,9 +84,18 @@ class Head:
         rounded = [(plane >= 0.5).to(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
         return torch.stack(rounded, dim=-3)
 
+    def to_levels(self, target: torch.Tensor) -> torch.Tensor:
+        """What each output of the network should be, 0 or 1 (..., outputs, Y, X), from a target (..., C, Y, X)."""
+        planes = zip(target.unbind(-3), self.levels, strict=True)
+        return torch.stack([plane >= level for plane, levels in planes for level in levels], dim=-3).to(target)
+
     def to_maps(self, logits: torch.Tensor) -> torch.Tensor:
-        """Maps in [0, 1] from logits, both (..., C, Y, X)."""
-        return torch.sigmoid(logits)
+        """Maps (..., C, Y, X) in [0, 1] from logits (..., outputs, Y, X)."""
+        probabilities = torch.sigmoid(logits)
+        if probabilities.shape[-3] == len(self):
+            return probabilities
+        groups = torch.split(probabilities, [len(levels) for levels in self.levels], dim=-3)
+        return torch.stack([group.mean(dim=-3) for group in groups], dim=-3)
 
     def to_mask(self, maps: torch.Tensor, threshold: float) -> torch.Tensor:
         """The mask (..., 1, Y, X) bool from maps (..., C, Y, X): foreground of at least the threshold."""

@@ -14,6 +14,7 @@ from monai.losses import DiceLoss, FocalLoss
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from livecell_monai.network.heads import Head
 from livecell_monai.plugins import load_plugins
 from livecell_monai.settings import check_values
 
@@ -43,21 +44,26 @@ BUILT_IN: dict[str, Loss] = {"bce": bce, "dice_bce": dice_bce, "focal": focal}
 
 
 class SegmentationLoss(nn.Module):
-    """A loss by name, for MONAI's engines; a SettingError if the name is unknown or the weight not positive."""
+    """A loss by name, for MONAI's engines; a SettingError if the name is unknown or the weight not positive.
 
-    def __init__(self, kind: str = "bce", pos_weight: float = 1.0) -> None:
+    The other maps of a head have cross-entropy and Dice whatever the name, `REST` times as much as the foreground.
+    """
+
+    REST = 2.0
+
+    def __init__(self, kind: str = "bce", pos_weight: float = 1.0, head: Head | None = None) -> None:
         super().__init__()
         check_values({"loss": kind, "pos_weight": pos_weight})
-        self.kind, self.pos_weight = kind, float(pos_weight)
+        self.kind, self.pos_weight, self.head = kind, float(pos_weight), head or Head()
         self.loss: Loss = {**load_plugins("losses"), **BUILT_IN}[kind]
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The mean loss of logits (B, C, Y, X); the target is (B, C, Y, X), or (B, C + 1, Y, X) with the weight."""
-        channels = logits.shape[1]
-        label = target[:, :channels].float()
-        weight = target[:, channels:].float() if target.shape[1] > channels else torch.ones_like(label[:, :1])
+        """The mean loss of logits (B, outputs, Y, X); the target is (B, C, Y, X), or (B, C + 1, Y, X) with the weight."""
+        maps = len(self.head)
+        label = target[:, :maps].float()
+        weight = target[:, maps:].float() if target.shape[1] > maps else torch.ones_like(label[:, :1])
         logits = logits.float()
         loss = self.loss(logits[:, :1], label[:, :1], weight, self.pos_weight)
-        if channels == 1:
+        if maps == 1:
             return loss
-        return loss + dice_bce(logits[:, 1:], label[:, 1:], weight, 1.0)
+        return loss + self.REST * dice_bce(logits[:, 1:], self.head.to_levels(label)[:, 1:], weight, 1.0)

@@ -140,7 +140,7 @@ class Cells(Group):
         40.0, "of a typical cell, to which the map distance refers", unit="px", gt=0, changes_mask=True
     )
     map_threshold: float = setting(
-        0.4, "cells in which the map distance stays below are dropped", ge=0, lt=1, changes_mask=True
+        0.5, "cells in which the map distance stays below are dropped", ge=0, lt=1, changes_mask=True
     )
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
     cell_table_format: Literal["csv", "parquet"] = setting(

@@ -30,6 +30,7 @@ from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.template import find_template
 from livecell_monai.bundle.weights import load_weights
 from livecell_monai.metrics import score_mask
+from livecell_monai.network.heads import Head
 from livecell_monai.plan import write_plan
 from livecell_monai.settings import list_settings
 from livecell_monai.tasks import evaluate, predict
@@ -408,10 +409,10 @@ class TestMonaisOwnChecks:
             assert plane["spatial_shape"] == [f"{network.multiple}*n"] * 2
 
     def test_metadata_name_the_maps_of_the_network(self, bundle):
-        maps = ConfigParser.load_config_file("configs/inference.yaml")["maps"]
+        outputs = Head(ConfigParser.load_config_file("configs/inference.yaml")["maps"]).outputs
         pred = json.loads(Path("configs/metadata.json").read_text())["network_data_format"]["outputs"]["pred"]
-        assert pred["num_channels"] == len(maps)
-        assert pred["channel_def"] == {str(channel): name for channel, name in enumerate(maps)}
+        assert pred["num_channels"] == len(outputs)
+        assert pred["channel_def"] == {str(channel): name for channel, name in enumerate(outputs)}
 
     def test_ckpt_export(self, separating, tmp_path, monkeypatch):
         shutil.copytree(separating[1], tmp_path / "bundle")

@@ -107,7 +107,7 @@ def test_the_map_separates_cells_without_a_neck():
     """Two halves of a rectangle, between which the map is low."""
     mask = np.ones((30, 60), bool)
     distance = np.broadcast_to(1 - np.abs(np.abs(np.arange(60) - 29.5) - 15) / 15, mask.shape).astype(np.float32)
-    decoding = Decoding(seed_depth=8.0, cell_diameter=30.0)
+    decoding = Decoding(seed_depth=3.0, cell_diameter=30.0)
     assert decode(mask, None, decoding).max() == 1
     cells = decode(mask, quantise(distance), decoding)
     assert (cells[:, :30] == 1).all()

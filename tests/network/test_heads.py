@@ -13,7 +13,7 @@ IDS = torch.tensor([[0.0, 3.0], [70_000.0, 0.0]])[None]
 @pytest.fixture
 def two(monkeypatch):
     """A head of two maps, the second one of a target between 0 and 1."""
-    monkeypatch.setitem(heads.CHANNELS, "half", Channel(lambda label: (label > 0).float() / 2, is_binary=False))
+    monkeypatch.setitem(heads.CHANNELS, "half", Channel(lambda label: (label > 0).float() / 2, False, (0.2, 0.6)))
     return Head(["foreground", "half"])
 
 
@@ -37,22 +37,44 @@ def test_only_binary_targets_are_rounded_after_a_resampling(two):
 
 
 def test_the_mask_is_of_the_foreground_alone(two):
-    maps = two.to_maps(torch.tensor([[[-1.0, 0.0, 1.0]], [[9.0, 9.0, 9.0]]]))
+    maps = two.to_maps(torch.tensor([[[-1.0, 0.0, 1.0]], [[9.0, 9.0, 9.0]], [[9.0, 9.0, 9.0]]]))
     assert two.to_mask(maps, 0.5).tolist() == [[[False, True, True]]]
+
+
+def test_a_map_of_several_levels_is_the_mean_of_their_probabilities(two):
+    assert two.outputs == ["foreground", "half of at least 0.2", "half of at least 0.6"]
+    logits = torch.tensor([2.0, 1.0, -1.0]).reshape(3, 1, 1)
+    torch.testing.assert_close(
+        two.to_maps(logits).flatten(), torch.stack([logits[0].sigmoid(), torch.tensor([[0.5]])]).flatten()
+    )
+    target = torch.tensor([1.0, 0.5]).reshape(2, 1, 1)
+    assert two.to_levels(target).flatten().tolist() == [1, 1, 0]
 
 
 def test_network_and_loss_take_as_many_channels(two):
     torch.manual_seed(0)
-    logits = UNet([4, 8], stem_stride=2, channels=len(two))(torch.rand(3, 1, 16, 16))
-    assert logits.shape == (3, 2, 16, 16)
+    logits = UNet([4, 8], stem_stride=2, channels=len(two.outputs))(torch.rand(3, 1, 16, 16))
+    assert logits.shape == (3, 3, 16, 16)
     label = (torch.rand(3, 1, 16, 16) > 0.5).float()
     target, weight = two.derive_target(label), torch.ones(3, 1, 16, 16)
     for kind in ("bce", "dice_bce", "focal"):
-        loss = SegmentationLoss(kind)
+        loss = SegmentationLoss(kind, head=two)
         whole = loss(logits, target)
         torch.testing.assert_close(loss(logits, torch.cat([target, weight], dim=1)), whole)
-        foreground = loss(logits[:, :1], target[:, :1])
-        torch.testing.assert_close(whole, foreground + SegmentationLoss("dice_bce")(logits[:, 1:], target[:, 1:]))
+        foreground = SegmentationLoss(kind)(logits[:, :1], target[:, :1])
+        levels = [(target[:, 1:] >= level).float() for level in (0.2, 0.6)]
+        rest = [SegmentationLoss("dice_bce")(logits[:, at : at + 1], levels[at - 1]) for at in (1, 2)]
+        torch.testing.assert_close(whole, foreground + 2 * sum(rest) / 2)
+
+
+def test_levels_of_the_distance_are_those_of_its_target():
+    head = Head(["foreground", "distance"])
+    label = torch.zeros(1, 1, 20, 20)
+    label[..., 3:15, 3:15] = 5
+    target = head.derive_target(label)
+    maps = head.to_maps((head.to_levels(target) - 0.5) * 40)
+    assert len(head.outputs) == 5
+    assert ((maps[:, 1] - target[:, 1]).abs() < 0.3).all()
 
 
 @pytest.mark.parametrize("channels", [[], ["cells"], ["half", "foreground"], ["foreground", "foreground"]], ids=str)
