@@ -22,7 +22,7 @@ from livecell_monai.sample import Pixels
 
 Labels = NDArray[np.int32]
 
-SMOOTHING = 0.1  # of the diameter: pixels on each side over which the distance map is averaged
+SMOOTHING = 0.08  # of the diameter: pixels on each side over which the distance map is averaged
 _UNKNOWN = 1  # the id, during the watershed, of what may depend on pixels outside of the window
 _PLACE_BITS = 18  # of a row or a column in the order of pixels: unique up to 262,144 pixels
 
