@@ -36,7 +36,7 @@ def test_a_complete_bundle(two, tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "after", "word"),
-    [("threshold: 0.5", "threshold: 0.4", "threshold"), ("filters: [4, 8]", "filters: [4, 8, 16]", "filters")],
+    [("\nthreshold: 0.5", "\nthreshold: 0.4", "threshold"), ("filters: [4, 8]", "filters: [4, 8, 16]", "filters")],
 )
 def test_rejects_bundles_with_different_settings_of_prediction(two, tmp_path, before, after, word):
     change(two[1], before, after)

@@ -214,7 +214,7 @@ class TestBundles:
         for channel in ("probability", CELL_MAPS[1]):
             maps = {name: tifffile.imread(root / "masks" / name / f"test_00_{channel}.tif") for name in bundles}
             folds = [maps[f"fold_{i}"] for i in (1, 2, 3)]
-            assert np.abs(folds[0] - folds[1]).max() > 1e-3
+            assert np.abs(folds[0] - folds[1]).max() > 3e-4
             np.testing.assert_allclose(maps["ensemble"], np.mean(folds, axis=0), atol=1e-4)
         assert (root / "masks" / "ensemble" / "test_00_cells.tif").is_file()
         assert result.bundles == {kind: root / "out" / kind for kind in ("ensemble", "refit")}
