@@ -43,4 +43,4 @@ def write_trained(root: Path, **settings: Any) -> tuple[Path, Path]:
 def read_history(bundle: Path) -> list[dict[str, float]]:
     """The rows of a training's `history.csv`, one for each epoch."""
     with open(bundle / "docs" / "history.csv", newline="", encoding="utf-8") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]

@@ -94,7 +94,7 @@ def test_byte_for_byte_what_the_plain_loop_writes(workers, separating, many, tmp
     predict(separating[1], [many], tmp_path / "plain", {**QUIET, **settings})
     rows, failures = predict_on(workers, separating[1], [many], tmp_path / "shared", **settings)
     assert (len(rows), failures) == (24, {})
-    assert len(names(tmp_path / "shared")) == 5 * 24 + 2  # also the second map, the cells and their table
+    assert len(names(tmp_path / "shared")) == 5 * 24 + 3  # also the second map, the cells, their table and its units
     assert_alike(tmp_path / "plain", tmp_path / "shared")
 
 
@@ -194,7 +194,15 @@ def test_bands_of_a_mosaic_by_several_workers(workers, separating, many, tmp_pat
     rows, failures = predict_on(workers, separating[1], [large, single], tmp_path / "shared", **settings)
     assert failures == {}
     assert {row["image"] for row in rows} == {"large", "test_00"}
-    files = ["cells.csv", "large.ome.tif", "large_cells.ome.tif", "summary.csv", "test_00.tif", "test_00_cells.tif"]
+    files = [
+        "cells.csv",
+        "cells.json",
+        "large.ome.tif",
+        "large_cells.ome.tif",
+        "summary.csv",
+        "test_00.tif",
+        "test_00_cells.tif",
+    ]
     assert names(tmp_path / "plain") == names(tmp_path / "shared") == files
     for name in ("large.ome.tif", "large_cells.ome.tif"):
         found = [tifffile.imread(tmp_path / kind / name) for kind in ("plain", "shared")]
