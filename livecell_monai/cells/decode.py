@@ -118,7 +118,7 @@ def _flood(mask: Pixels, order: NDArray[np.float64], markers: Labels) -> Labels:
 
 def _merge(regions: Labels, level: Pixels, depth: int) -> Labels:
     """The regions of all maxima, merged where the lower one of two is less than `depth` above the pass between them."""
-    peaks = ndimage.maximum(level, regions, np.arange(int(regions.max()) + 1)).astype(np.int64)
+    peaks = _find_highest(regions, level).astype(np.int64)
     peaks[_UNKNOWN] = 2 * MOST
     parent = np.arange(len(peaks))
 
@@ -132,6 +132,14 @@ def _merge(regions: Labels, level: Pixels, depth: int) -> Labels:
         if low != high and peaks[low] - height < depth:
             parent[low] = high
     return np.array([find(region) for region in range(len(parent))], np.int32)[regions]
+
+
+def _find_highest(regions: Labels, values: Pixels) -> NDArray[Any]:
+    """The largest value (N + 1,) in each region; 0 for the background, which is not looked at."""
+    highest = np.zeros(int(regions.max()) + 1, values.dtype)
+    inside = regions > 0
+    np.maximum.at(highest, regions[inside], values[inside])
+    return highest
 
 
 def _list_passes(regions: Labels, level: Pixels) -> list[list[int]]:
@@ -166,8 +174,7 @@ def _neighbours(labels: Labels) -> tuple[tuple[Labels, Labels], tuple[Labels, La
 
 def _drop_low(regions: Labels, distance: NDArray[np.float64], least: float) -> Labels:
     """The regions in which the distance map reaches a value, and the unknown one; others become background."""
-    most = np.asarray(ndimage.maximum(distance, regions, np.arange(int(regions.max()) + 1)))
-    is_kept = most >= least
+    is_kept = _find_highest(regions, distance) >= least
     is_kept[_UNKNOWN] = True
     return np.where(is_kept[regions], regions, 0).astype(np.int32)
 
