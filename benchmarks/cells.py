@@ -83,7 +83,7 @@ def main() -> None:
         f"| megapixels per second with cells over masks alone | {found['masks'][1] / found['cells'][1]:.2f} | 0.7 |",
     ]
     print("\n".join(lines))
-    write_section("What cells cost", "python benchmarks/cells.py", "\n".join(lines))
+    write_section("What cells cost", " ".join(["python benchmarks/cells.py", *sys.argv[1:]]), "\n".join(lines))
 
 
 if __name__ == "__main__":
