@@ -18,9 +18,13 @@ class Channel:
 
     #: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X)
     derive: Callable[[torch.Tensor], torch.Tensor]
-    is_binary: bool = True  #: whether each pixel of a target is 0 or 1
     #: the network has an output for each, the probability that the target is at least this; the map is the mean of these
     levels: tuple[float, ...] = (0.5,)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each pixel of a target is 0 or 1."""
+        return len(self.levels) == 1
 
 
 def mark_foreground(label: torch.Tensor) -> torch.Tensor:
@@ -37,7 +41,7 @@ def mark_distance(label: torch.Tensor) -> torch.Tensor:
 FOREGROUND, DISTANCE = "foreground", "distance"
 CHANNELS = {
     FOREGROUND: Channel(mark_foreground),
-    DISTANCE: Channel(mark_distance, is_binary=False, levels=(0.15, 0.3, 0.5, 0.7)),
+    DISTANCE: Channel(mark_distance, levels=(0.15, 0.3, 0.5, 0.7)),
 }
 
 

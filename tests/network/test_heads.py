@@ -13,7 +13,7 @@ IDS = torch.tensor([[0.0, 3.0], [70_000.0, 0.0]])[None]
 @pytest.fixture
 def two(monkeypatch):
     """A head of two maps, the second one of a target between 0 and 1."""
-    monkeypatch.setitem(heads.CHANNELS, "half", Channel(lambda label: (label > 0).float() / 2, False, (0.2, 0.6)))
+    monkeypatch.setitem(heads.CHANNELS, "half", Channel(lambda label: (label > 0).float() / 2, (0.2, 0.6)))
     return Head(["foreground", "half"])
 
 
