@@ -1,11 +1,16 @@
 """The cells of an image that is too large for the memory, band by band: exactly those of the whole image."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livecell_monai.cells.decode import Decoding, Labels, decode
 from livecell_monai.cells.height import Window
@@ -13,8 +18,8 @@ from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels, Region
 
 LOGGER = logging.getLogger(__name__)
-TILE = 1024  #: px, edge of the tiles that own cells by their first pixels
-HALO = 256  #: px around a tile that are decoded with it, at first
+TILE = 2048  #: px, edge of the tiles that own cells by their first pixels
+HALO = 3  #: diameters of a cell around a tile that are decoded with it, at first
 MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
 
 Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
@@ -52,18 +57,23 @@ class BandDecoder:
     decoding: Decoding
     measure: Measure | None = None
     tile: int = TILE
-    halo: int = HALO
+    halo: int = 0  #: px, 0 for `HALO`
+    threads: int = 1  #: so many tiles are decoded at once, each in memory of its own
 
     def bands(self) -> Iterator[Band]:
         """The cells of each band of rows: ids 1..N in the order of first pixels.
 
         A band is complete when all cells that begin in it are known, which may reach into the bands below.
         """
+        with closing(self._parts()) as decoded:
+            yield from self._join(decoded)
+
+    def _join(self, decoded: Iterator[_Part]) -> Iterator[Band]:
         below: Labels = np.zeros((0, self.shape[1]), np.int32)
         count = 0
         for top in range(0, self.shape[0], self.tile):
             bottom = min(top + self.tile, self.shape[0])
-            parts = [self._decode_tile(Region(top, left, bottom, right)) for left, right in self._columns()]
+            parts = list(islice(decoded, -(-self.shape[1] // self.tile)))
             lowest = max([bottom, top + len(below), *(part.top + len(part.ids) for part in parts)])
             band: Labels = np.zeros((lowest - top, self.shape[1]), np.int32)
             band[: len(below)] = below
@@ -74,12 +84,25 @@ class BandDecoder:
             yield Band(top, band[: bottom - top], columns)
             below = band[bottom - top :]
 
-    def _columns(self) -> list[tuple[int, int]]:
-        return [(left, min(left + self.tile, self.shape[1])) for left in range(0, self.shape[1], self.tile)]
+    def _parts(self) -> Generator[_Part, None, None]:
+        """The cells of all tiles, row by row; threads decode some ahead."""
+        whole = Region(0, 0, *self.shape)
+        corners = ((top, left) for top in range(0, whole.bottom, self.tile) for left in range(0, whole.right, self.tile))
+        waiting = deque(Region(top, left, top + self.tile, left + self.tile).overlap(whole) for top, left in corners)
+        coming: deque[Future[_Part]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                while waiting or coming:
+                    while waiting and len(coming) <= self.threads:
+                        coming.append(pool.submit(self._decode_tile, waiting.popleft()))
+                    yield coming.popleft().result()
+            finally:
+                for late in coming:  # only after an error, or if the caller stops early
+                    late.cancel()
 
     def _decode_tile(self, tile: Region) -> _Part:
         """The cells whose first pixel is in a tile; the halo grows until none of its pixels depends on what lies outside."""
-        halo = self.halo
+        halo = self.halo or round(HALO * self.decoding.cell_diameter)
         while True:
             part = self._widen(tile, halo)
             is_last = (2 * halo + self.tile) ** 2 > MOST_PIXELS
@@ -95,13 +118,11 @@ class BandDecoder:
 
     def _keep_own(self, labels: Labels, part: Region, core: Region) -> _Part:
         """The cells of a part of the image whose first pixels are in its core."""
-        flat = np.maximum(labels, 0).ravel()
-        found, places = np.unique(flat, return_index=True)  # of each id, its first pixel
-        rows, columns = np.unravel_index(places, labels.shape)
-        is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right) & (found > 0)
-        new = np.zeros(int(found.max()) + 1, np.int32)
-        new[found[is_own]] = np.arange(1, np.count_nonzero(is_own) + 1)
-        ids = new[flat].reshape(labels.shape)
+        rows, columns = np.divmod(_find_first(labels), labels.shape[1])
+        is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right)
+        new = np.zeros(len(is_own) + 2, np.int32)  # the last is that of the unknown, -1
+        new[1:-1][is_own] = np.arange(1, np.count_nonzero(is_own) + 1)
+        ids = new[labels]
         used = [np.flatnonzero(ids.any(axis=axis)) for axis in (1, 0)]
         first = list(zip((rows[is_own] + part.top).tolist(), (columns[is_own] + part.left).tolist(), strict=True))
         if not first:
@@ -121,6 +142,15 @@ class BandDecoder:
         cut = (part.top > 0, part.bottom < height, part.left > 0, part.right < width) if is_cut else (False,) * 4
         distance = None if self.distance is None else self.distance(part)
         return decode(self.mask(part), distance, self.decoding, Window(part.top, part.left, cut))
+
+
+def _find_first(labels: Labels) -> NDArray[np.int64]:
+    """The place (N,) in a flat label image (Y, X) of the first pixel of each id 1..N."""
+    flat = labels.ravel()
+    backwards = np.flatnonzero(flat > 0)[::-1]
+    first = np.zeros(max(0, int(flat.max())) + 1, np.int64)
+    first[flat[backwards]] = backwards  # of several values for one id, the last one stays
+    return first[1:]
 
 
 def _order_cells(parts: Sequence[_Part]) -> list[tuple[int, int]]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull, KDTree
-from scipy.spatial.distance import pdist
 
 from livecell_monai.cells.cellprofiler import measure_shapes, scale_grey
 from livecell_monai.cells.height import LEVELS
@@ -70,7 +69,10 @@ def measure_alone(
         "centroid_x_px": np.bincount(ids, columns, len(boxes)) / area + origin[1],
     }
     table |= _measure_place(boxes, shape or labels.shape, origin)
-    shapes = measure_shapes(labels) if as_cellprofiler else _measure_shapes(labels, boxes, area)
+    if as_cellprofiler:
+        shapes = measure_shapes(labels)
+    else:
+        shapes = {"perimeter_px": _measure_perimeter(labels, len(boxes)), **_measure_hulls(ids, rows, columns, area)}
     perimeter = shapes["perimeter_px"]
     table |= {"area_px": area, "perimeter_px": perimeter}
     table |= _measure_moments(ids, rows, columns, area)
@@ -105,7 +107,10 @@ def list_touching(labels: Pixels, diagonally: bool = True) -> Column:
     shifted = [(labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])]
     if diagonally:
         shifted += [(labels[:-1, :-1], labels[1:, 1:]), (labels[:-1, 1:], labels[1:, :-1])]
-    pairs = [np.stack([first, second])[:, (first != second) & (first > 0) & (second > 0)] for first, second in shifted]
+    pairs = []
+    for first, second in shifted:
+        borders = np.nonzero((first != second) & (first > 0) & (second > 0))
+        pairs.append(np.stack([first[borders], second[borders]]))
     return np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
 
 
@@ -150,24 +155,27 @@ def _measure_moments(ids: Column, rows: Column, columns: Column, area: Column) -
     }
 
 
-def _measure_shapes(labels: Pixels, boxes: list[tuple[slice, slice]], area: Column) -> Columns:
-    """The perimeter, and solidity and largest Feret diameter of the convex hull of the pixels' edges."""
-    solidity, feret = np.zeros(len(boxes)), np.zeros(len(boxes))
-    for index, box in enumerate(boxes):
-        corners = _list_corners(labels[box] == index + 1)
+def _measure_hulls(ids: Column, rows: Column, columns: Column, area: Column) -> Columns:
+    """Solidity and largest Feret diameter of the convex hull of the pixels' edges."""
+    solidity, feret = np.zeros(len(area)), np.zeros(len(area))
+    for index, corners in enumerate(_list_corners(ids, rows, columns, len(area))):
         hull = ConvexHull(corners)
+        ends = corners[hull.vertices]
         solidity[index] = area[index] / hull.volume
-        feret[index] = pdist(corners[hull.vertices]).max()
-    return {"perimeter_px": _measure_perimeter(labels, len(boxes)), "solidity": solidity, "feret_px": feret}
+        feret[index] = np.sqrt(((ends[:, None] - ends) ** 2).sum(axis=2).max())
+    return {"solidity": solidity, "feret_px": feret}
 
 
-def _list_corners(cell: Pixels) -> NDArray[np.float64]:
-    """The corners (N, 2) of the outermost pixels of each row of a cell (Y, X) bool."""
-    rows = np.flatnonzero(cell.any(axis=1))
-    first = cell[rows].argmax(axis=1)
-    last = cell.shape[1] - cell[rows, ::-1].argmax(axis=1)
-    y = np.concatenate([rows, rows + 1])
-    return np.concatenate([np.stack([y, np.tile(edge, 2)], axis=1) for edge in (first, last)]).astype(float)
+def _list_corners(ids: Column, rows: Column, columns: Column, count: int) -> list[NDArray[np.float64]]:
+    """Of each cell, the corners (N, 2) of the outermost pixels of each row."""
+    lines, line = np.unique(ids * (rows.max(initial=0) + 1) + rows, return_inverse=True)  # of a cell and a row
+    first, last = np.full(len(lines), np.iinfo(int).max), np.zeros(len(lines), int)
+    np.minimum.at(first, line, columns)
+    np.maximum.at(last, line, columns)
+    cell, y = np.divmod(lines, rows.max(initial=0) + 1)
+    corners = np.stack([y, first, y, last + 1, y + 1, first, y + 1, last + 1], axis=1).reshape(-1, 4, 2).astype(float)
+    ends = np.searchsorted(cell, np.arange(count), side="right")
+    return [part.reshape(-1, 2) for part in np.split(corners, ends)[:count]]
 
 
 def _measure_intensity(values: Column, ids: Column, count: int, ending: str) -> Columns:

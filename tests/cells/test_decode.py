@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from livecell_monai.cells.decode import Decoding, decode, fill_holes
+from livecell_monai.cells.decode import Decoding, decode, find_holes
 from livecell_monai.cells.distance import normalise_distance
 from livecell_monai.cells.height import WHOLE, Window, quantise
 from tests.support.cell_worlds import TOUCHING, discs, noise
@@ -50,10 +50,20 @@ def test_small_cells_are_dropped_and_holes_filled():
 
 
 def test_background_between_two_cells_is_no_hole():
-    label = np.array([[1, 1, 1, 2, 2], [1, 0, 0, 0, 2], [1, 1, 1, 2, 2], [0, 0, 0, 0, 0]])
-    assert fill_holes(label).tolist() == label.tolist()
-    label[label == 2] = 1
-    assert (fill_holes(label)[:3] == 1).all()
+    label = np.array([[1, 1, 1, 2, 2], [1, 0, 0, 0, 2], [1, 1, 1, 2, 2], [0, 0, 0, 0, 0]], np.int32)
+    assert not len(find_holes(label)[0])
+    label[label == 2] = 3
+    label[label == 1] = 3
+    places, around = find_holes(label)
+    assert (places.tolist(), around.tolist()) == ([6, 7, 8], [3, 3, 3])
+
+
+def test_a_hole_counts_for_the_area():
+    mask = np.zeros((9, 9), bool)
+    mask[1:8, 1:8] = True
+    mask[2:7, 2:7] = False
+    assert (decode(mask, None, Decoding(seed_depth=9.0, min_area=49))[1:8, 1:8] == 1).all()
+    assert not decode(mask, None, Decoding(seed_depth=9.0, min_area=50)).any()
 
 
 @pytest.mark.parametrize("distance", [None, np.full((4, 5), 200, np.uint8)])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, Labels
@@ -15,6 +16,7 @@ from livecell_monai.network.heads import FOREGROUND
 from livecell_monai.outputs.cells import STACK_ENDING
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
+from livecell_monai.prediction.streams import count_streams
 from livecell_monai.sample import Pixels, Region
 
 LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
@@ -47,7 +49,13 @@ def separate_large(
 
     read = None if distance is None else partial(_read, distance)
     decoder = BandDecoder(
-        source.stack.path, source.shape, lambda place: _read(mask, place) > 0, read, decoding, measure, CHUNK
+        source.stack.path,
+        source.shape,
+        lambda place: _read(mask, place) > 0,
+        read,
+        decoding,
+        measure,
+        threads=count_streams(torch.device("cpu")),
     )
     nothing = np.zeros((1, 1), np.int32)
     empty = measure_alone(nothing, dict.fromkeys(channels, nothing), nothing)
