@@ -60,8 +60,9 @@ def measure_alone(
     Labels, images and probability may be a part of an image of this shape (Y, X), at this place.
     """
     boxes = ndimage.find_objects(labels)
-    rows, columns = np.nonzero(labels)
-    ids = labels[rows, columns] - 1
+    inside = np.flatnonzero(labels)
+    rows, columns = np.divmod(inside, labels.shape[1])
+    ids = labels.ravel()[inside] - 1
     area = np.bincount(ids, minlength=len(boxes))
     origin = (0, 0) if place is None else (place.top, place.left)
     table: Columns = {
@@ -79,11 +80,11 @@ def measure_alone(
     table |= {"solidity": shapes["solidity"], "feret_px": shapes["feret_px"]}
     table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
     for name, image in (images or {}).items():
-        grey = image[rows, columns]
+        grey = image.ravel()[inside]
         grey = scale_grey(grey) if as_cellprofiler else grey
         table |= _measure_intensity(grey, ids, len(boxes), f"_{name}" if name else "")
     if probability is not None:
-        table["probability_mean"] = np.bincount(ids, probability[rows, columns], len(boxes)) / (area * LEVELS)
+        table["probability_mean"] = np.bincount(ids, probability.ravel()[inside], len(boxes)) / (area * LEVELS)
     return table
 
 
@@ -104,13 +105,15 @@ def complete_table(own: Columns, touching: Column, pixel_size_um: tuple[float, f
 
 def list_touching(labels: Pixels, diagonally: bool = True) -> Column:
     """The pairs (2, N) of ids of a label image (Y, X) that touch, the lower id first."""
-    shifted = [(labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])]
-    if diagonally:
-        shifted += [(labels[:-1, :-1], labels[1:, 1:]), (labels[:-1, 1:], labels[1:, :-1])]
+    wide = np.pad(labels, 1)
+    flat, row = wide.ravel(), wide.shape[1]
+    inside = np.flatnonzero(flat)
+    own = flat[inside]
     pairs = []
-    for first, second in shifted:
-        borders = np.nonzero((first != second) & (first > 0) & (second > 0))
-        pairs.append(np.stack([first[borders], second[borders]]))
+    for step in (1, row, row + 1, row - 1) if diagonally else (1, row):
+        other = flat[inside + step]
+        border = np.flatnonzero((other != own) & (other > 0))
+        pairs.append(np.stack([own[border], other[border]]))
     return np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
 
 
