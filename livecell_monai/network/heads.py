@@ -88,10 +88,17 @@ class Head:
         rounded = [(plane >= 0.5).to(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
         return torch.stack(rounded, dim=-3)
 
-    def to_levels(self, target: torch.Tensor) -> torch.Tensor:
-        """What each output of the network should be, 0 or 1 (..., outputs, Y, X), from a target (..., C, Y, X)."""
-        planes = zip(target.unbind(-3), self.levels, strict=True)
-        return torch.stack([plane >= level for plane, levels in planes for level in levels], dim=-3).to(target)
+    def to_levels(self, target: torch.Tensor, first: int = 0) -> torch.Tensor:
+        """What each output of the network should be, 0 or 1 (..., outputs, Y, X), from a target (..., C, Y, X).
+
+        The maps before `first` are left out.
+        """
+        planes = zip(target.unbind(-3)[first:], self.levels[first:], strict=True)
+        wanted = [(plane, level) for plane, levels in planes for level in levels]
+        reached = target.new_empty(*target.shape[:-3], len(wanted), *target.shape[-2:])
+        for number, (plane, level) in enumerate(wanted):
+            torch.ge(plane, level, out=reached.select(-3, number))
+        return reached
 
     def to_maps(self, logits: torch.Tensor) -> torch.Tensor:
         """Maps (..., C, Y, X) in [0, 1] from logits (..., outputs, Y, X)."""

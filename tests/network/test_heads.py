@@ -49,6 +49,7 @@ def test_a_map_of_several_levels_is_the_mean_of_their_probabilities(two):
     )
     target = torch.tensor([1.0, 0.5]).reshape(2, 1, 1)
     assert two.to_levels(target).flatten().tolist() == [1, 1, 0]
+    assert two.to_levels(target, first=1).flatten().tolist() == [1, 0]
 
 
 def test_network_and_loss_take_as_many_channels(two):
