@@ -11,6 +11,9 @@ from livecell_monai.network import Head
 from livecell_monai.transforms import NormaliseContrast
 
 
+CLIPPED = (0.1, 0.1, 0.4, 1.0)  #: % of the grey values clipped at either end, in turn: plans choose it by saturation
+
+
 class StreamDataset(IterableDataset[torch.Tensor]):
     """Stacks (1 + C, Y, X) float32 of fields number `first` and on: the image, then the target of each map of the head.
 
@@ -23,8 +26,8 @@ class StreamDataset(IterableDataset[torch.Tensor]):
     def __iter__(self) -> Iterator[torch.Tensor]:
         worker = get_worker_info()
         offset, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for field in iterate_fields(self.seed, self.first + offset, step, self.domains):
-            yield to_stack(field, self.head)
+        for turn, field in enumerate(iterate_fields(self.seed, self.first + offset, step, self.domains)):
+            yield to_stack(field, self.head, CLIPPED[(offset + turn * step) % len(CLIPPED)])
 
     def load(self, workers: int) -> Iterator[torch.Tensor]:
         """The stacks, drawn by this process in turn, or ahead by so many others."""
@@ -32,8 +35,11 @@ class StreamDataset(IterableDataset[torch.Tensor]):
         return iter(DataLoader(self, batch_size=None, num_workers=workers, **ahead))
 
 
-def to_stack(field: StreamField, head: Head) -> torch.Tensor:
-    """A field as (1 + C, Y, X) float32: the image normalised as in a training, then the target."""
+def to_stack(field: StreamField, head: Head, clipped: float = 0.1) -> torch.Tensor:
+    """A field as (1 + C, Y, X) float32: the image normalised as in a training, then the target.
+
+    `clipped` is the part of the grey values that are clipped at either end, in %.
+    """
     # a training first brings the image to [0, 1], which does not change what follows
-    normal = NormaliseContrast()(torch.from_numpy(field.image.astype("float32"))[None])
+    normal = NormaliseContrast((clipped, 100 - clipped))(torch.from_numpy(field.image.astype("float32"))[None])
     return torch.cat([normal, head.derive_target(torch.from_numpy(field.label.astype("int32"))[None])])

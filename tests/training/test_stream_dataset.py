@@ -23,6 +23,13 @@ def test_a_stack_has_the_normalised_image_and_the_targets() -> None:
     assert float(stack[0].median()) == pytest.approx(0, abs=0.1)
 
 
+def test_clipped_values_have_no_say() -> None:
+    field = draw_stream_field(0, 1)
+    more, less = (to_stack(field, HEAD, clipped)[0] for clipped in (1.0, 0.1))
+    assert more.max() != less.max()
+    assert (more == more.max()).float().mean() > (less == less.max()).float().mean()
+
+
 def test_scaling_to_0_and_1_first_as_a_training_does_changes_nothing() -> None:
     field = draw_stream_field(0, 2)
     image = torch.from_numpy(field.image.astype("float32"))[None]
