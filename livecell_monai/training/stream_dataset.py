@@ -10,7 +10,6 @@ from livecell_monai.data.stream.fields import StreamField, iterate_fields
 from livecell_monai.network import Head
 from livecell_monai.transforms import NormaliseContrast
 
-
 CLIPPED = (0.1, 0.1, 0.4, 1.0)  #: % of the grey values clipped at either end, in turn: plans choose it by saturation
 
 
