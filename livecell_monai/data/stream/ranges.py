@@ -57,14 +57,14 @@ class Domain:
 #: by name; shares add up to 1
 DOMAINS = {
     "phase_contrast": Domain(
-        0.4, {"spread": 0.58, "sheet": 0.1, "round": 0.08, "long": 0.06, "branched": 0.06, "mixed": 0.12}
+        0.34, {"spread": 0.58, "sheet": 0.1, "round": 0.08, "long": 0.06, "branched": 0.06, "mixed": 0.12}
     ),
-    "sample_set": Domain(0.05, {"spread": 1.0}),  # as `livecell sample` draws it
-    "dic": Domain(0.07, {"spread": 0.45, "sheet": 0.2, "round": 0.15, "long": 0.1, "branched": 0.1}),
+    "sample_set": Domain(0.15, {"spread": 1.0}),  # as `livecell sample` draws it
+    "dic": Domain(0.06, {"spread": 0.45, "sheet": 0.2, "round": 0.15, "long": 0.1, "branched": 0.1}),
     "bright_field": Domain(0.1, {"spread": 0.4, "sheet": 0.2, "round": 0.2, "long": 0.1, "branched": 0.1}),
     "fluorescent_nuclei": Domain(0.21, {"nuclei": 0.85, "round": 0.1, "long": 0.05}),
-    "fluorescent_cytoplasm": Domain(0.08, {"spread": 0.5, "sheet": 0.2, "round": 0.1, "long": 0.1, "branched": 0.1}),
-    "fluorescent_membrane": Domain(0.04, {"sheet": 0.8, "spread": 0.2}),
+    "fluorescent_cytoplasm": Domain(0.06, {"spread": 0.5, "sheet": 0.2, "round": 0.1, "long": 0.1, "branched": 0.1}),
+    "fluorescent_membrane": Domain(0.03, {"sheet": 0.8, "spread": 0.2}),
     "stain": Domain(0.05, {"nuclei": 0.8, "spread": 0.2}),
 }
 
