@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
+MINUTES ?= 120
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-properties test-real test-gpu settings lint soak benchmark clean
+.PHONY: help install demo test test-slow test-properties test-real test-gpu settings pretrain lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,6 +49,10 @@ test-gpu: $(READY)  ## the tests that need a CUDA GPU
 
 settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
 	$(BIN)/python -m livecell_monai.settings.rendering
+
+pretrain: $(READY)  ## train the weights that trainings start from, on procedural images; MINUTES=120
+	@mkdir -p livecell_monai/weights
+	$(BIN)/livecell pretrain --output livecell_monai/weights/start.safetensors --minutes $(MINUTES) --overwrite
 
 lint: $(READY)  ## check formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -63,7 +63,7 @@ def draw_noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -
 
 def draw_outline(kind: Kind, rng: np.random.Generator) -> Outline:
     """An irregular outline: an ellipse with processes and hollow flanks, then bent and frayed."""
-    turns, radii = _draw_radii(kind, rng)
+    turns, radii = draw_radii(kind, rng)
     # the area of a polar curve is pi times its mean squared radius, which fixes the scale
     scale = rng.uniform(*kind.diameter) / 2 / np.sqrt(np.mean(radii**2))
     half = int(min(scale * radii.max() * 1.6 + 8, LARGEST))
@@ -107,8 +107,8 @@ def draw_relief(mask: Mask, outline: Outline, rng: np.random.Generator) -> Relie
     return np.where(mask, relief, 0).astype(np.float32)
 
 
-def _draw_radii(kind: Kind, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Directions (N,) in [-pi, pi) and the radius of the outline in each, 1 for the bare body."""
+def draw_radii(kind: Kind, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Directions (360,) in [-pi, pi) and the radius of the outline in each, 1 for the bare body."""
     turns = np.linspace(-np.pi, np.pi, 360, endpoint=False)
     radii = np.ones_like(turns)
     count = int(rng.integers(kind.arms[0], kind.arms[1] + 1))

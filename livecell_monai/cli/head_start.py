@@ -1,0 +1,48 @@
+"""The command that makes the weights from which trainings start."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livecell_monai.cli.app import STARTED, Overwrite, app
+
+
+@app.command()
+def pretrain(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, ending in .safetensors.")],
+    minutes: Annotated[float, typer.Option(help="Time for the whole run.")],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fields.")] = 0,
+    data: Annotated[
+        list[Path], typer.Option(help="Data folder with real annotated images to learn from as well; repeatable.")
+    ] = [],  # noqa: B006
+    share: Annotated[float, typer.Option(help="Fraction of the patches from --data.")] = 0.2,
+    from_: Annotated[Path | None, typer.Option("--from", help="Weights to go on from, written by this command.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw fields; 0 draws them in turn.")] = 1,
+    leave_out: Annotated[list[str], typer.Option(help="Kind of images that the stream leaves out; repeatable.")] = [],  # noqa: B006
+    accelerator: Annotated[str, typer.Option(help="As the setting: auto, cpu, cuda ...")] = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Train the default network on a stream of procedural images, for trainings to start from.
+
+    The weights are written every three minutes, so that a stop leaves the last ones. To go on from them, add --from.
+
+    Example: `livecell pretrain --output start.safetensors --minutes 120`
+    """
+    from livecell_monai.runs.atomic import check_overwrite
+    from livecell_monai.training.pretraining import Pretraining, PretrainingRequest
+
+    check_overwrite(output, overwrite or from_ == output)
+    folders = tuple(str(folder) for folder in data)
+    request = PretrainingRequest(output, minutes, seed, folders, share, from_, workers, tuple(leave_out), accelerator)
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("livecell_monai").setLevel(logging.INFO)
+    run = Pretraining(request, STARTED)
+    try:
+        run.run()
+    except KeyboardInterrupt:
+        print(f"to go on: livecell pretrain --from {output} --output {output} --minutes {minutes:g}", file=sys.stderr)
+        raise
+    print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")

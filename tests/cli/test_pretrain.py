@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+import typer.testing
+
+from livecell_monai.cli import app
+from livecell_monai.errors import SettingError
+from livecell_monai.network.start import read_start
+
+
+def run(*arguments: str) -> typer.testing.Result:
+    return typer.testing.CliRunner().invoke(app, ["pretrain", *arguments])
+
+
+def test_writes_weights_and_says_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecell_monai.training.pretraining.FEWEST", 1)
+    monkeypatch.setattr("livecell_monai.cli.head_start.STARTED", 0.0)  # the time is over before the first step
+    output = tmp_path / "start.safetensors"
+    done = run("--output", str(output), "--minutes", "0.01", "--workers", "0", "--accelerator", "cpu-fp32")
+    assert done.exit_code == 0, done.output
+    assert "steps, loss" in done.output
+    assert read_start(output).head == ["foreground", "distance"]
+
+
+def test_rejects_a_file_that_exists(tmp_path: Path) -> None:
+    output = tmp_path / "start.safetensors"
+    output.write_bytes(b"mine")
+    done = run("--output", str(output), "--minutes", "1")
+    assert isinstance(done.exception, SettingError)
+    assert "already exists" in str(done.exception)
+    assert output.read_bytes() == b"mine"
