@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
+from torch.utils.data.distributed import DistributedSampler
 
 from livecell_monai.metrics import list_cell_metrics
 from livecell_monai.metrics.cells import CellCounts, match_cells
@@ -27,9 +28,9 @@ class CellValidation:
     """Adds the scores of cells, as means over samples, to an evaluator's metrics: `val_ap50`, `val_pq` and so on.
 
     Only where the decoder is on and all scored labels tell cells apart; otherwise it adds nothing. Of more pixels than
-    `MOST_PIXELS`, samples are left out evenly, and the last one may be cut. The last epoch is scored, and others if all
-    scoring takes at most `SHARE` of the time: by the clock with minutes, else by the pixels of an epoch, so that a resumed
-    training scores the same epochs.
+    `MOST_PIXELS`, samples are left out evenly, and large ones are cut: the same whatever the number of processes. The last
+    epoch is scored, and others if all scoring takes at most `SHARE` of the time: by the clock with minutes, else by the
+    pixels of an epoch, so that a resumed training scores the same epochs.
     """
 
     def __init__(self, segmenter: Segmenter, budget: Budget, epoch_pixels: int) -> None:
@@ -45,26 +46,28 @@ class CellValidation:
         evaluator.add_event_handler(Events.COMPLETED, self._note)
 
     def _reset(self) -> None:
-        self.is_on, self.step, self.pixels_left = self.segmenter.decoder.is_on, 1, MOST_PIXELS
+        self.is_on, self.step, self.most_pixels = self.segmenter.decoder.is_on, 1, MOST_PIXELS
         self.counts: list[CellCounts] = []
         self.without_ids = 0
 
     def _score(self, evaluator: Engine) -> None:
         state = evaluator.state
-        number = state.iteration - 1
-        if self.is_on and number == 0:
-            self._plan(state.epoch_length * state.output[0][PRED].numel(), state.max_epochs)
-        if not self.is_on or number % self.step:
+        first, stride, samples = _find_places(evaluator.data_loader)
+        if self.is_on and state.iteration == 1:
+            self._plan(samples, state.output[0][PRED].numel(), state.max_epochs)
+        if not self.is_on or (first + stride * (state.iteration - 1)) % self.step:
             return
         started = time.monotonic()
         for sample, output in zip(state.batch, state.output, strict=True):
             self._score_sample(sample, output)
         self.durations_s[-1] += time.monotonic() - started
 
-    def _plan(self, pixels: int, epoch: int) -> None:
-        """Decide whether to score after this epoch, and which samples, by their pixels if all are as large as the first."""
-        self.step = math.ceil(pixels / MOST_PIXELS)
-        is_wanted = epoch >= self.budget.epochs or self._affords(min(pixels, MOST_PIXELS), epoch)
+    def _plan(self, samples: int, area: int, epoch: int) -> None:
+        """Decide whether to score after this epoch, and which samples, as if all were as large as the first."""
+        area = int(idist.broadcast(float(area)))  # the main process's first sample
+        self.step = math.ceil(samples / max(1, min(samples, MOST_PIXELS // area)))
+        self.most_pixels = MOST_PIXELS // math.ceil(samples / self.step)
+        is_wanted = epoch >= self.budget.epochs or self._affords(min(samples * area, MOST_PIXELS), epoch)
         self.is_on = bool(idist.broadcast(float(is_wanted)))  # the main process's clock
         self.durations_s += [0.0] if self.is_on else []
 
@@ -78,10 +81,9 @@ class CellValidation:
 
     def _score_sample(self, sample: Mapping[str, Any], output: Mapping[str, Any]) -> None:
         height, width = output[PRED].shape[-2:]
-        rows = min(height, self.pixels_left // width)
+        rows = min(height, self.most_pixels // width)
         if rows < 1:
             return
-        self.pixels_left -= rows * width
         label = {LABEL: sample[LABEL][..., :rows, :]} if LABEL in sample else {}
         cut = {key: output[key][..., :rows, :] for key in (PRED, MAPS, LABELLED) if key in output}
         pair = pair_cells(self.segmenter, label, cut)
@@ -105,9 +107,17 @@ class CellValidation:
             evaluator.state.metrics.update(means)
 
 
+def _find_places(loader: Any) -> tuple[int, int, int]:
+    """Of the samples of a data loader: the first one of this process, the step to its next one, and the number of all."""
+    sampler = getattr(loader, "sampler", None)
+    if isinstance(sampler, DistributedSampler):
+        return sampler.rank, sampler.num_replicas, len(loader.dataset)
+    return 0, 1, len(loader)
+
+
 def _add_processes(values: list[float]) -> list[float]:
     """The sums of these values of all processes."""
     if idist.get_world_size() == 1:
         return values
-    found = idist.all_reduce(torch.tensor(values, dtype=torch.float32, device=idist.device()))
+    found = idist.all_reduce(torch.tensor(values, dtype=torch.float64, device=idist.device()))
     return [float(value) for value in found]

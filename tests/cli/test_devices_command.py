@@ -10,17 +10,17 @@ from livecell_monai import tasks
 from livecell_monai.errors import SettingError
 from livecell_monai.network import SegmentationLoss
 from tests.support.commands import livecell, refused, small
-from tests.support.small_training import read_history
+from tests.support.small_training import CELL_MAPS, read_history
 from tests.support.worlds import write_folder
 
 pytestmark = [pytest.mark.usefixtures("forked"), pytest.mark.slow]
 
-# all of the usual training but the size: dropout, borders, every change of looks, the averaged weights, both losses
-SETTINGS = {"norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01, "track": True}
+# all of the usual training but the size: dropout, borders, cells, every change of looks, the averaged weights, both losses
+SETTINGS = {"maps": CELL_MAPS, "norm": "instance", "epochs": 3, "samples_per_epoch": 24, "batch_size": 8, "lr": 0.01}
 
 
 def train_with(root, store, name, *options, **settings):
-    given = small(**SETTINGS, accelerator="cpu-fp32", tracking_uri=store, **settings)
+    given = small(**SETTINGS, accelerator="cpu-fp32", track=True, tracking_uri=store, **settings)
     return livecell("train", root / "data", "--output", root / name, *options, *given)
 
 
@@ -67,6 +67,8 @@ def test_losses_of_every_epoch_are_close_to_those_of_one_process(done):
         assert together["lr"] == pytest.approx(alone["lr"])
         for name in ("train_loss", "val_loss"):
             assert together[name] == pytest.approx(alone[name], rel=0.15)
+        assert set(together) == set(alone)
+    assert "val_ap50" in two[-1]
 
 
 def test_one_process_writes_what_one_process_leaves(done):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from monai.engines import SupervisedEvaluator
+from torch.utils.data import DataLoader
 
 from livecell_monai.cells.decoder import CellDecoder
+from livecell_monai.distributed.ddp import ProcessGroup
 from livecell_monai.metrics import measure_scores
 from livecell_monai.network import Head
+from livecell_monai.runs.processes import run_in_processes
 from livecell_monai.training import cell_validation
 from livecell_monai.training.budget import Budget
 from livecell_monai.training.cell_validation import CellValidation
@@ -138,3 +141,54 @@ class TestManyPixels:
         monkeypatch.setattr(cell_validation, "MOST_PIXELS", 100 * truth.shape[1] + 7)
         found = Validated(samples_of([(truth, predicted > 0)])).run(10)
         assert found["val_seg"] == pytest.approx(expect([(truth[:100], predicted[:100] > 0)], "seg"))
+
+
+#: one of another size
+UNEQUAL = [*WORLDS, (TOUCHING[:40], np.roll(TOUCHING, 5, axis=1)[:40] > 0)]
+CASES = {
+    "all": (UNEQUAL, 10 * AREA),
+    "every second": (UNEQUAL, 3 * AREA),
+    "one, cut": (UNEQUAL, AREA // 2),
+    "fewer than processes": (WORLDS[1:2], 10 * AREA),
+}
+GROUP = {"accelerator": "cpu", "batch_size": 4, "augmentation": "patches", "split": "auto", "compile": False}
+
+
+def take_first(batch):
+    return batch[0]
+
+
+def validate(samples, most, sampler=None, epoch_pixels=10**9):
+    """The scores of an epoch, and the scored epochs of ten by work."""
+    cell_validation.MOST_PIXELS = most
+    loader = DataLoader(samples, sampler=sampler, batch_size=1, collate_fn=take_first)
+    work = 0.4 * most * cell_validation.CPU_COST / cell_validation.SHARE
+    first, validated = Validated(loader), Validated(loader, epoch_pixels=work)
+    return first.run(1), [epoch for epoch in range(1, 11) if validated.run(epoch)]
+
+
+def validate_together(folder):
+    """As one of several processes: each case, and a sample without ids in the second process alone."""
+    group = ProcessGroup({**GROUP, "norm": "instance"})
+    found = {}
+    for name, (worlds, most) in CASES.items():
+        found[name] = validate(samples_of(worlds), most, group.sampler(worlds))
+    mixed = [*samples_of(WORLDS[:1]), *samples_of(WORLDS[:1], lambda truth: truth > 0)]
+    found["binary"] = validate(mixed, AREA * 9, group.sampler(mixed))
+    torch.save(found, f"{folder}/{group.rank}.pt")
+    group.leave()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forked")
+def test_two_processes_score_the_same_samples_and_epochs_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(cell_validation, "MOST_PIXELS", cell_validation.MOST_PIXELS)
+    run_in_processes(2, validate_together, str(tmp_path))
+    both = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+    assert [found.pop("binary") for found in both] == [({}, []), ({}, [])]
+    for name, (worlds, most) in CASES.items():
+        scores, epochs = validate(samples_of(worlds), most)
+        assert 0 < scores["val_seg"] < 1
+        for together in both:
+            assert together[name] == (pytest.approx(scores), epochs), name
+    assert len({round(both[0][name][0]["val_seg"], 6) for name in CASES}) == len(CASES)
