@@ -29,11 +29,12 @@ from livecell_monai.training.setup import RunContext, open_training, prepare_ove
 
 @dataclass(frozen=True)
 class Predictions:
-    """The rows of `summary.csv`, the reason for each image without a mask, by path, and lines that name skipped files."""
+    """What a prediction has written, and what it could not."""
 
-    rows: list[dict[str, Any]]
-    failures: dict[Path, str]
-    skipped: tuple[str, ...] = ()
+    rows: list[dict[str, Any]]  #: of `summary.csv`
+    failures: dict[Path, str]  #: the reason for each image without a mask, by path
+    skipped: tuple[str, ...] = ()  #: lines that name skipped files
+    tables: tuple[str, ...] = ()  #: the tables in words: `12 cells (cells.csv)`, `summary.csv`
 
 
 def train(
@@ -194,7 +195,7 @@ def predict(
 
         job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(dict(settings or {}), sort_keys=True))
         failures = run_distributed(opened, job, workers, scheduler, tell)
-        return Predictions(opened.writer.rows, failures, skipped)
+        return Predictions(opened.writer.rows, failures, skipped, tuple(opened.writer.outputs.list_results()))
 
     def report_progress(opened: OpenBundle) -> None:
         if progress is not None:
@@ -205,6 +206,7 @@ def predict(
         opened.writer.rows,
         {**opened.dataset.failures, **opened.large_images.failures, **opened.writer.failures},
         skipped,
+        tuple(opened.writer.outputs.list_results()),
     )
 
 

@@ -131,7 +131,10 @@ class TestJourney:
         assert (journey.root / "scores" / "scores.csv").is_file()
 
     def test_predict(self, journey):
-        assert journey.said["predict"].out == "masks: 2 masks and summary.csv\n"
+        with open(journey.root / "masks" / "cells.csv", encoding="utf-8") as stream:
+            count = len(stream.readlines()) - 1
+        assert count > 1
+        assert journey.said["predict"].out == f"masks: 2 masks, {count} cells (cells.csv) and summary.csv\n"
         names = {path.name for path in (journey.root / "masks").iterdir()}
         endings = (".tif", "_cells.tif", "_overlay.png", "_probability.tif", "_distance.tif")
         assert names == {"summary.csv", "cells.csv", "cells.json", *(f"field_0{n}{end}" for n in (1, 2) for end in endings)}
@@ -382,7 +385,7 @@ class TestUnreadableImages:
         path.write_bytes(path.read_bytes()[:500])
         outcome = self.predict(journey, folder / "test/images", tmp_path / "masks")
         assert outcome.code == 3
-        assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
+        assert outcome.out.startswith(f"{tmp_path / 'masks'}: 2 masks, ")
         named, count = outcome.err.splitlines()
         assert named.startswith(f"error: {path}: ")
         assert count == "1 of 3 images have no mask"

@@ -181,8 +181,8 @@ def predict(
     with located(bundle) as folder:
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
-        what = "masks" if "mask" in written else "images"
-        print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")
+        *first, last = f"{len(result.rows)} {'masks' if 'mask' in written else 'images'}", *result.tables
+        print(f"{output}: {', '.join(first)}{' and ' if first else ''}{last}")
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if result.failures:

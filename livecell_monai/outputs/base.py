@@ -99,6 +99,7 @@ class Output(Protocol):
     files: Files
     needs_cells: bool = False  #: whether it reads `Prediction.cells`; if no output does, cells are not separated
     needs_maps: bool = False  #: whether it reads `Prediction.maps`; if no output does, the maps are not kept
+    result: str = ""  #: what `finish` has written, for the user, such as `12 cells (cells.csv)`; empty if nothing
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         """Create the output for the settings of a run."""

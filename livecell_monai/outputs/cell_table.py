@@ -78,8 +78,10 @@ class CellTable(Output):
         found = [read_names(part) for part in parts.values() if part is not None]
 
         sizes: dict[tuple[str, str], list[str]] = {}  # names of images by the size of their pixels
+        count = 0  # of cells
 
         def list_rows() -> Iterator[Texts]:
+            nonlocal count
             for name in names:
                 part = parts[name]
                 if name in self._large:
@@ -89,6 +91,7 @@ class CellTable(Output):
                 for number, row in enumerate(own):
                     if number == 0:
                         sizes.setdefault((row.get(_SIZES[0], ""), row.get(_SIZES[1], "")), []).append(name)
+                    count += 1
                     yield row
 
         all_names, all_rows = [*earlier.names, *_list_names(self._large.values()), *chain(*found)], list_rows()
@@ -98,6 +101,7 @@ class CellTable(Output):
         write_rows(path, columns, all_rows)
         self._large = {}  # from now on in the table
         write_file(folder / DESCRIPTION, _describe(self._table, self._names, columns, sizes))
+        self.result = f"{count:,} {'cell' if count == 1 else 'cells'} ({self._table})"
 
     def check_earlier(self, folder: Path) -> None:
         """Reject a table of an earlier run whose columns have other names."""

@@ -103,6 +103,11 @@ class OutputSet:
         for output in self._outputs.values():
             output.finish(folder, rows)
 
+    def list_results(self) -> list[str]:
+        """What was written for the whole run, in words: the built-in outputs first, in the order of `BUILT_IN`."""
+        names = sorted(self._outputs, key=lambda name: list(BUILT_IN).index(name) if name in BUILT_IN else len(BUILT_IN))
+        return [self._outputs[name].result for name in names if self._outputs[name].result]
+
     def discard(self) -> None:
         """Delete the files of an incomplete image or movie."""
         for output in self._outputs.values():

@@ -65,6 +65,7 @@ class Summary(Output):
         """Write the table of the run."""
         if rows:
             write_table(folder / TABLE, rows)
+            self.result = TABLE
 
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""

@@ -47,13 +47,24 @@ def test_cells_are_left_out_of_files_and_columns(separating, tmp_path, caplog):
     data, bundle = separating
     with caplog.at_level(logging.WARNING):
         predicted(bundle, data / "test" / "images", "-o", tmp_path / "with")
-        predicted(bundle, data / "test" / "images", "-o", tmp_path / "without", "--no-cells")
+        outcome = predicted(bundle, data / "test" / "images", "-o", tmp_path / "without", "--no-cells")
+    assert outcome.out == f"{tmp_path / 'without'}: 2 masks and summary.csv\n"
     assert caplog.messages == []
     more, fewer = ({path.name for path in (tmp_path / name).iterdir()} for name in ("with", "without"))
     assert more - fewer == {"cells.csv", "cells.json", "test_00_cells.tif", "test_01_cells.tif"}
     columns, left = (list(rows(tmp_path / name / "summary.csv")[0]) for name in ("with", "without"))
     assert left == [name for name in columns if "cell" not in name and "median" not in name]
     assert len(left) < len(columns)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_last_line_names_the_cells_and_their_table(separating, tmp_path, form):
+    data, bundle = separating
+    options = ("--set", f"cell_table_format={form}")
+    outcome = predicted(bundle, data / "test" / "images", "-o", tmp_path / "out", *options)
+    count = sum(int(row["cells"]) for row in rows(tmp_path / "out" / "summary.csv"))
+    assert count > 1
+    assert outcome.out == f"{tmp_path / 'out'}: 2 masks, {count} cells (cells.{form}) and summary.csv\n"
 
 
 def test_a_movie_of_channels_and_planes_beside_an_image(separating, tmp_path):

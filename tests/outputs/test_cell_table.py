@@ -42,7 +42,9 @@ def predict(table, tmp_path, name="a", cells=TOUCHING, **changes):
 def test_one_row_a_cell_with_the_values_of_the_original_image(table, tmp_path):
     predict(table, tmp_path, pixel_size_um=(0.5, 0.5))
     predict(table, tmp_path, "none", TOUCHING * 0)
+    assert table.result == ""
     table.finish(tmp_path, [{"image": "a"}, {"image": "none"}])
+    assert table.result == "4 cells (cells.csv)"
     rows = read(tmp_path / "cells.csv")
     assert [(row["image"], row["cell"]) for row in rows] == [("a", str(number)) for number in range(1, 5)]
     expected = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
@@ -202,6 +204,13 @@ def test_a_run_without_a_cell_has_the_header_of_one_with_cells(table, tmp_path):
     predict(table, tmp_path)
     table.finish(tmp_path, [{"image": "a"}])
     assert without == (tmp_path / "cells.csv").read_text().splitlines()[0] + "\n"
+
+
+@pytest.mark.parametrize(("cells", "result"), [(TOUCHING == 1, "1 cell (cells.csv)"), (TOUCHING < 0, "0 cells (cells.csv)")])
+def test_counts_the_cells(table, tmp_path, cells, result):
+    predict(table, tmp_path, cells=cells)
+    table.finish(tmp_path, [{"image": "a"}])
+    assert table.result == result
 
 
 def test_a_run_without_an_image_writes_no_table(table, tmp_path):

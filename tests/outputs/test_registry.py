@@ -187,6 +187,18 @@ class TestLargeImage:
         OutputSet(DEFAULT).check_large("large.tif")
 
 
+def test_results_of_a_run_are_in_words_the_table_of_images_last(movie, tmp_path):
+    outputs = OutputSet(ALL)
+    (row,) = write(outputs, with_cells([image(f"{movie}::t=0,c=1,z=0")]), tmp_path / "image")
+    assert outputs.list_results() == []
+    outputs.finish(tmp_path / "image", [])
+    assert outputs.list_results() == []
+    outputs.finish(tmp_path / "image", [row])
+    cells, table = outputs.list_results()
+    assert cells.endswith(" (cells.csv)")
+    assert table == "summary.csv"
+
+
 def test_maps_are_kept_only_if_they_are_written():
     assert not OutputSet(DEFAULT).needs_maps
     assert OutputSet(["mask", "probability"]).needs_maps
