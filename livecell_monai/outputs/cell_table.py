@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from livecell_monai.data.readers.kinds import read_channels
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.table_file import Texts, read_names, read_rows, to_text, write_rows
-from livecell_monai.runs.atomic import write_file
+from livecell_monai.runs.atomic import write_file, writing_errors
 
 DESCRIPTION = "cells.json"  #: what the columns are, beside the table
+_TABLES = {name: f"cells.{name}" for name in ("csv", "parquet")}  # by the setting `cell_table_format`
 _SIZES = ("pixel_size_y_um", "pixel_size_x_um")
 _PART = "{name}_cells_part.csv"  # of an image or a movie, until the table of the run is written
+_REMEDY = "start again by --overwrite without --resume"
 _NUMBER = "ImageNumber"  # of CellProfiler, which has one for each frame of a movie
 Block = tuple[Row, Columns]  #: what the rows of an image or a frame have in common, and their other columns
 
@@ -35,7 +38,7 @@ class CellTable(Output):
     def __init__(self, options: OutputOptions | None = None) -> None:
         options = options or OutputOptions()
         self._parts = options.parts
-        self._table, self._names = f"cells.{options.cell_table_format}", options.cell_table_names
+        self._table, self._names = _TABLES[options.cell_table_format], options.cell_table_names
         self.files = Files(large=(), run=(self._table, DESCRIPTION), parts=(_PART,))
         self._frames: list[Block] = []
         self._large: dict[str, Block] = {}
@@ -97,20 +100,27 @@ class CellTable(Output):
         all_names, all_rows = [*earlier.names, *_list_names(self._large.values()), *chain(*found)], list_rows()
         if self._names == "cellprofiler":
             all_names, all_rows = [_NUMBER, *all_names], _number_images(all_rows)
-        columns = find_columns(all_names, self._names)
+        columns, other = find_columns(all_names, self._names), find_table(folder)
         write_rows(path, columns, all_rows)
+        if other is not None and other != path:
+            _remove(other)
         self._large = {}  # from now on in the table
         write_file(folder / DESCRIPTION, _describe(self._table, self._names, columns, sizes))
         self.result = f"{count:,} {'cell' if count == 1 else 'cells'} ({self._table})"
 
     def check_earlier(self, folder: Path) -> None:
-        """Reject a table of an earlier run whose columns have other names."""
-        path = folder / self._table
-        if path.exists() and (_NUMBER in read_names(path)) != (self._names == "cellprofiler"):
-            other = "livecell" if self._names == "cellprofiler" else "cellprofiler"
+        """Reject a table of an earlier run in another format, or whose columns have other names."""
+        path, other = folder / self._table, find_table(folder)
+        if other is not None and other != path:
             raise SettingError(
-                f"{path}: setting cell_table_names must be {other} as in this table, got {self._names}; correct it, or "
-                "start again by --overwrite without --resume"
+                f"{other}: setting cell_table_format must be {other.suffix[1:]} as in this table, got {path.suffix[1:]}; "
+                f"correct it, or {_REMEDY}"
+            )
+        if path.exists() and (_NUMBER in read_names(path)) != (self._names == "cellprofiler"):
+            scheme = "livecell" if self._names == "cellprofiler" else "cellprofiler"
+            raise SettingError(
+                f"{path}: setting cell_table_names must be {scheme} as in this table, got {self._names}; correct it, or "
+                f"{_REMEDY}"
             )
 
     def discard(self) -> None:
@@ -123,6 +133,35 @@ class CellTable(Output):
     def _find_part(self, name: str) -> Path | None:
         path = None if self._parts is None else self._parts / _PART.format(name=name)
         return path if path is not None and path.exists() else None
+
+
+def find_table(folder: Path) -> Path | None:
+    """The table of cells of the last run into a folder, which `cells.json` names; None without one."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        name = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["table"]
+        if name in _TABLES.values() and (folder / name).is_file():
+            return folder / str(name)
+    return None
+
+
+def check_without_cells(folder: Path) -> None:
+    """Reject the table of cells of an earlier run that is continued without cells; a SettingError."""
+    path = find_table(folder)
+    if path is not None:
+        raise SettingError(f"{path}: a prediction with cells must be continued with cells; use --cells, or {_REMEDY}")
+
+
+def remove_table(folder: Path) -> None:
+    """Delete the table of cells of an earlier run with its description; a DataError if it cannot be deleted."""
+    path = find_table(folder)
+    if path is not None:
+        _remove(path)
+        _remove(folder / DESCRIPTION)
+
+
+def _remove(path: Path) -> None:
+    with writing_errors(path):
+        path.unlink()
 
 
 class _EarlierRows:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import LargePrediction, Output, OutputOptions, Prediction, Row
-from livecell_monai.outputs.cell_table import CellTable
+from livecell_monai.outputs.cell_table import CellTable, check_without_cells, remove_table
 from livecell_monai.outputs.cells import CellLabels
 from livecell_monai.outputs.confluency import ConfluencyPlot
 from livecell_monai.outputs.mask import Mask
@@ -73,6 +73,8 @@ class OutputSet:
         """Check that the results of a finished run in the folder fit those of this one; else a SettingError."""
         for output in self._outputs.values():
             output.check_earlier(folder)
+        if "cell_table" not in self._outputs:
+            check_without_cells(folder)
 
     def write(self, prediction: Prediction, folder: Path) -> Row | None:
         """Write the files of an image or of a frame; after an error, `discard` deletes them.
@@ -102,6 +104,11 @@ class OutputSet:
         """Write the files of the run; see `Output.finish`."""
         for output in self._outputs.values():
             output.finish(folder, rows)
+
+    def remove_earlier(self, folder: Path) -> None:
+        """Delete the table of cells that an earlier run has left, if this one replaces the results without a table."""
+        if "cell_table" not in self._outputs:
+            remove_table(folder)
 
     def list_results(self) -> list[str]:
         """What was written for the whole run, in words: the built-in outputs first, in the order of `BUILT_IN`."""

@@ -135,7 +135,7 @@ class PredictionWriter(BackgroundWriter):
         self.cells = cells
         names = [*outputs, *OF_CELLS] if cells is not None and cells.is_on else outputs
         self.outputs = OutputSet(names, replace(options, parts=self.run.files))
-        if self.run.keeps_results:
+        if self.run.keeps_results and not self.run.resumes:
             self.outputs.check_earlier(self.folder)
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
@@ -180,6 +180,8 @@ class PredictionWriter(BackgroundWriter):
         if self.run.shared:  # the process that started the run ends it
             return
         self.outputs.finish(self.folder, self.rows)
+        if self.rows and (self.run.overwrite or self.run.resume):
+            self.outputs.remove_earlier(self.folder)
         self.run.end()
         self.is_started = False
 

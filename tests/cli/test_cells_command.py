@@ -10,7 +10,7 @@ import tifffile
 from livecell_monai import Segmenter
 from livecell_monai.cells.measure import measure_cells
 from livecell_monai.prediction.writers import FALLBACK
-from tests.support.commands import livecell
+from tests.support.commands import livecell, refused
 from tests.support.stack_files import NAMES, write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
 
@@ -65,6 +65,34 @@ def test_the_last_line_names_the_cells_and_their_table(separating, tmp_path, for
     count = sum(int(row["cells"]) for row in rows(tmp_path / "out" / "summary.csv"))
     assert count > 1
     assert outcome.out == f"{tmp_path / 'out'}: 2 masks, {count} cells (cells.{form}) and summary.csv\n"
+
+
+def test_no_table_of_cells_of_an_earlier_run_stays(separating, tmp_path):
+    """It is rejected by --resume and deleted by --overwrite, in either format and without cells."""
+    data, bundle = separating
+    out = tmp_path / "out"
+    call = (bundle, data / "test" / "images" / "test_00.tif", "-o", out)
+    forms = {form: ("--set", f"cell_table_format={form}") for form in ("csv", "parquet")}
+
+    def tables():
+        return {path.name for path in out.iterdir() if path.stem == "cells"}
+
+    predicted(*call, *forms["csv"])
+    refused(livecell("predict", *call, *forms["parquet"], *QUIET), "already exists", "--overwrite")
+    refused(livecell("predict", *call, *forms["parquet"], "--resume", *QUIET), "cell_table_format must be csv as in this")
+    refused(
+        livecell("predict", *call, "--no-cells", "--resume", *QUIET), "cells.csv: a prediction with cells must be", "--cells"
+    )
+    assert tables() == {"cells.csv", "cells.json"}
+    for form in ("parquet", "csv"):
+        predicted(*call, *forms[form], "--overwrite")
+        assert tables() == {f"cells.{form}", "cells.json"}
+    predicted(*call, *forms["csv"], "--resume")
+    predicted(*call, "--no-cells", "--overwrite")
+    assert tables() == set()
+    (out / "cells.csv").write_text("of someone else\n")
+    predicted(*call, "--no-cells", "--overwrite")
+    assert tables() == {"cells.csv"}
 
 
 def test_a_movie_of_channels_and_planes_beside_an_image(separating, tmp_path):

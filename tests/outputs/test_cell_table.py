@@ -12,7 +12,7 @@ import tifffile
 from livecell_monai.cells.measure import measure_cells
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import LargePrediction, OutputOptions
-from livecell_monai.outputs.cell_table import CellTable
+from livecell_monai.outputs.cell_table import CellTable, check_without_cells, find_table, remove_table
 from tests.support.cell_worlds import TOUCHING
 from tests.support.predicted import frames, image
 
@@ -135,7 +135,8 @@ def test_parquet_has_the_table_of_csv(tmp_path):
     """Of an image, a movie, a large image and an image of an earlier run, whatever came first."""
     (tmp_path / "parts").mkdir()
     names = [{"image": name} for name in ("a", "earlier", "later", "movie", "wide")]
-    for form in ("csv", "parquet"):
+    found = {}
+    for form, read_table in (("csv", pandas.read_csv), ("parquet", pandas.read_parquet)):
         options = OutputOptions(parts=tmp_path / "parts", cell_table_format=form)
         first = CellTable(options)
         predict(first, tmp_path, "later")
@@ -150,7 +151,8 @@ def test_parquet_has_the_table_of_csv(tmp_path):
         columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
         second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns), tmp_path)
         second.finish(tmp_path, names)
-    plain, typed = pandas.read_csv(tmp_path / "cells.csv"), pandas.read_parquet(tmp_path / "cells.parquet")
+        found[form] = read_table(tmp_path / f"cells.{form}")
+    plain, typed = found["csv"], found["parquet"]
     assert plain["image"].unique().tolist() == [name["image"] for name in names]
     assert len(plain) == 4 * (4 + 5)
     assert list(plain)[:4] == ["image", "frame", "time_min", "cell"]
@@ -195,6 +197,45 @@ def test_an_earlier_table_with_other_names(tmp_path, names):
     one.check_earlier(tmp_path)
     with pytest.raises(SettingError, match=rf"cells\.csv: setting cell_table_names must be {names} as in this table, got"):
         other.check_earlier(tmp_path)
+
+
+@pytest.mark.parametrize(("form", "other"), [("csv", "parquet"), ("parquet", "csv")])
+def test_an_earlier_table_in_the_other_format(tmp_path, form, other):
+    (tmp_path / "parts").mkdir()
+    one, two = (CellTable(OutputOptions(parts=tmp_path / "parts", cell_table_format=each)) for each in (form, other))
+    two.check_earlier(tmp_path)
+    predict(one, tmp_path)
+    one.finish(tmp_path, [{"image": "a"}])
+    one.check_earlier(tmp_path)
+    with pytest.raises(
+        SettingError, match=rf"cells\.{form}: setting cell_table_format must be {form} .*, got {other}; corr"
+    ):
+        two.check_earlier(tmp_path)
+    two.finish(tmp_path, [{"image": "a"}])
+    assert find_table(tmp_path) == tmp_path / f"cells.{other}"
+    assert not (tmp_path / f"cells.{form}").exists()
+
+
+def test_an_earlier_table_without_a_table_now(table, tmp_path):
+    check_without_cells(tmp_path)
+    (tmp_path / "cells.csv").write_text("of someone else\n")
+    check_without_cells(tmp_path)
+    remove_table(tmp_path)
+    assert (tmp_path / "cells.csv").exists()
+    predict(table, tmp_path)
+    table.finish(tmp_path, [{"image": "a"}])
+    with pytest.raises(SettingError, match=r"cells\.csv: a prediction with cells must be continued with cells; use --cells"):
+        check_without_cells(tmp_path)
+    remove_table(tmp_path)
+    assert not list(tmp_path.glob("cells.*"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"table": 3}', '{"table": "../a.csv"}', '{"table": "cells.parquet"}'])
+def test_only_a_table_that_its_description_names_is_ours(tmp_path, text):
+    for name in ("cells.csv", "a.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "cells.json").write_text(text)
+    assert find_table(tmp_path) is None
 
 
 def test_a_run_without_a_cell_has_the_header_of_one_with_cells(table, tmp_path):

@@ -16,6 +16,7 @@ from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, Output, OutputOptions
 from livecell_monai.outputs.registry import BUILT_IN
+from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter
 from tests.support.driven import item, output, read_table, run
 from tests.support.stack_files import write_ome_tiff
@@ -217,6 +218,23 @@ class TestPredictionWriter:
         ((path, line),) = writer.failures.items()
         assert line.startswith(f"{path}: its outputs cannot be written: {tmp_path}/out/cell_1.tif: cannot be written")
         assert line.endswith("remove that folder")
+
+    @pytest.mark.parametrize("is_interrupted", [True, False])
+    def test_an_earlier_table_of_cells_matters_only_where_its_results_stay(self, tmp_path, is_interrupted):
+        """An interrupted run had begun to replace them."""
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "cells.csv").touch()
+        (out / "cells.json").write_text('{"table": "cells.csv"}')
+        if is_interrupted:
+            UnfinishedRun(out).start()
+        again = UnfinishedRun(out, overwrite=False, resume=True)
+        if not is_interrupted:
+            with pytest.raises(SettingError, match=r"cells\.csv: a prediction with cells must be continued with cells"):
+                PredictionWriter(str(out), run=again)
+            return
+        run(PredictionWriter(str(out), run=again), [item(0, tmp_path)], [output(MASKS[0])])
+        assert {path.name for path in out.iterdir()} == {"cell_0.tif", "summary.csv"}
 
     def test_no_folder_where_there_is_no_result(self, tmp_path):
         writer = PredictionWriter(str(tmp_path / "out"))
