@@ -30,3 +30,5 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     show_table([f"{summary['images']} images", "mean", "95 % interval", "median", "worst"], rows)
     if "cells_not_scored" in summary:
         print(f"no scores of cells: {summary['cells_not_scored']}")
+    if "split_ids" in summary:
+        print(f"note: ids with several pieces: {summary['split_ids']}")

@@ -21,10 +21,10 @@ def items(folder):
     return [{**item(index, folder), "label": label} for index in range(3)]
 
 
-def output_of(mask):
+def output_of(mask, truth=TRUTH):
     """The output of the step that knows the cells."""
-    cells = {"cells": CellDecoder()(mask, {}), "true_cells": TRUTH}
-    return {**output(mask, TRUTH), **{key: torch.from_numpy(plane)[None] for key, plane in cells.items()}}
+    cells = {"cells": CellDecoder()(mask, {}), "true_cells": truth}
+    return {**output(mask, truth), **{key: torch.from_numpy(plane)[None] for key, plane in cells.items()}}
 
 
 class TestScoreWriter:
@@ -80,3 +80,12 @@ class TestScoreWriter:
         assert "ap50" not in writer.summary
         rows = read_table(tmp_path / "scores.csv")
         assert (rows[0]["true_cells"], rows[1]["true_cells"]) == ("", str(TRUTH.max()))
+
+    def test_ids_of_several_pieces_are_counted_and_scored_as_one_cell(self, tmp_path):
+        joined = np.where(self.TRUTH == 2, 1, self.TRUTH)
+        writer = run(ScoreWriter(str(tmp_path)), items(tmp_path)[:2], [output_of(MASKS[0]), output_of(MASKS[0], joined)])
+        assert writer.summary["split_ids"] == "1 in 1 label; each id is scored as one cell"
+        assert [scores.cells.true_cells for scores in writer.scores] == [5, 4]
+        both = [output_of(MASKS[0], joined)] * 2
+        writer = run(ScoreWriter(str(tmp_path)), items(tmp_path)[:2], both)
+        assert writer.summary["split_ids"] == "2 in 2 labels; each id is scored as one cell"
