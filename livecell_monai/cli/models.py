@@ -181,7 +181,8 @@ def predict(
     with located(bundle) as folder:
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
-        *first, last = f"{len(result.rows)} {'masks' if 'mask' in written else 'images'}", *result.tables
+        count, kind = len(result.rows), "mask" if "mask" in written else "image"
+        *first, last = f"{count} {kind}{'' if count == 1 else 's'}", *result.tables
         print(f"{output}: {', '.join(first)}{' and ' if first else ''}{last}")
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)

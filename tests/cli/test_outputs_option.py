@@ -27,7 +27,7 @@ def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
     image = data / "test" / "images" / "test_00.tif"
     given = ("predict", bundle, image, "-o", tmp_path / "out", "--set", "show_progress=false")
     outcome = livecell(*given, "--outputs", "mask, probability", "--overlay")
-    assert outcome.out == f"{tmp_path / 'out'}: 1 masks\n"
+    assert outcome.out == f"{tmp_path / 'out'}: 1 mask\n"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "test_00.tif",
         "test_00_probability.tif",
