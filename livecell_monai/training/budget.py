@@ -22,7 +22,8 @@ class Budget:
     """Progress of a training in [0, 1]; with minutes, also the end of each epoch.
 
     With minutes, the epochs are equal parts of the time between reading the data and writing the bundle. The number of
-    iterations then depends on the machine, and two runs are not bit-equal. With 0 minutes, the number of batches counts.
+    iterations then depends on the machine, and two runs are not bit-equal. An epoch becomes the last one if no time would
+    be left after its validation. With 0 minutes, the number of batches counts.
     """
 
     def __init__(self, minutes: float, epochs: int) -> None:
@@ -53,9 +54,10 @@ class Budget:
         return batches if self.minutes == 0 else ENDLESS
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
-        """Follow a trainer, and measure the time of validations."""
+        """Follow a trainer, after the handler that validates, and measure the time of validations."""
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
         if evaluator is not None:
             evaluator.add_event_handler(Events.STARTED, self._start_validation)
             evaluator.add_event_handler(Events.COMPLETED, self._end_validation)
@@ -93,8 +95,16 @@ class Budget:
         # a faster validation leaves more time: progress must not decrease
         done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
         self.done = float(idist.broadcast(done))  # the main process's clock: all take as many steps
-        if self.done >= state.epoch / state.max_epochs:
+        if self.done >= 1.0 or (self.done >= state.epoch / state.max_epochs and not self._is_over(self.validation_s)):
             trainer.terminate_epoch()
+
+    def _end_epoch(self, trainer: Engine) -> None:
+        if self.minutes > 0 and trainer.state.epoch < trainer.state.max_epochs and (self.done >= 1.0 or self._is_over()):
+            trainer.terminate()
+
+    def _is_over(self, later_s: float = 0.0) -> bool:
+        """Whether the time for the epochs will be over so many seconds later, by the main process's clock."""
+        return bool(idist.broadcast(float(time.monotonic() + later_s >= self.until_s)))
 
 
 def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:

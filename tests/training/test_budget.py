@@ -46,8 +46,6 @@ def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_
 
     trainer = Engine(lambda *_: spend(takes))
     evaluator = Engine(lambda *_: spend(left.pop(0) if len(left) > 1 else left[0]))
-    limit.attach(trainer, evaluator if is_measured else None)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
 
     @trainer.on(Events.EPOCH_COMPLETED)
     def validate():
@@ -55,6 +53,8 @@ def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_
         lengths.append(trainer.state.iteration - sum(lengths))
         evaluator.run([0])
 
+    limit.attach(trainer, evaluator if is_measured else None)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: done.append(limit.done))
     spend(ahead)
     trainer.run(range(batches), max_epochs=limit.epochs, epoch_length=limit.epoch_length(batches))
     return done, ends, lengths
@@ -103,12 +103,10 @@ class TestByTheClock:
         assert lengths[0] == pytest.approx(lengths_without[0], abs=1)
         assert sum(lengths) == pytest.approx(sum(lengths_without) - 300, abs=5)
 
-    @pytest.mark.parametrize(("takes", "validation"), [(40.0, 0.0), (0.5, 40.0)])
-    def test_every_epoch_has_an_iteration_at_any_speed(self, clock, takes, validation):
-        done, ends, lengths = train(Budget(1, 5), clock, takes=takes, validation=[validation])
-        assert len(ends) == 5
-        assert min(lengths) == 1
-        assert done[-1] == 1.0
+    def test_slow_iterations_leave_out_epochs(self, clock):
+        """The first one does not count, the next one is past the end."""
+        done, _, lengths = train(Budget(1, 5), clock, takes=40.0)
+        assert (lengths, done) == ([2], [0.0, 1.0])
 
     def test_done_rises_to_1(self, clock):
         done, _, _ = train(Budget(1, 3), clock, takes=0.25)
@@ -122,11 +120,9 @@ class TestByTheClock:
         assert budget_from(CALLED, 2).until_s == CALLED + 114
         assert Budget(2, 4).until_s == CALLED + 144
 
-    def test_one_iteration_for_each_epoch_after_slow_reading(self, clock):
-        done, ends, lengths = train(Budget(1, 3), clock, ahead=500.0)
-        assert lengths == [1, 1, 1]
-        assert set(done) == {1.0}
-        assert len(ends) == 3
+    def test_one_iteration_after_slow_reading(self, clock):
+        done, _, lengths = train(Budget(1, 3), clock, ahead=500.0)
+        assert (lengths, done) == ([1], [1.0])
 
     def test_few_batches_are_repeated(self, clock):
         _, _, lengths = train(Budget(1, 2), clock, batches=3)
@@ -148,11 +144,22 @@ class TestValidation:
         train(limit, clock, validation=[9.0, 2.0, 1.0], is_measured=True)
         assert limit.until_s == pytest.approx(CALLED + 120 - 6 - 2 * 1)
 
-    def test_the_reserve_is_limited(self, clock):
+    def test_the_reserve_is_limited_and_no_epoch_follows_the_end(self, clock):
         limit = Budget(1, 3)
         _, ends, _ = train(limit, clock, validation=[100.0], is_measured=True)
         assert limit.until_s == pytest.approx(CALLED + 0.7 * 60)
-        assert len(ends) == 3
+        assert ends == pytest.approx([CALLED + 18], abs=0.11)
+
+    @pytest.mark.parametrize("validation", [12.0, 15.0, 20.0])
+    def test_slow_validation_leaves_out_epochs(self, clock, validation):
+        """The last one trains until the end, and its validation is the only one after that."""
+        limit = Budget(2, 10)
+        done, ends, lengths = train(limit, clock, validation=[validation], is_measured=True)
+        assert 1 < len(ends) < 10
+        assert ends[-1] == pytest.approx(limit.until_s, abs=0.11)
+        assert ends[-1] + 2 * validation + budget.FINISH_S < CALLED + 120 + 11
+        assert sum(lengths) == pytest.approx((limit.until_s - CALLED - (len(ends) - 1) * validation) / 0.1, abs=3)
+        assert done[-1] == 1.0
 
     @pytest.mark.parametrize("validation", [(1.0, 9.0, 9.0), (9.0, 1.0, 1.0)], ids=["slower", "faster"])
     def test_done_never_decreases(self, clock, validation):

@@ -123,6 +123,12 @@ class TestWhichEpochs:
         assert scored[-1] == 40
         assert 3 * 0.4 < spent <= 0.03 * (clock.now - 100)
 
+    def test_an_epoch_that_ends_the_time_is_the_last(self):
+        validated = Validated(samples_of(WORLDS), epoch_pixels=1)
+        assert validated.run(3) == {}
+        validated.cells.budget.done = 1.0
+        assert validated.run(4)
+
     def test_an_epoch_without_scores_does_not_show_those_of_an_earlier_one(self):
         work = 0.4 * len(WORLDS) * AREA * cell_validation.CPU_COST / cell_validation.SHARE
         validated = Validated(samples_of(WORLDS), epoch_pixels=work)
