@@ -44,6 +44,13 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(help="planned: from the images, the default; original: the report's.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|BUNDLE|FILE",
+            help="Weights to begin with: the shipped start, random ones, or those of a bundle or start file.",
+        ),
+    ] = None,
     config: Config = [],  # noqa: B006
     seed: Seed = None,
     devices: Annotated[int | None, typer.Option(help="GPUs, or parts of the CPU, that share a batch; 1 by default.")] = None,
@@ -66,7 +73,7 @@ def train(
     from livecell_monai import tasks
     from livecell_monai.training.setup import RunContext
 
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed, start=start)
     is_resumed = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     _check_arguments({**given, "--devices": devices}, is_resumed)
@@ -93,9 +100,17 @@ def train(
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
-    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
+    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}, {_describe_start(result)}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
+
+
+def _describe_start(result: Mapping[str, Any]) -> str:
+    """What a training began with, in words."""
+    if "start_sha256" not in result:
+        return "from random weights"
+    name = "the shipped start" if result["start"] == "auto" else result["start"]
+    return f"from {name} (SHA-256 {result['start_sha256'][:12]}...)"
 
 
 def _check_arguments(given: Mapping[str, Any], is_resumed: bool) -> None:

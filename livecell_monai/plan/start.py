@@ -1,0 +1,14 @@
+"""The settings of a training that begins from a start: one rule each, kept where cross-validation shows a gain."""
+
+from livecell_monai.plan.recipe import Choice
+
+LEARNING_RATE = 0.001  # half of that from random weights: the first steps must not undo what the start has learned
+NONE = "none"
+
+
+def plan_start(start: str, reason: str) -> dict[str, Choice]:
+    """The choices by name for a training from a start, or from random weights if `start` is `none`."""
+    if start == NONE:
+        return {"start": Choice(NONE, reason)}
+    lr = Choice(LEARNING_RATE, "of AdamW, with a short warm-up and a decay to 0; half of that from random weights")
+    return {"start": Choice(start, reason), "lr": lr}
