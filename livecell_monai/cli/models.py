@@ -159,6 +159,9 @@ def predict(
         bool | None,
         typer.Option("--cells/--no-cells", help="Add or leave out NAME_cells.tif and cells.csv; by default if trained for."),
     ] = None,
+    diameter: Annotated[
+        float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated.")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Frames of movies: an index from 0, or FIRST:STOP; all by default.")
@@ -176,6 +179,8 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
+    The bundle `start` is the one that livecell ships: it has learned nothing from your images.
+
     An image or frame that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3.
     Images above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a
     pyramid. A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays show three
@@ -185,15 +190,19 @@ def predict(
     """
     from livecell_monai.experiments.locate import located
     from livecell_monai.outputs.summary import EMPTY_FRAMES
+    from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
+    settings |= {} if diameter is None else {"cell_diameter": diameter}
     print_skipped(images)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
+        if diameter is not None:
+            check_diameter(folder)
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
         what = "masks" if "mask" in written else "images"

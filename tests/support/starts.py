@@ -31,12 +31,13 @@ def make_start(maps: list[str] = MAPS, seed: int = 1, **network: Any) -> Start:
 @contextmanager
 def shipped(path: Path, start: Start | None = None) -> Iterator[Path]:
     """The installation ships this start during the block, written to a path; None for an installation without one."""
+    from livecell_monai.bundle import start as bundles
     from livecell_monai.network import start as module
     from livecell_monai.training import start as users
 
     if start is not None:
         write_start(path, start, {"seen": "random numbers"})
     with pytest.MonkeyPatch.context() as patch:
-        for one in (module, users):
+        for one in (module, users, bundles):
             patch.setattr(one, "find_shipped_start", lambda: None if start is None else path)
         yield path
