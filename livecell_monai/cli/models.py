@@ -100,7 +100,7 @@ def train(
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
-    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}, {_describe_start(result)}")
+    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}; it began {_describe_start(result)}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
 
