@@ -19,6 +19,7 @@ from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.experiments.locate import located
 from livecell_monai.prediction.segmenter import Mask, open_segmenter
+from livecell_monai.prediction.zero_shot import fit_settings
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.sample import Pixels
 from livecell_monai.tasks import Predictions
@@ -35,13 +36,15 @@ class Segmenter:
     """A trained bundle, loaded once for many images. For one thread at a time.
 
     Args:
-        bundle: the folder that training left, an MLflow run, or a registered model (`models:/NAME/VERSION`).
+        bundle: the folder that training left, an MLflow run, a registered model (`models:/NAME/VERSION`), or `start`, the
+            start that the package ships, which needs no annotated image.
         settings: values that override those of the bundle, such as `{"tta_views": 8}`.
+        images: some images from which `start` estimates the size of the cells, unless the settings have `cell_diameter`.
     """
 
-    def __init__(self, bundle: str | Path, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, bundle: str | Path, settings: Mapping[str, Any] | None = None, images: Sequence[Image] = ()) -> None:
         with located(str(bundle)) as folder:
-            self._segmenter = open_segmenter(folder, settings)
+            self._segmenter = open_segmenter(folder, fit_settings(folder, settings, images))
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -136,7 +139,7 @@ def predict(
     """
     several = [images] if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 2) else images
     if output is None:
-        segment = Segmenter(bundle, settings)
+        segment = Segmenter(bundle, settings, list(several))
         masks: list[Pixels] = []
         for number, image in enumerate(several, start=1):
             masks.append(segment(image))

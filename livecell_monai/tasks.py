@@ -11,10 +11,13 @@ from typing import Any
 from ignite.engine import Events
 
 from livecell_monai.bundle.open import OpenBundle, open_bundle
+from livecell_monai.bundle.start import read_expected_diameter
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.paths import describe_skipped
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.distributed.ddp import check_device_count, train_on_devices
+from livecell_monai.prediction.large.selection import choose_large_images
+from livecell_monai.prediction.zero_shot import fit_settings
 from livecell_monai.runs.progress import close_bars
 from livecell_monai.training.request import (
     TrainingRequest,
@@ -153,7 +156,7 @@ def evaluate(
     """
     paths = {"dataset_dir": str(Path(data).resolve()), "output_dir": str(Path(output).resolve())}
     all_settings = {**(settings or {}), **({"overwrite": True} if overwrite else {})}
-    opened = open_bundle(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
+    opened, _ = _open_fitted(bundle, ["inference", "evaluate"], all_settings, paths, run_id="evaluating")
     _run(opened)
     summary: dict[str, Any] = opened.writer.summary
     return summary
@@ -189,11 +192,11 @@ def predict(
         "output_dir": str(Path(output).resolve()),
     }
     skipped = tuple(describe_skipped(images))
-    opened = open_bundle(bundle, ["inference"], settings, paths, run_id="inferring")
+    opened, fitted = _open_fitted(bundle, ["inference"], settings, paths, run_id="inferring")
     if workers is not None or scheduler is not None:
         from livecell_monai.distributed.dask import Job, run_distributed
 
-        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(dict(settings or {}), sort_keys=True))
+        job = Job(str(Path(bundle).resolve()), paths["output_dir"], json.dumps(dict(fitted), sort_keys=True))
         failures = run_distributed(opened, job, workers, scheduler, tell)
         return Predictions(opened.writer.rows, failures, skipped, tuple(opened.writer.outputs.list_results()))
 
@@ -208,6 +211,20 @@ def predict(
         skipped,
         tuple(opened.writer.outputs.list_results()),
     )
+
+
+def _open_fitted(
+    bundle: str | Path, configs: Sequence[str], settings: Mapping[str, Any] | None, paths: Mapping[str, Any], run_id: str
+) -> tuple[OpenBundle, Mapping[str, Any]]:
+    """A bundle opened for its images, and the settings: the shipped start has those that `fit_settings` gives."""
+    opened = open_bundle(bundle, configs, settings, paths, run_id=run_id)
+    if read_expected_diameter(bundle) is None:
+        return opened, settings or {}
+    for check in ("validate_settings", "items", "check_outputs"):
+        opened.build(check)
+    _, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
+    fitted = fit_settings(bundle, settings, items)
+    return open_bundle(bundle, configs, fitted, paths, run_id=run_id), fitted
 
 
 def _run(opened: OpenBundle, prepare: Callable[[OpenBundle], None] = lambda _: None) -> Any:

@@ -51,6 +51,7 @@ class OpenBundle:
     Args:
         root: the folder.
         settings: the value of every setting by name, `auto` not resolved.
+        given: those that the bundle, overlays or the caller have set.
         workflow: MONAI's, with the template's configs.
     """
 
@@ -68,9 +69,9 @@ class OpenBundle:
     budget: "Part[Budget]" = Part("budget")
     session: "Part[TrainingSession]" = Part("session")
 
-    def __init__(self, root: Path, settings: Mapping[str, Any], workflow: ConfigWorkflow) -> None:
+    def __init__(self, root: Path, settings: Mapping[str, Any], given: Mapping[str, Any], workflow: ConfigWorkflow) -> None:
         self.root = root
-        self.settings = dict(settings)
+        self.settings, self.given = dict(settings), dict(given)
         self.workflow = workflow
 
     def initialize(self) -> None:
@@ -166,8 +167,8 @@ def open_bundle(
     workflow.parser.locator = _LOCATOR
     workflow.parser.read_config(deepcopy(_read_configs(files)))
     workflow.parser.update(_unparsed({"bundle_root": str(root), **values, **(paths or {})}))
-    given = {name: value for name, value in (paths or {}).items() if name in resolved}
-    return OpenBundle(root, {**resolved, **given}, workflow)
+    of_paths = {name: value for name, value in (paths or {}).items() if name in resolved}
+    return OpenBundle(root, {**resolved, **of_paths}, values, workflow)
 
 
 def _unparsed(values: Mapping[str, Any]) -> dict[str, Any]:

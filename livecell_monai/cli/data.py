@@ -41,7 +41,7 @@ def sample(
 def info(images: Images, axes: Axes = None) -> None:
     """Show the axes, type, pixel size, interval and channels of image files; only their headers are read.
 
-    The exit code is 2 if a file cannot be opened.
+    `livecell info start` shows what the start that livecell ships has seen. The exit code is 2 if a file cannot be opened.
 
     Example: `livecell info movie.nd2`
     """
@@ -49,6 +49,9 @@ def info(images: Images, axes: Axes = None) -> None:
     from livecell_monai.data.readers import describe_axes, open_stack
     from livecell_monai.errors import LiveCellError
 
+    if [str(path) for path in images] == ["start"] and not Path("start").exists():
+        _show_start()
+        return
     print_skipped(images)
     rows, problems = [], []
     for path in list_images(images):
@@ -71,6 +74,21 @@ def info(images: Images, axes: Axes = None) -> None:
     if rows:
         show_table(["image", "axes", "type", "pixel, Y x X", "Z step", "frame every", "channels"], rows)
     print_problems(problems)
+
+
+def _show_start() -> None:
+    """Print what the shipped start is."""
+    from livecell_monai.bundle.start import read_shipped_start
+
+    found = read_shipped_start()
+    rows = [
+        ("SHA-256", found.sha256),
+        ("maps", ", ".join(found.start.head)),
+        ("expects cells of", f"{found.start.diameter:g} px at the working scale"),
+        *((name, str(value)) for name, value in found.start.network.items()),
+        *found.facts.items(),
+    ]
+    show_table(["start", ""], rows)
 
 
 @app.command()

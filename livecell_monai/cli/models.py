@@ -44,6 +44,13 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(help="planned: from the images, the default; original: the report's.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|BUNDLE|FILE",
+            help="Weights to begin with: the shipped start, random ones, or those of a bundle or start file.",
+        ),
+    ] = None,
     config: Config = [],  # noqa: B006
     seed: Seed = None,
     devices: Annotated[int | None, typer.Option(help="GPUs, or parts of the CPU, that share a batch; 1 by default.")] = None,
@@ -66,7 +73,7 @@ def train(
     from livecell_monai import tasks
     from livecell_monai.training.setup import RunContext
 
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed, start=start)
     is_resumed = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     _check_arguments({**given, "--devices": devices}, is_resumed)
@@ -93,9 +100,17 @@ def train(
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
-    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
+    print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}; it began {_describe_start(result)}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
+
+
+def _describe_start(result: Mapping[str, Any]) -> str:
+    """What a training began with, in words."""
+    if "start_sha256" not in result:
+        return "from random weights"
+    name = "the shipped start" if result["start"] == "auto" else result["start"]
+    return f"from {name} (SHA-256 {result['start_sha256'][:12]}...)"
 
 
 def _check_arguments(given: Mapping[str, Any], is_resumed: bool) -> None:
@@ -144,6 +159,9 @@ def predict(
         bool | None,
         typer.Option("--cells/--no-cells", help="Add or leave out NAME_cells.tif and cells.csv; by default if trained for."),
     ] = None,
+    diameter: Annotated[
+        float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated.")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Frames of movies: an index from 0, or FIRST:STOP; all by default.")
@@ -161,6 +179,8 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
+    The bundle `start` is the one that livecell ships: it has learned nothing from your images.
+
     An image or frame that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3.
     Images above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a
     pyramid. A movie gives a stack of masks NAME.ome.tif, NAME_frames.csv and NAME_confluency.png; overlays show three
@@ -170,15 +190,19 @@ def predict(
     """
     from livecell_monai.experiments.locate import located
     from livecell_monai.outputs.summary import EMPTY_FRAMES
+    from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
+    settings |= {} if diameter is None else {"cell_diameter": diameter}
     print_skipped(images)
     written = _add_outputs(settings, {"probability": probability, "overlay": overlay})
     with located(bundle) as folder:
+        if diameter is not None:
+            check_diameter(folder)
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
         count, kind = len(result.rows), "mask" if "mask" in written else "image"

@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_skipped_data, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
+
+if TYPE_CHECKING:
+    from livecell_monai.data.dataset.folds import FoldOptions
+    from livecell_monai.experiments.crossval import CrossValidation
+    from livecell_monai.experiments.parts import StudyRequest
 
 FEW = 10  # with fewer images or groups, a 95 % interval of the bootstrap holds the mean less often than 9 times in 10
 
@@ -34,6 +39,9 @@ def crossval(
     refit: Annotated[
         bool, typer.Option("--refit", help="Also a bundle of all images, as long as the folds suggest.")
     ] = False,
+    compare_start: Annotated[
+        bool, typer.Option("--compare-start", help="Also each fold from random weights, for what the start gains.")
+    ] = False,
     recipe: Recipe = "planned",
     config: Config = [],  # noqa: B006
     seed: Seed = None,
@@ -46,18 +54,19 @@ def crossval(
     from livecell_monai.data.dataset.folds import FoldOptions
     from livecell_monai.experiments.crossval import cross_validate
     from livecell_monai.experiments.parts import StudyRequest
-    from livecell_monai.metrics import list_metrics
+    from livecell_monai.experiments.start_comparison import check_start
     from livecell_monai.report.templates import render_study
 
     print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
     request = StudyRequest(data, config, settings, recipe)
-    result = cross_validate(request, output, FoldOptions(folds, group_pattern), render_study, bundles)
+    if compare_start:
+        check_start(request)
+    options = FoldOptions(folds, group_pattern)
+    result = cross_validate(request, output, options, render_study, bundles)
     found = result.summary
-    shown = [metric for metric in list_metrics() if metric.name in found]
-    rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
-    show_table(["fold", "image", *(metric.label for metric in shown)], rows)
+    _show_folds(result)
     show_summary(found)
     cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"
     print(f"each image by a network that has not seen it: {found['images']} images, {cells}")
@@ -66,6 +75,32 @@ def crossval(
     print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
     for kind, bundle in result.bundles.items():
         print(f"{kind}: {bundle}")
+    if compare_start:
+        _compare_start(request, output, result, options)
+
+
+def _show_folds(result: "CrossValidation") -> None:
+    from livecell_monai.metrics import list_metrics
+
+    shown = [metric for metric in list_metrics() if metric.name in result.summary]
+    rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
+    show_table(["fold", "image", *(metric.label for metric in shown)], rows)
+
+
+def _compare_start(request: "StudyRequest", output: Path, result: "CrossValidation", folds: "FoldOptions") -> None:
+    """Train and score the folds without the start, print both, and write the page that compares them."""
+    from livecell_monai.experiments.start_comparison import compare_start
+    from livecell_monai.report.comparison import build_tables, write_comparison
+
+    found = compare_start(request, output, result, folds)
+    print("\nthe same folds from random weights")
+    _show_folds(found.without)
+    for table in build_tables(found.comparison):
+        print(f"\n{table.title}" if table.title else "")
+        show_table(table.header, table.rows)
+    page = output / "start.html"
+    write_comparison(found.comparison, html=page)
+    print(f"page: {page}")
 
 
 @app.command("learning-curve")

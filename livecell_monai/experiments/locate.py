@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from livecell_monai.bundle.start import START, write_start_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.store import choose_uri, find_reason, open_store, quiet_mlflow
 
@@ -23,12 +24,15 @@ def located(name: str | Path, uri: str = "auto") -> Iterator[Path]:
 def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
     """The folder of a bundle, downloaded into another one if it is in MLflow.
 
-    The name is a folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`.
+    The name is a folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`; or
+    `start`, the start that the package ships, if there is no folder of this name.
 
-    Raises a SettingError if there is no such folder, run or model, or it has no bundle.
+    Raises a SettingError if there is no such folder, run or model, or it has no bundle; a BundleError without a start.
     """
     if Path(name).is_dir():
         return Path(name)
+    if str(name) == START:
+        return write_start_bundle(into)
     if str(name).startswith(_MODELS):
         return _download_model(str(name), into, uri)
     client, run = find_bundle_run(name, uri)

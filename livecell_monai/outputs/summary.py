@@ -19,13 +19,15 @@ class Summary(Output):
     """`summary.csv`, one row per image: foreground fraction, connected components, seconds.
 
     The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, with only the `problem`
-    of a frame without a prediction.
+    of a frame without a prediction. Where nothing was learned from such images, `zero_shot` says so.
     """
 
     files = Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         self._frames: list[Row] = []
+        text = "" if options is None else options.zero_shot
+        self._note: Row = {"zero_shot": text} if text else {}
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """The row of an image; at the last frame of a movie, its table and its row."""
@@ -36,7 +38,7 @@ class Summary(Output):
         else:
             row = {**dict.fromkeys(_make_row(0, 0, 0)), "problem": prediction.problem}
         if frame is None:
-            return row
+            return {**row, **self._note}
         self._frames.append({"frame": frame.index, "time_min": frame.time_min, **row})
         if not frame.is_last:
             return {}
@@ -51,11 +53,12 @@ class Summary(Output):
             "frames": len(rows),
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
+            **self._note,
         }
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        row = _make_row(prediction.foreground_fraction, prediction.components, prediction.seconds)
+        row = {**_make_row(prediction.foreground_fraction, prediction.components, prediction.seconds), **self._note}
         if prediction.cells is None:
             return row
         size = prediction.shape[0] * prediction.shape[1]

@@ -69,7 +69,7 @@ def measure_image(
     relative = (np.subtract(image, percentiles[2], dtype=np.float64) / unit).astype(np.float32)
     step = float(np.diff(levels.astype(np.float64)).min(initial=reach)) / unit
     background = label == 0
-    cells, diameters = _measure_cells(label)
+    cells, diameters = measure_diameters(label)
     polarity, word = _measure_polarity(relative[~background], relative[background], step)
     return ImageStatistics(
         name=name,
@@ -123,8 +123,8 @@ def _measure_saturation(levels: Pixels, counts: NDArray[np.int64]) -> float:
     return clipped / int(counts.sum())
 
 
-def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...]]:
-    """Number of cells, and the diameters in px as in `ImageStatistics`."""
+def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
+    """Number of cells of a label (Y, X), and their diameters in px, in increasing order, as in `ImageStatistics`."""
     ids = label.astype(np.int64)
     if ids.max() > max(ids.size, 2**16):  # bincount would need too much memory
         ids = np.unique(np.append(0, ids), return_inverse=True)[1][1:].reshape(ids.shape)

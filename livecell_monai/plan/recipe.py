@@ -95,14 +95,29 @@ def _choose_scale(fingerprint: Fingerprint, minutes: float) -> Choice:
     diameter = fingerprint.diameter_px
     if diameter <= 0:
         return Choice(1.0, "scale factor of the images: no cell was measured, so the images keep their size")
-    ideal = min(max(DIAMETER_PX / diameter, SCALE_RANGE[0]), SCALE_RANGE[1])
+    factor = choose_factor(diameter)
     found = f"scale factor of the images: the median cell is {diameter:.0f} px across"
-    factor = 1.0 if NO_SCALING[0] <= ideal <= NO_SCALING[1] else max(0.25, round(4 * ideal) / 4)
     if 0 < minutes < SHORT_MINUTES:
         return Choice(factor / 2, f"{found}; halved because time is short")
     if factor == 1.0:
         return Choice(1.0, f"{found}, which suits the network (about {DIAMETER_PX:.0f})")
     return Choice(factor, f"{found}; scaled to {factor * diameter:.0f}")
+
+
+def choose_factor(diameter: float, ideal: float = DIAMETER_PX) -> float:
+    """The factor that brings cells of a diameter, in px, to about an ideal one; 1 where a resampling is not worth it."""
+    exact = min(max(ideal / diameter, SCALE_RANGE[0]), SCALE_RANGE[1])
+    return 1.0 if NO_SCALING[0] <= exact <= NO_SCALING[1] else max(0.25, round(4 * exact) / 4)
+
+
+def choose_sizes(diameter: float) -> dict[str, Choice]:
+    """The settings by which cells of a median diameter, in px, are separated."""
+    area, depth = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2)), round(max(1.0, SEED_DEPTH * diameter), 1)
+    return {
+        "seed_depth": Choice(depth, f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"),
+        "cell_diameter": Choice(round(max(1.0, diameter), 1), "px: that of the median cell"),
+        "min_cell_area": Choice(area, f"px: {SMALLEST_CELL:.0%} of the area of the median cell"),
+    }
 
 
 def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
@@ -112,13 +127,7 @@ def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
         maps, why = ["foreground", "distance"], f"{touching / fingerprint.cells:.0%} of the cells touch another one"
     else:
         maps, why = ["foreground"], "no annotated cell touches another one, so that necks of the mask separate cells"
-    area, depth = max(1, round(SMALLEST_CELL * math.pi / 4 * diameter**2)), round(max(1.0, SEED_DEPTH * diameter), 1)
-    return {
-        "maps": Choice(maps, why),
-        "seed_depth": Choice(depth, f"px: {SEED_DEPTH:.0%} of the diameter of the median cell"),
-        "cell_diameter": Choice(round(max(1.0, diameter), 1), "px: that of the median cell"),
-        "min_cell_area": Choice(area, f"px: {SMALLEST_CELL:.0%} of the area of the median cell"),
-    }
+    return {"maps": Choice(maps, why), **choose_sizes(diameter)}
 
 
 def _choose_filters(fingerprint: Fingerprint, scale: float, can_add_level: bool) -> Choice:

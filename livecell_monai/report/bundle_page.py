@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
+from livecell_monai.bundle.start import EXPECTED
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
 from livecell_monai.runs.atomic import check_overwrite, read_table
 
+if TYPE_CHECKING:
+    from livecell_monai.training.review import Review
+
 #: entries of the metadata that a page needs, beside `data` and `split`
 NEEDED = ["data_sha256", "files_sha256", "weights_sha256", "created", "validation", "epochs_run", "kept_epoch", "seconds"]
+ZERO_SHOT = "Nothing was learned from these images: the network has seen other cells only, those that its card lists."
 NO_DATA = "Made from the bundle alone: pictures of images need the data (livecell report RUN --data DATA)."
 
 
@@ -39,6 +44,8 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
     """The facts of `PageFacts` that a bundle holds of its own training; a BundleError if it is not a trained bundle."""
     settings, metadata = read_bundle_settings(bundle), read_metadata(bundle)
     training = metadata.get("training", {})
+    if EXPECTED in training:
+        return _describe_start(settings, metadata)
     if "ensemble_size" in training:
         raise BundleError(
             f"{bundle}: a page must be of one training, this bundle joins {training['ensemble_size']}; name the bundle of a "
@@ -53,6 +60,20 @@ def read_bundle_facts(bundle: Path) -> dict[str, Any]:
         raise BundleError(
             f"{bundle}: metadata and tables must be as training left them, got {reason}; restore them"
         ) from error
+
+
+def _describe_start(settings: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of `PageFacts` about the start, which was not trained here."""
+    return {
+        "title": "The start that livecell-monai ships, without a training",
+        "training": {**metadata["training"], "leaks": False},
+        "settings": settings,
+        "versions": metadata["required_packages_version"],
+        "history": (),
+        "threshold": settings["threshold"],
+        "split": "",
+        "limit": ZERO_SHOT,
+    }
 
 
 def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +103,11 @@ def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[
     from livecell_monai.training.review import open_review
 
     shown = open_review(bundle, data)
-    warnings, notes = [], []
+    warnings: list[str] = []
+    notes: list[str] = []
+    if "split" not in training:
+        warnings.append(f"{ZERO_SHOT} Their cells were taken as {shown.diameter_px:.0f} px across.")
+        return _take_review(shown, warnings, notes)
     if shown.data_sha256 is None:
         notes.append(f"{data.name} has no training images: neither split nor validation are drawn.")
     elif shown.data_sha256 != training["data_sha256"]:
@@ -93,9 +118,13 @@ def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[
     trained = set(training["files_sha256"].values())
     if seen := [name for name, sha256 in shown.hashes.items() if sha256 in trained]:
         warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
-    if shown.left_out:
-        notes.append(f"{shown.left_out} more test images, left out at random, are not on this page.")
     if training["split"] == "original":
         notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
+    return _take_review(shown, warnings, notes)
+
+
+def _take_review(shown: "Review", warnings: list[str], notes: list[str]) -> dict[str, Any]:
     names = ("sides", "samples", "predictions", "expected", "diameter_px")
+    if shown.left_out:
+        notes = [*notes, f"{shown.left_out} more test images, left out at random, are not on this page."]
     return {"warnings": warnings, "notes": notes, **{name: getattr(shown, name) for name in names}}

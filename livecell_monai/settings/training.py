@@ -43,6 +43,16 @@ class Run(Group):
     )
 
 
+class Start(Group):
+    """Start."""
+
+    start: Text = setting(
+        "auto",
+        "auto: the shipped start, a network that has seen cells, where it fits; none: random weights; or a start file, or "
+        "a bundle: folder, run, models:/NAME@ALIAS",
+    )
+
+
 class Split(Group):
     """Split into training and validation data."""
 
@@ -103,6 +113,7 @@ class Optimisation(Group):
     lr_schedule: Literal["decay", "step"] = setting(
         "decay", "decay: warm-up, then to 0 over the whole run; step: times lr_gamma every lr_step epochs"
     )
+    warm_up: float = setting(0.05, "fraction of the run in which the learning rate rises; decay only", gt=0, lt=1)
     lr_step: PositiveInt | Literal["auto"] = setting("auto", "auto: two fifths of the run", unit="epochs")
     lr_gamma: float = setting(0.2, "factor of the step schedule", gt=0, le=1)
     checkpoint_selection: Literal["last", "best"] = setting(
@@ -132,5 +143,5 @@ class Evaluation(Group):
     )
 
 
-TRAIN = (Run, Split, Augmentation, PseudoLabels, Optimisation, Tracking)
+TRAIN = (Run, Start, Split, Augmentation, PseudoLabels, Optimisation, Tracking)
 EVALUATE = (Evaluation,)

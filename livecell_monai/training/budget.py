@@ -14,7 +14,6 @@ from livecell_monai.settings import check_setting
 FINISH_S = 6.0  # after the last epoch: figures, page, card and hashes take 3 s of one core, then the run's artifacts
 MAX_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
 ENDLESS = 10**6  # iterations of an epoch that the clock ends
-WARM_UP = 0.05  # fraction of the training in which the learning rate increases
 POWER = 0.9  # of the remaining fraction: nearly linear decay
 
 
@@ -107,7 +106,9 @@ class Budget:
         return bool(idist.broadcast(float(time.monotonic() + later_s >= self.until_s)))
 
 
-def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2) -> LRScheduler:
+def build_lr_scheduler(
+    kind: str, optimizer: Optimizer, budget: Budget, step: int = 1, gamma: float = 0.2, warm_up: float = 0.05
+) -> LRScheduler:
     """Build a scheduler: `decay`, stepped after each iteration, warms up, then decays to nearly 0 over the budget.
 
     `step`, stepped after each epoch, multiplies the rate by `gamma` every `step` epochs.
@@ -115,10 +116,13 @@ def build_lr_scheduler(kind: str, optimizer: Optimizer, budget: Budget, step: in
     check_setting("lr_schedule", kind)
     if kind == "step":
         return StepLR(optimizer, step, gamma)
-    return LambdaLR(optimizer, lambda _: decay_factor(budget.done))
+    return LambdaLR(optimizer, lambda _: decay_factor(budget.done, warm_up))
 
 
-def decay_factor(done: float) -> float:
-    """Factor on the learning rate after a fraction `done` in [0, 1] of the training; at least 0.001."""
-    rise, fall = min(1.0, done / WARM_UP + 0.02), math.pow(1 - done, POWER)
+def decay_factor(done: float, warm_up: float = 0.05) -> float:
+    """Factor on the learning rate after a fraction `done` in [0, 1] of the training; at least 0.001.
+
+    It rises within the fraction `warm_up` in (0, 1), and falls all the time.
+    """
+    rise, fall = min(1.0, done / warm_up + 0.02), math.pow(1 - done, POWER)
     return max(1e-3, rise * fall)

@@ -114,7 +114,7 @@ class TrainingResult:
     data: TrainingDataset
     accelerator: Accelerator
     seconds: float  #: duration, including the time before each interruption
-    resume_facts: Mapping[str, Any]  #: number of resumes, changed files, hash of the request
+    facts: Mapping[str, Any]  #: number of resumes, changed files, hash of the request; start and its hash, if there is one
 
     @property
     def keeps_best(self) -> bool:
@@ -162,7 +162,7 @@ def describe_training(result: TrainingResult, weight_hashes: Mapping[str, str]) 
         "seed": result.settings["seed"],
         "computed_on": str(result.accelerator),
         "machine": describe_machine(result.accelerator),
-        **result.resume_facts,
+        **result.facts,
         "validation": list_validation(kept),
         "validated_on": SPLITS[data.split.mode].measured_on,
     }
@@ -194,6 +194,7 @@ def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[s
         "is_chosen": result.keeps_best,
         "resumed": training["resumed"],
         "changes": training["data_changes"],
+        "start": (training["start"], training["start_sha256"]) if "start_sha256" in training else None,
         **{key: training[key] for key in ("epochs_run", "kept_epoch", "seconds", "seed", "weights_sha256")},
         "separates": CellDecoder(result.settings["maps"]).has_map,
         "validation": training["validation"],

@@ -79,11 +79,18 @@ def make_request(
     return TrainingRequest(
         data=str(Path(data).resolve()),
         recipe=recipe,
-        settings=dict(settings or {}),
+        settings=_name_start(settings or {}),
         overlays=[[name, find_overlay(name).read_text(encoding="utf-8")] for name in overlays],
         unlabelled=[str(Path(path).absolute()) for path in unlabelled],
         devices=devices,
     )
+
+
+def _name_start(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, with the path of a start that exists made absolute: the training may resume in another folder."""
+    start = str(settings.get("start", "auto"))
+    is_path = start not in ("auto", "none") and Path(start).exists()
+    return {**settings, "start": str(Path(start).absolute())} if is_path else dict(settings)
 
 
 def training_ledger(output_dir: str | Path) -> Ledger:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from livecell_monai.bundle.open import open_bundle
+from livecell_monai.bundle.start import read_expected_diameter
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import has_role, list_samples
 from livecell_monai.data.dataset.identity import digest_of, hash_file
@@ -20,7 +21,8 @@ from livecell_monai.errors import LiveCellError
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.prediction.sample_predictions import predict_items
-from livecell_monai.prediction.segmenter import open_segmenter
+from livecell_monai.prediction.segmenter import Segmenter, open_segmenter
+from livecell_monai.prediction.zero_shot import fit_settings
 from livecell_monai.sample import IMAGE, TARGET, Pixels, Region, Sample, SamplePrediction, SplitPreview
 from livecell_monai.training.facts import TrainingDataset
 
@@ -36,7 +38,7 @@ class Review:
     samples: tuple[Pixels, Pixels] | None  #: augmented images and labels (B, Y, X); None without annotated images
     predictions: Iterator[SamplePrediction]  #: of validation and test images, computed on request
     expected: int  #: number of predictions
-    diameter_px: float  #: median diameter of the annotated cells, 0 without any
+    diameter_px: float  #: median diameter of the annotated cells, 0 without any; for a start, that which it assumes
     left_out: int  #: number of test images that are not shown
     hashes: Mapping[str, str]  #: SHA-256 of each test image that is shown, by name
 
@@ -45,15 +47,17 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     """Open a trained bundle with its own settings, split and weights, and check a data folder or datalist.
 
     The data may hold training images, test images or both; of more than `most_tests`, that many are drawn at random.
+    Of the start, which has no split, the test images are predicted.
     Raises a LiveCellError if the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
     opened = open_bundle(bundle, ["inference", "train"], None, paths)
-    segmenter = open_segmenter(bundle)
-    split = opened.split if has_role(data, "train") or not has_role(data, "test") else None
+    is_start = read_expected_diameter(bundle) is not None
+    split = opened.split if not is_start and (has_role(data, "train") or not has_role(data, "test")) else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"])
     total = len(list_samples(data, "test")) if has_role(data, "test") else 0
     check_samples(tests, "test")
+    segmenter = open_segmenter(bundle, fit_settings(bundle, None, to_items(tests)))
     held: Sequence[Sample] = split.validation if split else ()
     predictions = (predict_items(segmenter, to_items(held), "validation"), predict_items(segmenter, to_items(tests), "test"))
     return Review(
@@ -62,10 +66,14 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
         samples=draw_samples(opened.training_batches) if split else None,
         predictions=itertools.chain(*predictions),
         expected=len(held) + len(tests),
-        diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,
+        diameter_px=measure_fingerprint(split.train).diameter_px if split else _assumed(segmenter) if is_start else 0.0,
         left_out=total - len(tests),
         hashes={sample.name: hash_file(sample.image) for sample in tests},
     )
+
+
+def _assumed(segmenter: Segmenter) -> float:
+    return segmenter.decoder.decoding.cell_diameter
 
 
 def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:

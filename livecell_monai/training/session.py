@@ -14,6 +14,7 @@ from livecell_monai.training.bundle_writer import BundleWriter
 from livecell_monai.training.checkpoints import Checkpoints
 from livecell_monai.training.facts import TrainingDataset, TrainingResult, describe_machine, list_parameters
 from livecell_monai.training.history import History, OnEpoch
+from livecell_monai.training.start import InitialWeights
 
 if TYPE_CHECKING:  # in a package above
     from livecell_monai.experiments.tracking import RunTracker, TrackedRun
@@ -28,6 +29,7 @@ class TrainingSession:
     accelerator: Accelerator
     data: TrainingDataset
     settings: Mapping[str, Any]  #: resolved values; the recorded ones are kept
+    start: InitialWeights
     tracker: "RunTracker"
     checkpoints: Checkpoints
     writer: BundleWriter
@@ -39,8 +41,11 @@ class TrainingSession:
     def run(self) -> dict[str, Any]:
         """Train, write the complete bundle, and return what its metadata say of the training."""
         data, checkpoints = self.data, self.checkpoints
-        parameters = list_parameters(self.settings, data, self.accelerator)
-        with cached_reads(), checkpoints.opened(self.settings, data, describe_machine(self.accelerator)):
+        parameters = list_parameters(self.settings, data, self.accelerator) | self.start.facts
+        with (
+            cached_reads(),
+            checkpoints.opened({**self.settings, **self.start.facts}, data, describe_machine(self.accelerator)),
+        ):
             opening = self.tracker.start(parameters, data.annotated_hashes, data.name, checkpoints.run_id)
             with recorded_run(opening, checkpoints.record_run) as run:
                 result = self._train(run)
@@ -64,7 +69,7 @@ class TrainingSession:
             run.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
         with self.checkpoints.interruption.deferred(self.checkpoints.is_alone):  # an interruption saves the state
             self.trainer.run()
-        seconds, facts = self.checkpoints.seconds, self.checkpoints.facts()
+        seconds, facts = self.checkpoints.seconds, {**self.checkpoints.facts(), **self.start.facts}
         return TrainingResult(history, self.settings, self.data, self.accelerator, seconds, facts)
 
 

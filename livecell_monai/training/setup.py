@@ -14,6 +14,7 @@ from livecell_monai.plan import Choice, describe_fingerprint, format_plan, measu
 from livecell_monai.settings import SETTINGS
 from livecell_monai.training.history import OnEpoch
 from livecell_monai.training.request import TrainingRequest
+from livecell_monai.training.start import choose_start
 
 RECIPES = ("planned", "original")
 
@@ -71,7 +72,9 @@ def plan(
     fingerprint = measure_fingerprint(opened.split.train)
     can_add_level = all(opened.settings[name] == SETTINGS[name].default for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    return plan_training(fingerprint, opened.settings["minutes"], opened.multiple, can_add_level, devices), head
+    choices = plan_training(fingerprint, opened.settings["minutes"], opened.multiple, can_add_level, devices)
+    planned = {name: choice.value for name, choice in choices.items()}
+    return choices | choose_start({**opened.settings, **planned, **opened.given}), head
 
 
 def open_training(

@@ -91,6 +91,7 @@ class TestTrainedBundle:
                         "zoom",
                         "pos_weight",
                         "lr_step",
+                        "start",
                     ),
                 },
                 "evaluate": set(),

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.support.commands import livecell, refused, small
+from tests.support.starts import make_start, shipped
 from tests.support.worlds import write_folder
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -51,6 +52,21 @@ def test_the_ensemble_predicts_as_any_bundle(done, tmp_path):
     root, data, _ = done
     outcome = livecell("predict", root / "folds" / "ensemble", data / "test" / "images", "-o", tmp_path / "masks")
     assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
+
+
+def test_crossval_with_and_without_the_start(done, tmp_path):
+    _, data, _ = done
+    start = ("--set", 'maps=["foreground","distance"]')
+    with shipped(tmp_path / "shipped.safetensors", make_start()):
+        outcome = livecell("crossval", data, "-o", tmp_path / "folds", "--compare-start", *options(), *start)
+    assert outcome.code == 0, outcome
+    lines = outcome.out.splitlines()
+    assert sum(line.startswith("fold_1 ") for line in lines) == 2
+    assert "the same folds from random weights" in lines
+    assert lines[-1] == f"page: {tmp_path / 'folds' / 'start.html'}"
+    assert "without_start" in (tmp_path / "folds" / "start.html").read_text()
+    refused(livecell("crossval", data, "-o", tmp_path / "no", "--compare-start", *options(start="none")), "--compare-start")
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.slow  # the README's own commands draw one too

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from livecell_monai.bundle.start import read_expected_diameter
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.locate import locate_bundle, located
 from livecell_monai.experiments.registry import register
 from livecell_monai.experiments.store import find_experiment, open_store
+from tests.support.starts import make_start, shipped
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,13 @@ def test_a_missing_server(tmp_path):
     for name in ("nobody", "models:/cells/1"):
         with pytest.raises(SettingError, match=r"must be a store that answers, got 'http://127.0.0.1:9'"):
             locate_bundle(name, tmp_path, "http://127.0.0.1:9")
+
+
+def test_the_shipped_start_is_written_as_a_bundle(tmp_path, monkeypatch):
+    with shipped(tmp_path / "shipped.safetensors", make_start()):
+        with located("start") as folder:
+            assert read_expected_diameter(folder) == 40.0
+        assert not folder.exists()
+        (tmp_path / "cwd" / "start").mkdir()
+        with located("start") as folder:
+            assert folder == Path("start")

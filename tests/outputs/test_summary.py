@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livecell_monai.outputs.base import LargePrediction
+from livecell_monai.outputs.base import LargePrediction, OutputOptions
 from livecell_monai.outputs.summary import Summary, count_components
 from tests.support.predicted import MASKS, frames, image, names, write
 
@@ -49,6 +49,16 @@ def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
     assert [row["problem"] for row in table] == ["", "dark", "", "missing", ""]
     values = ("foreground_fraction", "components", "seconds")
     assert table[3] == {"frame": "3", "time_min": "4.5", **dict.fromkeys(values, ""), "problem": "missing"}
+
+
+def test_rows_say_that_nothing_was_learned(tmp_path):
+    """The rows of images, movies and large images; the rows of frames are as they were."""
+    output = Summary(OutputOptions(zero_shot="nothing"))
+    (row,) = write(output, [image()], tmp_path)
+    movie = write(output, frames(), tmp_path)[-1]
+    large = output.write_large(LargePrediction("a", tmp_path, 0.5, 3, 1.0), tmp_path)
+    assert [each["zero_shot"] for each in (row, movie, large)] == ["nothing"] * 3
+    assert "zero_shot" not in read_table(tmp_path / "cells_frames.csv")[0]
 
 
 def test_time_is_empty_without_an_interval(tmp_path):

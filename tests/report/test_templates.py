@@ -29,6 +29,7 @@ FACTS = {
     "weights_sha256": "ef" * 32,
     "versions": {"livecell-monai": "0.1.0", "torch": "2.10.0+cpu"},
     "seed": 7,
+    "start": None,
     "resumed": 0,
     "changes": (),
     "separates": False,

@@ -38,7 +38,7 @@ VALUES = {
     "lr_gamma": ([1, 0.1], [0, 1.5]),
     "checkpoint_selection": (["best", "last"], ["first", 1]),
     "ema": ([0, 0.99], [-0.1, 1]),
-    "pseudo_label_fraction": INSIDE_0_1,
+    **dict.fromkeys(("pseudo_label_fraction", "warm_up"), INSIDE_0_1),
     "lr": ABOVE_0,
     **dict.fromkeys(("samples_per_epoch", "batch_size", "patience", "epochs"), COUNT),
     **dict.fromkeys(("flip_probability", "change_probability"), PROBABILITY),
@@ -46,7 +46,7 @@ VALUES = {
     **dict.fromkeys(("rotation", "shear", "brightness", "elastic", "illumination", "shading", "blur", "noise"), AT_LEAST_0),
     **dict.fromkeys(("weight_decay", "surface_tolerance"), AT_LEAST_0),
     **dict.fromkeys(("use_borders", "track"), FLAG),
-    **dict.fromkeys(("tracking_uri", "experiment", "run_name"), TEXT),
+    **dict.fromkeys(("start", "tracking_uri", "experiment", "run_name"), TEXT),
 }
 
 

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from livecell_monai.errors import SettingError
 from livecell_monai.training import budget
-from livecell_monai.training.budget import WARM_UP, Budget, build_lr_scheduler, decay_factor
+from livecell_monai.training.budget import Budget, build_lr_scheduler, decay_factor
 
 CALLED = 1000.0  # reading of the clock at the call
 
@@ -251,10 +251,11 @@ def rates(kind, epochs, length, **settings):
 
 
 class TestDecay:
-    def test_rises_and_then_falls(self):
-        factors = [decay_factor(done) for done in DONE]
+    @pytest.mark.parametrize("warm_up", [0.05, 0.2])
+    def test_rises_and_then_falls(self, warm_up):
+        factors = [decay_factor(done, warm_up) for done in DONE]
         top = factors.index(max(factors))
-        assert DONE[top] == pytest.approx(WARM_UP, abs=0.005)
+        assert DONE[top] == pytest.approx(warm_up, abs=0.005)
         assert all(first < second for first, second in pairwise(factors[: top + 1]))
         assert all(first >= second for first, second in pairwise(factors[top:]))
         assert all(first > second for first, second in pairwise(factors[top:-10]))

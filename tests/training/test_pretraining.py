@@ -85,7 +85,7 @@ def test_going_on_starts_from_the_weights_with_other_fields(tmp_path: Path) -> N
     with pytest.raises(SettingError, match="must have the default network"):
         Pretraining(PretrainingRequest(tmp_path / "more.safetensors", QUICK, start=output))
     output.write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"start.safetensors: must be a file written by livecell pretrain"):
+    with pytest.raises(DataError, match=r"start.safetensors: must be a file that livecell pretrain has written"):
         Pretraining(PretrainingRequest(tmp_path / "more.safetensors", QUICK, start=output))
 
 

@@ -1,0 +1,168 @@
+"""The shipped start on the command line: predicted with, scored, shown and trained from."""
+
+import csv
+import json
+import logging
+import re
+
+import pytest
+import tifffile
+
+from livecell_monai import Segmenter, predict
+from livecell_monai.network.start import read_start
+from livecell_monai.plan import plan_zero_shot
+from livecell_monai.prediction.zero_shot import NOTE
+from livecell_monai.training.start import read_bundle_as_start
+from tests.support.commands import livecell, refused, small
+from tests.support.starts import shipped
+
+QUIET = ("--set", "show_progress=false")
+TEXT = r"nothing was learned from these images; cells taken as (\S+) px across"
+
+
+@pytest.fixture(autouse=True)
+def shipping(separating, tmp_path, monkeypatch):
+    """The installation ships the small network that separates cells; the working folder is empty."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with shipped(tmp_path / "shipped.safetensors", read_bundle_as_start(separating[1], "made").start) as path:
+        yield path
+
+
+@pytest.fixture
+def images(separating):
+    return separating[0] / "test" / "images"
+
+
+def rows(folder):
+    with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+class TestPredict:
+    def test_needs_no_annotation_and_says_so(self, images, tmp_path, caplog):
+        with caplog.at_level(logging.WARNING):
+            outcome = livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET)
+        assert outcome.code == 0, outcome
+        assert caplog.messages[0] == NOTE
+        assert "estimated from" in caplog.messages[1]
+        found = rows(tmp_path / "out")
+        assert len(found) == 2
+        assert all(re.fullmatch(TEXT, row["zero_shot"]) for row in found)
+        assert {"test_00.tif", "test_00_cells.tif", "cells.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+    @pytest.mark.parametrize("megapixels", [64, 0.001], ids=["small", "large"])
+    def test_with_a_diameter_nothing_is_estimated(self, images, tmp_path, caplog, megapixels):
+        more = ("--diameter", "12", "--set", f"tiling_min_megapixels={megapixels}")
+        with caplog.at_level(logging.WARNING):
+            outcome = livecell("predict", "start", images, "-o", tmp_path / "out", *more, *QUIET)
+        assert outcome.code == 0, outcome
+        assert [line for line in caplog.messages if "estimated" in line] == []
+        assert [re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")] == ["12", "12"]
+
+    def test_the_diameter_sets_the_scale(self, images, tmp_path, shipping):
+        """As the same scale and sizes given one by one."""
+        given = plan_zero_shot(12.0, read_start(shipping).diameter)
+        options = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
+        livecell("predict", "start", images, "-o", tmp_path / "one", "--diameter", "12", *QUIET)
+        livecell("predict", "start", images, "-o", tmp_path / "other", *options, *QUIET)
+        for name in ("test_00.tif", "test_00_cells.tif"):
+            one, other = (tifffile.imread(tmp_path / folder / name) for folder in ("one", "other"))
+            assert (one == other).all()
+
+    def test_a_trained_bundle_has_no_diameter_and_no_note(self, separating, images, tmp_path, caplog):
+        refused(
+            livecell("predict", separating[1], images, "-o", tmp_path / "out", "--diameter", 12), "--diameter must be left"
+        )
+        assert not (tmp_path / "out").exists()
+        assert livecell("predict", separating[1], images, "-o", tmp_path / "out", *QUIET).code == 0
+        assert "zero_shot" not in rows(tmp_path / "out")[0]
+        assert NOTE not in caplog.messages
+
+    def test_results_of_an_earlier_run_are_kept_before_anything_is_estimated(self, images, tmp_path, caplog):
+        assert livecell("predict", "start", images, "-o", tmp_path / "out", "--diameter", 12, *QUIET).code == 0
+        caplog.clear()
+        refused(livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET), "already exists")
+        assert caplog.messages == []
+
+    def test_a_folder_of_this_name_comes_first(self, separating, images, tmp_path):
+        (tmp_path / "cwd" / "start").mkdir()
+        refused(livecell("predict", "start", images, "-o", tmp_path / "out"), "a bundle must have a folder configs/")
+
+    def test_an_installation_without_a_start(self, images, tmp_path):
+        with shipped(tmp_path / "none.safetensors"):
+            refused(livecell("predict", "start", images, "-o", tmp_path / "out"), "ships no start")
+
+
+def test_evaluate_scores_it(separating, tmp_path, caplog):
+    outcome = livecell("evaluate", "start", separating[0], "-o", tmp_path / "scores", *QUIET)
+    assert outcome.code == 0, outcome
+    assert NOTE in caplog.messages
+    assert 0 <= json.loads((tmp_path / "scores" / "scores.json").read_text())["iou"]["mean"] <= 1
+
+
+def test_the_page_says_that_nothing_was_learned(separating, tmp_path):
+    assert livecell("report", "start", "--data", separating[0], "-o", tmp_path / "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert 'class="warning" role="alert">Nothing was learned from these images' in page
+    assert "test_00" in page
+    assert 'id="split"' not in page
+    assert livecell("report", "start", "-o", tmp_path / "alone.html").code == 0
+    assert "Nothing was learned" in (tmp_path / "alone.html").read_text()
+
+
+def test_info_shows_what_it_has_seen(shipping, tmp_path):
+    from livecell_monai.data.dataset.identity import hash_file
+
+    outcome = livecell("info", "start")
+    assert outcome.code == 0, outcome
+    assert hash_file(shipping) in outcome.out
+    assert "random numbers" in outcome.out
+    with shipped(tmp_path / "none.safetensors"):
+        refused(livecell("info", "start"), "ships no start")
+
+
+class TestPython:
+    def test_arrays_give_the_masks_of_the_files(self, images, tmp_path):
+        arrays = [tifffile.imread(path) for path in sorted(images.iterdir())]
+        masks = predict("start", arrays)
+        livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET)
+        for path, mask in zip(sorted(images.iterdir()), masks, strict=True):
+            assert ((tifffile.imread(tmp_path / "out" / path.name) > 0) == mask).all()
+
+    def test_one_image_at_a_time(self, images):
+        image = tifffile.imread(next(images.iterdir()))
+        by_size, by_images = (Segmenter("start", *given) for given in (({"cell_diameter": 12.0},), (None, [image])))
+        assert by_size(image).shape == by_images(image).shape == image.shape
+
+
+class TestTrain:
+    def train(self, data, output, *options, **settings):
+        return livecell("train", data, "-o", output, *options, *small(**settings))
+
+    def test_begins_from_it_or_not(self, folder, tmp_path, without_figures):
+        outcome = self.train(folder, tmp_path / "auto", maps=["foreground", "distance"])
+        assert outcome.code == 0, outcome
+        assert "from the shipped start (SHA-256 " in outcome.out
+        outcome = self.train(folder, tmp_path / "none", "--start", "none")
+        assert "from random weights" in outcome.out
+
+    def test_begins_from_a_bundle_of_ones_own(self, folder, separating, tmp_path, without_figures):
+        given = ("--start", separating[1])
+        outcome = self.train(folder, tmp_path / "mine", *given)
+        assert f"from {separating[1]} (SHA-256 " in outcome.out
+        training = json.loads((tmp_path / "mine" / "configs" / "metadata.json").read_text())["training"]
+        kept = json.loads((separating[1] / "configs" / "metadata.json").read_text())["training"]
+        assert training["start_sha256"] == kept["weights_sha256"]
+
+    def test_a_bundle_that_does_not_fit_is_rejected(self, folder, separating, tmp_path):
+        outcome = self.train(folder, tmp_path / "mine", "--start", separating[1], filters=[4, 16])
+        refused(outcome, "setting start must be a start that fits the network", "filters is [4, 16]")
+        assert not (tmp_path / "mine").exists()
+
+    def test_the_plan_says_it(self, folder):
+        outcome = livecell("plan", folder, *small())
+        assert re.search(r'^start: "auto"  # weights of a network that has seen cells, SHA-256 ', outcome.out, re.MULTILINE)
+        outcome = livecell("plan", folder, *small(filters=[4, 16], patch_size=[64, 64]))
+        assert re.search(r'^start: "none"  # random weights, since .* filters is \[4, 16\]', outcome.out, re.MULTILINE)

@@ -1,0 +1,101 @@
+"""The scale for the shipped start, from the images or as given; a trained bundle keeps its own."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from livecell_monai.bundle.contents import read_metadata
+from livecell_monai.bundle.start import write_start_bundle
+from livecell_monai.errors import SettingError
+from livecell_monai.network.map_ranges import RANGES
+from livecell_monai.prediction import zero_shot
+from livecell_monai.prediction.zero_shot import NOTE, check_diameter, fit_settings
+from tests.support.starts import make_start, shipped
+from tests.support.worlds import picture_of, some_cells
+
+ACCELERATOR = {"accelerator": "cpu"}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    with shipped(tmp_path / "shipped.safetensors", make_start()):
+        return write_start_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def estimates(monkeypatch):
+    """Sizes by image, in place of those that a network of random weights finds."""
+    sizes = [20.0, None, 80.0, 21.0, 19.0, 22.0]
+    asked = []
+
+    def measure(image, separate, expected):
+        asked.append(expected)
+        separate(image)
+        return sizes[len(asked) - 1]
+
+    monkeypatch.setattr(zero_shot, "estimate_diameter", measure)
+    return sizes, asked
+
+
+def images(count):
+    return [picture_of(some_cells(seed=seed), seed) for seed in range(count)]
+
+
+def test_a_trained_bundle_keeps_its_settings(trained, caplog):
+    assert fit_settings(trained[1], {"threshold": 0.4}, images(2)) == {"threshold": 0.4}
+    assert fit_settings(trained[1], None) == {}
+    assert not caplog.records
+    with pytest.raises(SettingError, match=r"^--diameter must be left out for .*, which was trained"):
+        check_diameter(trained[1])
+
+
+def test_the_scale_is_that_for_the_median_of_the_images(bundle, estimates, caplog):
+    with caplog.at_level(logging.WARNING):
+        found = fit_settings(bundle, ACCELERATOR, images(4))
+    assert found == {
+        **ACCELERATOR,
+        **{"scale": 2.0, "cell_diameter": 21.0, "seed_depth": 1.1, "min_cell_area": 17},
+    }
+    assert estimates[1] == [40.0] * 4
+    note, size = caplog.messages
+    assert note == NOTE
+    assert size.startswith("note: cells are taken as 21 px across, estimated from 3 of 4 images (20 to 80 px); they differ")
+
+
+def test_of_many_images_some_are_measured(bundle, monkeypatch, estimates):
+    measured = []
+    real = zero_shot._measure
+    monkeypatch.setattr(zero_shot, "_measure", lambda *args: measured.append(args[1]) or real(*args))
+    shown = images(11)
+    fit_settings(bundle, ACCELERATOR, shown)
+    assert [next(n for n, one in enumerate(shown) if one is each) for each in measured] == [0, 2, 4, 6, 8]
+
+
+def test_what_is_given_is_kept(bundle, estimates, caplog):
+    found = fit_settings(bundle, {"cell_diameter": 80.0, "min_cell_area": 3}, images(2))
+    assert found == {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0, "min_cell_area": 3}
+    assert fit_settings(bundle, {"scale": 1.5}, images(2)) == {"scale": 1.5}
+    assert not estimates[1]
+    check_diameter(bundle)
+
+
+def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(zero_shot, "estimate_diameter", lambda *_: None)
+    (tmp_path / "bad.tif").write_bytes(b"none")
+    found = fit_settings(bundle, ACCELERATOR, [tmp_path / "bad.tif", np.zeros((32, 40), np.uint8)])
+    assert (found["scale"], found["cell_diameter"]) == (1.0, 40.0)
+    assert "no cell was found to estimate their size by" in caplog.messages[-1]
+
+
+def test_without_images_cells_are_as_the_start_expects_them(bundle):
+    assert fit_settings(bundle, ACCELERATOR)["cell_diameter"] == 40.0
+
+
+def test_int8_gets_the_ranges_of_the_maps(bundle, estimates, tmp_path):
+    from tests.support.worlds import write_folder
+
+    items = [{"name": path.stem, "image": str(path)} for path in (write_folder(tmp_path / "d") / "test/images").glob("*")]
+    assert RANGES not in read_metadata(bundle)["training"]
+    fit_settings(bundle, {**ACCELERATOR, "backend": "int8"}, items)
+    assert read_metadata(bundle)["training"][RANGES] is not None
