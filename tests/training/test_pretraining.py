@@ -81,11 +81,12 @@ def test_going_on_starts_from_the_weights_with_other_fields(tmp_path: Path) -> N
     assert all(torch.equal(value, start.weights[name]) for name, value in more.network.state_dict().items())
     assert more.first > 1000
     other = start.network | {"residual": False}
-    write_start(output, Start(start.weights, other, start.head, 40.0), {})
+    weights = build_network(**other, channels=5).state_dict()
+    write_start(output, Start(weights, other, start.head, 40.0), {})
     with pytest.raises(SettingError, match="must have the default network"):
         Pretraining(PretrainingRequest(tmp_path / "more.safetensors", QUICK, start=output))
     output.write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"start.safetensors: must be a file that livecell pretrain has written"):
+    with pytest.raises(DataError, match=r"start.safetensors: a start must be a file that livecell pretrain has written"):
         Pretraining(PretrainingRequest(tmp_path / "more.safetensors", QUICK, start=output))
 
 
