@@ -21,7 +21,6 @@ from livecell_monai.network.unet import UNet
 from livecell_monai.runs.atomic import write_file
 
 SHAPE = ("filters", "convolutions", "down", "residual", "stem_stride", "norm")  #: settings that the weights depend on
-KEY = "start"  # of the header's metadata
 MAX_BYTES = 2**28
 _LAST = "output."  # the layer that makes the maps
 State = dict[str, torch.Tensor]
@@ -76,8 +75,8 @@ def write_start(path: str | Path, start: Start, facts: Mapping[str, str]) -> Non
     if unfit:
         raise ValueError(f"the weights of a start must be finite in half precision, {unfit[0]} is not")
     header = {"network": start.network, "head": start.head, "diameter": start.diameter, "facts": dict(facts)}
-    # one entry: safetensors writes several in random order
-    write_file(Path(path), save(halved, {KEY: json.dumps(header, sort_keys=True)}))
+    texts = {name: json.dumps(value, sort_keys=True) for name, value in header.items()}
+    write_file(Path(path), _sort_header(save(halved, texts)))
 
 
 def read_start(path: str | Path) -> Start:
@@ -96,7 +95,7 @@ def read_start_file(path: str | Path) -> StartFile:
             raise ValueError(f"{size:,} bytes, at most {MAX_BYTES:,} are allowed")
         content = Path(path).read_bytes()
         weights = {name: _widen(tensor) for name, tensor in load(content).items()}
-        header = _read_header(content)
+        header = {name: json.loads(text) for name, text in _split_header(content)[0]["__metadata__"].items()}
         start = Start(weights, dict(header["network"]), list(header["head"]), float(header["diameter"]))
         facts = {str(name): str(value) for name, value in header["facts"].items()}
         if not 0 < start.diameter < float("inf"):
@@ -143,11 +142,19 @@ def _widen(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _read_header(content: bytes) -> dict[str, Any]:
-    """What `write_start` put into the header: its length in 8 bytes, then JSON."""
-    length = int.from_bytes(content[:8], "little")
-    header: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
-    return header
+def _split_header(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a safetensors file, JSON behind its length in 8 bytes, and the bytes of the tensors."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]), content[end:]
+
+
+def _sort_header(content: bytes) -> bytes:
+    """The file with its metadata in order of name: safetensors writes them in random order."""
+    header, tensors = _split_header(content)
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + tensors
 
 
 def _unreadable(path: str | Path, reason: str) -> DataError:
