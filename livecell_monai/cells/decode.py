@@ -23,7 +23,7 @@ from livecell_monai.sample import Pixels
 Labels = NDArray[np.int32]
 Places = NDArray[np.int64]  #: of pixels in a flat image
 
-SMOOTHING = 0.08  # of the diameter: pixels on each side over which the distance map is averaged
+SMOOTHING = 0.12  # of the diameter: pixels on each side over which the distance map is averaged
 _UNKNOWN = 1  # the id, until the end, of what may depend on pixels outside of the window
 
 

@@ -9,7 +9,9 @@ from livecell_monai.cells.distance import normalise_distance
 from livecell_monai.cells.height import WHOLE, Window, quantise
 from tests.support.cell_worlds import TOUCHING, discs, noise
 
-SPLIT = Decoding(seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
+SPLIT = Decoding(seed_depth=1.5, cell_diameter=20.0, map_threshold=0.5, min_area=5)
+
+MANY = Decoding(seed_depth=0.8, cell_diameter=20.0, map_threshold=0.5, min_area=5)
 
 
 def same_cells(first, second):
@@ -78,10 +80,10 @@ def test_a_window_gives_the_cells_of_the_whole_image(seed, with_map):
     """Irregular shapes, that touch by the dozen: what a window does not mark as unknown has exactly the right pixels."""
     mask = noise((220, 240), seed, 2 + seed % 3) > 0.5
     distance = quantise(noise((220, 240), seed + 100, 2.5 + seed % 3).astype(np.float32)) if with_map else None
-    whole = decode(mask, distance, SPLIT, WHOLE)
+    whole = decode(mask, distance, MANY, WHOLE)
     box = slice(50, 180), slice(0, 130)
     window = Window(50, 0, (True, True, False, True))
-    part = decode(mask[box], None if distance is None else distance[box], SPLIT, window)
+    part = decode(mask[box], None if distance is None else distance[box], MANY, window)
     ids = np.unique(part[part > 0])
     assert len(ids) >= 5
     for number in ids:
