@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from livecell_monai.cli.app import (
 )
 from livecell_monai.cli.tables import show_summary
 from livecell_monai.errors import SettingError
+
+if TYPE_CHECKING:
+    from livecell_monai.tasks import Predictions
 
 SOME_FAILED = 3  # exit code if some images have no mask
 
@@ -169,7 +172,6 @@ def predict(
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
-    from livecell_monai.outputs.summary import EMPTY_FRAMES
     from livecell_monai.tasks import predict as run
 
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
@@ -183,6 +185,21 @@ def predict(
     if result.rows:
         what = "masks" if "mask" in written else "images"
         print(f"{output}: {len(result.rows)} {what}{' and summary.csv' if 'summary' in written else ''}")
+    _report_missing(result)
+
+
+def _report_missing(result: "Predictions") -> None:
+    """Print to stderr what a prediction lacks: times of movies, masks of images and frames; without masks, exit with 3."""
+    from livecell_monai.outputs.summary import EMPTY_FRAMES, INTERVAL
+
+    timeless = [row["image"] for row in result.rows if row.get(INTERVAL, 0) in (None, "") and row.get("frames")]
+    if timeless:
+        which = timeless[0] if len(timeless) == 1 else f"{timeless[0]} and {len(timeless) - 1} other movies"
+        print(
+            f"note: {which}: no time between frames is known, time_min in {timeless[0]}_frames.csv is empty; give it by "
+            "--interval MINUTES",
+            file=sys.stderr,
+        )
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if result.failures:

@@ -12,6 +12,7 @@ from livecell_monai.sample import MISSING, Pixels
 
 TABLE = "summary.csv"
 CELL_COLUMNS = ("cells", "cells_per_mm2", "median_area_px", "median_area_um2")  #: if cells are separated
+INTERVAL = "interval_min"  #: column of the minutes between the frames of a movie, empty if unknown
 EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not be predicted, if there are some
 
 
@@ -49,6 +50,7 @@ class Summary(Output):
             "components": round(float(np.mean([row["components"] for row in rows])), 2),
             **{name: _mean([row[name] for row in rows]) for name in CELL_COLUMNS if name in rows[0]},
             "frames": len(rows),
+            INTERVAL: frame.interval_min,
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
         }

@@ -35,6 +35,7 @@ def test_frame_table_and_row_of_a_movie(tmp_path):
         "foreground_fraction": pytest.approx(np.mean([MASKS[index].mean() for index in (1, 2, 4)]), abs=2e-6),
         "components": 5.0,
         "frames": 3,
+        "interval_min": 1.5,
         "seconds": 1.5,
     }
 
@@ -52,7 +53,7 @@ def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
 
 
 def test_time_is_empty_without_an_interval(tmp_path):
-    write(Summary(), frames(interval_min=None), tmp_path)
+    assert write(Summary(), frames(interval_min=None), tmp_path)[-1]["interval_min"] is None
     assert {row["time_min"] for row in read_table(tmp_path / "cells_frames.csv")} == {""}
 
 
