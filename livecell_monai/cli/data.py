@@ -81,7 +81,7 @@ def check(data: Data) -> None:
 
     Example: `livecell check cells`
     """
-    from livecell_monai.data.dataset.findings import check_data, describe_split_ids
+    from livecell_monai.data.dataset.findings import check_data, describe_split_ids, describe_unlabelled_tests
     from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 
@@ -103,7 +103,8 @@ def check(data: Data) -> None:
     show_table(["set", "image", "Y x X", "type", "values", "foreground", "cells", ""], rows)
     for warning in (found.warning for found in findings if found.warning is not None):
         print(f"WARNING: {warning}")
-    for note in (*(found.note for found in findings), describe_split_ids(findings)):
+    of_all = describe_split_ids(findings), describe_unlabelled_tests(findings)
+    for note in (*(found.note for found in findings), *of_all):
         if note is not None:
             print(f"note: {note}")
     print_problems([found.problem for found in findings if found.problem is not None])

@@ -95,6 +95,8 @@ def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[
         warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
     if shown.left_out:
         notes.append(f"{shown.left_out} more test images, left out at random, are not on this page.")
+    if shown.unlabelled is not None:
+        notes.append(f"{shown.unlabelled}.")
     if training["split"] == "original":
         notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
     names = ("sides", "samples", "predictions", "expected", "diameter_px")

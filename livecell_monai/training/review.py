@@ -11,7 +11,7 @@ import torch
 
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import has_role, list_samples
+from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.dataset.identity import digest_of, hash_file
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
@@ -38,6 +38,7 @@ class Review:
     expected: int  #: number of predictions
     diameter_px: float  #: median diameter of the annotated cells, 0 without any
     left_out: int  #: number of test images that are not shown
+    unlabelled: str | None  #: a note if only some test images have a label
     hashes: Mapping[str, str]  #: SHA-256 of each test image that is shown, by name
 
 
@@ -52,7 +53,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     segmenter = open_segmenter(bundle)
     split = opened.split if has_role(data, "train") or not has_role(data, "test") else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"])
-    total = len(list_samples(data, "test")) if has_role(data, "test") else 0
+    every = list_samples(data, "test") if has_role(data, "test") else []
     check_samples(tests, "test")
     held: Sequence[Sample] = split.validation if split else ()
     predictions = (predict_items(segmenter, to_items(held), "validation"), predict_items(segmenter, to_items(tests), "test"))
@@ -63,17 +64,24 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
         predictions=itertools.chain(*predictions),
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else 0.0,
-        left_out=total - len(tests),
+        left_out=len(every) - len(tests),
+        unlabelled=describe_unlabelled([sample.label is not None for sample in every]),
         hashes={sample.name: hash_file(sample.image) for sample in tests},
     )
 
 
 def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
-    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name."""
+    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name.
+
+    If only some have a label, these come first.
+    """
     if not has_role(dataset_dir, "test"):
         return []
     samples = list_samples(dataset_dir, "test")
-    drawn = random.Random(seed).sample(samples, min(most, len(samples)))
+    generator = random.Random(seed)
+    drawn = generator.sample(samples, min(most, len(samples)))
+    if describe_unlabelled([sample.label is not None for sample in samples]) is not None:
+        drawn = sorted(generator.sample(samples, len(samples)), key=lambda sample: sample.label is None)[:most]
     return sorted(drawn, key=lambda sample: sample.name)
 
 

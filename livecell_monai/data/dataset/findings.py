@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from skimage import measure
 
-from livecell_monai.data.dataset.folder import has_role, list_samples
+from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.label_values import NOTES, check_label_values
 from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
@@ -54,6 +54,12 @@ def check_data(data: str | Path) -> list[Finding]:
         except DataError as error:
             findings.append(Finding(role, "", problem=str(error)))
     return findings
+
+
+def describe_unlabelled_tests(findings: Iterable[Finding]) -> str | None:
+    """A note if some valid test images have a label and others have none."""
+    tests = [one for one in findings if one.role == "test" and one.problem is None]
+    return describe_unlabelled([one.foreground is not None for one in tests])
 
 
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:

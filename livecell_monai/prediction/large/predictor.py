@@ -18,7 +18,7 @@ from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import LargePrediction, Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
-from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, measure_foreground, list_level_shapes
+from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes, measure_foreground
 from livecell_monai.outputs.overwriting import check_distinct, check_name_lengths, check_outputs
 from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image

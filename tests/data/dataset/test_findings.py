@@ -16,6 +16,7 @@ from livecell_monai.data.dataset.findings import (
     count_split_ids,
     describe_cover,
     describe_split_ids,
+    describe_unlabelled_tests,
     inspect_sample,
     summarize_notes,
 )
@@ -201,6 +202,15 @@ class TestGood:
         assert "gone.tif: the file is listed in list.json but does not exist" in check_data(path)[-1].problem
 
 
+class TestPartlyLabelledTests:
+    def test_are_no_problem_and_are_counted(self, folder):
+        assert describe_unlabelled_tests(check_data(folder)) is None
+        (folder / "test/labels/test_00.tif").unlink()
+        findings = check_data(folder)
+        assert [found.problem for found in findings] == [None] * len(findings)
+        assert describe_unlabelled_tests(findings) == "1 of 2 test images has a label and is scored, the other 1 not"
+
+
 class TestBad:
     @pytest.mark.parametrize("what", BAD)
     def test_is_named_in_one_line(self, bordered, what):
@@ -237,7 +247,7 @@ class TestBad:
         assert len(check_data(bordered)) == 5
 
     def test_test_folder_out_of_order(self, folder):
-        (folder / "test/labels/test_00.tif").unlink()
+        (folder / "test/labels/test_00.tif").rename(folder / "test/labels/tset_00.tif")
         findings = check_data(folder)
         assert [finding.problem for finding in findings[:3]] == [None] * 3
         assert (findings[3].role, findings[3].name) == ("test", "")
