@@ -113,7 +113,7 @@ class TestJourney:
         assert best.startswith("weights of epoch ")
         assert " of 2, " in best
         assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
-        assert following == "next: livecell predict model IMAGES --output MASKS; livecell compare"
+        assert following.startswith("WARNING: this result is not usable: at IoU 0.")  # after two epochs of seconds
         assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/curves.png"))
 
     def test_train_on_a_split_that_leaks_says_so(self, journey):
@@ -274,6 +274,22 @@ class TestBadSettings:
     def test_rejects_a_missing_overlay_with_the_existing_ones(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", "--config", "nope")
         refused(outcome, "nope.yaml", "original, smoke")
+
+    @pytest.mark.parametrize("command", ["train", "plan", "crossval"])
+    def test_no_minutes_are_no_request(self, folder, tmp_path, command):
+        outcome = livecell(command, folder, "-o", tmp_path / "out", "--minutes", 0)
+        refused(outcome, "--minutes must be above 0, got 0; leave it out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(("iou", "last"), [(0.07, "WARNING: this result is not usable: at IoU 0.070"), (0.6, "next: ")])
+    def test_a_training_says_whether_its_result_is_usable(self, folder, tmp_path, monkeypatch, iou, last):
+        facts = {"leaks": False, "kept_epoch": 1, "epochs_run": 1, "seconds": 1.0, "computed_on": "cpu"}
+        result = {"validation": {"iou": iou, "accuracy": 0.9}, **facts}
+        monkeypatch.setattr("livecell_monai.tasks.train", lambda *_, **__: result)
+        outcome = livecell("train", folder, "-o", tmp_path / "model")
+        assert outcome.code == 0
+        assert outcome.out.splitlines()[-1].startswith(last)  # livecell predict MODEL IMAGES --output MASKS
+        assert ("predict" in outcome.out) == (iou > 0.5)
 
     def test_short_options_set_settings(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from livecell_monai import __version__
-from livecell_monai.errors import find_user_error
+from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.heap import keep_freed_memory
 from livecell_monai.surroundings import complete_streams
 
@@ -64,6 +64,8 @@ def main() -> None:
 def read_settings(given: Sequence[str], **options: Any) -> dict[str, Any]:
     """Settings by name from --set; options that are short for a setting override them unless they are None."""
     chosen = {name: value for name, value in options.items() if value is not None}
+    if chosen.get("minutes") == 0:  # the setting 0 means something else: no limit
+        raise SettingError("--minutes must be above 0, got 0; leave it out to train the epochs of the setting `epochs`")
     if not given:
         return chosen
     from livecell_monai.bundle.plain_yaml import parse_setting

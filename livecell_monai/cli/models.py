@@ -67,6 +67,7 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
+    from livecell_monai.metrics import describe_unusable
     from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
@@ -98,6 +99,10 @@ def train(
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
+    unusable = describe_unusable(scores["iou"])
+    if unusable is not None:
+        print(f"WARNING: {unusable}; train longer (--minutes 10), and look at {folder / 'docs' / 'report.html'}")
+        return
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
 
 
@@ -123,12 +128,16 @@ def evaluate(
     Example: `livecell evaluate model cells --output scores`
     """
     from livecell_monai.experiments.locate import located
+    from livecell_monai.metrics import describe_unusable
     from livecell_monai.tasks import evaluate as run
 
     print_skipped_data(data)
     with located(bundle) as folder:
         summary = run(folder, data, output, read_settings(set_), overwrite)
     show_summary(summary)
+    unusable = describe_unusable(summary["iou"]["mean"])
+    if unusable is not None:
+        print(f"WARNING: {unusable}; train longer, or on images like these")
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
 
