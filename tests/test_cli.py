@@ -112,9 +112,9 @@ class TestJourney:
         assert "leaks" not in scores
         assert best.startswith("weights of epoch ")
         assert " of 2, " in best
-        assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
+        assert places == "bundle: model, card: model/docs/README.md, report: model/docs/report.html"
         assert following.startswith("WARNING: this result is not usable: at IoU 0.")  # after two epochs of seconds
-        assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/curves.png"))
+        assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/report.html"))
 
     def test_train_on_a_split_that_leaks_says_so(self, journey):
         assert journey.said["model_2"].out.splitlines()[0].endswith("(of a split that leaks: too good)")
@@ -375,6 +375,19 @@ class TestBadFolders:
     def test_rejects_a_folder_that_is_not_a_bundle(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "cells", journey.root / "cells/test/images", "-o", tmp_path / "masks")
         refused(outcome, "cells: a bundle must have a folder configs/, found none")
+
+    def test_arguments_in_the_wrong_order(self, journey, tmp_path):
+        images = journey.root / "cells/test/images"
+        for command, given in (("predict", images), ("evaluate", journey.root / "cells")):
+            outcome = livecell(command, given, journey.root / "model", "-o", tmp_path / "out")
+            refused(outcome, f"{given}: a bundle must have a folder configs/", "the bundle that training wrote comes first")
+
+    @pytest.mark.parametrize("option", ["--threshold", "--min-cell-area"])
+    def test_an_option_that_is_a_setting(self, journey, tmp_path, option):
+        outcome = livecell("predict", journey.root / "model", tmp_path, "-o", tmp_path / "out", option, 0.6)
+        refused(outcome, f"{option} is no option", f"give --set {option[2:].replace('-', '_')}=VALUE")
+        other = livecell("predict", journey.root / "model", tmp_path, "-o", tmp_path / "out", "--nonsense", 0.6)
+        assert (other.code, "No such option" in other.err) == (2, True)
 
     def test_rejects_missing_images(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "model", tmp_path / "nowhere", "-o", tmp_path / "masks")

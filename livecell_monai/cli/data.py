@@ -1,5 +1,6 @@
 """Commands about data and settings: sample, info, check, plan, settings."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,10 +49,15 @@ def info(images: Images, axes: Axes = None) -> None:
     from livecell_monai.data.paths import list_images
     from livecell_monai.data.readers import describe_axes, open_stack
     from livecell_monai.errors import LiveCellError
+    from livecell_monai.outputs.figures import is_our_picture
 
     print_skipped(images)
     rows, problems = [], []
-    for path in list_images(images):
+    paths = list_images(images)
+    pictures = [path for path in paths if is_our_picture(path) and path not in images]
+    if pictures:
+        print(f"note: skipped {len(pictures)} overlays and plots of livecell, such as {pictures[0].name}", file=sys.stderr)
+    for path in (path for path in paths if path not in pictures):
         try:
             with open_stack(path, axes) as stack:
                 size, step, interval = stack.pixel_size_um, stack.z_step_um, stack.interval_min

@@ -98,7 +98,7 @@ def train(
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
-    print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
+    print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, report: {folder / 'docs' / 'report.html'}")
     unusable = describe_unusable(scores["iou"])
     if unusable is not None:
         print(f"WARNING: {unusable}; train longer (--minutes 10), and look at {folder / 'docs' / 'report.html'}")

@@ -1,6 +1,7 @@
 """A bundle is found by its folder, run or registered model."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,20 @@ def test_a_missing_server(tmp_path):
     for name in ("nobody", "models:/cells/1"):
         with pytest.raises(SettingError, match=r"must be a store that answers, got 'http://127.0.0.1:9'"):
             locate_bundle(name, tmp_path, "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.zip", "this is a file; unpack it by python -m zipfile -e "),
+        ("model.pt", "this is a file; name the folder that training left"),
+    ],
+)
+def test_a_file_is_no_bundle(tmp_path, name, words):
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("configs/metadata.json", "{}")
+    else:
+        (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(SettingError, match=words):
+        locate_bundle(tmp_path / name, tmp_path)

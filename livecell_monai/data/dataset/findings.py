@@ -121,7 +121,9 @@ def _find_common_problem(samples: list[Sample], findings: list[Finding]) -> str 
             "image with cells"
         )
     if all(found.cover > ALMOST_ALL for found in findings):
-        which = "in the only training label" if count == 1 else f"and one as large in each of the {count} training labels"
+        which = (
+            "in the only training label" if count == 1 else f"and one over most of it in each of the {count} training labels"
+        )
         return (
             f"{label}: cells must have background around them, got one cell over {findings[0].cover:.0%} of the image, "
             f"{which}; invert the labels (0 is background, above 0 a cell), or give each cell its own number"

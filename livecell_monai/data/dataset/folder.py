@@ -33,8 +33,7 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     root = Path(data)
     if root.suffix.lower() == ".json":
         return _read_datalist(root, role)
-    if not root.is_dir():
-        raise DataError(f"{root}: the data folder does not exist; give a folder with train/images in it")
+    _check_root(root)
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
@@ -42,6 +41,22 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     _check_matched(images, labels, "label", some=role == "test")
     _check_matched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+
+
+def _check_root(root: Path) -> None:
+    """Reject what is no data folder, and name the one that is meant or the folders that it needs."""
+    outer = next((folder for folder in [*root.parents][:3] if (folder / "train" / "images").is_dir()), None)
+    is_inner = outer is not None and not any((root / role).is_dir() for role in ROLES)
+    if is_inner and (root.is_file() or root.name in (*ROLES, "images", "labels", "borders")):
+        raise DataError(f"{root}: a data folder must hold train/images, this is a part of one; name {outer}")
+    if not root.is_dir():
+        what = "must be a folder, this is a file" if root.is_file() else "does not exist"
+        raise DataError(f"{root}: the data folder {what}; give a folder with train/images in it")
+    if not any((root / role).is_dir() for role in ROLES) and list_folder(root):
+        raise DataError(
+            f"{root}: the data folder must hold train/images and train/labels, and test/images if there are images to "
+            f"predict, got images; move the annotated ones into {root / 'train' / 'images'}, their labels into {root / 'train' / 'labels'}"
+        )
 
 
 def describe_unlabelled(has_label: Sequence[bool]) -> str | None:

@@ -86,7 +86,7 @@ def measure_foreground(mask: Any) -> float:
     """The foreground fraction in [0, 1] of a mask (Y, X), foreground `> 0`, read by slices."""
     height, width = mask.shape
     foreground = sum(int(np.count_nonzero(mask[top : top + CHUNK])) for top in range(0, height, CHUNK))
-    return foreground / (height * width)
+    return float(foreground / (height * width))
 
 
 class PyramidBuilder:

@@ -95,6 +95,16 @@ class TestFolder:
         with pytest.raises(DataError, match=rf"{re.escape(str(folder / lost))}.*does not exist; (create it|give)"):
             list_samples(folder, "train")
 
+    @pytest.mark.parametrize("part", ["train", "test", "train/images", "test/labels", "train/images/train_00.tif"])
+    def test_a_part_of_the_data_folder(self, folder, part):
+        with pytest.raises(DataError, match=rf"this is a part of one; name {re.escape(str(folder))}$"):
+            list_samples(folder / part, "train")
+
+    def test_a_folder_of_images_alone(self, tmp_path):
+        touch(tmp_path / "mine" / "a.tif")
+        with pytest.raises(DataError, match=r"mine: the data folder must hold train/images and train/labels.*got images"):
+            list_samples(tmp_path / "mine", "train")
+
     @pytest.mark.parametrize("kind", ["images", "labels"])
     def test_empty_folder(self, folder, kind):
         for path in (folder / "train" / kind).iterdir():
