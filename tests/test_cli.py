@@ -112,9 +112,9 @@ class TestJourney:
         assert "leaks" not in scores
         assert best.startswith("weights of epoch ")
         assert " of 2, " in best
-        assert places == "bundle: model, card: model/docs/README.md, curves: model/docs/curves.png"
-        assert following == "next: livecell predict model IMAGES --output MASKS; livecell compare"
-        assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/curves.png"))
+        assert places == "bundle: model, card: model/docs/README.md, report: model/docs/report.html"
+        assert following.startswith("WARNING: this result is not usable: at IoU 0.")  # after two epochs of seconds
+        assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/report.html"))
 
     def test_train_on_a_split_that_leaks_says_so(self, journey):
         assert journey.said["model_2"].out.splitlines()[0].endswith("(of a split that leaks: too good)")
@@ -278,6 +278,22 @@ class TestBadSettings:
         outcome = livecell("train", folder, "-o", tmp_path / "model", "--config", "nope")
         refused(outcome, "nope.yaml", "original, smoke")
 
+    @pytest.mark.parametrize("command", ["train", "plan", "crossval"])
+    def test_no_minutes_are_no_request(self, folder, tmp_path, command):
+        outcome = livecell(command, folder, "-o", tmp_path / "out", "--minutes", 0)
+        refused(outcome, "--minutes must be above 0, got 0; leave it out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(("iou", "last"), [(0.07, "WARNING: this result is not usable: at IoU 0.070"), (0.6, "next: ")])
+    def test_a_training_says_whether_its_result_is_usable(self, folder, tmp_path, monkeypatch, iou, last):
+        facts = {"leaks": False, "kept_epoch": 1, "epochs_run": 1, "seconds": 1.0, "computed_on": "cpu"}
+        result = {"validation": {"iou": iou, "accuracy": 0.9}, **facts}
+        monkeypatch.setattr("livecell_monai.tasks.train", lambda *_, **__: result)
+        outcome = livecell("train", folder, "-o", tmp_path / "model")
+        assert outcome.code == 0
+        assert outcome.out.splitlines()[-1].startswith(last)  # livecell predict MODEL IMAGES --output MASKS
+        assert ("predict" in outcome.out) == (iou > 0.5)
+
     def test_short_options_set_settings(self, folder, tmp_path):
         outcome = livecell("train", folder, "-o", tmp_path / "model", *small(), "--epochs", 0)
         refused(outcome, "setting epochs must be a whole number of at least 1, got 0")
@@ -362,6 +378,19 @@ class TestBadFolders:
     def test_rejects_a_folder_that_is_not_a_bundle(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "cells", journey.root / "cells/test/images", "-o", tmp_path / "masks")
         refused(outcome, "cells: a bundle must have a folder configs/, found none")
+
+    def test_arguments_in_the_wrong_order(self, journey, tmp_path):
+        images = journey.root / "cells/test/images"
+        for command, given in (("predict", images), ("evaluate", journey.root / "cells")):
+            outcome = livecell(command, given, journey.root / "model", "-o", tmp_path / "out")
+            refused(outcome, f"{given}: a bundle must have a folder configs/", "the bundle that training wrote comes first")
+
+    @pytest.mark.parametrize("option", ["--threshold", "--min-cell-area"])
+    def test_an_option_that_is_a_setting(self, journey, tmp_path, option):
+        outcome = livecell("predict", journey.root / "model", tmp_path, "-o", tmp_path / "out", option, 0.6)
+        refused(outcome, f"{option} is no option", f"give --set {option[2:].replace('-', '_')}=VALUE")
+        other = livecell("predict", journey.root / "model", tmp_path, "-o", tmp_path / "out", "--nonsense", 0.6)
+        assert (other.code, "No such option" in other.err) == (2, True)
 
     def test_rejects_missing_images(self, journey, tmp_path):
         outcome = livecell("predict", journey.root / "model", tmp_path / "nowhere", "-o", tmp_path / "masks")

@@ -364,7 +364,7 @@ class TestPredict:
         data, bundle = trained
         predict(bundle, [data / "test" / "images"], tmp_path / "out", QUIET)
         rows = read_table(tmp_path / "out" / "summary.csv")
-        assert list(rows[0]) == ["image", "foreground_fraction", "components", "seconds"]
+        assert list(rows[0]) == ["image", "foreground_fraction", "seconds"]
         for row in rows:
             mask = tifffile.imread(tmp_path / "out" / f"{row['image']}.tif") > 0
             assert float(row["foreground_fraction"]) == pytest.approx(mask.mean(), abs=1e-6)

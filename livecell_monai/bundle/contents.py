@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.plain_yaml import read_values
+from livecell_monai.data.paths import is_image
 from livecell_monai.errors import BundleError, describe_error
 from livecell_monai.settings import CONFIGS, SETTINGS, check_values
 
@@ -38,7 +39,7 @@ def read_bundle_settings(root: Path, configs: Iterable[str] = CONFIGS) -> dict[s
     """
     configs_folder, named = root / "configs", "name the folder that training wrote"
     if not configs_folder.is_dir():
-        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; {named}")
+        raise BundleError(f"{root}: a bundle must have a folder configs/, found none; {_find_remedy(root)}")
     check_links(root)
     outdated = "bundles of livecell-monai 0.1 and 0.2 cannot be opened, train again"
     for name, remedy in ((SETTINGS_FILE, outdated), (METADATA_FILE, named)):
@@ -50,6 +51,19 @@ def read_bundle_settings(root: Path, configs: Iterable[str] = CONFIGS) -> dict[s
         raise BundleError(f"{path}: the settings of a bundle must be a mapping, got {str(values)[:60]!r}; restore the file")
     wanted = set(configs)
     return {name: value for name, value in check_values(values, where=str(path)).items() if SETTINGS[name].config in wanted}
+
+
+def _find_remedy(folder: Path) -> str:
+    """What to name in place of a folder that is no bundle, by what it holds."""
+    inner = sorted(path.parent.parent for path in folder.glob(f"*/configs/{METADATA_FILE}"))
+    if inner:
+        shown = inner[0] if len(inner) == 1 else f"{inner[0]} ({len(inner)} bundles are there)"
+        more = ", or join its folds by livecell crossval --ensemble" if (folder / "crossval.json").is_file() else ""
+        return f"name a bundle in it, such as {shown}{more}"
+    is_data = any((folder / role / "images").is_dir() for role in ("train", "test"))
+    if is_data or any(map(is_image, folder.iterdir())):
+        return "it holds images: the bundle that training wrote comes first, images or data second"
+    return "name the folder that training wrote"
 
 
 def read_metadata(root: Path) -> dict[str, Any]:

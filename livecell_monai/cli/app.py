@@ -10,16 +10,38 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from livecell_monai import __version__
-from livecell_monai.errors import find_user_error
+from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.heap import keep_freed_memory
 from livecell_monai.surroundings import complete_streams
 
 STARTED = time.monotonic()  # the time for a training includes the imports
 INTERRUPTED = 130
 
+
+class HintingGroup(TyperGroup):
+    """The commands; an unknown option that has the name of a setting is an error that says how to set it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            option = str(getattr(error, "option_name", ""))
+            name = option.lstrip("-").replace("-", "_")
+            if not name or not option.startswith("--"):
+                raise
+            from livecell_monai.settings import SETTINGS
+
+            if name not in SETTINGS:
+                raise
+            raise SettingError(f"{option} is no option of this command but a setting; give --set {name}=VALUE") from error
+
+
 app = typer.Typer(
+    cls=HintingGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -64,6 +86,8 @@ def main() -> None:
 def read_settings(given: Sequence[str], **options: Any) -> dict[str, Any]:
     """Settings by name from --set; options that are short for a setting override them unless they are None."""
     chosen = {name: value for name, value in options.items() if value is not None}
+    if chosen.get("minutes") == 0:  # the setting 0 means something else: no limit
+        raise SettingError("--minutes must be above 0, got 0; leave it out to train the epochs of the setting `epochs`")
     if not given:
         return chosen
     from livecell_monai.bundle.plain_yaml import parse_setting

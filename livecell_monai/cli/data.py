@@ -1,5 +1,6 @@
 """Commands about data and settings: sample, info, check, plan, settings."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,13 +49,18 @@ def info(images: Images, axes: Axes = None) -> None:
     from livecell_monai.data.paths import list_images
     from livecell_monai.data.readers import describe_axes, open_stack
     from livecell_monai.errors import LiveCellError
+    from livecell_monai.outputs.figures import is_our_picture
 
     if [str(path) for path in images] == ["start"] and not Path("start").exists():
         _show_start()
         return
     print_skipped(images)
     rows, problems = [], []
-    for path in list_images(images):
+    paths = list_images(images)
+    pictures = [path for path in paths if is_our_picture(path) and path not in images]
+    if pictures:
+        print(f"note: skipped {len(pictures)} overlays and plots of livecell, such as {pictures[0].name}", file=sys.stderr)
+    for path in (path for path in paths if path not in pictures):
         try:
             with open_stack(path, axes) as stack:
                 size, step, interval = stack.pixel_size_um, stack.z_step_um, stack.interval_min
@@ -99,7 +105,7 @@ def check(data: Data) -> None:
 
     Example: `livecell check cells`
     """
-    from livecell_monai.data.dataset.findings import check_data, describe_split_ids
+    from livecell_monai.data.dataset.findings import check_data, describe_split_ids, describe_unlabelled_tests
     from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 
@@ -121,7 +127,8 @@ def check(data: Data) -> None:
     show_table(["set", "image", "Y x X", "type", "values", "foreground", "cells", ""], rows)
     for warning in (found.warning for found in findings if found.warning is not None):
         print(f"WARNING: {warning}")
-    for note in (*(found.note for found in findings), describe_split_ids(findings)):
+    of_all = describe_split_ids(findings), describe_unlabelled_tests(findings)
+    for note in (*(found.note for found in findings), *of_all):
         if note is not None:
             print(f"note: {note}")
     print_problems([found.problem for found in findings if found.problem is not None])

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from livecell_monai.cli.app import (
 )
 from livecell_monai.cli.tables import show_summary
 from livecell_monai.errors import SettingError
+
+if TYPE_CHECKING:
+    from livecell_monai.tasks import Predictions
 
 SOME_FAILED = 3  # exit code if some images have no mask
 
@@ -71,6 +74,7 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
+    from livecell_monai.metrics import describe_unusable
     from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed, start=start)
@@ -101,7 +105,11 @@ def train(
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}; it began {_describe_start(result)}")
-    print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
+    print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, report: {folder / 'docs' / 'report.html'}")
+    unusable = describe_unusable(scores["iou"])
+    if unusable is not None:
+        print(f"WARNING: {unusable}; train longer (--minutes 10), and look at {folder / 'docs' / 'report.html'}")
+        return
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
 
 
@@ -135,12 +143,16 @@ def evaluate(
     Example: `livecell evaluate model cells --output scores`
     """
     from livecell_monai.experiments.locate import located
+    from livecell_monai.metrics import describe_unusable
     from livecell_monai.tasks import evaluate as run
 
     print_skipped_data(data)
     with located(bundle) as folder:
         summary = run(folder, data, output, read_settings(set_), overwrite)
     show_summary(summary)
+    unusable = describe_unusable(summary["iou"]["mean"])
+    if unusable is not None:
+        print(f"WARNING: {unusable}; train longer, or on images like these")
     print(f"outlines within {summary['surface_tolerance_px']:g} px count as right; by image: {output / 'scores.csv'}")
 
 
@@ -189,7 +201,6 @@ def predict(
     Example: `livecell predict model cells/test/images --output masks --overlay`
     """
     from livecell_monai.experiments.locate import located
-    from livecell_monai.outputs.summary import EMPTY_FRAMES
     from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.tasks import predict as run
 
@@ -208,6 +219,21 @@ def predict(
         count, kind = len(result.rows), "mask" if "mask" in written else "image"
         *first, last = f"{count} {kind}{'' if count == 1 else 's'}", *result.tables
         print(f"{output}: {', '.join(first)}{' and ' if first else ''}{last}")
+    _report_missing(result)
+
+
+def _report_missing(result: "Predictions") -> None:
+    """Print to stderr what a prediction lacks: times of movies, masks of images and frames; without masks, exit with 3."""
+    from livecell_monai.outputs.summary import EMPTY_FRAMES, INTERVAL
+
+    timeless = [row["image"] for row in result.rows if row.get(INTERVAL, 0) in (None, "") and row.get("frames")]
+    if timeless:
+        which = timeless[0] if len(timeless) == 1 else f"{timeless[0]} and {len(timeless) - 1} other movies"
+        print(
+            f"note: {which}: no time between frames is known, time_min in {timeless[0]}_frames.csv is empty; give it by "
+            "--interval MINUTES",
+            file=sys.stderr,
+        )
     for message in result.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if result.failures:

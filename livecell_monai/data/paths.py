@@ -102,6 +102,11 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
 
 def _describe_content(folder: Path) -> str:
     """What a folder without images holds."""
+    inner = [place for role in ("test", "train") if (place := folder / role / "images").is_dir()]
+    if inner:
+        return f"no image itself, name {inner[0]}"
+    if (folder / "configs" / "metadata.json").is_file():
+        return f"a bundle, open {folder / 'docs' / 'report.html'} to see it"
     files, folders = _find_skipped(folder)
     if folders:
         return f"no image, but folders with images: {_shorten(folders)}"

@@ -1,4 +1,4 @@
-"""Writes planes (Y, X) as deflated TIFF, with their pixel size (Y, X) in µm, None if unknown."""
+"""Writes planes (Y, X) as deflated TIFF, with their pixel size (Y, X) in µm, which Fiji shows; None if unknown."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
 _UM_PER_CM = 1e4
+_IMAGEJ = "ImageJ=1.11a\nimages=1\nunit=um\n"  # description of a TIFF whose resolution is in pixels per µm
 _FLOATING_POINT = 3  # TIFF's predictor for floats: sorts their bytes so that they compress
 PixelSize = tuple[float, float] | None
 
@@ -46,5 +47,17 @@ def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> 
             compression="zlib",
             predictor=_FLOATING_POINT if pixels.dtype.kind == "f" else None,
             metadata=None,  # so that a name in .ome.tif does not make an OME-TIFF of it
-            **resolution_tags(pixel_size_um),
+            **_imagej_tags(pixel_size_um),
         )
+
+
+def _imagej_tags(pixel_size_um: PixelSize) -> dict[str, Any]:
+    """Tifffile's arguments for a pixel size (Y, X) in µm as ImageJ and Fiji state it; empty if it is unknown.
+
+    Not by tifffile's `imagej=True`, which refuses the uint32 of label images.
+    """
+    if pixel_size_um is None:
+        return {}
+    y, x = pixel_size_um
+    # ImageJ reads the tags in this unit only if they name none themselves
+    return {"description": _IMAGEJ, "resolution": (1 / x, 1 / y), "resolutionunit": "NONE"}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from livecell_monai.bundle.start import START, write_start_bundle
 from livecell_monai.errors import SettingError
@@ -33,6 +34,11 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
         return Path(name)
     if str(name) == START:
         return write_start_bundle(into)
+    if Path(name).is_file():
+        remedy = "name the folder that training left"
+        if is_zipfile(name):
+            remedy = f"unpack it by python -m zipfile -e {name} {Path(name).stem}, then name {Path(name).stem}"
+        raise SettingError(f"{name}: a bundle must be a folder, this is a file; {remedy}")
     if str(name).startswith(_MODELS):
         return _download_model(str(name), into, uri)
     client, run = find_bundle_run(name, uri)

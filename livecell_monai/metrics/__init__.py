@@ -24,6 +24,7 @@ from livecell_monai.metrics.summary import (
     summarise_scores,
 )
 from livecell_monai.metrics.surface import measure_surface_dice
+from livecell_monai.metrics.usable import describe_unusable
 
 __all__ = [
     "POOLED",
@@ -32,6 +33,7 @@ __all__ = [
     "Scores",
     "SummaryLine",
     "describe_unscored",
+    "describe_unusable",
     "find_metric",
     "label_of",
     "list_cell_metrics",

@@ -59,7 +59,6 @@ class LargePrediction:
     name: str
     source: Path  #: path or address of the image
     foreground_fraction: float  #: in [0, 1]
-    components: int  #: number of connected components
     seconds: float
     #: reduced image and mask, both (Y, X); None if an earlier run has written the files and only the table's row is missing
     picture: tuple[Pixels, Pixels] | None = None

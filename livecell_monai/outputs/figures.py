@@ -27,8 +27,15 @@ ALONE: tuple[tuple[str, RGB], ...] = (("prediction", PREDICTED),)
 # Violet and salmon beside those three: under the same simulations, every pair of the five has a distance >= 33.
 MERGED: RGB = (160, 96, 255)  #: true cell that shares a predicted cell
 SPLIT: RGB = (255, 160, 128)  #: true cell with several predicted ones
+OUR_PICTURES = ("_overlay.png", "_overlay_first.png", "_overlay_middle.png", "_overlay_last.png", "_confluency.png")
 BLUE, VERMILLION = "#0072B2", "#D55E00"  #: of curves, from the same palette
 DPI = 110
+
+
+def is_our_picture(path: Path) -> bool:
+    """Whether a file is an overlay or plot of a prediction by its name, and a mask is beside it."""
+    stem = next((path.name.removesuffix(ending) for ending in OUR_PICTURES if path.name.endswith(ending)), None)
+    return stem is not None and any(path.with_name(stem + ending).exists() for ending in (".tif", ".ome.tif", ".ome.zarr"))
 
 
 def new_figure(width: float, height: float, layout: str | None = "constrained") -> "Figure":

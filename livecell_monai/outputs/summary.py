@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
 from livecell_monai.runs.atomic import write_table
@@ -12,11 +11,12 @@ from livecell_monai.sample import MISSING, Pixels
 
 TABLE = "summary.csv"
 CELL_COLUMNS = ("cells", "cells_per_mm2", "median_area_px", "median_area_um2")  #: if cells are separated
+INTERVAL = "interval_min"  #: column of the minutes between the frames of a movie, empty if unknown
 EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not be predicted, if there are some
 
 
 class Summary(Output):
-    """`summary.csv`, one row per image: foreground fraction, connected components, seconds.
+    """`summary.csv`, one row per image: foreground fraction and seconds, and of cells their number and areas.
 
     The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, with only the `problem`
     of a frame without a prediction. Where nothing was learned from such images, `zero_shot` says so.
@@ -33,10 +33,10 @@ class Summary(Output):
         """The row of an image; at the last frame of a movie, its table and its row."""
         frame = prediction.frame
         if prediction.problem is None:
-            row = _make_row(float(prediction.mask.mean()), count_components(prediction.mask), prediction.seconds)
+            row = _make_row(float(prediction.mask.mean()), prediction.seconds)
             row |= describe_cells(prediction.cells, prediction.pixel_size_um)
         else:
-            row = {**dict.fromkeys(_make_row(0, 0, 0)), "problem": prediction.problem}
+            row = {**dict.fromkeys(_make_row(0, 0)), "problem": prediction.problem}
         if frame is None:
             return {**row, **self._note}
         self._frames.append({"frame": frame.index, "time_min": frame.time_min, **row})
@@ -48,9 +48,9 @@ class Summary(Output):
         rows = [row for row in rows if "problem" not in row]
         return {
             "foreground_fraction": round(float(np.mean([row["foreground_fraction"] for row in rows])), 6),
-            "components": round(float(np.mean([row["components"] for row in rows])), 2),
             **{name: _mean([row[name] for row in rows]) for name in CELL_COLUMNS if name in rows[0]},
             "frames": len(rows),
+            INTERVAL: frame.interval_min,
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
             **self._note,
@@ -58,7 +58,7 @@ class Summary(Output):
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        row = {**_make_row(prediction.foreground_fraction, prediction.components, prediction.seconds), **self._note}
+        row = {**_make_row(prediction.foreground_fraction, prediction.seconds), **self._note}
         if prediction.cells is None:
             return row
         size = prediction.shape[0] * prediction.shape[1]
@@ -98,11 +98,5 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return round(float(np.mean(known)), 3) if known else None
 
 
-def count_components(mask: Pixels) -> int:
-    """Number of connected components of a mask (Y, X) bool; diagonal neighbours are connected."""
-    return int(ndimage.label(mask, structure=np.ones((3, 3)))[1])
-
-
-def _make_row(foreground_fraction: float, components: int, seconds: float) -> Row:
-    fraction = round(foreground_fraction, 6)
-    return {"foreground_fraction": fraction, "components": components, "seconds": round(seconds, 3)}
+def _make_row(foreground_fraction: float, seconds: float) -> Row:
+    return {"foreground_fraction": round(foreground_fraction, 6), "seconds": round(seconds, 3)}

@@ -118,6 +118,8 @@ def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[
     trained = set(training["files_sha256"].values())
     if seen := [name for name, sha256 in shown.hashes.items() if sha256 in trained]:
         warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
+    if shown.unlabelled is not None:
+        notes.append(f"{shown.unlabelled}.")
     if training["split"] == "original":
         notes.append("Validation below is on the whole training images, not on augmented patches of them as in training.")
     return _take_review(shown, warnings, notes)

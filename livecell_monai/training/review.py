@@ -12,7 +12,7 @@ import torch
 from livecell_monai.bundle.open import open_bundle
 from livecell_monai.bundle.start import read_expected_diameter
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import has_role, list_samples
+from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.dataset.identity import digest_of, hash_file
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
@@ -40,6 +40,7 @@ class Review:
     expected: int  #: number of predictions
     diameter_px: float  #: median diameter of the annotated cells, 0 without any; for a start, that which it assumes
     left_out: int  #: number of test images that are not shown
+    unlabelled: str | None  #: a note if only some test images have a label
     hashes: Mapping[str, str]  #: SHA-256 of each test image that is shown, by name
 
 
@@ -55,7 +56,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     is_start = read_expected_diameter(bundle) is not None
     split = opened.split if not is_start and (has_role(data, "train") or not has_role(data, "test")) else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"])
-    total = len(list_samples(data, "test")) if has_role(data, "test") else 0
+    every = list_samples(data, "test") if has_role(data, "test") else []
     check_samples(tests, "test")
     segmenter = open_segmenter(bundle, fit_settings(bundle, None, to_items(tests)))
     held: Sequence[Sample] = split.validation if split else ()
@@ -67,7 +68,8 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
         predictions=itertools.chain(*predictions),
         expected=len(held) + len(tests),
         diameter_px=measure_fingerprint(split.train).diameter_px if split else _assumed(segmenter) if is_start else 0.0,
-        left_out=total - len(tests),
+        left_out=len(every) - len(tests),
+        unlabelled=describe_unlabelled([sample.label is not None for sample in every]),
         hashes={sample.name: hash_file(sample.image) for sample in tests},
     )
 
@@ -77,11 +79,17 @@ def _assumed(segmenter: Segmenter) -> float:
 
 
 def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
-    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name."""
+    """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name.
+
+    If only some have a label, these come first.
+    """
     if not has_role(dataset_dir, "test"):
         return []
     samples = list_samples(dataset_dir, "test")
-    drawn = random.Random(seed).sample(samples, min(most, len(samples)))
+    generator = random.Random(seed)
+    drawn = generator.sample(samples, min(most, len(samples)))
+    if describe_unlabelled([sample.label is not None for sample in samples]) is not None:
+        drawn = sorted(generator.sample(samples, len(samples)), key=lambda sample: sample.label is None)[:most]
     return sorted(drawn, key=lambda sample: sample.name)
 
 

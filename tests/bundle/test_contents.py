@@ -95,3 +95,24 @@ class TestReadMetadata:
         path = bundle / "configs" / "metadata.json"
         path.write_text(json.dumps({"name": "$1/0", "training": {}}))
         assert read_metadata(bundle)["name"] == "$1/0"
+
+
+class TestFolderThatIsNoBundle:
+    """The message names what is meant."""
+
+    def test_of_folds(self, tmp_path):
+        for number in (1, 2):
+            (tmp_path / f"fold_{number}" / "configs").mkdir(parents=True)
+            (tmp_path / f"fold_{number}" / "configs" / "metadata.json").write_text("{}")
+        with pytest.raises(BundleError, match=r"such as \S*fold_1 \(2 bundles are there\)$"):
+            read_bundle_settings(tmp_path)
+        (tmp_path / "crossval.json").write_text("{}")
+        with pytest.raises(BundleError, match=r"fold_1 .*or join its folds by livecell crossval --ensemble$"):
+            read_bundle_settings(tmp_path)
+
+    @pytest.mark.parametrize("place", ["train/images/a.tif", "a.tif"])
+    def test_of_images(self, tmp_path, place):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"")
+        with pytest.raises(BundleError, match="comes first, images or data second"):
+            read_bundle_settings(tmp_path)

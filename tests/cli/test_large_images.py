@@ -45,9 +45,7 @@ def whole(trained, image, tmp_path_factory):
 
 def read_rows(folder):
     with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
-        return [
-            {name: row[name] for name in ("image", "foreground_fraction", "components")} for row in csv.DictReader(stream)
-        ]
+        return [{name: row[name] for name in ("image", "foreground_fraction")} for row in csv.DictReader(stream)]
 
 
 def names(folder):

@@ -23,6 +23,9 @@ from tests.support.worlds import picture_of, some_cells
 COUNT = 5
 PICTURES = np.stack([picture_of(some_cells(seed=seed), seed) for seed in range(COUNT)])
 QUIET = ("--set", "show_progress=false", "--set", "accelerator=cpu")
+TIMELESS = (
+    "note: frames: no time between frames is known, time_min in frames_frames.csv is empty; give it by --interval MINUTES\n"
+)
 NOTE = "frames: 1 frame has no mask, see frames_frames.csv\n"
 LEFT = {"movie.ome.tif", "movie_frames.csv", "movie_confluency.png", "summary.csv"}
 
@@ -122,6 +125,13 @@ def test_a_folder_of_numbered_frames_is_a_movie_on_request(bundle, frames, tmp_p
         assert stack.interval_min == pytest.approx(30)
 
 
+def test_frames_without_an_interval_say_that_their_times_are_unknown(bundle, frames, tmp_path):
+    done = livecell("predict", bundle, frames, "--movie", "--output", tmp_path / "out", *QUIET)
+    assert (done.code, done.err) == (0, TIMELESS)
+    assert {row["time_min"] for row in read_table(tmp_path / "out" / "frames_frames.csv")} == {""}
+    assert "--interval MINUTES" in TIMELESS
+
+
 def test_an_ome_zarr_gives_an_ome_tiff_of_the_same_masks(bundle, movie, tmp_path):
     write_zarr(tmp_path / "in" / "zarr" / "movie.ome.zarr", PICTURES, "TYX")
     for name, given in (("tiff", movie), ("zarr", tmp_path / "in" / "zarr" / "movie.ome.zarr")):
@@ -158,7 +168,7 @@ def test_movies_and_single_images_together(bundle, movie, frames, tmp_path):
 class TestBadInput:
     def check_third_is_empty(self, done, out, name, words, whole):
         """All other masks are those of the movie as it was."""
-        assert (done.code, done.err) == (3, f"{name}: 1 frame has no mask, see {name}_frames.csv\n")
+        assert (done.code, done.err.removeprefix(TIMELESS)) == (3, f"{name}: 1 frame has no mask, see {name}_frames.csv\n")
         masks = tifffile.imread(out / f"{name}.ome.tif")
         assert not masks[2].any()
         np.testing.assert_array_equal(np.delete(masks, 2, axis=0), np.delete(whole, 2, axis=0))
@@ -194,7 +204,7 @@ class TestBadInput:
     def test_a_missing_file_among_frames_is_empty_if_gaps_are_allowed(self, bundle, frames, tmp_path, whole):
         (frames / "t10.tif").unlink()
         done = livecell("predict", bundle, frames, "--movie", "--allow-gaps", "--output", tmp_path / "out", *QUIET)
-        assert (done.code, done.err) == (0, "")
+        assert (done.code, done.err) == (0, TIMELESS)
         self.check_third_is_empty(replace(done, code=3, err=NOTE), tmp_path / "out", "frames", "missing", whole)
 
     def test_a_movie_of_dark_frames_fails_alone(self, bundle, frames, tmp_path):

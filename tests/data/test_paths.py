@@ -80,10 +80,13 @@ class TestInputs:
             ("gone.tif", r"gone\.tif: an input must be an image, a folder or a glob.*no such file or folder; correct"),
             ("*.tif", r"\*\.tif: .*no such file or folder"),
             ("empty", r"empty: .*the folder holds no image"),
+            ("cells", r"cells: .*the folder holds no image itself, name \S*cells/test/images;"),
+            ("model", r"model: .*the folder holds a bundle, open \S*model/docs/report\.html to see it"),
         ],
     )
     def test_nothing_found(self, tmp_path, given, message):
-        touch(tmp_path / "empty" / "notes.txt")
+        touch(tmp_path / "empty" / "notes.txt", tmp_path / "model/configs/metadata.json")
+        touch(tmp_path / "cells/train/images/a.tif", tmp_path / "cells/test/images/b.tif")
         with pytest.raises(DataError, match=message):
             list_images([tmp_path / given])
 

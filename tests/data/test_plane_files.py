@@ -16,7 +16,12 @@ from livecell_monai.errors import DataError
 GENERATOR = np.random.default_rng(7)
 IDS = GENERATOR.integers(0, 65536, (40, 36)).astype(np.uint16)
 FRACTIONS = GENERATOR.random((40, 36), np.float32)
-WRITERS = {"mask": (write_mask, IDS > 30000), "integers": (write_plane, IDS), "floats": (write_plane, FRACTIONS * 7)}
+WRITERS = {
+    "mask": (write_mask, IDS > 30000),
+    "integers": (write_plane, IDS),
+    "many ids": (write_plane, IDS.astype(np.uint32) * 70000),
+    "floats": (write_plane, FRACTIONS * 7),
+}
 every_writer = pytest.mark.parametrize(("write", "pixels"), WRITERS.values(), ids=WRITERS)
 
 
@@ -33,9 +38,21 @@ class TestEveryWriter:
         assert os.listdir(tmp_path) == [name]
 
     @every_writer
+    def test_fiji_shows_micrometres(self, tmp_path, write, pixels):
+        write(tmp_path / "a.tif", pixels, (0.325, 0.65))
+        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+            assert tif.imagej_metadata["unit"] == "um"
+            tags = tif.pages[0].tags
+            assert tags.valueof("ResolutionUnit") == tifffile.RESUNIT.NONE  # ImageJ obeys another one instead of its own
+            y, x = (tags.valueof(f"{axis}Resolution") for axis in "YX")  # pixels per unit, as numerator and denominator
+            assert (y[1] / y[0], x[1] / x[0]) == pytest.approx((0.325, 0.65), rel=1e-6)
+
+    @every_writer
     def test_no_pixel_size_stays_none(self, tmp_path, write, pixels):
         write(tmp_path / "a.tif", pixels, None)
         assert read_plane(tmp_path / "a.tif").pixel_size_um is None
+        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+            assert tif.imagej_metadata is None
 
     @every_writer
     def test_files_are_deflated(self, tmp_path, write, pixels):

@@ -1,6 +1,7 @@
 """A bundle is found by its folder, run or registered model."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,20 @@ def test_the_shipped_start_is_written_as_a_bundle(tmp_path, monkeypatch):
         (tmp_path / "cwd" / "start").mkdir()
         with located("start") as folder:
             assert folder == Path("start")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.zip", "this is a file; unpack it by python -m zipfile -e "),
+        ("model.pt", "this is a file; name the folder that training left"),
+    ],
+)
+def test_a_file_is_no_bundle(tmp_path, name, words):
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("configs/metadata.json", "{}")
+    else:
+        (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(SettingError, match=words):
+        locate_bundle(tmp_path / name, tmp_path)

@@ -115,7 +115,7 @@ def test_frames_of_a_discarded_movie_are_dropped(table, tmp_path):
 
 def test_a_large_image_without_cells_has_no_rows_of_an_earlier_run(table, tmp_path):
     columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
-    wide = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns)
+    wide = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 1.0, cells=columns)
     table.write_large(wide, tmp_path)
     table.finish(tmp_path, [{"image": "wide"}])
     assert len(read(tmp_path / "cells.csv")) == 4
@@ -126,7 +126,7 @@ def test_a_large_image_without_cells_has_no_rows_of_an_earlier_run(table, tmp_pa
 
 
 def test_a_finished_large_image_needs_the_table_of_the_earlier_run(table, tmp_path):
-    done = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells={"area_px": np.array([3])})
+    done = LargePrediction("wide", tmp_path / "wide.tif", 0.5, 1.0, cells={"area_px": np.array([3])})
     with pytest.raises(DataError, match=r"cells\.csv: must have the cells of wide, no such file; predict the image again"):
         table.write_large(done, tmp_path)
 
@@ -149,7 +149,7 @@ def test_parquet_has_the_table_of_csv(tmp_path):
         for frame in frames():
             predict(second, tmp_path, "movie", frame=frame.frame)
         columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY})
-        second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns), tmp_path)
+        second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 1.0, cells=columns), tmp_path)
         second.finish(tmp_path, names)
         found[form] = read_table(tmp_path / f"cells.{form}")
     plain, typed = found["csv"], found["parquet"]
@@ -175,7 +175,7 @@ def test_names_of_cellprofiler(tmp_path):
     for frame in frames():
         predict(second, tmp_path, "movie", frame=frame.frame)
     columns = measure_cells(TOUCHING.astype(np.int32), {"": GREY}, as_cellprofiler=True)
-    second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 4, 1.0, cells=columns), tmp_path)
+    second.write_large(LargePrediction("wide", tmp_path / "wide.tif", 0.5, 1.0, cells=columns), tmp_path)
     second.finish(tmp_path, [{"image": "movie"}, {"image": "a"}, {"image": "wide"}])
     table = pandas.read_csv(tmp_path / "cells.csv")
     assert list(table)[:5] == ["ImageNumber", "image", "frame", "time_min", "ObjectNumber"]

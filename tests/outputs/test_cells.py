@@ -23,7 +23,7 @@ def test_an_image(tmp_path):
     with tifffile.TiffFile(tmp_path / name) as file:
         assert file.asarray().dtype == np.uint16
         np.testing.assert_array_equal(file.asarray(), TOUCHING)
-        assert file.pages[0].tags.valueof(296) == 3  # the pixel size, in centimetres
+        assert file.imagej_metadata["unit"] == "um"  # what Fiji shows
 
 
 def test_more_cells_than_16_bits_hold(tmp_path):

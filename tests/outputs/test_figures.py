@@ -7,7 +7,16 @@ import pytest
 from PIL import Image
 
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.figures import AGREED, DPI, INVENTED, MISSED, new_figure, style_axes, write_png
+from livecell_monai.outputs.figures import (
+    AGREED,
+    DPI,
+    INVENTED,
+    MISSED,
+    is_our_picture,
+    new_figure,
+    style_axes,
+    write_png,
+)
 
 
 def test_a_figure_has_its_size_and_a_light_frame(tmp_path):
@@ -36,3 +45,11 @@ def lightness(colour):
 @pytest.mark.parametrize(("one", "other"), list(combinations((AGREED, MISSED, INVENTED), 2)))
 def test_colours_differ_in_lightness(one, other):
     assert abs(lightness(one) - lightness(other)) > 15
+
+
+@pytest.mark.parametrize("mask", ["a.tif", "a.ome.tif"])
+def test_our_pictures_lie_beside_a_mask(tmp_path, mask):
+    for name in ("a_overlay.png", "a_confluency.png", "b_overlay.png", "a.png", mask):
+        (tmp_path / name).write_bytes(b"")
+    found = {path.name for path in tmp_path.iterdir() if is_our_picture(path)}
+    assert found == {"a_overlay.png", "a_confluency.png"}

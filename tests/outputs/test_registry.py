@@ -107,7 +107,7 @@ def test_writes_exactly_the_files_that_it_lists(movie, tmp_path, chosen):
 def test_added_output_adds_a_file_and_a_column(tmp_path, monkeypatch):
     monkeypatch.setitem(BUILT_IN, "edge", lambda options: Outline())
     (row,) = write(OutputSet(["mask", "summary", "edge"]), [image()], tmp_path)
-    assert list(row) == ["image", "foreground_fraction", "components", "seconds", "edge_px"]
+    assert list(row) == ["image", "foreground_fraction", "seconds", "edge_px"]
     assert names(tmp_path) == {"a.tif", "a_edge.txt"}
 
 
@@ -163,13 +163,13 @@ class TestLargeImage:
         outputs = OutputSet(["mask", "overlay", "summary"])
         outputs.check_large(tmp_path / "a.tif")
         assert outputs.list_files("large") == ["{name}.ome.tif", "{name}_overlay.png"]
-        row = outputs.write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5, (PICTURES[0], MASKS[0])), tmp_path)
-        assert row == {"image": "a", "foreground_fraction": 0.25, "components": 7, "seconds": 1.5}
+        row = outputs.write_large(LargePrediction("a", "a.tif", 0.25, 1.5, (PICTURES[0], MASKS[0])), tmp_path)
+        assert row == {"image": "a", "foreground_fraction": 0.25, "seconds": 1.5}
         with Image.open(tmp_path / "a_overlay.png") as picture:
             assert picture.size == MASKS[0].shape[::-1]
 
     def test_picture_of_an_earlier_run_is_not_drawn_again(self, tmp_path):
-        OutputSet(["mask", "overlay"]).write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5), tmp_path)
+        OutputSet(["mask", "overlay"]).write_large(LargePrediction("a", "a.tif", 0.25, 1.5), tmp_path)
         assert names(tmp_path) == set()
 
     @pytest.mark.parametrize(

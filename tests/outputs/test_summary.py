@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.outputs.base import LargePrediction, OutputOptions
-from livecell_monai.outputs.summary import Summary, count_components
+from livecell_monai.outputs.summary import Summary
 from tests.support.predicted import MASKS, frames, image, names, write
 
 
@@ -18,23 +18,22 @@ def read_table(path):
 
 def test_row_of_an_image(tmp_path):
     (row,) = write(Summary(), [image(seconds=0.12345)], tmp_path)
-    assert row == {"foreground_fraction": round(MASKS[0].mean(), 6), "components": 5, "seconds": 0.123}
+    assert row == {"foreground_fraction": round(MASKS[0].mean(), 6), "seconds": 0.123}
     assert names(tmp_path) == set()
 
 
 def test_frame_table_and_row_of_a_movie(tmp_path):
     rows = write(Summary(), frames(indices=[1, 2, 4]), tmp_path)
     table = read_table(tmp_path / "cells_frames.csv")
-    assert list(table[0]) == ["frame", "time_min", "foreground_fraction", "components", "seconds"]
+    assert list(table[0]) == ["frame", "time_min", "foreground_fraction", "seconds"]
     assert [int(row["frame"]) for row in table] == [1, 2, 4]
     assert [float(row["time_min"]) for row in table] == [1.5, 3.0, 6.0]
     assert [float(row["foreground_fraction"]) for row in table] == [round(MASKS[index].mean(), 6) for index in (1, 2, 4)]
-    assert [int(row["components"]) for row in table] == [5, 5, 5]
     assert rows[:2] == [{}, {}]
     assert rows[2] == {
         "foreground_fraction": pytest.approx(np.mean([MASKS[index].mean() for index in (1, 2, 4)]), abs=2e-6),
-        "components": 5.0,
         "frames": 3,
+        "interval_min": 1.5,
         "seconds": 1.5,
     }
 
@@ -47,7 +46,7 @@ def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
     assert row["foreground_fraction"] == pytest.approx(np.mean([MASKS[index].mean() for index in (0, 2, 4)]), abs=2e-6)
     table = read_table(tmp_path / "cells_frames.csv")
     assert [row["problem"] for row in table] == ["", "dark", "", "missing", ""]
-    values = ("foreground_fraction", "components", "seconds")
+    values = ("foreground_fraction", "seconds")
     assert table[3] == {"frame": "3", "time_min": "4.5", **dict.fromkeys(values, ""), "problem": "missing"}
 
 
@@ -56,13 +55,13 @@ def test_rows_say_that_nothing_was_learned(tmp_path):
     output = Summary(OutputOptions(zero_shot="nothing"))
     (row,) = write(output, [image()], tmp_path)
     movie = write(output, frames(), tmp_path)[-1]
-    large = output.write_large(LargePrediction("a", tmp_path, 0.5, 3, 1.0), tmp_path)
+    large = output.write_large(LargePrediction("a", tmp_path, 0.5, 1.0), tmp_path)
     assert [each["zero_shot"] for each in (row, movie, large)] == ["nothing"] * 3
     assert "zero_shot" not in read_table(tmp_path / "cells_frames.csv")[0]
 
 
 def test_time_is_empty_without_an_interval(tmp_path):
-    write(Summary(), frames(interval_min=None), tmp_path)
+    assert write(Summary(), frames(interval_min=None), tmp_path)[-1]["interval_min"] is None
     assert {row["time_min"] for row in read_table(tmp_path / "cells_frames.csv")} == {""}
 
 
@@ -76,18 +75,12 @@ def test_frames_of_a_discarded_movie_are_dropped(tmp_path):
 
 
 def test_row_of_a_large_image(tmp_path):
-    row = Summary().write_large(LargePrediction("a", "a.tif", 0.25, 7, 1.5), tmp_path)
-    assert row == {"foreground_fraction": 0.25, "components": 7, "seconds": 1.5}
+    row = Summary().write_large(LargePrediction("a", "a.tif", 0.25, 1.5), tmp_path)
+    assert row == {"foreground_fraction": 0.25, "seconds": 1.5}
 
 
 def test_table_of_the_run(tmp_path):
     Summary().finish(tmp_path, [])
     assert names(tmp_path) == set()
-    Summary().finish(tmp_path, [{"image": "a", "components": 1}, {"image": "b", "components": 2, "frames": 3}])
-    assert read_table(tmp_path / "summary.csv")[0] == {"image": "a", "components": "1", "frames": ""}
-
-
-def test_diagonal_neighbours_are_connected():
-    mask = np.zeros((8, 10), bool)
-    mask[2, 3] = mask[3, 4] = mask[7, 9] = True
-    assert count_components(mask) == 2
+    Summary().finish(tmp_path, [{"image": "a", "cells": 1}, {"image": "b", "cells": 2, "frames": 3}])
+    assert read_table(tmp_path / "summary.csv")[0] == {"image": "a", "cells": "1", "frames": ""}

@@ -29,7 +29,7 @@ def started(tmp_path, **options) -> UnfinishedRun:
 def write(run, item, row=None):
     """Commit the mask of one image."""
     (run.files / f"{item['name']}.tif").write_text(f"mask of {item['name']}")
-    return run.commit(item["name"], item["image"], row or {"image": item["name"], "components": 3}, NAMES[:-1])
+    return run.commit(item["name"], item["image"], row or {"image": item["name"], "cells": 3}, NAMES[:-1])
 
 
 def resumed(tmp_path, **options) -> UnfinishedRun:
@@ -53,7 +53,7 @@ def test_committed_images_of_a_killed_run_are_not_missing(tmp_path, items):
     assert [item["name"] for item in run.missing(items, NAMES)] == ["a", "b"]
     rows = run.merge([{"image": "b"}, {"image": "a"}])
     assert [row["image"] for row in rows] == ["a", "a_2", "b"]
-    assert rows[1]["components"] == 3
+    assert rows[1]["cells"] == 3
 
 
 def test_killed_between_commit_and_publication(tmp_path, items):
@@ -116,13 +116,13 @@ def test_finished_run_is_recognised_by_its_table(tmp_path, items):
     folder.mkdir()
     for name in ("a", "b"):
         (folder / f"{name}.tif").write_text("mask")
-    write_table(folder / "summary.csv", [{"image": "a", "components": 4, "seconds": 0.5}, {"image": "a_2", "components": 5}])
+    write_table(folder / "summary.csv", [{"image": "a", "cells": 4, "seconds": 0.5}, {"image": "a_2", "cells": 5}])
     patterns = ["{name}.tif", "summary.csv"]
     run = resumed(tmp_path)
     assert not run.resumes
     # a_2 has a row and no mask, b a mask and no row
     assert [item["name"] for item in run.missing(items, patterns)] == ["a_2", "b"]
-    assert run.merge([]) == [{"image": "a", "components": 4, "seconds": 0.5}]
+    assert run.merge([]) == [{"image": "a", "cells": 4, "seconds": 0.5}]
     assert run.protected([*patterns, "cells.csv"]) == ["{name}.tif"]
     assert UnfinishedRun(folder, overwrite=False).protected(patterns) == patterns
 
@@ -161,13 +161,13 @@ def test_rows_of_finished_large_images_are_kept_in_the_order_of_the_images(tmp_p
     folder = tmp_path / "out"
     folder.mkdir()
     large = [{"name": name, "image": f"{name}.tif"} for name in ("new", "done", "lost")]
-    write_table(folder / "summary.csv", [{"image": name, "components": 4} for name in ("lost", "done", "a")])
+    write_table(folder / "summary.csv", [{"image": name, "cells": 4} for name in ("lost", "done", "a")])
     (folder / "done.ome.tif").write_text("mask")
     patterns = ["{name}.ome.tif", "summary.csv"]
     run = resumed(tmp_path)
     run.keep_large(large, patterns)
     run.missing(items, ["{name}.tif"])
-    assert run.find_large("done") == {"image": "done", "components": 4}
+    assert run.find_large("done") == {"image": "done", "cells": 4}
     assert run.find_large("lost") is run.find_large("new") is None
     assert [row["image"] for row in run.merge([{"image": "new"}, {"image": "b"}])] == ["b", "new", "done"]
     again = UnfinishedRun(folder, overwrite=True)

@@ -88,12 +88,11 @@ class TestPredictionWriter:
     def test_summary(self, tmp_path):
         writer = self.predict(tmp_path)
         rows = read_table(tmp_path / "out" / "summary.csv")
-        assert list(rows[0]) == ["image", "foreground_fraction", "components", "seconds"]
+        assert list(rows[0]) == ["image", "foreground_fraction", "seconds"]
         assert [row["image"] for row in rows] == ["cell_0", "cell_1", "cell_2"]
         assert [float(row["foreground_fraction"]) for row in rows] == [round(mask.mean(), 6) for mask in MASKS]
-        assert [int(row["components"]) for row in rows] == [5, 5, 5]
         assert all(0 <= float(row["seconds"]) < 5 for row in rows)
-        assert [str(row["components"]) for row in writer.rows] == [row["components"] for row in rows]
+        assert [str(row["foreground_fraction"]) for row in writer.rows] == [row["foreground_fraction"] for row in rows]
 
     def test_probability(self, tmp_path):
         self.predict(tmp_path, outputs=("mask", "probability"))
@@ -243,7 +242,7 @@ class TestPredictionWriter:
 
     def test_a_row_of_elsewhere_is_on_disk_with_the_others(self, tmp_path):
         writer = self.predict(tmp_path)
-        row = {"image": "large", "foreground_fraction": 0.5, "components": 7, "seconds": 1.0}
+        row = {"image": "large", "foreground_fraction": 0.5, "seconds": 1.0}
         writer.add(row)
         assert [found["image"] for found in read_table(tmp_path / "out" / "summary.csv")][-2:] == ["cell_2", "large"]
 

@@ -62,6 +62,14 @@ def test_test_images_without_labels(trained, data):
     assert [one.truth is None for one in open_review(trained[1], data).predictions] == [False] * 3 + [True] * 2
 
 
+def test_some_test_images_without_labels(trained, data):
+    assert open_review(trained[1], data).unlabelled is None
+    (data / "test/labels/test_01.tif").unlink()
+    shown = open_review(trained[1], data)
+    assert [one.truth is None for one in shown.predictions] == [False] * 4 + [True]
+    assert shown.unlabelled.startswith("1 of 2 test images has a label")
+
+
 def test_some_of_many_test_images_are_drawn(trained, data):
     shown = open_review(trained[1], data, most_tests=1)
     assert (shown.left_out, shown.expected) == (1, 4)
@@ -96,8 +104,12 @@ class TestPicking:
             label.write_bytes(b"not to be read")
         assert [sample.label for sample in pick_unseen(folder, 6, 0)] == [None, None]
 
-    def test_invalid_test_images_do_not_stop_a_training(self, folder):
+    def test_those_with_a_label_come_first(self, folder):
         (folder / "test/labels/test_00.tif").unlink()
+        assert {pick_test_samples(folder, 1, seed)[0].name for seed in range(12)} == {"test_01"}
+
+    def test_invalid_test_images_do_not_stop_a_training(self, folder):
+        (folder / "test/labels/test_00.tif").rename(folder / "test/labels/tset_00.tif")
         with pytest.raises(DataError, match="test_00"):
             pick_test_samples(folder, 6, 0)
         assert pick_unseen(folder, 6, 0) == []

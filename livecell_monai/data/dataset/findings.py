@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from skimage import measure
 
-from livecell_monai.data.dataset.folder import has_role, list_samples
+from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.label_values import NOTES, check_label_values
 from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
@@ -20,6 +20,7 @@ LOGGER = logging.getLogger(__name__)
 _COVERS = "one cell covers"  # words of a warning
 _SAID: set[tuple[Path, str]] = set()  # labels and notes that were logged: a command reads its samples several times
 MOST = 0.5  #: fraction of a label; one cell that covers more may be the background of an inverted label
+ALMOST_ALL = 0.75  #: fraction of a label; if one cell covers more in every training label, they are inverted
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Finding:
     problem: str | None = None  #: the error as one line, None if the sample is valid
     warning: str | None = None  #: what is allowed but unusual as one line, None without one
     note: str | None = None  #: how the label was interpreted as one line, None if as it is
+    cover: float = 0.0  #: fraction of the label that its largest cell covers, if more than half of the label is foreground
     split_ids: int = 0  #: ids of the label with several pieces that do not touch
 
 
@@ -44,8 +46,9 @@ def check_data(data: str | Path) -> list[Finding]:
     """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others."""
     samples = list_samples(data, "train")
     findings = [inspect_sample(sample, "train") for sample in samples]
-    if _lacks_cells(findings):
-        findings[0] = replace(findings[0], problem=_describe_no_cells(samples))
+    problem = _find_common_problem(samples, findings)
+    if problem is not None:
+        findings[0] = replace(findings[0], problem=problem)
     for role in ("validation", "test"):  # both are optional
         if not has_role(data, role):
             continue
@@ -56,6 +59,12 @@ def check_data(data: str | Path) -> list[Finding]:
     return findings
 
 
+def describe_unlabelled_tests(findings: Iterable[Finding]) -> str | None:
+    """A note if some valid test images have a label and others have none."""
+    tests = [one for one in findings if one.role == "test" and one.problem is None]
+    return describe_unlabelled([one.foreground is not None for one in tests])
+
+
 def check_samples(samples: list[Sample], role: str) -> list[Finding]:
     """Read every sample; the first problem raises a DataError. How labels were interpreted is logged, once for each kind."""
     findings = []
@@ -64,8 +73,9 @@ def check_samples(samples: list[Sample], role: str) -> list[Finding]:
         if finding.problem is not None:
             raise DataError(finding.problem)
         findings.append(finding)
-    if role == "train" and _lacks_cells(findings):
-        raise DataError(_describe_no_cells(samples))
+    problem = _find_common_problem(samples, findings) if role == "train" else None
+    if problem is not None:
+        raise DataError(problem)
     for note in summarize_notes(_list_new_notes(samples, findings)):
         LOGGER.warning("%s", note)
     return findings
@@ -97,16 +107,28 @@ def summarize_notes(notes: Iterable[str]) -> list[str]:
     return [found[0] + more for found, more in zip(kinds.values(), others, strict=True)]
 
 
-def _lacks_cells(findings: list[Finding]) -> bool:
-    """Whether all images are valid, but none has a cell; some without cells are allowed."""
-    return bool(findings) and all(found.problem is None and found.foreground == 0 for found in findings)
+def _find_common_problem(samples: list[Sample], findings: list[Finding]) -> str | None:
+    """What is wrong with the training labels together: no cell in any, or all inverted; None if an image is invalid itself.
 
-
-def _describe_no_cells(samples: list[Sample]) -> str:
-    return (
-        f"{samples[0].label}: one training label or more must have cells, got background only in all {len(samples)}; "
-        "correct it or add an image with cells"
-    )
+    Some labels without cells are allowed, and some that one cell covers.
+    """
+    if not findings or any(found.problem is not None for found in findings):
+        return None
+    label, count = samples[0].label, len(samples)
+    if all(found.foreground == 0 for found in findings):
+        return (
+            f"{label}: one training label or more must have cells, got background only in all {count}; correct it or add an "
+            "image with cells"
+        )
+    if all(found.cover > ALMOST_ALL for found in findings):
+        which = (
+            "in the only training label" if count == 1 else f"and one over most of it in each of the {count} training labels"
+        )
+        return (
+            f"{label}: cells must have background around them, got one cell over {findings[0].cover:.0%} of the image, "
+            f"{which}; invert the labels (0 is background, above 0 a cell), or give each cell its own number"
+        )
+    return None
 
 
 def inspect_sample(sample: Sample, role: str) -> Finding:
@@ -137,9 +159,9 @@ def _inspect_sample(sample: Sample, role: str) -> Finding:
             )
     except LiveCellError as error:  # also a SettingError: axes that these commands have no option for
         return replace(found, problem=str(error))
-    cover = describe_cover(sample.label, label, foreground)
+    cover = measure_cover(label, foreground)
     measured = replace(measured, foreground=foreground, cells=count_cells(label), split_ids=count_split_ids(label))
-    return replace(measured, warning=cover, note=note)
+    return replace(measured, cover=cover, warning=describe_cover(sample.label, cover), note=note)
 
 
 def count_cells(label: Pixels) -> int:
@@ -171,21 +193,25 @@ def describe_split_ids(findings: Iterable[Finding]) -> str | None:
     return f"ids with several pieces: {total} {where}; in training, each piece is a cell of its own"
 
 
-def describe_cover(path: Path, label: Pixels, foreground: float) -> str | None:
-    """A warning if one cell of a label (Y, X), or one component of a binary label, covers most of it.
+def measure_cover(label: Pixels, foreground: float) -> float:
+    """The fraction of a label (Y, X) that its largest cell covers, or of a binary label its largest component.
 
-    `foreground` is the fraction of its pixels > 0.
+    `foreground` is the fraction of its pixels > 0; below one half of the image, 0 is returned.
     """
     if foreground <= MOST:
-        return None
+        return 0.0
     ids = np.unique(label, return_inverse=True)[1].reshape(label.shape)
     cells = ids if ids.max() > 1 else ndimage.label(label > 0, structure=np.ones((3, 3)))[0]
     if label.min() > 0:
         cells = cells + 1  # there is no background
-    share = np.bincount(cells.ravel())[1:].max() / label.size
-    if share <= MOST:
+    return float(np.bincount(cells.ravel())[1:].max() / label.size)
+
+
+def describe_cover(path: Path, cover: float) -> str | None:
+    """A warning if one cell of a label covers most of it, `cover` being what `measure_cover` returns."""
+    if cover <= MOST:
         return None
-    return f"{path}: {_COVERS} {share:.0%} of the image; check that the label is not inverted: 0 must be background"
+    return f"{path}: {_COVERS} {cover:.0%} of the image; check that the label is not inverted: 0 must be background"
 
 
 def _check_same_size(path: Path, plane: Pixels, image: Pixels) -> None:

@@ -1,13 +1,14 @@
 """Lists the samples of a data folder or datalist; images, labels and borders are matched by stem.
 
-A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels`. A
-datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}], "test": [...]}` with
-paths relative to the JSON file, and an optional list "validation" for a split made by the user.
+A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels` of all
+or some images. A datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}],
+"test": [...]}` with paths relative to the JSON file, and an optional list "validation" for a split made by the user.
 """
 
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,39 @@ def list_samples(data: str | Path, role: str) -> list[Sample]:
     root = Path(data)
     if root.suffix.lower() == ".json":
         return _read_datalist(root, role)
-    if not root.is_dir():
-        raise DataError(f"{root}: the data folder does not exist; give a folder with train/images in it")
+    _check_root(root)
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
     borders = _by_stem(root / role / "borders", needed=False)
     labels, borders = match_near_names(images, labels), match_near_names(images, borders)
-    _check_matched(images, labels, "label")
+    _check_matched(images, labels, "label", some=role == "test")
     _check_matched(images, borders, "border")
     return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+
+
+def _check_root(root: Path) -> None:
+    """Reject what is no data folder, and name the one that is meant or the folders that it needs."""
+    outer = next((folder for folder in [*root.parents][:3] if (folder / "train" / "images").is_dir()), None)
+    is_inner = outer is not None and not any((root / role).is_dir() for role in ROLES)
+    if is_inner and (root.is_file() or root.name in (*ROLES, "images", "labels", "borders")):
+        raise DataError(f"{root}: a data folder must hold train/images, this is a part of one; name {outer}")
+    if not root.is_dir():
+        what = "must be a folder, this is a file" if root.is_file() else "does not exist"
+        raise DataError(f"{root}: the data folder {what}; give a folder with train/images in it")
+    if not any((root / role).is_dir() for role in ROLES) and list_folder(root):
+        raise DataError(
+            f"{root}: the data folder must hold train/images and train/labels, and test/images if there are images to "
+            f"predict, got images; move the annotated ones into {root / 'train' / 'images'}, their labels into {root / 'train' / 'labels'}"
+        )
+
+
+def describe_unlabelled(has_label: Sequence[bool]) -> str | None:
+    """A note if some test images have a label and others have none; None if all or none have one."""
+    labelled, total = sum(has_label), len(has_label)
+    if labelled in (0, total):
+        return None
+    verb = "has a label and is" if labelled == 1 else "have labels and are"
+    return f"{labelled} of {total} test images {verb} scored, the other {total - labelled} not"
 
 
 def has_role(data: str | Path, role: str) -> bool:
@@ -83,9 +108,12 @@ def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
     return found
 
 
-def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str) -> None:
-    """Reject an image without its label or border, and the reverse; a role may have none of them at all."""
-    if not others:
+def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str, some: bool = False) -> None:
+    """Reject an image without its label or border, and the reverse; a role may have none of them at all.
+
+    With `some`, images may lack one, unless another label or border is left over: its name may be misspelt.
+    """
+    if not others or (some and not others.keys() - images.keys()):
         return
     rules = ((images, others, f"an image must have a {what}"), (others, images, f"a {what} must have an image"))
     for one, found, rule in rules:

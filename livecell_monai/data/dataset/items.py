@@ -1,5 +1,6 @@
 """Turns samples and images into the dictionaries of MONAI's transforms; the bundle's YAML calls these functions."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.dataset.findings import check_samples
-from livecell_monai.data.dataset.folder import has_role, list_samples
+from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.split import Split, given_split, split_samples
 from livecell_monai.data.paths import is_frame_series, list_images, stem_of
@@ -16,6 +17,7 @@ from livecell_monai.data.readers.selection import Choice, list_frames, list_plan
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, REGION, WEIGHT, Sample
 
+LOGGER = logging.getLogger(__name__)
 Item = dict[str, Any]
 Images = str | Path | Sequence[str | Path]  # a file, folder or glob, or several
 
@@ -61,13 +63,19 @@ def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) ->
 
 
 def list_test_items(dataset_dir: str | Path) -> list[Item]:
-    """The labelled test images of a data folder or datalist; a missing label or invalid sample raises a DataError."""
+    """The labelled test images of a data folder or datalist; no label at all or an invalid sample raises a DataError.
+
+    How many images have no label is logged.
+    """
     samples = list_samples(dataset_dir, "test")
-    without = next((sample for sample in samples if sample.label is None), None)
-    if without is not None:
-        raise DataError(f"{without.image}: an image to score must have a label, found none in test/labels; add it")
-    check_samples(samples, "test")
-    return to_items(samples)
+    labelled = [sample for sample in samples if sample.label is not None]
+    if not labelled:
+        raise DataError(f"{samples[0].image}: an image to score must have a label, found none in test/labels; add it")
+    check_samples(labelled, "test")
+    note = describe_unlabelled([sample.label is not None for sample in samples])
+    if note is not None:
+        LOGGER.warning("note: %s", note)
+    return to_items(labelled)
 
 
 def list_unlabelled_items(images: Images | None, split: Split) -> list[Item]:

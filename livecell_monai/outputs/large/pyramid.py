@@ -16,26 +16,25 @@ import tifffile
 from livecell_monai.data.plane_files import resolution_tags
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, large_image_errors, open_level
 from livecell_monai.outputs.large.folder import LargeImageFolder
-from livecell_monai.outputs.large.measures import ChunkLabels, Components, label_chunk
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
 SMALLEST = 1024  # maximum edge of the last level
-THREADS = min(4, os.cpu_count() or 1)  # reading, labelling and encoding a chunk release Python's lock
-Processed = tuple[ChunkLabels | None, bytes, Pixels]  # labels, encoded tile, every second pixel
+THREADS = min(4, os.cpu_count() or 1)  # reading and encoding a chunk release Python's lock
+Processed = tuple[int, bytes, Pixels]  # foreground pixels, encoded tile, every second pixel
 
 
 def build_pyramid(
     folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None
-) -> tuple[Path, list[Any], tuple[float, int]]:
+) -> tuple[Path, list[Any], float]:
     """Build the finished file or folder, in the form `tiff` or `zarr`, from the complete chunks of a hidden folder.
 
-    Returns its path inside the hidden folder, the levels of the mask, and (foreground fraction, number of components); a
-    DataError if it cannot be written.
+    Returns its path inside the hidden folder, the levels of the mask, and its foreground fraction in [0, 1]; a DataError if
+    it cannot be written.
     """
     finished = folder.image if form == "zarr" else folder.path / "mask.ome.tif"
-    levels, components = _build(folder.image, finished, folder.name, pixel_size_um)
-    return finished, levels, components.total()
+    levels, foreground = _build(folder.image, finished, folder.name, pixel_size_um)
+    return finished, levels, foreground / (levels[0].shape[0] * levels[0].shape[1])
 
 
 def build_cell_pyramid(folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None) -> Path | None:
@@ -52,9 +51,8 @@ def build_cell_pyramid(folder: LargeImageFolder, form: str, pixel_size_um: tuple
     return None
 
 
-def _build(
-    image: Path, finished: Path, name: str, pixel_size_um: tuple[float, float] | None
-) -> tuple[list[Any], Components]:
+def _build(image: Path, finished: Path, name: str, pixel_size_um: tuple[float, float] | None) -> tuple[list[Any], int]:
+    """Build a pyramid; its levels, and the number of foreground pixels of the first one."""
     levels = create_levels(image)
     builder = PyramidBuilder(levels, has_tiles=finished != image)
     if finished == image:
@@ -62,7 +60,7 @@ def _build(
         describe_pyramid(image, name, pixel_size_um)
     else:
         write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um, levels[0].dtype)
-    return levels, builder.components
+    return levels, builder.foreground
 
 
 def list_level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
@@ -84,15 +82,22 @@ def create_levels(folder: Path) -> list[Any]:
         ]
 
 
+def measure_foreground(mask: Any) -> float:
+    """The foreground fraction in [0, 1] of a mask (Y, X), foreground `> 0`, read by slices."""
+    height, width = mask.shape
+    foreground = sum(int(np.count_nonzero(mask[top : top + CHUNK])) for top in range(0, height, CHUNK))
+    return float(foreground / (height * width))
+
+
 class PyramidBuilder:
-    """Reads the levels of a mask, largest first, each chunk once: counts components, fills the next level, encodes tiles.
+    """Reads the levels of a mask, largest first, each chunk once: counts foreground, fills the next level, encodes tiles.
 
     Of the levels (Y, X), uint8 for a mask, only the first is complete. Without `has_tiles`, the tiles are empty.
     """
 
     def __init__(self, levels: Sequence[Any], has_tiles: bool = True) -> None:
         self.levels, self.has_tiles = levels, has_tiles
-        self.components = Components(levels[0].shape)
+        self.foreground = 0  #: pixels of the first level
 
     def tiles(self, number: int) -> Iterator[bytes]:
         """The encoded tiles of a level, row by row, after the previous level; a DataError if the next cannot be written."""
@@ -109,9 +114,8 @@ class PyramidBuilder:
                     place = places.popleft()
                     pending.append((*place, threads.submit(self._process, number, *place)))
                 top, left, future = pending.popleft()
-                labels, tile, half = future.result()
-                if labels is not None:
-                    self.components.add(left, labels)
+                foreground, tile, half = future.result()
+                self.foreground += foreground
                 if writer is not None:
                     writer.add(top // 2, left // 2, half)
                 if places or pending:
@@ -125,8 +129,8 @@ class PyramidBuilder:
 
     def _process(self, number: int, top: int, left: int) -> Processed:
         chunk: Pixels = self.levels[number][top : top + CHUNK, left : left + CHUNK]
-        labels = label_chunk(chunk) if number == 0 and chunk.dtype == np.uint8 else None
-        return labels, encode_tile(chunk) if self.has_tiles else b"", chunk[::2, ::2].copy()
+        foreground = int(np.count_nonzero(chunk)) if number == 0 else 0
+        return foreground, encode_tile(chunk) if self.has_tiles else b"", chunk[::2, ::2].copy()
 
 
 def encode_tile(chunk: Pixels) -> bytes:

@@ -18,8 +18,7 @@ from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import LargePrediction, Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
-from livecell_monai.outputs.large.measures import measure_mask
-from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes
+from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes, measure_foreground
 from livecell_monai.outputs.overwriting import check_distinct, check_name_lengths, check_outputs
 from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
 from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
@@ -156,7 +155,7 @@ class LargeImagePredictor:
         finished, picture, cells, pixel_size = {}, None, None, None
         if self._is_finished(item):
             with open_finished(path) as mask:
-                measures, shape = measure_mask(mask), mask.shape
+                fraction, shape = measure_foreground(mask), mask.shape
             if with_cells:
                 cells = read_areas(path, form)
         else:
@@ -166,14 +165,14 @@ class LargeImagePredictor:
                 is_theirs = self.settings["cell_table_names"] == "cellprofiler"
                 with open_source(item) as source:
                     cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size, is_theirs)
-            mask_file, levels, measures = build_pyramid(folder, form, pixel_size)
+            mask_file, levels, fraction = build_pyramid(folder, form, pixel_size)
             shape = levels[0].shape
             picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
             cell_file = build_cell_pyramid(folder, form, pixel_size) if with_cells else None
             finished = {**({} if cell_file is None else {cell_file: cells_path(path)}), mask_file: path}
         seconds = time.monotonic() - self._start_times[item[NAME]]
         prediction = LargePrediction(
-            item[NAME], Path(item[IMAGE]), *measures, seconds, picture, pixel_size, (shape[0], shape[1]), cells
+            item[NAME], Path(item[IMAGE]), fraction, seconds, picture, pixel_size, (shape[0], shape[1]), cells
         )
         row = self.writer.outputs.write_large(prediction, self.output_dir)
         self.writer.add(row)

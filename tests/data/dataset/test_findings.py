@@ -16,7 +16,9 @@ from livecell_monai.data.dataset.findings import (
     count_split_ids,
     describe_cover,
     describe_split_ids,
+    describe_unlabelled_tests,
     inspect_sample,
+    measure_cover,
     summarize_notes,
 )
 from livecell_monai.data.dataset.folder import list_samples
@@ -89,7 +91,7 @@ OPEN[:6] = 1
     ],
 )
 def test_one_cell_that_covers_most_of_the_image_is_told(label, share):
-    warning = describe_cover("a.tif", label, float((label > 0).mean()))
+    warning = describe_cover("a.tif", measure_cover(label, float((label > 0).mean())))
     expected = f"a.tif: one cell covers {share} of the image; check that the label is not inverted: 0 must be background"
     assert warning == (None if share is None else expected)
 
@@ -100,6 +102,27 @@ def test_an_inverted_label_is_a_warning_of_its_finding(folder):
     assert len(warnings) == 1
     assert warnings[0].startswith(f"{path}: one cell covers ")
     assert problems_of(folder) == {}
+
+
+class TestAllLabelsInverted:
+    """One label that a cell covers is a warning; all of them are an error."""
+
+    def test_are_rejected_by_check_and_train(self, folder):
+        for name in ("train_00", "train_01"):
+            path = spoil(folder, "labels", INVERTED, name)
+        assert problems_of(folder) == {}
+        spoil(folder, "labels", INVERTED, "train_02")
+        message = problems_of(folder)["train_00"]
+        assert list(problems_of(folder)) == ["train_00"]
+        assert message.startswith(f"{path.with_name('train_00.tif')}: cells must have background around them, got one cell")
+        assert "in each of the 3 training labels; invert the labels (0 is background" in message
+        with pytest.raises(DataError, match="invert the labels"):
+            check_samples(list_samples(folder, "train"), "train")
+
+    def test_dense_cells_are_not(self, folder):
+        for name in ("train_00", "train_01", "train_02"):
+            spoil(folder, "labels", np.where(INVERTED, np.arange(SHAPE[1]) // 9 + 1, 0).astype(np.uint8), name)
+        assert problems_of(folder) == {}
 
 
 class TestWithoutCells:
@@ -201,6 +224,15 @@ class TestGood:
         assert "gone.tif: the file is listed in list.json but does not exist" in check_data(path)[-1].problem
 
 
+class TestPartlyLabelledTests:
+    def test_are_no_problem_and_are_counted(self, folder):
+        assert describe_unlabelled_tests(check_data(folder)) is None
+        (folder / "test/labels/test_00.tif").unlink()
+        findings = check_data(folder)
+        assert [found.problem for found in findings] == [None] * len(findings)
+        assert describe_unlabelled_tests(findings) == "1 of 2 test images has a label and is scored, the other 1 not"
+
+
 class TestBad:
     @pytest.mark.parametrize("what", BAD)
     def test_is_named_in_one_line(self, bordered, what):
@@ -237,7 +269,7 @@ class TestBad:
         assert len(check_data(bordered)) == 5
 
     def test_test_folder_out_of_order(self, folder):
-        (folder / "test/labels/test_00.tif").unlink()
+        (folder / "test/labels/test_00.tif").rename(folder / "test/labels/tset_00.tif")
         findings = check_data(folder)
         assert [finding.problem for finding in findings[:3]] == [None] * 3
         assert (findings[3].role, findings[3].name) == ("test", "")

@@ -74,9 +74,13 @@ class TestFolder:
         with pytest.raises(DataError, match=r"borders/other\.tif: a border must have an image of the same stem"):
             list_samples(bordered, "train")
 
-    def test_some_test_labels_are_not_enough(self, folder):
+    def test_some_test_images_may_have_labels(self, folder):
         (folder / "test/labels/test_01.tif").unlink()
-        with pytest.raises(DataError, match=r"test_01\.tif: an image must have a label"):
+        assert [sample.label is None for sample in list_samples(folder, "test")] == [False, True]
+
+    def test_a_test_label_of_another_name_is_no_missing_one(self, folder):
+        (folder / "test/labels/test_01.tif").rename(folder / "test/labels/tset_01.tif")
+        with pytest.raises(DataError, match=r"test_01\.tif: an image must have a label .* rename tset_01\.tif"):
             list_samples(folder, "test")
 
     @pytest.mark.parametrize("kind", ["images", "labels"])
@@ -90,6 +94,16 @@ class TestFolder:
         shutil.rmtree(folder / lost)
         with pytest.raises(DataError, match=rf"{re.escape(str(folder / lost))}.*does not exist; (create it|give)"):
             list_samples(folder, "train")
+
+    @pytest.mark.parametrize("part", ["train", "test", "train/images", "test/labels", "train/images/train_00.tif"])
+    def test_a_part_of_the_data_folder(self, folder, part):
+        with pytest.raises(DataError, match=rf"this is a part of one; name {re.escape(str(folder))}$"):
+            list_samples(folder / part, "train")
+
+    def test_a_folder_of_images_alone(self, tmp_path):
+        touch(tmp_path / "mine" / "a.tif")
+        with pytest.raises(DataError, match=r"mine: the data folder must hold train/images and train/labels.*got images"):
+            list_samples(tmp_path / "mine", "train")
 
     @pytest.mark.parametrize("kind", ["images", "labels"])
     def test_empty_folder(self, folder, kind):

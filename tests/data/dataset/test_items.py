@@ -83,6 +83,13 @@ class TestTestItems:
         with pytest.raises(DataError, match=r"test_00\.tif: an image to score must have a label, found none.*; add it"):
             list_test_items(folder)
 
+    def test_some_labels_are_enough_and_the_others_are_counted(self, folder, caplog):
+        assert len(list_test_items(folder)) == 2
+        assert caplog.messages == []
+        (folder / "test/labels/test_00.tif").unlink()
+        assert [item["name"] for item in list_test_items(folder)] == ["test_01"]
+        assert caplog.messages == ["note: 1 of 2 test images has a label and is scored, the other 1 not"]
+
     def test_each_is_checked(self, folder):
         tifffile.imwrite(folder / "test/labels/test_01.tif", np.zeros((9, 9), np.uint8))
         with pytest.raises(DataError, match=r"test_01\.tif: label and border must have their image's size, got 9 x 9"):

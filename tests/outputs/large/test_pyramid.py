@@ -13,13 +13,13 @@ from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
 from livecell_monai.outputs.large.folder import LargeImageFolder
-from livecell_monai.outputs.large.measures import measure_mask
 from livecell_monai.outputs.large.pyramid import (
     PyramidBuilder,
     create_levels,
     describe_pyramid,
     encode_tile,
     list_level_shapes,
+    measure_foreground,
     write_bigtiff,
 )
 
@@ -28,7 +28,7 @@ SIZE = (0.5, 0.25)
 
 
 def waves(shape):
-    """A mask with components of all sizes."""
+    """A mask with patches of all sizes."""
     rows, columns = np.indices(shape, np.int32)
     return ((np.sin(rows / 37) + np.cos(columns / 51)) > 0.4).astype(np.uint8) * 255
 
@@ -99,7 +99,8 @@ class TestBuilder:
         tiles = list(builder.tiles(0))
         assert counted.reads.total() == len(counted.reads) == len(tiles) == 6
         np.testing.assert_array_equal(levels[1][:], self.MASK[::2, ::2])
-        assert builder.components.total() == measure_mask(self.MASK)
+        assert builder.foreground == np.count_nonzero(self.MASK)
+        assert measure_foreground(counted) == pytest.approx((self.MASK > 0).mean(), abs=1e-12)
         assert tiles[0] == encode_tile(self.MASK[:CHUNK, :CHUNK])
         filled = np.pad(self.MASK[2 * CHUNK :, CHUNK:], [(0, CHUNK - 5), (0, CHUNK - 70)])
         assert tiles[5] == encode_tile(filled)
