@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_skipped_data, read_settings
+from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_note, print_skipped_data, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
 
 FEW = 10  # with fewer images or groups, a 95 % interval of the bootstrap holds the mean less often than 9 times in 10
@@ -53,7 +53,7 @@ def crossval(
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
     request = StudyRequest(data, config, settings, recipe)
-    result = cross_validate(request, output, FoldOptions(folds, group_pattern), render_study, bundles)
+    result = cross_validate(request, output, FoldOptions(folds, group_pattern), render_study, bundles, print_note)
     found = result.summary
     shown = [metric for metric in list_metrics() if metric.name in found]
     rows = [[row["fold"], row["image"], *(f"{float(row[metric.name]):.3f}" for metric in shown)] for row in result.rows]
@@ -73,7 +73,9 @@ def learning_curve(
     data: Data,
     output: Output,
     by: Annotated[str, typer.Option(help="images, area (of each), or auto: area below seven images.")] = "auto",
-    draws: Annotated[int, typer.Option(help="Number of random draws of each amount for each fold.")] = 2,
+    draws: Annotated[
+        int, typer.Option(help="Random draws of each amount for each fold; more give a surer answer and take longer.")
+    ] = 1,
     minutes: Minutes = None,
     epochs: Epochs = None,
     folds: Folds = 0,
@@ -97,7 +99,7 @@ def learning_curve(
     print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     request = StudyRequest(data, config, settings, recipe)
-    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern))
+    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern), print_note)
     write_png(output / "curve.png", draw_learning_curve(curve.points))
     of_cells = [metric for metric in list_cell_metrics() if metric.name in curve.points[0]]
     rows = []
@@ -150,7 +152,7 @@ def sweep(
     aim = find_objective(objective)
     request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials, objective=aim)
     column, label = aim.column, aim.metric.label
-    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting)
+    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting, print_note)
     columns = ["trial", "state", column, "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
     show_table(["trial", "state", label, "seconds", *searched.entries], rows)

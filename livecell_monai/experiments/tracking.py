@@ -39,6 +39,7 @@ class TrackedRun:
         self, outbox: Outbox | None = None, uploader: Uploader | None = None, client: Any = None, seconds: float = BREAK_S
     ) -> None:
         self._outbox, self._uploader, self._client, self._seconds = outbox, uploader, client, seconds
+        self.sends_weights = True
 
     @property
     def run_id(self) -> str:
@@ -55,7 +56,8 @@ class TrackedRun:
         if self._outbox is None:
             return
         found = [path for part in ("configs", "docs") for path in sorted((folder / part).rglob("*")) if path.is_file()]
-        for path in (*found, *sorted((folder / "models").glob("model.*")), folder / "LICENSE"):
+        weights = sorted((folder / "models").glob("model.*")) if self.sends_weights else []
+        for path in (*found, *weights, folder / "LICENSE"):
             into = (Path("bundle") / path.relative_to(folder).parent).as_posix()
             # relative, since the folder of a study's part is renamed when it is complete
             self._append(FILE, path=os.path.relpath(path, self._outbox.root), into=into)
@@ -134,6 +136,7 @@ class RunTracker:
     run_name: str = "auto"  #: `auto` for a unique one
     enabled: bool = True
     parent: str | None = None  #: id of the run that this one is nested under
+    sends_weights: bool = field(default=True, kw_only=True)
     folder: str | Path = field(kw_only=True)  #: of the training; its outbox has what the store has not acknowledged
     is_study: bool = field(default=False, kw_only=True)  #: whether runs are nested under it: the store must create it first
     suffix: str = field(default="", kw_only=True)  #: of the outbox's name, if several processes share the folder of a study
@@ -213,6 +216,7 @@ class RunTracker:
                     outbox_run.send_next()
             uploader = Uploader(outbox_run, self._is_reported)
             run = TrackedRun(outbox, uploader, self._client, DATABASE_S if store.find_database(self.uri) else SERVER_S)
+            run.sends_weights = self.sends_weights
             with run.ended_with_block():
                 yield run
 
