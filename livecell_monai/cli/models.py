@@ -74,6 +74,7 @@ def train(
         print_skipped_data(data)
     print_skipped(unlabelled)
     folder = Path(str(resume if is_resumed else output))
+    shown: list[str] = []
     call, count = (config, settings, recipe or "planned"), 1 if devices is None else devices
     try:
         if is_resumed:
@@ -82,7 +83,7 @@ def train(
             print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
             return
         else:
-            context = RunContext(STARTED, resume=bool(resume), force=force)
+            context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=shown.append)
             result = tasks.train(str(data), folder, *call, unlabelled, count, context)
     except KeyboardInterrupt:
         if tasks.is_unfinished(folder):
@@ -95,6 +96,8 @@ def train(
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, curves: {folder / 'docs' / 'curves.png'}")
+    for line in shown:
+        print(f"run {folder.name} in MLflow: {line}")
     print(f"next: livecell predict {folder} IMAGES --output MASKS; livecell compare")
 
 

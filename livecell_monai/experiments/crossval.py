@@ -16,6 +16,7 @@ from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.compared_run import read_history
 from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.parts import HELD, FoldStudy, StudyRequest, read_rows, run_part, train_part
+from livecell_monai.experiments.store import HEADLINE
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import POOLED, note_unscored_cells, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
@@ -123,7 +124,7 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of the run: means over images and values over all pixels."""
     means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
     pooled = {name: value for name, value in summary.items() if name.startswith(POOLED) and isinstance(value, float)}
-    return {**means, **{f"crossval_{name}": value for name, value in pooled.items()}}
+    return {HEADLINE: means["crossval_iou"], **means, **{f"crossval_{name}": value for name, value in pooled.items()}}
 
 
 def _refit(study: FoldStudy, request: StudyRequest, run: TrackedRun, summary: Mapping[str, Any], section: str) -> None:

@@ -12,6 +12,7 @@ from livecell_monai.data.dataset.split import ENOUGH_IMAGES
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.parts import FoldStudy, StudyRequest, read_rows, run_part
+from livecell_monai.experiments.store import HEADLINE
 from livecell_monai.metrics import label_of, list_cell_metrics, list_metrics, measure_mean
 from livecell_monai.metrics.training_noise import FoldScores, measure_gain_error
 from livecell_monai.runs.atomic import write_table
@@ -229,4 +230,8 @@ def _metrics(curve: LearningCurve) -> dict[str, float]:
     """The metrics of the run: the scores of the largest amount, and the gains."""
     names = [metric.name for metric in list_metrics() if metric.name in curve.points[-1]]
     scores = {f"learning_curve_{name}": curve.points[-1][name] for name in names}
-    return scores | {f"learning_curve_gain_{name}": gain[0] for name, gain in curve.gains.items()}
+    return (
+        {HEADLINE: curve.points[-1]["iou"]}
+        | scores
+        | {f"learning_curve_gain_{name}": gain[0] for name, gain in curve.gains.items()}
+    )
