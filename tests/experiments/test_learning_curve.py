@@ -178,7 +178,7 @@ class TestCells:
         assert "the AP50 changed by +0.300" in second
         assert learning_curve._metrics(curve) == pytest.approx(
             {
-                **{"learning_curve_iou": 0.65, "learning_curve_ap50": 0.65, "learning_curve_count_error": 0.25},
+                **{"iou": 0.65, "learning_curve_iou": 0.65, "learning_curve_ap50": 0.65, "learning_curve_count_error": 0.25},
                 **{"learning_curve_gain_iou": 0.1, "learning_curve_gain_ap50": 0.3},
             }
         )
