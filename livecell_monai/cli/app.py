@@ -103,6 +103,11 @@ def print_problems(problems: Sequence[str]) -> None:
         raise typer.Exit(2)
 
 
+def print_note(line: str) -> None:
+    """Print a line about the work that begins to stderr."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
+
+
 def print_skipped_data(data: Path) -> None:
     """Print the files of a data folder that are no images to stderr."""
     from livecell_monai.data.dataset.folder import list_folders
@@ -115,7 +120,7 @@ def print_skipped(inputs: Sequence[Path], with_empty: bool = False) -> None:
     from livecell_monai.data.paths import describe_skipped
 
     for line in describe_skipped(inputs, with_empty):
-        print(f"note: {line}", file=sys.stderr)
+        print_note(line)
 
 
 def _show_version(wanted: bool) -> None:

@@ -74,7 +74,6 @@ def train(
     Example: `livecell train cells --output model --minutes 10`
     """
     from livecell_monai import tasks
-    from livecell_monai.metrics import describe_unusable
     from livecell_monai.training.setup import RunContext
 
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed, start=start)
@@ -85,6 +84,7 @@ def train(
         print_skipped_data(data)
     print_skipped(unlabelled)
     folder = Path(str(resume if is_resumed else output))
+    shown: list[str] = []
     call, count = (config, settings, recipe or "planned"), 1 if devices is None else devices
     try:
         if is_resumed:
@@ -93,12 +93,19 @@ def train(
             print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
             return
         else:
-            context = RunContext(STARTED, resume=bool(resume), force=force)
+            context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=shown.append)
             result = tasks.train(str(data), folder, *call, unlabelled, count, context)
     except KeyboardInterrupt:
         if tasks.is_unfinished(folder):
             print(f"to resume: livecell train --resume {folder}", file=sys.stderr)
         raise
+    _print_trained(result, folder, shown)
+
+
+def _print_trained(result: Mapping[str, Any], folder: Path, shown: Sequence[str]) -> None:
+    """Print what a training has reached, where it lies, the addresses of its run in MLflow, and what to do next."""
+    from livecell_monai.metrics import describe_unusable
+
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
@@ -106,6 +113,8 @@ def train(
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}; it began {_describe_start(result)}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, report: {folder / 'docs' / 'report.html'}")
+    for line in shown:
+        print(f"run {folder.name} in MLflow: {line}")
     unusable = describe_unusable(scores["iou"])
     if unusable is not None:
         print(f"WARNING: {unusable}; train longer (--minutes 10), and look at {folder / 'docs' / 'report.html'}")

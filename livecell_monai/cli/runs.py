@@ -13,18 +13,22 @@ from livecell_monai.cli.tables import show_table
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids or names of runs, folders with scores.csv, bundles; none: all runs."),
+        typer.Argument(
+            metavar="[RUN]...", help="Ids or names of runs, folders with scores.csv, bundles; none: all trainings."
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="Score to rank and compare by: iou, dice, precision, loss ...")] = "iou",
     csv: Annotated[Path | None, typer.Option(help="Table to write, a row for each run.")] = None,
     html: Annotated[Path | None, typer.Option(help="Page to write, for a browser.")] = None,
     overwrite: Overwrite = False,
-    all_: Annotated[bool, typer.Option("--all", help="List folds and trials too, not only their number.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="List studies and their folds, parts and trials too, not only trainings.")
+    ] = False,
     uri: Uri = "auto",
     experiment: Annotated[str, typer.Option(help="Name of the experiment to list.")] = "livecell",
     limit: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
 ) -> None:
-    """Show runs side by side: all runs in MLflow, or the given ones with their differences to the first one by image.
+    """Show runs side by side: all trainings in MLflow, or the given ones with their differences to the first one by image.
 
     Example: `livecell compare scores_a scores_b --html comparison.html`
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_skipped_data, read_settings
+from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_note, print_skipped_data, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def crossval(
     if compare_start:
         check_start(request)
     options = FoldOptions(folds, group_pattern)
-    result = cross_validate(request, output, options, render_study, bundles)
+    result = cross_validate(request, output, options, render_study, bundles, print_note)
     found = result.summary
     _show_folds(result)
     show_summary(found)
@@ -108,7 +108,9 @@ def learning_curve(
     data: Data,
     output: Output,
     by: Annotated[str, typer.Option(help="images, area (of each), or auto: area below seven images.")] = "auto",
-    draws: Annotated[int, typer.Option(help="Number of random draws of each amount for each fold.")] = 2,
+    draws: Annotated[
+        int, typer.Option(help="Random draws of each amount for each fold; more give a surer answer and take longer.")
+    ] = 1,
     minutes: Minutes = None,
     epochs: Epochs = None,
     folds: Folds = 0,
@@ -132,7 +134,7 @@ def learning_curve(
     print_skipped_data(data)
     settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
     request = StudyRequest(data, config, settings, recipe)
-    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern))
+    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern), print_note)
     write_png(output / "curve.png", draw_learning_curve(curve.points))
     of_cells = [metric for metric in list_cell_metrics() if metric.name in curve.points[0]]
     rows = []
@@ -185,7 +187,7 @@ def sweep(
     aim = find_objective(objective)
     request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials, objective=aim)
     column, label = aim.column, aim.metric.label
-    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting)
+    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting, print_note)
     columns = ["trial", "state", column, "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
     show_table(["trial", "state", label, "seconds", *searched.entries], rows)

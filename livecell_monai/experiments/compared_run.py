@@ -19,7 +19,10 @@ from livecell_monai.runs.ledger import STARTED_WITH, Ledger
 TABLE = "scores.csv"
 LOSS = "loss"
 VALIDATED = ("iou", "accuracy", LOSS)  # metrics of every training's validation
-CROSS_VALIDATION = "cross-validation"
+TRAINING, CROSS_VALIDATION = "training", "cross-validation"
+#: parameters that only studies log, in this order, and their kind; a training has none
+SIGNS = {"draws": "learning curve", "number_of_folds": CROSS_VALIDATION, "objective": "sweep"}
+NESTED = {"learning curve": "part", CROSS_VALIDATION: "fold", "sweep": "trial"}  #: kinds of runs under a study
 RECORD = "crossval.json"  # as in `crossval`, which is slow to import
 
 ImageScores = dict[str, Scores]
@@ -32,9 +35,9 @@ class ComparedRun:
     name: str
     status: str = ""
     id: str = ""
-    kept: Mapping[str, float] = field(default_factory=dict)  #: validation of the weights that were kept
-    last: Mapping[str, float] = field(default_factory=dict)  #: validation after the last epoch
-    best: Mapping[str, float] = field(default_factory=dict)  #: best validation of each metric, perhaps of different epochs
+    kind: str = ""  #: training, cross-validation, learning curve, sweep, or fold, part or trial under one of them
+    kept: Mapping[str, float] = field(default_factory=dict)  #: validation of the bundle's weights
+    last: Mapping[str, float] = field(default_factory=dict)  #: validation after the last epoch, of one without a bundle
     crossval: Mapping[str, float] = field(default_factory=dict)  #: means over the images of a cross-validation
     images: ImageScores | None = field(default=None, repr=False)
     seconds: float | None = None
@@ -83,27 +86,23 @@ def list_validated() -> tuple[str, ...]:
 
 
 def read_run(run: Any) -> ComparedRun:
-    """An MLflow run, without what must be requested for each run: `best` and `images`."""
+    """An MLflow run, without what must be requested for each run: `images`."""
     metrics, params, info = run.data.metrics, run.data.params, run.info
+    kind = next((kind for name, kind in SIGNS.items() if name in params), TRAINING)
     return ComparedRun(
         name=info.run_name or info.run_id,
         status=info.status,
         id=info.run_id,
-        kept=_select_finite(metrics, list_validated(), "best_val_"),
+        kind=kind,
+        kept=_select_finite(metrics, list_validated()) if kind == TRAINING else {},
         last=_select_finite(metrics, list_validated(), "val_"),
         crossval=_select_finite(metrics, list_comparable(), "crossval_"),
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
         data=params.get("data_sha256", ""),
-        split=CROSS_VALIDATION if "number_of_folds" in params else params.get("split_used", ""),
+        split=CROSS_VALIDATION if kind == CROSS_VALIDATION else params.get("split_used", ""),
         settings=dict(params),
         parent=run.data.tags.get("mlflow.parentRunId", ""),
     )
-
-
-def find_best(client: Any, run: ComparedRun) -> dict[str, float]:
-    """The best value of each validation metric over the epochs of an MLflow run."""
-    names = [name for name in list_validated() if name in VALIDATED or name in run.last]
-    return _best({name: [entry.value for entry in client.get_metric_history(run.id, f"val_{name}")] for name in names})
 
 
 def find_image_scores(client: Any, run: ComparedRun) -> ImageScores | None:
@@ -185,7 +184,6 @@ def _read_bundle(folder: Path) -> ComparedRun:
         name=str(folder),
         kept=_select_finite(validation, list_validated()) if isinstance(validation, Mapping) else {},
         last=_select_finite({name: values[-1] for name, values in epochs.items() if values}, list_validated()),
-        best=_best(epochs),
         images=read_image_scores(table) if table.is_file() else None,
         seconds=training.get("seconds"),
         data=str(training.get("data_sha256", "")),
@@ -215,12 +213,6 @@ def is_higher_better(metric: str) -> bool:
 def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
     """Settings as MLflow has them."""
     return {name: str(value) for name, value in settings.items()}
-
-
-def _best(epochs: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The lowest loss or error, and the highest value of each other metric."""
-    finite = {name: [value for value in values if math.isfinite(value)] for name, values in epochs.items()}
-    return {name: (max if is_higher_better(name) else min)(values) for name, values in finite.items() if values}
 
 
 def _select_finite(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> dict[str, float]:

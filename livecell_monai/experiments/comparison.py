@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -13,8 +13,9 @@ import numpy as np
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.compared_run import (
     CROSS_VALIDATION,
+    NESTED,
+    TRAINING,
     ComparedRun,
-    find_best,
     find_image_scores,
     is_higher_better,
     list_comparable,
@@ -54,12 +55,13 @@ class Comparison:
     differing: Sequence[str]  #: the settings in which the runs differ, sorted
     warnings: Sequence[str]  #: why some scores cannot be compared, a line each
     cells: Sequence[ComparedScore] = ()  #: each score of cells that a run has
+    hidden: int = 0  #: number of studies and runs under them that a list leaves out
 
 
 def list_runs(
-    uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", nested: bool = False
+    uri: str = "auto", experiment: str = "livecell", limit: int = 20, metric: str = "iou", is_all: bool = False
 ) -> Comparison:
-    """The best runs of an experiment by a metric; `nested` lists runs under another one, such as folds, too.
+    """The best trainings of an experiment by a metric; `is_all` lists studies and the runs under them, too.
 
     Raises a SettingError if the store cannot be reached or has no such experiment, or no run has the metric.
     """
@@ -72,19 +74,18 @@ def list_runs(
             names = ", ".join(entry.name for entry in client.search_experiments()) or "none"
             raise SettingError(f"--experiment must be one of the store's ({names}), got {experiment!r}; correct it")
         runs = [read_run(run) for run in _search_all(client, found.experiment_id)]
-    ids = {run.id for run in runs}
-    children = Counter(run.parent for run in runs)
-    studies = {run.id for run in runs if run.split == CROSS_VALIDATION}
+    kinds, children = {run.id: run.kind for run in runs}, Counter(run.parent for run in runs)
+    runs = [replace(run, kind=_find_kind(run, kinds), nested=children[run.id]) for run in runs]
     # each fold is scored on images of its own
-    runs = [replace(run, split=f"fold {run.name}") if run.parent in studies else run for run in runs]
-    # those whose parent was deleted are not nested
-    shown = [replace(run, nested=children[run.id]) for run in runs if nested or run.parent not in ids]
+    runs = [replace(run, split=f"fold {run.name}") if run.kind == NESTED[CROSS_VALIDATION] else run for run in runs]
+    shown = [run for run in runs if is_all or run.kind == TRAINING]
     if all(run.score(metric) is None for run in shown) and any(run.kept or run.last or run.crossval for run in shown):
         raise SettingError(f"--metric must be one that a run has, none of {experiment} has {metric}; choose another")
     ranked = _rank(_add_ids(shown), metric)[:limit]
     scored = [run for run in ranked if run.score(metric) is not None]
     nothing = [None] * len(ranked)
-    return Comparison(ranked, metric, None, nothing, nothing, find_differences(ranked), find_mismatches(scored))
+    hidden = len(runs) - len(shown)
+    return Comparison(ranked, metric, None, nothing, nothing, find_differences(ranked), find_mismatches(scored), (), hidden)
 
 
 def compare_runs(names: Sequence[str], uri: str = "auto", metric: str = "iou") -> Comparison:
@@ -141,7 +142,7 @@ def _read_all(names: Sequence[str], uri: str) -> list[ComparedRun]:
                 found = find_run(client, name)
                 _check_ended(found)
                 run = read_run(found)
-                run = replace(run, best=find_best(client, run), images=find_image_scores(client, run))
+                run = replace(run, images=find_image_scores(client, run))
         if any((other.id or other.name) == (run.id or run.name) for other in runs):
             raise SettingError(f"run {name}: each run must be named once, it is named twice; leave one out")
         runs.append(run)
@@ -157,6 +158,11 @@ def _check_ended(run: Any) -> None:
         )
     if run.info.lifecycle_stage != "active":
         raise SettingError(f"run {name}: must not be deleted, it is; restore it: mlflow runs restore --run-id {run_id}")
+
+
+def _find_kind(run: ComparedRun, kinds: Mapping[str, str]) -> str:
+    """The kind of a run, by the kinds of all runs by id; one whose study was deleted counts as a training."""
+    return NESTED.get(kinds[run.parent], "part") if run.parent in kinds else run.kind
 
 
 def _search_all(client: Any, experiment_id: str) -> Iterator[Any]:

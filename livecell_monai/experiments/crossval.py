@@ -14,7 +14,9 @@ from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.data.dataset.identity import digest_of
 from livecell_monai.experiments.compared_run import read_history
+from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.parts import HELD, FoldStudy, StudyRequest, read_rows, run_part, train_part
+from livecell_monai.experiments.store import HEADLINE
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import POOLED, note_unscored_cells, read_scores, summarise_scores
 from livecell_monai.plan import write_plan
@@ -41,6 +43,7 @@ def cross_validate(
     folds: FoldOptions = AUTO_FOLDS,
     describe: Callable[[str, str, Mapping[str, Any]], str] | None = None,
     bundles: Collection[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
 ) -> CrossValidation:
     """Train and score each fold; those that an earlier call has finished in the same folder are kept.
 
@@ -53,6 +56,7 @@ def cross_validate(
         bundles: `ensemble` for a bundle that averages the folds' probabilities; scale, percentiles and depth are then
             planned once, from all images. `refit` for a training on all images, for the number of epochs whose mean
             validation IoU over the folds is best.
+        tell: called with what the study will cost, before the first training.
 
     Raises a LiveCellError if the data or a setting is invalid, or the folder holds something else.
     """
@@ -60,6 +64,7 @@ def cross_validate(
     root, data = study.root, name_data(request.data)
     paths = {name: root / name for name in ("ensemble", "refit") if name in bundles}
     with study.open(RECORD, "a cross-validation", {"shared_plan": "ensemble" in paths}, {}) as (ledger, run):
+        tell(describe_cost(len(study.folds) + ("refit" in paths), study.resolved))
         if "ensemble" in paths:
             request = _share_plan(request, root)
         for fold in study.folds:
@@ -119,7 +124,7 @@ def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of the run: means over images and values over all pixels."""
     means = {f"crossval_{name}": part["mean"] for name, part in summary.items() if isinstance(part, dict)}
     pooled = {name: value for name, value in summary.items() if name.startswith(POOLED) and isinstance(value, float)}
-    return {**means, **{f"crossval_{name}": value for name, value in pooled.items()}}
+    return {HEADLINE: means["crossval_iou"], **means, **{f"crossval_{name}": value for name, value in pooled.items()}}
 
 
 def _refit(study: FoldStudy, request: StudyRequest, run: TrackedRun, summary: Mapping[str, Any], section: str) -> None:

@@ -120,29 +120,35 @@ class FoldStudy:
             yield ledger, run
 
 
-def run_part(fold: Fold, root: Path, request: StudyRequest, run: TrackedRun) -> None:
-    """Train and score a part of a study in `root` unless an earlier call has done it; `run` is the parent of its run."""
+def run_part(fold: Fold, root: Path, request: StudyRequest, run: TrackedRun, keeps_weights: bool = True) -> None:
+    """Train and score a part of a study in `root` unless an earlier call has done it; `run` is the parent of its run.
+
+    Without `keeps_weights` they are removed after the scoring, and not sent to MLflow.
+    """
     if (root / fold.name).is_dir():
         logging.getLogger(__name__).info("%s exists already", fold.name)
         return
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**request.settings, **HELD}
-    partial = train_part(replace(request, data=datalist, settings=settings), root, fold.name, run)
+    partial = train_part(replace(request, data=datalist, settings=settings), root, fold.name, run, keeps_weights)
     evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
+    if not keeps_weights:
+        shutil.rmtree(partial / "models")
     partial.rename(root / fold.name)
 
 
-def train_part(request: StudyRequest, root: Path, name: str, run: TrackedRun) -> Path:
+def train_part(request: StudyRequest, root: Path, name: str, run: TrackedRun, sends_weights: bool = True) -> Path:
     """Train or resume a part of a study in `root`, with the data and settings of a request of its own.
 
-    The files of a part that cannot be resumed are kept. Returns the folder of the bundle, which is not renamed yet.
+    With `sends_weights` MLflow gets them. The files of a part that cannot be resumed are kept. Returns the folder of the
+    bundle, which is not renamed yet.
     """
     run.end_nested(name)
     partial = root / f"{name}{PARTIAL}"
     if not is_unfinished(partial):
         set_aside(partial, root)
         shutil.rmtree(partial, ignore_errors=True)
-    context = RunContext(time.monotonic(), run.run_id or None, resume=True)
+    context = RunContext(time.monotonic(), run.run_id or None, resume=True, sends_weights=sends_weights)
     settings = {**request.settings, "run_name": name}
     train(request.data, partial, request.overlays, settings, request.recipe, context=context)
     return partial

@@ -20,6 +20,10 @@ DATABASE = "mlflow.db"  # in the working folder, where MLflow's own commands loo
 ARTIFACTS = "mlartifacts"
 ANSWER_S = 10  # seconds that a server has for each answer; MLFLOW_HTTP_REQUEST_TIMEOUT overrides it
 SILENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # MLflow's codes for no answer, 500 and 503
+HEADLINE = "iou"  #: the one metric of every run: of the bundle's validation, or of a study's held-out images
+#: the first opens an experiment as model training in some versions of MLflow 3, the other names its headline metric
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development", "mlflow.experiment.primaryMetric.name": HEADLINE}
+UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens
 NOISY = ("alembic", "mlflow.store.db.utils")  # log every table that they create and every lock that they wait for
 
 
@@ -92,7 +96,7 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                client.create_experiment(name, artifact_location=location)
+                client.create_experiment(name, location, EXPERIMENT_TAGS)
             except MlflowException as error:
                 if client.get_experiment_by_name(name) is None:  # else another process was faster
                     if error.error_code in SILENT:
@@ -110,6 +114,18 @@ def find_experiment(client: Any, uri: str, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return str(found.experiment_id)
+
+
+def show_run(uri: str, experiment: str, run_id: str) -> str:
+    """Where a browser shows a run, by its ids: the address, after the command that serves a database there.
+
+    The address asks for the pages of model training, because MLflow 3 opens those of language models otherwise.
+    """
+    page = f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+    if uri.startswith("http"):
+        return f"{re.sub('//[^/@]*@', '//', uri).partition('?')[0].rstrip('/')}/{page}"
+    is_usual = find_database(uri) == Path.cwd() / DATABASE
+    return f"mlflow ui{'' if is_usual else f' --backend-store-uri {mask_secrets(uri)}'}, then {UI}/{page}"
 
 
 @contextmanager

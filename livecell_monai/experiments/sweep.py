@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.objective import Objective, find_objective
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.parts import StudyRequest, check_choosing, open_study
@@ -69,6 +70,7 @@ def sweep(
     name: str = "livecell",
     on_trial: Callable[[Row], None] = lambda row: None,
     on_wait: Callable[[int], None] = lambda trials: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Sweep:
     """Train trials until the study has the requested number, and keep the bundle of the best.
 
@@ -79,6 +81,7 @@ def sweep(
         name: of the study.
         on_trial: called with the row of each trial that this process has finished.
         on_wait: called with the number of running trials of other processes, if only those are left.
+        tell: called with what all trials will cost, before the first.
 
     Raises:
         LiveCellError: a setting, the data or the space is invalid, a store does not answer, or the study is another one.
@@ -113,6 +116,7 @@ def sweep(
             if parent is None:
                 study.set_user_attr("parent_run", run.run_id)
             study.pruner = build_pruner(int(base["epochs"]))
+            tell(describe_cost(request.trials, base))
             Trials(request, root, study, base, run, on_trial).run(on_wait)
             return _conclude(study, request.objective, ledger, int(base["seed"]), run)
 

@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +38,7 @@ class TrackedRun:
         self, outbox: Outbox | None = None, uploader: Uploader | None = None, client: Any = None, seconds: float = BREAK_S
     ) -> None:
         self._outbox, self._uploader, self._client, self._seconds = outbox, uploader, client, seconds
+        self.sends_weights = True
 
     @property
     def run_id(self) -> str:
@@ -50,12 +50,13 @@ class TrackedRun:
         self._log_metrics(metrics, epoch, once=True)
 
     def log_result(self, folder: Path, scores: Mapping[str, float]) -> None:
-        """Log the scores of the kept weights as `best_val_...`, and the files of the bundle in a folder."""
-        self._log_metrics({f"best_val_{name}": value for name, value in scores.items()}, 0)
+        """Log the scores of the bundle's weights, such as `iou`, and the files of the bundle in a folder."""
+        self._log_metrics(scores, 0)
         if self._outbox is None:
             return
         found = [path for part in ("configs", "docs") for path in sorted((folder / part).rglob("*")) if path.is_file()]
-        for path in (*found, *sorted((folder / "models").glob("model.*")), folder / "LICENSE"):
+        weights = sorted((folder / "models").glob("model.*")) if self.sends_weights else []
+        for path in (*found, *weights, folder / "LICENSE"):
             into = (Path("bundle") / path.relative_to(folder).parent).as_posix()
             # relative, since the folder of a study's part is renamed when it is complete
             self._append(FILE, path=os.path.relpath(path, self._outbox.root), into=into)
@@ -131,9 +132,12 @@ class RunTracker:
 
     uri: str = "auto"  #: of the store, see `choose_uri`
     experiment: str = "livecell"
-    run_name: str = "auto"  #: `auto` for a unique one
+    run_name: str = "auto"  #: `auto` for that of the folder
     enabled: bool = True
     parent: str | None = None  #: id of the run that this one is nested under
+    sends_weights: bool = field(default=True, kw_only=True)
+    #: called at the end of a run with where a browser shows it
+    on_shown: Callable[[str], None] | None = field(default=None, kw_only=True)
     folder: str | Path = field(kw_only=True)  #: of the training; its outbox has what the store has not acknowledged
     is_study: bool = field(default=False, kw_only=True)  #: whether runs are nested under it: the store must create it first
     suffix: str = field(default="", kw_only=True)  #: of the outbox's name, if several processes share the folder of a study
@@ -199,6 +203,8 @@ class RunTracker:
         if not self.enabled:
             yield TrackedRun()
             return
+        from mlflow.exceptions import MlflowException
+
         if self._client is None:
             self.check()
         # around the whole block, because a thread must not change the environment
@@ -213,8 +219,13 @@ class RunTracker:
                     outbox_run.send_next()
             uploader = Uploader(outbox_run, self._is_reported)
             run = TrackedRun(outbox, uploader, self._client, DATABASE_S if store.find_database(self.uri) else SERVER_S)
+            run.sends_weights = self.sends_weights
             with run.ended_with_block():
                 yield run
+            if self.on_shown is not None:
+                with suppress(MlflowException):
+                    experiment = self._client.get_run(run.run_id).info.experiment_id
+                    self.on_shown(store.show_run(self.uri, experiment, run.run_id))
 
     def _describe(self, settings: Mapping[str, Any], data: Mapping[str, str], name: str) -> dict[str, Any]:
         """The values of the outbox's first entry."""
@@ -225,11 +236,10 @@ class RunTracker:
         with suppress(OSError, subprocess.SubprocessError):  # no git, or no repository
             commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
             tags["mlflow.source.git.commit"] = commit.stdout.strip()
-        unique = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         return {
             "uri": self.uri,
             "experiment": self.experiment,
-            "name": unique if self.run_name == "auto" else self.run_name,
+            "name": Path(self.folder).resolve().name if self.run_name == "auto" else self.run_name,
             "tags": tags,
             "params": {key: mask_secrets(str(value)) for key, value in values.items()},
             "data": name,

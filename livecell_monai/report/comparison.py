@@ -1,6 +1,6 @@
 """A comparison of runs: as tables for the terminal and the page, as an HTML page, and as rows of a CSV file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,6 @@ from livecell_monai.runs.atomic import atomic_path, check_overwrite, write_table
 
 INTERVAL = "95 % interval"
 AP50 = "ap50"  # the score of cells that stands beside those of pixels
-KINDS = {"kept": "kept", "last epoch": "last", "best epoch": "best", "cross-validation": "crossval"}
 DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_images", "better", "worse", "equal")
 
 
@@ -72,14 +71,13 @@ def build_tables(comparison: Comparison) -> list[Table]:
 def build_notes(comparison: Comparison) -> list[str]:
     """Explanations of the tables, a line each."""
     if comparison.first is None:
-        return []
+        hidden = comparison.hidden
+        return [f"{hidden} studies, folds, parts and trials are not listed: add --all"] if hidden else []
     notes = []
     are_trainings = [LOGGED_BY_TRAININGS in run.settings for run in comparison.runs if run.settings]
     # a cross-validation records only the settings that it was given, so that none of them differs from a training's
     if len(are_trainings) > 1 and len(set(are_trainings)) == 1 and not comparison.differing:
         notes.append("the settings are the same")
-    if any(run.best for run in comparison.runs):
-        notes.append("kept: the weights that the bundle holds; best: the best epoch of each metric by itself, not to report")
     if any(interval is not None for interval in comparison.intervals):
         notes.append(
             "intervals are over images (bootstrap): they do not cover how another training with these settings differs"
@@ -92,11 +90,11 @@ def build_rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for run, interval, difference in zip(comparison.runs, comparison.intervals, comparison.differences, strict=True):
         low, high = interval or ("", "")
-        row: dict[str, Any] = {"run": run.name, "id": run.id, "status": run.status, "nested_runs": run.nested}
+        row: dict[str, Any] = {"run": run.name, "id": run.id, "kind": run.kind, "status": run.status}
+        row |= {"nested_runs": run.nested}
         row |= {"metric": comparison.metric, "score": run.score(comparison.metric)}
         row |= {"score_low": low, "score_high": high, "images": len(run.images) if run.images else ""}
-        for kind in ("kept", "last", "best"):
-            row |= {f"{kind}_val_{name}": getattr(run, kind).get(name, "") for name in VALIDATED}
+        row |= {f"validation_{name}": _validated(run).get(name, "") for name in VALIDATED}
         row |= _list_cells(comparison, len(rows))
         row |= {"seconds": run.seconds, "data_sha256": run.data, "scored_on": run.scored_on, "leaks": run.leaks}
         if comparison.first is not None:
@@ -135,7 +133,8 @@ def _list_runs(comparison: Comparison) -> Table:
     runs = comparison.runs
     of_cells = (AP50,) if any(run.score(AP50) is not None for run in runs) else ()
     scores = list(dict.fromkeys((*VALIDATED, *of_cells, comparison.metric)))
-    columns = [["run", *(run.name for run in runs)], ["status", *(run.status for run in runs)]]
+    columns = [["run", *(run.name for run in runs)], ["kind", *(run.kind for run in runs)]]
+    columns.append(["status", *(run.status for run in runs)])
     columns += [[label_of(name), *(_number(run.score(name)) for run in runs)] for name in scores]
     columns += [["seconds", *(_number(run.seconds, 0) for run in runs)], ["data", *(run.data[:8] for run in runs)]]
     if any(run.nested for run in runs):
@@ -148,6 +147,7 @@ def _list_runs(comparison: Comparison) -> Table:
 def _show_scores(comparison: Comparison) -> Table:
     runs, metric = comparison.runs, comparison.metric
     lines = {
+        "kind": [run.kind for run in runs],
         "status": [run.status or "folder" for run in runs],
         "id": [run.id[:8] for run in runs],
         "seconds": [_number(run.seconds, 0) for run in runs],
@@ -160,10 +160,15 @@ def _show_scores(comparison: Comparison) -> Table:
         lines[INTERVAL] = [_interval(found) for found in comparison.intervals]
         lines["images"] = [str(len(run.images)) if run.images else "" for run in runs]
     for name in dict.fromkeys((*VALIDATED, AP50, metric)):
-        for title, kind in KINDS.items():
-            lines[f"{label_of(name)}, {title}"] = [_number(getattr(run, kind).get(name)) for run in runs]
+        lines[f"{label_of(name)}, validation"] = [_number(_validated(run).get(name)) for run in runs]
+        lines[f"{label_of(name)}, cross-validation"] = [_number(run.crossval.get(name)) for run in runs]
     rows = [[title, *cells] for title, cells in lines.items() if any(cells)]
     return Table(f"Runs, best {label_of(metric)} first", ["", *(run.name for run in runs)], rows)
+
+
+def _validated(run: ComparedRun) -> Mapping[str, float]:
+    """The validation of the bundle; of a run without one, that after its last epoch."""
+    return run.kept or run.last
 
 
 def _show_differences(comparison: Comparison, first: ComparedRun) -> Table:

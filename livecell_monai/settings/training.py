@@ -132,7 +132,7 @@ class Tracking(Group):
         "auto", "auto: $MLFLOW_TRACKING_URI, or else mlflow.db in the working folder", recorded=False, local=True
     )
     experiment: Text = setting("livecell", "name of the experiment", recorded=False, local=True)
-    run_name: Text = setting("auto", "auto: data set, time and a random part", recorded=False, local=True)
+    run_name: Text = setting("auto", "auto: that of the output folder", recorded=False, local=True)
 
 
 class Evaluation(Group):

@@ -1,7 +1,7 @@
 """From recipe, overlays and settings to an opened training."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ class RunContext:
     parent_run: str | None = None  #: id of the MLflow run that this run is nested under
     on_epoch: OnEpoch | None = None  #: an exception ends the training; must be None on several devices
     resume: bool = False  #: resume the interrupted training of the same request if the folder has one
+    on_shown: Callable[[str], None] | None = None  #: called at the end with where a browser shows the MLflow run
+    sends_weights: bool = True  #: whether MLflow gets the weights
     force: bool = False  #: resume even if the data have changed
     request: TrainingRequest | None = None  #: recorded so that the training can be resumed without its files; set by `train`
 
@@ -34,7 +36,8 @@ class RunContext:
         """Hand the options to a training that is initialised and not running yet."""
         session = opened.session
         session.on_epoch = self.on_epoch
-        session.tracker.parent = self.parent_run
+        session.tracker.parent, session.tracker.on_shown = self.parent_run, self.on_shown
+        session.tracker.sends_weights = self.sends_weights
         session.writer.plan = None if self.request is None else self.request.plan
         session.checkpoints.request, session.checkpoints.force = self.request, self.force
         opened.budget.count_from(time.monotonic() if self.started is None else self.started)

@@ -49,16 +49,25 @@ def rows_of(text):
 
 
 class TestList:
-    def test_parents_with_the_number_of_what_lies_under_them(self, here):
+    def test_trainings_only_by_default(self, here):
         outcome = livecell("compare")
         assert (outcome.code, outcome.err) == (0, "")
         rows = rows_of(outcome.out)
-        assert "fold-1" not in rows
-        assert rows["running"] == ["RUNNING", "01234567"]
+        assert {"first", "other", "running"} <= set(rows)
+        assert {"folds", "fold-1"}.isdisjoint(rows)
+        assert rows["first"][:2] == ["training", "FINISHED"]
+        assert "2 studies, folds, parts and trials are not listed: add --all" in outcome.out.splitlines()
+
+    def test_all_runs_with_their_kind_and_the_number_of_what_lies_under_them(self, here):
+        outcome = livecell("compare", "--all")
+        assert (outcome.code, outcome.err) == (0, "")
+        rows = rows_of(outcome.out)
+        assert rows["running"] == ["training", "RUNNING", "01234567"]
+        assert (rows["folds"][0], rows["fold-1"][0]) == ("cross-validation", "fold")
+        assert "not listed" not in outcome.out
         header = outcome.out.splitlines()[0].split()
-        assert header[:8] == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested"]
-        assert rows["folds"][1] == "0.500"
-        assert "fold-1" in rows_of(livecell("compare", "--all").out)
+        assert header[:9] == ["run", "kind", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested"]
+        assert rows["folds"][2] == "0.500"
 
     def test_other_data_give_a_warning(self, here):
         line = next(line for line in livecell("compare").out.splitlines() if "trained on different data" in line)
@@ -66,7 +75,7 @@ class TestList:
         assert "other (ffffffff)" in line
 
     def test_as_a_file(self, here, tmp_path):
-        outcome = livecell("compare", "--csv", tmp_path / "runs.csv", "--html", tmp_path / "runs.html")
+        outcome = livecell("compare", "--all", "--csv", tmp_path / "runs.csv", "--html", tmp_path / "runs.html")
         assert outcome.out.splitlines()[-2:] == [f"written: {tmp_path / 'runs.csv'}", f"written: {tmp_path / 'runs.html'}"]
         with open(tmp_path / "runs.csv", encoding="utf-8", newline="") as stream:
             rows = {row["run"]: row for row in csv.DictReader(stream)}

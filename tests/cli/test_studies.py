@@ -35,7 +35,8 @@ def done(tmp_path_factory):
 
 def test_crossval_prints_scores_and_their_basis(done):
     root, _, outcome = done
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err.count("\n")) == (0, 1)
+    assert outcome.err.startswith("note: 3 trainings of 1 epochs each; ")
     lines = outcome.out.splitlines()
     with open(root / "folds" / "scores.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -73,7 +74,8 @@ def test_crossval_with_and_without_the_start(done, tmp_path):
 def test_learning_curve(done, tmp_path):
     _, data, _ = done
     outcome = livecell("learning-curve", data, "-o", tmp_path / "curve", "--by", "images", "--draws", 1, *options())
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err.count("\n")) == (0, 1)
+    assert outcome.err.startswith("note: 6 trainings of 1 epochs each; ")
     assert [line.split()[:2] for line in outcome.out.splitlines()[1:3]] == [["1", "images"], ["2", "images"]]
     assert "from 1 to 2 images the IoU changed by" in outcome.out
     assert (tmp_path / "curve" / "curve.png").stat().st_size > 5000

@@ -12,7 +12,6 @@ from livecell_monai.experiments import crossval
 from livecell_monai.experiments.compared_run import (
     RECORD,
     ComparedRun,
-    find_best,
     find_image_scores,
     read_folder,
     read_history,
@@ -46,7 +45,7 @@ class TestReadRun:
         run = read_run(client.get_run(run_id))
         assert (run.name, run.id, run.status, run.data) == ("one", run_id, "FINISHED", DATA)
         assert (run.kept, run.last) == (KEPT, {"iou": 0.7, "loss": 0.3})
-        assert (run.crossval, run.images, run.best) == ({}, None, {})
+        assert (run.crossval, run.images, run.kind) == ({}, None, "training")
         assert (run.split, run.leaks, run.nested, run.parent) == ("region", False, 0, "")
         assert run.settings["lr"] == "0.01"
         assert run.seconds >= 0
@@ -55,6 +54,7 @@ class TestReadRun:
         parent = log_run(client, experiment, "all", kept={"iou": 0.6, "dice": 0.7}, number_of_folds=3)
         fold = log_run(client, experiment, "fold", kept=KEPT, parent=parent, split_used="given")
         run = read_run(client.get_run(parent))
+        assert (run.kind, run.kept) == ("cross-validation", {})
         assert (run.crossval, run.split, run.score("dice")) == ({"iou": 0.6, "dice": 0.7}, "cross-validation", 0.7)
         assert read_run(client.get_run(fold)).parent == parent
 
@@ -104,16 +104,10 @@ def test_a_split_that_leaks(split, leaks):
     assert ComparedRun("a", split=split).leaks is leaks
 
 
-def test_the_best_epoch_of_each_metric(client, experiment):
-    run_id = log_run(client, experiment, "one", epochs=EPOCHS)
-    assert find_best(client, read_run(client.get_run(run_id))) == {"iou": 0.8, "loss": 0.2}
-
-
 def test_scores_of_cells_of_some_epochs(client, experiment, tmp_path):
     epochs = [{"iou": 0.5, "ap50": 0.3, "count_error": 0.4}, {"iou": 0.6}, {"iou": 0.55, "ap50": 0.2, "count_error": 0.1}]
     run = read_run(client.get_run(log_run(client, experiment, "cells", kept={"iou": 0.55, "ap50": 0.2}, epochs=epochs)))
     assert (run.kept["ap50"], run.last["ap50"], run.score("ap50")) == (0.2, 0.2, 0.2)
-    assert find_best(client, run) == {"iou": 0.6, "ap50": 0.3, "count_error": 0.1}
     table = [{f"val_{name}": row.get(name, "") for name in ("iou", "accuracy", "loss", "ap50")} for row in epochs]
     write_table(tmp_path / "history.csv", table)
     assert read_history(tmp_path / "history.csv")["ap50"] == pytest.approx([0.3, float("nan"), 0.2], nan_ok=True)
@@ -195,8 +189,7 @@ class TestBundle:
         assert (run.scored_on, run.images) == ("region, 0.15 of each image", None)
         assert {"lr": "0.02", "filters": "[4, 8]", "split_used": "region"}.items() <= run.settings.items()
         assert {"dataset_dir", "output_dir", "partition"}.isdisjoint(run.settings)
-        assert run.best["iou"] >= max(run.last["iou"], run.kept["iou"]) > 0
-        assert run.best["loss"] <= run.last["loss"]
+        assert run.last["iou"] > 0
 
     def test_its_scores_by_image(self, bundle):
         write_scores(bundle / "docs" / "scores.csv", IMAGES)
@@ -213,7 +206,7 @@ class TestBundle:
     def test_without_a_history(self, bundle):
         (bundle / "docs" / "history.csv").unlink()
         run = read_folder(bundle)
-        assert (run.last, run.best) == ({}, {})
+        assert run.last == {}
         assert run.score("iou") == run.kept["iou"]
 
     @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class TestList:
 
     def test_nested_runs_are_counted_or_listed(self, filled):
         assert {run.name: run.nested for run in list_runs(filled).runs if run.nested} == {"zero": 3}
-        names = names_of(list_runs(filled, nested=True))
+        names = names_of(list_runs(filled, is_all=True))
         assert (set(names[:3]), names[3]) == ({"fold-0", "fold-1", "fold-2"}, "best")
 
     def test_a_run_whose_parent_was_deleted_is_listed(self, store):
@@ -108,7 +108,7 @@ class TestList:
         parent = log_run(client, number, "all", number_of_folds=2)
         for fold in (1, 2):
             log_run(client, number, f"fold-{fold}", kept={"iou": 0.5}, parent=parent, split_used="given")
-        (line,) = list_runs(store, nested=True).warnings
+        (line,) = list_runs(store, is_all=True).warnings
         assert line.startswith("scored on different images: fold-")
 
     def test_the_limit_keeps_the_best(self, filled):
@@ -125,7 +125,7 @@ class TestList:
 
     def test_more_runs_than_a_page_are_all_found(self, filled, monkeypatch):
         monkeypatch.setattr(comparison, "PAGE", 2)
-        assert len(list_runs(filled, nested=True).runs) == 9
+        assert len(list_runs(filled, is_all=True).runs) == 9
 
     def test_the_environment_names_the_store(self, filled, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", filled)
@@ -174,7 +174,7 @@ class TestSideBySide:
 
     def test_last_and_best_epochs(self, paired):
         (run,) = compare_runs(["first"], paired[0]).runs
-        assert (run.kept, run.last, run.best) == ({"iou": 0.65}, {"iou": 0.6}, {"iou": 0.7})
+        assert (run.kept, run.last) == ({"iou": 0.65}, {"iou": 0.6})
 
     def test_by_id_and_a_folder_beside_it(self, paired, tmp_path):
         write_scores(tmp_path / "scores.csv", OTHER)
@@ -317,7 +317,7 @@ class TestRejected:
         def fail(*args):
             raise MlflowException("connection lost\nin the middle")
 
-        monkeypatch.setattr(comparison, "find_best", fail)
+        monkeypatch.setattr(comparison, "find_image_scores", fail)
         with pytest.raises(SettingError, match=r"must be a store that answers, got .*: connection lost in the middle; "):
             compare_runs(["first"], paired[0])
 
@@ -388,5 +388,4 @@ def test_a_server_gives_the_same(server):
     with pytest.raises(SettingError, match=r"^run none: must be a folder, or the id or name of a run"):
         compare_runs(["first", "none"], uri)
     assert found.runs[0].images == OTHER
-    assert found.runs[1].best == {"iou": 0.7}
     assert found.differences[0].images == 4

@@ -87,7 +87,7 @@ class TestResult:
             f"crossval_{name}": result.summary[name]
             for name in ("pooled_iou", "pooled_ap50", "pooled_pq", "pooled_count_error")
         }
-        assert parent.data.metrics == pytest.approx({**means, **pooled})
+        assert parent.data.metrics == pytest.approx({"iou": means["crossval_iou"], **means, **pooled})
         assert {run.info.run_name for run in nested} == {"fold_1", "fold_2", "fold_3"}
         assert {entry.path for entry in client.list_artifacts(parent.info.run_id)} == {"crossval.json", "scores.csv"}
 

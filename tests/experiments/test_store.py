@@ -13,7 +13,7 @@ import pytest
 from livecell_monai.errors import SettingError, mask_secrets
 from livecell_monai.experiments import RunTracker
 from livecell_monai.experiments import store as store_module
-from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store
+from livecell_monai.experiments.store import ARTIFACTS, choose_uri, find_experiment, open_store, show_run
 from tests.support.fresh import FORKS, prepare_forks, run_python
 
 EPOCHS = 40
@@ -253,3 +253,33 @@ class TestDatabase:
             for metric in ("val_iou", "val_loss"):
                 steps = [one.step for one in client.get_metric_history(run.info.run_id, metric)]
                 assert sorted(steps) == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize(
+    ("uri", "line"),
+    [
+        ("http://host:8080", "http://host:8080/#/experiments/1/runs/abc?workflowType=machine_learning"),
+        ("https://me:secret@host/sub/?a=b", "https://host/sub/#/experiments/1/runs/abc?workflowType=machine_learning"),
+        (
+            "sqlite:///{here}/mlflow.db",
+            "mlflow ui, then http://127.0.0.1:5000/#/experiments/1/runs/abc?workflowType=machine_learning",
+        ),
+        ("sqlite:////else/x.db", "mlflow ui --backend-store-uri sqlite:////else/x.db, then http://127.0.0.1:5000/#/exp"),
+        ("postgresql://me:secret@host/x", "mlflow ui --backend-store-uri postgresql://***@host/x, then http://"),
+    ],
+)
+def test_where_a_browser_shows_a_run(uri, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = show_run(uri.format(here=tmp_path), "1", "abc")
+    assert shown.startswith(line)
+    assert "secret" not in shown
+
+
+def test_a_new_experiment_is_one_of_model_training(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = open_store(uri)
+    tags = client.get_experiment(find_experiment(client, uri, "new")).tags
+    assert (
+        tags.items()
+        >= {"mlflow.experimentKind": "custom_model_development", "mlflow.experiment.primaryMetric.name": "iou"}.items()
+    )

@@ -225,7 +225,7 @@ class TestRecord:
         with tracking(store).start(SETTINGS, DATA, "cells") as run:
             run.log_result(write_little_bundle(tmp_path / "model"), {"iou": 0.5, "loss": 0.25})
         found = only_run(store)
-        assert found.data.metrics == {"best_val_iou": 0.5, "best_val_loss": 0.25}
+        assert found.data.metrics == {"iou": 0.5, "loss": 0.25}
         assert artifacts_of(store, found) == {
             "bundle/LICENSE",
             "bundle/configs/inference.yaml",
@@ -236,13 +236,18 @@ class TestRecord:
         beside = Path(store.removeprefix("sqlite:///")).parent / "mlartifacts"
         assert (beside / run.run_id / "artifacts/bundle/LICENSE").read_text() == "LICENSE"
 
-    def test_runs_without_a_name_get_unique_names(self, store, tracking):
-        for _ in range(2):
-            with tracking(store).start(SETTINGS, DATA, "cells"):
-                pass
-        names = [run.info.run_name for run in runs_of(store)]
-        assert len(set(names)) == 2
-        assert all(name.startswith("cells-") for name in names)
+    def test_a_run_is_named_after_its_folder(self, store, tmp_path):
+        with RunTracker(store, folder=tmp_path / "monday").start(SETTINGS, DATA, "cells"):
+            pass
+        assert only_run(store).info.run_name == "monday"
+
+    def test_it_says_where_a_browser_shows_it(self, store, tmp_path):
+        shown = []
+        with RunTracker(store, folder=tmp_path / "monday", on_shown=shown.append).start(SETTINGS, DATA, "cells") as run:
+            assert not shown
+        (line,) = shown
+        assert line.startswith("mlflow ui --backend-store-uri sqlite://")
+        assert line.endswith(f"/runs/{run.run_id}?workflowType=machine_learning")
 
     def test_a_given_name_is_kept(self, store, tracking):
         with tracking(store, experiment="others", run_name="monday").start(SETTINGS, DATA, "cells"):
@@ -385,14 +390,14 @@ class TestTraining:
         client = open_store(store)
         for name in EPOCH_METRICS:
             assert [metric.step for metric in client.get_metric_history(run.info.run_id, name)] == [1, 2], name
-        best = {f"best_val_{name}": result["validation"][name] for name in ("iou", "accuracy", "loss")}
+        best = {name: result["validation"][name] for name in ("iou", "accuracy", "loss")}
         assert {name: run.data.metrics[name] for name in best} == pytest.approx(best)
         assert set(run.data.metrics) == {*EPOCH_METRICS, *best}
         assert artifacts_of(store, run) == BUNDLE
         assert run.data.params["filters"] == "[4, 8]"
         assert run.data.params["split_used"] == "region"
         assert run.data.params["data_sha256"] == result["data_sha256"]
-        assert run.info.run_name.startswith("data-")
+        assert run.info.run_name == "model"
 
     @pytest.mark.parametrize(("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED")])
     def test_one_that_fails_in_the_second_epoch(self, store, folder, tmp_path, monkeypatch, error, status):
@@ -411,7 +416,7 @@ class TestTraining:
         assert run.info.status == status
         history = open_store(store).get_metric_history(run.info.run_id, "val_iou")
         assert [metric.step for metric in history] == [1]
-        assert "best_val_iou" not in run.data.metrics
+        assert "iou" not in run.data.metrics
 
     def test_an_invalid_store_leaves_nothing(self, folder, tmp_path):
         (tmp_path / "notes").write_text("")
@@ -430,7 +435,7 @@ def test_a_server_receives_a_run_with_its_files(server, tmp_path, tracking):
     found = only_run(uri)
     assert (found.info.run_id, found.info.status) == (run.run_id, "FINISHED")
     assert found.data.params["seed"] == "3"
-    assert found.data.metrics["best_val_iou"] == 0.5
+    assert found.data.metrics["iou"] == 0.5
     assert "bundle/models/model.pt" in artifacts_of(uri, found)
     (kept,) = (folder / "kept").glob(f"*/{run.run_id}/artifacts/bundle/models/model.pt")
     assert kept.read_text() == "models/model.pt"
@@ -449,7 +454,7 @@ def history_of(uri, run_id):
 
 def expected(epochs=EPOCHS):
     rows = {name: [(epoch, pytest.approx(row[name], nan_ok=True)) for epoch, row in epochs.items()] for name in EPOCHS[1]}
-    return rows | {"best_val_iou": [(0, 0.125)]}
+    return rows | {"iou": [(0, 0.125)]}
 
 
 def messages_of(caplog):

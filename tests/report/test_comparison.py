@@ -14,9 +14,9 @@ FIRST = ComparedRun(
     "first",
     "FINISHED",
     id="1" * 32,
+    kind="training",
     kept={"iou": 0.61234, "loss": 0.5},
     last={"iou": 0.6},
-    best={"iou": 0.7},
     images=some_scores(0.5, 0.6, 0.7),
     seconds=61.4,
     data="ab" * 32,
@@ -44,10 +44,10 @@ LIST = Comparison([LISTED, OLD], "iou", None, [None, None], [None, None], ["lr"]
 class TestList:
     def test_a_row_for_each_run(self):
         (table,) = build_tables(LIST)
-        assert table.header == ["run", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested", "lr"]
+        assert table.header == ["run", "kind", "status", "IoU", "accuracy", "loss", "seconds", "data", "nested", "lr"]
         assert table.rows == [
-            ["first", "FINISHED", "0.612", "", "0.500", "61", "abababab", "3", "0.1"],
-            ["old", "FAILED", "0.200", "", "", "", "", "", ""],
+            ["first", "training", "FINISHED", "0.612", "", "0.500", "61", "abababab", "3", "0.1"],
+            ["old", "", "FAILED", "0.200", "", "", "", "", "", ""],
         ]
 
     def test_no_column_of_nested_runs_without_any(self):
@@ -56,11 +56,12 @@ class TestList:
 
     def test_another_metric_gets_a_column(self):
         (table,) = build_tables(replace(LIST, metric="dice", runs=[replace(LISTED, crossval={"dice": 0.75}), OLD]))
-        assert table.header[2:6] == ["IoU", "accuracy", "loss", "Dice"]
-        assert table.rows[0][5] == "0.750"
+        assert table.header[3:7] == ["IoU", "accuracy", "loss", "Dice"]
+        assert table.rows[0][6] == "0.750"
 
-    def test_list_has_no_notes(self):
+    def test_the_note_counts_what_is_not_listed(self):
         assert build_notes(LIST) == []
+        assert build_notes(replace(LIST, hidden=4)) == ["4 studies, folds, parts and trials are not listed: add --all"]
 
 
 class TestSides:
@@ -75,10 +76,13 @@ class TestSides:
         assert rows["IoU by image, mean"] == ["0.700", "0.600", ""]
         assert rows["95 % interval"] == ["0.600 .. 0.900", "0.500 .. 0.700", ""]
         assert rows["images"] == ["3", "3", ""]
-        assert rows["IoU, kept"] == ["0.612", "0.612", "0.200"]
-        assert rows["IoU, last epoch"] == ["0.600", "0.600", ""]
-        assert rows["IoU, best epoch"] == ["0.700", "0.700", ""]
-        assert "accuracy, kept" not in rows
+        assert rows["IoU, validation"] == ["0.612", "0.612", "0.200"]
+        assert "accuracy, validation" not in rows
+
+    def test_a_run_without_a_bundle_shows_its_last_epoch(self):
+        failed = replace(FIRST, kept={})
+        rows = {row[0]: row[1:] for row in build_tables(replace(SIDES, runs=[OTHER, failed, OLD]))[0].rows}
+        assert rows["IoU, validation"] == ["0.612", "0.600", "0.200"]
 
     def test_differences_to_the_first(self):
         differences = build_tables(SIDES)[1]
@@ -167,8 +171,8 @@ class TestCells:
     def test_of_validation_are_shown_beside_iou(self):
         run = replace(LISTED, kept={"iou": 0.6, "ap50": 0.4})
         (table,) = build_tables(replace(LIST, runs=[run, OLD]))
-        assert table.header[2:6] == ["IoU", "accuracy", "loss", "AP50"]
-        assert [row[5] for row in table.rows] == ["0.400", ""]
+        assert table.header[3:7] == ["IoU", "accuracy", "loss", "AP50"]
+        assert [row[6] for row in table.rows] == ["0.400", ""]
 
 
 class TestRows:
@@ -185,8 +189,8 @@ class TestRows:
         assert (other["difference"], other["difference_low"], other["difference_high"]) == (0.1, 0.0, 0.2)
         assert [other[name] for name in ("difference_images", "better", "worse", "equal", "images")] == [3, 2, 0, 1, 3]
         assert (other["setting_lr"], other["leaks"], other["data_sha256"]) == ("0.20001", True, "ab" * 32)
-        assert (first["kept_val_iou"], first["last_val_iou"], first["best_val_iou"]) == (0.61234, 0.6, 0.7)
-        assert (first["difference"], old["score_low"], old["kept_val_accuracy"], old["seconds"]) == ("", "", "", None)
+        assert (first["validation_iou"], first["kind"]) == (0.61234, "training")
+        assert (first["difference"], old["score_low"], old["validation_accuracy"], old["seconds"]) == ("", "", "", None)
 
     def test_a_list_has_no_differences(self):
         assert {"difference", "reference"}.isdisjoint(build_rows(LIST)[0])

@@ -57,7 +57,7 @@ def log_run(
     for epoch, row in enumerate(epochs, start=1):
         for key, value in row.items():
             client.log_metric(run, f"val_{key}", value, step=epoch)
-    prefix = "crossval_" if "number_of_folds" in settings else "best_val_"
+    prefix = "crossval_" if "number_of_folds" in settings else ""
     for key, value in (kept or {}).items():
         client.log_metric(run, prefix + key, value)
     if images is not None:

@@ -202,3 +202,34 @@ class TestCropRegion:
         assert "border" not in CropRegiond([*CROPPED, "border"], allow_missing_keys=True)(sample)
         with pytest.raises(KeyError, match="border"):
             CropRegiond([*CROPPED, "border"])(sample)
+
+
+class TestOutlines:
+    """Of a disc of a radius of 30 px, from logits at a quarter of the size: pixels of 4 x 4 px must not be seen."""
+
+    GRID = (96, 96)
+
+    @pytest.fixture
+    def logits(self):
+        """The signed distance from the rim in pixels of the image, as a network gives it at the smaller size."""
+        return 30 - self.measure_radius(24, 4)[None]
+
+    @staticmethod
+    def measure_radius(size, step=1):
+        """The distance of each pixel from the middle of the image, in pixels of the image."""
+        place = (torch.arange(size) + 0.5) * step - 48
+        return torch.sqrt(place[:, None] ** 2 + place**2)
+
+    def measure_error(self, mask):
+        """How far a wrong pixel of a mask is from the rim at most, in pixels."""
+        radius = self.measure_radius(96)
+        wrong = mask != (radius < 30)
+        return float((radius[wrong] - 30).abs().max()) if wrong.any() else 0.0
+
+    def test_logits_interpolated_before_the_threshold_follow_the_rim(self, logits):
+        assert self.measure_error(restore_grid(logits, self.GRID)[0] > 0) < 0.5
+
+    def test_a_mask_enlarged_after_the_threshold_has_steps(self, logits):
+        small = (logits > 0).float()
+        enlarged = torch.nn.functional.interpolate(small[None], self.GRID, mode="nearest")[0, 0] > 0
+        assert self.measure_error(enlarged) > 1.5

@@ -55,7 +55,8 @@ def _check_root(root: Path) -> None:
     if not any((root / role).is_dir() for role in ROLES) and list_folder(root):
         raise DataError(
             f"{root}: the data folder must hold train/images and train/labels, and test/images if there are images to "
-            f"predict, got images; move the annotated ones into {root / 'train' / 'images'}, their labels into {root / 'train' / 'labels'}"
+            f"predict, got images; move the annotated ones into {root / 'train' / 'images'}, their labels into "
+            f"{root / 'train' / 'labels'}"
         )
 
 
