@@ -99,6 +99,8 @@ def train(
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, report: {folder / 'docs' / 'report.html'}")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"to hand the model over, send this folder: {folder}, {size / 1e6:.0f} MB")
     unusable = describe_unusable(scores["iou"])
     if unusable is not None:
         print(f"WARNING: {unusable}; train longer (--minutes 10), and look at {folder / 'docs' / 'report.html'}")
