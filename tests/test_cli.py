@@ -107,12 +107,15 @@ class TestJourney:
         assert all("128 x 128  uint16" in row and row.rstrip().endswith("ok") for row in rows)
 
     def test_train(self, journey):
-        scores, best, places, following = journey.said["train"].out.splitlines()
+        scores, best, places, sent, following = journey.said["train"].out.splitlines()
         assert scores.startswith("validation IoU 0.")
         assert "leaks" not in scores
         assert best.startswith("weights of epoch ")
         assert " of 2, " in best
         assert places == "bundle: model, card: model/docs/README.md, report: model/docs/report.html"
+        assert sent.startswith("to hand the model over, send this folder: model, ")
+        assert sent.endswith(" MB")
+        assert {path.name for path in (journey.root / "model/models").iterdir()} == {"model.pt", "model.safetensors"}
         assert following.startswith("WARNING: this result is not usable: at IoU 0.")  # after two epochs of seconds
         assert all((journey.root / "model" / name).is_file() for name in ("docs/README.md", "docs/report.html"))
 

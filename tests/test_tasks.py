@@ -80,7 +80,7 @@ class TestTrain:
         )
 
     def test_model_is_the_best_epoch_and_last_the_last_one(self, folder, swinging, tmp_path):
-        result = train_small(folder, tmp_path / "model", **swinging)
+        result = train_small(folder, tmp_path / "model", **swinging, keep_last_state=True)
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert result["kept_epoch"] == 1 + scores.index(max(scores)) < 4
         assert result["validation"]["iou"] == pytest.approx(max(scores))
@@ -99,7 +99,7 @@ class TestTrain:
         assert not all(torch.equal(value, other[name]) for name, value in first.items())
 
     def test_keeps_the_last_epoch(self, folder, swinging, tmp_path):
-        result = train_small(folder, tmp_path / "model", **swinging, checkpoint_selection="last")
+        result = train_small(folder, tmp_path / "model", **swinging, checkpoint_selection="last", keep_last_state=True)
         scores = [float(row["val_iou"]) for row in read_table(tmp_path / "model" / "docs" / "history.csv")]
         assert scores[-1] < max(scores)
         assert result["kept_epoch"] == 4
@@ -182,14 +182,14 @@ class TestTrain:
             image = tifffile.imread(path)
             image[50, 50], image[50, 51] = 0, 65535  # the range that the image is scaled by stays within the training part
             tifffile.imwrite(path, image)
-        train_small(folder, tmp_path / "a", epochs=2)
+        train_small(folder, tmp_path / "a", epochs=2, keep_last_state=True)
         from livecell_monai.data.dataset.items import partition
 
         for sample in partition(folder).validation:
             image = tifffile.imread(sample.image)
             sample.region.crop(image)[...] = 30000
             tifffile.imwrite(sample.image, image)
-        train_small(folder, tmp_path / "b", epochs=2)
+        train_small(folder, tmp_path / "b", epochs=2, keep_last_state=True)
         one, two = (weights(tmp_path / name, "last.pt")["model"] for name in "ab")
         assert all(torch.equal(value, two[name]) for name, value in one.items())
         losses = [read_table(tmp_path / name / "docs" / "history.csv")[0]["val_loss"] for name in "ab"]

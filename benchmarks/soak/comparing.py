@@ -17,6 +17,8 @@ def list_differences(one: Path, two: Path) -> list[str]:
 
 def _read(bundle: Path) -> Iterator[tuple[str, Any]]:
     for file in ("model.pt", "last.pt"):
+        if file == "last.pt" and not (bundle / "models" / file).exists():
+            continue  # of a training without keep_last_state
         yield from _walk(torch.load(bundle / "models" / file, weights_only=True), file)
     (history,) = bundle.rglob("history.csv")
     yield "history", history.read_bytes()

@@ -37,6 +37,7 @@ class Case:
 
 
 SMALL = {
+    "keep_last_state": True,  # the optimiser is compared too
     "accelerator": "cpu",
     "show_progress": False,
     "patch_size": [64, 64],

@@ -24,6 +24,8 @@ def print_trained(result: Mapping[str, Any], folder: Path, shown: Sequence[str])
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
     print(f"{which}, {result['seconds']:.0f} s, {result['computed_on']}; it began {_describe_start(result)}")
     print(f"bundle: {folder}, card: {folder / 'docs' / 'README.md'}, report: {folder / 'docs' / 'report.html'}")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"to hand the model over, send this folder: {folder}, {size / 1e6:.0f} MB")
     for line in shown:
         print(f"run {folder.name} in MLflow: {line}")
     unusable = describe_unusable(scores["iou"])

@@ -122,6 +122,10 @@ class Optimisation(Group):
     ema: float = setting(
         0.99, "decay of the moving average of the weights, which is validated and kept; 0: no average", ge=0, lt=1
     )
+    keep_last_state: bool = setting(
+        False,
+        "also write models/last.pt: weights, optimiser and schedule after the last epoch, three times the weights",
+    )
 
 
 class Tracking(Group):

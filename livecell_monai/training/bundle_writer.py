@@ -69,7 +69,8 @@ class BundleWriter:
     def _write_weights(self, result: TrainingResult, parts: Mapping[str, Any]) -> dict[str, str]:
         """Write the weights that are kept, load them into the network, and return their hash."""
         models = make_folder(self.folder / "models")
-        save_weights({key: parts[part].state_dict() for key, part in LAST.items()}, models / "last.pt")
+        if result.settings["keep_last_state"]:
+            save_weights({key: parts[part].state_dict() for key, part in LAST.items()}, models / "last.pt")
         kept = self.best.weights if result.keeps_best else self.network.state_dict()
         written = write_weights(kept, models)
         self.network.load_state_dict(kept)

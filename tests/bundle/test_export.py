@@ -29,7 +29,7 @@ FILES = {
         )
     ),
     *(f"docs/{name}" for name in ("README.md", "report.html", "history.csv", "scores.csv", "curves.png", "validation.png")),
-    *(f"models/{name}" for name in ("model.pt", "model.safetensors", "last.pt")),
+    *(f"models/{name}" for name in ("model.pt", "model.safetensors")),
 }
 
 

@@ -24,8 +24,9 @@ def test_a_training_says_what_it_reached_and_what_is_next(capsys):
     assert shown[0] == "validation IoU 0.800, pixel accuracy 0.900, AP50 of cells 0.700"
     assert shown[1] == "weights of epoch 2 of 3, 61 s, cpu; it began from the shipped start (SHA-256 0123456789ab...)"
     assert "report: model/docs/report.html" in shown[2]
-    assert shown[3] == "run model in MLflow: http://127.0.0.1/1"
-    assert shown[4].startswith("next: livecell predict model IMAGES")
+    assert shown[3] == "to hand the model over, send this folder: model, 0 MB"
+    assert shown[4] == "run model in MLflow: http://127.0.0.1/1"
+    assert shown[5].startswith("next: livecell predict model IMAGES")
 
 
 def test_a_training_that_is_not_usable_names_no_prediction(capsys):

@@ -68,7 +68,6 @@ class TestFolder:
         kept = model / "data" / "bundle"
         assert sorted(path.name for path in kept.iterdir()) == ["LICENSE", "configs", "docs", "models"]
         assert sorted(path.name for path in (kept / "models").iterdir()) == ["model.pt", "model.safetensors"]
-        assert (separating[1] / "models" / "last.pt").is_file()
         assert hash_file(kept / "models" / "model.safetensors") == hash_file(separating[1] / "models" / "model.safetensors")
         assert (model / "code" / "livecell_monai" / "experiments" / "serving.py").is_file()
         wanted = dict(line.split("==") for line in (model / "requirements.txt").read_text().splitlines())

@@ -162,7 +162,7 @@ class TestTraining:
         return write_folder(tmp_path / "data")
 
     def test_learns_from_images_without_labels(self, data, tmp_path):
-        settings = {**SMALL, "samples_per_epoch": 32, "pseudo_label_confidence": 0.5}
+        settings = {**SMALL, "samples_per_epoch": 32, "pseudo_label_confidence": 0.5, "keep_last_state": True}
         for name, unlabelled in (("without", []), ("with", [data / "test" / "images"])):
             result = train(data, tmp_path / name, settings=settings, unlabelled=unlabelled)
             assert result["unlabelled_images"] == len(list((data / "test" / "images").iterdir())) * bool(unlabelled)

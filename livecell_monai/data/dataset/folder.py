@@ -53,10 +53,10 @@ def _check_root(root: Path) -> None:
         what = "must be a folder, this is a file" if root.is_file() else "does not exist"
         raise DataError(f"{root}: the data folder {what}; give a folder with train/images in it")
     if not any((root / role).is_dir() for role in ROLES) and list_folder(root):
+        train = root / "train"
         raise DataError(
-            f"{root}: the data folder must hold train/images and train/labels, and test/images if there are images to "
-            f"predict, got images; move the annotated ones into {root / 'train' / 'images'}, their labels into "
-            f"{root / 'train' / 'labels'}"
+            f"{root}: a data folder must hold train/images and train/labels, and test/images for those to predict, "
+            f"got images; move the annotated ones into {train / 'images'}, their labels into {train / 'labels'}"
         )
 
 

@@ -102,7 +102,7 @@ class TestFolder:
 
     def test_a_folder_of_images_alone(self, tmp_path):
         touch(tmp_path / "mine" / "a.tif")
-        with pytest.raises(DataError, match=r"mine: the data folder must hold train/images and train/labels.*got images"):
+        with pytest.raises(DataError, match=r"mine: a data folder must hold train/images and train/labels.*got images"):
             list_samples(tmp_path / "mine", "train")
 
     @pytest.mark.parametrize("kind", ["images", "labels"])
