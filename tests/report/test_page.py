@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from livecell_monai.errors import DataError
-from livecell_monai.metrics import list_metrics, measure_scores, score_mask, summarise_scores, tabulate_scores
+from livecell_monai.metrics import find_metric, list_metrics, measure_scores, score_mask, summarise_scores, tabulate_scores
 from livecell_monai.metrics.cells import match_cells
 from livecell_monai.report.page import write_figures, write_page
 from livecell_monai.sample import SamplePrediction
@@ -49,6 +49,12 @@ def read(path):
     reader.feed(path.read_text(encoding="utf-8"))
     assert reader.open == []
     return reader
+
+
+def read_figures(page):
+    """The numbers of the boxes at the top, by their words, without intervals."""
+    text = page.text
+    return {name: float(value) for name, value in re.findall(r"(validation IoU|pixel accuracy) (0\.\d{3})", text)}
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +277,24 @@ def test_a_training_leaves_curves_validation_images_scores_and_a_page(tmp_path):
     scores = score_mask(images[1].mask, images[1].truth)
     assert float(rows[0]["iou"]) == pytest.approx(scores.iou)
     assert [int(rows[0][count]) for count in ("tp", "fp", "fn", "tn")] == [scores.tp, scores.fp, scores.fn, scores.tn]
+
+
+def test_the_box_and_the_table_have_the_same_number(page):
+    strip = predicted("strip", "validation", 4, seed=2)
+    scores = score_mask(strip.mask, strip.truth)
+    assert read_figures(page) == {
+        "validation IoU": round(scores.iou, 3),
+        "pixel accuracy": round(scores.of(find_metric("accuracy")), 3),
+    }
+    # that of the training, at the working size, is another one
+    assert round(scores.iou, 3) != TRAINING["validation"]["iou"]
+
+
+def test_without_validation_images_the_box_has_that_of_the_training(tmp_path):
+    write_page(tmp_path / "report.html", page_facts(predictions=[predicted("good", shift=1)], expected=1))
+    assert read_figures(read(tmp_path / "report.html")) == {"validation IoU": 0.7, "pixel accuracy": 0.9}
+
+
+def test_words_are_explained(page):
+    for word in ("IoU: the pixels that", "Otsu's threshold only separates", "An epoch is", "Calibration: of the pixels"):
+        assert word in page.text
