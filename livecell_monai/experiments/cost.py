@@ -9,7 +9,8 @@ from livecell_monai.network import build_network
 
 SCORING_S = 30.0  #: of each training beyond its minutes; 21 trainings of a minute took 32 minutes on two cores
 PAGES_MB = 2.5  #: page, figures and tables of a training, in its folder and in MLflow
-IN_BUNDLE, IN_MLFLOW = 5, 2  #: copies of the weights: two files of them, and the last state with two moments of Adam
+IN_BUNDLE, IN_MLFLOW = 2, 2  #: copies of the weights: two files of them
+IN_TRAINING = 5  #: the same, and the last state with two moments of Adam
 NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
 
 
@@ -28,7 +29,7 @@ def describe_cost(trainings: int, settings: Mapping[str, Any], keeps_weights: bo
         time = f"of {epochs} epochs each; to limit their time, stop this and add --minutes N"
     weights = measure_weights_mb(settings)
     copies = IN_BUNDLE + (IN_MLFLOW if settings["track"] else 0)
-    disk = trainings * (PAGES_MB + weights * copies) if keeps_weights else trainings * PAGES_MB + IN_BUNDLE * weights
+    disk = trainings * (PAGES_MB + weights * copies) if keeps_weights else trainings * PAGES_MB + IN_TRAINING * weights
     return f"{trainings} trainings {time}; about {_show_mb(disk)} of disk"
 
 
