@@ -61,7 +61,7 @@ def _find_remedy(folder: Path) -> str:
         more = ", or join its folds by livecell crossval --ensemble" if (folder / "crossval.json").is_file() else ""
         return f"name a bundle in it, such as {shown}{more}"
     is_data = any((folder / role / "images").is_dir() for role in ("train", "test"))
-    if is_data or any(map(is_image, folder.iterdir())):
+    if is_data or (folder.is_dir() and any(map(is_image, folder.iterdir()))):
         return "it holds images: the bundle that training wrote comes first, images or data second"
     return "name the folder that training wrote"
 

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -37,12 +39,25 @@ def pretrain(
     check_overwrite(output, overwrite or from_ == output)
     folders = tuple(str(folder) for folder in data)
     request = PretrainingRequest(output, minutes, seed, folders, share, from_, workers, tuple(leave_out), accelerator)
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("livecell_monai").setLevel(logging.INFO)
-    run = Pretraining(request, STARTED)
-    try:
-        run.run()
-    except KeyboardInterrupt:
-        print(f"to go on: livecell pretrain --from {output} --output {output} --minutes {minutes:g}", file=sys.stderr)
-        raise
+    with _printed("livecell_monai.training.pretraining"):
+        run = Pretraining(request, STARTED)
+        try:
+            run.run()
+        except KeyboardInterrupt:
+            print(f"to go on: livecell pretrain --from {output} --output {output} --minutes {minutes:g}", file=sys.stderr)
+            raise
     print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")
+
+
+@contextmanager
+def _printed(name: str) -> Iterator[None]:
+    """Print what a logger says, meanwhile."""
+    logger, handler = logging.getLogger(name), logging.StreamHandler(sys.stdout)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -28,7 +28,7 @@ def test_without_minutes_the_time_is_not_known():
 def test_disk_with_and_without_weights_and_tracking():
     settings = {**DEFAULTS, "minutes": 1.0, "track": True}
     weights = measure_weights_mb(settings)
-    assert f"about {(20 * (2.5 + 4 * weights)) / 1000:.1f} GB of disk" in describe_cost(20, settings)
+    assert f"about {(40 * (2.5 + 4 * weights)) / 1000:.1f} GB of disk" in describe_cost(40, settings)
     assert f"about {2 * (2.5 + 2 * weights):.0f} MB of disk" in describe_cost(2, {**settings, "track": False})
     assert f"about {20 * 2.5 + 5 * weights:.0f} MB of disk" in describe_cost(20, settings, keeps_weights=False)
 

@@ -45,7 +45,7 @@ VALUES = {
     **dict.fromkeys(("gamma", "contrast", "stretch"), AT_LEAST_1),
     **dict.fromkeys(("rotation", "shear", "brightness", "elastic", "illumination", "shading", "blur", "noise"), AT_LEAST_0),
     **dict.fromkeys(("weight_decay", "surface_tolerance"), AT_LEAST_0),
-    **dict.fromkeys(("use_borders", "track"), FLAG),
+    **dict.fromkeys(("use_borders", "track", "keep_last_state"), FLAG),
     **dict.fromkeys(("start", "tracking_uri", "experiment", "run_name"), TEXT),
 }
 
