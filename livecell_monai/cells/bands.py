@@ -18,7 +18,7 @@ from livecell_monai.cells.measure import Columns
 from livecell_monai.sample import Pixels, Region
 
 LOGGER = logging.getLogger(__name__)
-TILE = 2048  #: px, edge of the tiles that own cells by their first pixels
+TILE = 1536  #: px, edge of the tiles that own cells by their first pixels
 HALO = 3  #: diameters of a cell around a tile that are decoded with it, at first
 MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
 

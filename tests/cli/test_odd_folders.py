@@ -26,7 +26,8 @@ def odd(tmp_path, monkeypatch):
 
 def call(*arguments):
     done = livecell(*arguments)
-    assert (done.code, done.err) == (0, "")
+    lines = [line for line in done.err.splitlines() if " trainings of " not in line]  # what a study costs
+    assert (done.code, lines) == (0, [])
     return done.out
 
 

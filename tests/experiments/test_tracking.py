@@ -586,7 +586,7 @@ class TestServerFaults:
         assert {done.folder.name for done in sync(root)} == {"folds", "fold_2", "fold_3"}
         runs = {run.info.run_name.partition("-")[0]: run for run in runs_of(server[0], name)}
         assert {run.info.status for run in runs.values()} == {"FINISHED"}
-        parent = runs.pop("data")
+        parent = runs.pop("folds")
         assert "crossval_iou" in parent.data.metrics
         assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
         assert set(runs) == {"fold_1", "fold_2", "fold_3"}
