@@ -93,7 +93,7 @@ class TestJourney:
     @pytest.mark.parametrize("command", JOURNEY)
     def test_every_command_succeeds_without_a_message_on_stderr(self, journey, command):
         lines = journey.said[command].err.splitlines()
-        # what a study costs is said before it begins
+        # before a study begins, a note states its cost
         unexpected = (
             lines if command != "sweep" else [line for line in lines if not line.startswith("note: 2 trainings of ")]
         )

@@ -103,7 +103,9 @@ def judge(told: str, folder: Path, before: Files) -> list[str]:
         before: what was in it.
     """
     lost = []
-    told = "".join(line for line in told.splitlines(keepends=True) if not line.startswith("note: "))  # said before the work
+    told = "".join(
+        line for line in told.splitlines(keepends=True) if not line.startswith("note: ")
+    )  # of the cost of a study, before its work
     if not told.startswith("error: ") or "\n" in told.strip() or not any(words in told for words in ROOM):
         lost.append(f"no clear line but {told[-300:]!r}")
     after = read_files(folder)

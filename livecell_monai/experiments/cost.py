@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from livecell_monai.network import build_network
+from livecell_monai.network.start import SHAPE
 
 SCORING_S = 30.0  #: of each training beyond its minutes; 21 trainings of a minute took 32 minutes on two cores
 PAGES_MB = 2.5  #: page, figures and tables of a training, in its folder and in MLflow
-IN_BUNDLE, IN_MLFLOW = 2, 2  #: copies of the weights: two files of them
-IN_TRAINING = 5  #: the same, and the last state with two moments of Adam
-NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")
+IN_BUNDLE, IN_MLFLOW = 2, 2  #: copies of the weights that stay
+IN_TRAINING = 5  #: copies while a training runs, with its last state and two moments of Adam
 
 
 def describe_cost(trainings: int, settings: Mapping[str, Any], keeps_weights: bool = True) -> str:
@@ -36,7 +36,7 @@ def describe_cost(trainings: int, settings: Mapping[str, Any], keeps_weights: bo
 def measure_weights_mb(settings: Mapping[str, Any]) -> float:
     """Megabytes of the weights of one network in float32, without memory for them."""
     with torch.device("meta"):
-        network = build_network(channels=1, **{name: settings[name] for name in NETWORK})
+        network = build_network(channels=1, **{name: settings[name] for name in SHAPE})
     total: int = sum(value.numel() * value.element_size() for value in network.state_dict().values())
     return total / 1e6
 

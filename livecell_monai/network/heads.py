@@ -108,10 +108,14 @@ class Head:
         groups = torch.split(probabilities, [len(levels) for levels in self.levels], dim=-3)
         return torch.stack([group.mean(dim=-3) for group in groups], dim=-3)
 
+    def to_foreground(self, logits: torch.Tensor) -> torch.Tensor:
+        """The foreground (..., 1, Y, X) in [0, 1] from logits (..., outputs, Y, X), without the work for the other maps."""
+        return torch.sigmoid(self.take_foreground(logits))
+
     def to_mask(self, maps: torch.Tensor, threshold: float) -> torch.Tensor:
         """The mask (..., 1, Y, X) bool from maps (..., C, Y, X): foreground of at least the threshold."""
         return self.take_foreground(maps) >= threshold
 
     def take_foreground(self, planes: torch.Tensor) -> torch.Tensor:
-        """The foreground channel (..., 1, Y, X) of maps or targets (..., C, Y, X)."""
+        """The foreground channel (..., 1, Y, X) of maps, targets or logits (..., C, Y, X)."""
         return planes[..., :1, :, :]

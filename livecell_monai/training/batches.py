@@ -137,7 +137,6 @@ class ToMasks:
 
     def __call__(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if there are weights."""
-        # only what the mask needs: the other maps take several percent of a step
-        mask = (torch.sigmoid(output[PRED][:, :1]) >= self.threshold).float()  # the foreground is first
+        mask = self.head.to_mask(self.head.to_foreground(output[PRED]), self.threshold).float()
         truth, weight = self.head.take_foreground(output[LABEL]), output[LABEL][:, len(self.head) :]
         return {**output, PRED: mask, LABEL: truth, **(note_labelled(weight) if weight.shape[1] else {})}

@@ -22,7 +22,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.network import Head, SegmentationLoss, build_network
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.network.heads import DISTANCE, FOREGROUND
-from livecell_monai.network.start import Start, read_start, write_start
+from livecell_monai.network.start import SHAPE, Start, read_start, write_start
 from livecell_monai.prediction.forward_pass import PatchInferer
 from livecell_monai.runs.signals import Interruption
 from livecell_monai.settings import SETTINGS
@@ -34,7 +34,7 @@ from livecell_monai.training.weights import WeightAverage
 from livecell_monai.transforms import Appearance, Warp
 
 MAPS = [FOREGROUND, DISTANCE]
-NETWORK = ("filters", "convolutions", "down", "dropout", "residual", "stem_stride", "norm")  #: settings, by their defaults
+NETWORK = (*SHAPE, "dropout")  #: settings, by their defaults
 POOL = 256  #: fields in memory, 3 MB each
 FEWEST = 16  #: fields before the first step
 DECAY = 0.999  #: of the average of the weights: trainings have 0.99, this one has more steps

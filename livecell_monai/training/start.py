@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.start import read_shipped_start
 from livecell_monai.bundle.weights import WEIGHTS, read_weights
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import SettingError
@@ -65,9 +66,7 @@ class InitialWeights:
 
     def _find(self, name: str) -> StartFile:
         if name == AUTO:
-            shipped = find_shipped_start()
-            assert shipped is not None
-            return read_start_file(shipped)
+            return read_shipped_start()
         if Path(name).is_file():
             return read_start_file(name)
         with self.locate(name, self.tracking_uri) as bundle:

@@ -84,3 +84,8 @@ def test_other_names_are_refused(two, channels):
         SettingError, match=r"head: channels must be different ones of foreground, distance, half, foreground first"
     ):
         Head(channels)
+
+
+def test_the_foreground_alone_is_that_of_all_maps(two):
+    logits = torch.linspace(-3, 3, 12).reshape(3, 2, 2)
+    assert torch.equal(two.to_foreground(logits), two.take_foreground(two.to_maps(logits)))
