@@ -62,9 +62,9 @@ def _estimate(bundle: str | Path, given: Mapping[str, Any], images: Sequence[Ima
     own = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend", "tta_views")}
     segmenter = open_segmenter(bundle, own)
     measured = [_measure(segmenter, image, expected) for image in _spread(images)]
-    found = [diameter for diameter in measured if diameter is not None]
+    found = [diameter for diameter in measured if diameter]
     if not found:
-        if images:
+        if 0 in measured:
             LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
         return expected
     diameter, low, high = (float(of(found)) for of in (np.median, min, max))
@@ -84,7 +84,7 @@ def _spread(images: Sequence[ImageLike | Item]) -> list[ImageLike | Item]:
 
 
 def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> float | None:
-    """The diameter in px of the typical cell of an image; None if there is none, or the image cannot be read."""
+    """The diameter in px of the typical cell of an image; 0 without a cell, None if the image cannot be read."""
 
     def separate(part: torch.Tensor) -> Labels:
         maps = segmenter.maps_of(ImageInMemory(part))
@@ -95,7 +95,7 @@ def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> 
         prepared = segmenter.prepare(image)
     except LiveCellError:  # is reported when it is predicted
         return None
-    return estimate_diameter(without_metadata(prepared[IMAGE]), separate, expected)
+    return estimate_diameter(without_metadata(prepared[IMAGE]), separate, expected) or 0.0
 
 
 def _note_ranges(bundle: Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item]) -> None:

@@ -83,6 +83,10 @@ def test_what_is_given_is_kept(bundle, estimates, caplog):
 def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(zero_shot, "estimate_diameter", lambda *_: None)
     (tmp_path / "bad.tif").write_bytes(b"none")
+    fit_settings(bundle, ACCELERATOR, [tmp_path / "bad.tif"])
+    assert not any(
+        "no cell was found" in line for line in caplog.messages
+    )  # that it cannot be read is said when it is predicted
     found = fit_settings(bundle, ACCELERATOR, [tmp_path / "bad.tif", np.zeros((32, 40), np.uint8)])
     assert (found["scale"], found["cell_diameter"]) == (1.0, 40.0)
     assert "no cell was found to estimate their size by" in caplog.messages[-1]
