@@ -87,7 +87,8 @@ def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_pat
     assert not any(
         "no cell was found" in line for line in caplog.messages
     )  # that it cannot be read is said when it is predicted
-    found = fit_settings(bundle, ACCELERATOR, [tmp_path / "bad.tif", np.zeros((32, 40), np.uint8)])
+    grey = np.random.default_rng(0).integers(0, 255, (32, 40)).astype(np.uint8)  # one of one value only would be rejected
+    found = fit_settings(bundle, ACCELERATOR, [tmp_path / "bad.tif", grey])
     assert (found["scale"], found["cell_diameter"]) == (1.0, 40.0)
     assert "no cell was found to estimate their size by" in caplog.messages[-1]
 
