@@ -15,6 +15,7 @@ WORKERS_TIMEOUT = 60.0  # seconds until a scheduler must have workers
 MEMORY = 0.9  # fraction of the machine's memory that all workers get together
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 COUNT_EVERY = 2.0  # seconds
+ATTEMPTS = 3  # to connect
 
 
 @dataclass
@@ -113,10 +114,8 @@ def _start_here(count: int) -> Iterator[Workers]:
 
 @contextmanager
 def _connect_elsewhere(address: str) -> Iterator[Workers]:
-    from distributed import Client
-
     try:
-        client = Client(address, timeout=TIMEOUT, set_as_default=False)
+        client = _open_client(address)
     except Exception as error:  # of any type, depending on the address
         raise SettingError(
             f"--scheduler {address}: a scheduler must answer, got: {_shorten(error)}; start one, or correct the address"
@@ -133,6 +132,16 @@ def _connect_elsewhere(address: str) -> Iterator[Workers]:
     finally:
         with suppress(Exception):  # a scheduler that has stopped is reported already
             client.close(timeout=2)
+
+
+def _open_client(address: str) -> Any:
+    """A client of a scheduler. Dask asserts that the first answer is a single message, which a busy scheduler can break."""
+    from distributed import Client
+
+    for _ in range(ATTEMPTS - 1):
+        with suppress(AssertionError):
+            return Client(address, timeout=TIMEOUT, set_as_default=False)
+    return Client(address, timeout=TIMEOUT, set_as_default=False)
 
 
 def _build_check(paths: Sequence[str], output: str) -> Callable[[], str]:

@@ -72,6 +72,24 @@ def test_a_scheduler_without_workers(monkeypatch):
             pass
 
 
+def test_a_first_answer_of_several_messages_is_asked_for_again(monkeypatch):
+    import distributed
+
+    answers = [AssertionError(), AssertionError(), "client"]
+
+    def answer(address, **options):
+        first = answers.pop(0)
+        if isinstance(first, AssertionError):
+            raise first
+        return first
+
+    monkeypatch.setattr(distributed, "Client", answer)
+    assert cluster._open_client("tcp://127.0.0.1:8786") == "client"
+    answers[:] = [AssertionError() for _ in range(cluster.ATTEMPTS)]
+    with pytest.raises(AssertionError):
+        cluster._open_client("tcp://127.0.0.1:8786")
+
+
 def test_what_cannot_be_is_refused(monkeypatch):
     with pytest.raises(SettingError, match="--workers must be 1 or more, got 0"):
         check_workers(0, None)
