@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecell_monai.metrics import POOLED, list_metrics, score_mask, tabulate_scores
+from livecell_monai.metrics import POOLED, describe_unusable, list_metrics, score_mask, tabulate_scores
 from livecell_monai.outputs.figures import ALONE, COMPARED, write_png
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
 from livecell_monai.report.cell_spread import draw_spread
@@ -99,6 +99,8 @@ def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str,
     }
     drawing = {"draw_curves": draw_curves, "draw_threshold": draw_threshold, "draw_sides": draw_sides}
     drawing |= {"draw_spread": draw_spread}
+    validation = facts.training.get("validation", {})
+    values["unusable"] = describe_unusable(validation["iou"]) if "iou" in validation else None
     text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")

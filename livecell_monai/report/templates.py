@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from livecell_monai.metrics import POOLED, find_metric, label_of, list_lines
+from livecell_monai.metrics import POOLED, describe_unusable, find_metric, label_of, list_lines
 
 # An underscore inside a word is no markup and stays readable in the source.
 _MARKUP = re.compile(r"[\\`*\[\]|<>&~#$]|(?<![^\W_])_|_(?![^\W_])")
@@ -54,7 +54,8 @@ def render_card(**facts: Any) -> str:
     """The model card of a training; the facts are the values of `card.md.j2`, see `training.facts.describe_card`."""
     cells = facts["cells"] or {"cells": None, "scores": {}}
     lines = list_lines({name: value for name, value in cells["scores"].items() if _is_of_cells(name)})
-    return render("card.md.j2", label_of=label_of, has_cells=cells["cells"] is not None, lines=lines, **facts)
+    texts = {"label_of": label_of, "unusable": describe_unusable(facts["validation"].get("iou", 1.0))}
+    return render("card.md.j2", has_cells=cells["cells"] is not None, lines=lines, **texts, **facts)
 
 
 def _is_of_cells(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Progress of a training, by iterations or by the clock, and the learning rate that follows it."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ FINISH_S = 6.0  # after the last epoch: figures, page, card and hashes take 3 s 
 MAX_FINISH = 0.3  # of the whole time, so that a budget of seconds still trains
 ENDLESS = 10**6  # iterations of an epoch that the clock ends
 POWER = 0.9  # of the remaining fraction: nearly linear decay
+MEASURED = 10  # iterations after the first one, from which the time of a training without a budget is estimated
+LOGGER = logging.getLogger(__name__)
 
 
 class Budget:
@@ -90,12 +93,23 @@ class Budget:
             self._start()  # files are read, and the network is compiled if that is set
         if self.minutes == 0:
             self.done = state.iteration / max(1, state.max_epochs * state.epoch_length)
+            self._announce(state.iteration, state.max_epochs * state.epoch_length)
             return
         # a faster validation leaves more time: progress must not decrease
         done = max(self.done, min(1.0, (time.monotonic() - self.from_s) / self.seconds))
         self.done = float(idist.broadcast(done))  # the main process's clock: all take as many steps
         if self.done >= 1.0 or (self.done >= state.epoch / state.max_epochs and not self._is_over(self.validation_s)):
             trainer.terminate_epoch()
+
+    def _announce(self, iteration: int, total: int) -> None:
+        """Log how long so many iterations will take, once it can be estimated; the first one is slower than the others."""
+        if iteration == 1:
+            self._start()
+        elif iteration == 1 + MEASURED and idist.get_rank() == 0:
+            minutes = (time.monotonic() - self.from_s) / MEASURED * total / 60
+            if minutes >= 1:
+                message = "note: this training takes about %.0f min here, and its validations; --minutes N sets the time"
+                LOGGER.warning(message, minutes)
 
     def _end_epoch(self, trainer: Engine) -> None:
         if self.minutes > 0 and trainer.state.epoch < trainer.state.max_epochs and (self.done >= 1.0 or self._is_over()):

@@ -121,6 +121,12 @@ class TestPage:
         assert "The split leaks." in loud.text
         assert "Other data." in loud.text
 
+    def test_warns_of_a_result_that_is_of_no_use(self, tmp_path):
+        write_page(tmp_path / "report.html", page_facts(training={**TRAINING, "validation": {"iou": 0.2, "accuracy": 0.5}}))
+        loud = read(tmp_path / "report.html")
+        assert [p.get("role") for p in loud.all("p") if p.get("class") == "warning"] == ["alert"]
+        assert "On the validation images, this result is not usable: at IoU 0.200" in loud.text
+
     def test_states_that_the_epoch_was_chosen(self, tmp_path):
         write_page(tmp_path / "report.html", page_facts(settings={"checkpoint_selection": "best"}))
         assert "chosen by the validation score" in read(tmp_path / "report.html").text

@@ -67,6 +67,12 @@ def test_card_warns_if_and_only_if_the_split_leaks(leaking):
     assert ("**WARNING" in card) is leaking
 
 
+@pytest.mark.parametrize("iou", [0.1, 0.8])
+def test_card_says_if_and_only_if_the_result_is_of_no_use(iou):
+    card = render_card(**FACTS | {"leaking": False, "validation": {"iou": iou}})
+    assert ("**WARNING: this result is not usable: at IoU 0.100" in card) is (iou < 1 / 3)
+
+
 def test_warning_comes_before_the_scores():
     card = render_card(**FACTS | {"leaking": True})
     assert card.index("WARNING") < card.index("0.8123")

@@ -306,3 +306,16 @@ def test_an_unknown_kind_is_rejected(kind):
     with pytest.raises(SettingError, match=r"^setting lr_schedule must be decay or step, got .+; correct it$") as refusal:
         build_lr_scheduler(kind, optimizer(), Budget(0, 1))
     assert repr(kind) in str(refusal.value)
+
+
+def test_a_training_without_minutes_announces_its_time(clock, caplog):
+    train(Budget(0, 4), clock, batches=100, takes=1.5)
+    assert [record.message for record in caplog.records] == [
+        "note: this training takes about 10 min here, and its validations; --minutes N sets the time"
+    ]
+
+
+@pytest.mark.parametrize(("minutes", "batches", "takes"), [(0, 100, 0.1), (0, 2, 60.0), (1, 100, 1.5)])
+def test_a_short_training_and_one_of_minutes_announce_nothing(clock, caplog, minutes, batches, takes):
+    train(budget_from(CALLED, minutes), clock, batches=batches, takes=takes)
+    assert caplog.records == []
