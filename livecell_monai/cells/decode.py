@@ -35,6 +35,7 @@ class Decoding:
     cell_diameter: float = 40.0  #: px, of a typical cell: half of it is the depth where the distance map is 1
     map_threshold: float = 0.5  #: a cell in which the distance map reaches less is dropped
     min_area: int = 1  #: px; smaller cells are dropped
+    own_diameter: float = 0.0  #: px, of a typical cell of this image, see `fit_decoding`; 0 for `cell_diameter`
 
 
 def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding, window: Window = WHOLE) -> Labels:
@@ -45,7 +46,7 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     all other cells are those of the whole image.
     """
     place = np.flatnonzero(mask)
-    reach = 0 if distance is None else round(SMOOTHING * decoding.cell_diameter)
+    reach = 0 if distance is None else round(SMOOTHING * (decoding.own_diameter or decoding.cell_diameter))
     smooth = None if distance is None else average(distance, reach, place)
     level = measure_height(mask, smooth, decoding.cell_diameter / 2, window, reach)
     pixels, height = _pad(mask.shape, place, level)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from livecell_monai.cells.decode import Decoding, Labels, decode
+from livecell_monai.cells.fit import fit_decoding
 from livecell_monai.cells.height import quantise
 from livecell_monai.sample import Pixels
 
@@ -33,5 +34,9 @@ class CellDecoder:
 
     def __call__(self, mask: Pixels, maps: Mapping[str, Pixels]) -> Labels:
         """The cells (Y, X), ids from 1, of a mask (Y, X) bool and maps (Y, X) float32 in [0, 1] by name."""
-        distance = maps.get(DISTANCE)
-        return decode(mask, None if distance is None else quantise(distance), self.decoding)
+        if DISTANCE not in maps:
+            return decode(mask, None, self.decoding)
+        distance = quantise(maps[DISTANCE])
+        shape = (mask.shape[0], mask.shape[1])
+        decoding, labels = fit_decoding(self.decoding, shape, lambda part: part.crop(mask), lambda part: part.crop(distance))
+        return decode(mask, distance, decoding) if labels is None else labels

@@ -3,7 +3,7 @@
 At the right scale it finds the same cells as at the scale beside it; at others, it splits cells into pieces or merges them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from livecell_monai.cells.decode import Labels
+from livecell_monai.cells.fit import weigh_median
 from livecell_monai.metrics.cells import match_cells
 from livecell_monai.plan.image_statistics import measure_diameters
 from livecell_monai.sample import Region
@@ -60,15 +61,6 @@ def estimate_diameter(image: torch.Tensor, separate: Separate, expected: float) 
             weights.append(_measure_agreement(coarse, fine) ** SHARPNESS * np.exp(-((off / WIDTH) ** 2) / 2))
             sizes.append(np.log(size))
     return float(np.exp(np.average(sizes, weights=weights))) if sum(weights) > 0 else None
-
-
-def weigh_median(diameters: Sequence[float]) -> float:
-    """The median of diameters, each with its own value as weight, so that fragments count little; 0 without any."""
-    if not diameters:
-        return 0.0
-    ordered = np.sort(np.asarray(diameters, dtype=np.float64))
-    middles = np.cumsum(ordered) - ordered / 2
-    return float(np.interp(ordered.sum() / 2, middles, ordered))
 
 
 def _look(image: torch.Tensor, separate: Separate, scale: float) -> _Found:

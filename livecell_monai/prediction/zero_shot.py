@@ -10,7 +10,9 @@ import torch
 
 from livecell_monai.bundle.ensemble import note_study
 from livecell_monai.bundle.start import read_expected_diameter
-from livecell_monai.cells.decode import Labels
+from livecell_monai.cells.decode import Labels, decode
+from livecell_monai.cells.decoder import DISTANCE
+from livecell_monai.cells.height import quantise
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.network.map_ranges import RANGES
@@ -89,7 +91,8 @@ def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> 
     def separate(part: torch.Tensor) -> Labels:
         maps = segmenter.maps_of(ImageInMemory(part))
         mask: Pixels = segmenter.mask_of(maps)[0].numpy()
-        return segmenter.decoder(mask, segmenter.name_maps(maps))
+        distance = quantise(segmenter.name_maps(maps)[DISTANCE])
+        return decode(mask, distance, segmenter.decoder.decoding)  # by one rule at all scales
 
     try:
         prepared = segmenter.prepare(image)

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 from torch.nn.functional import interpolate
 
-from livecell_monai.prediction.cell_size import EDGE, SCALES, estimate_diameter, weigh_median
+from livecell_monai.prediction.cell_size import EDGE, SCALES, estimate_diameter
 
 EXPECTED = 40.0
 
@@ -76,14 +76,3 @@ def test_looks_at_the_middle_only():
     assert len(seen) == len(SCALES)
     assert max(edge for shape in seen for edge in shape) <= EDGE
     assert seen[SCALES.index(1.0)] == (1, EDGE, EDGE)
-
-
-@pytest.mark.parametrize(("diameters", "median"), [((), 0.0), ((7.0,), 7.0), ((10.0, 10.0, 10.0), 10.0)])
-def test_median_of_few(diameters, median):
-    assert weigh_median(diameters) == median
-
-
-def test_fragments_hardly_move_the_median():
-    whole = [40.0] * 10
-    assert np.median([*whole, *[5.0] * 12]) == 5.0
-    assert weigh_median([*whole, *[5.0] * 12]) == pytest.approx(40.0, abs=1.0)

@@ -10,6 +10,7 @@ import torch
 from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, Labels
 from livecell_monai.cells.decoder import DISTANCE
+from livecell_monai.cells.fit import fit_decoding
 from livecell_monai.cells.measure import Columns, complete_table, list_touching, measure_alone
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.network.heads import FOREGROUND
@@ -47,11 +48,16 @@ def separate_large(
         images = {name: channel.read(place) for name, channel in channels.items()}
         return measure_alone(cells, images, _read(maps[FOREGROUND], place), place, source.shape, as_cellprofiler)
 
+    def read_mask(place: Region) -> Pixels:
+        return _read(mask, place) > 0
+
     read = None if distance is None else partial(_read, distance)
+    if read is not None:
+        decoding, _ = fit_decoding(decoding, source.shape, read_mask, read)
     decoder = BandDecoder(
         source.stack.path,
         source.shape,
-        lambda place: _read(mask, place) > 0,
+        read_mask,
         read,
         decoding,
         measure,
