@@ -89,7 +89,9 @@ def train(
             print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
             return
         else:
-            context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=shown.append)
+            # processes of several devices cannot reach this list, but the terminal
+            on_shown = shown.append if count == 1 else partial(print, f"run {folder.name} in MLflow:", flush=True)
+            context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=on_shown)
             result = tasks.train(str(data), folder, *call, unlabelled, count, context)
     except KeyboardInterrupt:
         if tasks.is_unfinished(folder):

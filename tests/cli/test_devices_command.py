@@ -1,6 +1,7 @@
 """`livecell train --devices 2`: two real processes, compared with one."""
 
 import os
+import pickle
 import re
 
 import pytest
@@ -59,6 +60,18 @@ def test_says_what_it_says_with_one(done):
     first = [line.split()[0] for line in one.out.splitlines() if not line.startswith("run one in MLflow")]
     assert [line.split()[0] for line in two.out.splitlines()] == first
     assert "2 x cpu, float32" in two.out
+
+
+def test_the_main_process_prints_the_address_of_the_run(monkeypatch, tmp_path):
+    """Another process calls it, so it must survive the way there."""
+
+    def train(*call):
+        pickle.loads(pickle.dumps(call[-1])).on_shown("mlflow ui")
+        raise SettingError("enough")
+
+    monkeypatch.setattr(tasks, "train", train)
+    outcome = livecell("train", tmp_path / "data", "--output", tmp_path / "model", "--devices", 2)
+    assert outcome.out == "run model in MLflow: mlflow ui\n"
 
 
 def test_losses_of_every_epoch_are_close_to_those_of_one_process(done):
