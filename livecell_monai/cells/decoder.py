@@ -38,5 +38,5 @@ class CellDecoder:
             return decode(mask, None, self.decoding)
         distance = quantise(maps[DISTANCE])
         shape = (mask.shape[0], mask.shape[1])
-        decoding, labels = fit_decoding(self.decoding, shape, lambda part: part.crop(mask), lambda part: part.crop(distance))
-        return decode(mask, distance, decoding) if labels is None else labels
+        decoding = fit_decoding(self.decoding, shape, lambda part: part.crop(mask), lambda part: part.crop(distance))
+        return decode(mask, distance, decoding)

@@ -9,25 +9,28 @@ from livecell_monai.cells.decode import Decoding, Labels, decode
 from livecell_monai.sample import Pixels, Region
 
 MIDDLE = 2048  #: px, edge of the middle of an image by which its cells are measured
+COARSE = 12  #: px of the diameter of a cell on the grid on which it is measured, at least
 SIMILAR = 1.35  #: ratio of diameters up to which cells are decoded as those of the training
 MOST = 2.0  #: largest ratio that the decoding follows
 
 Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
 
 
-def fit_decoding(decoding: Decoding, shape: tuple[int, int], mask: Read, distance: Read) -> tuple[Decoding, Labels | None]:
-    """The decoding for the cells of an image (Y, X), and the cells of the whole image if they are known by then.
+def fit_decoding(decoding: Decoding, shape: tuple[int, int], mask: Read, distance: Read) -> Decoding:
+    """The decoding for the cells of an image (Y, X).
 
-    The cells in the middle of the image are separated once to measure them. `mask` reads parts of a mask (bool), `distance`
-    those of the quantised distance map.
+    The cells in the middle of the image are separated on a coarse grid to measure them. `mask` reads parts of a mask (bool),
+    `distance` those of the quantised distance map.
     """
-    middle = _take_middle(shape)
-    labels = decode(mask(middle), distance(middle), decoding)
-    ratio = weigh_median(_measure_diameters(labels)) / decoding.cell_diameter
+    middle, step = _take_middle(shape), max(1, int(decoding.cell_diameter / COARSE))
+    # without a threshold: a map that is averaged too widely for small cells stays low
+    coarse = Decoding(decoding.seed_depth / step, decoding.cell_diameter / step, 0.0, decoding.min_area // step**2)
+    inside, height = (np.ascontiguousarray(read(middle)[::step, ::step]) for read in (mask, distance))
+    labels = decode(inside, height, coarse)
+    ratio = weigh_median(_measure_diameters(labels)) / coarse.cell_diameter
     if ratio == 0 or 1 / SIMILAR < ratio < SIMILAR:
-        return decoding, labels if middle == Region(0, 0, *shape) else None
-    own = decoding.cell_diameter * float(np.clip(ratio, 1 / MOST, MOST))
-    return replace(decoding, own_diameter=own), None
+        return decoding
+    return replace(decoding, own_diameter=decoding.cell_diameter * float(np.clip(ratio, 1 / MOST, MOST)))
 
 
 def _measure_diameters(labels: Labels) -> list[float]:

@@ -53,7 +53,7 @@ def separate_large(
 
     read = None if distance is None else partial(_read, distance)
     if read is not None:
-        decoding, _ = fit_decoding(decoding, source.shape, read_mask, read)
+        decoding = fit_decoding(decoding, source.shape, read_mask, read)
     decoder = BandDecoder(
         source.stack.path,
         source.shape,
