@@ -11,7 +11,6 @@ from livecell_monai.sample import Pixels
 
 _UM_PER_CM = 1e4
 _IMAGEJ = "ImageJ=1.11a\nimages=1\nunit=um\n"  # description of a TIFF whose resolution is in pixels per µm
-_FLOATING_POINT = 3  # TIFF's predictor for floats: sorts their bytes so that they compress
 PixelSize = tuple[float, float] | None
 
 
@@ -37,7 +36,8 @@ def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> 
     """Write one plane (Y, X) in its own type: label, image, probability, border weight.
 
     The path ends in .tif and is written atomically. It is always compressed: NumPy writes uncompressed pixels, and does not
-    notice if the last bytes are not written.
+    notice if the last bytes are not written. Floats are deflated without a predictor: ImageJ ignores that of floats, and shows
+    other values.
     """
     with atomic_path(path) as temporary:
         tifffile.imwrite(
@@ -45,7 +45,6 @@ def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> 
             pixels,
             photometric="minisblack",
             compression="zlib",
-            predictor=_FLOATING_POINT if pixels.dtype.kind == "f" else None,
             metadata=None,  # so that a name in .ome.tif does not make an OME-TIFF of it
             **_imagej_tags(pixel_size_um),
         )

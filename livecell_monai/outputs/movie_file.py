@@ -11,7 +11,6 @@ from livecell_monai.outputs.base import Frame, Prediction
 from livecell_monai.runs.atomic import remove, temporary_path, writing_errors
 from livecell_monai.sample import Pixels
 
-_FLOATING_POINT = 3  # TIFF predictor for floats: reorders their bytes, so that they compress better
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25  # pixel data that fits into a classic TIFF beside its tags
 
 
@@ -43,7 +42,6 @@ class MovieWriter:
                 plane,
                 photometric="minisblack",
                 compression="zlib",
-                predictor=_FLOATING_POINT if plane.dtype.kind == "f" else None,
                 metadata=None,
                 maxworkers=1,  # the network needs the cores
                 **first,

@@ -59,6 +59,7 @@ class TestEveryWriter:
         write(tmp_path / "a.tif", pixels, None)
         with tifffile.TiffFile(tmp_path / "a.tif") as tif:
             assert tif.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+            assert tif.pages[0].predictor == tifffile.PREDICTOR.NONE  # ImageJ ignores that of floats
 
     @every_writer
     def test_the_same_pixels_give_the_same_bytes(self, tmp_path, write, pixels):

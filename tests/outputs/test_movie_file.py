@@ -57,6 +57,8 @@ def test_probabilities_are_lossless(tmp_path):
     planes = np.random.default_rng(1).random((3, 9, 11), np.float32)
     write(tmp_path, replace(FIRST, frame=Frame(0, 0, 3)), planes)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tif"), planes)
+    with tifffile.TiffFile(next(tmp_path.glob("*.tif"))) as tif:
+        assert tif.pages[0].predictor == tifffile.PREDICTOR.NONE  # ImageJ ignores that of floats
 
 
 def test_movie_above_four_gigabytes_is_bigtiff(tmp_path, monkeypatch):
