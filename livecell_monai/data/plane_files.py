@@ -36,8 +36,8 @@ def write_plane(path: Path, pixels: Pixels, pixel_size_um: PixelSize = None) -> 
     """Write one plane (Y, X) in its own type: label, image, probability, border weight.
 
     The path ends in .tif and is written atomically. It is always compressed: NumPy writes uncompressed pixels, and does not
-    notice if the last bytes are not written. Floats are deflated without a predictor: ImageJ ignores that of floats, and shows
-    other values.
+    notice if the last bytes are not written. Floats have no predictor: ImageJ ignores that of floats, and
+    shows other values.
     """
     with atomic_path(path) as temporary:
         tifffile.imwrite(
