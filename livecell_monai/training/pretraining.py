@@ -17,7 +17,7 @@ import torch
 
 from livecell_monai import __version__
 from livecell_monai.data.dataset.folder import name_data
-from livecell_monai.data.stream.ranges import DIAMETER, DOMAINS
+from livecell_monai.data.stream.ranges import DOMAINS
 from livecell_monai.errors import SettingError
 from livecell_monai.network import Head, SegmentationLoss, build_network
 from livecell_monai.network.accelerator import Accelerator
@@ -35,6 +35,8 @@ from livecell_monai.transforms import Appearance, Warp
 
 MAPS = [FOREGROUND, DISTANCE]
 NETWORK = (*SHAPE, "dropout")  #: settings, by their defaults
+#: px of the cells that the weights separate best; those of the stream have a median of 36, and most pixels are of larger ones
+EXPECTED = 48.0
 POOL = 256  #: fields in memory, 3 MB each
 FEWEST = 16  #: fields before the first step
 DECAY = 0.999  #: of the average of the weights: trainings have 0.99, this one has more steps
@@ -194,7 +196,7 @@ class Pretraining:
     def _write(self) -> Start:
         """Write the averaged weights and what they saw."""
         weights = {name: value.detach().cpu() for name, value in self.average.network.state_dict().items()}
-        start = Start(weights, dict(self.settings), list(MAPS), DIAMETER)
+        start = Start(weights, dict(self.settings), list(MAPS), EXPECTED)
         request = self.request
         last = self.first + FEWEST + self.steps - 1
         facts = {

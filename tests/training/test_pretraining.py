@@ -40,7 +40,7 @@ def test_weights_fit_the_default_network_and_state_what_they_are(tmp_path: Path)
     assert one.steps > 0
     assert one.loss > 0
     assert start.head == ["foreground", "distance"]
-    assert start.diameter == 40
+    assert start.diameter == 48
     network = build_network(**start.network, channels=len(Head(start.head).outputs))
     network.load_state_dict(start.weights)
     torch.manual_seed(0)
