@@ -35,7 +35,7 @@ from livecell_monai.transforms import Appearance, Warp
 
 MAPS = [FOREGROUND, DISTANCE]
 NETWORK = (*SHAPE, "dropout")  #: settings, by their defaults
-#: px of the cells that the weights separate best; those of the stream have a median of 36, and most pixels are of larger ones
+#: px of the cells that the weights separate best; the median of the stream is 36, but most pixels are of larger cells
 EXPECTED = 48.0
 POOL = 256  #: fields in memory, 3 MB each
 FEWEST = 16  #: fields before the first step
