@@ -180,14 +180,12 @@ class _Population:
             for angle in () if mother.dies else (mother.axis, mother.axis + np.pi):
                 away = 0.42 * mother.round_diameter * np.array([np.sin(angle), np.cos(angle)])
                 born.append((self._begin(frame, mother), (place + away) % self._side, angle))
-        arrays = (crowd.numbers, crowd.places, crowd.headings, crowd.angles, crowd.speeds)
-        arrays += (crowd.lengths, crowd.widths, crowd.activity)
-        kept = Crowd(crowd.side, *(array[~gone] for array in arrays))
+        names = [name for name in vars(crowd) if name != "side"]
+        kept = Crowd(crowd.side, *(getattr(crowd, name)[~gone] for name in names))
         if not born:
             return kept
         lives, spots, angles = zip(*born, strict=True)
         new = self._gather(list(lives), np.array(spots), np.array(angles))
-        names = [name for name in vars(kept) if name != "side"]
         return Crowd(crowd.side, *(np.concatenate([getattr(kept, name), getattr(new, name)]) for name in names))
 
     def _schedule(self, crowd: Crowd, frame: int) -> None:
