@@ -28,7 +28,7 @@ from livecell_monai.data.samples.synthetic_cell import (
     smear,
 )
 
-_PERIODS_H = (5.0, 8.0, 13.0)  # of what changes in an outline
+_PERIODS_H = (7.0, 11.0, 17.0)  # of what changes in an outline
 _REACH, _TURN = 0.35, 0.12  # by which processes change their length, relative, and their direction, in radians
 _WARP, _FRAY = 2.8, 0.7  # px by which an outline is displaced, coarsely and finely
 _MARGIN = 14  # px around a cell, room for its halo
@@ -63,7 +63,7 @@ class CellLook:
         self._height, self._edge = rng.uniform(*life.kind.height), rng.uniform(1.3, 3.2)
         wide = replace(self._arms, reach=self._arms.reach * 1.7)
         self._half = _measure_half(
-            measure_radii(wide), 0.58 * life.diameter / _mean_radius(self._arms), life.aspect, self._bend
+            measure_radii(wide), 0.6 * life.diameter / _mean_radius(self._arms), life.aspect, self._bend
         )
         shape = (2 * self._half[0] + 1, 2 * self._half[1] + 1)
         warps = [_WARP * draw_noise(shape, 10.0, rng) + _FRAY * draw_noise(shape, 3.0, rng) for _ in range(4)]
@@ -129,6 +129,7 @@ class CellLook:
         along, across = along / np.sqrt(aspect), across * np.sqrt(aspect)
         outline = scale * np.interp(np.arctan2(across, along), turns, radii, period=2 * np.pi)
         mask = ndimage.binary_fill_holes(keep_largest(ndimage.binary_opening(np.hypot(along, across) < outline)))
+        mask[[0, -1]], mask[:, [0, -1]] = False, False  # a longer tip is cut off; resampling repeats the rim of a patch
         inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
         return np.asarray(ndimage.gaussian_filter((inside - outside).astype(np.float32), 0.8), dtype=np.float32)
 
@@ -144,7 +145,7 @@ def _measure_half(
     """The half height and width in px of a patch that holds an outline in the frame of its cell, with room for its halo."""
     turns, radii = outline
     x, y = scale * radii * np.cos(turns) * np.sqrt(aspect), scale * radii * np.sin(turns) / np.sqrt(aspect)
-    y = y - bend / np.sqrt(aspect) * (x / np.sqrt(aspect)) ** 2 / (scale * radii.max())
+    y = y - bend * x**2 / (scale * radii.max())
     halves = (min(int(np.abs(side).max() + _MARGIN), LARGEST) for side in (y, x))
     return next(halves), next(halves)
 

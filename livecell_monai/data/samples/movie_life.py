@@ -65,6 +65,11 @@ class Life:
         roundness = self.roundness(frame, interval_h)
         return ((1 - roundness) * spread + roundness * compact) * (1 - (1 - _SHRUNK) * self.decay(frame, interval_h))
 
+    def capsule_px(self, frame: int, interval_h: float) -> tuple[float, float]:
+        """What it covers: px from its middle to the centres of the discs at its ends, and their radius."""
+        radius, spread = self.diameter_px(frame, interval_h) / 2, 1 - self.roundness(frame, interval_h)
+        return 0.9 * spread * radius * self.aspect**0.5, radius * (1 - 0.3 * spread)
+
 
 def smooth_step(value: float) -> float:
     """0 below 0, 1 above 1, smooth between."""

@@ -16,11 +16,13 @@ from livecell_monai.data.samples.synthetic import PAD
 from livecell_monai.data.samples.synthetic_cell import FLAT, ROUND, SPINDLE, STAR, TRIANGLE
 
 KINDS = (SPINDLE, TRIANGLE, STAR, FLAT)  #: of spread cells; round ones are about to divide or to die
-DENSITY = 24 / 512**2  #: cells per px in the first frame
+DENSITY = 22 / 512**2  #: cells per px in the first frame
 
 _CYCLE_DEVIATION = 0.12  # of the logarithm of the lengths of cycles
 _DEATHS = 0.08  # fraction of the cells that die in a doubling time
 _SPEED, _SPEED_DEVIATION = 14.0, 0.35  # px / h: 9 µm / h at 0.65 µm a px
+_SEEN = 5.0  # px of a cell within the field, from which it is counted
+_RIM = 20  # px; so many cells are seen as have their centre so far from the field, or inside
 _WINDOWS = 400  # places of the field on the torus that are tried
 _FEWEST, _MOST = 0.85, 1.25  # cells in the field at first, relative to the torus
 
@@ -49,8 +51,8 @@ class Plan:
     settings: MovieSettings
 
     def count(self) -> NDArray[np.int64]:
-        """The number of cells (T,) whose centre is in the field."""
-        return _count_inside(_list_places(self.lives), np.zeros(2), self.settings)
+        """The number of cells (T,) that are seen, at least in part."""
+        return _count_inside(_list_discs(self.lives, self.settings), np.zeros(2), self.settings)
 
 
 def plan_movie(settings: MovieSettings) -> Plan:
@@ -76,11 +78,11 @@ def fit_doubling_h(counts: NDArray[np.int64], interval_h: float) -> float | None
 
 def _choose_window(lives: list[Life], settings: MovieSettings, rng: np.random.Generator) -> NDArray[np.float64]:
     """The corner (y, x) of the field on the torus where the growth is nearest to that of the torus."""
-    places = _list_places(lives)
-    expected = DENSITY * settings.size**2
+    discs = _list_discs(lives, settings)
+    expected = DENSITY * (settings.size + 2 * _RIM) ** 2
     best, least = np.zeros(2), np.inf
     for corner in rng.uniform(0, settings.size + 2 * PAD, (_WINDOWS, 2)):
-        counts = _count_inside(places, corner, settings)
+        counts = _count_inside(discs, corner, settings)
         found = fit_doubling_h(counts, settings.interval_h)
         miss = 9.0 if found is None else abs(settings.doubling_h / found - 1)
         if not _FEWEST * expected <= counts[0] <= _MOST * expected:
@@ -90,15 +92,23 @@ def _choose_window(lives: list[Life], settings: MovieSettings, rng: np.random.Ge
     return best
 
 
-def _list_places(lives: list[Life]) -> NDArray[np.float64]:
-    """Frame, y and x (N, 3) of all cells in all frames."""
-    return np.array([(life.born + i, y, x) for life in lives for i, (y, x, _) in enumerate(life.places)])
+def _list_discs(lives: list[Life], settings: MovieSettings) -> NDArray[np.float64]:
+    """Frame, y, x, and radius (N, 3, 4) of the three discs of all cells in all frames."""
+    rows = []
+    for life in lives:
+        for frame, (y, x, angle) in enumerate(life.places, start=life.born):
+            length, width = life.capsule_px(frame, settings.interval_h)
+            ends = [(end * length * np.sin(angle), end * length * np.cos(angle)) for end in (-1, 0, 1)]
+            rows.append([(frame, y + down, x + right, width) for down, right in ends])
+    return np.array(rows)
 
 
-def _count_inside(places: NDArray[np.float64], corner: NDArray[np.float64], settings: MovieSettings) -> NDArray[np.int64]:
-    """Cells (T,) in the field by frame; its corner is given on the torus."""
-    inside = np.all((places[:, 1:] - corner) % (settings.size + 2 * PAD) < settings.size, axis=1)
-    return np.bincount(places[inside, 0].astype(np.int64), minlength=settings.frames)
+def _count_inside(discs: NDArray[np.float64], corner: NDArray[np.float64], settings: MovieSettings) -> NDArray[np.int64]:
+    """Cells (T,) of which a part is in the field by frame; its corner is given on the torus."""
+    rim = np.maximum(discs[..., 3:] - _SEEN, 0)
+    away = (discs[..., 1:3] - corner + rim) % (settings.size + 2 * PAD)
+    seen = np.any(np.all(away < settings.size + 2 * rim, axis=2), axis=1)
+    return np.bincount(discs[seen, 0, 0].astype(np.int64), minlength=settings.frames)
 
 
 class _Population:
@@ -166,10 +176,8 @@ class _Population:
         """Measure the cells as they are in a frame."""
         for row, number in enumerate(crowd.numbers):
             life = self._lives[number - 1]
-            radius, active = life.diameter_px(frame, self._hours) / 2, 1 - life.roundness(frame, self._hours)
-            crowd.activity[row] = active
-            crowd.lengths[row] = 0.9 * active * radius * np.sqrt(life.aspect)
-            crowd.widths[row] = radius * (1 - 0.3 * active)
+            crowd.activity[row] = 1 - life.roundness(frame, self._hours)
+            crowd.lengths[row], crowd.widths[row] = life.capsule_px(frame, self._hours)
 
     def _replace(self, crowd: Crowd, frame: int) -> Crowd:
         """The cells of a frame: those that are gone are replaced by their daughters, if they divided."""

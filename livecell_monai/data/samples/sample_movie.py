@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import tifffile
@@ -110,6 +111,7 @@ def _write_images(path: Path, frames: Iterator[Pixels], settings: MovieSettings)
     metadata: dict[str, Any] = {"axes": "TYX", "Name": "movie", "Channel": {"Name": "phase contrast"}}
     metadata |= {f"PhysicalSize{axis}": size for axis, size in zip("YX", PIXEL_SIZE_UM, strict=True)}
     metadata |= {f"PhysicalSize{axis}Unit": "µm" for axis in "YX"}
+    metadata["UUID"] = str(uuid5(NAMESPACE_OID, repr(settings)))  # by default a new one each time: other bytes
     metadata |= {"TimeIncrement": settings.interval_min, "TimeIncrementUnit": "min"}
     shape = (settings.frames, settings.size, settings.size)
     with tifffile.TiffWriter(path, bigtiff=2 * np.prod(shape, dtype=float) > 2**32 - 2**25, ome=True) as writer:
