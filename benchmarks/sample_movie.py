@@ -1,7 +1,7 @@
-"""From three annotated frames to tracks: sample movies, each segmented by a bundle trained on its own frames, linked and scored.
+"""From three annotated frames to tracks: sample movies, each segmented by a bundle trained on its own frames, then linked.
 
-Run: `python benchmarks/sample_movie.py [--minutes 5] [--seeds 0 1 2]`. Needs the extra `track`. Each movie is drawn, its three
-training frames are learned for so many minutes, and the whole movie is tracked; the truth is the one that was drawn.
+Run: `python benchmarks/sample_movie.py [--minutes 5] [--seeds 0 1 2]`. Needs the extra `track`. Each movie is drawn, its
+three training frames are learned for so many minutes, and the whole movie is tracked and scored against what was drawn.
 """
 
 import argparse
