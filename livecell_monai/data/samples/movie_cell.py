@@ -65,6 +65,7 @@ class CellLook:
         self._half = _measure_half(
             measure_radii(wide), 0.6 * life.diameter / _mean_radius(self._arms), life.aspect, self._bend
         )
+        self.reach = float(np.hypot(*self._half)) + 1  #: px from its middle, farthest
         shape = (2 * self._half[0] + 1, 2 * self._half[1] + 1)
         warps = [_WARP * draw_noise(shape, 10.0, rng) + _FRAY * draw_noise(shape, 3.0, rng) for _ in range(4)]
         self._warps = np.stack(warps).reshape(2, 2, *shape)  # two displacements (Y, X), between which an outline sways

@@ -77,10 +77,12 @@ class MoviePainter:
         cover = np.full(shape, _FAR, np.float32)
         looks: dict[int, CellLook] = {}
         for life in self._plan.lives:  # those with lower numbers lie above
-            if not life.born <= frame < life.born + len(life.places) or not self._is_near(life, frame):
+            if not life.born <= frame < life.born + len(life.places):
                 continue
             look = self._looks.get(life.number) or CellLook(life, self._draw_from(5, life.number))
             looks[life.number] = look
+            if not self._is_near(life, frame, look.reach):
+                continue
             shown = look.show(frame, self._hours, self._drift.shift[frame] + _MARGIN)
             here, part = _cut(shape, shown.top, shown.left, shown.depth.shape)
             padded = np.full(shown.depth.shape, _FAR, np.float32)
@@ -92,9 +94,10 @@ class MoviePainter:
         self._looks = looks  # those of cells that have left are dropped
         return cells, relief, cover
 
-    def _is_near(self, life: Life, frame: int) -> bool:
-        y, x, _ = life.places[frame - life.born]
-        return all(-PAD - _MARGIN < at < self._plan.settings.size + PAD + _MARGIN for at in (y, x))
+    def _is_near(self, life: Life, frame: int, reach: float) -> bool:
+        """Whether a cell may reach what is drawn."""
+        places = np.array(life.places[frame - life.born][:2]) + self._drift.shift[frame] + _MARGIN
+        return bool(np.all((places > -reach) & (places < np.array(self._shape) + reach)))
 
     def _draw_dead(self, frame: int) -> Relief:
         """Relief (Y, X) of what half of the dead cells left on the dish, which fades."""
