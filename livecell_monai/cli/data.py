@@ -67,7 +67,7 @@ def _write_movie(folder: Path, given: dict[str, Any], seed: int, train: int, tes
     settings = MovieSettings(**given, seed=seed)
     done = write_sample_movie(folder, settings, train=train, test=2 if test is None else test)
     side, (first, last) = settings.size, done.cells
-    growth = "too few to fit a doubling time" if done.doubling_h is None else f"doubling in {done.doubling_h:.1f} h"
+    growth = "no doubling time can be fitted" if done.doubling_h is None else f"doubling in {done.doubling_h:.1f} h"
     print(
         f"{folder}: a movie of {settings.frames} frames of {side} x {side} pixels, {settings.interval_min:g} min apart; "
         f"{first} cells in the first and {last} in the last frame, {growth}; {done.divisions} divisions"
