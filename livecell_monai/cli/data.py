@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,24 +18,60 @@ from livecell_monai.cli.app import (
     read_settings,
 )
 from livecell_monai.cli.tables import show_table
+from livecell_monai.errors import SettingError
 
 
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to write; must be empty or new.")],
     train: Annotated[int, typer.Option(min=1, help="Number of annotated training images.")] = 3,
-    test: Annotated[int, typer.Option(min=0, help="Number of test images, with labels.")] = 12,
-    size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 1024,
+    test: Annotated[
+        int | None, typer.Option(min=0, help="Number of test images, with labels: 12; of a movie 2.", show_default=False)
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=64, help="Height and width in pixels: 1024; of a movie 512.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other images.")] = 0,
+    movie: Annotated[
+        bool, typer.Option("--movie", help="Write a movie of moving, dividing cells, with its tracks.")
+    ] = False,
+    frames: Annotated[int | None, typer.Option(help="Frames of a movie: 48.", show_default=False)] = None,
+    interval: Annotated[float | None, typer.Option(help="Minutes between its frames: 30.", show_default=False)] = None,
+    doubling: Annotated[
+        float | None, typer.Option(help="Hours in which its cells double in number: 24.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write a synthetic set of phase-contrast-like images with labels and border weights.
+    """Write a synthetic set of phase-contrast-like images with labels and border weights, or a movie with its tracks.
 
-    Example: `livecell sample cells`
+    Example: `livecell sample cells`, or `livecell sample cells --movie`
     """
+    given = {"frames": frames, "interval_min": interval, "doubling_h": doubling, "size": size}
+    if movie:
+        _write_movie(folder, {name: value for name, value in given.items() if value is not None}, seed, train, test)
+        return
+    for name, value in (("frames", frames), ("interval", interval), ("doubling", doubling)):
+        if value is not None:
+            raise SettingError(f"--{name} describes a movie, got {value:g} without --movie; add --movie or leave it out")
     from livecell_monai.data.samples.sample_set import write_sample_set
 
-    write_sample_set(folder, train=train, test=test, shape=(size, size), seed=seed)
-    print(f"{folder}: {train} training and {test} test images of {size} x {size} pixels")
+    side, test = 1024 if size is None else size, 12 if test is None else test
+    write_sample_set(folder, train=train, test=test, shape=(side, side), seed=seed)
+    print(f"{folder}: {train} training and {test} test images of {side} x {side} pixels")
+
+
+def _write_movie(folder: Path, given: dict[str, Any], seed: int, train: int, test: int | None) -> None:
+    """Write a sample movie and print what it shows and what to do with it."""
+    from livecell_monai.data.samples.movie_plan import MovieSettings
+    from livecell_monai.data.samples.sample_movie import write_sample_movie
+
+    settings = MovieSettings(**given, seed=seed)
+    done = write_sample_movie(folder, settings, train=train, test=2 if test is None else test)
+    side, (first, last) = settings.size, done.cells
+    growth = "no doubling time can be fitted" if done.doubling_h is None else f"doubling in {done.doubling_h:.1f} h"
+    print(
+        f"{folder}: a movie of {settings.frames} frames of {side} x {side} pixels, {settings.interval_min:g} min apart; "
+        f"{first} cells in the first and {last} in the last frame, {growth}; {done.divisions} divisions"
+    )
 
 
 @app.command()

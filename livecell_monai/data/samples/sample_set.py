@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.data.samples.synthetic import draw_field, measure_border
 from livecell_monai.errors import DataError
-from livecell_monai.runs.atomic import make_folder, writing_errors
+from livecell_monai.runs.atomic import make_folder, remove, writing_errors
 from livecell_monai.sample import Pixels
 
 PIXEL_SIZE_UM = (0.65, 0.65)  #: (Y, X) pixel size that the files state, that of a 10x objective on a 6.5 µm camera
@@ -26,18 +28,24 @@ def write_sample_set(
     `train` and `test` are the numbers of fields, `shape` (Y, X) their pixels, at least 64 each. Raises a DataError if the
     folder is not empty.
     """
-    folder = Path(folder)
-    _check_empty(folder)
-    make_folder(folder.parent)
-    with tempfile.TemporaryDirectory(prefix=".sample-set-", dir=folder.parent) as temporary:
-        draft = Path(temporary)
+    with new_folder(Path(folder)) as draft:
         for role, count in (("train", train), ("test", test)):
             for number in range(1, count + 1):
                 _write_field(draft / role, number, shape, seed)
+    return Path(folder)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A draft of a sample set, whose parts move to a new or empty folder when it is complete; else that one stays empty."""
+    _check_empty(folder)
+    make_folder(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=".sample-set-", dir=folder.parent) as temporary:
+        yield Path(temporary)
         _check_empty(folder)  # again: another process may have written there while the fields were drawn
         make_folder(folder)
         # an empty folder may be a mount point, which cannot be replaced; train comes last: without it, a set is incomplete
-        parts = sorted(draft.iterdir())
+        parts = sorted(Path(temporary).iterdir(), key=lambda part: (part.name == "train", part.name))
         try:
             with writing_errors(folder):
                 for part in parts:
@@ -45,8 +53,8 @@ def write_sample_set(
         except BaseException:
             for part in parts:  # a move to another disk is a copy, which may run out of room
                 shutil.rmtree(folder / part.name, ignore_errors=True)
+                remove(folder / part.name)
             raise
-    return folder
 
 
 def _write_field(part: Path, number: int, shape: tuple[int, int], seed: int) -> None:

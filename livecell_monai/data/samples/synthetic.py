@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livecell_monai.data.samples.phase_contrast import draw_optics, expose
 from livecell_monai.data.samples.synthetic_cell import (
     KINDS,
     LARGEST,
@@ -20,16 +21,13 @@ from livecell_monai.data.samples.synthetic_cell import (
     draw_outline,
     draw_relief,
     keep_largest,
+    window_at,
 )
 
-DARKEST, BRIGHTEST = 8114, 65535  #: range of the grey values
-
-_BARE = 31700.0  # grey value of the empty dish, about half of the range so that halos have room above
-_GAIN = 36000.0  # grey values per unit of thickness that the halo filter leaves
-_PAD = LARGEST + 1  # drawn around the field and cut off, so that cells may cross its edge
+PAD = LARGEST + 1  #: px drawn around the field and cut off, so that cells may cross its edge
 _FEWEST, _MOST = 0.12, 0.25  # fraction of pixels that cells cover
 _TRIES = 30  # places tried for one cell
-_SLIVER = 40  # pixels; a cell of which the edge of the field leaves less gets no label
+SLIVER = 40  #: pixels; a cell of which the edge of the field leaves less gets no label
 _REACH = 4.0  # sigma; sums of distances beyond it weigh as plain background, an error of weight * exp(-8) at most
 
 _Spot = tuple[int, int, float]  # centre (Y, X) of a cell on the padded field, radius of the disc of its area, in pixels
@@ -48,10 +46,13 @@ def draw_field(shape: tuple[int, int], *, rng: np.random.Generator) -> Field:
 
     `rng` also varies density, contrast and illumination from field to field.
     """
+    padded = (shape[0] + 2 * PAD, shape[1] + 2 * PAD)
     ids, relief = _place_cells(shape, rng)
-    relief += _draw_debris(ids, rng)
-    inner = np.s_[_PAD:-_PAD, _PAD:-_PAD]
-    return Field(np.ascontiguousarray(_expose(relief, rng)[inner]), _tidy(ids[inner]))
+    remains = draw_remains(padded, rng)
+    relief += np.where(ids == 0, remains, 0)
+    relief += draw_specks(padded, rng)
+    inner = np.s_[PAD:-PAD, PAD:-PAD]
+    return Field(np.ascontiguousarray(expose(relief, draw_optics(padded, rng), rng)[inner]), _tidy(ids[inner]))
 
 
 def measure_border(label: NDArray[np.integer], weight: float = 10.0, sigma: float = 5.0) -> NDArray[np.float32]:
@@ -84,7 +85,7 @@ def measure_border(label: NDArray[np.integer], weight: float = 10.0, sigma: floa
 
 def _place_cells(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.int32], Relief]:
     """Ids and relief of a random crowd, both (Y + 2 pad, X + 2 pad)."""
-    ids = np.zeros((shape[0] + 2 * _PAD, shape[1] + 2 * _PAD), dtype=np.int32)
+    ids = np.zeros((shape[0] + 2 * PAD, shape[1] + 2 * PAD), dtype=np.int32)
     relief = np.zeros(ids.shape, dtype=np.float32)
     area = shape[0] * shape[1]
     target = rng.uniform(_FEWEST + 0.01, _MOST - 0.01) * area
@@ -98,10 +99,10 @@ def _place_cells(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDAr
         spot = _find_spot(ids, outline.mask, placed if rng.random() < company else [], rng)
         if spot is None:
             continue
-        window = _window(spot[0], spot[1], outline.mask.shape)
+        window = window_at(spot[0], spot[1], outline.mask.shape)
         mask = keep_largest(outline.mask & (ids[window] == 0))
         inner = tuple(
-            slice(max(_PAD - part.start, 0), _PAD + side - part.start) for part, side in zip(window, shape, strict=True)
+            slice(max(PAD - part.start, 0), PAD + side - part.start) for part, side in zip(window, shape, strict=True)
         )
         visible = int(np.count_nonzero(mask[inner]))
         if covered + visible > _MOST * area:
@@ -115,24 +116,18 @@ def _place_cells(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDAr
     return ids, relief
 
 
-def _window(y: int, x: int, patch: tuple[int, ...]) -> tuple[slice, slice]:
-    """Where a patch lies that is centred on a pixel."""
-    top, left = y - patch[0] // 2, x - patch[1] // 2
-    return slice(top, top + patch[0]), slice(left, left + patch[1])
-
-
 def _find_spot(ids: NDArray[np.int32], mask: Mask, neighbours: list[_Spot], rng: np.random.Generator) -> _Spot | None:
     """A place where at most an eighth of the cell is hidden, beside one of the neighbours if there are any."""
     radius = float(np.sqrt(mask.sum() / np.pi))
     for _ in range(_TRIES):
-        y, x = (int(rng.integers(_PAD, side - _PAD)) for side in ids.shape)
+        y, x = (int(rng.integers(PAD, side - PAD)) for side in ids.shape)
         if neighbours:
             other_y, other_x, other_radius = neighbours[int(rng.integers(len(neighbours)))]
             turn, away = rng.uniform(0, 2 * np.pi), (radius + other_radius) * rng.uniform(0.75, 1.15)
             y, x = round(other_y + away * np.sin(turn)), round(other_x + away * np.cos(turn))
-        if not (_PAD <= y < ids.shape[0] - _PAD and _PAD <= x < ids.shape[1] - _PAD):
+        if not (PAD <= y < ids.shape[0] - PAD and PAD <= x < ids.shape[1] - PAD):
             continue
-        if np.mean(ids[_window(y, x, mask.shape)][mask] > 0) <= 1 / 8:
+        if np.mean(ids[window_at(y, x, mask.shape)][mask] > 0) <= 1 / 8:
             return y, x, radius
     return None
 
@@ -145,58 +140,31 @@ def _tidy(ids: NDArray[np.int32]) -> NDArray[np.uint16]:
         if box is None:
             continue
         mask = keep_largest(ids[box] == number)
-        if mask.sum() >= _SLIVER:
+        if mask.sum() >= SLIVER:
             count += 1
             label[box][mask] = count
     return label
 
 
-def _draw_debris(ids: NDArray[np.int32], rng: np.random.Generator) -> Relief:
-    """Relief (Y, X) of debris: grainy remains on the dish, and dark and bright specks everywhere."""
-    remains = np.zeros(ids.shape, dtype=np.float32)
-    per_megapixel = ids.size / 2**20
-    texture = draw_noise(ids.shape, 1.4, rng)
-    for _ in range(rng.poisson(rng.uniform(10, 45) * per_megapixel)):
+def draw_remains(shape: tuple[int, int], rng: np.random.Generator) -> Relief:
+    """Relief (Y, X) of grainy remains of cells on the dish, none in the outer `PAD` px."""
+    remains = np.zeros(shape, dtype=np.float32)
+    texture = draw_noise(shape, 1.4, rng)
+    for _ in range(rng.poisson(rng.uniform(10, 45) * remains.size / 2**20)):
         mask = draw_outline(replace(STAR, diameter=(9, 30)), rng).mask
-        y, x = (int(rng.integers(_PAD, side - _PAD)) for side in ids.shape)
+        y, x = (int(rng.integers(PAD, side - PAD)) for side in shape)
         soft = ndimage.gaussian_filter(mask.astype(np.float32), 1.5)
-        remains[_window(y, x, mask.shape)] += rng.uniform(0.08, 0.3) * soft
-    relief = np.where(ids == 0, remains * (0.7 + texture), 0).astype(np.float32)
+        remains[window_at(y, x, mask.shape)] += rng.uniform(0.08, 0.3) * soft
+    return np.asarray(remains * (0.7 + texture), dtype=np.float32)
+
+
+def draw_specks(shape: tuple[int, int], rng: np.random.Generator) -> Relief:
+    """Relief (Y, X) of dark and bright specks everywhere."""
+    relief = np.zeros(shape, dtype=np.float32)
     for size, strength, density in ((1.0, 2.0, 260), (1.8, 8.0, 60), (2.8, 30.0, 8)):
-        points = np.zeros(ids.shape, dtype=np.float32)
-        count = int(rng.poisson(rng.uniform(0.5, 1.5) * density * per_megapixel))
-        at = tuple(rng.integers(0, side, count) for side in ids.shape)
+        points = np.zeros(shape, dtype=np.float32)
+        count = int(rng.poisson(rng.uniform(0.5, 1.5) * density * relief.size / 2**20))
+        at = tuple(rng.integers(0, side, count) for side in shape)
         points[at] = strength * rng.uniform(0.4, 1.6, count) * rng.choice([1.0, -0.6], count, p=[0.75, 0.25])
         relief += ndimage.gaussian_filter(points, size)
     return relief
-
-
-def _draw_light(shape: tuple[int, ...], rng: np.random.Generator) -> Relief:
-    """Brightness (Y, X) of the bare dish, about 1: tilted, vignetted, mottled, with rings of dust."""
-    y, x = np.meshgrid(*(np.linspace(-1, 1, side, dtype=np.float32) for side in shape), indexing="ij")
-    light = 1 + rng.normal(0, 0.05) * y + rng.normal(0, 0.05) * x + rng.normal(-0.02, 0.05) * (y**2 + x**2)
-    coarse = draw_noise((12, 12), 1.0, rng)
-    light += rng.uniform(0.01, 0.035) * ndimage.zoom(coarse, [side / 12 for side in shape], order=3, mode="nearest")
-    for _ in range(rng.poisson(rng.uniform(5, 16) * shape[0] * shape[1] / 2**20)):
-        radius = rng.uniform(6, 60)
-        half = int(radius + 24)
-        centre_y, centre_x = (int(rng.integers(half, side - half)) for side in shape)
-        y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
-        away = np.hypot(y, x) - radius
-        rings = np.cos(away * 2 * np.pi / rng.uniform(7, 14)) * np.exp(-((away / rng.uniform(5, 10)) ** 2))
-        light[_window(centre_y, centre_x, rings.shape)] += rng.uniform(0.015, 0.05) * rings
-    return np.asarray(light, dtype=np.float32)
-
-
-def _expose(relief: Relief, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """The image (Y, X) uint16 of a relief: phase contrast, illumination, defocus and the camera's noise."""
-    # a phase plate shows thickness relative to its surroundings: dark bodies, bright halos, grey inside wide flats
-    near, far = ndimage.gaussian_filter(relief, rng.uniform(3.2, 4.6)), ndimage.gaussian_filter(relief, 14)
-    phase = relief - 0.8 * near - 0.15 * far
-    phase = np.where(phase < 0, 2 * phase, phase)  # halos outshine what the bodies darken
-    phase = ndimage.gaussian_filter(phase, rng.uniform(0.6, 1.0))
-    grain = 0.012 * draw_noise(relief.shape, 1.0, rng) + 0.012 * draw_noise(relief.shape, 5.0, rng)
-    grey = _BARE * (_draw_light(relief.shape, rng) + grain) - _GAIN * rng.uniform(0.75, 1.15) * phase
-    # photon noise grows with the root of the light; 400 grey values on the bare dish
-    shot = 400 * np.sqrt(np.clip(grey, 0, None) / _BARE) * rng.standard_normal(grey.shape, dtype=np.float32)
-    return np.asarray(np.clip(np.rint(grey + shot), DARKEST, BRIGHTEST), dtype=np.uint16)

@@ -54,6 +54,12 @@ def keep_largest(mask: Mask) -> Mask:
     return np.asarray(pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]))
 
 
+def window_at(y: int, x: int, patch: tuple[int, ...]) -> tuple[slice, slice]:
+    """Where a patch (H, W) lies that is centred on a pixel."""
+    top, left = y - patch[0] // 2, x - patch[1] // 2
+    return slice(top, top + patch[0]), slice(left, left + patch[1])
+
+
 def draw_noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Relief:
     """A smooth random field (Y, X) of mean about 0 and deviation 1, with features about `scale` pixels wide."""
     rough = rng.standard_normal(shape, dtype=np.float32)
@@ -96,30 +102,53 @@ def draw_relief(mask: Mask, outline: Outline, rng: np.random.Generator) -> Relie
         return np.zeros(mask.shape, dtype=np.float32)
     height = rng.uniform(*outline.kind.height)
     if outline.kind is ROUND:
-        return _draw_round(mask, depth, height, rng)
+        away = ndimage.distance_transform_edt(~mask)
+        return show_round(draw_round_look((mask.shape[0], mask.shape[1]), rng), depth, away, height)
     body = np.clip(depth / rng.uniform(1.3, 3.2), 0, 1)
     relief = height * body * (0.7 + 0.3 * depth / depth.max())
-    relief += body * 0.08 * _smear(draw_noise(mask.shape, 1.3, rng), outline.angle, 5)
+    relief += body * 0.08 * smear(draw_noise(mask.shape, 1.3, rng), outline.angle, 5)
     for grain, strength in ((1.0, 0.05), (4.0, 0.12)):
         relief += body * strength * draw_noise(mask.shape, grain, rng)
-    relief += _draw_nucleus(depth, outline.angle, rng)
-    relief += _draw_granules(depth, rng)
+    relief += draw_nucleus(depth, outline.angle, rng)
+    relief += draw_granules(depth, rng)
     return np.where(mask, relief, 0).astype(np.float32)
 
 
-def draw_radii(kind: Kind, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+@dataclass(frozen=True)
+class Arms:
+    """The processes of an outline, one entry each."""
+
+    at: NDArray[np.float64]  #: direction in radians
+    reach: NDArray[np.float64]  #: length relative to the radius of the body
+    spread: NDArray[np.float64]  #: half-width in radians
+
+
+def draw_arms(kind: Kind, rng: np.random.Generator) -> Arms:
+    """Processes in all directions, of a kind's number, lengths and widths."""
+    count = int(rng.integers(kind.arms[0], kind.arms[1] + 1))
+    arms = np.empty((3, count))
+    for arm in range(count):
+        at = 2 * np.pi * (arm + rng.uniform(-0.22, 0.22)) / count
+        arms[:, arm] = at, rng.uniform(*kind.reach), rng.uniform(*kind.spread)
+    return Arms(*arms)
+
+
+def measure_radii(arms: Arms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Directions (360,) in [-pi, pi) and the radius of the outline in each, 1 for the bare body."""
     turns = np.linspace(-np.pi, np.pi, 360, endpoint=False)
     radii = np.ones_like(turns)
-    count = int(rng.integers(kind.arms[0], kind.arms[1] + 1))
-    for arm in range(count):
-        at = 2 * np.pi * (arm + rng.uniform(-0.22, 0.22)) / count
+    for at, reach, spread in zip(arms.at, arms.reach, arms.spread, strict=True):
         away = np.abs((turns - at + np.pi) % (2 * np.pi) - np.pi)
-        radii += rng.uniform(*kind.reach) * np.exp(-((away / rng.uniform(*kind.spread)) ** 1.3))
+        radii += reach * np.exp(-((away / spread) ** 1.3))
     return turns, radii
 
 
-def _smear(texture: Relief, angle: float, length: int) -> Relief:
+def draw_radii(kind: Kind, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Directions (360,) in [-pi, pi) and the radius of a random outline in each, 1 for the bare body."""
+    return measure_radii(draw_arms(kind, rng))
+
+
+def smear(texture: Relief, angle: float, length: int) -> Relief:
     """The texture (Y, X) averaged along a direction over about `length` pixels, scaled to deviation 1."""
     steps = np.arange(-length, length + 1)
     moved = [np.roll(texture, (round(s * np.sin(angle)), round(s * np.cos(angle))), axis=(0, 1)) for s in steps]
@@ -127,7 +156,7 @@ def _smear(texture: Relief, angle: float, length: int) -> Relief:
     return np.asarray(mean / max(float(mean.std()), 1e-6), dtype=np.float32)
 
 
-def _draw_nucleus(depth: Relief, angle: float, rng: np.random.Generator) -> Relief:
+def draw_nucleus(depth: Relief, angle: float, rng: np.random.Generator) -> Relief:
     """A smooth paler oval with a darker rim and one to three dark nucleoli, near the thickest place of the cell."""
     centre = np.unravel_index(np.argmax(ndimage.gaussian_filter(depth, 3)), depth.shape)
     radius = float(np.clip(0.62 * depth.max(), 3, 11))
@@ -143,7 +172,7 @@ def _draw_nucleus(depth: Relief, angle: float, rng: np.random.Generator) -> Reli
     return np.asarray(relief * (depth > 0), dtype=np.float32)
 
 
-def _draw_granules(depth: Relief, rng: np.random.Generator) -> Relief:
+def draw_granules(depth: Relief, rng: np.random.Generator) -> Relief:
     """Vesicles: mostly dark points, some bright ones, denser where the cell is thick."""
     inside = np.argwhere(depth > 2)
     relief = np.zeros(depth.shape, dtype=np.float32)
@@ -156,12 +185,29 @@ def _draw_granules(depth: Relief, rng: np.random.Generator) -> Relief:
     return np.asarray(ndimage.gaussian_filter(relief, 0.9), dtype=np.float32)
 
 
-def _draw_round(mask: Mask, depth: Relief, height: float, rng: np.random.Generator) -> Relief:
-    """A rounded, dividing cell: so thick that its middle turns bright, inside a thin dark rim and a wide halo."""
-    rim = np.exp(-(((depth - 2.2) / rng.uniform(0.8, 1.3)) ** 2))
-    middle = np.clip((depth - 2.8) / rng.uniform(2, 5), 0, 1)
-    plate = np.clip(draw_noise(depth.shape, 1.8, rng), -1.5, 1.5)
-    inside = height * (0.4 * rim + np.clip(depth / 2, 0, 1)) - middle * (rng.uniform(1.8, 2.5) + 0.4 * plate)
-    away = ndimage.distance_transform_edt(~mask)
-    halo = -rng.uniform(0.4, 0.9) * np.exp(-away / rng.uniform(2.5, 4.0))
-    return np.asarray(np.where(mask, inside, halo), dtype=np.float32)
+@dataclass(frozen=True)
+class RoundLook:
+    """How a rounded, dividing cell looks: so thick that its middle turns bright, inside a thin dark rim and a wide halo."""
+
+    rim: float  #: px, width of the rim
+    slope: float  #: px over which the middle brightens
+    plate: Relief  #: (H, W) unevenness of the middle, in [-1.5, 1.5]
+    glow: float  #: brightness of the middle
+    halo: float  #: brightness of the halo at the outline
+    reach: float  #: px, decay of the halo
+
+
+def draw_round_look(shape: tuple[int, int], rng: np.random.Generator) -> RoundLook:
+    """The look of a rounded cell on a patch (H, W)."""
+    rim, slope = rng.uniform(0.8, 1.3), rng.uniform(2, 5)
+    plate = np.clip(draw_noise(shape, 1.8, rng), -1.5, 1.5)
+    return RoundLook(rim, slope, plate, rng.uniform(1.8, 2.5), rng.uniform(0.4, 0.9), rng.uniform(2.5, 4.0))
+
+
+def show_round(look: RoundLook, depth: Relief, away: Relief, height: float) -> Relief:
+    """The relief (H, W) of a rounded cell; `depth` and `away` are px inside and outside of its outline, 0 elsewhere."""
+    rim = np.exp(-(((depth - 2.2) / look.rim) ** 2))
+    middle = np.clip((depth - 2.8) / look.slope, 0, 1)
+    inside = height * (0.4 * rim + np.clip(depth / 2, 0, 1)) - middle * (look.glow + 0.4 * look.plate)
+    halo = -look.halo * np.exp(-away / look.reach)
+    return np.asarray(np.where(away == 0, inside, halo), dtype=np.float32)

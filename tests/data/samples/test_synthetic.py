@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livecell_monai.data.samples.synthetic import BRIGHTEST, DARKEST, Field, draw_field, measure_border
+from livecell_monai.data.samples.phase_contrast import BRIGHTEST, DARKEST
+from livecell_monai.data.samples.synthetic import Field, draw_field, measure_border
 
 SIDE = 256
 

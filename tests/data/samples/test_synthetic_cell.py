@@ -8,11 +8,13 @@ from livecell_monai.data.samples.synthetic_cell import (
     LARGEST,
     ROUND,
     SPINDLE,
+    Arms,
     Kind,
     draw_noise,
     draw_outline,
     draw_relief,
     keep_largest,
+    measure_radii,
 )
 
 
@@ -78,3 +80,12 @@ def test_noise_is_standardised() -> None:
     noise = draw_noise((80, 90), 3.0, np.random.default_rng(0))
     assert noise.shape == (80, 90)
     assert noise.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_cell_without_arms_is_a_disc_and_an_arm_reaches_out() -> None:
+    none = np.zeros(0)
+    assert np.all(measure_radii(Arms(none, none, none))[1] == 1)
+    turns, radii = measure_radii(Arms(np.array([np.pi / 2]), np.array([1.5]), np.array([0.3])))
+    assert turns[radii.argmax()] == pytest.approx(np.pi / 2)
+    assert radii.max() == pytest.approx(2.5)
+    assert radii.min() == pytest.approx(1)
