@@ -30,7 +30,8 @@ class Fingerprint:
     touching: int  #: number of cells in all images that touch another one, by their ids
     diameter_px: float  #: median of the cells, 0 without cells
     diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
-    diameter_by_image: tuple[float, ...]  #: px, median of each image in the order of `by_image`, 0 without cells
+    #: px, median of each image in the order of `by_image`, 0 without cells, or without whole ones where other images have some
+    diameter_by_image: tuple[float, ...]
     foreground: float  #: mean over the images
     annotated: float  #: fraction of the pixels of all images
     percentiles: tuple[float, ...]  #: medians over the images
@@ -59,7 +60,9 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     )
     if not by_image:
         raise DataError("a fingerprint needs at least one annotated image, got none; add labels")
-    known = [one.diameters for one in by_image if one.diameters] or [(0.0,)]
+    with_sizes = [one for one in by_image if one.diameters]
+    measured = [one for one in with_sizes if not one.is_cut] or with_sizes
+    known = [one.diameters for one in measured] or [(0.0,)]
     # each image has the same weight: it contributes 101 diameters, its percentiles
     diameters = np.concatenate([np.percentile(of_image, np.arange(101)) for of_image in known])
     low, middle, high = np.quantile(diameters, (0.1, 0.5, 0.9)).tolist()
@@ -73,7 +76,7 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
         touching=sum(one.touching for one in by_image),
         diameter_px=middle,
         diameter_range_px=(low, high),
-        diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in by_image),
+        diameter_by_image=tuple(float(np.median(one.diameters)) if one in measured else 0.0 for one in by_image),
         foreground=float(np.mean([one.foreground for one in by_image])),
         annotated=float(np.average([one.annotated for one in by_image], weights=areas)),
         percentiles=tuple(np.median([one.percentiles for one in by_image], axis=0).tolist()),

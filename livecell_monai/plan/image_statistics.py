@@ -61,6 +61,7 @@ class ImageStatistics:
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X), None if the file does not state it
     annotated: float = 1.0  #: fraction of pixels
     extent: tuple[int, int] = (0, 0)  #: (Y, X) pixels of the smallest rectangle that holds all annotated ones
+    is_cut: bool = False  #: whether the image is annotated in part, and `diameters` are those of cells that are cut by it
 
 
 def measure_image(
@@ -80,7 +81,7 @@ def measure_image(
     step = float(np.diff(levels.astype(np.float64)).min(initial=reach)) / unit
     background = label == 0
     labelled = label >= 0
-    cells, diameters = measure_diameters(label)
+    cells, diameters, is_whole = _measure_cells(label)
     polarity, word = _measure_polarity(relative[label > 0], relative[background], step)
     extent = find_extent(label)
     return ImageStatistics(
@@ -99,6 +100,7 @@ def measure_image(
         pixel_size_um=pixel_size_um,
         annotated=float(labelled.mean()),
         extent=(extent.bottom - extent.top, extent.right - extent.left),
+        is_cut=not is_whole and not labelled.all(),
     )
 
 
@@ -139,6 +141,11 @@ def _measure_saturation(levels: Pixels, counts: NDArray[np.int64]) -> float:
 
 def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
     """Number of cells of a label (Y, X), and their diameters in px, in increasing order, as in `ImageStatistics`."""
+    return _measure_cells(label)[:2]
+
+
+def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...], bool]:
+    """What `measure_diameters` returns, and whether the diameters are those of whole cells."""
     ids = np.maximum(label, 0).astype(np.int64)
     if ids.max() > max(ids.size, 2**16):  # bincount would need too much memory
         ids = np.unique(np.append(0, ids), return_inverse=True)[1][1:].reshape(ids.shape)
@@ -153,7 +160,8 @@ def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
     is_whole[ids[find_cut(label)]] = False
     choices = (is_whole & (areas >= _MIN_CELL_PX), areas >= _MIN_CELL_PX, areas > 0)
     chosen = next((choice for choice in choices if choice.any()), choices[-1])
-    return int(np.count_nonzero(areas)), tuple(np.sort(2 * np.sqrt(areas[chosen] / np.pi)).tolist())
+    diameters = tuple(np.sort(2 * np.sqrt(areas[chosen] / np.pi)).tolist())
+    return int(np.count_nonzero(areas)), diameters, chosen is choices[0]
 
 
 def _measure_polarity(inside: Numbers, outside: Numbers, step: float) -> tuple[float, str]:

@@ -243,3 +243,18 @@ class TestAnnotatedInPart:
         with cached_reads():
             counts = [measure_fingerprint([replace(sample, unlabelled_value=value)]).cells for value in (None, 3)]
         assert counts == [30, 29]
+
+    def test_cells_that_are_cut_give_no_size_where_others_are_whole(self, tmp_path):
+        for number in range(2):
+            write(tmp_path, f"a_{number}", discs(20, 30))
+        ignored = np.ones((120, 400), np.uint8)
+        ignored[:, :8] = 0  # only slivers
+        (tmp_path / "train/ignore").mkdir()
+        tifffile.imwrite(tmp_path / "train/ignore/a_0.tif", ignored)
+        found = fingerprint_of(tmp_path)
+        assert found.by_image[0].is_cut
+        assert found.by_image[0].diameters[-1] < 15
+        assert found.diameter_by_image == pytest.approx((0, 20), abs=1)
+        assert found.diameter_range_px[0] > 19
+        tifffile.imwrite(tmp_path / "train/ignore/a_1.tif", ignored)
+        assert 0 < fingerprint_of(tmp_path).diameter_px < 15
