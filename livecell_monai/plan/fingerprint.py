@@ -30,7 +30,7 @@ class Fingerprint:
     touching: int  #: number of cells in all images that touch another one, by their ids
     diameter_px: float  #: median of the cells, 0 without cells
     diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
-    #: px, median of each image in the order of `by_image`, 0 without cells, or without whole ones where other images have some
+    #: px, median of each image in the order of `by_image`; 0 without cells, or without whole ones if other images have some
     diameter_by_image: tuple[float, ...]
     foreground: float  #: mean over the images
     annotated: float  #: fraction of the pixels of all images
