@@ -99,9 +99,9 @@ class PatchLoader:
 
 
 def _find_centres(target: torch.Tensor) -> torch.Tensor | None:
-    """The annotated pixels, as flat indices (N,) int32, of a target (Y, X) that is below 0 elsewhere; None if all are."""
-    known = target.flatten() >= 0
-    return None if bool(known.all()) else known.nonzero().flatten().int().cpu()
+    """The pixels (N,) int32 of a target (Y, X) that are annotated, not below 0, as flat indices; None if all or none are."""
+    pixels = (target.flatten() >= 0).nonzero().flatten()
+    return None if len(pixels) in (0, target.numel()) else pixels.int().cpu()
 
 
 class ResumableSampler(RandomSampler):

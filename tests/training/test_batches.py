@@ -337,6 +337,13 @@ class TestAnnotatedInPart:
         assert list(loader.centres) == [1]
         assert loader.centres[1].tolist() == [112 * row + column for row in range(16) for column in range(16)]
 
+    def test_an_image_whose_annotated_pixels_are_lost_by_scaling_has_no_loss(self):
+        part = self.make()
+        part["target"][:] = UNKNOWN
+        loader = load([part])
+        assert all((batch["target"] == UNKNOWN).all() for batch in loader)
+        assert loader.centres == {}
+
     def test_masks_for_metrics_leave_them_out(self):
         label = torch.tensor([[[[1.0, UNKNOWN]], [[1.0, 0.0]]]])
         output = {"pred": torch.tensor([[[[3.0, 3.0]]]]), "label": label}
