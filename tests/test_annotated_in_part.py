@@ -10,6 +10,7 @@ import tifffile
 from livecell_monai.api import evaluate, train
 from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.runs.atomic import read_table
+from tests.support.commands import livecell
 from tests.support.small_training import QUIET, train_small
 from tests.support.worlds import SHAPE, write_folder, write_sample
 
@@ -81,6 +82,23 @@ def test_another_value_of_labels_is_a_setting_of_the_bundle(folder, tmp_path):
     evaluate(tmp_path / "model", folder, tmp_path / "scores", QUIET)
     (row,) = [row for row in read_table(tmp_path / "scores" / "scores.csv") if row["image"] == "test_00"]
     assert sum(int(row[column]) for column in ("tp", "fp", "fn", "tn")) == ANNOTATED.sum()
+
+
+def test_check_counts_them(folder):
+    for path in [*folder.glob("train/labels/train_*.tif"), folder / "test/labels/test_00.tif"]:
+        label = tifffile.imread(path)
+        tifffile.imwrite(path, np.where(label == 5, 255, label).astype(np.uint8))
+    outcome = livecell("check", folder, "--unlabelled-value", "255")
+    assert outcome.code == 0
+    rows = {line.split()[1]: line.split() for line in outcome.out.splitlines() if line.startswith(("train ", "test "))}
+    assert float(rows["train_00"][-4].rstrip("%")) > 100 * (1 - ANNOTATED.mean())
+    assert 0 < float(rows["train_01"][-4].rstrip("%")) < 10
+    assert rows["empty"][-4:] == ["0.0%", "0.0%", "0", "ok"]
+    assert "without any cell: 1 of 3 training images (empty); they are learned as background" in outcome.out
+    assert "not annotated: " in outcome.out
+    refused = livecell("check", folder, "--unlabelled-value", "0")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "error: setting unlabelled_value must be a whole number of at least 1 or null, got 0; correct it\n"
 
 
 @pytest.mark.slow
