@@ -23,7 +23,7 @@ def main() -> None:
         image = read_image(DEMO / "cells" / "test" / "images" / f"{name}.tif").pixels
         truth = read_label(DEMO / "cells" / "test" / "labels" / f"{name}.tif") > 0
         mask = read_label(DEMO / "masks" / f"{name}.tif") > 0
-        panels.append((f"{name}, {what} of {len(rows)}: IoU {float(row['iou']):.2f}", image, mask, truth))
+        panels.append((f"{name}, {what} of {len(rows)}: IoU {float(row['iou']):.2f}", image, mask, truth, None))
     target = ROOT / "docs" / "overlay.png"
     target.parent.mkdir(exist_ok=True)
     write_gallery(target, panels)

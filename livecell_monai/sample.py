@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGE = "image"  #: key of the grey image
-LABEL = "label"  #: key of the label: 0 background, > 0 the instance id
+LABEL = "label"  #: key of the label: 0 background, > 0 the instance id, IGNORED where not annotated
 WEIGHT = "weight"  #: key of the optional weight per pixel: 0 unlabelled, high between close cells
-TARGET = "target"  #: key of the training target made from a label, (C, Y, X) in [0, 1], one channel per output map
+TARGET = "target"  #: key of the training target of a label, (C, Y, X) in [0, 1], negative where unknown; a channel per map
 PRED = "pred"  #: key of the predicted mask; in training also of the network's output
 LOGITS = "logits"  #: key of the network's output (C, Y, X)
 LABELLED = "labelled"  #: key of the mask of labelled pixels (1, Y, X) bool, if some are not: those count in no score
@@ -30,6 +30,7 @@ POSITION = "position"  #: key of a movie frame's index among the selected frames
 FRAMES = "frames"  #: key of the number of selected frames
 PROBLEM = "problem"  #: key of the reason why a movie frame has no prediction
 MISSING = "missing"  #: the reason if a movie may have gaps, and the frame is in one
+IGNORED = -1  #: value of a label where the image is not annotated, which is not background
 
 Pixels = NDArray[Any]
 
@@ -83,6 +84,8 @@ class Sample:
     border: Path | None = None  #: of the weight per pixel, None without one
     group: str | None = None  #: images of a group (a dish, a day) stay on one side of a split; None is a group of its own
     region: Region | None = None  #: the part of the image that is used, None for the whole
+    ignore: Path | None = None  #: of the plane that is not 0 where the image is not annotated, None without one
+    unlabelled_value: int | None = None  #: value of the label file where it is not annotated, beside -1
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,4 @@ class SplitPreview:
     truth: Pixels  #: (Y, X) bool, the annotated foreground
     training: Region | None
     validation: Region | None
+    labelled: Pixels | None = None  #: (Y, X) bool, which pixels are annotated; None for all

@@ -65,7 +65,7 @@ def _write_history(folder: Path, seed: int) -> None:
 
 
 def _write_gallery(folder: Path, seed: int) -> None:
-    write_gallery(folder / "gallery.png", [("a", _noise(seed), _mask(seed), _mask(seed + 1))])
+    write_gallery(folder / "gallery.png", [("a", _noise(seed), _mask(seed), _mask(seed + 1), None)])
 
 
 def _write_confluency(folder: Path, seed: int) -> None:

@@ -42,5 +42,20 @@ def has_ids(labels: Pixels) -> bool:
 
 
 def separate_pieces(labels: Pixels) -> NDArray[np.int32]:
-    """Ids 1..N (Y, X) of the regions of equal ids that are connected by their edges."""
-    return np.asarray(label_ids(labels, connectivity=1, background=0), np.int32)
+    """Ids 1..N (Y, X) of the regions of equal ids above 0 that are connected by their edges."""
+    return np.asarray(label_ids(np.maximum(labels, 0), connectivity=1, background=0), np.int32)
+
+
+def find_cut(labels: Pixels) -> NDArray[np.bool_]:
+    """The pixels (Y, X) of cells that touch a pixel below 0, which is not annotated, also diagonally: their end is unknown.
+
+    Of an id with several pieces that do not touch, only the pieces that are cut.
+    """
+    ignored = labels < 0
+    if not ignored.any():
+        return ignored
+    pieces = separate_pieces(labels)
+    is_cut = np.zeros(int(pieces.max()) + 1, bool)
+    is_cut[pieces[ndimage.binary_dilation(ignored, np.ones((3, 3)))]] = True
+    is_cut[0] = False
+    return is_cut[pieces]

@@ -54,6 +54,10 @@ Axes = Annotated[str | None, typer.Option(help="Axes of the files in order, such
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any of `livecell settings`; repeatable.")]
 Config = Annotated[list[str], typer.Option(help="Overlay: smoke, or a YAML file such as a plan; repeatable.")]
 Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
+UnlabelledValue = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Value of label files where the image is not annotated, beside -1."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Uri = Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")]
 

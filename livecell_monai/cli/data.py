@@ -11,6 +11,7 @@ from livecell_monai.cli.app import (
     Data,
     Images,
     Set,
+    UnlabelledValue,
     app,
     print_problems,
     print_skipped,
@@ -134,19 +135,28 @@ def _show_start() -> None:
 
 
 @app.command()
-def check(data: Data) -> None:
+def check(data: Data, unlabelled_value: UnlabelledValue = None) -> None:
     """Show the images of a data folder, their problems, and measurements of the training images.
 
     The exit code is 2 if there is a problem.
 
     Example: `livecell check cells`
     """
-    from livecell_monai.data.dataset.findings import check_data, describe_split_ids, describe_unlabelled_tests
+    from livecell_monai.data.dataset.findings import (
+        check_data,
+        describe_ignored,
+        describe_split_ids,
+        describe_unlabelled_tests,
+        describe_without_cells,
+    )
     from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
+    from livecell_monai.settings import check_values
 
     print_skipped_data(data)
-    findings = check_data(data)
+    check_values({"unlabelled_value": unlabelled_value})
+    findings = check_data(data, unlabelled_value)
+    with_ignored = any(found.ignored for found in findings)
     rows = [
         [
             found.role,
@@ -154,22 +164,26 @@ def check(data: Data) -> None:
             "" if found.size is None else f"{found.size[0]} x {found.size[1]}",
             found.dtype,
             "" if found.low is None else f"{found.low:g} .. {found.high:g}",
+            *([f"{found.ignored:.1%}"] if with_ignored else []),
             "" if found.foreground is None else f"{found.foreground:.1%}",
             "" if found.cells is None else str(found.cells),
             "ok" if found.problem is None else "PROBLEM",
         ]
         for found in findings
     ]
-    show_table(["set", "image", "Y x X", "type", "values", "foreground", "cells", ""], rows)
+    ignored = ["not annotated"] if with_ignored else []
+    show_table(["set", "image", "Y x X", "type", "values", *ignored, "foreground", "cells", ""], rows)
     for warning in (found.warning for found in findings if found.warning is not None):
         print(f"WARNING: {warning}")
-    of_all = describe_split_ids(findings), describe_unlabelled_tests(findings)
+    describe = (describe_ignored, describe_without_cells, describe_split_ids, describe_unlabelled_tests)
+    of_all = [each(findings) for each in describe]
     for note in (*(found.note for found in findings), *of_all):
         if note is not None:
             print(f"note: {note}")
     print_problems([found.problem for found in findings if found.problem is not None])
     print()
-    show_table(["training images", ""], describe_fingerprint(measure_fingerprint(list_samples(data, "train"))))
+    samples = list_samples(data, "train", unlabelled_value)
+    show_table(["training images", ""], describe_fingerprint(measure_fingerprint(samples)))
 
 
 @app.command()
@@ -177,6 +191,7 @@ def plan(
     data: Data,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML file to write, for train --config.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole training.")] = None,
+    unlabelled_value: UnlabelledValue = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Show the settings that `train` chooses for the annotated images, each with its reason.
@@ -187,7 +202,7 @@ def plan(
     from livecell_monai.training.setup import plan as run
 
     print_skipped_data(data)
-    choices, head = run(data, settings=read_settings(set_, minutes=minutes))
+    choices, head = run(data, settings=read_settings(set_, minutes=minutes, unlabelled_value=unlabelled_value))
     if output is not None:
         write_plan(output, choices, head)
     print(format_plan(choices, head), end="")

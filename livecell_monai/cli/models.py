@@ -18,6 +18,7 @@ from livecell_monai.cli.app import (
     Overwrite,
     Seed,
     Set,
+    UnlabelledValue,
     app,
     print_skipped,
     print_skipped_data,
@@ -61,6 +62,7 @@ def train(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Resume although the data have changed.")] = False,
+    unlabelled_value: UnlabelledValue = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Train a U-Net; the output folder becomes a complete MONAI Bundle.
@@ -72,7 +74,8 @@ def train(
     from livecell_monai import tasks
     from livecell_monai.training.setup import RunContext
 
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed, start=start)
+    short = {"minutes": minutes, "epochs": epochs, "seed": seed, "start": start, "unlabelled_value": unlabelled_value}
+    settings = read_settings(set_, **short)
     is_resumed = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     _check_arguments({**given, "--devices": devices}, is_resumed)
@@ -115,6 +118,7 @@ def evaluate(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for scores.csv and scores.json.")],
     overwrite: Overwrite = False,
+    unlabelled_value: UnlabelledValue = None,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Score a bundle on labelled test images, on their original grid.
@@ -127,7 +131,8 @@ def evaluate(
 
     print_skipped_data(data)
     with located(bundle) as folder:
-        summary = run(folder, data, output, read_settings(set_), overwrite)
+        settings = read_settings(set_, unlabelled_value=unlabelled_value)
+        summary = run(folder, data, output, settings, overwrite)
     show_summary(summary)
     unusable = describe_unusable(summary["iou"]["mean"])
     if unusable is not None:

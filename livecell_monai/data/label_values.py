@@ -51,7 +51,12 @@ def cut_at_half(pixels: Pixels, path: Path) -> tuple[Pixels, str]:
 
 
 def check_label_values(pixels: Pixels, path: Path) -> None:
-    """Reject, by a DataError, the greys of an image, interpolated ids, and values that number the background too."""
+    """Reject, by a DataError, the greys of an image, interpolated ids, and values that number the background too.
+
+    Pixels (Y, X) that are `IGNORED` may hold anything.
+    """
+    annotated = pixels[pixels >= 0][None] if pixels.min() < 0 else pixels
+    pixels = np.maximum(pixels, 0)
     greys = count_greys(pixels, path)
     if greys is not None and not greys.is_soft() and greys.is_image():
         cause = "JPEG blurs" if greys.is_jpeg else "differ from pixel to pixel"
@@ -59,8 +64,8 @@ def check_label_values(pixels: Pixels, path: Path) -> None:
             f"{path}: a label must hold one value per cell or one for all, got grey values up to {pixels.max()} that "
             f"{cause}; save a mask of 0 and 255, or ids, as TIFF or PNG"
         )
-    values, counts = count_values(pixels)
-    if values[0] > 0 and len(values) > 1 and (len(values) <= MAX_CLASSES or counts.max() > pixels.size / 4):
+    values, counts = count_values(annotated)
+    if values[0] > 0 and len(values) > 1 and (len(values) <= MAX_CLASSES or counts.max() > annotated.size / 4):
         shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
         raise DataError(
             f"{path}: a label must be 0 in the background, got the values {shown} and no 0; if {values[counts.argmax()]} is "

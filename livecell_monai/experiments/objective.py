@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.cells.distance import has_ids
-from livecell_monai.data.readers.kinds import read_label
+from livecell_monai.data.readers.kinds import read_annotation
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.metrics import Metric, find_metric, list_cell_metrics
 from livecell_monai.sample import Sample
@@ -45,7 +45,7 @@ class Objective:
                 f"maps={list(settings['maps'])}; add --set cells=true"
             )
         for sample in samples:
-            if sample.label is not None and not has_ids(read_label(sample.label)):
+            if sample.label is not None and not has_ids(read_annotation(sample)):
                 raise DataError(
                     f"{sample.label}: --objective {self.name} must have labels with an id for each cell, got a binary one; "
                     f"use --objective {PIXELS[0]}"

@@ -94,7 +94,7 @@ class FoldStudy:
             check_choosing(given, HELD, "a study by held-out images")
         # a fold holds out whole images, so that none needs to be large enough for a strip
         self.resolved = request.resolve(**{**HELD, "split": "none"})
-        samples = list_samples(request.data, "train")
+        samples = list_samples(request.data, "train", self.resolved["unlabelled_value"])
         self.findings = check_samples(samples, "train")
         self.seed = int(self.resolved["seed"])
         self.folds = make_folds(samples, folds.count, folds.group_pattern, self.seed)

@@ -91,7 +91,7 @@ def sweep(
     root = Path(output)
     check_choosing(request.settings, HELD, "a sweep")
     base = _find_base(request)
-    samples = list_samples(request.data, "train")
+    samples = list_samples(request.data, "train", base["unlabelled_value"])
     request.objective.check(base, samples)
     hashes = hash_samples(samples)
     tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import torch
 
-from livecell_monai.cells.distance import normalise_distance
+from livecell_monai.cells.distance import find_cut, normalise_distance
 from livecell_monai.errors import SettingError
+from livecell_monai.sample import Pixels
 
 
 @dataclass(frozen=True)
 class Channel:
     """One map of a network."""
 
-    #: makes the target, float32 in [0, 1], from a label of instance ids; both (..., 1, Y, X)
+    #: makes the target, float32 in [0, 1] or UNKNOWN, from a label of instance ids; both (..., 1, Y, X)
     derive: Callable[[torch.Tensor], torch.Tensor]
     #: the network has an output for each, the probability that the target is at least this; the map is the mean of these
     levels: tuple[float, ...] = (0.5,)
@@ -27,15 +28,28 @@ class Channel:
         return len(self.levels) == 1
 
 
+#: value of a target that is not known; far below 0, so that interpolation with known pixels leaves it below 0
+UNKNOWN = -1e4
+
+
 def mark_foreground(label: torch.Tensor) -> torch.Tensor:
-    """1 inside instances, else 0."""
-    return (label > 0).float()
+    """1 inside instances, UNKNOWN where the label is below 0, else 0."""
+    return (label > 0).float().masked_fill_(label < 0, UNKNOWN)
 
 
 def mark_distance(label: torch.Tensor) -> torch.Tensor:
-    """The distance from the rim of each cell, 1 in its middle; see `normalise_distance`."""
-    planes = [torch.from_numpy(normalise_distance(plane.cpu().numpy())) for plane in label.reshape(-1, *label.shape[-2:])]
+    """The distance from the rim of each cell, 1 in its middle, see `normalise_distance`; UNKNOWN where a label is below 0.
+
+    It is also UNKNOWN in the whole of a cell that touches such a pixel: neither its rim nor its middle is known.
+    """
+    planes = [_mark_distance(plane.cpu().numpy()) for plane in label.reshape(-1, *label.shape[-2:])]
     return torch.stack(planes).reshape(label.shape).to(label.device)
+
+
+def _mark_distance(label: Pixels) -> torch.Tensor:
+    distance = normalise_distance(label)
+    distance[(label < 0) | find_cut(label)] = UNKNOWN
+    return torch.from_numpy(distance)
 
 
 FOREGROUND, DISTANCE = "foreground", "distance"
@@ -74,7 +88,7 @@ class Head:
         return [name if len(levels) == 1 else f"{name} of at least {level}" for name, levels in named for level in levels]
 
     def derive_target(self, label: torch.Tensor) -> torch.Tensor:
-        """The target (..., C, Y, X) float32 in [0, 1] from a label (..., 1, Y, X) of instance ids."""
+        """The target (..., C, Y, X) float32 in [0, 1] or UNKNOWN from a label (..., 1, Y, X) of instance ids."""
         return torch.cat([CHANNELS[name].derive(label) for name in self.channels], dim=-3)
 
     @property
@@ -83,9 +97,9 @@ class Head:
         return all(CHANNELS[name].is_binary for name in self.channels)
 
     def round_target(self, resampled: torch.Tensor) -> torch.Tensor:
-        """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1."""
+        """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1; what is below 0 stays UNKNOWN."""
         planes = zip(self.channels, resampled.unbind(-3), strict=True)
-        rounded = [(plane >= 0.5).to(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
+        rounded = [_round(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
         return torch.stack(rounded, dim=-3)
 
     def to_levels(self, target: torch.Tensor, first: int = 0) -> torch.Tensor:
@@ -99,6 +113,11 @@ class Head:
         for number, (plane, level) in enumerate(wanted):
             torch.ge(plane, level, out=reached.select(-3, number))
         return reached
+
+    def repeat_levels(self, target: torch.Tensor, first: int = 0) -> torch.Tensor:
+        """Each map of a target (..., C, Y, X) once for each of its outputs; the maps before `first` are left out."""
+        planes = zip(target.unbind(-3)[first:], self.levels[first:], strict=True)
+        return torch.stack([plane for plane, levels in planes for _ in levels], dim=-3)
 
     def to_maps(self, logits: torch.Tensor) -> torch.Tensor:
         """Maps (..., C, Y, X) in [0, 1] from logits (..., outputs, Y, X)."""
@@ -119,3 +138,7 @@ class Head:
     def take_foreground(self, planes: torch.Tensor) -> torch.Tensor:
         """The foreground channel (..., 1, Y, X) of maps, targets or logits (..., C, Y, X)."""
         return planes[..., :1, :, :]
+
+
+def _round(plane: torch.Tensor) -> torch.Tensor:
+    return (plane >= 0.5).to(plane).masked_fill_(plane < 0, UNKNOWN)

@@ -1,7 +1,7 @@
 """The losses: weighted binary cross-entropy, with Dice, or focal.
 
-A loss is a function of logits (B, C, Y, X), target (B, C, Y, X) in [0, 1], weight (B, 1, Y, X) and `pos_weight`, the factor
-on foreground pixels; it returns a scalar. Pixels of weight 0 must not count. To add a loss, list it in `BUILT_IN`, or
+A loss is a function of logits (B, C, Y, X), target (B, C, Y, X) in [0, 1], weight (B, 1 or C, Y, X) and `pos_weight`, the
+factor on foreground pixels; it returns a scalar. Pixels of weight 0 must not count. To add a loss, list it in `BUILT_IN`, or
 register it from another package under the entry-point group `livecell_monai.losses`.
 
 Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; Milletari et al., "V-Net", 3DV 2016.
@@ -58,13 +58,25 @@ class SegmentationLoss(nn.Module):
         self.loss: Loss = {**load_plugins("losses"), **BUILT_IN}[kind]
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The mean loss of logits (B, outputs, Y, X); the target is (B, C, Y, X), or (B, C + 1, Y, X) with the weight."""
+        """The mean loss of logits (B, outputs, Y, X); the target is (B, C, Y, X), or (B, C + 1, Y, X) with the weight.
+
+        A pixel whose target is below 0 does not count in the terms of this map, as if it was not there: the mean is over the
+        others. Without any, the terms are 0.
+        """
         maps = len(self.head)
         label = target[:, :maps].float()
         weight = target[:, maps:].float() if target.shape[1] > maps else torch.ones_like(label[:, :1])
         logits = logits.float()
         foreground, rest = torch.split(logits, [1, logits.shape[1] - 1], dim=1)
-        loss = self.loss(foreground, label[:, :1], weight, self.pos_weight)
+        loss = self.loss(foreground, label[:, :1].clamp(min=0), _leave_out(weight, label[:, :1]), self.pos_weight)
         if maps == 1:
             return loss
-        return loss + self.REST * dice_bce(rest, self.head.to_levels(label, first=1), weight, 1.0)
+        levels = self.head.to_levels(label, first=1)
+        known = self.head.repeat_levels(label, first=1)
+        return loss + self.REST * dice_bce(rest, levels, _leave_out(weight, known), 1.0)
+
+
+def _leave_out(weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The weight (B, C, Y, X), 0 where the target is below 0, and so much more elsewhere that a mean is over the rest."""
+    known = (target >= 0).to(weight)
+    return weight * known * (known.numel() / known.sum().clamp(min=1))

@@ -9,12 +9,13 @@ from PIL import Image
 from livecell_monai.data.readers.kinds import read_image
 from livecell_monai.outputs.base import Files, LargePrediction, Output, Prediction, Row
 from livecell_monai.outputs.cells import outline_cells
-from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, UNANNOTATED
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
 TINT_ALONE, TINT_AGREED = 0.15, 0.2  # weight of the colour inside a mask; light, so that the cell stays visible
 TINT_WRONG = 0.5  # strong: where prediction and truth differ, the position matters more than the cell
+HATCH_PX = 8  # from one line of a hatching to the next, along rows and columns
 
 
 class Overlay(Output):
@@ -51,7 +52,13 @@ class Overlay(Output):
 
 
 def draw_overlay(
-    image: Pixels, mask: Pixels, truth: Pixels | None = None, *, cells: Pixels | None = None, outline_px: int = 2
+    image: Pixels,
+    mask: Pixels,
+    truth: Pixels | None = None,
+    *,
+    cells: Pixels | None = None,
+    labelled: Pixels | None = None,
+    outline_px: int = 2,
 ) -> NDArray[np.uint8]:
     """Draw a mask over its image, pixel for pixel, as (Y, X, 3) uint8.
 
@@ -63,13 +70,15 @@ def draw_overlay(
         mask: (Y, X) predicted foreground, `> 0`.
         truth: (Y, X) annotated foreground, `> 0`.
         cells: (Y, X) ids; each cell is outlined, in place of the mask.
+        labelled: (Y, X) bool, where the image is annotated; other pixels are hatched, without mask and truth. None for all.
         outline_px: width of the outlines, drawn inside the regions.
     """
     canvas = np.repeat(stretch(image)[..., None], 3, axis=2)
-    predicted = np.asarray(mask) > 0
+    counts = np.ones(canvas.shape[:2], bool) if labelled is None else np.asarray(labelled)
+    predicted = (np.asarray(mask) > 0) & counts
     regions = [(predicted, PREDICTED, TINT_ALONE)]
     if truth is not None:
-        annotated = np.asarray(truth) > 0
+        annotated = (np.asarray(truth) > 0) & counts
         regions = [
             (predicted & annotated, AGREED, TINT_AGREED),
             (annotated & ~predicted, MISSED, TINT_WRONG),
@@ -79,6 +88,7 @@ def draw_overlay(
         ink = np.array(colour, np.float32) * np.float32(tint)
         canvas[region] = np.rint(canvas[region] * np.float32(1 - tint) + ink).astype(np.uint8)
         canvas[outline(region, outline_px) if cells is None else outline_cells(cells)] = colour
+    canvas[hatch(~counts)] = UNANNOTATED
     return canvas
 
 
@@ -119,3 +129,9 @@ def outline(region: NDArray[np.bool_], width_px: int) -> NDArray[np.bool_]:
         inner[:, :-1] &= core[:, 1:]
         core = inner
     return region & ~core
+
+
+def hatch(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels (Y, X) of a region (Y, X) bool that diagonal lines cover, two pixels wide."""
+    rows, columns = (np.arange(edge) for edge in region.shape)
+    return region & ((rows[:, None] + columns) % HATCH_PX < 2)

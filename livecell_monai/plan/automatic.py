@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from livecell_monai.data.readers.kinds import read_label
+from livecell_monai.data.readers.kinds import read_annotation
 from livecell_monai.errors import SettingError
 from livecell_monai.sample import Sample
 from livecell_monai.settings import check_setting, check_values
@@ -28,8 +28,9 @@ def choose_lr_step(lr_step: int | str, epochs: int) -> int:
 def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> float:
     """Resolve `pos_weight`, the factor on the loss of foreground pixels.
 
-    `balanced` is background / foreground, means over the images and their regions: both classes get the same total weight,
-    but masks become too large. `auto` is its square root. Raises a SettingError for another text or a number not above 0.
+    `balanced` is background / foreground of the annotated pixels, means over the images and their regions: both classes get
+    the same total weight, but masks become too large. `auto` is its square root. Raises a SettingError for another text or a
+    number not above 0.
     """
     check_setting("pos_weight", pos_weight)
     if not isinstance(pos_weight, str):
@@ -37,8 +38,8 @@ def choose_pos_weight(pos_weight: float | str, samples: Iterable[Sample]) -> flo
     fractions = []
     for sample in samples:
         if sample.label is not None:
-            label = read_label(sample.label)
+            label = read_annotation(sample)
             part = label if sample.region is None else sample.region.crop(label)
-            fractions.append(max(1, int((part > 0).sum())) / part.size)
+            fractions.append(max(1, int((part > 0).sum())) / max(1, int((part >= 0).sum())))
     ratio = len(fractions) / sum(fractions) - 1 if fractions else 0.0
     return ratio if pos_weight == "balanced" else math.sqrt(ratio)

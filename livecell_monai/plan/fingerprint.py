@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.data.readers.kinds import read_annotation, read_image
 from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError
 from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
@@ -31,8 +30,10 @@ class Fingerprint:
     touching: int  #: number of cells in all images that touch another one, by their ids
     diameter_px: float  #: median of the cells, 0 without cells
     diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
-    diameter_by_image: tuple[float, ...]  #: px, median of each image in the order of `by_image`, 0 without cells
+    #: px, median of each image in the order of `by_image`; 0 without cells, or without whole ones if other images have some
+    diameter_by_image: tuple[float, ...]
     foreground: float  #: mean over the images
+    annotated: float  #: fraction of the pixels of all images
     percentiles: tuple[float, ...]  #: medians over the images
     saturated: float  #: mean over the images
     polarity: float  #: median over the images with cells
@@ -41,33 +42,43 @@ class Fingerprint:
     noise: float  #: median over the images
     pixel_size_um: tuple[float, float] | None  #: (Y, X), None if a file has none or the images differ by more than 1 %
     sizes: tuple[tuple[int, int], tuple[int, int]]  #: (Y, X) pixels of the smallest and of the largest image
+    #: longest side of a rectangle that holds all annotated pixels of an image, None if all images are annotated in full
+    longest_px: int | None
     by_image: tuple[ImageStatistics, ...]
 
 
 def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
     """Measure every sample that has a label, within its region; a DataError if none has, or its size is not the image's."""
     by_image = tuple(
-        measure_once(("statistics", one.name, one.region), [one.image, one.label], partial(_measure_sample, one, one.label))
+        measure_once(
+            ("statistics", one.name, one.region, one.unlabelled_value),
+            [path for path in (one.image, one.label, one.ignore) if path is not None],
+            partial(_measure_sample, one),
+        )
         for one in samples
         if one.label is not None
     )
     if not by_image:
         raise DataError("a fingerprint needs at least one annotated image, got none; add labels")
-    known = [one.diameters for one in by_image if one.diameters] or [(0.0,)]
+    with_sizes = [one for one in by_image if one.diameters]
+    measured = [one for one in with_sizes if not one.is_cut] or with_sizes
+    known = [one.diameters for one in measured] or [(0.0,)]
     # each image has the same weight: it contributes 101 diameters, its percentiles
     diameters = np.concatenate([np.percentile(of_image, np.arange(101)) for of_image in known])
     low, middle, high = np.quantile(diameters, (0.1, 0.5, 0.9)).tolist()
     with_cells = [one for one in by_image if one.foreground > 0] or by_image
     word, votes = Counter(one.polarity_word for one in with_cells).most_common(1)[0]
     sizes = sorted((one.size for one in by_image), key=lambda size: (size[0] * size[1], size))
+    areas = [height * width for height, width in (one.size for one in by_image)]
     return Fingerprint(
         images=len(by_image),
         cells=sum(one.cells for one in by_image),
         touching=sum(one.touching for one in by_image),
         diameter_px=middle,
         diameter_range_px=(low, high),
-        diameter_by_image=tuple(float(np.median(one.diameters)) if one.diameters else 0.0 for one in by_image),
+        diameter_by_image=tuple(float(np.median(one.diameters)) if one in measured else 0.0 for one in by_image),
         foreground=float(np.mean([one.foreground for one in by_image])),
+        annotated=float(np.average([one.annotated for one in by_image], weights=areas)),
         percentiles=tuple(np.median([one.percentiles for one in by_image], axis=0).tolist()),
         saturated=float(np.mean([one.saturated for one in by_image])),
         polarity=float(np.median([one.polarity for one in with_cells])),
@@ -76,17 +87,20 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
         noise=float(np.median([one.noise for one in by_image])),
         pixel_size_um=_common_pixel_size(by_image),
         sizes=(sizes[0], sizes[-1]),
+        longest_px=max(max(one.extent) for one in by_image) if any(one.annotated < 1 for one in by_image) else None,
         by_image=by_image,
     )
 
 
 def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
     """The fingerprint as rows (name, value with its unit)."""
+    annotated = [] if fingerprint.annotated == 1 else [("annotated", _describe_annotated(fingerprint))]
     return [
         ("images", f"{fingerprint.images}, {_to(*(f'{y} x {x}' for y, x in fingerprint.sizes))} pixels (Y x X)"),
+        *annotated,
         ("cells", _describe_cells(fingerprint)),
         ("cell diameter", _describe_diameters(fingerprint)),
-        ("foreground", f"{fingerprint.foreground:.1%} of the pixels"),
+        ("foreground", f"{fingerprint.foreground:.1%} of the {'annotated ' if annotated else ''}pixels"),
         ("grey values", f"{fingerprint.percentiles[1]:.5g} to {fingerprint.percentiles[3]:.5g} (P1 to P99)"),
         ("saturated", f"{fingerprint.saturated:.2%} of the pixels"),
         ("cells look", f"{_POLARITY[fingerprint.polarity_word]} (median {fingerprint.polarity:+.1f} sigma)"),
@@ -96,18 +110,29 @@ def describe_fingerprint(fingerprint: Fingerprint) -> list[tuple[str, str]]:
     ]
 
 
+def _describe_annotated(fingerprint: Fingerprint) -> str:
+    areas = [one.annotated * one.size[0] * one.size[1] for one in fingerprint.by_image]
+    whole = sum(one.annotated == 1 for one in fingerprint.by_image)
+    return (
+        f"{fingerprint.annotated:.1%} of the pixels, as much as {(sum(areas) / len(areas)) ** 0.5:.0f} x "
+        f"{(sum(areas) / len(areas)) ** 0.5:.0f} of each image; {whole} of {fingerprint.images} images in full"
+    )
+
+
 def _describe_cells(fingerprint: Fingerprint) -> str:
     if not fingerprint.touching:
         return f"{fingerprint.cells}, none touches another"
     return f"{fingerprint.cells}, {fingerprint.touching / fingerprint.cells:.0%} touch another"
 
 
-def _measure_sample(sample: Sample, label_path: Path) -> ImageStatistics:
-    plane, label = read_image(sample.image), read_label(label_path)
+def _measure_sample(sample: Sample) -> ImageStatistics:
+    plane, label = read_image(sample.image), read_annotation(sample)
     image = plane.pixels
     if image.shape != label.shape:
         got, expected = (" x ".join(map(str, pixels.shape)) for pixels in (label, image))
-        raise DataError(f"{label_path}: a label must have the size of its image, got {got} for {expected}; export it again")
+        raise DataError(
+            f"{sample.label}: a label must have the size of its image, got {got} for {expected}; export it again"
+        )
     if sample.region is not None:
         image, label = sample.region.crop(image), sample.region.crop(label)
     return measure_image(image, label, sample.name, plane.pixel_size_um)

@@ -1,5 +1,8 @@
 """Measurements of one annotated image: cell sizes, contrast, illumination, noise.
 
+What needs the annotation (cells, foreground, polarity, illumination) is measured in annotated pixels only; grey values,
+saturation and noise in the whole image, because the network sees and normalises the whole image.
+
 Fractions lie in [0, 1]. Illumination and noise are divided by P99 - P1 of the image, so that gain and offset of the camera
 do not change them. If P99 = P1, maximum - minimum is used instead; a constant image has 0.
 """
@@ -12,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livecell_monai.cells.distance import find_cut
 from livecell_monai.cells.measure import list_touching
+from livecell_monai.data.ignored import find_extent
 from livecell_monai.sample import Pixels
 
 PERCENTILES = (0.1, 1.0, 50.0, 99.0, 99.9)  #: measured percentiles of the grey values
@@ -35,10 +40,10 @@ _SIGMA_BY_MAD = 1.4826  # sigma of a normal distribution over its median absolut
 class ImageStatistics:
     """Measurements of one annotated image, or of a region of it.
 
-    `diameters` are those of discs of the cells' areas, for cells of 9 px or more that do not touch the image border; if
-    there are none, also for those that touch it; if there are none either, for all cells. `polarity_word` is `bright` if at
-    least three quarters of the foreground are brighter than the median background, `dark` if as many are darker, else
-    `mixed`, as cells in phase contrast.
+    `diameters` are those of discs of the cells' areas, for cells of 9 px or more that touch neither the image border nor a
+    pixel that is not annotated; if there are none, also for those that do; if there are none either, for all cells.
+    `polarity_word` is `bright` if at least three quarters of the foreground are brighter than the median background, `dark`
+    if as many are darker, else `mixed`, as cells in phase contrast.
     """
 
     name: str  #: of the sample
@@ -46,7 +51,7 @@ class ImageStatistics:
     cells: int  #: number of instances, or of connected components of a binary label
     touching: int  #: number of instances that touch another one
     diameters: tuple[float, ...]  #: px, increasing
-    foreground: float  #: fraction of pixels whose label is > 0
+    foreground: float  #: fraction of the annotated pixels whose label is > 0
     percentiles: tuple[float, ...]  #: grey values at `PERCENTILES`
     saturated: float  #: fraction of saturated pixels, see `_measure_saturation`
     polarity: float  #: (median foreground - median background) / robust sigma of the background; 0 if one is missing
@@ -54,12 +59,18 @@ class ImageStatistics:
     illumination: float  #: (maximum - minimum) of a smooth surface through the background, divided by P99 - P1
     noise: float  #: sigma of the pixel noise, divided by P99 - P1
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X), None if the file does not state it
+    annotated: float = 1.0  #: fraction of pixels
+    extent: tuple[int, int] = (0, 0)  #: (Y, X) pixels of the smallest rectangle that holds all annotated ones
+    is_cut: bool = False  #: whether the image is annotated in part, and `diameters` are those of cells that are cut by it
 
 
 def measure_image(
     image: Pixels, label: Pixels, name: str = "", pixel_size_um: tuple[float, float] | None = None
 ) -> ImageStatistics:
-    """Measure an image (Y, X) of finite values with its label (Y, X): 0 is background, else instance ids or one value."""
+    """Measure an image (Y, X) of finite values with its label (Y, X): 0 is background, above it instance ids or one value.
+
+    Pixels of the label that are `IGNORED` are not annotated; at least one must be.
+    """
     levels, counts = _count_levels(image)
     percentiles = _percentiles(levels, counts)
     reach, spread = float(levels[-1]) - float(levels[0]), percentiles[3] - percentiles[1]
@@ -69,15 +80,17 @@ def measure_image(
     relative = (np.subtract(image, percentiles[2], dtype=np.float64) / unit).astype(np.float32)
     step = float(np.diff(levels.astype(np.float64)).min(initial=reach)) / unit
     background = label == 0
-    cells, diameters = measure_diameters(label)
-    polarity, word = _measure_polarity(relative[~background], relative[background], step)
+    labelled = label >= 0
+    cells, diameters, is_whole = _measure_cells(label)
+    polarity, word = _measure_polarity(relative[label > 0], relative[background], step)
+    extent = find_extent(label)
     return ImageStatistics(
         name=name,
         size=(image.shape[0], image.shape[1]),
         cells=cells,
-        touching=len(np.unique(list_touching(label))),
+        touching=len(np.unique(list_touching(np.maximum(label, 0)))),
         diameters=diameters,
-        foreground=1 - float(background.mean()),
+        foreground=1 - int(np.count_nonzero(background)) / int(np.count_nonzero(labelled)),
         percentiles=tuple(percentiles.tolist()),
         saturated=_measure_saturation(levels, counts),
         polarity=polarity,
@@ -85,6 +98,9 @@ def measure_image(
         illumination=_measure_illumination(relative, background, step),
         noise=_measure_noise(relative),
         pixel_size_um=pixel_size_um,
+        annotated=float(labelled.mean()),
+        extent=(extent.bottom - extent.top, extent.right - extent.left),
+        is_cut=not is_whole and not labelled.all(),
     )
 
 
@@ -125,7 +141,12 @@ def _measure_saturation(levels: Pixels, counts: NDArray[np.int64]) -> float:
 
 def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
     """Number of cells of a label (Y, X), and their diameters in px, in increasing order, as in `ImageStatistics`."""
-    ids = label.astype(np.int64)
+    return _measure_cells(label)[:2]
+
+
+def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...], bool]:
+    """What `measure_diameters` returns, and whether the diameters are those of whole cells."""
+    ids = np.maximum(label, 0).astype(np.int64)
     if ids.max() > max(ids.size, 2**16):  # bincount would need too much memory
         ids = np.unique(np.append(0, ids), return_inverse=True)[1][1:].reshape(ids.shape)
     areas = np.bincount(ids.ravel())
@@ -136,9 +157,11 @@ def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
     is_whole = np.ones(len(areas), dtype=bool)
     for edge in (ids[0], ids[-1], ids[:, 0], ids[:, -1]):
         is_whole[edge] = False
+    is_whole[ids[find_cut(label)]] = False
     choices = (is_whole & (areas >= _MIN_CELL_PX), areas >= _MIN_CELL_PX, areas > 0)
     chosen = next((choice for choice in choices if choice.any()), choices[-1])
-    return int(np.count_nonzero(areas)), tuple(np.sort(2 * np.sqrt(areas[chosen] / np.pi)).tolist())
+    diameters = tuple(np.sort(2 * np.sqrt(areas[chosen] / np.pi)).tolist())
+    return int(np.count_nonzero(areas)), diameters, chosen is choices[0]
 
 
 def _measure_polarity(inside: Numbers, outside: Numbers, step: float) -> tuple[float, str]:

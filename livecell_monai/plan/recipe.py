@@ -139,12 +139,16 @@ def _choose_filters(fingerprint: Fingerprint, scale: float, can_add_level: bool)
 
 
 def _choose_patch_size(fingerprint: Fingerprint, scale: float, multiple: int) -> Choice:
-    smallest, largest = fingerprint.sizes
+    (smallest, largest), annotated = fingerprint.sizes, fingerprint.longest_px
+    longest = max(largest) if annotated is None else annotated
     most = max(multiple, PATCH_PX // multiple * multiple)
-    edge = min(most, max(multiple, math.ceil(max(largest) * scale / multiple) * multiple))
+    edge = min(most, max(multiple, math.ceil(longest * scale / multiple) * multiple))
     across = edge / (fingerprint.diameter_px * scale) if fingerprint.diameter_px > 0 else 0.0
     cells = f"{across:.0f} cells across" if across else "no cell was measured"
-    return Choice([edge, edge], f"pixels after scaling: {cells}; images are {smallest[0]} x {smallest[1]} or larger")
+    found = f"images are {smallest[0]} x {smallest[1]} or larger"
+    if annotated is not None:
+        found += f", annotated over {annotated} px at most"
+    return Choice([edge, edge], f"pixels after scaling: {cells}; {found}")
 
 
 def _choose_batch_size(patch: list[int], minutes: float, processes: int) -> Choice:

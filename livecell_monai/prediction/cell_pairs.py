@@ -18,12 +18,18 @@ def pair_cells(segmenter: Segmenter, sample: Mapping[str, Any], output: Mapping[
 
     `output` is what `predict_sample` returned.
     """
-    label = plane_of(sample[LABEL]).astype(np.int64) if LABEL in sample else None
-    if label is None or not has_ids(label):
+    label = take_ids(sample)
+    if label is None:
         return {}
     maps = dict(zip(segmenter.head.channels, np.asarray(output[MAPS].cpu()), strict=True))
     cells = segmenter.decoder(plane_of(output[PRED]) > 0, maps)
     return {CELLS: torch.from_numpy(cells)[None], TRUE_CELLS: torch.from_numpy(label)[None]}
+
+
+def take_ids(sample: Mapping[str, Any]) -> Pixels | None:
+    """The cells (Y, X) int64 of a sample's label, 0 where it is not annotated; None if it does not tell cells apart."""
+    label = np.maximum(plane_of(sample[LABEL]).astype(np.int64), 0) if LABEL in sample else None
+    return label if label is not None and has_ids(label) else None
 
 
 def list_pairs(outputs: Sequence[Mapping[str, Any]]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -32,13 +38,15 @@ def list_pairs(outputs: Sequence[Mapping[str, Any]]) -> tuple[list[torch.Tensor]
     Each is (2, Y, X) int32, or int64 for larger ids: ids, and the class of each pixel, which is 1 in cells. Unlabelled
     pixels are background.
     """
-    pairs = [output for output in outputs if CELLS in output]
-    both = [[_add_class(plane_of(output[key]), output) for output in pairs] for key in (CELLS, TRUE_CELLS)]
-    return both[0], both[1]
+    both = [_keep_labelled(output) for output in outputs if CELLS in output]
+    return [_add_class(predicted) for predicted, _ in both], [_add_class(truth) for _, truth in both]
 
 
-def _add_class(labels: Pixels, output: Mapping[str, Any]) -> torch.Tensor:
-    if LABELLED in output:
-        labels = keep_labelled(labels, plane_of(output[LABELLED]) > 0)
+def _keep_labelled(output: Mapping[str, Any]) -> tuple[Pixels, Pixels]:
+    predicted, truth = plane_of(output[CELLS]), plane_of(output[TRUE_CELLS])
+    return keep_labelled(predicted, truth, plane_of(output[LABELLED]) > 0) if LABELLED in output else (predicted, truth)
+
+
+def _add_class(labels: Pixels) -> torch.Tensor:
     ids = labels.astype(np.int32) if labels.max() < 2**31 else labels  # copied in a tenth of the time
     return torch.from_numpy(np.stack([ids, labels > 0], dtype=ids.dtype, casting="unsafe"))

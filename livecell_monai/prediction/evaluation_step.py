@@ -80,10 +80,8 @@ def predict_sample(segmenter: Segmenter, sample: Mapping[str, Any], with_loss: b
     if LABEL in sample or TARGET in sample:
         given = without_metadata(sample[TARGET if TARGET in sample else LABEL])
         target = (given if TARGET in sample else head.derive_target(given)).to(logits.device)
-        output[LABEL] = head.take_foreground(target)
         weight = without_metadata(sample[WEIGHT]).to(target) if WEIGHT in sample else None
-        if weight is not None:
-            output |= note_labelled(weight)
+        output |= note_truth(head.take_foreground(target), weight)
         if with_loss:
             output |= {LOGITS: logits, TARGET: target if weight is None else torch.cat([target, weight])}
     return output
@@ -112,7 +110,11 @@ def labelled_pixels(output: Any) -> tuple[Any, Any]:
     return [pred for pred, _ in pairs], [truth for _, truth in pairs]
 
 
-def note_labelled(weight: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The key `labelled` of an output, from a weight (..., 1, Y, X); empty if all pixels are labelled."""
-    labelled = weight > 0
-    return {} if bool(labelled.all()) else {LABELLED: labelled}
+def note_truth(truth: torch.Tensor, weight: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """The key `label` of an output, the true mask, and `labelled`, if there are pixels that are not labelled.
+
+    These have a target of the foreground below 0 or a weight of 0; both are (..., 1, Y, X).
+    """
+    labelled = truth >= 0 if weight is None else (truth >= 0) & (weight > 0)
+    label = {LABEL: truth.clamp(min=0)}
+    return label if bool(labelled.all()) else {**label, LABELLED: labelled}

@@ -8,9 +8,9 @@ from monai.networks.utils import eval_mode
 from monai.transforms import CenterSpatialCrop
 from torch.nn.functional import interpolate
 
-from livecell_monai.cells.distance import has_ids
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.network import Range, measure_ranges
+from livecell_monai.prediction.cell_pairs import take_ids
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.evaluation_step import predict_sample
 from livecell_monai.prediction.prepared import ImageInMemory, plane_of, without_metadata
@@ -30,7 +30,7 @@ def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], 
         output = predict_sample(segmenter, sample)
         mask = plane_of(output[PRED]) > 0
         image = interpolate(without_metadata(sample[IMAGE])[None].float(), mask.shape, mode="bilinear")[0]
-        true_cells = _take_ids(sample)
+        true_cells = take_ids(sample)
         yield SamplePrediction(
             name=str(sample.get(NAME, f"{role} {number}")),
             role=role,
@@ -43,12 +43,6 @@ def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], 
             true_cells=true_cells,
             region=Region(*map(int, sample[REGION])) if sample.get(REGION) is not None else None,
         )
-
-
-def _take_ids(sample: Mapping[str, Any]) -> Pixels | None:
-    """The label (Y, X) int64 of a sample, None if it does not tell cells apart."""
-    label = plane_of(sample[LABEL]).astype(np.int64) if LABEL in sample else None
-    return label if label is not None and has_ids(label) else None
 
 
 def _separate(segmenter: Segmenter, mask: Pixels, output: Mapping[str, Any]) -> Pixels:

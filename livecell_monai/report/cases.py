@@ -50,6 +50,7 @@ class Findings:
     probabilities: dict[str, Probabilities] = field(default_factory=dict)  #: of images with truth, by role
     errors: LargestErrors = field(default_factory=LargestErrors)  #: of images whose cells are scored
     spreads: dict[str, CellSpread] = field(default_factory=dict)  #: of these images, by role
+    is_hatched: bool = False  #: whether an image is annotated in part
 
 
 def take_cases(predictions: Iterable[SamplePrediction], expected: int, diameter_px: float) -> tuple[list[Case], Findings]:
@@ -61,7 +62,7 @@ def take_cases(predictions: Iterable[SamplePrediction], expected: int, diameter_
     cases: list[Case] = []
     found = Findings()
     for number, one in enumerate(map(_keep_labelled_cells, predictions)):
-        matches = None
+        matches, found.is_hatched = None, found.is_hatched or one.labelled is not None
         if one.cells is not None and one.true_cells is not None:
             matches = match_cells(one.cells, one.true_cells)
             found.errors.add(one, matches)
@@ -82,14 +83,15 @@ def _keep_labelled_cells(one: SamplePrediction) -> SamplePrediction:
     """The prediction without the cells that do not count in scores."""
     if one.labelled is None or one.cells is None or one.true_cells is None:
         return one
-    cells, true_cells = (keep_labelled(labels, one.labelled) for labels in (one.cells, one.true_cells))
+    cells, true_cells = keep_labelled(one.cells, one.true_cells, one.labelled)
     return replace(one, cells=cells, true_cells=true_cells)
 
 
 def _draw_case(one: SamplePrediction, matches: CellMatches | None, most_bytes: int) -> Layers:
     if matches is None or one.cells is None or one.true_cells is None:
-        return draw_prediction(one.image, one.mask, one.truth, most_bytes, one.cells)
-    return draw_fates(one.image, (one.cells, one.true_cells), matches, most_bytes, SIDE_PX)
+        return draw_prediction(one.image, one.mask, one.truth, most_bytes, one.cells, one.labelled)
+    cells = (one.cells, one.true_cells)
+    return draw_fates(one.image, cells, matches, most_bytes, SIDE_PX, labelled=one.labelled)
 
 
 def read_cases(rows: Iterable[Mapping[str, Any]]) -> list[Case]:

@@ -91,4 +91,5 @@ def _draw(one: SamplePrediction, matches: CellMatches, part: Region, tinted: Pix
     assert one.cells is not None
     assert one.true_cells is not None
     cells = part.crop(one.cells), part.crop(one.true_cells)
-    return draw_fates(part.crop(one.image), cells, matches, MOST_BYTES, CROP_PX, tinted)
+    labelled = None if one.labelled is None else part.crop(one.labelled)
+    return draw_fates(part.crop(one.image), cells, matches, MOST_BYTES, CROP_PX, tinted, labelled)

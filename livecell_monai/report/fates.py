@@ -7,7 +7,7 @@ from livecell_monai.outputs import figures
 from livecell_monai.outputs.cells import outline_cells
 from livecell_monai.outputs.figures import RGB
 from livecell_monai.report.gallery import shrink_labels
-from livecell_monai.report.pictures import LINE, Layers, Paint, draw
+from livecell_monai.report.pictures import LINE, Layers, Paint, draw, find_unlabelled, hatching
 from livecell_monai.sample import Pixels
 
 OUTLINE: RGB = (255, 255, 255)  # of the predicted cells
@@ -36,6 +36,7 @@ def draw_fates(
     most_bytes: int,
     longest: int,
     tinted: Pixels | None = None,
+    labelled: Pixels | None = None,
 ) -> Layers:
     """An image (Y, X), or a part of it, with its cells in the colours of `FATE_COLOURS`.
 
@@ -46,6 +47,7 @@ def draw_fates(
         most_bytes: as for `draw`.
         longest: as for `draw`.
         tinted: (Y, X) bool, where cells are not only outlined; None for everywhere.
+        labelled: (Y, X) bool, where the image is annotated, other pixels are hatched; None for everywhere.
     """
     where = np.ones(image.shape, bool) if tinted is None else tinted
 
@@ -56,6 +58,7 @@ def draw_fates(
         by_fate[-1] = (INVENTED, np.where(np.isin(predicted, matches.invented_ids), predicted, 0))
         tints = [((own > 0) & shown, INKS[fate], RIGHT_TINT if fate == RIGHT else WRONG_TINT) for fate, own in by_fate]
         outlines = [(outline_cells(own), INKS[fate], LINE) for fate, own in by_fate]
-        return [*tints, (outline_cells(predicted), OUTLINE, LINE), *outlines]
+        ignored = hatching(find_unlabelled(labelled, shown.shape))
+        return [*tints, (outline_cells(predicted), OUTLINE, LINE), *outlines, ignored]
 
     return draw(image, paint, most_bytes, longest)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from livecell_monai.outputs.figures import ALONE, COMPARED, RGB
+from livecell_monai.outputs.figures import ALONE, COMPARED, HATCHED, RGB
 from livecell_monai.outputs.overlay import draw_overlay
 from livecell_monai.runs.atomic import atomic_path
 from livecell_monai.sample import Pixels
 
-Panel = tuple[str, Pixels, Pixels, Pixels | None]  #: title, image (Y, X), mask (Y, X), truth (Y, X) or None
+#: title, image (Y, X), mask (Y, X), truth (Y, X) or None, annotated pixels (Y, X) or None for all
+Panel = tuple[str, Pixels, Pixels, Pixels | None, Pixels | None]
 
 MAX_ROWS = 6
 SIDE_PX = 420  #: longest side of one picture
@@ -37,25 +38,31 @@ def draw_gallery(panels: Sequence[Panel]) -> NDArray[np.uint8]:
     At least one panel, as for `draw_overlay`; those after the sixth are left out. Pictures are shrunk to at most 420 px.
     """
     shown = panels[:MAX_ROWS]
-    pairs = [_draw_pair(image, mask, truth) for _, image, mask, truth in shown]
+    pairs = [_draw_pair(image, mask, truth, labelled) for _, image, mask, truth, labelled in shown]
     width = max(pair.shape[1] for pair in pairs)
     rows = []
     for (title, *_), pair in zip(shown, pairs, strict=True):
         rows += [_draw_title(title, width), pair]
-    rows.append(draw_legend(width, ALONE if all(truth is None for *_, truth in shown) else COMPARED))
+    rows.append(draw_legend(width, _list_inks(shown)))
     width = max(row.shape[1] for row in rows)
     body = np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
     return np.pad(body, ((0, GAP_PX // 2), (GAP_PX, GAP_PX), (0, 0)), constant_values=255)
 
 
-def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None) -> NDArray[np.uint8]:
+def _list_inks(shown: Sequence[Panel]) -> tuple[tuple[str, RGB], ...]:
+    inks = ALONE if all(truth is None for *_, truth, _ in shown) else COMPARED
+    return inks if all(labelled is None for *_, labelled in shown) else inks + HATCHED
+
+
+def _draw_pair(image: Pixels, mask: Pixels, truth: Pixels | None, labelled: Pixels | None) -> NDArray[np.uint8]:
     """Image and overlay side by side, (Y, 2 X + gap, 3) uint8, shrunk first so that outlines keep their width."""
     small = shrink(np.asarray(image, dtype=np.float32))
     found = shrink_mask(mask)
     real = None if truth is None else shrink_mask(truth)
     left = draw_overlay(small, np.zeros_like(found))
     # a thin line: at this scale a small cell would be all outline
-    right = draw_overlay(small, found, real, outline_px=1)
+    known = None if labelled is None else shrink_mask(labelled)
+    right = draw_overlay(small, found, real, labelled=known, outline_px=1)
     gap = np.full((len(left), GAP_PX, 3), BACKGROUND, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 

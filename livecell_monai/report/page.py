@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from livecell_monai.metrics import POOLED, describe_unusable, list_metrics, score_mask, tabulate_scores
-from livecell_monai.outputs.figures import ALONE, COMPARED, write_png
+from livecell_monai.outputs.figures import ALONE, COMPARED, HATCHED, write_png
 from livecell_monai.report.cases import Case, read_cases, summarise_cases, take_cases
 from livecell_monai.report.cell_spread import draw_spread
 from livecell_monai.report.curves import draw_curves, find_best
@@ -39,7 +41,8 @@ class PageFacts:
     limit: str  #: what the split hides from the scores, in words
     plan: str = ""  #: text of the plan that settings come from
     sides: Sequence[SplitPreview] = ()  #: annotated images with the regions of the split
-    samples: tuple[Pixels, Pixels] | None = None  #: augmented samples, images (B, Y, X) and labels (B, Y, X)
+    #: augmented samples, images (B, Y, X) and labels (B, Y, X), which are below 0 where not annotated
+    samples: tuple[Pixels, Pixels] | None = None
     predictions: Iterable[SamplePrediction] = ()  #: of validation and test images; read once, one after the other
     expected: int = 0  #: about how many these are
     diameter_px: float = 0.0  #: of a typical cell, for the baseline; 0 if unknown
@@ -68,7 +71,8 @@ def _keep_first(predictions: Iterable[SamplePrediction], panels: list[Panel]) ->
     """All images; the first that have a truth become panels of the gallery."""
     for one in predictions:
         if one.truth is not None and len(panels) < MAX_ROWS:
-            panels.append((f"{one.name}: IoU {score_mask(one.mask, one.truth).iou:.3f}", one.image, one.mask, one.truth))
+            iou = score_mask(one.mask, one.truth, one.labelled).iou
+            panels.append((f"{one.name}: IoU {iou:.3f}", one.image, one.mask, one.truth, one.labelled))
         yield one
 
 
@@ -95,6 +99,7 @@ def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str,
         "errors": list(found.errors),
         "spreads": found.spreads,
         "colours": {"compared": COMPARED, "alone": ALONE, "split": SPLIT_COLOURS, "cells": FATE_COLOURS, "fates": INKS},
+        "hatched": HATCHED if found.is_hatched or _is_hatched(facts) else (),
         "picture_bytes": PICTURE_BYTES,
     }
     drawing = {"draw_curves": draw_curves, "draw_threshold": draw_threshold, "draw_sides": draw_sides}
@@ -105,6 +110,12 @@ def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str,
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return predicted, summaries
+
+
+def _is_hatched(facts: PageFacts) -> bool:
+    """Whether an annotated image or an augmented sample is annotated in part."""
+    has_parts = facts.samples is not None and bool((np.asarray(facts.samples[1]) < 0).any())
+    return has_parts or any(one.labelled is not None for one in facts.sides)
 
 
 def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:

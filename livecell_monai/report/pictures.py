@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from livecell_monai.outputs.cells import outline_cells
-from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, RGB
-from livecell_monai.outputs.overlay import outline, stretch
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, RGB, UNANNOTATED
+from livecell_monai.outputs.overlay import hatch, outline, stretch
 from livecell_monai.report.gallery import shrink, shrink_labels, shrink_mask
 from livecell_monai.sample import Pixels, Region, SplitPreview
 
@@ -49,7 +49,12 @@ class Layers:
 
 
 def draw_prediction(
-    image: Pixels, mask: Pixels, truth: Pixels | None, most_bytes: int, cells: Pixels | None = None
+    image: Pixels,
+    mask: Pixels,
+    truth: Pixels | None,
+    most_bytes: int,
+    cells: Pixels | None = None,
+    labelled: Pixels | None = None,
 ) -> Layers:
     """Image and, over it, the prediction: with a truth in the colours of `figures.COMPARED`; all as for `draw_overlay`.
 
@@ -58,9 +63,10 @@ def draw_prediction(
 
     def paint(longest: int) -> list[Paint]:
         found = shrink_mask(mask, longest)
+        ignored = find_unlabelled(labelled, found.shape)
         regions = [(found, PREDICTED, TINT)]
         if truth is not None:
-            real = shrink_mask(truth, longest)
+            found, real = found & ~ignored, shrink_mask(truth, longest) & ~ignored
             regions = [(found & real, AGREED, TINT)]
             regions += [(real & ~found, MISSED, WRONG_TINT), (found & ~real, INVENTED, WRONG_TINT)]
         elif cells is not None:
@@ -68,7 +74,7 @@ def draw_prediction(
         paints: list[Paint] = []
         for where, ink, tint in regions:
             paints += [(where, ink, tint), (outline(where, 1), ink, LINE)]
-        return paints
+        return [*paints, hatching(ignored)]
 
     return draw(image, paint, most_bytes, SIDE_PX)
 
@@ -81,18 +87,32 @@ def draw_sides(sides: SplitPreview, most_bytes: int) -> Layers:
         trained, held = (shrink_mask(_fill(region, shape), longest) for region in (sides.training, sides.validation))
         paints: list[Paint] = [(~(trained | held), UNUSED, 150), (held, HELD, 70)]
         paints += [(_frame(trained), TRAINED, LINE), (_frame(held), HELD, LINE)]
-        return [*paints, (outline(shrink_mask(sides.truth, longest), 1), ANNOTATED, LINE)]
+        outlined = outline(shrink_mask(sides.truth, longest), 1)
+        return [*paints, (outlined, ANNOTATED, LINE), hatching(find_unlabelled(sides.labelled, outlined.shape))]
 
     return draw(sides.image, paint, most_bytes, SIDE_PX)
 
 
 def draw_sample(image: Pixels, label: Pixels, most_bytes: int) -> Layers:
-    """An augmented patch (Y, X) as the network sees it; its label (Y, X), foreground `> 0`, is outlined."""
+    """An augmented patch (Y, X) as the network sees it; its label (Y, X), foreground `> 0`, is outlined.
+
+    Where the label is below 0, it is not annotated.
+    """
 
     def paint(longest: int) -> list[Paint]:
-        return [(outline(shrink_mask(label, longest), 1), ANNOTATED, LINE)]
+        return [(outline(shrink_mask(label, longest), 1), ANNOTATED, LINE), hatching(shrink_mask(label < 0, longest))]
 
     return draw(image, paint, most_bytes, SAMPLE_PX)
+
+
+def find_unlabelled(labelled: Pixels | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a picture of a shape (Y, X) is not annotated, from the pixels (Y, X) of its image that are; None for all."""
+    return np.zeros(shape, bool) if labelled is None else ~shrink_mask(labelled, max(shape))
+
+
+def hatching(where: NDArray[np.bool_]) -> Paint:
+    """The paint of pixels (Y, X) that are not annotated."""
+    return hatch(where), UNANNOTATED, LINE
 
 
 def encode(content: bytes, kind: str) -> str:

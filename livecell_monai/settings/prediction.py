@@ -58,6 +58,9 @@ class Preprocessing(Group):
     percentiles: Percentiles = setting(
         [0.1, 99.9], "grey values beyond these are clipped, so that hot or saturated pixels do not matter", changes_mask=True
     )
+    unlabelled_value: Annotated[int, Field(ge=1)] | None = setting(
+        None, "value of label files where the image is not annotated, beside -1; such pixels do not count"
+    )
 
 
 class Network(Group):

@@ -10,7 +10,7 @@ from ignite import distributed as idist
 from torch.utils.data import RandomSampler
 
 from livecell_monai.network.heads import Head
-from livecell_monai.prediction.evaluation_step import note_labelled
+from livecell_monai.prediction.evaluation_step import note_truth
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import IMAGE, LABEL, PRED, TARGET, WEIGHT
 from livecell_monai.transforms import Appearance, Warp, draw_patches
@@ -21,7 +21,8 @@ class PatchLoader:
     """Batches of random patches, augmented as whole batches in the training process, so that workers do not matter.
 
     The samples have `image` (1, Y, X), `target` (C, Y, X) and optional `weight` (1, Y, X), at the working scale. The first
-    batch reads them all into stacks of these channels.
+    batch reads them all into stacks of these channels. Patches of an image that is annotated in part have their centre in an
+    annotated pixel.
     """
 
     dataset: Sequence[Any]
@@ -33,6 +34,7 @@ class PatchLoader:
     seed: int = 0
     device: torch.device | str = "cpu"  #: of the stacks and patches
     stacks: list[torch.Tensor] = field(default_factory=list, init=False)
+    centres: dict[int, torch.Tensor] = field(default_factory=dict, init=False)  #: as in `draw_patches`
     pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)  #: stacks with targets of a network
     pseudo_label_fraction: float = field(default=0.5, init=False)  #: fraction of the patches that come from these
     has_weights: bool = field(default=False, init=False)  #: patches have a weight per pixel even if no sample has one
@@ -46,6 +48,8 @@ class PatchLoader:
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         if not self.stacks:
             self.stacks = self._read()
+            found = ((number, _find_centres(stack[1])) for number, stack in enumerate(self.stacks))
+            self.centres = {number: pixels for number, pixels in found if pixels is not None}
         for _ in range(len(self)):
             yield self._draw()
 
@@ -65,7 +69,8 @@ class PatchLoader:
             kinds = ((self.stacks, 1 - share), (self.pseudo_labelled, share))
             probabilities = [fraction / len(kind) for kind, fraction in kinds for _ in kind]
         generator = self._pick_generator()
-        patches = draw_patches(stacks, self.batch_size // idist.get_world_size(), self.warp, generator, probabilities)
+        count = self.batch_size // idist.get_world_size()
+        patches = draw_patches(stacks, count, self.warp, generator, probabilities, self.centres)
         images = self.appearance(patches[:, :1], generator)
         weight_channel = 1 + len(self.head)
         batch = {IMAGE: images, TARGET: self.head.round_target(patches[:, 1:weight_channel])}
@@ -91,6 +96,12 @@ class PatchLoader:
                 planes.append(torch.ones_like(planes[0]))
             stacks.append(torch.cat(planes).to(self.device))
         return stacks
+
+
+def _find_centres(target: torch.Tensor) -> torch.Tensor | None:
+    """The pixels (N,) int32 of a target (Y, X) that are annotated, not below 0, as flat indices; None if all or none are."""
+    pixels = (target.flatten() >= 0).nonzero().flatten()
+    return None if len(pixels) in (0, target.numel()) else pixels.int().cpu()
 
 
 class ResumableSampler(RandomSampler):
@@ -136,7 +147,7 @@ class ToMasks:
     threshold: float
 
     def __call__(self, output: Mapping[str, Any]) -> dict[str, Any]:
-        """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if there are weights."""
+        """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if some are not."""
         mask = self.head.to_mask(self.head.to_foreground(output[PRED]), self.threshold).float()
         truth, weight = self.head.take_foreground(output[LABEL]), output[LABEL][:, len(self.head) :]
-        return {**output, PRED: mask, LABEL: truth, **(note_labelled(weight) if weight.shape[1] else {})}
+        return {**output, PRED: mask, **note_truth(truth, weight if weight.shape[1] else None)}

@@ -16,7 +16,8 @@ from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, li
 from livecell_monai.data.dataset.identity import digest_of, hash_file
 from livecell_monai.data.dataset.items import to_items
 from livecell_monai.data.dataset.split import Split
-from livecell_monai.data.readers.kinds import read_image, read_label
+from livecell_monai.data.ignored import find_labelled
+from livecell_monai.data.readers.kinds import read_annotation, read_image
 from livecell_monai.errors import LiveCellError
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.prediction.prepared import without_metadata
@@ -55,7 +56,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     opened = open_bundle(bundle, ["inference", "train"], None, paths)
     is_start = read_expected_diameter(bundle) is not None
     split = opened.split if not is_start and (has_role(data, "train") or not has_role(data, "test")) else None
-    tests = pick_test_samples(data, most_tests, opened.settings["seed"])
+    tests = pick_test_samples(data, most_tests, opened.settings["seed"], opened.settings["unlabelled_value"])
     every = list_samples(data, "test") if has_role(data, "test") else []
     check_samples(tests, "test")
     segmenter = open_segmenter(bundle, fit_settings(bundle, None, to_items(tests)))
@@ -78,14 +79,14 @@ def _assumed(segmenter: Segmenter) -> float:
     return segmenter.decoder.decoding.cell_diameter
 
 
-def pick_test_samples(dataset_dir: str | Path, most: int, seed: int) -> list[Sample]:
+def pick_test_samples(dataset_dir: str | Path, most: int, seed: int, unlabelled_value: int | None = None) -> list[Sample]:
     """Test images of a data folder or datalist with their labels, at most `most`, drawn at random, sorted by name.
 
     If only some have a label, these come first.
     """
     if not has_role(dataset_dir, "test"):
         return []
-    samples = list_samples(dataset_dir, "test")
+    samples = list_samples(dataset_dir, "test", unlabelled_value)
     generator = random.Random(seed)
     drawn = generator.sample(samples, min(most, len(samples)))
     if describe_unlabelled([sample.label is not None for sample in samples]) is not None:
@@ -107,16 +108,18 @@ def show_split(split: Split, most: int = 12) -> list[SplitPreview]:
     held = {sample.name: sample for sample in split.validation}
     previews = []
     for name, sample in sorted({**held, **trained}.items())[:most]:
-        assert sample.label is not None
-        image, truth = read_image(sample.image).pixels, read_label(sample.label) > 0
-        whole = Region(0, 0, *truth.shape)
+        image, label = read_image(sample.image).pixels, read_annotation(sample)
+        whole = Region(0, 0, *label.shape)
         regions = [side[name].region or whole if name in side else None for side in (trained, held)]
-        previews.append(SplitPreview(name, image, truth, regions[0], regions[1]))
+        previews.append(SplitPreview(name, image, label > 0, regions[0], regions[1], find_labelled(label)))
     return previews
 
 
 def draw_samples(batches: Iterable[Mapping[str, torch.Tensor]]) -> tuple[Pixels, Pixels]:
-    """Images (B, Y, X) float32 and labels (B, Y, X) bool of the next batch of a training, at most 16."""
+    """Images (B, Y, X) float32 and labels (B, Y, X) int8 of the next batch of a training, at most 16.
+
+    Labels are 1 in the foreground and -1 where not annotated, else 0.
+    """
     batch = next(iter(batches))
     images, labels = (np.asarray(without_metadata(batch[key])[:PATCHES, 0].cpu()) for key in (IMAGE, TARGET))
-    return images, labels > 0
+    return images, np.sign(labels).astype(np.int8)

@@ -3,7 +3,7 @@
 One generator draws all numbers in a fixed order, so that a seed always gives the same patches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,12 +54,20 @@ def draw_patches(
     warp: Warp,
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
+    centres: Mapping[int, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Draw patches (count, C, Y, X) with centres anywhere in the sources; pixels beyond a rim are mirrored.
 
-    The sources are (C, Y, X) float32 of any Y and X: image, label and perhaps a weight per pixel; `weights` are their
-    relative frequencies, None for equal ones. All channels are interpolated linearly: a label of 0 and 1 becomes the
-    fraction of a pixel that is foreground.
+    All channels are interpolated linearly: a label of 0 and 1 becomes the fraction of a pixel that is foreground.
+
+    Args:
+        sources: (C, Y, X) float32 of any Y and X: image, label and perhaps a weight per pixel.
+        count: number of patches.
+        warp: random spatial changes.
+        generator: of all random numbers; their number does not depend on the sources.
+        weights: relative frequency of each source, None for equal ones.
+        centres: by the index of a source its pixels of which one is the centre of each patch, as indices into the flat
+            (Y * X); other sources have centres anywhere.
     """
     frequencies = torch.ones(len(sources)) if weights is None else torch.tensor(weights, dtype=torch.float32)
     chosen = torch.multinomial(frequencies, count, replacement=True, generator=generator)
@@ -70,7 +78,10 @@ def draw_patches(
         source = sources[which]
         here = torch.nonzero(chosen == which).flatten()
         extent = torch.tensor([source.shape[-1] - 1.0, source.shape[-2] - 1.0]).clamp(min=1)
-        grid = grids[here] * (2 / extent) + (2 * places[here, None, None] - 1)
+        place = places[here]
+        if centres and which in centres:
+            place = _choose_places(place[:, 0], centres[which], source.shape[-1]) / extent
+        grid = grids[here] * (2 / extent) + (2 * place[:, None, None] - 1)
         patches[here] = functional.grid_sample(
             source.expand(len(here), -1, -1, -1),
             grid.to(source.device),
@@ -79,6 +90,12 @@ def draw_patches(
             align_corners=True,
         )
     return patches
+
+
+def _choose_places(drawn: torch.Tensor, pixels: torch.Tensor, width: int) -> torch.Tensor:
+    """(x, y) of one of the pixels (N,), flat indices in rows of a width, for each number (count,) in [0, 1): (count, 2)."""
+    chosen = pixels[(drawn * len(pixels)).long().clamp(max=len(pixels) - 1)].long()
+    return torch.stack([chosen % width, chosen // width], dim=1).float()
 
 
 def _build_grids(count: int, warp: Warp, generator: torch.Generator) -> torch.Tensor:

@@ -14,37 +14,38 @@ from livecell_monai.data.readers import find_file
 from livecell_monai.data.readers.kinds import read_border, read_image, read_label
 from livecell_monai.sample import Plane
 
-KINDS: dict[str, Callable[[Path], Plane]] = {
-    "image": read_image,
-    "label": lambda path: Plane(read_label(path)),
-    "border": lambda path: Plane(read_border(path)),
-}
+KINDS: dict[str, Callable[[Path], Plane]] = {"image": read_image, "border": lambda path: Plane(read_border(path))}
 
 
 class PlaneReader(ImageReader):  # type: ignore[misc]
     """Reads planes as (Y, X); MONAI's `PILReader` gives (X, Y) and the first page only.
 
     The kinds `image`, `label` and `border` have their own checks; only an image may be the address of a plane in a stack.
+    A label may come with its ignore file, and `unlabelled_value` is its value where it is not annotated, see `read_label`.
     """
 
-    def __init__(self, kind: str = "image") -> None:
+    def __init__(self, kind: str = "image", unlabelled_value: int | None = None) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.unlabelled_value = kind, unlabelled_value
 
     def verify_suffix(self, filename: Any) -> bool:
-        """Whether the file has a known suffix."""
-        return is_image(find_file(self.read(filename)))
+        """Whether the files have a known suffix."""
+        return all(is_image(find_file(path)) for path in self.read(filename))
 
-    def read(self, data: Any, **kwargs: Any) -> Path:
-        """The path, unread: if this raised an error, `LoadImage` would silently try another reader."""
-        return Path(*data) if isinstance(data, tuple | list) else Path(data)
+    def read(self, data: Any, **kwargs: Any) -> list[Path]:
+        """The paths, unread: if this raised an error, `LoadImage` would silently try another reader."""
+        return list(map(Path, data)) if isinstance(data, tuple | list) else [Path(data)]
 
-    def get_data(self, img: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+    def get_data(self, img: list[Path]) -> tuple[NDArray[Any], dict[str, Any]]:
         """The pixels (Y, X) and their metadata; `pixel_size_um` is (Y, X), NaN if the file has none.
 
-        Raises a DataError if the file is not one plane of its kind.
+        The paths are those of a label and perhaps its ignore file, or that of an image or border.
+        Raises a DataError if a file is not one plane of its kind.
         """
-        plane = KINDS[self.kind](img)
+        if self.kind == "label":
+            plane = Plane(read_label(img[0], img[1] if img[1:] else None, self.unlabelled_value))
+        else:
+            plane = KINDS[self.kind](img[0])
         return plane.pixels, {
             "pixel_size_um": np.array(plane.pixel_size_um or (np.nan, np.nan), dtype=np.float64),
             MetaKeys.SPATIAL_SHAPE: np.array(plane.pixels.shape),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from livecell_monai.cells.distance import normalise_distance, separate_pieces
+from livecell_monai.cells.distance import find_cut, has_ids, normalise_distance, separate_pieces
 
 
 def test_it_is_one_in_the_middle_of_each_cell_whatever_its_size():
@@ -48,3 +48,22 @@ def test_strays_are_no_cells():
     assert normalise_distance(label)[5, 20] == 0
     label[5:8, 20:23] = 1  # 9 of 100 px are a piece of its own
     assert normalise_distance(label)[6, 21] == 1
+
+
+def test_cells_that_touch_what_is_not_annotated_are_cut():
+    label = np.array(
+        [
+            [1, 1, 0, 2, 2, 0, 3],
+            [1, 1, 0, 2, 2, 0, 3],
+            [0, 0, -1, 0, 0, 0, 3],
+            [0, 4, -1, 0, 5, 0, 0],
+            [0, 0, 0, 0, 5, 0, 4],
+        ]
+    )
+    cut = find_cut(label)
+    assert set(label[cut].tolist()) == {1, 2, 4}  # also diagonally
+    assert not cut[4, 6]  # another piece of 4
+    assert not find_cut(np.maximum(label, 0)).any()
+    assert (separate_pieces(label)[label < 0] == 0).all()
+    assert has_ids(np.array([[-1, 7, 7, 0]]))
+    assert not has_ids(np.array([[7, -1, 7, 0]]))

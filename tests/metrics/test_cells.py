@@ -10,6 +10,7 @@ from livecell_monai.metrics.cells import (
     average_precision,
     cell_f1,
     count_error,
+    keep_labelled,
     match_cells,
     mean_average_precision,
     panoptic_quality,
@@ -107,6 +108,36 @@ def test_pixels_of_weight_0_do_not_count():
     weight[:, 30:] = 1
     weight[:, :24] = 0  # a cell mostly outside is left out, not cut
     assert match_cells(TRUTH, TRUTH, weight).counts.true_cells == 2
+
+
+class TestCellsBesideTheLabelledPixels:
+    """Only the left 20 columns are labelled; the true cell 1 ends there although the cell does not."""
+
+    LABELLED = np.arange(60) < 20 * np.ones((20, 1), int)
+    TRUTH = boxes((2, 12, 12, 20), shape=(20, 60))
+
+    def test_a_predicted_cell_that_lies_mostly_outside_is_not_invented(self):
+        outside = boxes((2, 12, 12, 20), (14, 18, 19, 40), shape=(20, 60))
+        assert match_cells(outside, self.TRUTH).counts.invented == 1
+        counts = match_cells(outside, self.TRUTH, self.LABELLED).counts
+        assert (counts.predicted_cells, counts.invented, counts.matched[0]) == (1, 0, 1)
+
+    def test_one_that_lies_mostly_inside_is(self):
+        counts = match_cells(boxes((14, 10, 19, 25), shape=(20, 60)), self.TRUTH, self.LABELLED).counts
+        assert (counts.invented, counts.missed) == (1, 1)
+
+    def test_a_whole_cell_is_right_by_its_part_inside(self):
+        whole = boxes((2, 12, 12, 50), shape=(20, 60))
+        assert match_cells(whole, self.TRUTH).counts.matched[0] == 0
+        counts = match_cells(whole, self.TRUTH, self.LABELLED).counts
+        assert (counts.matched[-1], counts.invented, counts.missed) == (1, 0, 0)
+
+    def test_what_is_kept(self):
+        predicted = boxes((2, 12, 12, 50), (14, 18, 19, 40), (14, 2, 19, 25), shape=(20, 60))
+        kept, truth = keep_labelled(predicted, self.TRUTH, self.LABELLED)
+        assert np.unique(kept).tolist() == [0, 1, 3]
+        assert (kept[:, 20:] == 0).all()
+        np.testing.assert_array_equal(truth, self.TRUTH)
 
 
 def test_counts_of_several_images_are_added():

@@ -5,7 +5,7 @@ import torch
 
 from livecell_monai.errors import SettingError
 from livecell_monai.network import Head, SegmentationLoss, UNet, heads
-from livecell_monai.network.heads import Channel
+from livecell_monai.network.heads import UNKNOWN, Channel
 
 IDS = torch.tensor([[0.0, 3.0], [70_000.0, 0.0]])[None]
 
@@ -89,3 +89,32 @@ def test_other_names_are_refused(two, channels):
 def test_the_foreground_alone_is_that_of_all_maps(two):
     logits = torch.linspace(-3, 3, 12).reshape(3, 2, 2)
     assert torch.equal(two.to_foreground(logits), two.take_foreground(two.to_maps(logits)))
+
+
+class TestNotAnnotated:
+    """A cell that is annotated in full, and one that ends in pixels that are not annotated."""
+
+    LABEL = torch.zeros(1, 9, 20)
+    LABEL[0, 2:7, 2:7], LABEL[0, 2:7, 10:15], LABEL[0, :, 15:] = 1, 2, -1
+
+    def test_the_foreground_is_unknown_there_and_the_distance_also_in_the_cut_cell(self):
+        foreground, distance = Head(["foreground", "distance"]).derive_target(self.LABEL)
+        label = self.LABEL[0]
+        assert torch.equal(foreground == UNKNOWN, label < 0)
+        assert torch.equal(foreground[label >= 0], (label[label >= 0] > 0).float())
+        assert torch.equal(distance == UNKNOWN, (label < 0) | (label == 2))
+        assert distance[4, 4] == 1
+        assert (distance[label == 0] == 0).all()
+
+    def test_a_mixture_with_unknown_pixels_stays_unknown(self):
+        head = Head(["foreground", "distance"])
+        mixed = torch.tensor([[[0.7, 0.3, 0.999 + 0.001 * UNKNOWN]], [[0.7, 0.3, 0.5 * UNKNOWN]]])
+        rounded = head.round_target(mixed)
+        assert rounded[0].tolist() == [[1.0, 0.0, UNKNOWN]]
+        assert torch.equal(rounded[1], mixed[1])
+
+    def test_every_output_has_its_map(self):
+        head = Head(["foreground", "distance"])
+        target = torch.tensor([[[3.0]], [[4.0]]])
+        assert head.repeat_levels(target).flatten().tolist() == [3.0, 4.0, 4.0, 4.0, 4.0]
+        assert head.repeat_levels(target, first=1).flatten().tolist() == [4.0] * 4

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from livecell_monai.errors import SettingError
-from livecell_monai.network import SegmentationLoss
+from livecell_monai.network import Head, SegmentationLoss
+from livecell_monai.network.heads import UNKNOWN
+from livecell_monai.network.losses import dice_bce
 
 LOGITS = torch.tensor([[[[2.0, -1.0], [0.5, -3.0]]]])
 LABEL = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
@@ -93,3 +95,69 @@ def test_refuses_an_unknown_kind():
 def test_refuses_a_weight_that_is_not_positive(pos_weight):
     with pytest.raises(SettingError, match="setting pos_weight must be a number above 0, auto or balanced, got"):
         SegmentationLoss("bce", pos_weight)
+
+
+class TestUnknownPixels:
+    """Of 6 x 8 pixels the last three columns are not annotated, and in column 4 the distance is unknown."""
+
+    HEAD = Head(["foreground", "distance"])
+
+    def make(self):
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(2, 5, 6, 8, generator=generator)
+        target = torch.rand(2, 2, 6, 8, generator=generator)
+        target[:, 0] = (target[:, 0] > 0.5).float()
+        target[..., 5:] = UNKNOWN
+        target[:, 1, :, 4] = UNKNOWN / 3
+        return logits, target
+
+    @pytest.mark.parametrize("kind", ["bce", "dice_bce", "focal"])
+    def test_foreground_terms_are_those_of_the_rest(self, kind):
+        logits, target = self.make()
+        loss = SegmentationLoss(kind, 2.0)
+        found = float(loss(logits[:, :1], target[:, :1]))
+        assert found == pytest.approx(float(loss(logits[:, :1, :, :5], target[:, :1, :, :5])), rel=1e-5)
+        assert found != pytest.approx(float(loss(logits[:, :1], target[:, :1].clamp(min=0))), rel=1e-3)
+
+    @pytest.mark.parametrize("kind", ["bce", "dice_bce", "focal"])
+    def test_all_maps_together(self, kind):
+        logits, target = self.make()
+        loss = SegmentationLoss(kind, 1.0, self.HEAD)
+        alone = SegmentationLoss(kind, 1.0)(logits[:, :1, :, :5], target[:, :1, :, :5])
+        # of the distance, column 4 does not count either
+        left = logits[..., :4], target[..., :4]
+        both = loss(*left) - SegmentationLoss(kind, 1.0)(*(planes[:, :1] for planes in left))
+        assert float(loss(logits, target)) == pytest.approx(float(alone + both), rel=1e-5)
+
+    def test_logits_there_have_no_gradient(self):
+        logits, target = self.make()
+        logits.requires_grad_()
+        SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, target).backward()
+        assert (logits.grad[..., 5:] == 0).all()
+        assert (logits.grad[:, 1:, :, 4] == 0).all()
+        assert (logits.grad[..., :4] != 0).all()
+
+    @pytest.mark.parametrize("kind", ["bce", "dice_bce", "focal"])
+    def test_nothing_annotated_is_no_loss(self, kind):
+        logits, target = self.make()
+        logits.requires_grad_()
+        loss = SegmentationLoss(kind, 1.0, self.HEAD)(logits, torch.full_like(target, UNKNOWN))
+        loss.backward()
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+        assert (logits.grad == 0).all()
+
+    def test_border_weights_still_count(self):
+        logits, target = self.make()
+        weight = torch.rand(2, 1, 6, 8, generator=torch.Generator().manual_seed(1))
+        loss = SegmentationLoss("bce")
+        both = torch.cat([target[:, :1], weight], dim=1)
+        assert float(loss(logits[:, :1], both)) == pytest.approx(float(loss(logits[:, :1, :, :5], both[..., :5])), rel=1e-5)
+
+    def test_without_unknown_pixels_it_is_the_same_to_the_bit(self):
+        logits, target = self.make()
+        target = target.clamp(min=0)
+        weight = torch.rand(2, 1, 6, 8)
+        label, levels = target[:, :1], self.HEAD.to_levels(target, first=1)
+        expected = dice_bce(logits[:, :1], label, weight, 1.0) + 2.0 * dice_bce(logits[:, 1:], levels, weight, 1.0)
+        loss = SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, torch.cat([target, weight], dim=1))
+        assert torch.equal(loss, expected)

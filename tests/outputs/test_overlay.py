@@ -7,8 +7,8 @@ from PIL import Image
 
 from livecell_monai.data.readers import close_last
 from livecell_monai.outputs import overlay as module
-from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
-from livecell_monai.outputs.overlay import Overlay, draw_overlay, write_overlay
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, UNANNOTATED
+from livecell_monai.outputs.overlay import Overlay, draw_overlay, hatch, write_overlay
 from tests.support.predicted import MASKS, PICTURES, frames, write, write_movie
 from tests.support.predicted import image as predicted
 
@@ -162,3 +162,17 @@ def test_import_loads_no_heavy_library():
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_not_annotated_is_hatched_and_has_no_colour(image):
+    labelled = np.ones(image.shape, bool)
+    labelled[:, 25:] = False
+    mask = square(5, 15, 20)
+    drawn, whole = draw_overlay(image, mask, labelled=labelled), draw_overlay(image, mask)
+    plain = draw_overlay(image, np.zeros_like(mask))
+    lines = hatch(~labelled)
+    assert 0.2 < lines[:, 25:].mean() < 0.3
+    assert (drawn[lines] == UNANNOTATED).all()
+    assert (drawn[~labelled & ~lines] == plain[~labelled & ~lines]).all()
+    assert (drawn[labelled][:, 2] != plain[labelled][:, 2]).any()
+    assert (drawn[:, :23] == whole[:, :23]).all()

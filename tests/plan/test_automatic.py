@@ -111,3 +111,12 @@ def test_auto_is_half_way_between_balanced_and_no_weight(sample):
     auto = choose_pos_weight("auto", [sample])
     assert auto**2 == pytest.approx(choose_pos_weight("balanced", [sample]))
     assert auto / 1 == pytest.approx(2.0 / auto)
+
+
+def test_balanced_counts_annotated_pixels_only(sample):
+    before = choose_pos_weight("balanced", [sample])
+    label = tifffile.imread(sample.label).astype(np.int16)
+    foreground = (label > 0).sum()
+    label[np.unravel_index(np.flatnonzero(label == 0)[: foreground // 2], label.shape)] = -1
+    tifffile.imwrite(sample.label, label)
+    assert choose_pos_weight("balanced", [sample]) == pytest.approx(before - 0.5, abs=1 / foreground)

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from livecell_monai.data.dataset.folder import list_samples
+from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.errors import DataError
 from livecell_monai.plan import describe_fingerprint, measure_fingerprint
 from livecell_monai.plan.image_statistics import measure_image
@@ -202,3 +203,58 @@ class TestWords:
         rows = dict(describe_fingerprint(fingerprint_of(write_folder(tmp_path, train=1))))
         assert rows["images"] == "1, 96 x 112 pixels (Y x X)"
         assert "by image" not in rows["cell diameter"]
+
+
+class TestAnnotatedInPart:
+    """Of three images, two have annotated squares of 60 px."""
+
+    @pytest.fixture
+    def found(self, tmp_path):
+        for number in range(3):
+            label = discs(12, 30)
+            write(tmp_path, f"a_{number}", label)
+            if number < 2:
+                ignored = np.ones(label.shape, np.uint8)
+                ignored[20:80, 100:160] = 0
+                (tmp_path / "train/ignore").mkdir(exist_ok=True)
+                tifffile.imwrite(tmp_path / f"train/ignore/a_{number}.tif", ignored)
+        return fingerprint_of(tmp_path)
+
+    def test_is_measured(self, found):
+        assert found.annotated == pytest.approx((48_000 + 2 * 3600) / (3 * 48_000))
+        assert found.longest_px == 400
+        assert found.sizes == ((120, 400), (120, 400))
+        assert [one.extent for one in found.by_image] == [(60, 60), (60, 60), (120, 400)]
+
+    def test_is_in_words(self, found):
+        rows = dict(describe_fingerprint(found))
+        assert rows["annotated"] == "38.3% of the pixels, as much as 136 x 136 of each image; 1 of 3 images in full"
+        assert rows["foreground"].endswith(" of the annotated pixels")
+
+    def test_images_in_full_have_no_such_row(self, tmp_path):
+        write(tmp_path, "a", discs(12, 30))
+        found = fingerprint_of(tmp_path)
+        assert found.longest_px is None
+        assert "annotated" not in dict(describe_fingerprint(found))
+
+    def test_another_value_of_the_label_is_measured_anew(self, tmp_path):
+        write(tmp_path, "a", discs(12, 30))
+        (sample,) = list_samples(tmp_path, "train")
+        with cached_reads():
+            counts = [measure_fingerprint([replace(sample, unlabelled_value=value)]).cells for value in (None, 3)]
+        assert counts == [30, 29]
+
+    def test_cells_that_are_cut_give_no_size_where_others_are_whole(self, tmp_path):
+        for number in range(2):
+            write(tmp_path, f"a_{number}", discs(20, 30))
+        ignored = np.ones((120, 400), np.uint8)
+        ignored[:, :8] = 0  # only slivers
+        (tmp_path / "train/ignore").mkdir()
+        tifffile.imwrite(tmp_path / "train/ignore/a_0.tif", ignored)
+        found = fingerprint_of(tmp_path)
+        assert found.by_image[0].is_cut
+        assert found.by_image[0].diameters[-1] < 15
+        assert found.diameter_by_image == pytest.approx((0, 20), abs=1)
+        assert found.diameter_range_px[0] > 19
+        tifffile.imwrite(tmp_path / "train/ignore/a_1.tif", ignored)
+        assert 0 < fingerprint_of(tmp_path).diameter_px < 15

@@ -379,3 +379,40 @@ def test_image_and_label_are_not_changed():
 def test_name_size_and_pixel_size_are_copied():
     found = measure_image(noise(), discs(20), "dish", (0.5, 0.6))
     assert (found.name, found.size, found.pixel_size_um) == ("dish", SHAPE, (0.5, 0.6))
+
+
+class TestAnnotatedInPart:
+    """The right part of an image is not annotated; one cell is cut by it."""
+
+    def worlds(self):
+        whole = discs(30, 30, 40, 40)
+        label = whole.astype(np.int32)
+        cut = int(np.flatnonzero((whole == 2).any(axis=0)).mean())
+        label[:, cut:] = -1
+        return exposed(whole, 50), whole, label, cut
+
+    def test_what_needs_the_annotation_is_that_of_the_annotated_part(self):
+        image, whole, label, cut = self.worlds()
+        found, part, all_ = (
+            measure_image(*pair) for pair in ((image, label), (image[:, :cut], whole[:, :cut]), (image, whole))
+        )
+        for name in ("cells", "foreground"):
+            assert getattr(found, name) == getattr(part, name) != getattr(all_, name)
+        assert found.diameters == part.diameters
+        assert found.polarity_word == part.polarity_word
+        assert found.annotated == pytest.approx(cut / image.shape[1])
+        assert found.extent == (image.shape[0], cut)
+        assert (all_.annotated, all_.extent) == (1.0, image.shape)
+
+    def test_grey_values_are_those_of_the_whole_image(self):
+        image, whole, label, _ = self.worlds()
+        found, all_ = measure_image(image, label), measure_image(image, whole)
+        for name in ("percentiles", "saturated", "noise", "size"):
+            assert getattr(found, name) == getattr(all_, name)
+
+    def test_illumination_is_that_of_annotated_background(self):
+        """The light rises from left to right."""
+        image = np.random.default_rng(0).normal(0, 1, (256, 256)) + np.arange(256)
+        label = np.where(np.arange(256) > 127, -1, 0) * np.ones((256, 1), int)
+        assert measure_image(image, np.maximum(label, 0)).illumination == pytest.approx(1, abs=0.1)
+        assert measure_image(image, label).illumination == pytest.approx(0.5, abs=0.1)

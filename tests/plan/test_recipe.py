@@ -305,3 +305,10 @@ class TestPlan:
 @pytest.mark.parametrize(("multiple", "edge"), [(512, 512), (96, 192), (32, 256)])
 def test_the_patch_size_fits_a_deep_network(multiple, edge):
     assert plan_training(USUAL, multiple=multiple)["patch_size"].value == [edge, edge]
+
+
+def test_the_patch_is_no_larger_than_what_is_annotated():
+    assert planned(longest_px=100)["patch_size"] == [128, 128]
+    assert planned(longest_px=256)["patch_size"] == planned()["patch_size"] == [256, 256]
+    reason = plan_training(replace(USUAL, longest_px=100), 0.0, 32)["patch_size"].reason
+    assert reason.endswith("images are 1000 x 1200 or larger, annotated over 100 px at most")

@@ -9,7 +9,7 @@ import torch
 from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.metrics.cells import keep_labelled
 from livecell_monai.network import Head
-from livecell_monai.prediction.cell_pairs import list_pairs, pair_cells
+from livecell_monai.prediction.cell_pairs import list_pairs, pair_cells, take_ids
 from tests.support.cell_worlds import TOUCHING
 
 SEGMENTER = SimpleNamespace(head=Head(), decoder=CellDecoder(cells=False))
@@ -42,8 +42,15 @@ def test_pairs_for_monai_keep_labelled_unlabelled_pixels_and_binary_labels():
     labelled = torch.ones(1, *TOUCHING.shape, dtype=torch.bool)
     labelled[..., 60:] = False
     (cells,), (truth,) = list_pairs([{**output, "labelled": labelled}, predicted(TOUCHING)])
-    expected = keep_labelled(TOUCHING, labelled[0].numpy())
+    expected, _ = keep_labelled(TOUCHING, TOUCHING, labelled[0].numpy())
     assert 0 < len(np.unique(expected)) < len(np.unique(TOUCHING))
     np.testing.assert_array_equal(truth, np.stack([expected, expected > 0]))
     assert cells[0].max() < output["cells"].max()
     assert list_pairs([predicted(TOUCHING)]) == ([], [])
+
+
+def test_true_cells_are_above_0_only():
+    label = np.where(TOUCHING == 1, -1, TOUCHING)
+    assert take_ids({"label": tensor(label)}).tolist() == np.maximum(label, 0).tolist()
+    assert take_ids({"label": tensor(np.where(TOUCHING > 0, 1, -1))}) is None
+    assert take_ids({}) is None

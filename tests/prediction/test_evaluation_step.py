@@ -147,3 +147,14 @@ class TestLabelledPixels:
         empty = {"pred": self.PRED, "label": self.TRUE, "labelled": torch.zeros_like(self.LABELLED)}
         assert len(labelled_pixels([empty, *self.outputs(True)])[0]) == 1
         assert labelled_pixels([empty])[0][0].shape == (1, 1)
+
+
+def test_what_is_not_annotated_counts_in_no_metric():
+    label = torch.tensor([[-1.0, 7.0, -1.0, 0.0]])[None]
+    found = predict_sample(segmenter_of(Doubling()), sample_of(label=label), with_loss=True)
+    assert found["label"].tolist() == [[[0.0, 1.0, 0.0, 0.0]]]
+    assert found["labelled"].tolist() == [[[False, True, False, True]]]
+    assert (found["target"] < 0).tolist() == [[[True, False, True, False]]]
+    weight = torch.tensor([[1.0, 0.0, 2.0, 3.0]])[None]
+    found = predict_sample(segmenter_of(Doubling()), sample_of(label=label, weight=weight))
+    assert found["labelled"].tolist() == [[[False, False, False, True]]]

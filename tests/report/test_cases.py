@@ -119,3 +119,18 @@ class TestSummary:
 
     def test_is_empty_without_images(self):
         assert summarise_cases([]) == []
+
+
+def test_what_is_not_annotated_counts_in_no_score_and_no_threshold():
+    image = predicted_cells()
+    labelled = np.ones(image.mask.shape, bool)
+    labelled[:, labelled.shape[1] // 2 :] = False
+    part = replace(image, labelled=labelled)
+    (case,), found = take_cases([part], 1, 0.0)
+    (_, whole), _ = take_cases([image, image], 2, 0.0)
+    assert found.is_hatched
+    assert not take_cases([image], 1, 0.0)[1].is_hatched
+    assert case.scores == measure_scores(image.mask, image.truth, labelled, cells=(image.cells, image.true_cells))
+    assert case.scores != whole.scores
+    assert found.probabilities["test"].counts[0].sum() == labelled.sum()
+    assert case.baseline.tp + case.baseline.fp + case.baseline.fn + case.baseline.tn == labelled.sum()

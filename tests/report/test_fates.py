@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from livecell_monai.metrics.cells import match_cells
+from livecell_monai.metrics.cells import keep_labelled, match_cells
+from livecell_monai.outputs.figures import UNANNOTATED
 from livecell_monai.report.fates import FATE_COLOURS, INKS, OUTLINE, RIGHT_TINT, WRONG_TINT, draw_fates
 from tests.report.test_pictures import read
 from tests.support.cell_worlds import boxes
@@ -88,3 +89,13 @@ def test_a_colour_blind_person_can_tell_the_fates_apart(kind):
     assert least_distance(list(INKS.values()), BLINDNESS[kind]) > 32
     if kind == "deuteranopia":  # as red and green would not
         assert least_distance([(200, 60, 60), (110, 110, 50)], BLINDNESS[kind]) < 20
+
+
+def test_what_is_not_annotated_is_hatched():
+    labelled = np.arange(TRUTH.shape[1]) < 30 * np.ones((len(TRUTH), 1), int)
+    predicted, truth = keep_labelled(PREDICTED, TRUTH, labelled)
+    matches = match_cells(predicted, truth)
+    overlay = read(draw_fates(GREY, (predicted, truth), matches, 100_000, 512, labelled=labelled))[1]
+    colours = {tuple(pixel) for pixel in overlay[:, 30:].reshape(-1, 4).tolist() if pixel[3]}
+    assert colours == {(*UNANNOTATED, 255)}
+    assert tuple(overlay[10, 20])[:3] == INKS["merged"]

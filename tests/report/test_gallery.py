@@ -20,7 +20,7 @@ def panel(side=60, truth=True, title="cells: IoU 0.812"):
     mask = (rows - side // 2) ** 2 + (columns - side // 2) ** 2 < (side // 3) ** 2
     image = np.random.default_rng(side).normal(500, 15, (side, side)) + 200 * mask
     shifted = np.roll(mask, side // 10, axis=1)
-    return title, image.astype(np.uint16), mask, shifted if truth else None
+    return title, image.astype(np.uint16), mask, shifted if truth else None, None
 
 
 def holds(picture, colour):
@@ -46,7 +46,7 @@ def test_file_keeps_the_colours_of_the_picture(tmp_path):
 
 def test_long_side_is_shrunk_whatever_the_shape():
     image = np.random.default_rng(0).random((300, 1200))
-    picture = draw_gallery([("wide", image, image > 2, None)])
+    picture = draw_gallery([("wide", image, image > 2, None, None)])
     assert 2 * SIDE_PX <= picture.shape[1] <= 2 * SIDE_PX + 100
     assert picture.shape[0] < SIDE_PX
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED
+from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, UNANNOTATED
 from livecell_monai.report.pictures import (
     ANNOTATED,
     HELD,
@@ -127,3 +127,30 @@ def test_sample_has_only_the_outline_of_its_label():
 
 def test_encode():
     assert encode(b"abc", "text/plain") == "data:text/plain;base64,YWJj"
+
+
+class TestNotAnnotated:
+    LABELLED = np.arange(112) < 50 * np.ones((96, 1), int)
+
+    def check(self, layers):
+        _, overlay = read(layers)
+        right = overlay[:, 51:]
+        colours = {tuple(pixel) for pixel in right.reshape(-1, 4).tolist() if pixel[3]}
+        assert colours == {(*UNANNOTATED, 255)}
+        assert 0.2 < (right[..., 3] > 0).mean() < 0.3
+        assert not (overlay[:, :50, :3] == UNANNOTATED).all(axis=2).any()
+
+    def test_of_a_prediction_is_hatched(self):
+        truth = one_cell() > 0
+        self.check(draw_prediction(picture_of(truth), truth, np.roll(truth, 5, 1), PLENTY, labelled=self.LABELLED))
+
+    def test_of_a_sample_is_hatched(self):
+        label = np.where(self.LABELLED, one_cell(), -1).astype(np.int8)
+        self.check(draw_sample(picture_of(one_cell()), label, PLENTY))
+
+    def test_of_the_split_is_hatched(self):
+        truth = (one_cell() > 0) & self.LABELLED
+        sides = SplitPreview("a", picture_of(one_cell()), truth, Region(0, 0, 96, 112), None, self.LABELLED)
+        _, overlay = read(draw_sides(sides, PLENTY))
+        assert 0.15 < (overlay[5:-5, 55:-5, :3] == UNANNOTATED).all(axis=2).mean() < 0.35
+        assert not (overlay[:, :50, :3] == UNANNOTATED).all(axis=2).any()

@@ -17,6 +17,7 @@ VALUES = {
     "accelerator": (["auto", "cpu", "cpu-fp32", "cuda:1-fp32", "mps"], ["", "gpu", "cuda:", "cpu ", "fp32", "cuda:x", 0]),
     "scale": ([1, 0.25, 16, [256, 256]], [0, -1, 17, [256], [0, 256], [25.5, 25], True, "auto"]),
     "percentiles": ([[0, 100], [0.1, 99.9]], [[1], [50, 50], [99, 1], [-1, 50], [0, 101], 5, [0, 50, 100]]),
+    "unlabelled_value": ([None, 1, 255, 65_535], [0, -1, 2.5, True, "255"]),
     "maps": ([["foreground"], ["foreground", "distance"]], [[], ["distance"], ["distance", "foreground"], "foreground"]),
     "filters": ([[4, 8], [16] * 12], [[8], [0, 4], [4, 8193], [4.0, 8], 8, [4] * 13, [True, 4]]),
     "convolutions": ([1, 16], [0, 17, 1.5, True]),

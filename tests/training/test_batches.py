@@ -9,6 +9,7 @@ from monai.data import MetaTensor
 from torch.utils.data import RandomSampler
 
 from livecell_monai.network import Head
+from livecell_monai.network.heads import UNKNOWN
 from livecell_monai.training.batches import PatchLoader, ResumableSampler, ToMasks, prepare_batch
 from livecell_monai.transforms import Appearance, Warp
 from tests.support.worlds import border_of, picture_of, some_cells
@@ -300,3 +301,54 @@ def test_the_sampler_resumes_at_the_end_of_an_epoch():
     list(draws)
     again.load_state_dict(draws.state_dict())
     assert len(list(again)) == 70
+
+
+class TestAnnotatedInPart:
+    """Of one of two images only 16 x 16 pixels are annotated."""
+
+    def make(self):
+        part = sample_of(0)
+        part["target"][..., 16:, :] = UNKNOWN
+        part["target"][..., 16:] = UNKNOWN
+        return part
+
+    @pytest.mark.parametrize("warp", [Warp((24, 32)), Warp((24, 32), stretch=1.5, shear=0.3, elastic=2.0)])
+    def test_every_patch_has_annotated_pixels(self, warp):
+        loader = load([self.make()], samples_per_epoch=64, warp=warp)
+        known = torch.cat([(batch["target"] >= 0).flatten(1).sum(1) for batch in loader])
+        assert known.min() >= 20
+        loader.centres = {}
+        assert torch.cat([(batch["target"] >= 0).flatten(1).sum(1) for batch in loader]).min() == 0
+
+    def test_targets_are_0_1_or_unknown(self):
+        found = torch.cat([batch["target"] for batch in load([self.make()], samples_per_epoch=40)])
+        assert set(found.unique().tolist()) == {0.0, 1.0, UNKNOWN}
+
+    def test_pixels_next_to_unknown_ones_are_never_background(self):
+        """Half of a pixel that is foreground must not become background because the other half is unknown."""
+        part = self.make()
+        part["target"][..., :16, :16] = 1
+        found = torch.cat([batch["target"] for batch in load([part], samples_per_epoch=40)])
+        assert set(found.unique().tolist()) == {1.0, UNKNOWN}
+
+    def test_other_images_have_patches_from_anywhere(self):
+        loader = load([sample_of(1), self.make()])
+        next(iter(loader))
+        assert list(loader.centres) == [1]
+        assert loader.centres[1].tolist() == [112 * row + column for row in range(16) for column in range(16)]
+
+    def test_an_image_whose_annotated_pixels_are_lost_by_scaling_has_no_loss(self):
+        part = self.make()
+        part["target"][:] = UNKNOWN
+        loader = load([part])
+        assert all((batch["target"] == UNKNOWN).all() for batch in loader)
+        assert loader.centres == {}
+
+    def test_masks_for_metrics_leave_them_out(self):
+        label = torch.tensor([[[[1.0, UNKNOWN]], [[1.0, 0.0]]]])
+        output = {"pred": torch.tensor([[[[3.0, 3.0]]]]), "label": label}
+        found = ToMasks(HEAD, 0.5)(output)
+        assert found["label"].tolist() == [[[[1.0, 0.0]]]]
+        assert found["labelled"].tolist() == [[[[True, False]]]]
+        found = ToMasks(HEAD, 0.5)({**output, "label": label[:, :1].clamp(min=0)})
+        assert "labelled" not in found

@@ -141,5 +141,4 @@ def test_augmented_samples():
     images = torch.arange(40.0).reshape(20, 1, 1, 2)
     found, labels = draw_samples([{IMAGE: images, TARGET: (images > 7).float()}, {}])
     assert found.tolist() == images[:16, 0].tolist()
-    assert labels.dtype == np.bool_
-    assert labels.tolist() == (images[:16, 0] > 7).tolist()
+    assert labels.tolist() == (images[:16, 0] > 7).int().tolist()

@@ -258,3 +258,22 @@ class TestChance:
         before = torch.get_rng_state()
         draw_patches([with_places(50, 70)], 6, Warp((24, 30), **WARPS["all"]), seeded())
         assert torch.equal(before, torch.get_rng_state())
+
+
+class TestCentres:
+    def test_are_the_given_pixels(self):
+        source = with_places(41, 81)[1:]
+        chosen = torch.tensor([5 * 81 + 70, 39 * 81 + 2], dtype=torch.int32)
+        warp = Warp((1, 1), **STILL)
+        rows, columns = 100 * draw_patches([source], 200, warp, seeded(), centres={0: chosen})[..., 0, 0].T
+        found = {(round(float(row)), round(float(column))) for row, column in zip(rows, columns, strict=True)}
+        assert found == {(5, 70), (39, 2)}
+        assert len({round(float(row)) for row in 100 * draw_patches([source], 200, warp, seeded())[:, 0, 0, 0]}) > 20
+
+    def test_of_one_source_do_not_change_the_patches_of_another(self):
+        sources, warp = [with_places(40, 50), with_places(60, 30)], Warp((12, 12), **WARPS["all"])
+        before = draw_patches(sources, 8, warp, seeded(3))
+        after = draw_patches(sources, 8, warp, seeded(3), centres={1: torch.tensor([0], dtype=torch.int32)})
+        same = [bool(torch.equal(one, other)) for one, other in zip(before, after, strict=True)]
+        assert True in same
+        assert False in same

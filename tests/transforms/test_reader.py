@@ -149,3 +149,24 @@ def test_ids_of_any_size_stay_apart(tmp_path, first, dtype):
     tifffile.imwrite(path, np.where(cells > 0, ids, np.array(0, dtype)))
     found = np.unique(load(path, "label")[0], return_inverse=True)[1]
     np.testing.assert_array_equal(found.reshape(cells.shape), cells)
+
+
+class TestNotAnnotated:
+    def load(self, paths, **options):
+        return LoadImaged(keys="label", reader=PlaneReader(kind="label", **options))({"label": paths})["label"]
+
+    def test_a_label_with_its_ignore_file(self, tmp_path):
+        label, ignore = tmp_path / "a.tif", tmp_path / "i.png"
+        ids, ignored = some_cells(), np.zeros(some_cells().shape, np.uint8)
+        ignored[:, 50:] = 255
+        tifffile.imwrite(label, ids)
+        Image.fromarray(ignored).save(ignore)
+        found = self.load([str(label), str(ignore)])
+        assert found.numpy().tolist() == np.where(ignored > 0, -1.0, ids).tolist()
+        assert found.meta["filename_or_obj"] == str(label)
+        assert self.load(str(label)).numpy().tolist() == ids.tolist()
+
+    def test_a_value_of_the_label(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", np.where(some_cells() == 3, 255, some_cells()))
+        found = self.load(str(tmp_path / "a.tif"), unlabelled_value=255).numpy()
+        assert found.tolist() == np.where(some_cells() == 3, -1.0, some_cells()).tolist()

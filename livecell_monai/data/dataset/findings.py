@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage import measure
 
 from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
+from livecell_monai.data.ignored import find_labelled, measure_foreground
 from livecell_monai.data.label_values import NOTES, check_label_values
 from livecell_monai.data.readers.kinds import read_border, read_described_label, read_image
 from livecell_monai.data.readers.read_cache import measure_once
@@ -33,7 +34,8 @@ class Finding:
     dtype: str = ""  #: of the image's values
     low: float | None = None  #: minimum of the image
     high: float | None = None  #: maximum of the image
-    foreground: float | None = None  #: fraction of foreground pixels in [0, 1]
+    foreground: float | None = None  #: fraction in [0, 1] of the annotated pixels that are foreground
+    ignored: float = 0.0  #: fraction in [0, 1] of the pixels that are not annotated
     cells: int | None = None  #: number of instances, or of connected components of a binary label
     problem: str | None = None  #: the error as one line, None if the sample is valid
     warning: str | None = None  #: what is allowed but unusual as one line, None without one
@@ -42,9 +44,12 @@ class Finding:
     split_ids: int = 0  #: ids of the label with several pieces that do not touch
 
 
-def check_data(data: str | Path) -> list[Finding]:
-    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others."""
-    samples = list_samples(data, "train")
+def check_data(data: str | Path, unlabelled_value: int | None = None) -> list[Finding]:
+    """Check every sample of a data folder or datalist; a problem is part of its finding and does not stop the others.
+
+    `unlabelled_value` is that of `list_samples`.
+    """
+    samples = list_samples(data, "train", unlabelled_value)
     findings = [inspect_sample(sample, "train") for sample in samples]
     problem = _find_common_problem(samples, findings)
     if problem is not None:
@@ -53,7 +58,7 @@ def check_data(data: str | Path) -> list[Finding]:
         if not has_role(data, role):
             continue
         try:
-            findings += [inspect_sample(sample, role) for sample in list_samples(data, role)]
+            findings += [inspect_sample(sample, role) for sample in list_samples(data, role, unlabelled_value)]
         except DataError as error:
             findings.append(Finding(role, "", problem=str(error)))
     return findings
@@ -133,8 +138,9 @@ def _find_common_problem(samples: list[Sample], findings: list[Finding]) -> str 
 
 def inspect_sample(sample: Sample, role: str) -> Finding:
     """Read one sample, the whole image whatever its region, and measure it or find its problem."""
-    files = [path for path in (sample.image, sample.label, sample.border) if path is not None]
-    key = ("finding", role, sample.name, sample.label is None, sample.border is None)
+    files = [path for path in (sample.image, sample.label, sample.border, sample.ignore) if path is not None]
+    has = (sample.label is None, sample.border is None, sample.unlabelled_value)
+    key = ("finding", role, sample.name, *has)
     return measure_once(key, files, lambda: _inspect_sample(sample, role))
 
 
@@ -148,20 +154,21 @@ def _inspect_sample(sample: Sample, role: str) -> Finding:
             _check_same_size(sample.border, read_border(sample.border), image)
         if sample.label is None:
             return measured
-        label, note = read_described_label(sample.label)
+        label, note = read_described_label(sample.label, sample.ignore, sample.unlabelled_value)
         _check_same_size(sample.label, label, image)
         if note is None:
             check_label_values(label, sample.label)
-        foreground = float((label > 0).mean())
+        foreground = measure_foreground(label)
         if role != "test" and foreground == 1.0:
             raise DataError(
                 f"{sample.label}: a training label must have both classes, got foreground only; correct or remove it"
             )
     except LiveCellError as error:  # also a SettingError: axes that these commands have no option for
         return replace(found, problem=str(error))
-    cover = measure_cover(label, foreground)
+    cover, labelled = measure_cover(label, foreground), find_labelled(label)
     measured = replace(measured, foreground=foreground, cells=count_cells(label), split_ids=count_split_ids(label))
-    return replace(measured, cover=cover, warning=describe_cover(sample.label, cover), note=note)
+    ignored = 0.0 if labelled is None else 1 - float(labelled.mean())
+    return replace(measured, ignored=ignored, cover=cover, warning=describe_cover(sample.label, cover), note=note)
 
 
 def count_cells(label: Pixels) -> int:
@@ -175,9 +182,10 @@ def count_cells(label: Pixels) -> int:
 
 def count_split_ids(label: Pixels) -> int:
     """How many ids of a label (Y, X) have several pieces that share no edge; 0 if it is binary."""
-    pieces, count = measure.label(label, background=0, connectivity=1, return_num=True)
-    of_piece = np.zeros(count + 1, label.dtype)
-    of_piece[pieces] = label
+    cells = np.maximum(label, 0)
+    pieces, count = measure.label(cells, background=0, connectivity=1, return_num=True)
+    of_piece = np.zeros(count + 1, cells.dtype)
+    of_piece[pieces] = cells
     ids, times = np.unique(of_piece[1:], return_counts=True)
     return int(np.count_nonzero(times > 1)) if len(ids) > 1 else 0
 
@@ -193,18 +201,38 @@ def describe_split_ids(findings: Iterable[Finding]) -> str | None:
     return f"ids with several pieces: {total} {where}; in training, each piece is a cell of its own"
 
 
+def describe_without_cells(findings: Iterable[Finding]) -> str | None:
+    """A note on annotated training images without any cell; None if all have some."""
+    trained = [one for one in findings if one.role == "train" and one.cells is not None]
+    empty = [one.name for one in trained if one.cells == 0]
+    if not empty:
+        return None
+    named = ", ".join(empty[:5]) + (", ..." if empty[5:] else "")
+    return f"without any cell: {len(empty)} of {len(trained)} training images ({named}); they are learned as background"
+
+
+def describe_ignored(findings: Iterable[Finding]) -> str | None:
+    """A note on pixels of training images that are not annotated; None if all are."""
+    sizes = [(one.ignored, one.size[0] * one.size[1]) for one in findings if one.role == "train" and one.size is not None]
+    some = sum(ignored > 0 for ignored, _ in sizes)
+    if not some:
+        return None
+    share = sum(ignored * pixels for ignored, pixels in sizes) / sum(pixels for _, pixels in sizes)
+    return f"not annotated: {share:.1%} of the pixels, in {some} of {len(sizes)} training images; they do not count"
+
+
 def measure_cover(label: Pixels, foreground: float) -> float:
     """The fraction of a label (Y, X) that its largest cell covers, or of a binary label its largest component.
 
-    `foreground` is the fraction of its pixels > 0; below one half of the image, 0 is returned.
+    `foreground` is the fraction of its pixels > 0; below one half, 0 is returned. Only annotated pixels count.
     """
     if foreground <= MOST:
         return 0.0
-    ids = np.unique(label, return_inverse=True)[1].reshape(label.shape)
+    ids = np.unique(np.maximum(label, 0), return_inverse=True)[1].reshape(label.shape)
     cells = ids if ids.max() > 1 else ndimage.label(label > 0, structure=np.ones((3, 3)))[0]
     if label.min() > 0:
         cells = cells + 1  # there is no background
-    return float(np.bincount(cells.ravel())[1:].max() / label.size)
+    return float(np.bincount(cells.ravel())[1:].max() / np.count_nonzero(label >= 0))
 
 
 def describe_cover(path: Path, cover: float) -> str | None:

@@ -1,8 +1,9 @@
-"""Lists the samples of a data folder or datalist; images, labels and borders are matched by stem.
+"""Lists the samples of a data folder or datalist; images, labels, borders and ignore files are matched by stem.
 
 A data folder has `train/images`, `train/labels`, optional `train/borders`, `test/images` and optional `test/labels` of all
-or some images. A datalist is MONAI's JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "group": ...}],
-"test": [...]}` with paths relative to the JSON file, and an optional list "validation" for a split made by the user.
+or some images; `train/ignore` and `test/ignore` of some images say where these are not annotated. A datalist is MONAI's
+JSON: `{"training": [{"image": ..., "label": ..., "border": ..., "ignore": ..., "group": ...}], "test": [...]}` with paths
+relative to the JSON file, and an optional list "validation" for a split made by the user.
 """
 
 import json
@@ -19,35 +20,44 @@ from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
 BORDER = "border"  #: key of the weight per pixel in a datalist
+IGNORE = "ignore"  #: key of the plane that marks what is not annotated in a datalist
+KINDS = ("images", "labels", "borders", "ignore")  #: folders of a role
 _ESCAPE = re.compile(r'\\(\\|"|/|u[0-9a-fA-F]{4})?')  # all that JSON needs in paths
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')  # after the last entry, outside of strings
 ROLES = {"train": "training", "validation": "validation", "test": "test"}  # folder name -> key of a datalist
 
 
-def list_samples(data: str | Path, role: str) -> list[Sample]:
+def list_samples(data: str | Path, role: str, unlabelled_value: int | None = None) -> list[Sample]:
     """The samples of a role, `train`, `test` or, of a datalist, `validation`, sorted by name.
 
-    Raises a DataError if the folder or datalist is invalid, or an image, label or border has no counterpart.
+    `unlabelled_value` is the value of label files where they are not annotated, beside -1.
+    Raises a DataError if the folder or datalist is invalid, or an image, label, border or ignore file has no counterpart.
     """
     root = Path(data)
-    if root.suffix.lower() == ".json":
-        return _read_datalist(root, role)
+    samples = _read_datalist(root, role) if root.suffix.lower() == ".json" else _read_folder(root, role)
+    return [replace(sample, unlabelled_value=unlabelled_value) for sample in samples]
+
+
+def _read_folder(root: Path, role: str) -> list[Sample]:
     _check_root(root)
     images = _by_stem(root / role / "images", needed=True)
     labels = _by_stem(root / role / "labels", needed=role == "train")
-    borders = _by_stem(root / role / "borders", needed=False)
-    labels, borders = match_near_names(images, labels), match_near_names(images, borders)
-    _check_matched(images, labels, "label", some=role == "test")
-    _check_matched(images, borders, "border")
-    return [Sample(stem, path, labels.get(stem), borders.get(stem)) for stem, path in images.items()]
+    borders, ignores = (_by_stem(root / role / kind, needed=False) for kind in KINDS[2:])
+    labels, borders, ignores = (match_near_names(images, others) for others in (labels, borders, ignores))
+    _check_matched(images, labels, "a label", some=role == "test")
+    _check_matched(images, borders, "a border")
+    _check_have(ignores, images, "an ignore file must have an image")
+    return [
+        Sample(stem, path, labels.get(stem), borders.get(stem), ignore=ignores.get(stem)) for stem, path in images.items()
+    ]
 
 
 def _check_root(root: Path) -> None:
     """Reject what is no data folder, and name the one that is meant or the folders that it needs."""
     outer = next((folder for folder in [*root.parents][:3] if (folder / "train" / "images").is_dir()), None)
     is_inner = outer is not None and not any((root / role).is_dir() for role in ROLES)
-    if is_inner and (root.is_file() or root.name in (*ROLES, "images", "labels", "borders")):
+    if is_inner and (root.is_file() or root.name in (*ROLES, *KINDS)):
         raise DataError(f"{root}: a data folder must hold train/images, this is a part of one; name {outer}")
     if not root.is_dir():
         what = "must be a folder, this is a file" if root.is_file() else "does not exist"
@@ -81,10 +91,10 @@ def has_role(data: str | Path, role: str) -> bool:
 
 
 def list_folders(data: str | Path) -> list[Path]:
-    """The folders of images, labels and borders of a data folder; none of a datalist."""
+    """The folders of images, labels, borders and ignore files of a data folder; none of a datalist."""
     root = Path(data)
     is_list = root.suffix.lower() == ".json"
-    return [] if is_list else [root / role / kind for role in ("train", "test") for kind in ("images", "labels", "borders")]
+    return [] if is_list else [root / role / kind for role in ("train", "test") for kind in KINDS]
 
 
 def name_data(data: str | Path) -> str:
@@ -110,21 +120,25 @@ def _by_stem(folder: Path, needed: bool) -> dict[str, Path]:
 
 
 def _check_matched(images: dict[str, Path], others: dict[str, Path], what: str, some: bool = False) -> None:
-    """Reject an image without its label or border, and the reverse; a role may have none of them at all.
+    """Reject an image without `what`, its label or border, and the reverse; a role may have none of them at all.
 
     With `some`, images may lack one, unless another label or border is left over: its name may be misspelt.
     """
     if not others or (some and not others.keys() - images.keys()):
         return
-    rules = ((images, others, f"an image must have a {what}"), (others, images, f"a {what} must have an image"))
-    for one, found, rule in rules:
-        alone = next((path for stem, path in one.items() if stem not in found), None)
-        if alone is not None:
-            folder = next(iter(found.values())).parent
-            free = [stem for stem in found if stem not in one]
-            near = [found[stem].name for stem in list_near_names(stem_of(alone), free)]
-            remedy = f"add it or rename {' or '.join(near[:2])}" if near else "add it"
-            raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; {remedy}")
+    _check_have(images, others, f"an image must have {what}")
+    _check_have(others, images, f"{what} must have an image")
+
+
+def _check_have(one: dict[str, Path], found: dict[str, Path], rule: str) -> None:
+    """Reject the first file whose stem is not among the others, by a rule in words."""
+    alone = next((path for stem, path in one.items() if stem not in found), None)
+    if alone is not None:
+        folder = next(iter(found.values())).parent
+        free = [stem for stem in found if stem not in one]
+        near = [found[stem].name for stem in list_near_names(stem_of(alone), free)]
+        remedy = f"add it or rename {' or '.join(near[:2])}" if near else "add it"
+        raise DataError(f"{alone}: {rule} of the same stem, found none in {folder}; {remedy}")
 
 
 def _resolve(folder: Path, text: str) -> Path:
@@ -213,10 +227,11 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
         raise DataError(f'{datalist}: an entry must be a path or have an "image", got {entry!r}; correct it')
     if role != "test" and not fields.get(LABEL):
         raise DataError(f'{datalist}: {fields[IMAGE]}: a {ROLES[role]} image must have a "label", got none; add it')
-    for key in (LABEL, BORDER):
+    for key in (LABEL, BORDER, IGNORE):
         if not isinstance(fields.get(key, ""), str | None):
-            raise DataError(f"{datalist}: {fields[IMAGE]}: a {key} must be a path, got {fields[key]!r}; correct it")
-    paths = {key: _resolve(datalist.parent, fields[key]) for key in (IMAGE, LABEL, BORDER) if fields.get(key)}
+            what = "an ignore file" if key == IGNORE else f"a {key}"
+            raise DataError(f"{datalist}: {fields[IMAGE]}: {what} must be a path, got {fields[key]!r}; correct it")
+    paths = {key: _resolve(datalist.parent, fields[key]) for key in (IMAGE, LABEL, BORDER, IGNORE) if fields.get(key)}
     for path in paths.values():
         if not path.exists():
             near = _name_nearest(path)
@@ -224,4 +239,5 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     group, name = fields.get("group"), fields.get(NAME, stem_of(paths[IMAGE]))
     if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be a valid file name, got {name!r}; correct it")
-    return Sample(name, paths[IMAGE], paths.get(LABEL), paths.get(BORDER), None if group is None else str(group))
+    group = None if group is None else str(group)
+    return Sample(name, paths[IMAGE], paths.get(LABEL), paths.get(BORDER), group, ignore=paths.get(IGNORE))

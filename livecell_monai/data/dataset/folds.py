@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.dataset.split import ENOUGH_IMAGES, group_of
+from livecell_monai.data.dataset.split import ENOUGH_IMAGES, group_of, has_classes
+from livecell_monai.data.ignored import find_extent
 from livecell_monai.data.plane_files import write_plane
-from livecell_monai.data.readers.kinds import read_border, read_image, read_label
+from livecell_monai.data.readers.kinds import read_annotation, read_border, read_image
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.runs.atomic import atomic_path, make_folder
 from livecell_monai.sample import Pixels, Region, Sample
@@ -86,7 +87,7 @@ def check_unique_names(samples: Sequence[Sample]) -> None:
 
 def has_cells(sample: Sample) -> bool:
     """Whether the label of a sample has foreground."""
-    return sample.label is not None and bool(read_label(sample.label).any())
+    return sample.label is not None and bool((read_annotation(sample) > 0).any())
 
 
 def check_fold_cells(folds: Sequence[Fold]) -> None:
@@ -106,7 +107,7 @@ def write_fold(path: Path, fold: Fold) -> Path:
 
 
 def _to_entry(sample: Sample) -> dict[str, str]:
-    paths = {"image": sample.image, "label": sample.label, "border": sample.border}
+    paths = {"image": sample.image, "label": sample.label, "border": sample.border, "ignore": sample.ignore}
     # its name in the whole list, because two folders may have images of the same stem
     named = {"name": sample.name} | {key: str(file.resolve()) for key, file in paths.items() if file is not None}
     return named if sample.group is None else {**named, "group": sample.group}
@@ -130,11 +131,11 @@ def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Gener
 
     The rectangle has the proportions of the image, covers the fraction `share` of its area, in (0, 1], and holds foreground
     and background, otherwise a DataError is raised; `rng` draws its place. With `allow_empty`, an image
-    without cells may have any rectangle.
+    without cells may have any rectangle. Of an image that is annotated in part, the smallest rectangle that holds all of
+    these pixels takes the place of the image; in the written label, pixels that are not annotated are `IGNORED`.
     """
-    assert sample.label is not None
-    label = read_label(sample.label)
-    region = _draw_region(label, share, rng, allow_empty and not label.any())
+    label = read_annotation(sample)
+    region = _draw_region(label, share, rng, allow_empty and not (label > 0).any())
     if region is None:
         raise DataError(
             f"{sample.image}: a rectangle of {share:.1%} of the area must hold cells and background, found none; leave the "
@@ -151,14 +152,17 @@ def crop_sample(sample: Sample, share: float, folder: Path, rng: np.random.Gener
         image=write("images", read_image(sample.image).pixels),
         label=write("labels", label),
         border=None if sample.border is None else write("borders", read_border(sample.border)),
+        ignore=None,
     )
 
 
 def _draw_region(label: Pixels, share: float, rng: np.random.Generator, is_any: bool) -> Region | None:
-    height, width = (max(1, round(side * share**0.5)) for side in label.shape)
+    extent = find_extent(label)
+    shape = extent.bottom - extent.top, extent.right - extent.left
+    height, width = (max(1, round(side * share**0.5)) for side in shape)
     for _ in range(TRIES):
-        top, left = int(rng.integers(label.shape[0] - height + 1)), int(rng.integers(label.shape[1] - width + 1))
-        region = Region(top, left, top + height, left + width)
-        if is_any or 0 < np.count_nonzero(region.crop(label)) < height * width:
+        top, left = int(rng.integers(shape[0] - height + 1)), int(rng.integers(shape[1] - width + 1))
+        region = Region(extent.top + top, extent.left + left, extent.top + top + height, extent.left + left + width)
+        if has_classes(region.crop(label), not is_any):
             return region
     return None

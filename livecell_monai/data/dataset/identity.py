@@ -28,7 +28,12 @@ def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]
     files = {
         name_file(role, sample, path): path
         for sample in samples
-        for role, path in (("image", sample.image), ("label", sample.label), ("border", sample.border))
+        for role, path in (
+            ("image", sample.image),
+            ("label", sample.label),
+            ("border", sample.border),
+            ("ignore", sample.ignore),
+        )
         if path is not None
     }
     for item in unlabelled:

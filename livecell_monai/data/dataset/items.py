@@ -23,12 +23,15 @@ Images = str | Path | Sequence[str | Path]  # a file, folder or glob, or several
 
 
 def to_items(samples: Iterable[Sample]) -> list[Item]:
-    """One dictionary per sample: paths as `image`, `label` and `weight`, its name, and its region if it has one."""
+    """One dictionary per sample: paths as `image`, `label` and `weight`, its name, and its region if it has one.
+
+    With an ignore file, `label` is the list of both, as `PlaneReader` takes it.
+    """
     items = []
     for sample in samples:
         item: Item = {NAME: sample.name, IMAGE: str(sample.image)}
         if sample.label is not None:
-            item[LABEL] = str(sample.label)
+            item[LABEL] = str(sample.label) if sample.ignore is None else [str(sample.label), str(sample.ignore)]
         if sample.border is not None:
             item[WEIGHT] = str(sample.border)
         if sample.region is not None:
@@ -44,30 +47,34 @@ def partition(
     guard: int = 16,
     seed: int = 0,
     with_borders: bool = True,
+    unlabelled_value: int | None = None,
 ) -> Split:
     """Read and check every training sample of a data folder or datalist, and split them; see `split_samples`.
 
     With `auto`, the validation images of a datalist are used if it lists any. The first invalid sample raises a DataError.
+    `unlabelled_value` is that of `list_samples`.
     """
-    samples, empty = _training_samples(dataset_dir, "train", with_borders)
+    samples, empty = _training_samples(dataset_dir, "train", with_borders, unlabelled_value)
     if split == "auto" and has_role(dataset_dir, "validation"):
-        return given_split(samples, _training_samples(dataset_dir, "validation", with_borders)[0])
+        return given_split(samples, _training_samples(dataset_dir, "validation", with_borders, unlabelled_value)[0])
     return split_samples(samples, split, validation_fraction, guard, seed, empty)
 
 
-def _training_samples(dataset_dir: str | Path, role: str, with_borders: bool) -> tuple[list[Sample], set[str]]:
+def _training_samples(
+    dataset_dir: str | Path, role: str, with_borders: bool, unlabelled_value: int | None
+) -> tuple[list[Sample], set[str]]:
     """The samples of a role, and the names of those without cells."""
-    samples = list_samples(dataset_dir, role)
+    samples = list_samples(dataset_dir, role, unlabelled_value)
     empty = {found.name for found in check_samples(samples, role) if not found.foreground}
     return (samples if with_borders else [replace(sample, border=None) for sample in samples]), empty
 
 
-def list_test_items(dataset_dir: str | Path) -> list[Item]:
+def list_test_items(dataset_dir: str | Path, unlabelled_value: int | None = None) -> list[Item]:
     """The labelled test images of a data folder or datalist; no label at all or an invalid sample raises a DataError.
 
-    How many images have no label is logged.
+    How many images have no label is logged. `unlabelled_value` is that of `list_samples`.
     """
-    samples = list_samples(dataset_dir, "test")
+    samples = list_samples(dataset_dir, "test", unlabelled_value)
     labelled = [sample for sample in samples if sample.label is not None]
     if not labelled:
         raise DataError(f"{samples[0].image}: an image to score must have a label, found none in test/labels; add it")

@@ -1,4 +1,4 @@
-"""Labels and borders whose names are near those of their images: `a_mask`, `mask_01` for `image_1`."""
+"""Labels, borders and ignore files whose names are near those of their images: `a_mask`, `mask_01` for `image_1`."""
 
 import re
 import unicodedata
@@ -9,6 +9,7 @@ from pathlib import Path
 _LABELS = (
     r"cp_masks?|masks?|labels?|lbls?|label[ _]?images?|labell?ed|seg|(?:simple[ _]|instance[ _])?segmentation|man_seg|gt"
     r"|ground[ _-]?truth|truth|annotations?|annotated|manual|binary|instances?|object[ _]identities|borders?|weights?"
+    r"|ignored?"
 )
 _IMAGES = r"images?|img|im|raw|original|phase|frame|t"
 #: what programs add to the stem of a label or border

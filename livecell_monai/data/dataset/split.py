@@ -2,7 +2,8 @@
 
 - `auto`: `region` with fewer than seven images or with one group only, otherwise `images`.
 - `images`: whole images are held out, all images of a group together.
-- `region`: a strip along one side of every image is held out, with an unused guard band between it and the rest.
+- `region`: a strip along one side of every image is held out, with an unused guard band between it and the rest. Of an image
+  that is annotated in part, the strip holds the fraction of its annotated pixels.
 - `original`: the report's split, augmented copies of the same images in both parts. It leaks; it shows by how much its
   score is too high.
 - `none`: nothing is held out, and the training images are scored: for a final training after a cross-validation.
@@ -15,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.readers.kinds import read_label
+from livecell_monai.data.ignored import measure_foreground
+from livecell_monai.data.readers.kinds import read_annotation
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels, Region, Sample
 from livecell_monai.settings import check_values
@@ -152,16 +154,15 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
     """The training and the validation part of one image.
 
     Of the strips along the four sides that leave both classes in both parts, the one whose foreground fraction is nearest to
-    the image's own; of an image without cells, the first.
+    the image's own; of an image without cells, the first. Only annotated pixels count.
     """
-    assert sample.label is not None
-    foreground = read_label(sample.label) > 0
-    height, width = foreground.shape
-    share = foreground.mean()
+    label = read_annotation(sample)
+    height, width = label.shape
+    share = measure_foreground(label)
     sides = [
         (train, held)
-        for train, held in _strips(height, width, fraction, guard)
-        if share == 0 or all(_has_both_classes(part.crop(foreground)) for part in (train, held))
+        for train, held in _strips(label, fraction, guard)
+        if all(has_classes(part.crop(label), share > 0) for part in (train, held))
     ]
     if not sides:
         raise DataError(
@@ -169,21 +170,33 @@ def _split_region(sample: Sample, fraction: float, guard: int) -> tuple[Sample, 
             f"got none in {height} x {width} pixels with a guard of {guard}; lower guard or raise validation_fraction, or "
             "with several images set split to images"
         )
-    train, held = min(sides, key=lambda side: abs(float(side[1].crop(foreground).mean() - share)))
+    train, held = min(sides, key=lambda side: abs(measure_foreground(side[1].crop(label)) - share))
     return replace(sample, region=train), replace(sample, region=held)
 
 
-def _strips(height: int, width: int, fraction: float, guard: int) -> list[tuple[Region, Region]]:
-    """(training, validation) for a strip at the top, bottom, left and right."""
-    rows, columns = max(1, round(fraction * height)), max(1, round(fraction * width))
+def _strips(label: Pixels, fraction: float, guard: int) -> list[tuple[Region, Region]]:
+    """(training, validation) for a strip at the top, bottom, left and right of a label (Y, X)."""
+    height, width = label.shape
+    (top, bottom), (left, right) = (_depths(label >= 0, axis, fraction) for axis in (0, 1))
     sides = [
-        (Region(rows + guard, 0, height, width), Region(0, 0, rows, width)),
-        (Region(0, 0, height - rows - guard, width), Region(height - rows, 0, height, width)),
-        (Region(0, columns + guard, height, width), Region(0, 0, height, columns)),
-        (Region(0, 0, height, width - columns - guard), Region(0, width - columns, height, width)),
+        (Region(top + guard, 0, height, width), Region(0, 0, top, width)),
+        (Region(0, 0, height - bottom - guard, width), Region(height - bottom, 0, height, width)),
+        (Region(0, left + guard, height, width), Region(0, 0, height, left)),
+        (Region(0, 0, height, width - right - guard), Region(0, width - right, height, width)),
     ]
     return [side for side in sides if side[0].bottom > side[0].top and side[0].right > side[0].left]
 
 
-def _has_both_classes(mask: Pixels) -> bool:
-    return bool(mask.size and np.any(mask) and not np.all(mask))
+def _depths(labelled: Pixels, axis: int, fraction: float) -> tuple[int, int]:
+    """How many rows (axis 0) or columns from both ends hold a fraction of the annotated pixels (Y, X), at least one each."""
+    length = labelled.shape[axis]
+    if labelled.all():
+        return (max(1, round(fraction * length)),) * 2
+    counts = labelled.sum(axis=1 - axis)
+    reached = [np.searchsorted(np.cumsum(each), fraction * counts.sum()) + 1 for each in (counts, counts[::-1])]
+    return min(int(reached[0]), length), min(int(reached[1]), length)
+
+
+def has_classes(label: Pixels, both: bool) -> bool:
+    """Whether a part of a label has annotated pixels, and with `both` those of foreground and of background."""
+    return bool((label >= 0).any()) and (not both or bool((label > 0).any() and (label == 0).any()))

@@ -1,7 +1,7 @@
 """Image files as checked arrays: one grey plane (Y, X) per file, or the plane of a stack that an address names.
 
 `read_plane` returns the values as stored, C-contiguous, writable and of native byte order; `read_image`, `read_label` and
-`read_border` also check them.
+`read_border` also check them. In a label, pixels that are not annotated are `IGNORED`.
 """
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ import numpy as np
 
 from livecell_monai.data.checks.limits import check_single_plane
 from livecell_monai.data.formats import TIFF
+from livecell_monai.data.ignored import find_ignored
 from livecell_monai.data.label_values import interpret_fractions, interpret_label
 from livecell_monai.data.paths import check_image_path, find_format
 from livecell_monai.data.readers import open_stack, parse_address
@@ -19,7 +20,7 @@ from livecell_monai.data.readers.open import describe_plane, read_addressed
 from livecell_monai.data.readers.read_cache import read_once
 from livecell_monai.data.readers.single_plane import read_single
 from livecell_monai.errors import DataError
-from livecell_monai.sample import Pixels, Plane
+from livecell_monai.sample import IGNORED, Pixels, Plane, Sample
 
 _IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32", "float64")
 #: other types by the image type that holds them; 64 bit integers must be in the range of 32 bits
@@ -132,27 +133,52 @@ def check_image_range(low: float, high: float, path: Path | str) -> None:
         )
 
 
-def read_label(path: Path) -> Pixels:
-    """Read a label (Y, X): integers, 0 background, > 0 foreground; other fractions and negative values are a DataError.
+def read_annotation(sample: Sample) -> Pixels:
+    """The label (Y, X) of an annotated sample, see `read_label`."""
+    assert sample.label is not None
+    return read_label(sample.label, sample.ignore, sample.unlabelled_value)
+
+
+def read_label(path: Path, ignore: Path | None = None, unlabelled_value: int | None = None) -> Pixels:
+    """Read a label (Y, X): integers, 0 background, > 0 foreground, `IGNORED` where it is not annotated.
+
+    Not annotated are pixels of -1 or `unlabelled_value`, and those that are not 0 in the file `ignore`. Other negative
+    values, fractions, and a label without an annotated pixel are a DataError.
 
     Whole numbers that are stored as float become integers, with the rounding errors of a scale; a soft mask is cut. If
     an id is above 16,777,216, all of the label get new numbers, in their order.
     """
-    return read_described_label(path)[0]
+    return read_described_label(path, ignore, unlabelled_value)[0]
 
 
-def read_described_label(path: Path) -> tuple[Pixels, str | None]:
+def read_described_label(
+    path: Path, ignore: Path | None = None, unlabelled_value: int | None = None
+) -> tuple[Pixels, str | None]:
     """Read a label as `read_label`, with a note if it is a soft mask or holds classes, see `interpret_label`."""
     pixels = read_plane(path, is_label=True).pixels
     if pixels.dtype.kind not in "uif":
         raise DataError(f"{path}: a label must hold integers, got {pixels.dtype}; save it as 8 or 16 bit integers")
     if pixels.dtype.kind == "f":
         pixels = _round_whole(pixels)
+    plane = None if ignore is None else (ignore, read_plane(ignore, is_label=True).pixels)
+    ignored = find_ignored(pixels, path, plane, unlabelled_value)
+    if ignored is None:
+        return _read_values(pixels, path)
+    rest = pixels.dtype.type(max(0, pixels[~ignored].min()))  # background, if there is some: it changes no meaning
+    label, note = _read_values(np.where(ignored, rest, pixels), path)
+    marked = label.astype(np.int32)
+    marked[ignored] = IGNORED
+    return marked, note
+
+
+def _read_values(pixels: Pixels, path: Path) -> tuple[Pixels, str | None]:
+    """The label of the values of a file."""
+    if pixels.dtype.kind == "f":
         is_soft = pixels.min() >= 0 and bool(np.isfinite(pixels).all()) and bool((pixels != np.rint(pixels)).any())
         if is_soft and (mask := interpret_fractions(pixels, path)) is not None:
             return mask
         _check_whole(path, pixels)
-    _check_not_negative(path, "a label", pixels)
+    _check_not_negative(path, "a label", pixels, f"{IGNORED} (not annotated), 0")
     if float(pixels.max()) > _MAX_ID:
         ids = np.unique(np.append(pixels.ravel(), pixels.dtype.type(0)), return_inverse=True)[1][:-1]
         pixels = ids.reshape(pixels.shape).astype(np.int32)
@@ -206,9 +232,9 @@ def _check_finite(path: Path | str, what: str, pixels: Pixels) -> None:
         )
 
 
-def _check_not_negative(path: Path, what: str, pixels: Pixels) -> None:
+def _check_not_negative(path: Path, what: str, pixels: Pixels, allowed: str = "0") -> None:
     if pixels.min() < 0:
         raise DataError(
             f"{path}: {what} must be >= 0, got {(pixels < 0).sum()} pixels down to {pixels.min()};"
-            " replace them by 0 or a positive value"
+            f" replace them by {allowed} or a positive value"
         )

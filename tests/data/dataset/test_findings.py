@@ -15,8 +15,10 @@ from livecell_monai.data.dataset.findings import (
     count_cells,
     count_split_ids,
     describe_cover,
+    describe_ignored,
     describe_split_ids,
     describe_unlabelled_tests,
+    describe_without_cells,
     inspect_sample,
     measure_cover,
     summarize_notes,
@@ -57,7 +59,7 @@ BAD = {
     ),
     "no background": ("labels", np.ones(SHAPE, np.uint8), "a training label must have both classes, got foreground only"),
     "float label": ("labels", LABEL / np.float32(2), "a label must hold integers, got 0.5 at row"),
-    "negative label": ("labels", LABEL.astype(np.int16) - 1, "a label must be >= 0"),
+    "negative label": ("labels", LABEL.astype(np.int16) - 2, "a label must be >= 0"),
     "negative border": ("borders", np.full(SHAPE, -1, np.float32), "a border weight must be >= 0"),
 }
 
@@ -343,3 +345,63 @@ class TestIdsOfSeveralPieces:
             if cells == 1:
                 assert note == "ids with several pieces: 1 in train_00; in training, each piece is a cell of its own"
         assert note.startswith("ids with several pieces: 3 in 2 labels, 2 of them in that of train_02; in training, each")
+
+
+class TestNotAnnotated:
+    """An image that is annotated in its left third, and one without any cell."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        write_folder(tmp_path, train=3, test=0)
+        tifffile.imwrite(tmp_path / "train/labels/train_02.tif", np.zeros(SHAPE, np.uint8))
+        path = tmp_path / "train/ignore/train_01.tif"
+        path.parent.mkdir()
+        ignored = np.ones(SHAPE, np.uint8)
+        ignored[:, :28] = 0
+        tifffile.imwrite(path, ignored)
+        return tmp_path
+
+    def test_does_not_count(self, folder):
+        label = tifffile.imread(folder / "train/labels/train_01.tif")[:, :28]
+        whole, part, empty = check_data(folder)
+        assert [one.problem for one in (whole, part, empty)] == [None] * 3
+        assert part.ignored == pytest.approx(0.75)
+        assert part.foreground == pytest.approx((label > 0).mean())
+        assert part.cells == len(np.unique(label)) - 1 < whole.cells
+        assert (whole.ignored, empty.ignored, empty.cells) == (0, 0, 0)
+
+    def test_is_counted_in_words(self, folder):
+        findings = check_data(folder)
+        assert describe_ignored(findings) == (
+            "not annotated: 25.0% of the pixels, in 1 of 3 training images; they do not count"
+        )
+        assert describe_without_cells(findings) == (
+            "without any cell: 1 of 3 training images (train_02); they are learned as background"
+        )
+        assert describe_ignored(findings[:1]) is None
+        assert describe_without_cells(findings[:1]) is None
+
+    @pytest.mark.parametrize(
+        ("plane", "problem"),
+        [
+            (np.ones(SHAPE, np.uint8), "ignore/train_01.tif: a label must have annotated pixels, got none in all 10752"),
+            (np.ones((9, 9), np.uint8), "ignore/train_01.tif: an ignore file must have the size of its label, got 9 x 9"),
+        ],
+    )
+    def test_bad_files_are_one_line(self, folder, plane, problem):
+        tifffile.imwrite(folder / "train/ignore/train_01.tif", plane)
+        found = problems_of(folder)
+        assert list(found) == ["train_01"]
+        assert problem in found["train_01"]
+        assert "\n" not in found["train_01"]
+
+    def test_the_background_that_is_numbered_too_is_found_in_the_rest(self, folder):
+        label = (LABEL > 0) + np.int16(1)
+        tifffile.imwrite(folder / "train/labels/train_01.tif", np.where(np.arange(SHAPE[1]) > 60, -1, label))
+        assert "must be 0 in the background, got the values 1, 2 and no 0" in problems_of(folder)["train_01"]
+
+    def test_a_cell_over_most_of_the_annotated_part_is_a_warning(self, folder):
+        label = np.full(SHAPE, -1, np.int16)
+        label[10:30, 10:30], label[10:14, 10:30] = 5, 0
+        tifffile.imwrite(folder / "train/labels/train_00.tif", label)
+        assert "one cell covers 80% of the image" in check_data(folder)[0].warning

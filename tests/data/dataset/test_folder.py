@@ -341,3 +341,33 @@ class TestWindowsDatalist:
         (folder / "list.json").write_text(text.replace("\\labels", "/labels"), encoding="utf-8")  # now it is JSON
         (sample,) = list_samples(folder / "list.json", "train")
         assert sample.image == folder / "train/new/train_00.tif"
+
+
+class TestIgnoreFiles:
+    def test_are_optional_for_each_image(self, tmp_path):
+        root = write_folder(tmp_path, train=2, test=1)
+        touch(root / "train/ignore/train_01.tif", root / "test/ignore/test_00_ignore.tif")
+        first, second = list_samples(root, "train", unlabelled_value=255)
+        assert first.ignore is None
+        assert second.ignore == root / "train/ignore/train_01.tif"
+        assert first.unlabelled_value == second.unlabelled_value == 255
+        assert list_samples(root, "test")[0].ignore == root / "test/ignore/test_00_ignore.tif"
+
+    def test_without_their_image_are_rejected(self, tmp_path):
+        root = write_folder(tmp_path, train=2, test=0)
+        touch(root / "train/ignore/other.tif")
+        with pytest.raises(
+            DataError, match=r"ignore/other\.tif: an ignore file must have an image of the same stem, .*images; add it"
+        ):
+            list_samples(root, "train")
+
+    def test_are_listed_by_a_datalist(self, tmp_path):
+        write_folder(tmp_path, train=1, test=0)
+        entry = {"image": "train/images/train_00.tif", "label": "train/labels/train_00.tif", "ignore": "i.png"}
+        touch(tmp_path / "i.png")
+        path = tmp_path / "list.json"
+        path.write_text(json.dumps({"training": [entry]}))
+        assert list_samples(path, "train")[0].ignore == tmp_path / "i.png"
+        path.write_text(json.dumps({"training": [{**entry, "ignore": 3}]}))
+        with pytest.raises(DataError, match="an ignore file must be a path, got 3; correct it"):
+            list_samples(path, "train")

@@ -210,3 +210,24 @@ def test_a_label_of_one_class_is_rejected_and_nothing_written(tmp_path):
     with pytest.raises(DataError, match=r"a rectangle of 25.0% of the area must hold cells and background, found none"):
         crop_sample(sample, 0.25, tmp_path / "part", np.random.default_rng(0))
     assert not (tmp_path / "part").exists()
+
+
+def test_of_an_image_that_is_annotated_in_part_the_share_is_of_this_part(tmp_path):
+    label = np.zeros((60, 80), np.uint16)
+    label[22:38:2, 42:58:3] = 1
+    write_sample(tmp_path, "a", label, image=np.arange(4800, dtype=np.uint16).reshape(60, 80))
+    ignored = np.ones(label.shape, np.uint8)
+    ignored[20:40, 40:60] = 0
+    ignored[25:28] = 1
+    (tmp_path / "train/ignore").mkdir()
+    tifffile.imwrite(tmp_path / "train/ignore/a.tif", ignored)
+    (sample,) = list_samples(tmp_path, "train")
+    part = crop_sample(sample, 0.25, tmp_path / "part", np.random.default_rng(0))
+    image, found = tifffile.imread(part.image), tifffile.imread(part.label)
+    assert image.shape == (10, 10)
+    top, left = np.divmod(int(image[0, 0]), 80)
+    assert 20 <= top <= 30
+    assert 40 <= left <= 50
+    assert part.ignore is None
+    expected = np.where(ignored > 0, -1, label)[top : top + 10, left : left + 10]
+    np.testing.assert_array_equal(found, expected)

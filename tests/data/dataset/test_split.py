@@ -229,3 +229,36 @@ class TestWithoutCells:
         assert split_samples(one_of_eight, "auto", empty=empty).mode == "region"
         with pytest.raises(DataError, match="needs cells in 2 or more images or groups, got one; set split to region"):
             split_samples(one_of_eight, "images", empty=empty)
+
+
+class TestAnnotatedInPart:
+    """Only the rows 40 to 59 and columns 10 to 59 of an image are annotated, a sixth of it."""
+
+    @pytest.fixture
+    def sample(self, place):
+        label = np.full((80, 75), -1, np.int16)
+        label[40:60, 10:60] = 0
+        label[42:58:3, 11:59] = np.arange(1, 49) % 3
+        return sample_of(place, label, "part")
+
+    @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5])
+    def test_the_strip_holds_the_fraction_of_the_annotated_pixels(self, sample, fraction):
+        label = tifffile.imread(sample.image)
+        split = split_samples([sample], "region", fraction, guard=2)
+        train, held = (side[0].region.crop(label) for side in (split.train, split.validation))
+        assert fraction <= (held >= 0).sum() / (label >= 0).sum() <= fraction + 1 / 20
+        assert (train >= 0).sum() / (label >= 0).sum() >= 1 - fraction - 3 / 20
+        assert (train > 0).any()
+        assert (held > 0).any()
+        assert not share_pixels(split, label.shape, margin=2)
+
+    def test_an_image_without_cells_has_annotated_pixels_in_both_parts(self, place):
+        label = np.full((30, 30), -1, np.int16)
+        label[20:, 20:] = 0
+        split = split_samples([sample_of(place, label, "empty")], "region", 0.2, guard=1)
+        for side in (split.train, split.validation):
+            assert (side[0].region.crop(label) == 0).any()
+
+    def test_ten_regions_are_split_by_images(self, sample):
+        split = split_samples([replace(sample, name=str(index)) for index in range(10)])
+        assert (split.mode, len(split.train), len(split.validation)) == ("images", 8, 2)

@@ -190,6 +190,31 @@ class TestLabel:
         stored = np.where(RAMP > 9, -1, 0).astype(np.int64).astype(np.uint64)
         np.testing.assert_array_equal(read_label(tiff(tmp_path, stored)), RAMP > 9)
 
+    def test_what_is_not_annotated_is_minus_one(self, tmp_path):
+        ids, ignored = TestFractions.IDS.astype(np.uint8), np.zeros(TestFractions.IDS.shape, np.uint8)
+        ignored[5:30, 10:50] = 9
+        label, ignore = tiff(tmp_path, ids), tmp_path / "ignore.tif"
+        tifffile.imwrite(ignore, ignored)
+        assert read_label(label).dtype == np.uint8
+        marked = read_label(label, ignore)
+        assert marked.dtype == np.int32
+        np.testing.assert_array_equal(marked, np.where(ignored > 0, -1, ids.astype(int)))
+        np.testing.assert_array_equal(read_label(label, unlabelled_value=2), np.where(ids == 2, -1, ids.astype(int)))
+        signed = np.where(ignored > 0, -1, ids.astype(np.int16))
+        np.testing.assert_array_equal(read_label(tiff(tmp_path, signed)), signed)
+
+    def test_a_soft_mask_and_high_ids_may_be_annotated_in_part(self, tmp_path):
+        soft = ndimage.gaussian_filter((TestFractions.IDS > 0).astype(np.float32), 0.5)
+        soft[:3] = -1
+        found = read_label(tiff(tmp_path, soft.astype(np.float32)))
+        assert (found[:3] == -1).all()
+        np.testing.assert_array_equal(found[3:], soft[3:] > 0.5)
+        high = np.where(TestFractions.IDS > 0, 2**30, 0).astype(np.int32)
+        high[:2], high[2:4] = -1, 2**31 - 1
+        found = read_label(tiff(tmp_path, high), unlabelled_value=2**31 - 1)
+        assert (found[:4] == -1).all()
+        np.testing.assert_array_equal(found[4:], TestFractions.IDS[4:] > 0)
+
     def test_negative_ids_are_rejected(self, tmp_path):
         with pytest.raises(DataError, match="a label must be >= 0, got 1 pixels down to -4"):
             read_label(tiff(tmp_path, with_value(-4, np.int16)))
