@@ -73,13 +73,17 @@ def list_label_images(source: Path) -> dict[str, Path]:
     if not source.exists():
         raise DataError(f"{source}: the results must exist, there is no such file or folder; correct the path")
     paths = [source] if source.is_file() or find_zarr(source) is not None else list_folder(source)
+    paths.sort(key=lambda path: find_zarr(path) is not None)  # of a cell image and an OME-Zarr of it, the first counts
+    inner = {path: find_inner(path) or path for path in paths if find_zarr(path) is not None}
     found: dict[str, Path] = {}
     for ending in _OURS:
         for path in paths:
             if stem_of(path).endswith(ending):
-                found.setdefault(stem_of(path).removesuffix(ending), path)
-    inner = {stem_of(path): labels for path in paths if find_zarr(path) is not None and (labels := find_inner(path))}
-    found = {**inner, **found} or {name_labelled(path): path for path in paths}
+                found.setdefault(stem_of(path).removesuffix(ending), inner.get(path, path))
+    for path, labels in inner.items():
+        if labels != path:  # the label image of a large image
+            found.setdefault(name_labelled(path), labels)
+    found = found or {name_labelled(path): path for path in paths}
     if not found:
         raise DataError(
             f"{source}: must hold label images, found none; predict with --cells, or name a folder of label images"

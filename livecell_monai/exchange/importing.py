@@ -16,6 +16,7 @@ from livecell_monai.exchange.registry import find_sources
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.runs.new_folder import fill_folder
 
+_REPAIR = "inside is what an odd number of turns encloses"
 NO_CLASS = "none"  #: the name of `--class` for objects without a class
 
 
@@ -27,7 +28,7 @@ class Imported:
     counts: Counts = field(default_factory=Counts)
     absent: int = 0  #: annotated images of a file of many that are not in the folder of images
     unannotated: list[str] = field(default_factory=list)  #: names of images without an annotation
-    unannotated_pixels: int = 0  #: images of which a part is not annotated
+    partial: int = 0  #: images of which a part is not annotated
 
 
 def import_annotations(source: Path, images: Path, output: Path, classes: Sequence[str] = ()) -> Imported:
@@ -79,7 +80,7 @@ def _write(annotation: Annotation, finder: ImageFinder, folder: Path, classes: S
             raise DataError(f"{annotation.source}: each image must have one annotation, {name} has two; remove one")
         write_plane(label, labels, stack.pixel_size_um)
         if outside is not None:
-            done.unannotated_pixels += 1
+            done.partial += 1
             write_plane(make_folder(folder / "ignore") / f"{name}.tif", mask_pixels(outside), stack.pixel_size_um)
         if frame is not None:
             write_plane(folder / "images" / f"{name}.tif", stack.read(frame), stack.pixel_size_um)
@@ -120,18 +121,18 @@ def _check_classes(source: Path, counts: Counts, chosen: Sequence[str]) -> None:
 def describe_import(done: Imported, images: Path) -> Iterator[str]:
     """What the user should know, one line each."""
     counts = done.counts
-    size = "the smallest has them, of equally large ones the first"
+    rule = "each goes to the smallest cell, of equally large ones to the first"
     lines = (
-        (counts.overlap_pixels, f"{counts.overlapping:,} cells share {counts.overlap_pixels:,} pixels; {size}"),
-        (counts.hidden, f"{counts.hidden:,} cells lie below others entirely and were left out"),
-        (counts.clipped, f"{counts.clipped:,} objects reach out of their image and were cut off at its border"),
-        (counts.empty, f"{counts.empty:,} cells cover no pixel of their image and were left out"),
-        (counts.repaired, f"{counts.repaired:,} outlines cross themselves; inside is what an odd number of turns encloses"),
-        (counts.without_area, f"{counts.without_area:,} points, lines and boxes have no area and were left out"),
-        (done.unannotated_pixels, f"{done.unannotated_pixels:,} images are annotated in part, see train/ignore"),
-        (done.absent, f"{done.absent:,} annotated images are not in {images} and were left out"),
+        (counts.overlapping, f"overlapping cells: {counts.overlapping:,}, pixels: {counts.overlap_pixels:,}; {rule}"),
+        (counts.hidden, f"cells that others cover entirely, left out: {counts.hidden:,}"),
+        (counts.clipped, f"objects that reach out of their image, cut off at its border: {counts.clipped:,}"),
+        (counts.empty, f"cells that cover no pixel of their image, left out: {counts.empty:,}"),
+        (counts.repaired, f"objects whose outline crosses itself: {counts.repaired:,}; {_REPAIR}"),
+        (counts.without_area, f"points, lines and boxes, which have no area, left out: {counts.without_area:,}"),
+        (done.partial, f"images that are annotated in part, see train/ignore: {done.partial:,}"),
+        (done.absent, f"annotated images that are not in {images}, left out: {done.absent:,}"),
     )
     yield from (line for number, line in lines if number)
     if done.unannotated:
         shown = ", ".join(done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
-        yield f"{len(done.unannotated):,} images of {images} have no annotation and were left out: {shown}"
+        yield f"images of {images} without an annotation, left out: {len(done.unannotated):,} ({shown})"

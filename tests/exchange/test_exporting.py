@@ -6,7 +6,7 @@ import tifffile
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.exporting import export_labels, list_label_images
-from tests.support.annotated import HIGH, MIXED, read_all, to_labels
+from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels
 
 
 def save(folder, **images):
@@ -41,6 +41,18 @@ def test_label_images_of_a_folder(tmp_path):
     assert list(list_label_images(folder / "b.tif")) == ["b"]
     save(folder, c_cells=MIXED, c_tracks=MIXED)
     assert {name: path.name for name, path in list_label_images(folder).items()} == {"c": "c_tracks.tif"}
+
+
+def test_label_images_in_ome_zarr(tmp_path):
+    folder = save(tmp_path / "x", b=(MIXED > 0) * np.uint8(255))
+    write_labels("omezarr", folder, MIXED)
+    (folder / "a_cells.ome.zarr").rename(folder / "a.ome.zarr")  # as large images are written
+    assert list_label_images(folder) == {"a": folder / "a.ome.zarr" / "labels" / "cells"}
+    write_labels("omezarr", folder, MIXED)  # as `export` writes them
+    assert list_label_images(folder) == {"a": folder / "a_cells.ome.zarr" / "labels" / "cells"}
+    save(folder, a_cells=MIXED)
+    assert list_label_images(folder) == {"a": folder / "a_cells.tif"}
+    assert export_labels(folder / "a.ome.zarr", tmp_path / "out", ["roi"]).cells == 6
 
 
 @pytest.mark.parametrize(

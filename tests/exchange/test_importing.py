@@ -48,7 +48,7 @@ def test_what_is_exported_is_imported(name, images, tmp_path):
     np.testing.assert_array_equal(tifffile.imread(sample.label), MIXED)
     assert sample.image.read_bytes() == (images / "a.tif").read_bytes()
     assert not (tmp_path / "cells" / "train" / "ignore").exists()
-    assert list(describe_import(done, images)) == [f"1 images of {images} have no annotation and were left out: b.tif"]
+    assert list(describe_import(done, images)) == [f"images of {images} without an annotation, left out: 1 (b.tif)"]
 
 
 def test_frames_of_a_movie(tmp_path):
@@ -78,7 +78,7 @@ def test_parts_without_annotation_and_an_image_without_cells(images, tmp_path):
     assert [path.name for path in (folder / "ignore").iterdir()] == ["a.tif"]
     assert tifffile.imread(folder / "labels" / "b.tif").max() == 0
     assert (done.counts.images, done.counts.cells) == (2, 1)
-    assert list(describe_import(done, images)) == ["1 images are annotated in part, see train/ignore"]
+    assert list(describe_import(done, images)) == ["images that are annotated in part, see train/ignore: 1"]
 
 
 def test_what_did_not_fit_is_said(images, tmp_path):
@@ -86,10 +86,10 @@ def test_what_did_not_fit_is_said(images, tmp_path):
     done = import_annotations(write_features(tmp_path / "a.geojson", *features), images, tmp_path / "cells")
     lines = list(describe_import(done, images))
     assert lines[:4] == [
-        "3 cells share 4 pixels; the smallest has them, of equally large ones the first",
-        "1 cells lie below others entirely and were left out",
-        "2 objects reach out of their image and were cut off at its border",
-        "1 cells cover no pixel of their image and were left out",
+        "overlapping cells: 3, pixels: 4; each goes to the smallest cell, of equally large ones to the first",
+        "cells that others cover entirely, left out: 1",
+        "objects that reach out of their image, cut off at its border: 2",
+        "cells that cover no pixel of their image, left out: 1",
     ]
 
 
