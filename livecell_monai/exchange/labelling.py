@@ -12,7 +12,7 @@ from livecell_monai.exchange.filling import Spans, fill_polygons, join_spans, pa
 from livecell_monai.exchange.outlines import Integers, Polygon
 from livecell_monai.sample import Pixels
 
-IGNORE, REGION = "ignore", "region"  #: an object of these classes, the second with any ending, is no cell
+IGNORE, REGION = "ignore", "region"  #: an object whose class begins with one of them, such as `Region*`, is no cell
 MAX_16_BIT = np.iinfo(np.uint16).max
 
 
@@ -23,7 +23,7 @@ class Counts:
     images: int = 0
     cells: int = 0
     regions: int = 0  #: inside of which alone an image is annotated
-    ignored: int = 0  #: objects of the class ignore
+    ignored: int = 0  #: objects of a class ignore
     overlapping: int = 0  #: cells that share pixels with another
     overlap_pixels: int = 0
     hidden: int = 0  #: cells without a pixel of their own, because others cover them
@@ -36,7 +36,7 @@ class Counts:
 
 def is_special(kind: str) -> bool:
     """Whether a class means a part of the image instead of a cell."""
-    return kind.lower() == IGNORE or kind.lower().startswith(REGION)
+    return kind.lower().startswith((IGNORE, REGION))
 
 
 def label_objects(
@@ -59,7 +59,7 @@ def label_objects(
         return _take_labels(annotation.labels, counts)
     counts.kinds.update(each.kind for each in annotation.objects if not is_special(each.kind))
     cells = [each for each in annotation.objects if not is_special(each.kind) and (not classes or each.kind in classes)]
-    ignored = [each for each in annotation.objects if each.kind.lower() == IGNORE]
+    ignored = [each for each in annotation.objects if each.kind.lower().startswith(IGNORE)]
     regions = [each for each in annotation.objects if each.kind.lower().startswith(REGION)]
     counts.ignored += len(ignored)
     counts.regions += len(regions)

@@ -51,9 +51,9 @@ def test_objects_that_do_not_fit():
 
 
 def test_a_class_ignore_is_not_annotated():
+    _, outside, _ = to_labels(annotate(cell(0, 0, 2), cell(2, 0, 2, kind="not ignored")), (2, 4))
+    assert outside is None
     labels, outside, counts = to_labels(annotate(cell(0, 0, 2), cell(2, 0, 2, kind="Ignore*")), (2, 4))
-    assert outside is None  # only the name itself
-    labels, outside, counts = to_labels(annotate(cell(0, 0, 2), cell(2, 0, 2, kind="Ignore")), (2, 4))
     assert outside.tolist() == [[False, False, True, True]] * 2
     assert labels.max() == 1
     assert (counts.ignored, counts.cells, set(counts.kinds)) == (1, 1, {""})
