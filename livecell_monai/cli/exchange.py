@@ -17,6 +17,9 @@ def import_(
         list[str],
         typer.Option("--class", metavar="NAME", help="Class that is a cell, none for objects without one; repeatable."),
     ] = [],  # noqa: B006
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Format to read, if the folder has several: roi, geojson, coco ...")
+    ] = None,
 ) -> None:
     """Make a data folder of annotations of other programs: train/images, train/labels and, for parts without, train/ignore.
 
@@ -27,7 +30,7 @@ def import_(
     """
     from livecell_monai.exchange.importing import describe_import, import_annotations
 
-    done = import_annotations(source, images, output, class_)
+    done = import_annotations(source, images, output, class_, format_)
     for line in describe_import(done, images):
         print_note(line)
     count, cells = done.counts.images, done.counts.cells

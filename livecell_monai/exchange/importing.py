@@ -31,18 +31,22 @@ class Imported:
     partial: int = 0  #: images of which a part is not annotated
 
 
-def import_annotations(source: Path, images: Path, output: Path, classes: Sequence[str] = ()) -> Imported:
+def import_annotations(
+    source: Path, images: Path, output: Path, classes: Sequence[str] = (), form_name: str | None = None
+) -> Imported:
     """Write a data folder, new or empty, of the annotations in a file or folder and their images.
 
     Images of one plane are copied as they are, of a movie the annotated frames are written as `NAME_t0003.tif`. `classes`
-    are the names of the classes that are cells; without them, there must be only one.
+    are the names of the classes that are cells; without them, there must be only one. `form_name` is that of the format, None for
+    the only one of the folder.
 
     Raises:
         DataError: an annotation has no image or another size, or a file is damaged.
         SettingError: the classes are ambiguous or unknown, or the folder is not empty.
     """
-    sources = find_sources(source)
-    finder = ImageFinder(list_images([images]), images)
+    sources = find_sources(source, form_name)
+    labels = {path.resolve() for _, path in sources}  # label images may lie beside the images
+    finder = ImageFinder([path for path in list_images([images]) if path.resolve() not in labels], images)
     done = Imported(list(dict.fromkeys(form.title for form, _ in sources)))
     chosen = ["" if name == NO_CLASS else name for name in classes]
     with fill_folder(output) as draft:

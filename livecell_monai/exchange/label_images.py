@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.paths import is_image, stem_of
+from livecell_monai.data.paths import stem_of
 from livecell_monai.data.readers import open_stack
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation, Wanted, import_exchange, raise_broken
@@ -28,7 +28,7 @@ def name_labelled(path: Path) -> str:
 
 def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotation of an image, or of each frame of a movie (T, Y, X), from an image of ids."""
-    name = stem_of(path) if stem_of(path) in wanted else name_labelled(path)
+    name = name_labelled(path) if name_labelled(path) in wanted else stem_of(path)
     if path.name.lower().endswith(".zarr"):
         yield from _read_zarr(path, name)
         return
@@ -84,8 +84,3 @@ def _read_zarr(path: Path, name: str) -> Iterator[Annotation]:
         frames = stack.length("T")
         for frame in range(frames):
             yield Annotation(path, name, labels=check_ids(path, stack.read(frame)), frame=frame if frames > 1 else None)
-
-
-def is_label_image(path: Path) -> bool:
-    """Whether a file can be a label image by its name."""
-    return is_image(path)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecell_monai.data.paths import find_zarr, is_image
+from livecell_monai.data.paths import find_zarr, is_image, stem_of
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.exchange.base import Format
+from livecell_monai.exchange.base import Format, import_exchange, raise_broken
+from livecell_monai.exchange.ctc import is_ctc_folder
+from livecell_monai.exchange.label_images import name_labelled
 
 LABELS = Format("labels", "label images", "label_images:read_label_image")
 FORMATS = {
@@ -43,34 +45,37 @@ def find_writers(names: Sequence[str], option: str = "--format") -> list[Format]
     return [FORMATS[name] for name in dict.fromkeys(names)]
 
 
-def find_sources(source: Path) -> list[tuple[Format, Path]]:
-    """The annotation files of a file or folder with their formats, sorted by name; a DataError if there is none."""
-    from livecell_monai.exchange.ctc import is_ctc_folder
+def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, Path]]:
+    """The annotation files of a file or folder with their formats, sorted by name.
 
+    `wanted` is the name of a format, None for the only one. A DataError if there is none, or there are several formats.
+    """
+    if wanted is not None and wanted not in FORMATS:
+        raise SettingError(f"--format must be one of {', '.join(FORMATS)}, got {wanted!r}; correct it")
     if not source.exists():
         raise DataError(f"{source}: the annotations must exist, there is no such file or folder; correct the path")
     if source.is_file() or find_zarr(source) is not None or is_ctc_folder(source):
-        return [(_require(source), source)]
+        return [(_require(source) if wanted is None else FORMATS[wanted], source)]
     paths = sorted(path for path in source.iterdir() if not path.name.startswith("."))
     found = [(form, path) for path in paths if (form := find_format(path)) is not None]
-    annotated = [each for each in found if each[0] is not LABELS]
-    found = annotated or found  # images beside annotations are no labels
+    if wanted is None:  # images beside annotations are no labels
+        found = [each for each in found if each[0] is not LABELS] or found
+    else:
+        found = [each for each in found if each[0].name == wanted]
+    if found and found[0][0] is LABELS:  # nor are images beside NAME_masks
+        found = [each for each in found if name_labelled(each[1]) != stem_of(each[1])] or found
     names = list(dict.fromkeys(form.name for form, _ in found))
     if len(names) > 1:
         one, other = (next(path.name for form, path in found if form.name == name) for name in names[:2])
-        raise DataError(
-            f"{source}: the annotations must be of one format, got {one} and {other}; name one file, or sort them"
-        )
+        raise DataError(f"{source}: the annotations must be of one format, got {one} and {other}; choose by --format")
     if not found:
         _refuse_pickles(source, paths)
-        raise DataError(f"{source}: must hold annotations, found none of {', '.join(FORMATS)}; correct the path")
+        raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
 
 
 def find_format(path: Path) -> Format | None:
     """The format of an annotation file or folder by its name, of a .json by its first keys; None for any other."""
-    from livecell_monai.exchange.ctc import is_ctc_folder
-
     lower = path.name.lower()
     ending = next((each for each in sorted(_BY_ENDING, key=len, reverse=True) if lower.endswith(each)), None)
     if ending is not None:
@@ -105,8 +110,6 @@ def _refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
 
 def _find_json(path: Path) -> Format | None:
     """The format of a .json file by the keys of its outermost object; None if it is none of them."""
-    from livecell_monai.exchange.base import import_exchange, raise_broken
-
     ijson = import_exchange("ijson", path)
     try:
         with open(path, "rb") as stream:

@@ -6,7 +6,7 @@ Objects with holes or several parts are composite ROIs, others traced ones, as I
 
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -112,17 +112,14 @@ def _find_kind(name: str) -> str:
 
 def _list_rois(path: Path) -> Iterator[tuple[str, bytes]]:
     """The name and the bytes of each ROI of a file."""
-    if path.suffix.lower() == ".roi":
-        yield path.name, path.read_bytes()
-        return
     try:
+        if path.suffix.lower() == ".roi":
+            yield path.name, path.read_bytes()
+            return
         with zipfile.ZipFile(path) as file:
+            _check_names(path, file.namelist())
             for each in file.infolist():
                 place = PurePosixPath(each.filename.replace("\\", "/"))
-                if place.is_absolute() or ".." in place.parts:
-                    raise DataError(
-                        f"{path}: the names in a zip must stay inside of it, got {each.filename}; do not use this file"
-                    )
                 if each.is_dir() or place.suffix.lower() != ".roi" or place.name.startswith("."):
                     continue  # macOS adds files of its own
                 if each.file_size > MAX_ROI_BYTES:
@@ -131,6 +128,16 @@ def _list_rois(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield each.filename, file.read(each)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise_broken(path, TITLE, error)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Reject a zip with names that lead out of it, and one of other files, which would pass for an image without cells."""
+    for name in names:
+        place = PurePosixPath(name.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts:
+            raise DataError(f"{path}: the names in a zip must stay inside of it, got {name}; do not use this file")
+    if names and not any(name.lower().endswith(".roi") for name in names):
+        raise DataError(f"{path}: a zip must hold ROIs, got {names[0]}; unpack it, or save it by the ROI Manager")
 
 
 def _read_polygons(roi: Any, roifile: Any) -> tuple[Polygon, ...]:

@@ -81,6 +81,22 @@ def test_parts_without_annotation_and_an_image_without_cells(images, tmp_path):
     assert list(describe_import(done, images)) == ["images that are annotated in part, see train/ignore: 1"]
 
 
+def test_masks_of_cellpose_beside_the_images(images, tmp_path):
+    tifffile.imwrite(images / "a_cp_masks.tif", MIXED)
+    done = import_annotations(images, images, tmp_path / "cells")
+    (sample,) = list_samples(tmp_path / "cells", "train")
+    assert sample.name == "a"
+    assert done.unannotated == ["b.tif"]
+
+
+def test_one_of_several_formats(images, tmp_path):
+    source = tmp_path / "s"
+    source.mkdir()
+    for name in ("roi", "geojson"):
+        write_labels(name, source, MIXED)
+    assert import_annotations(source, images, tmp_path / "cells", form_name="roi").titles == ["ImageJ ROIs"]
+
+
 def test_what_did_not_fit_is_said(images, tmp_path):
     features = ((0, 0, 4, ""), (1, 1, 2, ""), (1, 1, 2, ""), (6, 6, 3, ""), (20, 20, 3, ""))
     done = import_annotations(write_features(tmp_path / "a.geojson", *features), images, tmp_path / "cells")

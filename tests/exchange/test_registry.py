@@ -107,11 +107,28 @@ def test_annotations_are_found(tmp_path):
     assert [(form.name, path.name) for form, path in find_sources(tmp_path)] == [("roi", "a.zip"), ("roi", "b.zip")]
 
 
+def test_a_format_is_chosen(tmp_path):
+    for name in ("a.zip", "b.geojson", "a.png"):
+        (tmp_path / name).touch()
+    for name, expected in (("roi", "a.zip"), ("geojson", "b.geojson"), ("labels", "a.png")):
+        assert [path.name for _, path in find_sources(tmp_path, name)] == [expected]
+    with pytest.raises(DataError, match="found none of coco"):
+        find_sources(tmp_path, "coco")
+    with pytest.raises(SettingError, match=r"--format must be one of roi, .*labels, got 'shp'"):
+        find_sources(tmp_path, "shp")
+
+
+def test_label_images_beside_their_images(tmp_path):
+    for name in ("a.tif", "b.tif", "a_cp_masks.png"):
+        (tmp_path / name).touch()
+    assert [path.name for _, path in find_sources(tmp_path)] == ["a_cp_masks.png"]
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [
         (["notes.txt"], "must hold annotations, found none of roi"),
-        (["a.zip", "b.geojson"], "must be of one format, got a.zip and b.geojson"),
+        (["a.zip", "b.geojson"], "must be of one format, got a.zip and b.geojson; choose by --format"),
         (["a_seg.npy"], "is a pickle, which may run a program when it is read.*Save masks as PNG/tif"),
     ],
 )

@@ -97,3 +97,5 @@ def test_damaged_files(tmp_path):
 def test_other_files_in_a_zip_are_no_rois(tmp_path):
     (found,) = read_all("roi", make_zip(tmp_path / "a.zip", ["__MACOSX/._a.roi", "notes.txt"]))
     assert found.objects == ()
+    with pytest.raises(DataError, match=r"a zip must hold ROIs, got annotations\.xml; unpack it"):
+        read_all("roi", make_zip(tmp_path / "b.zip", ["annotations.xml"]))
