@@ -17,7 +17,8 @@ from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.runs.new_folder import fill_folder
 from livecell_monai.sample import Pixels
 
-_OURS = ("_tracks", "_cells")  # label images of our results; the other images beside them are masks
+_CELLS = "_cells"  # of label images of a prediction; the other images beside them are masks
+_TRACKS = ("tracks.ome.tif", "tracks.ome.zarr")  # in the folder of a tracked movie: an id means the same cell in all frames
 
 
 @dataclass
@@ -68,18 +69,17 @@ def _open(form: Format, path: Path, done: Exported, files: ExitStack) -> Writer:
 def list_label_images(source: Path) -> dict[str, Path]:
     """The label images of a folder, or one of its own, by the name of their image; a DataError if there is none.
 
-    In a folder of our results those are `NAME_cells`, or `NAME_tracks` if the movie was tracked.
+    In a folder of a prediction those are `NAME_cells`; of tracked movies, those of their folders.
     """
     if not source.exists():
         raise DataError(f"{source}: the results must exist, there is no such file or folder; correct the path")
     paths = [source] if source.is_file() or find_zarr(source) is not None else list_folder(source)
     paths.sort(key=lambda path: find_zarr(path) is not None)  # of a cell image and an OME-Zarr of it, the first counts
     inner = {path: find_inner(path) or path for path in paths if find_zarr(path) is not None}
-    found: dict[str, Path] = {}
-    for ending in _OURS:
-        for path in paths:
-            if stem_of(path).endswith(ending):
-                found.setdefault(stem_of(path).removesuffix(ending), inner.get(path, path))
+    found = _list_tracked(source)
+    for path in paths:
+        if stem_of(path).endswith(_CELLS):
+            found.setdefault(stem_of(path).removesuffix(_CELLS), inner.get(path, path))
     for path, labels in inner.items():
         if labels != path:  # the label image of a large image
             found.setdefault(name_labelled(path), labels)
@@ -91,13 +91,22 @@ def list_label_images(source: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def _list_tracked(source: Path) -> dict[str, Path]:
+    """The label images of tracked movies by the name of their folder: of one, or of the folders in it."""
+    if not source.is_dir() or find_zarr(source) is not None:
+        return {}
+    folders = (source, *sorted(each for each in source.iterdir() if each.is_dir()))
+    found = {folder.resolve().name: folder / name for folder in folders for name in _TRACKS if (folder / name).exists()}
+    return {name: (path.is_dir() and find_inner(path)) or path for name, path in found.items()}
+
+
 def read_planes(name: str, path: Path, stack: Stack) -> Iterator[LabelledPlane]:
     """The frames of an open label image, one after the other; a DataError if it holds no ids or has channels or depth."""
     if stack.length("C") > 1 or stack.length("Z") > 1:
         got = describe_axes(stack.axes, stack.shape)
         raise DataError(f"{path}: a label image must have the axes T, Y, X, got {got}; save one channel and plane of it")
     frames = stack.length("T")
-    is_linked = stem_of(path).endswith(_OURS[0])
+    is_linked = any(part in _TRACKS for part in path.parts)
     for frame in range(frames):
         yield LabelledPlane(
             name,

@@ -37,8 +37,8 @@ def import_annotations(
     """Write a data folder, new or empty, of the annotations in a file or folder and their images.
 
     Images of one plane are copied as they are, of a movie the annotated frames are written as `NAME_t0003.tif`. `classes`
-    are the names of the classes that are cells; without them, there must be only one. `form_name` is that of the format, None for
-    the only one of the folder.
+    are the names of the classes that are cells; without them, there must be only one. `form_name` is that of the format,
+    None for the only one of the folder.
 
     Raises:
         DataError: an annotation has no image or another size, or a file is damaged.

@@ -14,7 +14,7 @@ from livecell_monai.sample import Pixels
 
 TITLE = "a label image"
 #: what programs add to the name of the image; the longest first
-SUFFIXES = ("_cp_masks", "_masks", "_mask", "_tracks", "_cells", "_labels", "_label", "_seg")
+SUFFIXES = ("_cp_masks", "_masks", "_mask", "_cells", "_labels", "_label", "_seg")
 _LABELS = "labels"  # of an OME-Zarr image: the group of its label images
 _PREFERRED = "cells"  # if there are several
 

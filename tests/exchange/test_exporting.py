@@ -39,8 +39,18 @@ def test_label_images_of_a_folder(tmp_path):
     folder = save(tmp_path / "x", a_cp_masks=MIXED, b=MIXED)
     assert {name: path.name for name, path in list_label_images(folder).items()} == {"a": "a_cp_masks.tif", "b": "b.tif"}
     assert list(list_label_images(folder / "b.tif")) == ["b"]
-    save(folder, c_cells=MIXED, c_tracks=MIXED)
-    assert {name: path.name for name, path in list_label_images(folder).items()} == {"c": "c_tracks.tif"}
+    save(folder, c_cells=MIXED)
+    assert {name: path.name for name, path in list_label_images(folder).items()} == {"c": "c_cells.tif"}
+
+
+def test_tracked_movies(tmp_path):
+    stack = np.stack([MIXED, MIXED]).astype(np.uint16)
+    save(tmp_path / "film", **{"tracks.ome": stack})
+    for source in (tmp_path, tmp_path / "film"):
+        assert list_label_images(source) == {"film": tmp_path / "film" / "tracks.ome.tif"}
+    export_labels(tmp_path / "film", tmp_path / "out", ["ctc"])
+    lines = (tmp_path / "out" / "film_RES" / "res_track.txt").read_text().splitlines()
+    assert lines == [f"{number} 0 1 0" for number in (1, 2, 3, 4, 5, 7)]
 
 
 def test_label_images_in_ome_zarr(tmp_path):
