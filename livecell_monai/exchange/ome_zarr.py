@@ -78,7 +78,11 @@ class OmeZarrWriter:
             group = zarr.open_group(str(self._path / inner), mode="a")
             options = {"fmt": FormatV05(), "name": name, **_describe_axes(self._plane)}
             write_multiscales_metadata(group, _list_datasets(self._plane, len(self._levels[LABEL])), **options)
-        write_label_metadata(zarr.open_group(str(self._path / "labels"), mode="a"), LABEL, fmt=FormatV05())
+        group = zarr.open_group(str(self._path / "labels"), mode="a")
+        write_label_metadata(group, LABEL, fmt=FormatV05())
+        group.attrs["ome"] = {**dict(group.attrs["ome"]), "version": "0.5"}  # the specification asks for it
+        label = group[LABEL]
+        label.attrs["ome"] = {**dict(label.attrs["ome"]), "image-label": {"version": "0.5", "source": {"image": "../../"}}}
 
 
 def _describe_axes(plane: LabelledPlane) -> dict[str, Any]:
