@@ -106,6 +106,8 @@ def _paint_cells(cells: Sequence[AnnotatedObject], shape: tuple[int, int], count
 
 def _count_overlaps(spans: Spans, labels: Pixels, ids: Integers, counts: Counts) -> None:
     """Count the pixels of several cells, and the cells that have some."""
+    if spans.lengths.sum() == np.count_nonzero(labels):
+        return
     pixels, owner = spans.expand(), np.repeat(spans.objects, spans.lengths)
     times = np.bincount(pixels, minlength=labels.size)
     shared = times > 1
