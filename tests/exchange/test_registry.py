@@ -67,7 +67,7 @@ def test_any_labels_come_back(name, tmp_path_factory, data):
 @pytest.mark.parametrize("name", OUTLINED)
 def test_20_000_objects_come_back(name, tmp_path):
     rng = np.random.default_rng(0)
-    labels = np.kron(np.arange(20_000).reshape(100, 200) + 60_000, np.ones((6, 6), int)) * (rng.random((600, 1200)) < 0.9)
+    labels = np.kron(np.arange(20_000).reshape(100, 200) + 60_000, np.ones((3, 3), int)) * (rng.random((300, 600)) < 0.97)
     (found,) = read_all(name, write_labels(name, tmp_path, labels))
     back, _, counts = to_labels(found, labels.shape)
     assert counts.cells == 20_000
