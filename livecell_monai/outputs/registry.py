@@ -1,7 +1,7 @@
 """The outputs by name, as in the setting `outputs`; all outputs of a run write each prediction together or not at all."""
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +10,13 @@ from livecell_monai.outputs.base import LargePrediction, Output, OutputOptions, 
 from livecell_monai.outputs.cell_table import CellTable, check_without_cells, remove_table
 from livecell_monai.outputs.cells import CellLabels
 from livecell_monai.outputs.confluency import ConfluencyPlot
+from livecell_monai.outputs.exchanged import EXCHANGED
 from livecell_monai.outputs.mask import Mask
 from livecell_monai.outputs.overlay import Overlay
 from livecell_monai.outputs.probability import Probability
 from livecell_monai.outputs.summary import Summary
 from livecell_monai.plugins import load_plugins
+from livecell_monai.runs.atomic import remove
 
 BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
     "mask": Mask,
@@ -24,6 +26,7 @@ BUILT_IN: dict[str, Callable[[OutputOptions], Output]] = {
     "overlay": Overlay,
     "summary": Summary,
     "confluency": ConfluencyPlot,
+    **EXCHANGED,
 }
 DEFAULT = ("mask", "summary", "confluency")  #: default of the setting
 OF_CELLS = ("cells", "cell_table")  #: added to these if cells are written
@@ -123,8 +126,10 @@ class OutputSet:
             return
         (folder, name), self._incomplete = self._incomplete, None
         for pattern in (*self.list_files("image"), *self.list_files("movie"), *self.list_files("parts")):
-            with suppress(OSError):  # most of them were never written
-                (folder / pattern.format(name=name)).unlink()
+            path = folder / pattern.format(name=name)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            remove(path)  # most of them were never written
 
 
 def _merge(name: str, rows: Iterable[Row]) -> Row:

@@ -35,6 +35,15 @@ def test_the_files_of_the_list_and_of_the_flags(trained, tmp_path):
     }
 
 
+def test_formats_of_other_programs(trained, tmp_path):
+    data, bundle = trained
+    image = data / "test" / "images" / "test_00.tif"
+    given = ("predict", bundle, image, "-o", tmp_path / "out", "--set", "show_progress=false", "--outputs", "mask")
+    livecell(*given, "--export", "roi,geojson")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"test_00.tif", "test_00.zip", "test_00.geojson"}
+    refused(livecell(*given, "--export", "shp", "--overwrite"), "--export must list some of roi, geojson", "got 'shp'")
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -66,7 +66,8 @@ def _check_root(root: Path) -> None:
         train = root / "train"
         raise DataError(
             f"{root}: a data folder must hold train/images and train/labels, and test/images for those to predict, "
-            f"got images; move the annotated ones into {train / 'images'}, their labels into {train / 'labels'}"
+            f"got images; move the annotated ones into {train / 'images'}, their labels into {train / 'labels'}, or use the "
+            f"annotations of other programs: livecell import {root} --images {root} --output cells"
         )
 
 

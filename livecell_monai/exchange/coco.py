@@ -1,0 +1,175 @@
+"""COCO JSON of object instances: one file for many images; polygons, or run lengths where an object has a hole.
+
+Source of the fields and of compressed run lengths: the COCO data format and `pycocotools` (`maskApi.c`).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from livecell_monai.data.paths import stem_of
+from livecell_monai.errors import DataError
+from livecell_monai.exchange.base import AnnotatedObject, Annotation, LabelledPlane, Wanted, import_exchange, raise_broken
+from livecell_monai.exchange.filling import fill_polygons
+from livecell_monai.exchange.outlines import Integers, Polygon
+
+TITLE = "COCO JSON"
+IGNORE = "ignore"  #: class of a crowd, whose objects are not annotated one by one
+_CATEGORY = {"id": 1, "name": "cell", "supercategory": "cell"}
+_NUMBER, _MOVIE, _FRAME = "instance_id", "movie", "frame"  # fields of ours: id in the label image, place of a frame
+
+
+class CocoWriter:
+    """All images in one file; annotations are written one by one, the list of images comes after them."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        self._stream.write('{"info":{"description":"cells, written by livecell-monai"},"annotations":[')
+        self._separator, self._count = "\n", 0
+        self._images: list[dict[str, Any]] = []
+
+    def add(self, plane: LabelledPlane) -> None:
+        """Write the objects of an image or a frame."""
+        height, width = plane.labels.shape
+        number = len(self._images) + 1
+        image: dict[str, Any] = {"id": number, "file_name": f"{plane.name}.tif", "height": height, "width": width}
+        if plane.frame is not None:
+            image |= {"file_name": f"{plane.name}_t{plane.frame:04}.tif", _MOVIE: plane.name, _FRAME: plane.frame}
+        self._images.append(image)
+        for label, polygons in plane.outlines:
+            self._count += 1
+            entry = {"id": self._count, "image_id": number, "category_id": 1, "iscrowd": 0, _NUMBER: label}
+            entry |= _describe(polygons, (height, width))
+            self._stream.write(self._separator + json.dumps(entry, separators=(",", ":")))
+            self._separator = ",\n"
+
+    def close(self) -> None:
+        """Write the images and the one category."""
+        rest = {"images": self._images, "categories": [_CATEGORY], "licenses": []}
+        self._stream.write("\n]," + json.dumps(rest, separators=(",", ":"))[1:] + "\n")
+        self._stream.close()
+
+
+def _describe(polygons: tuple[Polygon, ...], shape: tuple[int, int]) -> dict[str, Any]:
+    """Outline, area and box of an object."""
+    corners = np.concatenate([polygon[0] for polygon in polygons])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    outline: Any = [polygon[0].ravel().tolist() for polygon in polygons]
+    if any(len(polygon) > 1 for polygon in polygons):  # polygons of COCO have no holes
+        outline = {"size": list(shape), "counts": _encode(polygons, shape)}
+    area = sum(_measure_area(ring) for polygon in polygons for ring in polygon)
+    return {"segmentation": outline, "area": area, "bbox": [*low.tolist(), *(high - low).tolist()]}
+
+
+def _measure_area(ring: Integers) -> int:
+    """The area of a ring, negative for a hole."""
+    x, y = ring.T
+    return int(x @ np.roll(y, -1) - y @ np.roll(x, -1)) // 2
+
+
+def _encode(polygons: tuple[Polygon, ...], shape: tuple[int, int]) -> list[int]:
+    """Run lengths along the columns, of background and object in turn."""
+    height, width = shape
+    turned = [tuple(ring[:, ::-1] for ring in polygon) for polygon in polygons]
+    spans = fill_polygons(turned, [0] * len(turned), (width, height))
+    order = np.argsort(spans.starts)
+    starts, stops = spans.starts[order], spans.starts[order] + spans.lengths[order]
+    is_new = np.r_[True, starts[1:] != stops[:-1]]  # a run goes on in the next column
+    starts, stops = starts[is_new], stops[np.r_[is_new[1:], True]]
+    edges = np.r_[np.stack([starts, stops], axis=1).ravel(), height * width]
+    counts: list[int] = np.diff(edges, prepend=0).tolist()
+    return counts
+
+
+def read_coco(path: Path, wanted: Wanted) -> Iterator[Annotation]:
+    """The annotations of the wanted images; a file of any size is read entry by entry, but for those."""
+    ijson = import_exchange("ijson", path)
+    try:
+        with open(path, "rb") as stream:
+            images = {image["id"]: image for image in ijson.items(stream, "images.item", use_float=True)}
+        with open(path, "rb") as stream:
+            kinds = {
+                kind["id"]: str(kind.get("name", "")) for kind in ijson.items(stream, "categories.item", use_float=True)
+            }
+        stems = {number: _name(image)[0] for number, image in images.items()}
+        objects: dict[Any, list[AnnotatedObject]] = defaultdict(list)
+        without_area: dict[Any, int] = defaultdict(int)
+        with open(path, "rb") as stream:
+            for entry in ijson.items(stream, "annotations.item", use_float=True):
+                number = entry.get("image_id")
+                if number not in images:
+                    raise DataError(
+                        f"{path}: each annotation must name an image of the file, got image_id {number!r}; correct it"
+                    )
+                if stems[number] not in wanted:
+                    continue
+                found = _read_entry(entry, kinds, _size(images[number]))
+                if found is None:
+                    without_area[number] += 1
+                else:
+                    objects[number].append(found)
+        for number, image in images.items():
+            name, frame = _name(image)
+            yield Annotation(path, name, tuple(objects.pop(number, ())), None, _size(image), frame, without_area[number])
+    except (ijson.common.JSONError, OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise_broken(path, TITLE, error)
+
+
+def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:
+    """The stem of an image, or the name of a movie, and the frame."""
+    if isinstance(image.get(_FRAME), int) and image.get(_MOVIE):
+        return str(image[_MOVIE]), int(image[_FRAME])
+    return stem_of(Path(PurePosixPath(str(image["file_name"]).replace("\\", "/")).name)), None
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    return (int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None
+
+
+def _read_entry(entry: Mapping[str, Any], kinds: Mapping[Any, str], size: tuple[int, int] | None) -> AnnotatedObject | None:
+    """The object of an annotation; None for a box or a point alone."""
+    outline, number = entry.get("segmentation"), entry.get(_NUMBER)
+    kind = IGNORE if entry.get("iscrowd") else kinds.get(entry.get("category_id"), "")
+    number = number if isinstance(number, int) and number > 0 else None
+    if isinstance(outline, Mapping):
+        return AnnotatedObject(
+            runs=decode_runs(outline["counts"], tuple(outline.get("size") or size or ())), number=number, kind=kind
+        )
+    rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in outline or [] if len(ring) >= 6]
+    if not rings:
+        return None
+    return AnnotatedObject(tuple((ring,) for ring in rings), number=number, kind=kind)
+
+
+def decode_runs(counts: Any, size: tuple[int, ...]) -> Integers:
+    """The pixels of run lengths along the columns of an image of a size (Y, X), as `AnnotatedObject.runs`."""
+    height, width = (int(edge) for edge in size)
+    lengths = np.array(_decompress(counts) if isinstance(counts, str) else counts, np.int64)
+    if lengths.sum() > height * width or (lengths < 0).any():
+        raise ValueError(f"run lengths of {lengths.sum()} pixels in {height} x {width}")
+    starts = np.cumsum(lengths) - lengths
+    starts, lengths = starts[1::2], lengths[1::2]
+    pixels = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    column, row = np.divmod(pixels, height)
+    return np.stack([row * width + column, np.ones(len(row), np.int64)], axis=1)
+
+
+def _decompress(text: str) -> list[int]:
+    """The run lengths of a string: groups of 5 bits, from the third on the difference to the last but one."""
+    counts: list[int] = []
+    value = shift = 0
+    for character in text.encode("ascii"):
+        bits = character - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    return counts

@@ -1,0 +1,131 @@
+"""Writes the label images of a folder in other formats."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from livecell_monai.data.paths import find_zarr, list_folder, stem_of
+from livecell_monai.data.readers import Stack, describe_axes, open_stack
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.base import Format, LabelledPlane, Writer
+from livecell_monai.exchange.label_images import find_inner, name_labelled
+from livecell_monai.exchange.registry import find_writers
+from livecell_monai.runs.atomic import writing_errors
+from livecell_monai.runs.new_folder import fill_folder
+from livecell_monai.sample import Pixels
+
+_CELLS = "_cells"  # of label images of a prediction; the other images beside them are masks
+_TRACKS = ("tracks.ome.tif", "tracks.ome.zarr")  # in the folder of a tracked movie: an id means the same cell in all frames
+
+
+@dataclass
+class Exported:
+    """What was written."""
+
+    images: int = 0  #: images and movies
+    cells: int = 0  #: in all images and frames
+    files: list[str] = field(default_factory=list)  #: names in the folder, in order
+
+
+def export_labels(source: Path, output: Path, formats: Sequence[str]) -> Exported:
+    """Write every label image of a folder, or one label image, in each format into a new or empty folder.
+
+    A movie (T, Y, X) is read frame by frame. Raises a SettingError for an unknown format, a DataError if there is no label
+    image, one holds no ids, or a format cannot hold it.
+    """
+    chosen = find_writers(formats)
+    paths = list_label_images(source)
+    done = Exported()
+    with fill_folder(output) as draft, ExitStack() as files:
+        shared = {each.name: _open(each, draft / each.shared, done, files) for each in chosen if each.shared}
+        for name, path in paths.items():
+            with open_stack(path) as stack, ExitStack() as own_files:
+                own = [
+                    _open(each, draft / each.target.format(name=name), done, own_files) for each in chosen if not each.shared
+                ]
+                for plane in read_planes(name, path, stack):
+                    for writer in (*own, *shared.values()):
+                        with writing_errors(output):
+                            writer.add(plane)
+                    done.cells += len(np.unique(plane.labels[plane.labels > 0]))
+            done.images += 1
+    return done
+
+
+def _open(form: Format, path: Path, done: Exported, files: ExitStack) -> Writer:
+    """A writer that is closed with the others."""
+    if path.name in done.files:
+        raise DataError(f"{path.name}: each image must have its own file, two have this one; rename one of the images")
+    with writing_errors(path):
+        writer = form.open(path)
+    files.callback(writer.close)
+    done.files.append(path.name)
+    return writer
+
+
+def list_label_images(source: Path) -> dict[str, Path]:
+    """The label images of a folder, or one of its own, by the name of their image; a DataError if there is none.
+
+    In a folder of a prediction those are `NAME_cells`; of tracked movies, those of their folders.
+    """
+    if not source.exists():
+        raise DataError(f"{source}: the results must exist, there is no such file or folder; correct the path")
+    paths = [source] if source.is_file() or find_zarr(source) is not None else list_folder(source)
+    paths.sort(key=lambda path: find_zarr(path) is not None)  # of a cell image and an OME-Zarr of it, the first counts
+    inner = {path: find_inner(path) or path for path in paths if find_zarr(path) is not None}
+    found = _list_tracked(source)
+    for path in paths:
+        if stem_of(path).endswith(_CELLS):
+            found.setdefault(stem_of(path).removesuffix(_CELLS), inner.get(path, path))
+    for path, labels in inner.items():
+        if labels != path:  # the label image of a large image
+            found.setdefault(name_labelled(path), labels)
+    found = found or {name_labelled(path): path for path in paths}
+    if not found:
+        raise DataError(
+            f"{source}: must hold label images, found none; predict with --cells, or name a folder of label images"
+        )
+    return dict(sorted(found.items()))
+
+
+def _list_tracked(source: Path) -> dict[str, Path]:
+    """The label images of tracked movies by the name of their folder: of one, or of the folders in it."""
+    if not source.is_dir() or find_zarr(source) is not None:
+        return {}
+    folders = (source, *sorted(each for each in source.iterdir() if each.is_dir()))
+    found = {folder.resolve().name: folder / name for folder in folders for name in _TRACKS if (folder / name).exists()}
+    return {name: (path.is_dir() and find_inner(path)) or path for name, path in found.items()}
+
+
+def read_planes(name: str, path: Path, stack: Stack) -> Iterator[LabelledPlane]:
+    """The frames of an open label image, one after the other; a DataError if it holds no ids or has channels or depth."""
+    if stack.length("C") > 1 or stack.length("Z") > 1:
+        got = describe_axes(stack.axes, stack.shape)
+        raise DataError(f"{path}: a label image must have the axes T, Y, X, got {got}; save one channel and plane of it")
+    frames = stack.length("T")
+    is_linked = any(part in _TRACKS for part in path.parts)
+    for frame in range(frames):
+        yield LabelledPlane(
+            name,
+            check_labels(path, stack.read(frame)),
+            frame if frames > 1 else None,
+            frames,
+            stack.pixel_size_um,
+            stack.interval_min,
+            is_linked,
+        )
+
+
+def check_labels(path: Path, labels: Pixels) -> Pixels:
+    """A label image (Y, X) of integers; a DataError if it is none, or a mask or picture of one value for all cells."""
+    if labels.dtype.kind not in "ui":
+        raise DataError(f"{path}: a label image must hold integers, got {labels.dtype}; name the label images of the cells")
+    if labels.dtype == np.uint8 and 255 in labels and len(np.unique(labels)) == 2:
+        raise SettingError(
+            f"{path}: a label image must give each cell an id of its own, this is a mask of 0 and 255; predict by --cells, "
+            "or name the folder of label images"
+        )
+    return labels

@@ -1,0 +1,142 @@
+"""Makes a data folder of annotated images: train/images, train/labels and, where parts are not annotated, train/ignore."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livecell_monai.data.paths import list_images, stem_of
+from livecell_monai.data.plane_files import mask_pixels, write_plane
+from livecell_monai.data.readers import Stack, describe_axes, open_stack
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.base import Annotation, Format
+from livecell_monai.exchange.labelling import Counts, label_objects
+from livecell_monai.exchange.matching import ImageFinder
+from livecell_monai.exchange.registry import find_sources
+from livecell_monai.runs.atomic import make_folder
+from livecell_monai.runs.new_folder import fill_folder
+
+_REPAIR = "inside is what an odd number of turns encloses"
+NO_CLASS = "none"  #: the name of `--class` for objects without a class
+
+
+@dataclass
+class Imported:
+    """What was imported."""
+
+    titles: list[str] = field(default_factory=list)  #: of the formats
+    counts: Counts = field(default_factory=Counts)
+    absent: int = 0  #: annotated images of a file of many that are not in the folder of images
+    unannotated: list[str] = field(default_factory=list)  #: names of images without an annotation
+    partial: int = 0  #: images of which a part is not annotated
+
+
+def import_annotations(
+    source: Path, images: Path, output: Path, classes: Sequence[str] = (), form_name: str | None = None
+) -> Imported:
+    """Write a data folder, new or empty, of the annotations in a file or folder and their images.
+
+    Images of one plane are copied as they are, of a movie the annotated frames are written as `NAME_t0003.tif`. `classes`
+    are the names of the classes that are cells; without them, there must be only one. `form_name` is that of the format,
+    None for the only one of the folder.
+
+    Raises:
+        DataError: an annotation has no image or another size, or a file is damaged.
+        SettingError: the classes are ambiguous or unknown, or the folder is not empty.
+    """
+    sources = find_sources(source, form_name)
+    labels = {path.resolve() for _, path in sources}  # label images may lie beside the images
+    finder = ImageFinder([path for path in list_images([images]) if path.resolve() not in labels], images)
+    done = Imported(list(dict.fromkeys(form.title for form, _ in sources)))
+    chosen = ["" if name == NO_CLASS else name for name in classes]
+    with fill_folder(output) as draft:
+        folder = draft / "train"
+        for part in ("images", "labels"):
+            make_folder(folder / part)
+        for form, path in sources:
+            for annotation in _read(form, path, finder, done):
+                _write(annotation, finder, folder, chosen, done)
+        _check_classes(source, done.counts, chosen)
+        if not done.counts.images:
+            raise DataError(f"{source}: must annotate images of {images}, found none of them; correct --images")
+    done.unannotated = finder.list_unused()
+    return done
+
+
+def _read(form: Format, path: Path, finder: ImageFinder, done: Imported) -> Iterator[Annotation]:
+    """The annotations of a file whose images exist; of a file of one image, it must."""
+    for annotation in form.read(path, finder.stems):
+        if form.is_of_many and not finder.has(annotation):
+            done.absent += 1
+            continue
+        yield annotation
+
+
+def _write(annotation: Annotation, finder: ImageFinder, folder: Path, classes: Sequence[str], done: Imported) -> None:
+    """Write the image, the label and the part that is not annotated."""
+    path, frame = finder.find(annotation)
+    with open_stack(path) as stack:
+        shape = _check_size(annotation, path, stack)
+        name = stem_of(path) if frame is None else f"{stem_of(path)}_t{frame:04}"
+        labels, outside = label_objects(annotation, shape, classes, done.counts)
+        label = folder / "labels" / f"{name}.tif"
+        if label.exists():
+            raise DataError(f"{annotation.source}: each image must have one annotation, {name} has two; remove one")
+        write_plane(label, labels, stack.pixel_size_um)
+        if outside is not None:
+            done.partial += 1
+            write_plane(make_folder(folder / "ignore") / f"{name}.tif", mask_pixels(outside), stack.pixel_size_um)
+        if frame is not None:
+            write_plane(folder / "images" / f"{name}.tif", stack.read(frame), stack.pixel_size_um)
+    if frame is None and path.is_dir():
+        shutil.copytree(path, folder / "images" / path.name)
+    elif frame is None:
+        shutil.copy2(path, folder / "images" / path.name)
+
+
+def _check_size(annotation: Annotation, path: Path, stack: Stack) -> tuple[int, int]:
+    """The size (Y, X) of an image, which must be that of its annotation."""
+    if stack.length("C") > 1 or stack.length("Z") > 1:
+        got = describe_axes(stack.axes, stack.shape)
+        raise DataError(f"{path}: an image must be one grey plane, or frames of it, got axes {got}; save the channel to use")
+    shape = stack.shape[-2], stack.shape[-1]
+    stated = annotation.size if annotation.labels is None else annotation.labels.shape
+    if stated is not None and tuple(stated) != shape:
+        got = f"{stated[0]} x {stated[1]} for {shape[0]} x {shape[1]}"
+        raise DataError(
+            f"{annotation.source}: must be of the size of its image {path.name} (Y x X), got {got}; check --images"
+        )
+    return shape
+
+
+def _check_classes(source: Path, counts: Counts, chosen: Sequence[str]) -> None:
+    """Reject classes that the annotations do not have, and several if none is chosen."""
+    found = ", ".join(f"{kind or NO_CLASS} ({number:,})" for kind, number in counts.kinds.most_common(20))
+    unknown = [name or NO_CLASS for name in chosen if name not in counts.kinds]
+    if unknown:
+        raise SettingError(f"--class must name classes of {source}, got {unknown[0]!r}; it has {found or 'none'}")
+    if not chosen and len(counts.kinds) > 1:
+        first = counts.kinds.most_common(1)[0][0] or NO_CLASS
+        raise SettingError(
+            f"{source}: has objects of several classes: {found}; name those that are cells: --class '{first}'"
+        )
+
+
+def describe_import(done: Imported, images: Path) -> Iterator[str]:
+    """What the user should know, one line each."""
+    counts = done.counts
+    rule = "each goes to the smallest cell, of equally large ones to the first"
+    lines = (
+        (counts.overlapping, f"overlapping cells: {counts.overlapping:,}, pixels: {counts.overlap_pixels:,}; {rule}"),
+        (counts.hidden, f"cells that others cover entirely, left out: {counts.hidden:,}"),
+        (counts.clipped, f"objects that reach out of their image, cut off at its border: {counts.clipped:,}"),
+        (counts.empty, f"cells that cover no pixel of their image, left out: {counts.empty:,}"),
+        (counts.repaired, f"objects whose outline crosses itself: {counts.repaired:,}; {_REPAIR}"),
+        (counts.without_area, f"points, lines and boxes, which have no area, left out: {counts.without_area:,}"),
+        (done.partial, f"images that are annotated in part, see train/ignore: {done.partial:,}"),
+        (done.absent, f"annotated images that are not in {images}, left out: {done.absent:,}"),
+    )
+    yield from (line for number, line in lines if number)
+    if done.unannotated:
+        shown = ", ".join(done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
+        yield f"images of {images} without an annotation, left out: {len(done.unannotated):,} ({shown})"

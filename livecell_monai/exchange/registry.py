@@ -1,0 +1,123 @@
+"""The formats by name, and which of them a file or folder is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from livecell_monai.data.paths import find_zarr, is_image, stem_of
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.base import Format, import_exchange, raise_broken
+from livecell_monai.exchange.ctc import is_ctc_folder
+from livecell_monai.exchange.label_images import name_labelled
+
+LABELS = Format("labels", "label images", "label_images:read_label_image")
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("roi", "ImageJ ROIs", "roi:read_rois", "roi:RoiWriter", "{name}.zip"),
+        Format("geojson", "GeoJSON", "geojson:read_geojson", "geojson:GeoJsonWriter", "{name}.geojson"),
+        Format("coco", "COCO JSON", "coco:read_coco", "coco:CocoWriter", "{name}_coco.json", "coco.json", is_of_many=True),
+        Format("ctc", "Cell Tracking Challenge", "ctc:read_ctc", "ctc:CtcWriter", "{name}_RES"),
+        Format("omezarr", "OME-Zarr", "label_images:read_label_image", "ome_zarr:OmeZarrWriter", "{name}_cells.ome.zarr"),
+        Format("labelme", "labelme JSON", "labelme:read_labelme"),
+        Format("cvat", "CVAT XML", "cvat:read_cvat", is_of_many=True),
+        LABELS,
+    )
+}
+_BY_ENDING = {
+    ".zip": "roi",
+    ".roi": "roi",
+    ".geojson": "geojson",
+    ".geojson.gz": "geojson",
+    ".xml": "cvat",
+    ".zarr": "omezarr",
+}
+_BY_KEY = {"features": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco"}  # of a .json file
+_PICKLE = "_seg.npy"  # of Cellpose
+
+
+def find_writers(names: Sequence[str], option: str = "--format") -> list[Format]:
+    """The formats of an option, each once; a SettingError for one that is unknown or cannot be written, or for none."""
+    known = [name for name, each in FORMATS.items() if each.writer]
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        got = repr(wrong[0]) if wrong else "none"
+        raise SettingError(f"{option} must list some of {', '.join(known)}, separated by commas, got {got}; correct it")
+    return [FORMATS[name] for name in dict.fromkeys(names)]
+
+
+def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, Path]]:
+    """The annotation files of a file or folder with their formats, sorted by name.
+
+    `wanted` is the name of a format, None for the only one. A DataError if there is none, or there are several formats.
+    """
+    if wanted is not None and wanted not in FORMATS:
+        raise SettingError(f"--format must be one of {', '.join(FORMATS)}, got {wanted!r}; correct it")
+    if not source.exists():
+        raise DataError(f"{source}: the annotations must exist, there is no such file or folder; correct the path")
+    if source.is_file() or find_zarr(source) is not None or is_ctc_folder(source):
+        return [(_require(source) if wanted is None else FORMATS[wanted], source)]
+    paths = sorted(path for path in source.iterdir() if not path.name.startswith("."))
+    found = [(form, path) for path in paths if (form := find_format(path)) is not None]
+    if wanted is None:  # images beside annotations are no labels
+        found = [each for each in found if each[0] is not LABELS] or found
+    else:
+        found = [each for each in found if each[0].name == wanted]
+    if found and found[0][0] is LABELS:  # nor are images beside NAME_masks
+        found = [each for each in found if name_labelled(each[1]) != stem_of(each[1])] or found
+    names = list(dict.fromkeys(form.name for form, _ in found))
+    if len(names) > 1:
+        one, other = (next(path.name for form, path in found if form.name == name) for name in names[:2])
+        raise DataError(f"{source}: the annotations must be of one format, got {one} and {other}; choose by --format")
+    if not found:
+        _refuse_pickles(source, paths)
+        raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
+    return found
+
+
+def find_format(path: Path) -> Format | None:
+    """The format of an annotation file or folder by its name, of a .json by its first keys; None for any other."""
+    lower = path.name.lower()
+    ending = next((each for each in sorted(_BY_ENDING, key=len, reverse=True) if lower.endswith(each)), None)
+    if ending is not None:
+        return FORMATS[_BY_ENDING[ending]]
+    if path.is_dir():
+        return FORMATS["ctc"] if is_ctc_folder(path) else None
+    if lower.endswith(".json"):
+        return _find_json(path)
+    return LABELS if is_image(path) else None
+
+
+def _require(path: Path) -> Format:
+    """The format of a file; a DataError if it is none."""
+    _refuse_pickles(path, [path])
+    found = find_format(path)
+    if found is None:
+        raise DataError(
+            f"{path}: must be annotations, such as .zip, .roi, .geojson, .json, .xml or label images; export it as one"
+        )
+    return found
+
+
+def _refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
+    """Reject Cellpose's own files: reading them can run any program that their author put into them."""
+    found = next((path for path in paths if path.name.lower().endswith(_PICKLE)), None)
+    if found is not None:
+        raise DataError(
+            f"{found}: a {_PICKLE} file is a pickle, which may run a program when it is read; in Cellpose choose File >"
+            " Save masks as PNG/tif, or give it --save_tif, then import NAME_cp_masks"
+        )
+
+
+def _find_json(path: Path) -> Format | None:
+    """The format of a .json file by the keys of its outermost object; None if it is none of them."""
+    ijson = import_exchange("ijson", path)
+    try:
+        with open(path, "rb") as stream:
+            for prefix, event, value in ijson.parse(stream, use_float=True):
+                if event == "map_key" and not prefix and value in _BY_KEY:
+                    return FORMATS[_BY_KEY[value]]
+                if event == "start_array" and not prefix:
+                    return FORMATS["geojson"]
+    except (ijson.common.JSONError, OSError, ValueError) as error:
+        raise_broken(path, "JSON", error)
+    return None

@@ -1,0 +1,88 @@
+"""Label images of a folder, in other formats."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.exporting import export_labels, list_label_images
+from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels
+
+
+def save(folder, **images):
+    folder.mkdir(exist_ok=True)
+    for name, labels in images.items():
+        tifffile.imwrite(folder / f"{name}.tif", labels, photometric="minisblack", metadata={"axes": "TYX"[-labels.ndim :]})
+    return folder
+
+
+def test_all_formats_of_a_prediction(tmp_path):
+    masks = ((MIXED > 0) * 255).astype(np.uint8)
+    result = save(tmp_path / "masks", a=masks, b=masks, a_cells=MIXED.astype(np.uint16), b_cells=HIGH)
+    done = export_labels(result, tmp_path / "out", ["roi", "geojson", "coco", "omezarr"])
+    names = ["coco.json", *(f"{name}{end}" for name in "ab" for end in (".zip", ".geojson", "_cells.ome.zarr"))]
+    assert sorted(done.files) == sorted(names) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert (done.images, done.cells) == (2, 12)
+    (found,) = read_all("geojson", tmp_path / "out" / "b.geojson")
+    np.testing.assert_array_equal(to_labels(found, HIGH.shape)[0], HIGH)
+
+
+def test_a_movie(tmp_path):
+    stack = np.stack([MIXED, MIXED * 0, MIXED]).astype(np.uint16)
+    result = save(tmp_path / "masks", film_cells=stack)
+    export_labels(result, tmp_path / "out", ["ctc", "geojson"])
+    assert len(list((tmp_path / "out" / "film_RES").iterdir())) == 4
+    assert [each.frame for each in read_all("geojson", tmp_path / "out" / "film.geojson")] == [0, 2]
+
+
+def test_label_images_of_a_folder(tmp_path):
+    folder = save(tmp_path / "x", a_cp_masks=MIXED, b=MIXED)
+    assert {name: path.name for name, path in list_label_images(folder).items()} == {"a": "a_cp_masks.tif", "b": "b.tif"}
+    assert list(list_label_images(folder / "b.tif")) == ["b"]
+    save(folder, c_cells=MIXED)
+    assert {name: path.name for name, path in list_label_images(folder).items()} == {"c": "c_cells.tif"}
+
+
+def test_tracked_movies(tmp_path):
+    stack = np.stack([MIXED, MIXED]).astype(np.uint16)
+    save(tmp_path / "film", **{"tracks.ome": stack})
+    for source in (tmp_path, tmp_path / "film"):
+        assert list_label_images(source) == {"film": tmp_path / "film" / "tracks.ome.tif"}
+    export_labels(tmp_path / "film", tmp_path / "out", ["ctc"])
+    lines = (tmp_path / "out" / "film_RES" / "res_track.txt").read_text().splitlines()
+    assert lines == [f"{number} 0 1 0" for number in (1, 2, 3, 4, 5, 7)]
+
+
+def test_label_images_in_ome_zarr(tmp_path):
+    folder = save(tmp_path / "x", b=(MIXED > 0) * np.uint8(255))
+    write_labels("omezarr", folder, MIXED)
+    (folder / "a_cells.ome.zarr").rename(folder / "a.ome.zarr")  # as large images are written
+    assert list_label_images(folder) == {"a": folder / "a.ome.zarr" / "labels" / "cells"}
+    write_labels("omezarr", folder, MIXED)  # as `export` writes them
+    assert list_label_images(folder) == {"a": folder / "a_cells.ome.zarr" / "labels" / "cells"}
+    save(folder, a_cells=MIXED)
+    assert list_label_images(folder) == {"a": folder / "a_cells.tif"}
+    assert export_labels(folder / "a.ome.zarr", tmp_path / "out", ["roi"]).cells == 6
+
+
+@pytest.mark.parametrize(
+    ("labels", "formats", "kind", "text"),
+    [
+        (((MIXED > 0) * 255).astype(np.uint8), ["roi"], SettingError, "this is a mask of 0 and 255; predict by --cells"),
+        (MIXED / np.float32(3), ["roi"], DataError, "a label image must hold integers, got float64"),
+        (MIXED, ["roi", "dxf"], SettingError, "must list some of roi"),
+        (HIGH, ["roi", "ctc"], DataError, "at most 65,535 ids"),
+    ],
+)
+def test_nothing_is_left_after_an_error(labels, formats, kind, text, tmp_path):
+    result = save(tmp_path / "in", a=labels)
+    with pytest.raises(kind, match=text):
+        export_labels(result, tmp_path / "out", formats)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_folder_without_label_images(tmp_path):
+    with pytest.raises(DataError, match="must hold label images, found none"):
+        list_label_images(tmp_path)
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        list_label_images(tmp_path / "absent")

@@ -1,0 +1,109 @@
+"""GeoJSON: QuPath's fields out, QuPath's files in."""
+
+import gzip
+import json
+import uuid
+
+import numpy as np
+import pytest
+import shapely
+
+from livecell_monai.errors import DataError
+from livecell_monai.exchange.base import LabelledPlane
+from tests.support.annotated import MIXED, read_all, to_labels, write_labels, write_planes
+
+#: as QuPath 0.5 exports an annotation, a detection and a point, with fields that do not matter here
+QUPATH = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "id": "b8a9f7a2-3c1f-4d25-a42c-1b2f5a3d0c11",
+            "geometry": {"type": "Polygon", "coordinates": [[[1, 1], [4, 1], [4, 3.5], [1, 3.5], [1, 1]]]},
+            "properties": {
+                "objectType": "annotation",
+                "classification": {"name": "Tumor", "color": [200, 0, 0]},
+                "isLocked": True,
+                "measurements": {"Area": 7.5},
+            },
+        },
+        {
+            "type": "Feature",
+            "id": "b8a9f7a2-3c1f-4d25-a42c-1b2f5a3d0c12",
+            "geometry": {
+                "type": "MultiPolygon",
+                "coordinates": [[[[5, 0], [6, 0], [6, 1], [5, 1], [5, 0]]], [[[5, 2], [6, 2], [6, 3], [5, 3], [5, 2]]]],
+            },
+            "properties": {
+                "objectType": "detection",
+                "classification": {"names": ["Tumor", "Positive"], "color": [1, 2, 3]},
+            },
+        },
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [1, 2]},
+            "properties": {"objectType": "annotation"},
+        },
+    ],
+}
+
+
+def write_json(path, content):
+    text = json.dumps(content).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def test_fields_are_those_of_qupath(tmp_path):
+    path = write_planes("geojson", tmp_path / "a.geojson", [LabelledPlane("a", MIXED, 1, 3)])
+    content = json.loads(path.read_text())
+    assert content["type"] == "FeatureCollection"
+    assert len(content["features"]) == 6
+    assert len({feature["id"] for feature in content["features"]}) == 6
+    for feature in content["features"]:
+        assert feature.keys() == {"type", "id", "geometry", "properties"}
+        assert str(uuid.UUID(feature["id"])) == feature["id"]
+        assert feature["geometry"].keys() == {"type", "coordinates", "plane"}
+        assert feature["geometry"]["plane"] == {"c": -1, "z": 0, "t": 1}
+        assert feature["properties"].keys() == {"objectType", "name", "classification"}
+        assert feature["properties"]["objectType"] == "detection"
+        assert feature["properties"]["classification"] == {"name": "Cell", "color": [255, 180, 0]}
+        shape = shapely.from_geojson(json.dumps(feature["geometry"]))
+        assert shape.is_valid
+        assert shape.is_simple
+        assert shape.geom_type == feature["geometry"]["type"]
+        assert shape.area == (int(feature["properties"]["name"]) == MIXED).sum()
+
+
+def test_a_file_is_the_same_each_time(tmp_path):
+    first = write_labels("geojson", tmp_path, MIXED).read_bytes()
+    assert write_labels("geojson", tmp_path, MIXED).read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.geojson.gz", "a.json"])
+def test_files_of_qupath(name, tmp_path):
+    (found,) = read_all("geojson", write_json(tmp_path / name, QUPATH))
+    assert (found.name, found.frame, found.without_area) == ("a", None, 1)
+    assert [each.kind for each in found.objects] == ["Tumor", "Tumor: Positive"]
+    labels, _, _ = to_labels(found, (5, 7))
+    expected = np.zeros((5, 7), int)
+    expected[1:3, 1:4] = 1  # the centres of row 3 are on the lower side
+    expected[[0, 2], 5] = 2
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_plain_list_of_features(tmp_path):
+    (found,) = read_all("geojson", write_json(tmp_path / "a.geojson", QUPATH["features"]))
+    assert len(found.objects) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ['{"features": [{"geometry"', '{"features": [{"geometry": {"type": "Polygon", "coordinates": [[1, 2]]}}]}', "PK"]
+)
+def test_damaged_files(text, tmp_path):
+    path = tmp_path / "a.geojson"
+    path.write_text(text)
+    if text == "PK":
+        path = path.rename(tmp_path / "a.geojson.gz")
+    with pytest.raises(DataError, match=r"a\.geojson.*: cannot be read as GeoJSON \(.+\); export it again"):
+        read_all("geojson", path)

@@ -1,0 +1,67 @@
+"""Label images of other programs."""
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from livecell_monai.errors import DataError
+from livecell_monai.exchange.label_images import find_inner, name_labelled
+from tests.support.annotated import HIGH, MIXED, read_all, write_labels
+
+
+def test_names_of_programs(tmp_path):
+    names = {
+        "a_cp_masks.png": "a",
+        "a_masks.tif": "a",
+        "a_Labels.tif": "a",
+        "a_cells.ome.tif": "a",
+        "a.tif": "a",
+        "_masks.tif": "_masks",
+        "x_mask_2.tif": "x_mask_2",
+    }
+    assert {name: name_labelled(tmp_path / name) for name in names} == names
+
+
+def test_a_name_of_an_image_stays(tmp_path):
+    tifffile.imwrite(tmp_path / "a_masks.tif", MIXED)
+    assert read_all("labels", tmp_path / "a_masks.tif", ["a_masks"])[0].name == "a_masks"
+    assert read_all("labels", tmp_path / "a_masks.tif", ["a"])[0].name == "a"
+
+
+@pytest.mark.parametrize("labels", [HIGH, MIXED.astype(np.uint8), MIXED.astype(np.float32), MIXED.astype(np.int32) - 1])
+def test_any_whole_numbers(labels, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    (found,) = read_all("labels", tmp_path / "a.tif")
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_fractions_are_no_ids(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((4, 5), 0.5, np.float32))
+    with pytest.raises(DataError, match=r"a\.tif: a label image must hold whole numbers.*got float32 of the shape \(4, 5\)"):
+        read_all("labels", tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("labels", [MIXED, np.stack([MIXED, MIXED[::-1]])])
+def test_a_plain_zarr_array(labels, tmp_path):
+    zarr.save_array(str(tmp_path / "a.zarr"), labels)
+    found = read_all("omezarr", tmp_path / "a.zarr")
+    assert [each.frame for each in found] == ([None] if labels.ndim == 2 else [0, 1])
+    np.testing.assert_array_equal(np.stack([each.labels for each in found]).reshape(labels.shape), labels)
+
+
+def test_a_folder_that_is_no_zarr(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(DataError, match="cannot be read as Zarr"):
+        read_all("omezarr", tmp_path / "a.zarr")
+
+
+def test_the_label_image_of_an_image(tmp_path):
+    path = write_labels("omezarr", tmp_path, MIXED)
+    assert find_inner(path) == path / "labels" / "cells"
+    (path / "labels" / "nuclei").mkdir()
+    assert find_inner(path) == path / "labels" / "cells"
+    (path / "labels" / "cells").rename(path / "labels" / "other")
+    with pytest.raises(DataError, match="with several label images, nuclei, other; name one"):
+        find_inner(path)
+    assert find_inner(tmp_path) is None

@@ -1,0 +1,54 @@
+"""Finding the image of an annotation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.errors import DataError
+from livecell_monai.exchange.base import Annotation
+from livecell_monai.exchange.matching import ImageFinder
+
+
+def make(folder, **frames):
+    for name, count in frames.items():
+        stack = np.zeros((count, 5, 6), np.uint8)
+        tifffile.imwrite(folder / f"{name}.tif", stack, photometric="minisblack", metadata={"axes": "TYX"})
+    return ImageFinder(sorted(folder.iterdir()), folder)
+
+
+def find(finder, name, frame=None):
+    path, index = finder.find(Annotation(Path("x.zip"), name, frame=frame))
+    return path.name, index
+
+
+def test_images_by_stem(tmp_path):
+    finder = make(tmp_path, a=1, b=1)
+    assert find(finder, "a") == ("a.tif", None)
+    assert find(finder, "a", 0) == ("a.tif", None)
+    assert finder.list_unused() == ["b.tif"]
+    with pytest.raises(DataError, match=r"x\.zip: an annotation must have an image of the same stem, found no c in "):
+        find(finder, "c")
+    with pytest.raises(DataError, match="found no a, frame 1, in"):
+        find(finder, "a", 1)
+
+
+def test_frames_of_a_movie(tmp_path):
+    finder = make(tmp_path, a=3)
+    assert find(finder, "a", 2) == ("a.tif", 2)
+    for frame, text in ((3, "0 to 2, got frame 3"), (None, "0 to 2, got no frame")):
+        with pytest.raises(DataError, match=text):
+            find(finder, "a", frame)
+
+
+def test_frames_that_are_files(tmp_path):
+    finder = make(tmp_path, t000=1, t001=1, notes=1)
+    assert find(finder, "01", 1) == ("t001.tif", None)
+    assert not finder.has(Annotation(Path("x"), "01", frame=2))
+
+
+def test_a_stem_of_two_files(tmp_path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="each image must have its own stem"):
+        make(tmp_path, a=1)

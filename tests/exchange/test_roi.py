@@ -1,0 +1,101 @@
+"""ROIs of ImageJ: what roifile reads, and the kinds that the ROI Manager saves."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import roifile
+
+from livecell_monai.errors import DataError
+from livecell_monai.exchange.base import LabelledPlane
+from tests.support.annotated import MIXED, read_all, to_labels, write_labels, write_planes
+
+
+def test_roifile_reads_names_boxes_and_corners(tmp_path):
+    rois = roifile.roiread(write_labels("roi", tmp_path, MIXED))
+    assert [roi.name for roi in rois] == ["0001", "0002", "0003", "0004", "0005", "0007"]
+    assert [roi.composite for roi in rois] == [True, True, False, False, False, False]  # holes and parts
+    single = rois[2]
+    assert single.roitype == roifile.ROI_TYPE.TRACED
+    assert (single.left, single.top, single.right, single.bottom) == (2, 2, 3, 3)
+    assert single.coordinates().tolist() == [[2, 2], [3, 2], [3, 3], [2, 3]]
+    assert sorted(len(ring) for ring in rois[1].coordinates(multi=True)) == [5, 5]  # closed
+    assert not any(roi.t_position for roi in rois)
+
+
+def test_frames_are_positions(tmp_path):
+    planes = [LabelledPlane("a", MIXED, frame, 2) for frame in range(2)]
+    path = write_planes("roi", tmp_path / "a.zip", planes)
+    assert {(roi.t_position, roi.position) for roi in roifile.roiread(path)} == {(1, 1), (2, 2)}
+    with zipfile.ZipFile(path) as file:
+        assert len(set(file.namelist())) == 12
+
+
+def test_coordinates_beyond_those_of_polygons(tmp_path):
+    labels = np.zeros((2, 60_540), np.uint8)
+    labels[:, 60_530:60_538] = 1
+    (found,) = read_all("roi", write_labels("roi", tmp_path, labels))
+    np.testing.assert_array_equal(to_labels(found, labels.shape)[0], labels)
+
+
+def save(path, *rois):
+    roifile.roiwrite(path, rois if path.suffix == ".zip" else rois[0])
+    return path
+
+
+def test_kinds_of_rois(tmp_path):
+    kinds = roifile.ROI_TYPE
+    box = {"left": 1, "top": 1, "right": 5, "bottom": 4}
+    polygon = roifile.ImagejRoi.frompoints(np.array([(0, 0), (0, 3), (3, 3), (3, 0)]), name="first")
+    rois = [
+        polygon,
+        roifile.ImagejRoi(roitype=kinds.RECT, name="box", **box),
+        roifile.ImagejRoi(roitype=kinds.OVAL, name="region 1", **box),
+        roifile.ImagejRoi(roitype=kinds.LINE, name="line", **box),
+    ]
+    (found,) = read_all("roi", save(tmp_path / "a.zip", *rois))
+    assert [each.kind for each in found.objects] == ["", "", "region 1"]
+    assert found.without_area == 1
+    areas = [to_labels(found.__class__(**{**vars(found), "objects": (each,)}), (9, 9)) for each in found.objects]
+    assert [int((labels > 0).sum()) for labels, _, _ in areas[:2]] == [9, 12]
+    assert int((~areas[2][1]).sum()) in (8, 10, 12)  # an oval of 4 x 3
+
+
+def test_a_single_roi(tmp_path):
+    path = save(tmp_path / "a.roi", roifile.ImagejRoi.frompoints(np.array([(0.5, 0.5), (2.5, 0.5), (2.5, 2.5), (0.5, 2.5)])))
+    (found,) = read_all("roi", path)
+    assert found.name == "a"
+    assert to_labels(found, (4, 4))[0].sum() == 4
+
+
+def make_zip(path, names, data=b"Iout"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            file.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["../a.roi", "/a.roi", "x/../../a.roi", "..\\a.roi"])
+def test_names_that_lead_out_of_a_zip(name, tmp_path):
+    with pytest.raises(DataError, match="names in a zip must stay inside of it"):
+        read_all("roi", make_zip(tmp_path / "a.zip", [name]))
+
+
+def test_a_roi_that_expands_beyond_measure(tmp_path):
+    with pytest.raises(DataError, match="a ROI must have at most 67108864 bytes"):
+        read_all("roi", make_zip(tmp_path / "a.zip", ["a.roi"], bytes(2**26 + 1)))
+
+
+def test_damaged_files(tmp_path):
+    for path in (make_zip(tmp_path / "a.zip", ["b.roi"]), tmp_path / "b.zip", tmp_path / "a.roi"):
+        if not path.exists():
+            path.write_bytes(b"no zip")
+        with pytest.raises(DataError, match=r"cannot be read as ImageJ ROIs.*export it again"):
+            read_all("roi", path)
+
+
+def test_other_files_in_a_zip_are_no_rois(tmp_path):
+    (found,) = read_all("roi", make_zip(tmp_path / "a.zip", ["__MACOSX/._a.roi", "notes.txt"]))
+    assert found.objects == ()
+    with pytest.raises(DataError, match=r"a zip must hold ROIs, got annotations\.xml; unpack it"):
+        read_all("roi", make_zip(tmp_path / "b.zip", ["annotations.xml"]))
