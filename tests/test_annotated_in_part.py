@@ -123,6 +123,6 @@ def test_a_third_of_each_image_teaches_as_much_as_its_crop(tmp_path):
         scores[folder.name] = evaluate(tmp_path / "models" / folder.name, whole)
     means = {name: {score: found[score]["mean"] for score in ("iou", "ap50")} for name, found in scores.items()}
     assert means["part"]["iou"] > means["crop"]["iou"] - 0.05, means
-    # half of the cells are cut, and teach the foreground only
+    # cells that the region cuts teach the foreground only
     assert means["part"]["ap50"] > means["crop"]["ap50"] - 0.15, means
     assert all(means["part"][name] > means["unmarked"][name] + 0.3 for name in ("iou", "ap50")), means
