@@ -74,7 +74,7 @@ class Tracks:
     def spans(self) -> Iterator[tuple[int, slice]]:
         """Each track with the slice of its entries, in order of the ids."""
         ids, starts = np.unique(self.track, return_index=True)
-        for track, start, stop in zip(ids, starts, [*starts[1:], len(self.track)], strict=True):
+        for track, start, stop in zip(ids, starts, np.append(starts, len(self.track))[1:], strict=True):
             yield int(track), slice(int(start), int(stop))
 
     def children(self) -> dict[int, list[int]]:
