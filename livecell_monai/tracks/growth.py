@@ -10,10 +10,11 @@ Source of the bootstrap over clusters: Davison and Hinkley, "Bootstrap Methods a
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livecell_monai.errors import SettingError
 from livecell_monai.tracks.lineages import trace_founders
-from livecell_monai.tracks.tracks import Floats, Tracks
+from livecell_monai.tracks.tracks import Floats, Ints, Tracks
 
 RESAMPLES = 1000
 FEWEST_FOUNDERS = 5  #: with fewer there is no interval
@@ -80,7 +81,7 @@ def fit_growth(tracks: Tracks, span: tuple[int, int] | None = None, seed: int = 
     return Growth(cells, (first, last), rate, level, interval, by_founder.shape[0], problem)
 
 
-def fit_rates(frames: Floats, cells: Floats) -> tuple[Floats, Floats]:
+def fit_rates(frames: Ints, cells: Floats) -> tuple[Floats, Floats]:
     """Growth rate per frame (B,) and cells at frame 0 (B,) of counts (B, F) in frames (F,), by Poisson regression.
 
     A row needs a count above 0.
@@ -126,7 +127,7 @@ def format_time(frames: float, interval_min: float | None) -> str:
     return f"{minutes / 60:.3g} h" if minutes >= HOURS_FROM else f"{minutes:.3g} min"
 
 
-def _count_by_founder(tracks: Tracks, used: Floats) -> Floats:
+def _count_by_founder(tracks: Tracks, used: Ints) -> NDArray[np.float32]:
     """The cells (R, F) of each founder and its descendants in the frames used, without founders that have none."""
     founder, _ = trace_founders(tracks)
     _, clone = np.unique(founder[np.searchsorted(tracks.ids, tracks.track)], return_inverse=True)
@@ -139,7 +140,7 @@ def _count_by_founder(tracks: Tracks, used: Floats) -> Floats:
     return counts
 
 
-def _resample(counts: Floats, used: Floats, seed: int) -> tuple[float, float]:
+def _resample(counts: NDArray[np.float32], used: Ints, seed: int) -> tuple[float, float]:
     """The 95 % interval of the growth rate over founders drawn with replacement."""
     random, founders = np.random.default_rng(seed), len(counts)
     drawn = random.multinomial(founders, np.full(founders, 1 / founders), size=RESAMPLES).astype(np.float32)

@@ -6,13 +6,15 @@ of the text is `L B E P`: track, first and last frame, parent (0: none).
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
-from livecell_monai.tracks.tracks import ENTRIES, Floats, Frames, Tracks
+from livecell_monai.tracks.tracks import ENTRIES, Frames, Tracks
 
 FORMS = (("mask", "res_track.txt"), ("man_track", "man_track.txt"))  #: of a result and of a truth: images and text
 _REMEDY = "correct it, or give another folder"
@@ -69,7 +71,9 @@ def read_ctc(
     listed = _read_lines(path)
     parts = [measure_frame(index, frames[index], None if images is None else images[index]) for index in range(len(frames))]
     columns = [np.concatenate(values) for values in zip(*parts, strict=True)]
-    table = dict(zip(("frame", "label", "y", "x", "area", "intensity", "touches_border"), columns, strict=True))
+    table: dict[str, Any] = dict(
+        zip(("frame", "label", "y", "x", "area", "intensity", "touches_border"), columns, strict=True)
+    )
     if unknown := sorted(set(table["label"].tolist()) - set(listed)):
         raise DataError(f"{path}: must list every track of the label images, got none for {unknown[0]}; {_REMEDY}")
     order = np.lexsort((table["frame"], table["label"]))
@@ -92,7 +96,7 @@ def read_ctc(
     return tracks, frames
 
 
-def measure_frame(index: int, labels: Pixels, image: Pixels | None) -> tuple[Floats, ...]:
+def measure_frame(index: int, labels: Pixels, image: Pixels | None) -> tuple[NDArray[Any], ...]:
     """Frame, id, centroid y and x, area, mean intensity and whether it touches the border of each object (N,) of a frame."""
     inside = np.flatnonzero(labels)
     rows, columns = np.divmod(inside, labels.shape[1])
