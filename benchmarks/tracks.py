@@ -1,8 +1,9 @@
 """How well and how fast cells are linked where the segmentation is given, beside plain laptrack on centroids.
 
-Run: `LIVECELL_DATA=FOLDER python benchmarks/tracks.py [--time]`. The movie is `tracks/hela` of the folder, 92 frames in the form
-of the Cell Tracking Challenge; its ids are the truth, the linkers see only the objects. Each row says what was done to the
-objects first. The truth is the same objects, linked: what was removed is in neither, a merged pair is the larger of the two.
+Run: `LIVECELL_DATA=FOLDER python benchmarks/tracks.py [--time]`. The movie is `tracks/hela` of the folder, 92 frames in the
+form of the Cell Tracking Challenge; its ids are the truth, the linkers see only the objects. Each row says what was done to
+the objects first. The truth is the same objects, linked: what was removed is in neither, a merged pair is the larger of the
+two. `whole truth` counts what was removed and merged too, which no linking can bring back.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from livecell_monai.metrics.track_scores import Matches, Scores, match_movies, score_tracks
+from livecell_monai.metrics.track_scores import Scores, match_movies, score_tracks
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.linking import link
 from livecell_monai.tracks.movie import LabelMovie
@@ -34,7 +35,8 @@ class Disturbed:
     """A movie of labels with objects removed and pairs merged at random, and ids that say nothing; and its truth."""
 
     def __init__(self, movie: LabelMovie, removed: float, merged: float, seed: int) -> None:
-        self.name, self.shape, self.missing = movie.name, movie.shape, ()
+        self.name, self.shape = movie.name, movie.shape
+        self.missing: tuple[int, ...] = ()
         self.interval_min, self.pixel_size_um = movie.interval_min, movie.pixel_size_um
         rng = np.random.default_rng(seed)
         self.truth = [_disturb(movie[index], removed, merged, rng) for index in range(len(movie))]
@@ -87,7 +89,7 @@ def link_plainly(movie: Disturbed) -> Linked:
 class Relabelled:
     """The movie with the ids of tracks; a track with a gap is one id for each part, each the parent of the next."""
 
-    def __init__(self, movie: Disturbed, linked: Linked) -> None:
+    def __init__(self, movie: Frames, linked: Linked) -> None:
         self._movie, (self._tracks, parents) = movie, linked
         self.parents: Parents = {}
         last: dict[int, tuple[int, int]] = {}  # track -> its last frame and id
@@ -128,15 +130,12 @@ class Stored:
 
 def score(movie: Disturbed, linked: Linked, parents: Parents, whole: Frames | None = None) -> Scores:
     """The scores against the objects that are left, or against a whole truth."""
-    result = Relabelled(movie, linked)
-    matches: Matches = match_movies(Stored(movie.truth) if whole is None else whole, result, movie.name)
-    return score_tracks(matches, _skip_gaps(matches, parents), result.parents)
-
-
-def _skip_gaps(matches: Matches, parents: Parents) -> Parents:
-    """The parents of those tracks of a truth that are still there."""
-    present = {one for frame in matches.true for one in frame}
-    return {child: parent for child, parent in parents.items() if child in present and parent in present}
+    frames = Stored(movie.truth) if whole is None else whole
+    own = {(index, label): label for index in range(len(frames)) for label in measure_frame(frames[index])[0].tolist()}
+    present = set(own.values())
+    known = {child: parent for child, parent in parents.items() if child in present and parent in present}
+    truth, result = Relabelled(frames, (own, known)), Relabelled(movie, linked)
+    return score_tracks(match_movies(truth, result, movie.name), truth.parents, result.parents)
 
 
 def show(name: str, scores: Scores, seconds: float) -> None:
@@ -167,7 +166,9 @@ def show_time(movie: LabelMovie) -> None:
         measured = time.process_time() - start
         link(objects, long)
         linked = time.process_time() - start - measured
-        print(f"  {len(long)} frames, {len(objects):,} objects: measured in {measured:.1f} s, linked in {linked:.1f} s of CPU")
+        print(
+            f"  {len(long)} frames, {len(objects):,} objects: measured in {measured:.1f} s, linked in {linked:.1f} s of CPU"
+        )
 
 
 def main() -> None:
