@@ -28,6 +28,7 @@ STILL_PX = 1024  #: longest side of a PNG
 TAIL = 10  #: frames
 SECONDS = 12.0  # that the GIF plays, about
 _GREYS, _COLOURS = 64, 128  # entries of the palette
+_WIDE_FROM = 800  # px of a picture, from which outlines are two pixels wide
 _NAMED = 150  # cells of a still, up to which each has its id written beside it
 _MOST_TIMES = 4  # that a small image is enlarged, so that lines are thin beside cells
 _CELL_GREY = 24  # of a cell where there are no images
@@ -97,7 +98,7 @@ class TrackMovie:
             greys = np.where(ids > 0, _CELL_GREY, 0).astype(np.uint8)
         else:
             greys = _enlarge(stretch(shrink(np.asarray(image, np.float32), side)) // (256 // _GREYS), times)
-        edge = outline_cells(ids)
+        edge = outline_cells(ids, 2 if max(ids.shape) > _WIDE_FROM else 1)
         greys[edge] = _GREYS + ids[edge] % _COLOURS
         picture = Image.fromarray(greys)
         picture.putpalette(_build_palette())
