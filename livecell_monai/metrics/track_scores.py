@@ -43,7 +43,11 @@ class Matches:
 
     def add(self, truth: Pixels, result: Pixels) -> None:
         """Add the next frame: label images (Y, X) of one shape, whose ids are those of tracks."""
-        pairs, shared = np.unique(np.stack([truth.ravel(), result.ravel()]).astype(np.int64), axis=1, return_counts=True)
+        inside = np.flatnonzero((truth > 0).ravel() | (result > 0).ravel())
+        width = int(result.max(initial=0)) + 1
+        keys = truth.ravel()[inside].astype(np.int64) * width + result.ravel()[inside]
+        keys, shared = np.unique(keys, return_counts=True)
+        pairs = np.stack(np.divmod(keys, width))
         sides = [np.unique(side[side > 0]) for side in pairs]
         areas = [{int(one): int(shared[side == one].sum()) for one in ids} for side, ids in zip(pairs, sides, strict=True)]
         keep = (pairs > 0).all(axis=0)
@@ -138,7 +142,7 @@ def measure_intervals(scores: Sequence[Scores]) -> dict[str, tuple[float, list[f
 def score_blocks(
     matches: Matches, true_parents: Mapping[int, int], found_parents: Mapping[int, int], frames: int = BLOCK
 ) -> list[Scores]:
-    """The scores of each block of so many frames, the last may have nearly twice as many; without those that have no cells."""
+    """The scores of each block of so many frames with cells; the last may have nearly twice as many."""
     starts = list(range(0, max(1, len(matches) - frames + 1), frames))
     parts = [matches.part(slice(start, stop)) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
     return [score_tracks(part, true_parents, found_parents) for part in parts if any(part.true)]

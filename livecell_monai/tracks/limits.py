@@ -17,6 +17,7 @@ _DIVISION_DIAMETERS = 1.6
 _WIDEST_DIAMETERS = 1.5
 LONGEST_GAP = 5  #: frames without a cell that may be measured
 _CHANCE = 5.0  # times more tracks must come back than by chance
+_SHARE = 0.25  # of the tracks that end must come back
 _CLEAR = 0.5  # cost of a division, below which it is clear
 _ENOUGH = 10  # clear divisions, from which their angle and size are measured
 _ANGLE, _RATIO = 0.0, 8.0  # with fewer: no limit of the angle, and a generous one of the size
@@ -71,20 +72,23 @@ def measure_step(objects: Objects) -> tuple[float, str]:
     )
 
 
-def measure_gap(counts: Mapping[int, tuple[int, float]]) -> tuple[float, str]:
+def measure_gap(counts: Mapping[int, tuple[int, float]], ends: int) -> tuple[float, str]:
     """The greatest number of frames in which a cell may be missing.
 
     `counts` gives, by this number, how many ended tracks have a track that starts nearby so much later, and how many would
-    if tracks started anywhere.
+    if tracks started anywhere; `ends` is the number of tracks that end before the movie does.
     """
     gap = 0
-    for frames, (later, chance) in sorted(counts.items()):
-        if later < max(1, _CHANCE * chance):
+    for missing, (later, chance) in sorted(counts.items()):
+        if later < max(1.0, _CHANCE * chance, _SHARE * ends):
             break
-        gap = frames
+        gap = missing
     later, chance = counts.get(gap or 1, (0, 0.0))
-    what = f"{later} tracks come back after {gap or 1} {'frame' if gap < 2 else 'frames'}, {chance:.2g} by chance"
-    return float(gap), f"longest gap after which at least {_CHANCE:g} times more tracks come back than by chance ({what})"
+    frames = "1 frame" if gap < 2 else f"{gap} frames"
+    what = f"{later} of {ends} tracks that end come back after {frames}, {chance:.2g} by chance"
+    return float(
+        gap
+    ), f"longest gap after which {_SHARE:.0%} of tracks come back, and {_CHANCE:g} times more than by chance ({what})"
 
 
 def measure_division_distance(objects: Objects) -> tuple[float, str]:

@@ -80,8 +80,10 @@ def _link_tracks(
     frames = _list_frames(objects)
     position = np.searchsorted(objects.given(), objects.frame)
     ends, starts = np.flatnonzero(chains.following < 0), np.flatnonzero(chains.previous < 0)
-    reach = costs.greatest_step
-    gap = known.measure("greatest_gap", lambda: measure_gap(count_returns(objects, ends, starts, position, reach, shape)))
+    reach, early = costs.greatest_step, int((position[ends] < position.max(initial=0)).sum())
+    gap = known.measure(
+        "greatest_gap", lambda: measure_gap(count_returns(objects, ends, starts, position, reach, shape), early)
+    )
     gaps = _find_gaps(costs, ends, starts, position, int(gap))
     distance = known.measure("division_distance", lambda: measure_division_distance(objects))
     inner = [

@@ -23,10 +23,11 @@ def test_the_greatest_step_follows_the_steps_of_the_movie() -> None:
 
 
 def test_the_greatest_gap_is_the_longest_that_is_more_than_chance() -> None:
-    assert measure_gap({1: (20, 2.0), 2: (15, 3.0), 3: (9, 2.0), 4: (50, 1.0)})[0] == 2
-    value, reason = measure_gap({1: (3, 2.0), 2: (0, 0.0)})
+    assert measure_gap({1: (40, 2.0), 2: (30, 3.0), 3: (9, 2.0), 4: (50, 1.0)}, 100)[0] == 2
+    assert measure_gap({1: (40, 2.0), 2: (30, 3.0)}, 130)[0] == 1
+    value, reason = measure_gap({1: (3, 2.0), 2: (0, 0.0)}, 9)
     assert value == 0
-    assert "3 tracks come back after 1 frame, 2 by chance" in reason
+    assert "3 of 9 tracks that end come back after 1 frame, 2 by chance" in reason
 
 
 def test_returns_are_counted_beside_those_by_chance() -> None:
