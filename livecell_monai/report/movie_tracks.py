@@ -79,7 +79,7 @@ def write_tracks(
         lineages = describe_lineages(tracks)
         lines = [_describe(tracks, lineages), describe_growth(growth, tracks.interval_min)]
         lines += _write_frames(partial, tracks, labels, images, options)
-        tables.write_tables(partial, tracks, lineages)
+        tables.write_tables(partial, tracks, lineages, {"labels": _find_path(labels), "images": _find_path(images)})
         napari.write_napari(partial / napari.NAME, tracks)
         if options.geff:
             stack = LabelStack.name if options.label_format == "tiff" else f"{LabelZarr.name}/labels/tracks"
@@ -136,6 +136,12 @@ def _write_frames(
         stack.discard()
         raise
     return left_out
+
+
+def _find_path(frames: Frames | None) -> str | None:
+    """Where a movie is on disk, None if it does not say so."""
+    path = getattr(frames, "path", None)
+    return None if path is None else str(Path(path).absolute())
 
 
 def _place(tracks: Tracks, frame: int) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ from tests.support.track_worlds import some_tracks
 def table(tmp_path):
     """Edits `tracks.csv`: calls a function for each row, which returns the new row, or None to delete it."""
     tracks = some_tracks(intensity=np.full(len(some_tracks()), np.nan))
-    write_tables(tmp_path, tracks, describe_lineages(tracks))
+    write_tables(tmp_path, tracks, describe_lineages(tracks), {})
 
     def edit(change):
         with open(tmp_path / "tracks.csv", encoding="utf-8", newline="") as stream:
