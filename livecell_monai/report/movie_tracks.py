@@ -125,7 +125,8 @@ def _write_frames(
         for frame, plane in enumerate(relabel_frames(tracks, labels)):
             for writer in writers:
                 writer.append(frame, plane)
-            image = images[frame] if images is not None and movie.wants(frame) else None
+            is_shown = images is not None and movie.wants(frame) and frame not in tracks.missing
+            image = images[frame] if images is not None and is_shown else None
             if image is not None and image.shape != plane.shape:
                 raise DataError(
                     f"{tracks.name}: grey image {frame} must have {plane.shape[0]} x {plane.shape[1]} pixels as its labels, "

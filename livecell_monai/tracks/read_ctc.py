@@ -13,20 +13,22 @@ from livecell_monai.tracks.movie import LabelMovie
 from livecell_monai.tracks.objects import measure_objects
 from livecell_monai.tracks.tracks import Frames, Tracks
 
-TEXTS = ("res_track.txt", "man_track.txt")  #: of a result, of a truth
+FORMS = (("mask", "res_track.txt"), ("man_track", "man_track.txt"))  #: of a result and of a truth: images and text
 _REMEDY = "correct it, or give another folder"
 
 
-def read_ctc(labels: LabelMovie, images: Frames | None = None) -> Tracks:
-    """The tracks of a folder of the Cell Tracking Challenge; where a track has a gap, it is one track nevertheless.
+def read_ctc(folder: Path, images: Frames | None = None) -> tuple[Tracks, LabelMovie]:
+    """The tracks of a folder of the Cell Tracking Challenge, with their label images.
 
     Args:
-        labels: the label images of the folder, beside which is `res_track.txt` or, of a truth, `man_track.txt`.
+        folder: with the label images and `res_track.txt` or, of a truth, `man_track.txt`.
         images: the movie, for the mean intensity; NaN without it.
 
     Raises a DataError if an image or the text is missing or damaged, or an image has a track that the text lacks.
     """
-    path = next((path for name in TEXTS if (path := labels.path / name).is_file()), labels.path / TEXTS[0])
+    labels = LabelMovie(folder)
+    paths = [folder / text for _, text in FORMS]
+    path = next((path for path in paths if path.is_file()), paths[0])
     listed = _read_lines(path)
     objects = measure_objects(labels, images, correct_drift=False)
     if unknown := sorted(set(objects.label.tolist()) - set(listed)):
@@ -35,7 +37,7 @@ def read_ctc(labels: LabelMovie, images: Frames | None = None) -> Tracks:
     names = ("frame", "label", "y", "x", "area", "intensity", "touches_border")
     track = objects.label[order]
     present = set(track.tolist())
-    return Tracks(
+    tracks = Tracks(
         track=track,
         **{name: getattr(objects, name)[order] for name in names},
         confidence=np.where(np.diff(track, prepend=0) != 0, np.nan, 1.0),
@@ -48,6 +50,7 @@ def read_ctc(labels: LabelMovie, images: Frames | None = None) -> Tracks:
         drift=objects.drift,
         missing=objects.missing,
     )
+    return tracks, labels
 
 
 def _read_lines(path: Path) -> dict[int, int]:

@@ -5,7 +5,6 @@ import pytest
 import tifffile
 
 from livecell_monai.errors import DataError
-from livecell_monai.tracks.movie import LabelMovie
 from livecell_monai.tracks.read_ctc import read_ctc
 from tests.support.track_worlds import PARENTS, draw_images, draw_labels, some_tracks
 
@@ -26,7 +25,8 @@ def written(folder, stem="mask", text="res_track.txt", lines=LINES):
 def test_a_result_and_a_truth_are_read(tmp_path, stem, text):
     labels = written(tmp_path / "movie", stem, text)
     images = draw_images(labels)
-    tracks = read_ctc(LabelMovie(tmp_path / "movie"), images)
+    tracks, frames = read_ctc(tmp_path / "movie", images)
+    np.testing.assert_array_equal(frames[3], labels[3])
     expected = some_tracks()
     for name in ("track", "frame", "confidence"):
         np.testing.assert_array_equal(np.isnan(getattr(tracks, name)), np.isnan(getattr(expected, name)))
@@ -42,7 +42,7 @@ def test_a_result_and_a_truth_are_read(tmp_path, stem, text):
 def test_a_missing_frame_is_empty_and_noted(tmp_path):
     labels = written(tmp_path)
     (tmp_path / "mask002.tif").unlink()
-    tracks = read_ctc(LabelMovie(tmp_path))
+    tracks, _ = read_ctc(tmp_path)
     assert labels[2].any()
     assert (tracks.missing, tracks.frames) == ((2,), 6)
     assert 2 not in tracks.frame
@@ -60,11 +60,11 @@ def test_a_missing_frame_is_empty_and_noted(tmp_path):
 def test_a_text_that_does_not_fit_is_rejected(tmp_path, lines, message):
     written(tmp_path, lines=lines)
     with pytest.raises(DataError, match=message):
-        read_ctc(LabelMovie(tmp_path))
+        read_ctc(tmp_path)
 
 
 def test_a_folder_without_a_text_is_rejected(tmp_path):
     written(tmp_path)
     (tmp_path / "res_track.txt").unlink()
     with pytest.raises(DataError, match=r"res_track.txt: the text of the tracks cannot be read"):
-        read_ctc(LabelMovie(tmp_path))
+        read_ctc(tmp_path)

@@ -5,7 +5,6 @@ import pytest
 
 from livecell_monai.outputs.tracks.ctc import CtcFolder, TooManyTracksError, split_at_gaps
 from livecell_monai.outputs.tracks.relabel import relabel_frames
-from livecell_monai.tracks.movie import LabelMovie
 from livecell_monai.tracks.read_ctc import read_ctc
 from tests.support.track_worlds import draw_labels, some_tracks
 
@@ -35,7 +34,7 @@ def test_the_folder_is_valid_and_read_back(tmp_path):
     tracks = some_tracks()
     folder = write(tracks, tmp_path)
     assert validate(str(folder), threads=1) == {"Valid": 1}
-    found = read_ctc(LabelMovie(folder))
+    found, _ = read_ctc(folder)
     np.testing.assert_array_equal(np.unique(found.track), np.arange(1, 9))
     assert found.parents == {2: 1, 3: 1, 8: 5}
     assert len(found) == len(tracks)
