@@ -65,7 +65,7 @@ def draw_tree(tracks: Tracks, layout: TreeLayout, times: Sequence[float], label:
     lines, colours = _list_lines(tracks, layout, times, step)
     axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.3, capstyle="projecting"))
     fates = dict(zip(tracks.ids.tolist(), find_fates(tracks).tolist(), strict=True))
-    ends = {track: times[int(tracks.frame[span.stop - 1])] for track, span in tracks.spans()}
+    ends = {track: points[-1][0] for track, points in zip(layout.rows, lines, strict=True)}
     for fate, (marker, name) in _MARKS.items():
         places = [(ends[track], row) for track, row in layout.rows.items() if fates[track] == fate]
         if places:

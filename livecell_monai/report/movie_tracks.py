@@ -79,7 +79,7 @@ def write_tracks(
         lineages = describe_lineages(tracks)
         lines = [_describe(tracks, lineages), describe_growth(growth, tracks.interval_min)]
         lines += _write_frames(partial, tracks, labels, images, options)
-        tables.write_tables(partial, tracks, lineages)
+        tables.write_tables(partial, tracks, lineages, {"labels": _find_path(labels), "images": _find_path(images)})
         napari.write_napari(partial / napari.NAME, tracks)
         if options.geff:
             stack = LabelStack.name if options.label_format == "tiff" else f"{LabelZarr.name}/labels/tracks"
@@ -125,7 +125,8 @@ def _write_frames(
         for frame, plane in enumerate(relabel_frames(tracks, labels)):
             for writer in writers:
                 writer.append(frame, plane)
-            image = images[frame] if images is not None and movie.wants(frame) else None
+            is_shown = images is not None and movie.wants(frame) and frame not in tracks.missing
+            image = images[frame] if images is not None and is_shown else None
             if image is not None and image.shape != plane.shape:
                 raise DataError(
                     f"{tracks.name}: grey image {frame} must have {plane.shape[0]} x {plane.shape[1]} pixels as its labels, "
@@ -136,6 +137,12 @@ def _write_frames(
         stack.discard()
         raise
     return left_out
+
+
+def _find_path(frames: Frames | None) -> str | None:
+    """Where a movie is on disk, None if it does not say so."""
+    path = getattr(frames, "path", None)
+    return None if path is None else str(Path(path).absolute())
 
 
 def _place(tracks: Tracks, frame: int) -> dict[str, float | None]:

@@ -28,7 +28,9 @@ STILL_PX = 1024  #: longest side of a PNG
 TAIL = 10  #: frames
 SECONDS = 12.0  # that the GIF plays, about
 _GREYS, _COLOURS = 64, 128  # entries of the palette
+_WIDE_FROM = 800  # px of a picture, from which outlines are two pixels wide
 _NAMED = 150  # cells of a still, up to which each has its id written beside it
+_MOST_TIMES = 4  # that a small image is enlarged, so that lines are thin beside cells
 _CELL_GREY = 24  # of a cell where there are no images
 
 Drawn = tuple[Pixels, Pixels | None]  #: ids of tracks (Y, X) and the grey image (Y, X)
@@ -90,12 +92,13 @@ class TrackMovie:
     def draw(self, frame: int, drawn: Drawn, side: int, with_ids: bool = False) -> Image.Image:
         """A frame with outlines, tails and its time, in the shared palette; its longest side has at most `side` px."""
         plane, image = drawn
-        ids = shrink_labels(plane, side)
+        times = int(np.clip(side // max(plane.shape), 1, _MOST_TIMES))
+        ids = _enlarge(shrink_labels(plane, side), times)
         if image is None:
             greys = np.where(ids > 0, _CELL_GREY, 0).astype(np.uint8)
         else:
-            greys = stretch(shrink(np.asarray(image, np.float32), side)) // (256 // _GREYS)
-        edge = outline_cells(ids)
+            greys = _enlarge(stretch(shrink(np.asarray(image, np.float32), side)) // (256 // _GREYS), times)
+        edge = outline_cells(ids, 2 if max(ids.shape) > _WIDE_FROM else 1)
         greys[edge] = _GREYS + ids[edge] % _COLOURS
         picture = Image.fromarray(greys)
         picture.putpalette(_build_palette())
@@ -155,6 +158,11 @@ def list_tail(tracks: Tracks, spans: dict[int, slice], entry: int) -> list[int]:
         if parent is None or tracks.frame[start] <= oldest:
             return found[::-1]
         track, stop = parent, spans[parent].stop - 1
+
+
+def _enlarge(plane: Pixels, times: int) -> Pixels:
+    """Each pixel (Y, X) as a square of `times` x `times` pixels."""
+    return plane.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _build_palette() -> list[int]:

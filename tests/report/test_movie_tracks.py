@@ -1,6 +1,8 @@
 """All files of a movie, written as a whole or not at all."""
 
 import csv
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,21 @@ from tests.support.track_worlds import draw_images, draw_labels, some_tracks
 QUICK = TrackOptions(ctc=False, geff=False)
 
 
+class Located:
+    """Label images that say where they are."""
+
+    path = Path("cells.ome.tif")
+
+    def __init__(self, frames):
+        self.frames = frames
+
+    def __len__(self):
+        return len(self.frames)
+
+    def __getitem__(self, index):
+        return self.frames[index]
+
+
 def listed(folder):
     return {path.name for path in folder.iterdir()}
 
@@ -22,8 +39,10 @@ def listed(folder):
 def test_every_file_is_written_and_the_folder_holds_nothing_else(tmp_path):
     pytest.importorskip("geff")
     tracks = some_tracks()
-    labels = draw_labels(tracks)
-    lines = write_tracks(tracks, labels, draw_images(labels), tmp_path / "out" / "movie")
+    labels = Located(draw_labels(tracks))
+    lines = write_tracks(tracks, labels, draw_images(labels.frames), tmp_path / "out" / "movie")
+    facts = json.loads((tmp_path / "out" / "movie" / "tracks.json").read_text(encoding="utf-8"))
+    assert facts["source"] == {"labels": str(Path("cells.ome.tif").absolute()), "images": None}
     assert listed(tmp_path / "out") == {"movie"}
     assert listed(tmp_path / "out" / "movie") == set(NAMES) - {"tracks.ome.zarr"}
     assert lines[0] == "25 cells in 6 frames, 7 tracks, 1 divisions"

@@ -24,11 +24,11 @@ def test_the_files_have_the_frames_and_the_colours_of_the_tracks(tmp_path):
     labels = drawn(tracks, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"movie.gif", *track_movie.STILLS}
     with Image.open(tmp_path / "movie.gif") as gif:
-        assert (gif.n_frames, gif.size, gif.info["loop"]) == (6, (64, 48), 0)
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (6, (256, 192), 0)  # enlarged 4 times
         gif.seek(5)
         last = np.asarray(gif.convert("RGB"))
-    inside = labels[5] == 7
-    assert (last[inside] == colour_of(7)).all(axis=-1).sum() >= 8  # its outline
+    inside = labels[5].repeat(4, axis=0).repeat(4, axis=1) == 7
+    assert (last[inside] == colour_of(7)).all(axis=-1).sum() >= 40  # its outline
     assert not (last[inside] == colour_of(5)).all(axis=-1).any()
 
 
@@ -86,4 +86,4 @@ def test_images_are_shown_behind_the_outlines(tmp_path):
     drawn(tracks, tmp_path, images)
     with Image.open(tmp_path / "frame_first.png") as picture:
         grey = np.asarray(picture.convert("L"))
-    assert grey[40:, :20].std() > 5  # the noise of the background
+    assert grey[160:, :80].std() > 5  # the noise of the background

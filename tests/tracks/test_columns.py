@@ -1,5 +1,9 @@
 """The columns of the tables of tracks."""
 
+from pathlib import Path
+
+import pytest
+
 from livecell_monai.tracks.columns import CELL_COLUMNS, LINEAGE_COLUMNS
 
 UNITS = {
@@ -18,3 +22,10 @@ def test_the_unit_of_a_column_is_at_the_end_of_its_name():
         endings = [ending for ending in UNITS if column.name.endswith(f"_{ending}")]
         assert not endings or column.unit == UNITS[max(endings, key=len)], column.name
         assert column.description.endswith("."), column.name
+
+
+@pytest.mark.parametrize("columns", [CELL_COLUMNS, LINEAGE_COLUMNS])
+def test_the_page_says_what_every_column_is(columns):
+    page = (Path(__file__).parents[2] / "docs" / "tracks-files.md").read_text(encoding="utf-8")
+    for column in columns.values():
+        assert f"| `{column.name}` | {column.unit} | {column.description} |" in page, column.name

@@ -90,7 +90,9 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
     needed = [*(column for column, _ in _FIELDS.values()), "parent"]
     if rows and (missing := [column for column in needed if column not in rows[0]]):
-        raise DataError(f"{path}: a table of tracks must have the column {missing[0]}, got none; edit a copy of tracks.csv")
+        raise DataError(
+            f"{path}: a table of tracks must have the column {missing[0]}, got none; save a copy of tracks.csv with commas"
+        )
 
 
 def _to_number(path: Path, line: int, row: dict[str, str], column: str, name: str) -> float:

@@ -8,6 +8,8 @@ from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.tracks import Frames, Ints, Tracks
 
+_DENSE = 2**22  # greatest id that is looked up without sorting the pixels
+
 
 def relabel_frames(tracks: Tracks, labels: Frames, ids: Ints | None = None) -> Iterator[Pixels]:
     """Each frame (Y, X) int64 with the id of the track in each cell, 0 elsewhere; one frame is in memory.
@@ -38,13 +40,18 @@ def _relabel(tracks: Tracks, frame: int, plane: Pixels, old: Ints, new: Ints) ->
             f"{tracks.name}: frame {frame} of the label images must have {tracks.shape[0]} x {tracks.shape[1]} pixels, got "
             f"{' x '.join(map(str, plane.shape))}; give those that were linked"
         )
-    found, places = np.unique(plane, return_inverse=True)
-    at = np.searchsorted(found, old).clip(max=len(found) - 1)
-    if missing := old[found[at] != old].tolist():
+    labels = old
+    if plane.max(initial=0) >= _DENSE:
+        found, places = np.unique(plane, return_inverse=True)
+        at = np.searchsorted(found, old).clip(max=len(found) - 1)
+        plane, old = places.reshape(plane.shape), np.where(found[at] == old, at, len(found))
+    highest = int(plane.max(initial=0))
+    is_there = np.bincount(plane.ravel(), minlength=1)[old.clip(max=highest)] > 0
+    if len(missing := labels[~is_there | (old > highest)]):
         raise DataError(
             f"{tracks.name}: frame {frame} of the label images must have every cell of the tracks, got none of id "
             f"{missing[0]}; give those that were linked"
         )
-    table = np.zeros(len(found), np.int64)
-    table[at] = new
-    return np.asarray(table[places.reshape(plane.shape)])
+    table = np.zeros(highest + 1, np.int64)
+    table[old] = new
+    return np.asarray(table[plane])

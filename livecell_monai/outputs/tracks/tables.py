@@ -22,14 +22,20 @@ OF_MOVIE = ("name", "frames", "shape", "interval_min", "pixel_size_um", "missing
 _BLOCK = 4096  # rows that are text at once
 
 
-def write_tables(folder: Path, tracks: Tracks, lineages: Columns) -> None:
+def write_tables(folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | None]) -> None:
     """Write the three files, each atomically; a DataError if one cannot be written.
 
-    `lineages` are the columns of `describe_lineages`.
+    Args:
+        folder: where they are written.
+        tracks: the movie.
+        lineages: the columns of `describe_lineages`.
+        source: where its label images (`labels`) and grey images (`images`) are; None for no path.
     """
     write_rows(folder / CELLS, CELL_COLUMNS, _to_rows(describe_cells(tracks), CELL_COLUMNS))
     write_rows(folder / LINEAGES, LINEAGE_COLUMNS, _to_rows(lineages, LINEAGE_COLUMNS))
-    write_file(folder / FACTS, json.dumps(_describe_movie(tracks), indent=1, ensure_ascii=False) + "\n")
+    write_file(
+        folder / FACTS, json.dumps(_describe_movie(tracks) | {"source": dict(source)}, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def _to_rows(table: Columns, columns: Mapping[str, Column]) -> Iterator[Texts]:

@@ -17,7 +17,7 @@ from tests.support.track_worlds import some_tracks
 def table(tmp_path):
     """Edits `tracks.csv`: calls a function for each row, which returns the new row, or None to delete it."""
     tracks = some_tracks(intensity=np.full(len(some_tracks()), np.nan))
-    write_tables(tmp_path, tracks, describe_lineages(tracks))
+    write_tables(tmp_path, tracks, describe_lineages(tracks), {})
 
     def edit(change):
         with open(tmp_path / "tracks.csv", encoding="utf-8", newline="") as stream:
@@ -99,6 +99,15 @@ def test_a_wrong_edit_names_its_line(table, place, change, message):
     with pytest.raises(DataError, match=message) as caught:
         read_tracks(path)
     assert str(caught.value).startswith(f"{path}: line ")
+
+
+def test_a_table_that_a_spreadsheet_has_saved_is_read(table):
+    path = table(lambda row: row)
+    path.write_text("\ufeff" + path.read_text().replace("\n", "\r\n"), encoding="utf-8", newline="")
+    np.testing.assert_array_equal(read_tracks(path).track, some_tracks().track)
+    path.write_text(path.read_text(encoding="utf-8-sig").replace(",", ";"))
+    with pytest.raises(DataError, match=r"must have the column track, got none; save a copy of tracks.csv with commas"):
+        read_tracks(path)
 
 
 def test_a_table_without_a_column_or_without_facts_is_rejected(table, tmp_path):

@@ -44,6 +44,8 @@ def test_other_ids_can_be_given_and_large_labels_work():
     labels += draw_labels(some_tracks()).astype(np.int64) * 10**9
     found = np.unique(list(relabel_frames(tracks, labels, tracks.track + 100)))
     assert found.tolist() == [0, *range(101, 108)]
+    with pytest.raises(DataError, match="got none of id 89000000000"):
+        list(relabel_frames(tracks, np.where(labels == 89 * 10**9, 0, labels)))
 
 
 def test_label_images_of_another_movie_are_rejected():

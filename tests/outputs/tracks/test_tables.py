@@ -14,7 +14,7 @@ from tests.support.track_worlds import FRAMES, some_tracks
 @pytest.fixture
 def folder(tmp_path):
     tracks = some_tracks(drift=np.full((FRAMES, 2), (1.5, -2.25)))
-    write_tables(tmp_path, tracks, describe_lineages(tracks))
+    write_tables(tmp_path, tracks, describe_lineages(tracks), {"labels": "cells.tif", "images": None})
     return tmp_path
 
 
@@ -42,5 +42,6 @@ def test_every_column_is_described_and_the_movie_too(folder):
         assert [column["name"] for column in described] == list(rows_of(folder / name)[0])
         assert all(column["description"] for column in described)
     assert (facts["interval_min"], facts["pixel_size_um"], facts["shape"]) == (10.0, [0.5, 0.5], [48, 64])
+    assert facts["source"] == {"labels": "cells.tif", "images": None}
     assert facts["drift_px"][0] == [1.5, -2.25]
     assert facts["limits"] == [{"name": "greatest_step", "value": 12.5, "unit": "px", "reason": "measured"}]
