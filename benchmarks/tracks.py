@@ -2,8 +2,8 @@
 
 Run: `LIVECELL_DATA=FOLDER python benchmarks/tracks.py [--time]`. The movie is `tracks/hela` of the folder, 92 frames in the
 form of the Cell Tracking Challenge; its ids are the truth, the linkers see only the objects. Each row says what was done to
-the objects first. The truth is the same objects, linked: what was removed is in neither, a merged pair is one of its
-two. `whole truth` counts what was removed and merged too, which no linking can bring back.
+the objects first. The truth is the same objects, linked: what was removed is in neither, a merged pair is the
+larger one. `whole truth` counts what was removed and merged too, which no linking can bring back.
 """
 
 import argparse
@@ -35,7 +35,9 @@ class Disturbed:
     """A movie of labels with objects removed and pairs merged at random, and ids that say nothing."""
 
     def __init__(self, movie: Frames, removed: float = 0, merged: float = 0, seed: int = 0) -> None:
-        self.name, self.interval_min, self.pixel_size_um = "hela", None, None
+        self.name = "hela"
+        self.interval_min: float | None = None
+        self.pixel_size_um: tuple[float, float] | None = None
         self.missing: tuple[int, ...] = ()
         self.shape = (movie[0].shape[0], movie[0].shape[1])
         self._movie, self._rng = movie, np.random.default_rng(seed)
@@ -50,7 +52,7 @@ class Disturbed:
         return self._tables[index][self._movie[index]]
 
     def _disturb(self, frame: Pixels, removed: float, merged: float) -> NDArray[np.int32]:
-        ids, (y, x, _, _, _) = measure_frame(frame)
+        ids, (y, x, area, _, _) = measure_frame(frame)
         table = np.zeros(int(ids.max()) + 1, np.int32)
         table[ids] = self._rng.permutation(len(ids)) + 1
         places = np.stack([y, x], axis=1)
@@ -58,7 +60,8 @@ class Disturbed:
         for one in np.flatnonzero(self._rng.random(len(ids)) < merged / 2):  # a pair is that of either of its objects
             table[ids[one]] = table[ids[nearest[one]]]
         table[ids[self._rng.random(len(ids)) < removed]] = 0
-        self.became.append(dict(zip(ids.tolist(), table[ids].tolist(), strict=True)))
+        order = ids[np.argsort(area)]  # of two true ones of an object, the larger comes last
+        self.became.append(dict(zip(order.tolist(), table[order].tolist(), strict=True)))
         return table
 
 
@@ -105,7 +108,7 @@ def split_gaps(ids: list[list[int]], parents: Parents) -> tuple[list[dict[int, i
 
 
 def score(movie: Disturbed, linked: Linked, parents: Parents, whole: bool) -> Scores:
-    """The scores against the objects that are left, of which a merged one is one of its two; or against all true ones."""
+    """The scores against the objects that are left, a merged one being the larger of its two; or against all true ones."""
     tracks, found_parents = linked
     frames = [{label: tracks[frame, label] for label in set(each.values()) - {0}} for frame, each in enumerate(movie.became)]
     kept = [each if whole else {new: one for one, new in each.items() if new} for each in movie.became]

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.experiments.outbox import FOLDER
 from livecell_monai.experiments.tracking import RunTracker
+from livecell_monai.runs.atomic import write_file
 from livecell_monai.tracks.tracks import Tracks
 
 EXPERIMENT = "livecell-tracks"
 _TABLE = "tracks.csv"
+_RUN = ".mlflow_run"  # file with the id of a folder's run
 _LOGGED = (".png", ".mp4", ".gif", ".html", ".csv", ".json")  # endings of the files of a run
 
 
@@ -30,12 +31,14 @@ def log_tracks(folder: Path, tracks: Tracks, uri: str = "auto") -> None:
     data = {_TABLE: hash_file(folder / _TABLE)}
     with RunTracker(uri, EXPERIMENT, folder=folder).start(settings, data, tracks.name) as run:
         run.log_scores({name: float(value) for name, value in counts.items()}, names)
+    write_file(folder / _RUN, run.run_id)
 
 
 def log_scores(folder: Path, scores: Mapping[str, float | None], uri: str = "auto") -> None:
     """Log the scores of tracks in the run of their folder; nothing if they have none."""
-    if not (folder / FOLDER).exists():
+    run_id = (folder / _RUN).read_text(encoding="utf-8") if (folder / _RUN).is_file() else ""
+    if not run_id:
         return
     known = {name: value for name, value in scores.items() if value is not None}
-    with RunTracker(uri, EXPERIMENT, folder=folder).start({}, {}, folder.name) as run:
+    with RunTracker(uri, EXPERIMENT, folder=folder).start({}, {}, folder.name, again=run_id) as run:
         run.log_scores(known, [])

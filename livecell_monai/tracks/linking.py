@@ -22,6 +22,9 @@ from livecell_monai.tracks.limits import (
 from livecell_monai.tracks.objects import Labels, Objects
 from livecell_monai.tracks.tracks import Floats, Ints, Tracks
 
+_WEAK = 0.6  # cost of a link between frames, above which a gap may be the better one
+Candidates = tuple[Ints, Ints, Floats]
+
 
 @dataclass(frozen=True)
 class _Chains:
@@ -30,11 +33,19 @@ class _Chains:
     following: Ints
     previous: Ints
     confidence: Floats  #: of the link to the previous one
+    cost: Floats  #: of the link to the previous one, 0 without one
 
-    def add(self, first: Ints, second: Ints, confidence: Floats) -> None:
-        self.following[first] = second
-        self.previous[second] = first
-        self.confidence[second] = confidence
+    def add(self, links: Links, chosen: NDArray[np.bool_], confidence: Floats) -> None:
+        """Make some of the links."""
+        first, second = links.first[chosen], links.second[chosen]
+        self.following[first], self.previous[second] = second, first
+        self.confidence[second], self.cost[second] = confidence, links.cost[chosen]
+
+    def cut(self, above: float) -> None:
+        """Undo the links that cost more."""
+        weak = np.flatnonzero(self.cost > above)
+        self.following[self.previous[weak]] = -1
+        self.previous[weak], self.confidence[weak], self.cost[weak] = -1, np.nan, 0.0
 
 
 def link(objects: Objects, movie: Labels, limits: Mapping[str, float] | None = None) -> Tracks:
@@ -62,21 +73,21 @@ def _list_frames(objects: Objects) -> list[Ints]:
 
 
 def _link_frames(costs: LinkCosts, frames: list[Ints], count: int) -> _Chains:
-    chains = _Chains(np.full(count, -1), np.full(count, -1), np.full(count, np.nan))
+    chains = _Chains(np.full(count, -1), np.full(count, -1), np.full(count, np.nan), np.zeros(count))
     for before, after in pairwise(frames):
         links = costs.steps(before, after)
         if not len(links.cost):
             continue
         shape = (len(before), len(after))
         chosen = assign_frames(links.first - before[0], links.second - after[0], links.cost, shape)
-        chains.add(links.first[chosen], links.second[chosen], rate_links(links, chosen))
+        chains.add(links, chosen, rate_links(links, chosen))
     return chains
 
 
 def _link_tracks(
     objects: Objects, costs: LinkCosts, chains: _Chains, shape: tuple[int, int], known: Limits
 ) -> dict[int, int]:
-    """Close gaps in `chains`; returns the mother of each object that starts a track by a division."""
+    """Close gaps of `chains`; returns the mother of each object that starts a track by a division."""
     frames = _list_frames(objects)
     position = np.searchsorted(objects.given(), objects.frame)
     ends, starts = np.flatnonzero(chains.following < 0), np.flatnonzero(chains.previous < 0)
@@ -84,7 +95,8 @@ def _link_tracks(
     gap = known.measure(
         "greatest_gap", lambda: measure_gap(count_returns(objects, ends, starts, position, reach, shape), early)
     )
-    gaps = _find_gaps(costs, ends, starts, position, int(gap))
+    if gap > 0:
+        _close_gaps(costs, chains, position, int(gap))
     distance = known.measure("division_distance", lambda: measure_division_distance(objects))
     inner = [
         (before, after[(chains.previous[after] < 0) & ~objects.touches_border[after]]) for before, after in pairwise(frames)
@@ -93,23 +105,24 @@ def _link_tracks(
     angle = known.measure("division_angle", lambda: measure_angle(possible))
     ratio = known.measure("division_ratio", lambda: measure_ratio(possible))
     possible = possible.take((possible.angle >= angle) & (possible.ratio <= ratio))
-    closed, divided = _assign(chains, gaps, possible)
-    chains.add(gaps.first[closed], gaps.second[closed], 1 - gaps.cost[closed])
+    divided = assign_segments(*_number(chains, None, possible))[1]
     return dict(zip(possible.second[divided].tolist(), possible.mother[divided].tolist(), strict=True))
 
 
-def _find_gaps(costs: LinkCosts, ends: Ints, starts: Ints, position: Ints, greatest: int) -> Links:
-    """The possible links over 1 to `greatest` frames without the cell."""
-    found = []
-    by_end, by_start = (_by_position(each, position) for each in (ends, starts))
-    for frame, members in by_end.items():
-        for gap in range(1, greatest + 1):
-            later = by_start.get(frame + gap + 1)
-            if later is not None:
-                found.append(costs.gaps(members, later, gap + 1))
+def _close_gaps(costs: LinkCosts, chains: _Chains, position: Ints, greatest: int) -> None:
+    """Link across up to `greatest` frames without the cell.
+
+    Where cells are missing, a neighbour may have been linked in place of one: weak links are undone and compete with gaps.
+    """
+    chains.cut(above=_WEAK)
+    ends, starts = (_by_position(np.flatnonzero(side < 0), position) for side in (chains.following, chains.previous))
+    near = [(later, ends[at], starts[at + later]) for at in ends for later in range(1, greatest + 2) if at + later in starts]
+    found = [costs.steps(*pair) if later == 1 else costs.gaps(*pair, later) for later, *pair in near]
     if not found:
-        return Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    return Links(*(np.concatenate([getattr(each, name) for each in found]) for name in ("first", "second", "cost")))
+        return
+    links = Links(*(np.concatenate([getattr(each, name) for each in found]) for name in ("first", "second", "cost")))
+    closed = assign_segments(*_number(chains, links, None))[0]
+    chains.add(links, closed, 1 - links.cost[closed])
 
 
 def _by_position(members: Ints, position: Ints) -> dict[int, Ints]:
@@ -120,13 +133,13 @@ def _by_position(members: Ints, position: Ints) -> dict[int, Ints]:
     return dict(zip(places.tolist(), np.split(members, borders[1:]), strict=True))
 
 
-def _assign(chains: _Chains, gaps: Links, possible: Divisions) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _number(chains: _Chains, links: Links | None, divisions: Divisions | None) -> tuple[Candidates, Candidates, int]:
+    """The arguments of `assign_segments`."""
     track = _number_tracks(chains)
-    return assign_segments(
-        (track[gaps.first], track[gaps.second], gaps.cost),
-        (track[possible.second], possible.mother, possible.cost),
-        int(track.max(initial=-1)) + 1,
-    )
+    none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    gaps = none if links is None else (track[links.first], track[links.second], links.cost)
+    splits = none if divisions is None else (track[divisions.second], divisions.mother, divisions.cost)
+    return gaps, splits, int(track.max(initial=-1)) + 1
 
 
 def _number_tracks(chains: _Chains) -> Ints:
