@@ -117,7 +117,7 @@ def _close_gaps(costs: LinkCosts, chains: _Chains, position: Ints, greatest: int
     chains.cut(above=_WEAK)
     ends, starts = (_by_position(np.flatnonzero(side < 0), position) for side in (chains.following, chains.previous))
     near = [(later, ends[at], starts[at + later]) for at in ends for later in range(1, greatest + 2) if at + later in starts]
-    found = [costs.steps(*pair) if later == 1 else costs.gaps(*pair, later) for later, *pair in near]
+    found = [costs.steps(end, start) if later == 1 else costs.gaps(end, start, later) for later, end, start in near]
     if not found:
         return
     links = Links(*(np.concatenate([getattr(each, name) for each in found]) for name in ("first", "second", "cost")))

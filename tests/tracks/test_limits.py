@@ -23,7 +23,7 @@ def test_the_greatest_step_follows_the_steps_of_the_movie() -> None:
 
 
 def test_the_greatest_gap_is_the_longest_that_is_more_than_chance() -> None:
-    assert measure_gap({1: (40, 2.0), 2: (30, 3.0), 3: (9, 2.0), 4: (50, 1.0)}, 100)[0] == 2
+    assert measure_gap({1: (40, 2.0), 2: (30, 3.0), 3: (30, 16.0), 4: (50, 1.0)}, 100)[0] == 2
     assert measure_gap({1: (40, 2.0), 2: (30, 3.0)}, 130)[0] == 1
     value, reason = measure_gap({1: (3, 2.0), 2: (0, 0.0)}, 9)
     assert value == 0
