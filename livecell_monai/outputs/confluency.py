@@ -54,7 +54,7 @@ def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """
     from matplotlib.ticker import MaxNLocator
 
-    label, times = _time_axis(rows)
+    label, times = time_axis(rows)
     percent = [100 * row["foreground_fraction"] for row in rows]
     panels = [("confluency (% of the field)", percent, 1.0, BLUE)]
     if "cells" in rows[0]:
@@ -79,7 +79,7 @@ def draw_confluency(name: str, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def _time_axis(rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+def time_axis(rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
     """The label of the time axis and the position of each frame on it."""
     minutes = [float(time) for row in rows if (time := row.get("time_min")) is not None]
     if len(minutes) < len(rows):

@@ -58,7 +58,7 @@ def read_names(path: Path) -> list[str]:
             import pyarrow.parquet
 
             return list(pyarrow.parquet.read_schema(path).names)
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
             return next(csv.reader(stream), [])
 
 
@@ -68,7 +68,7 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
         if path.suffix == PARQUET:
             yield from _read_parquet(path)
             return
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin the file with a mark
             yield from csv.DictReader(stream)
 
 

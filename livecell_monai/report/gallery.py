@@ -99,7 +99,7 @@ def _shrunk_shape(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
 
 
 @cache
-def _load_font(size: int) -> ImageFont.FreeTypeFont:
+def load_font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans as shipped with matplotlib, `size` px high; Pillow's own font lacks µ and accented letters."""
     import matplotlib
 
@@ -108,7 +108,7 @@ def _load_font(size: int) -> ImageFont.FreeTypeFont:
 
 def _draw_title(title: str, width: int) -> NDArray[np.uint8]:
     """One line of text as (Y, width, 3) uint8, cut with an ellipsis if it is too long."""
-    font = _load_font(TITLE_PX)
+    font = load_font(TITLE_PX)
     text = " ".join(title.split())  # a line break in a name would be drawn over the picture below
     while font.getlength(text) > width:
         text = text.removesuffix("…")[:-1] + "…"
@@ -119,7 +119,7 @@ def _draw_title(title: str, width: int) -> NDArray[np.uint8]:
 
 def draw_legend(width: int, entries: Sequence[tuple[str, RGB]]) -> NDArray[np.uint8]:
     """Coloured squares with their names, (Y, X, 3) uint8, wrapped into lines of `width` px, wider if an entry needs it."""
-    size, font, pad = LEGEND_PX, _load_font(LEGEND_PX), LEGEND_PX // 2
+    size, font, pad = LEGEND_PX, load_font(LEGEND_PX), LEGEND_PX // 2
     spans = [pad + size + pad + int(np.ceil(font.getlength(name))) + pad for name, _ in entries]
     width = max(width, *spans)
     places, line, left = [], 0, 0

@@ -1,10 +1,9 @@
 """One page about a trained bundle that stands alone: no other file, no network, opens from disk."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +14,11 @@ from livecell_monai.report.cell_spread import draw_spread
 from livecell_monai.report.curves import draw_curves, find_best
 from livecell_monai.report.fates import FATE_COLOURS, INKS
 from livecell_monai.report.gallery import MAX_ROWS, Panel, write_gallery
-from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, encode
+from livecell_monai.report.pictures import SPLIT_COLOURS, draw_sample, draw_sides, embed_figure
 from livecell_monai.report.templates import render
 from livecell_monai.report.threshold import draw_threshold
 from livecell_monai.runs.atomic import atomic_path, write_table
 from livecell_monai.sample import Pixels, SamplePrediction, SplitPreview
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PICTURE_BYTES = {"sides": 600_000, "samples": 500_000}  # of the page that all pictures of the split, all samples may take
 
@@ -106,7 +102,7 @@ def write_page(path: Path, facts: PageFacts) -> tuple[list[Case], list[dict[str,
     drawing |= {"draw_spread": draw_spread}
     validation = facts.training.get("validation", {})
     values["unusable"] = describe_unusable(validation["iou"]) if "iou" in validation else None
-    text = render("page.html.j2", embed=_embed, draw_sample=draw_sample, **drawing, **values)
+    text = render("page.html.j2", embed=embed_figure, draw_sample=draw_sample, **drawing, **values)
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return predicted, summaries
@@ -127,10 +123,3 @@ def _arrange(cases: Sequence[Case]) -> list[tuple[str, str, list[Case]]]:
         ("unlabelled", "Test images, predicted and not scored", [case for case in drawn if not case.scores]),
     ]
     return [gallery for gallery in galleries if gallery[2]]
-
-
-def _embed(figure: "Figure") -> str:
-    """A figure as a data URI, in lines that stay sharp at any size."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    return encode(stream.getvalue(), "image/svg+xml")

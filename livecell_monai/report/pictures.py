@@ -4,6 +4,7 @@ import io
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from livecell_monai.outputs.figures import AGREED, INVENTED, MISSED, PREDICTED, 
 from livecell_monai.outputs.overlay import hatch, outline, stretch
 from livecell_monai.report.gallery import shrink, shrink_labels, shrink_mask
 from livecell_monai.sample import Pixels, Region, SplitPreview
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE_PX = 512  # longest side of a picture
 SAMPLE_PX = 256  # of an augmented sample
@@ -118,6 +122,13 @@ def hatching(where: NDArray[np.bool_]) -> Paint:
 def encode(content: bytes, kind: str) -> str:
     """The data URI of a file of a media type such as `image/png`."""
     return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+
+
+def embed_figure(figure: "Figure") -> str:
+    """A figure as a data URI, in lines that stay sharp at any size."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    return encode(stream.getvalue(), "image/svg+xml")
 
 
 def draw(image: Pixels, paint: PaintAt, most_bytes: int, longest: int) -> Layers:

@@ -1,0 +1,116 @@
+"""Scores of one movie's tracks, or of several movies', with their intervals, as tables and lines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from livecell_monai.errors import DataError
+from livecell_monai.metrics.track_scores import (
+    COUNTS,
+    NAMES,
+    Scores,
+    check_ctc_metrics,
+    match_movies,
+    measure_intervals,
+    score_blocks,
+    score_tracks,
+)
+from livecell_monai.outputs.tracks import ctc
+from livecell_monai.tracks.read_ctc import FORMS, read_ctc
+
+_INSIDE = (ctc.FOLDER, "TRA")  # folders of one movie, in which its label images may be
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of movies by their folder, and those of which the intervals are made."""
+
+    movies: Mapping[Path, Scores]
+    parts: list[Scores]  #: of movies, or of blocks of frames if there is one movie
+    block: int  #: frames of a block
+
+    @property
+    def is_blocks(self) -> bool:
+        """Whether the intervals are over blocks of frames."""
+        return len(self.movies) == 1
+
+    @property
+    def of(self) -> str:
+        """What the intervals are over, in words."""
+        return f"{len(self.parts)} blocks" if self.is_blocks else f"{len(self.movies)} movies"
+
+    def rows(self) -> list[list[str]]:
+        """A row for each score: its name, its value for one movie, the mean over parts and the interval of that mean."""
+        intervals = measure_intervals(self.parts)
+        rows = []
+        for name in NAMES:
+            own = next(iter(self.movies.values()))[name] if self.is_blocks else None
+            mean, ends, count = intervals.get(name, (None, None, 0))
+            shown = ["" if value is None else f"{value:.4f}" for value in (own, mean)]
+            among = "" if count == len(self.parts) or not count else f" ({count} of {len(self.parts)})"
+            rows.append([name, *shown, "" if ends is None else f"{ends[0]:.4f} .. {ends[1]:.4f}{among}"])
+        return rows
+
+    def lines(self) -> list[str]:
+        """The divisions of each movie."""
+        return [
+            f"{folder.name}: {int(one['divisions_found'] or 0)} of {int(one['divisions'] or 0)} divisions found, "
+            f"{int(one['divisions_false'] or 0)} false"
+            for folder, one in self.movies.items()
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a JSON file."""
+        intervals = {
+            name: {"mean": mean, "interval_95": ends, "count": count}
+            for name, (mean, ends, count) in measure_intervals(self.parts).items()
+        }
+        movies = {str(folder): {name: one[name] for name in (*NAMES, *COUNTS)} for folder, one in self.movies.items()}
+        return {"movies": movies, "intervals_over": self.of, "block_frames": self.block, "intervals": intervals}
+
+
+def evaluate_movies(result: Path, truth: Path, block: int) -> Evaluation:
+    """The scores of the tracks in a folder, or of all movies in its folders of the same names as those of the truth.
+
+    Raises a DataError if a folder has no tracks, or result and truth are of other frames; a SettingError without the extra.
+    """
+    check_ctc_metrics()
+    if _find(result) is not None:
+        pairs = {result: truth}
+    else:
+        names = sorted(one.name for one in _list(result) if _find(one) is not None)
+        if not names:
+            raise DataError(
+                f"{result}: a folder of tracks must hold mask000.tif or ctc/, or folders that do, got none; give another"
+            )
+        pairs = {result / name: truth / name for name in names}
+    movies: dict[Path, Scores] = {}
+    parts: list[Scores] = []
+    for one, other in pairs.items():
+        found, found_frames = read_ctc(_need(one))
+        true, true_frames = read_ctc(_need(other))
+        matches = match_movies(true_frames, found_frames, str(one))
+        movies[one] = score_tracks(matches, true.parents, found.parents)
+        parts += [movies[one]] if len(pairs) > 1 else score_blocks(matches, true.parents, found.parents, block)
+    return Evaluation(movies, parts, block)
+
+
+def _list(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
+
+
+def _find(folder: Path) -> Path | None:
+    """The folder of label images and their text: itself, or one inside."""
+    found = (
+        place for place in (folder, *(folder / name for name in _INSIDE)) for _, text in FORMS if (place / text).is_file()
+    )
+    return next(found, None)
+
+
+def _need(folder: Path) -> Path:
+    found = _find(folder)
+    if found is None:
+        texts = " or ".join(text for _, text in FORMS)
+        raise DataError(f"{folder}: must be a folder of tracks with {texts}, got none; give another one")
+    return found

@@ -1,0 +1,190 @@
+"""From label images, or a bundle and a movie, to the folder of its tracks: linked, written, or written anew from edits."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecell_monai.data.paths import is_frame_series
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.outputs.tracks.read_tables import read_tracks
+from livecell_monai.outputs.tracks.tables import FACTS
+from livecell_monai.report.movie_tracks import TrackOptions, write_tracks
+from livecell_monai.tracks.assignment import check_laptrack
+from livecell_monai.tracks.limits import Limits
+from livecell_monai.tracks.linking import link
+from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames
+from livecell_monai.tracks.objects import measure_objects
+from livecell_monai.tracks.tracks import Tracks
+
+CELLS = "_cells.ome.tif"  #: after the name of a movie: the segmentation that was linked
+
+
+@dataclass(frozen=True)
+class TrackRequest:
+    """How movies are linked and written."""
+
+    limits: Mapping[str, float] = field(default_factory=dict)  #: by the names of `limits.BOUNDS`
+    correct_drift: bool = True
+    axes: str | None = None  #: names of the axes of the files in order; None for the file's own
+    interval_min: float | None = None  #: time between frames in minutes; None for that of the file
+    options: TrackOptions = field(default_factory=TrackOptions)
+
+    def check(self) -> None:
+        """Check the limits, the interval and that laptrack is installed; else a SettingError."""
+        check_laptrack()
+        Limits(self.limits)
+        if self.interval_min is not None and not self.interval_min > 0:
+            raise SettingError(f"--interval must be above 0 minutes, got {self.interval_min:g}; correct it")
+
+
+@dataclass(frozen=True)
+class TrackedMovie:
+    """A movie whose tracks are written."""
+
+    folder: Path  #: of its files
+    tracks: Tracks
+    lines: list[str]  #: what was found and written, in words
+
+
+@dataclass(frozen=True)
+class MoviePaths:
+    """Where the frames of one movie are."""
+
+    labels: Path
+    images: Path | None = None
+
+
+def list_label_movies(labels: Sequence[Path], images: Sequence[Path] = ()) -> list[MoviePaths]:
+    """The movies of label images with their grey images, none or as many; else a SettingError."""
+    if images and len(images) != len(labels):
+        raise SettingError(f"--images must be given once for each movie, {len(labels)} times, got {len(images)}; correct it")
+    if not images:
+        return [MoviePaths(one) for one in labels]
+    return [MoviePaths(*pair) for pair in zip(labels, images, strict=True)]
+
+
+def track_movies(
+    movies: Sequence[MoviePaths], output: Path, request: TrackRequest, workers: int | None = None
+) -> list[TrackedMovie]:
+    """Link movies of label images, each into a folder of its name in `output`; processes of this machine may share them.
+
+    Raises a LiveCellError for a wrong movie, limit or folder; movies before it are written.
+    """
+    request.check()
+    _check_names(movies, request.axes)
+    if workers is None or len(movies) == 1:
+        return [track_movie(movie, output, request) for movie in movies]
+    from livecell_monai.distributed.dask.cluster import check_workers, connect
+
+    check_workers(workers, None)
+    with connect(min(workers, len(movies))) as found:
+        waiting = found.client.map(track_movie, movies, output=output, request=request, pure=False)
+        done: list[TrackedMovie] = found.client.gather(waiting)
+    return done
+
+
+def track_movie(movie: MoviePaths, output: Path, request: TrackRequest) -> TrackedMovie:
+    """Link one movie of label images, and write its folder; errors as `track_movies`."""
+    with LabelMovie(movie.labels, request.axes) as labels:
+        if movie.images is None:
+            return _track(labels, None, output, request)
+        with Movie(movie.images, request.axes) as images:
+            check_same_frames(labels, images)
+            return _track(labels, images, output, request)
+
+
+def segment_movies(
+    bundle: Path, movies: Sequence[Path], output: Path, settings: Mapping[str, Any], workers: int | None = None
+) -> list[MoviePaths]:
+    """Segment movies by a bundle into `NAME_cells.ome.tif` in `output`.
+
+    Raises:
+        LiveCellError: as `tasks.predict`.
+        DataError: a movie could not be segmented, or the bundle gives no cells.
+    """
+    from livecell_monai.tasks import predict
+
+    own = {"outputs": ["cells"], "cells": True, **({"movie": True} if any(map(is_frame_series, movies)) else {})}
+    gaps = {"allow_gaps": True} if "movie" in own else {}
+    done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers)
+    for failure in done.failures.values():
+        raise DataError(failure)
+    paths = [output / f"{row['image']}{CELLS}" for row in done.rows]
+    if len(paths) != len(movies) or not all(path.is_file() for path in paths):
+        raise DataError(
+            f"{output}: each movie must give {CELLS}, got {len(paths)} of {len(movies)}; give movies, one by one"
+        )
+    return [MoviePaths(*pair) for pair in zip(paths, movies, strict=True)]
+
+
+def apply_edits(edits: Path, movie: MoviePaths, output: Path, request: TrackRequest) -> TrackedMovie:
+    """Write everything anew from an edited `tracks.csv` into a folder of the movie's name in `output`.
+
+    The label images are those that were linked. `tracks.json` lies beside the table, as it was written.
+    Raises a DataError if the table is invalid or belongs to other label images, a SettingError for a wrong folder.
+    """
+    tracks = read_tracks(edits)
+    with LabelMovie(movie.labels, request.axes) as labels:
+        if movie.images is None:
+            lines = write_tracks(tracks, labels, None, output / tracks.name, request.options)
+        else:
+            with Movie(movie.images, request.axes) as images:
+                check_same_frames(labels, images)
+                lines = write_tracks(tracks, labels, images, output / tracks.name, request.options)
+    return TrackedMovie(output / tracks.name, tracks, lines)
+
+
+def find_movie(edits: Path) -> MoviePaths | None:
+    """The movie of a table of tracks, by the `tracks.json` beside it; None if it does not say so, or it has moved."""
+    try:
+        source = json.loads(edits.with_name(FACTS).read_text(encoding="utf-8"))["source"]
+        paths = [None if source[name] is None else Path(source[name]) for name in ("labels", "images")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if paths[0] is None or not all(path is None or path.exists() for path in paths):
+        return None
+    return MoviePaths(paths[0], paths[1])
+
+
+def _check_names(movies: Sequence[MoviePaths], axes: str | None) -> None:
+    """Reject movies of one name, before the first one is linked."""
+    seen: dict[str, Path] = {}
+    for movie in movies:
+        with LabelMovie(movie.labels, axes) as labels:
+            other = seen.setdefault(labels.name, movie.labels)
+            if other is not movie.labels:
+                raise DataError(f"{movie.labels}: movies must have names of their own, {other} has it too; rename one")
+
+
+def _track(labels: LabelMovie, images: Movie | None, output: Path, request: TrackRequest) -> TrackedMovie:
+    if images is not None:  # a stack of labels does not state what its movie does
+        labels.missing = labels.missing or images.missing
+        labels.interval_min = labels.interval_min or images.interval_min
+        labels.pixel_size_um = labels.pixel_size_um or images.pixel_size_um
+    labels.interval_min = request.interval_min or labels.interval_min
+    objects = measure_objects(labels, images, request.correct_drift)
+    tracks = link(objects, labels, request.limits)
+    lines = [*map(str, tracks.limits), *describe_movie(tracks)]
+    folder = output / tracks.name
+    return TrackedMovie(folder, tracks, lines + write_tracks(tracks, labels, images, folder, request.options))
+
+
+def describe_movie(tracks: Tracks) -> list[str]:
+    """What was found in a movie before its cells were linked: drift, missing frames, no cells."""
+    jumps = np.hypot(*np.diff(tracks.drift, axis=0).T) if tracks.frames > 1 else np.zeros(1)
+    lines = []
+    if jumps.any():
+        y, x = tracks.drift[-1]
+        lines.append(
+            f"stage drift {y:+.1f} px down, {x:+.1f} px right in all, at most {jumps.max():.1f} px a frame: taken out"
+        )
+    if tracks.missing:
+        shown = ", ".join(map(str, tracks.missing[:5])) + (", ..." if len(tracks.missing) > 5 else "")
+        lines.append(f"{len(tracks.missing)} of {tracks.frames} frames are missing ({shown}): cells are linked across them")
+    if not len(tracks):
+        lines.append("no cells in any frame: the tables are empty")
+    return lines

@@ -1,0 +1,95 @@
+"""What a link between two objects costs: distance, overlap, area and mean intensity, each in [0, 1], weighted.
+
+A cost of 0 is the same place, shape and grey value; 1 is the limit, from which on a link is not made.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from livecell_monai.tracks.objects import Objects
+from livecell_monai.tracks.tracks import Floats, Ints
+
+#: share of each part in the cost of a link; a part that is not known leaves its share to the others
+WEIGHTS = {"distance": 0.45, "overlap": 0.4, "area": 0.05, "intensity": 0.1}
+_SHARPNESS = 0.1  # difference of costs that makes one of two links e times as likely
+
+
+@dataclass(frozen=True)
+class Links:
+    """Possible links: pairs of objects with what each costs."""
+
+    first: Ints  #: (N,) indices of objects
+    second: Ints  #: (N,) of objects in a later frame
+    cost: Floats  #: (N,), below 1
+
+
+def find_pairs(objects: Objects, first: Ints, second: Ints, reach: float) -> tuple[Ints, Ints, Floats]:
+    """The pairs of two sets of objects whose centroids, without drift, are at most `reach` px apart, and their distance."""
+    if not len(first) or not len(second):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    places = objects.places
+    trees = [KDTree(places[each]) for each in (first, second)]
+    found = trees[0].sparse_distance_matrix(trees[1], reach, output_type="ndarray")
+    return first[found["i"]], second[found["j"]], found["v"]
+
+
+class LinkCosts:
+    """The costs of links between the objects of one movie.
+
+    Args:
+        objects: of the movie.
+        greatest_step: px from one frame to the next.
+    """
+
+    def __init__(self, objects: Objects, greatest_step: float) -> None:
+        self._objects, self.greatest_step = objects, greatest_step
+        keys = objects.pairs[0] * len(objects) + objects.pairs[1]
+        order = np.argsort(keys)
+        self._keys, self._shared = keys[order], objects.shared[order]
+        self._spread = float(np.nanstd(objects.intensity)) if np.isfinite(objects.intensity).any() else 0.0
+
+    def iou(self, first: Ints, second: Ints) -> Floats:
+        """Intersection over union of pairs of objects in neighbouring frames, 0 for others."""
+        keys = first * len(self._objects) + second
+        if not len(self._keys):
+            return np.zeros(len(keys))
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        shared = np.where(self._keys[place] == keys, self._shared[place], 0.0)
+        area = self._objects.area
+        iou: Floats = shared / (area[first] + area[second] - shared)
+        return iou
+
+    def steps(self, first: Ints, second: Ints) -> Links:
+        """The possible links from each of some objects to those of the next frame."""
+        one, other, distance = find_pairs(self._objects, first, second, self.greatest_step)
+        parts = {"distance": distance / self.greatest_step, "overlap": 1 - self.iou(one, other)}
+        return self._weigh(one, other, parts)
+
+    def gaps(self, first: Ints, second: Ints, frames: int) -> Links:
+        """The possible links from the ends of tracks to the starts of others that are `frames` later; a random walk."""
+        reach = self.greatest_step * float(np.sqrt(frames))
+        one, other, distance = find_pairs(self._objects, first, second, reach)
+        return self._weigh(one, other, {"distance": distance / reach})
+
+    def _weigh(self, one: Ints, other: Ints, parts: dict[str, Floats]) -> Links:
+        area, grey = self._objects.area, self._objects.intensity
+        parts = {**parts, "area": np.minimum(1, np.abs(np.log(area[other] / area[one])))}
+        if self._spread > 0:
+            parts["intensity"] = np.minimum(1, np.abs(grey[other] - grey[one]) / (2 * self._spread))
+        total = sum(WEIGHTS[name] for name in parts)
+        cost = np.sum([WEIGHTS[name] / total * part for name, part in parts.items()], axis=0)
+        keep = cost < 1
+        return Links(one[keep], other[keep], cost[keep])
+
+
+def rate_links(links: Links, chosen: NDArray[np.bool_]) -> Floats:
+    """The confidence in [0, 1] of each chosen link: its share among all that the two objects could have, or no link."""
+    weight = np.exp(-links.cost / _SHARPNESS)
+    none = np.exp(-1 / _SHARPNESS)
+    sides = [np.unique(side, return_inverse=True)[1] for side in (links.first, links.second)]
+    sums = [np.bincount(side, weight)[side] if len(side) else np.zeros(0) for side in sides]
+    share: Floats = weight / (sums[0] + sums[1] - weight + none)
+    return share[chosen]

@@ -1,0 +1,138 @@
+"""A movie of label images, or of grey images, opened from whatever form it is stored in and read one frame at a time.
+
+A movie is a file with a time axis (multi-page TIFF, our `NAME_cells.ome.tif`), a folder or glob of numbered frames, a folder
+of the Cell Tracking Challenge (`mask000.tif`, `man_track000.tif`), or OME-Zarr: a label image, or an image with one.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from livecell_monai.data.paths import find_zarr, is_frame_series, list_images, stem_of
+from livecell_monai.data.readers.base import Stack, describe_axes
+from livecell_monai.data.readers.frames import FramesStack
+from livecell_monai.data.readers.open import open_stack
+from livecell_monai.errors import DataError
+from livecell_monai.sample import Pixels
+
+_OWN_ENDINGS = ("_cells", "_labels", "_tracks")  # of label stacks, after the name of the movie
+
+
+class Movie:
+    """A grey movie as `Frames`; a context manager that closes its file.
+
+    Attributes:
+        path: the file or folder.
+        name: of the movie, without endings such as `_cells`.
+        shape: (Y, X) of a frame.
+        interval_min: time between frames in minutes, None if unknown.
+        pixel_size_um: (Y, X), None if unknown.
+        missing: indices of the frames whose numbers are missing, from 0.
+
+    Raises:
+        DataError: no such movie, frames of several sizes, no time axis, or damage.
+        SettingError: axes that are unknown or do not match; the extra of a format is missing.
+    """
+
+    kind = "a movie"
+
+    def __init__(self, path: str | Path, axes: str | None = None) -> None:
+        self.path = Path(path)
+        self._stack = _open(self._find(self.path), axes)
+        others = [axis for axis in self._stack.axes[:-2] if axis != "T" and self._stack.length(axis) > 1]
+        if others:
+            self._stack.close()
+            got = describe_axes(self._stack.axes, self._stack.shape)
+            raise DataError(
+                f"{self.path}: {self.kind} must have frames (T), rows and columns only, got {got}; save one channel and one "
+                "plane, or name the axes, for example --axes TYX"
+            )
+        frames = self._stack.frames if isinstance(self._stack, FramesStack) else []
+        self.missing = tuple(index for index, frame in enumerate(frames) if frame is None)
+        self.shape = (self._stack.shape[-2], self._stack.shape[-1])
+        self.interval_min, self.pixel_size_um = self._stack.interval_min, self._stack.pixel_size_um
+        self.name = _name(self.path)
+
+    def _find(self, path: Path) -> Path:
+        return path
+
+    def __len__(self) -> int:
+        return self._stack.length("T")
+
+    def __getitem__(self, index: int) -> Pixels:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index in self.missing:
+            return np.zeros(self.shape, self._stack.dtype)
+        return self._stack.read(index)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+class LabelMovie(Movie):
+    """A movie of label images as `Frames`: ids of one frame need not be consecutive, nor mean the same cell in another.
+
+    Values that are whole numbers in a type with fractions count as ids.
+    """
+
+    kind = "a movie of labels"
+
+    def _find(self, path: Path) -> Path:
+        """The label image of an OME-Zarr image."""
+        labels = path / "labels"
+        if find_zarr(path) != path or not labels.is_dir():
+            return path
+        found = sorted(one.name for one in labels.iterdir() if one.is_dir())
+        if len(found) != 1:
+            listed = ", ".join(found) or "none"
+            raise DataError(f"{path}: one label image must be in labels/, got {listed}; name it: {labels / 'NAME'}")
+        return labels / found[0]
+
+    def __getitem__(self, index: int) -> Pixels:
+        pixels = super().__getitem__(index)
+        if pixels.dtype.kind == "f":
+            whole = np.rint(pixels)
+            off = ~(np.isfinite(pixels) & (pixels == whole))
+            if off.any():
+                raise self._reject(index, f"whole numbers, got {pixels[off][0]:g}", "save ids, not grey values or fractions")
+            pixels = whole.astype(np.int64)
+        if pixels.dtype.kind == "i" and pixels.size and pixels.min() < 0:
+            raise self._reject(index, f"0 for background and ids above, got {pixels.min()}", "set it to 0")
+        return pixels
+
+    def _reject(self, index: int, rule: str, remedy: str) -> DataError:
+        return DataError(f"{self._stack.name_plane(index, 0, 0)}: labels must be {rule}; {remedy}")
+
+
+def check_same_frames(labels: Movie, images: Movie) -> None:
+    """Reject, by a DataError, a movie of images whose frames are others than those of its labels."""
+    got, expected = ((len(one), *one.shape) for one in (images, labels))
+    if got != expected:
+        shown = ["{} frames of {} x {}".format(*one) for one in (expected, got)]
+        raise DataError(
+            f"{images.path}: it must have the frames of {labels.path}, {shown[0]}, got {shown[1]}; give the movie that was "
+            "segmented"
+        )
+
+
+def _open(path: Path, axes: str | None) -> Stack:
+    """A stack; the frames of a folder may have gaps, and there may be one only."""
+    if find_zarr(path) is None and is_frame_series(path):
+        files: Sequence[Path] = list_images([path])
+        if len(files) == 1:
+            return open_stack(files[0], axes)
+    return open_stack(path, axes, allow_gaps=True)
+
+
+def _name(path: Path) -> str:
+    outer = find_zarr(path)
+    name = path.name.rstrip("*?[]") if "*" in path.name else stem_of(outer or path)
+    for ending in _OWN_ENDINGS:
+        name = name.removesuffix(ending)
+    return name.strip("_- ") or path.absolute().parent.name or "movie"

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+import tifffile
+
+from livecell_monai.errors import DataError
+from livecell_monai.report.track_evaluation import evaluate_movies
+from tests.support.moving_cells import draw
+
+FRAMES = [{1: (20, 20 + frame), 2: (40, 60 - frame)} for frame in range(12)]
+
+
+def write_ctc(
+    folder: Path, frames: list[dict[int, tuple[int, int]]], stem: str = "mask", text: str = "res_track.txt"
+) -> Path:
+    folder.mkdir(parents=True)
+    for frame, cells in enumerate(frames):
+        tifffile.imwrite(folder / f"{stem}{frame:03d}.tif", draw(cells))
+    last = len(frames) - 1
+    (folder / text).write_text(f"1 0 {last} 0\n2 0 {last} 0\n", encoding="utf-8")
+    return folder
+
+
+def test_one_movie_has_intervals_over_blocks_of_frames(tmp_path: Path) -> None:
+    truth = write_ctc(tmp_path / "truth" / "TRA", FRAMES, "man_track", "man_track.txt").parent
+    result = write_ctc(tmp_path / "result" / "ctc", FRAMES).parent
+    found = evaluate_movies(result, truth, 4)
+    assert found.of == "3 blocks"
+    assert found.rows()[0] == ["TRA", "1.0000", "1.0000", "1.0000 .. 1.0000"]
+    assert found.rows()[-1] == ["division_F1", "", "", ""]
+    assert found.lines() == ["result: 0 of 0 divisions found, 0 false"]
+    assert found.as_dict()["intervals"]["LNK"]["count"] == 3
+
+
+def test_several_movies_have_intervals_over_movies(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_ctc(tmp_path / "truth" / name, FRAMES)
+        write_ctc(tmp_path / "result" / name, FRAMES if name != "c" else [{1: cells[1]} for cells in FRAMES])
+    found = evaluate_movies(tmp_path / "result", tmp_path / "truth", 4)
+    assert found.of == "3 movies"
+    assert found.rows()[1][:3] == ["DET", "", f"{(1 + 1 + 0.5) / 3:.4f}"]
+
+
+def test_a_truth_with_other_frames_is_rejected(tmp_path: Path) -> None:
+    truth, result = write_ctc(tmp_path / "truth", FRAMES[:5]), write_ctc(tmp_path / "result", FRAMES)
+    with pytest.raises(DataError, match="5 frames of 60 x 80, got 12 frames"):
+        evaluate_movies(result, truth, 4)
+
+
+def test_folders_without_tracks_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="got none; give another"):
+        evaluate_movies(tmp_path, tmp_path, 4)
+    result = write_ctc(tmp_path / "result", FRAMES)
+    with pytest.raises(DataError, match=r"must be a folder of tracks with res_track.txt or man_track.txt"):
+        evaluate_movies(result, tmp_path / "nothing", 4)

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from livecell_monai.errors import DataError, SettingError
+from livecell_monai.report import tracking
+from livecell_monai.report.movie_tracks import TrackOptions
+from livecell_monai.report.tracking import (
+    MoviePaths,
+    TrackRequest,
+    apply_edits,
+    list_label_movies,
+    segment_movies,
+    track_movie,
+    track_movies,
+)
+from tests.support.moving_cells import draw
+
+OPTIONS = TrackOptions(geff=False)
+MOVING = [{7: (20, 20 + 2 * frame), 9: (40, 60 - 2 * frame)} for frame in range(5)]
+
+
+def write_labels(folder: Path, name: str = "dish", skipped: int | None = None) -> Path:
+    (folder / name).mkdir()
+    for frame, cells in enumerate(MOVING):
+        if frame != skipped:
+            tifffile.imwrite(folder / name / f"mask{frame:03d}.tif", draw(cells))
+    return folder / name
+
+
+def read_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_movie_of_labels_becomes_a_folder_of_tracks(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    (done,) = track_movies([MoviePaths(labels)], tmp_path / "out", TrackRequest(options=OPTIONS, interval_min=5))
+    assert done.folder == tmp_path / "out" / "dish"
+    assert [len(set(done.tracks.frame[span])) for _, span in done.tracks.spans()] == [5, 5]
+    assert done.tracks.interval_min == 5
+    assert any(line.startswith("greatest_step = ") for line in done.lines)
+    stack = tifffile.imread(done.folder / "tracks.ome.tif")
+    assert [sorted(set(np.unique(plane)) - {0}) for plane in stack] == [[1, 2]] * 5
+    assert len(read_lines(done.folder / "tracks.csv")) == 11
+
+
+def test_missing_frames_are_reported(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path, skipped=2)
+    done = track_movie(MoviePaths(labels), tmp_path / "out", TrackRequest(options=OPTIONS))
+    assert "1 of 5 frames are missing (2): cells are linked across them" in done.lines
+    assert len(done.tracks.ids) == 2
+
+
+def test_images_give_the_intensity(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    (tmp_path / "grey").mkdir()
+    for frame, cells in enumerate(MOVING):
+        tifffile.imwrite(tmp_path / "grey" / f"t{frame}.tif", draw(cells) * np.uint16(10))
+    done = track_movie(MoviePaths(labels, tmp_path / "grey"), tmp_path / "out", TrackRequest(options=OPTIONS))
+    assert sorted(set(done.tracks.intensity)) == [70, 90]
+
+
+def test_edited_tracks_are_written_anew(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    done = track_movie(MoviePaths(labels), tmp_path / "out", TrackRequest(options=OPTIONS))
+    header, *rows = read_lines(done.folder / "tracks.csv")
+    names = header.split(",")
+    track, parent, frame = (names.index(name) for name in ("track", "parent", "frame"))
+    edited = []
+    for row in rows:
+        cells = row.split(",")
+        if cells[track] == "1" and int(cells[frame]) >= 3:  # split
+            cells[track], cells[parent] = "8", "1"
+        if cells[track] != "2":  # delete
+            edited.append(",".join(cells))
+    (done.folder / "edits.csv").write_text("\n".join([header, *edited]) + "\n", encoding="utf-8")
+    again = apply_edits(done.folder / "edits.csv", MoviePaths(labels), tmp_path / "edited", TrackRequest(options=OPTIONS))
+    assert again.tracks.parents == {8: 1}
+    stack = tifffile.imread(again.folder / "tracks.ome.tif")
+    assert [sorted(set(np.unique(plane)) - {0}) for plane in stack] == [[1]] * 3 + [[8]] * 2
+    assert read_lines(again.folder / "ctc" / "res_track.txt") == ["1 0 2 0", "8 3 4 1"]
+
+
+def test_two_movies_of_one_name_are_rejected_before_any_is_linked(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    movies = [MoviePaths(write_labels(tmp_path)), MoviePaths(write_labels(tmp_path / "other"))]
+    with pytest.raises(DataError, match="names of their own"):
+        track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS))
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_must_be_given_for_each_movie() -> None:
+    with pytest.raises(SettingError, match="2 times, got 1"):
+        list_label_movies([Path("a"), Path("b")], [Path("c")])
+    assert list_label_movies([Path("a")]) == [MoviePaths(Path("a"))]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (TrackRequest(interval_min=0), "above 0 minutes, got 0"),
+        (TrackRequest(limits={"division_angle": 200}), "--division-angle must be from 0 to 180, got 200"),
+    ],
+)
+def test_wrong_options_are_rejected(request_: TrackRequest, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        request_.check()
+
+
+def test_workers_share_movies(tmp_path: Path) -> None:
+    movies = [MoviePaths(write_labels(tmp_path, name)) for name in ("one", "two")]
+    done = track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), workers=2)
+    assert [one.folder.name for one in done] == ["one", "two"]
+    assert all((one.folder / "tracks.csv").is_file() for one in done)
+
+
+def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def predict(bundle, images, output, settings, workers):
+        seen.update(settings)
+        (output / "dish_cells.ome.tif").touch()
+        return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
+
+    monkeypatch.setattr("livecell_monai.tasks.predict", predict)
+    folder = write_labels(tmp_path)
+    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder)]
+    assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
+    assert tracking.CELLS == "_cells.ome.tif"

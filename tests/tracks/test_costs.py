@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from livecell_monai.tracks.costs import LinkCosts, Links, find_pairs, rate_links
+from livecell_monai.tracks.objects import measure_objects
+from tests.support.moving_cells import movie, objects
+
+
+def test_only_near_pairs_are_found() -> None:
+    found = objects({1: (20, 20), 2: (20, 60)}, {1: (20, 23)})
+    first, second, distance = find_pairs(found, np.array([0, 1]), np.array([2]), 10)
+    assert (first.tolist(), second.tolist(), distance.tolist()) == ([0], [2], [3])
+    assert not len(find_pairs(found, np.array([0]), np.zeros(0, int), 10)[0])
+
+
+def test_a_cell_that_rests_costs_nothing_and_one_that_moves_more() -> None:
+    found = objects({1: (20, 20), 2: (40, 40)}, {1: (20, 20), 2: (40, 45)})
+    links = LinkCosts(found, 10).steps(np.array([0, 1]), np.array([2, 3]))
+    assert links.first.tolist() == [0, 1]
+    assert links.cost[0] == 0
+    iou = 2 * 7 / (2 * 49 - 2 * 7)
+    assert links.cost[1] == pytest.approx((0.45 * 0.5 + 0.4 * (1 - iou)) / 0.9)
+
+
+def test_the_mean_intensity_decides_between_cells_that_are_alike() -> None:
+    frames = movie({1: (20, 20), 2: (20, 40)}, {1: (20, 30)})
+    grey = [np.where(plane == 1, 200.0, 50.0) for plane in frames.planes]
+    alike = LinkCosts(measure_objects(frames, correct_drift=False), 15).steps(np.array([0, 1]), np.array([2]))
+    assert alike.cost[0] == alike.cost[1]
+    told = LinkCosts(measure_objects(frames, grey, correct_drift=False), 15).steps(np.array([0, 1]), np.array([2]))
+    assert told.cost[0] < told.cost[1]
+
+
+def test_a_gap_may_be_wider_than_a_step() -> None:
+    found = objects({1: (20, 20)}, {}, {}, {}, {1: (20, 35)})
+    costs = LinkCosts(found, 10)
+    one, other = np.array([0]), np.array([1])
+    assert not len(costs.steps(one, other).cost)
+    assert costs.gaps(one, other, 4).cost == pytest.approx(0.45 * 15 / 20 / 0.5)
+    assert not len(costs.gaps(one, other, 2).cost)
+
+
+def test_confidence_is_low_where_another_link_costs_the_same() -> None:
+    links = Links(np.array([0, 0, 1]), np.array([2, 3, 4]), np.array([0.2, 0.2, 0.2]))
+    clear, unclear = rate_links(links, np.array([False, False, True])), rate_links(links, np.array([True, False, False]))
+    assert clear > 0.99
+    assert unclear == pytest.approx(0.5, abs=0.01)
