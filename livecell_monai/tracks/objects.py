@@ -77,7 +77,7 @@ def measure_objects(labels: Labels, images: Frames | None = None, correct_drift:
             continue
         frame = labels[index]
         image = None if images is None else images[index]
-        step = np.array(estimator.follow(frame > 0 if image is None else image) if correct_drift else (0.0, 0.0))
+        step = np.array(estimator.follow(frame > 0, image) if correct_drift else (0.0, 0.0))
         position = position + step
         drift[index] = position
         ids, table = measure_frame(frame, image)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from livecell_monai.tracks.drift import DriftEstimator
 
@@ -33,3 +34,33 @@ def test_an_empty_frame_has_no_shift() -> None:
     estimator.follow(blobs(0))
     assert estimator.follow(np.zeros((300, 400))) == (0, 0)
     assert DriftEstimator().follow(np.zeros((1, 1))) == (0, 0)
+
+
+def dish(shift: tuple[float, float], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cells and the grey image of a dish with fixed dirt, shifted by the stage; the cells are elsewhere each time."""
+    rng = np.random.default_rng(5)
+    dirt = ndimage.gaussian_filter(rng.normal(size=(300, 400)), 1.5)
+    cells = blobs(seed) > 0
+    noise = np.random.default_rng(seed).normal(size=cells.shape)
+    image = np.where(cells, 2.0, ndimage.shift(dirt, shift, mode="wrap") + 0.03 * noise)
+    return cells, image + np.linspace(0, 1, 400)
+
+
+@pytest.mark.parametrize("shift", [(0.6, -0.4), (3.0, 2.5), (-9.0, 14.0)])
+def test_the_background_tells_the_shift_among_cells_that_move(shift: tuple[float, float]) -> None:
+    estimator = DriftEstimator()
+    estimator.follow(*dish((0, 0), 0))
+    assert estimator.follow(*dish(shift, 1)) == pytest.approx(shift, abs=0.15)
+
+
+def test_backgrounds_of_noise_have_no_shift() -> None:
+    estimator, rng = DriftEstimator(), np.random.default_rng(0)
+    for seed in (0, 1):
+        found = estimator.follow(blobs(seed) > 0, rng.normal(size=(300, 400)))
+    assert found == (0, 0)
+
+
+def test_a_confluent_frame_counts_as_a_whole() -> None:
+    estimator, everywhere = DriftEstimator(), np.ones((300, 400), bool)
+    estimator.follow(everywhere, dish((0, 0), 0)[1])
+    assert estimator.follow(everywhere, np.roll(dish((0, 0), 0)[1], (4, 0), (0, 1))) == pytest.approx((4, 0), abs=0.2)
