@@ -475,7 +475,7 @@ def test_usage_errors_exit_with_2_and_name_the_help(arguments, word, tmp_path, m
 
 
 def test_an_interruption_is_one_line_and_130(folder, monkeypatch):
-    def interrupt(data):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("livecell_monai.data.dataset.findings.check_data", interrupt)
@@ -483,7 +483,7 @@ def test_an_interruption_is_one_line_and_130(folder, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback(folder, monkeypatch):
-    def fail(data):
+    def fail(*_):
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr("livecell_monai.data.dataset.findings.check_data", fail)

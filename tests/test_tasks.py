@@ -129,7 +129,7 @@ class TestTrain:
         assert (result["split"], result["leaks"]) == (split, split in ("original", "none"))
         assert all(np.isfinite(value) for value in result["validation"].values())
         card = (tmp_path / "model" / "docs" / "README.md").read_text(encoding="utf-8")
-        assert ("WARNING" in card) is (split in ("original", "none"))
+        assert ("WARNING: validation" in card) is (split in ("original", "none"))
 
     def test_a_datalist_with_its_own_split(self, folder, tmp_path):
         """Both sides may have images of one name, in two folders: each is hashed and described on its own."""
