@@ -70,6 +70,8 @@ benchmark: $(READY)  ## measure the figures of docs/benchmarks.md; hours; LIVECE
 	$(BIN)/python benchmarks/movie.py
 	$(BIN)/python benchmarks/large_images.py
 	$(BIN)/python benchmarks/cells.py
+	$(BIN)/python benchmarks/tracks.py
+	$(BIN)/python benchmarks/sample_movie.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/reading_stacks.py $(LIVECELL_DATA)/t98g_movie
 	$(BIN)/python benchmarks/accuracy.py $(LIVECELL_DATA)
