@@ -86,6 +86,8 @@ def track(
             raise SettingError(f"--set is for the segmentation by a bundle, got {set_[0]}; leave it out for label images")
         done = track_movies(list_label_movies([Path(one) for one in given], images), output, request, workers)
     for tracked in done:
+        for note in tracked.notes:
+            print_note(note)
         print(f"{tracked.tracks.name}:")
         for line in tracked.lines:
             print(f"  {line}")

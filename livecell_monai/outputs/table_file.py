@@ -17,6 +17,7 @@ from livecell_monai.runs.atomic import atomic_path
 Texts = Mapping[str, str]
 PARQUET = ".parquet"
 DIGITS = 6  #: significant, of a number
+_LONGEST_HEADER = 2**20  # characters
 _BATCH = 4096  # rows in memory, of Parquet
 _PARSERS: dict[Kind, Callable[[str], Any]] = {
     "text": str,
@@ -51,6 +52,18 @@ def write_rows(path: Path, columns: Mapping[str, Column], rows: Iterable[Texts])
             table.writerows(rows)
 
 
+def find_delimiter(path: Path) -> str:
+    """What separates the columns of a table, by its header: a comma, or a semicolon or tab as spreadsheets may write it.
+
+    Parquet has the comma. Raises a DataError if the table cannot be read.
+    """
+    if path.suffix == PARQUET:
+        return ","
+    with _reading_errors(path), open(path, encoding="utf-8-sig", newline="") as stream:
+        header = stream.readline(_LONGEST_HEADER)
+    return max(",;\t", key=header.count)
+
+
 def read_names(path: Path) -> list[str]:
     """The names of the columns of a table; a DataError if it cannot be read."""
     with _reading_errors(path):
@@ -59,7 +72,7 @@ def read_names(path: Path) -> list[str]:
 
             return list(pyarrow.parquet.read_schema(path).names)
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            return next(csv.reader(stream), [])
+            return next(csv.reader(stream, delimiter=find_delimiter(path)), [])
 
 
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
@@ -69,7 +82,7 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
             yield from _read_parquet(path)
             return
         with open(path, encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin the file with a mark
-            yield from csv.DictReader(stream)
+            yield from csv.DictReader(stream, delimiter=find_delimiter(path))
 
 
 @contextmanager

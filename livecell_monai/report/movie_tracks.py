@@ -69,7 +69,7 @@ def write_tracks(
             missing.
     """
     options = options or TrackOptions()
-    _check(folder, options)
+    check_folder(folder, options)
     if images is not None and len(images) != tracks.frames:
         raise DataError(
             f"{tracks.name}: expected {tracks.frames} grey images, got {len(images)}; give those of the same movie"
@@ -99,11 +99,13 @@ def write_tracks(
     return lines
 
 
-def _check(folder: Path, options: TrackOptions) -> None:
+def check_folder(folder: Path, options: TrackOptions) -> None:
+    """Raise a SettingError if tracks cannot be written into a movie's folder: a file, or tracks without `overwrite`."""
     if options.geff:
         geff_file.check_geff()
-    if folder.exists() and not folder.is_dir():
-        raise SettingError(f"{folder}: expected a folder for the tracks, got a file; choose another name")
+    for place in (folder, folder.parent):
+        if place.exists() and not place.is_dir():
+            raise SettingError(f"{place}: the output must be a folder, this is a file; name another folder")
     if folder.is_dir() and not options.overwrite and (taken := [name for name in NAMES if (folder / name).exists()]):
         raise SettingError(f"{folder}: already has tracks ({taken[0]}); choose another folder or add --overwrite")
 
@@ -151,7 +153,12 @@ def _place(tracks: Tracks, frame: int) -> dict[str, float | None]:
 
 def _describe(tracks: Tracks, lineages: Columns) -> str:
     divided = int((lineages["fate"] == DIVIDED).sum())
-    return f"{len(tracks):,} cells in {tracks.frames:,} frames, {len(lineages['track']):,} tracks, {divided:,} divisions"
+    found = f"{_count(len(tracks), 'cell')} in {_count(tracks.frames, 'frame')}"
+    return f"{found}, {_count(len(lineages['track']), 'track')}, {_count(divided, 'division')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

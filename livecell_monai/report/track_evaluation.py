@@ -17,7 +17,9 @@ from livecell_monai.metrics.track_scores import (
     score_tracks,
 )
 from livecell_monai.outputs.tracks import ctc
+from livecell_monai.tracks.movie import LabelMovie
 from livecell_monai.tracks.read_ctc import FORMS, read_ctc
+from livecell_monai.tracks.tracks import Tracks
 
 _INSIDE = (ctc.FOLDER, "TRA")  # folders of one movie, in which its label images may be
 
@@ -88,8 +90,8 @@ def evaluate_movies(result: Path, truth: Path, block: int) -> Evaluation:
     movies: dict[Path, Scores] = {}
     parts: list[Scores] = []
     for one, other in pairs.items():
-        found, found_frames = read_ctc(_need(one))
-        true, true_frames = read_ctc(_need(other))
+        found, found_frames = _read(one)
+        true, true_frames = _read(other)
         matches = match_movies(true_frames, found_frames, str(one))
         movies[one] = score_tracks(matches, true.parents, found.parents)
         parts += [movies[one]] if len(pairs) > 1 else score_blocks(matches, true.parents, found.parents, block)
@@ -106,6 +108,18 @@ def _find(folder: Path) -> Path | None:
         place for place in (folder, *(folder / name for name in _INSIDE)) for _, text in FORMS if (place / text).is_file()
     )
     return next(found, None)
+
+
+def _read(folder: Path) -> tuple[Tracks, LabelMovie]:
+    """The tracks of a folder and their label images, which must be of all frames: an absent one has not been labelled."""
+    place = _need(folder)
+    tracks, labels = read_ctc(place)
+    if tracks.missing:
+        raise DataError(
+            f"{place}: a folder of tracks must have a label image of each frame, got none of frame {tracks.missing[0]}; add "
+            "it, an empty one if it has no cells"
+        )
+    return tracks, labels
 
 
 def _need(folder: Path) -> Path:

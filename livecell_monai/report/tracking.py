@@ -1,7 +1,8 @@
 """From label images, or a bundle and a movie, to the folder of its tracks: linked, written, or written anew from edits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.data.paths import is_frame_series
-from livecell_monai.errors import DataError, SettingError
-from livecell_monai.outputs.tracks.read_tables import read_tracks
+from livecell_monai.errors import DataError, LiveCellError, SettingError
+from livecell_monai.outputs.tracks.read_tables import find_line, read_tracks
+from livecell_monai.outputs.tracks.relabel import MissingLabelError
 from livecell_monai.outputs.tracks.tables import FACTS
-from livecell_monai.report.movie_tracks import TrackOptions, write_tracks
+from livecell_monai.report.movie_tracks import TrackOptions, check_folder, write_tracks
 from livecell_monai.tracks.assignment import check_laptrack
 from livecell_monai.tracks.limits import Limits
 from livecell_monai.tracks.linking import link
-from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames
+from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames, name_movie
 from livecell_monai.tracks.objects import measure_objects
 from livecell_monai.tracks.tracks import Tracks
 
@@ -48,6 +50,7 @@ class TrackedMovie:
     folder: Path  #: of its files
     tracks: Tracks
     lines: list[str]  #: what was found and written, in words
+    notes: list[str] = field(default_factory=list)  #: what was assumed of its files
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def track_movies(
     Raises a LiveCellError for a wrong movie, limit or folder; movies before it are written.
     """
     request.check()
-    _check_names(movies, request.axes)
+    _check_names(movies, output, request)
     if workers is None or len(movies) == 1:
         return [track_movie(movie, output, request) for movie in movies]
     from livecell_monai.distributed.dask.cluster import check_workers, connect
@@ -89,12 +92,19 @@ def track_movies(
 
 def track_movie(movie: MoviePaths, output: Path, request: TrackRequest) -> TrackedMovie:
     """Link one movie of label images, and write its folder; errors as `track_movies`."""
-    with LabelMovie(movie.labels, request.axes) as labels:
-        if movie.images is None:
-            return _track(labels, None, output, request)
-        with Movie(movie.images, request.axes) as images:
+    with _opened(movie, request.axes) as (labels, images):
+        return _track(labels, images, output, request)
+
+
+@contextmanager
+def _opened(movie: MoviePaths, axes: str | None) -> Iterator[tuple[LabelMovie, Movie | None]]:
+    """The label images and the grey images of a movie, which must be of the same frames, open."""
+    with ExitStack() as stack:
+        labels, images = stack.enter_context(LabelMovie(movie.labels, axes)), None
+        if movie.images is not None:
+            images = stack.enter_context(Movie(movie.images, axes))
             check_same_frames(labels, images)
-            return _track(labels, images, output, request)
+        yield labels, images
 
 
 def segment_movies(
@@ -105,9 +115,15 @@ def segment_movies(
     Raises:
         LiveCellError: as `tasks.predict`.
         DataError: a movie could not be segmented, or the bundle gives no cells.
+        SettingError: a movie has tracks in `output` already; without `overwrite` in the settings.
     """
     from livecell_monai.tasks import predict
 
+    options = TrackOptions(overwrite=bool(settings.get("overwrite")))
+    for movie in movies:
+        check_folder(output / name_movie(movie), options)
+    if settings.get("axes") is None and movies and all(map(_has_unnamed_axes, movies)):
+        settings = {**settings, "axes": "TYX"}
     own = {"outputs": ["cells"], "cells": True, **({"movie": True} if any(map(is_frame_series, movies)) else {})}
     gaps = {"allow_gaps": True} if "movie" in own else {}
     done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers)
@@ -121,6 +137,15 @@ def segment_movies(
     return [MoviePaths(*pair) for pair in zip(paths, movies, strict=True)]
 
 
+def _has_unnamed_axes(movie: Path) -> bool:
+    """Whether the axes of a grey movie are assumed; errors of its file are for the prediction to report."""
+    try:
+        with Movie(movie) as opened:
+            return opened.assumed_axes is not None
+    except LiveCellError:
+        return False
+
+
 def apply_edits(edits: Path, movie: MoviePaths, output: Path, request: TrackRequest) -> TrackedMovie:
     """Write everything anew from an edited `tracks.csv` into a folder of the movie's name in `output`.
 
@@ -128,14 +153,19 @@ def apply_edits(edits: Path, movie: MoviePaths, output: Path, request: TrackRequ
     Raises a DataError if the table is invalid or belongs to other label images, a SettingError for a wrong folder.
     """
     tracks = read_tracks(edits)
-    with LabelMovie(movie.labels, request.axes) as labels:
-        if movie.images is None:
-            lines = write_tracks(tracks, labels, None, output / tracks.name, request.options)
-        else:
-            with Movie(movie.images, request.axes) as images:
-                check_same_frames(labels, images)
-                lines = write_tracks(tracks, labels, images, output / tracks.name, request.options)
-    return TrackedMovie(output / tracks.name, tracks, lines)
+    folder = output / tracks.name
+    check_folder(folder, request.options)
+    with _opened(movie, request.axes) as (labels, images):
+        labels.number_parts()
+        try:
+            lines = write_tracks(tracks, labels, images, folder, request.options)
+        except MissingLabelError as error:
+            line = find_line(edits, error.frame, error.label)
+            raise DataError(
+                f"{edits}, line {line}: label must be an id of frame {error.frame} of {movie.labels}, got {error.label}; "
+                "correct it"
+            ) from error
+        return TrackedMovie(folder, tracks, lines, _list_notes(labels, images))
 
 
 def find_movie(edits: Path) -> MoviePaths | None:
@@ -150,14 +180,19 @@ def find_movie(edits: Path) -> MoviePaths | None:
     return MoviePaths(paths[0], paths[1])
 
 
-def _check_names(movies: Sequence[MoviePaths], axes: str | None) -> None:
-    """Reject movies of one name, before the first one is linked."""
+def _check_names(movies: Sequence[MoviePaths], output: Path, request: TrackRequest) -> None:
+    """Reject movies of one name, or whose folder has tracks already, before the first one is linked."""
     seen: dict[str, Path] = {}
     for movie in movies:
-        with LabelMovie(movie.labels, axes) as labels:
+        with LabelMovie(movie.labels, request.axes) as labels:
             other = seen.setdefault(labels.name, movie.labels)
             if other is not movie.labels:
                 raise DataError(f"{movie.labels}: movies must have names of their own, {other} has it too; rename one")
+            check_folder(output / labels.name, request.options)
+
+
+def _list_notes(labels: LabelMovie, images: Movie | None) -> list[str]:
+    return labels.notes + ([] if images is None else images.notes)
 
 
 def _track(labels: LabelMovie, images: Movie | None, output: Path, request: TrackRequest) -> TrackedMovie:
@@ -166,11 +201,13 @@ def _track(labels: LabelMovie, images: Movie | None, output: Path, request: Trac
         labels.interval_min = labels.interval_min or images.interval_min
         labels.pixel_size_um = labels.pixel_size_um or images.pixel_size_um
     labels.interval_min = request.interval_min or labels.interval_min
+    labels.number_parts()
     objects = measure_objects(labels, images, request.correct_drift)
     tracks = link(objects, labels, request.limits)
-    lines = [*map(str, tracks.limits), *describe_movie(tracks)]
+    lines = [*map(str, tracks.limits if len(tracks) else ()), *describe_movie(tracks)]
     folder = output / tracks.name
-    return TrackedMovie(folder, tracks, lines + write_tracks(tracks, labels, images, folder, request.options))
+    lines += write_tracks(tracks, labels, images, folder, request.options)
+    return TrackedMovie(folder, tracks, lines, _list_notes(labels, images))
 
 
 def describe_movie(tracks: Tracks) -> list[str]:

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from scipy import ndimage
 
 from livecell_monai.data.paths import find_zarr, is_frame_series, list_images, stem_of
-from livecell_monai.data.readers.base import Stack, describe_axes
+from livecell_monai.data.readers.base import Stack, UnnamedAxisError, describe_axes
 from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.open import open_stack
 from livecell_monai.errors import DataError
 from livecell_monai.sample import Pixels
 
+_ASSUMED = "TYX"  # axes of a stack that names none
+_CONNECTED = np.ones((3, 3))  # diagonal neighbours are connected
 _OWN_ENDINGS = ("_cells", "_labels", "_tracks")  # of label stacks, after the name of the movie
 
 
@@ -30,6 +33,7 @@ class Movie:
         interval_min: time between frames in minutes, None if unknown.
         pixel_size_um: (Y, X), None if unknown.
         missing: indices of the frames whose numbers are missing, from 0.
+        notes: what was assumed, in words. Without names, three axes of a file can only be T, Y and X.
 
     Raises:
         DataError: no such movie, frames of several sizes, no time axis, or damage.
@@ -40,7 +44,16 @@ class Movie:
 
     def __init__(self, path: str | Path, axes: str | None = None) -> None:
         self.path = Path(path)
-        self._stack = _open(self._find(self.path), axes)
+        self.notes: list[str] = []
+        self.assumed_axes: str | None = None  #: given to open the file, whose own axes have no names
+        found = self._find(self.path)
+        try:
+            self._stack = _open(found, axes)
+        except UnnamedAxisError:
+            self.assumed_axes = _ASSUMED
+            self._stack = _open(found, _ASSUMED)
+            shown = describe_axes(self._stack.axes, self._stack.shape)
+            self.notes.append(f"{self.path} names no axes: they are taken as {shown}; --axes names others")
         others = [axis for axis in self._stack.axes[:-2] if axis != "T" and self._stack.length(axis) > 1]
         if others:
             self._stack.close()
@@ -53,7 +66,7 @@ class Movie:
         self.missing = tuple(index for index, frame in enumerate(frames) if frame is None)
         self.shape = (self._stack.shape[-2], self._stack.shape[-1])
         self.interval_min, self.pixel_size_um = self._stack.interval_min, self._stack.pixel_size_um
-        self.name = _name(self.path)
+        self.name = name_movie(self.path)
 
     def _find(self, path: Path) -> Path:
         return path
@@ -82,6 +95,27 @@ class LabelMovie(Movie):
     """
 
     kind = "a movie of labels"
+    _has_parts = False  # the labels are the connected parts of a mask
+
+    def number_parts(self) -> None:
+        """From now on the connected parts of each frame are its labels, from 1, if the movie is a mask, with a note.
+
+        A mask has one value above 0 in all frames, in several parts in at least one. A movie of labels is read up to the
+        first frame with two values, a mask whole.
+        """
+        value, has_parts = 0, False
+        for frame in range(len(self)):
+            pixels = self[frame]
+            inside = pixels > 0
+            if not inside.any():
+                continue
+            highest = int(pixels.max())
+            if highest != (value or highest) or (pixels[inside] != highest).any():
+                return
+            value, has_parts = highest, has_parts or ndimage.label(inside, _CONNECTED)[1] > 1
+        if has_parts:
+            self._has_parts = True
+            self.notes.append(f"{self.path} is a mask of one value ({value}): its separate parts are taken as cells")
 
     def _find(self, path: Path) -> Path:
         """The label image of an OME-Zarr image."""
@@ -104,7 +138,7 @@ class LabelMovie(Movie):
             pixels = whole.astype(np.int64)
         if pixels.dtype.kind == "i" and pixels.size and pixels.min() < 0:
             raise self._reject(index, f"0 for background and ids above, got {pixels.min()}", "set it to 0")
-        return pixels
+        return ndimage.label(pixels, _CONNECTED)[0] if self._has_parts else pixels
 
     def _reject(self, index: int, rule: str, remedy: str) -> DataError:
         return DataError(f"{self._stack.name_plane(index, 0, 0)}: labels must be {rule}; {remedy}")
@@ -130,7 +164,8 @@ def _open(path: Path, axes: str | None) -> Stack:
     return open_stack(path, axes, allow_gaps=True)
 
 
-def _name(path: Path) -> str:
+def name_movie(path: Path) -> str:
+    """The name of a movie by its path, which need not exist."""
     outer = find_zarr(path)
     name = path.name.rstrip("*?[]") if "*" in path.name else stem_of(outer or path)
     for ending in _OWN_ENDINGS:

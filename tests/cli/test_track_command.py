@@ -48,6 +48,10 @@ def test_wrong_calls_are_one_line_and_write_nothing(truth: Path, tmp_path: Path)
     refused(livecell("track", truth, "--output", out, "--label-format", "png"), "tiff or zarr, got 'png'")
     refused(livecell("track", tmp_path / "none.tif", "--output", out), "does not exist")
     refused(livecell("track", "--apply", tmp_path / "none.csv", "--output", out), "label images must be given")
+    (tmp_path / "file.tif").touch()
+    refused(
+        livecell("track", truth, "--output", tmp_path / "file.tif"), "must be a folder, this is a file; name another folder"
+    )
     (truth / "mask003.tif").unlink()
     tifffile.imwrite(truth / "mask003.tif", draw(FRAMES[0])[:40])
     refused(livecell("track", truth, "--output", out), "of one size")
@@ -63,3 +67,13 @@ def test_the_first_input_may_be_a_bundle(truth: Path, tmp_path: Path) -> None:
     assert not is_bundle([str(truth / "mask*.tif"), str(truth)])
     assert not is_bundle(["none.tif"])
     refused(livecell("track", tmp_path / "model", "--output", tmp_path / "out"), "is a bundle: the movies")
+
+
+def test_assumptions_are_printed_as_notes(tmp_path: Path) -> None:
+    stack = np.stack([draw(cells) for cells in FRAMES[:2]])
+    tifffile.imwrite(tmp_path / "dish.tif", ((stack > 0) * 255).astype(np.uint8), photometric="minisblack")
+    done = livecell("track", tmp_path / "dish.tif", "--output", tmp_path / "out", "--no-mlflow")
+    assert done.code == 0, done.err
+    assert "dish.tif names no axes: they are taken as T 2, Y 60, X 80" in done.err
+    assert "dish.tif is a mask of one value (255): its separate parts are taken as cells" in done.err
+    assert "4 cells in 2 frames, 2 tracks, 0 divisions" in done.out

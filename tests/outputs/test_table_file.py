@@ -6,7 +6,7 @@ import pytest
 
 from livecell_monai.cells.columns import find_columns
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.table_file import read_names, read_rows, to_text, write_rows
+from livecell_monai.outputs.table_file import find_delimiter, read_names, read_rows, to_text, write_rows
 
 COLUMNS = find_columns(["image", "frame", "cell", "touches_border", "area_um2"])
 ROWS = [
@@ -76,3 +76,20 @@ def test_a_failed_write_leaves_the_table_before(tmp_path, form):
 def test_values_as_text():
     values = [None, np.nan, 1 / 3, 1e7, 12, True, False, "a", 0.0]
     assert list(map(to_text, values)) == ["", "", "0.333333", "1e+07", "12", "1", "0", "a", "0"]
+
+
+def test_the_header_tells_the_delimiter(tmp_path):
+    path = tmp_path / "table.csv"
+    for text, expected in (
+        ("a,b;c,d\n1;2;3;4,5\n", ","),
+        ("a;b;c\n1,5;2,5;3,5\n", ";"),
+        ("a\tb\n", "\t"),
+        ("a\n", ","),
+        ("", ","),
+    ):
+        path.write_text(text)
+        assert find_delimiter(path) == expected
+    path.write_text("a;b\n1;2\n")
+    assert read_names(path) == ["a", "b"]
+    assert list(read_rows(path)) == [{"a": "1", "b": "2"}]
+    assert find_delimiter(tmp_path / "none.parquet") == ","

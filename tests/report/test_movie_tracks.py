@@ -45,7 +45,7 @@ def test_every_file_is_written_and_the_folder_holds_nothing_else(tmp_path):
     assert facts["source"] == {"labels": str(Path("cells.ome.tif").absolute()), "images": None}
     assert listed(tmp_path / "out") == {"movie"}
     assert listed(tmp_path / "out" / "movie") == set(NAMES) - {"tracks.ome.zarr"}
-    assert lines[0] == "25 cells in 6 frames, 7 tracks, 1 divisions"
+    assert lines[0] == "25 cells in 6 frames, 7 tracks, 1 division"
     assert "doubling time" in lines[1]
     assert set(lines[-1].removeprefix("files: ").split(", ")) == set(NAMES) - {"tracks.ome.zarr"}
     np.testing.assert_array_equal(read_tracks(tmp_path / "out" / "movie" / "tracks.csv").track, tracks.track)
@@ -95,7 +95,7 @@ def test_images_of_another_movie_are_rejected(tmp_path):
     with pytest.raises(DataError, match="grey image 0 must have 48 x 64 pixels as its labels, got 47 x 64"):
         write_tracks(tracks, labels, images[:, :-1], tmp_path / "out", QUICK)
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingError, match="expected a folder for the tracks, got a file"):
+    with pytest.raises(SettingError, match="the output must be a folder, this is a file; name another folder"):
         write_tracks(tracks, labels, None, tmp_path / "file", QUICK)
     with pytest.raises(SettingError, match="the span of growth"):
         write_tracks(tracks, labels, None, tmp_path / "out", TrackOptions(geff=False, growth_span=(0, 9)))

@@ -47,6 +47,25 @@ def test_a_truth_with_other_frames_is_rejected(tmp_path: Path) -> None:
         evaluate_movies(result, truth, 4)
 
 
+@pytest.mark.parametrize("which", ["result", "truth"])
+def test_an_absent_label_image_is_rejected(tmp_path: Path, which: str) -> None:
+    for name in ("result", "truth"):
+        write_ctc(tmp_path / name, FRAMES[:5])
+    (tmp_path / which / "mask002.tif").unlink()
+    with pytest.raises(DataError, match=rf"{which}: .* a label image of each frame, got none of frame 2; add it"):
+        evaluate_movies(tmp_path / "result", tmp_path / "truth", 4)
+
+
+def test_folders_without_images_are_rejected(tmp_path: Path) -> None:
+    truth = write_ctc(tmp_path / "truth", FRAMES[:3])
+    (tmp_path / "result").mkdir()
+    with pytest.raises(DataError, match=r"must hold mask000.tif or ctc/, or folders that do, got none"):
+        evaluate_movies(tmp_path / "result", truth, 4)
+    (tmp_path / "result" / "res_track.txt").write_text("1 0 2 0\n")
+    with pytest.raises(DataError, match=r"result: .*images"):
+        evaluate_movies(tmp_path / "result", truth, 4)
+
+
 def test_folders_without_tracks_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="got none; give another"):
         evaluate_movies(tmp_path, tmp_path, 4)

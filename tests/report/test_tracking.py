@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,61 @@ def test_wrong_options_are_rejected(request_: TrackRequest, message: str) -> Non
         request_.check()
 
 
+def test_a_folder_with_tracks_and_a_file_are_rejected_before_the_first_movie(tmp_path: Path, monkeypatch: Any) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("linked or segmented")
+
+    monkeypatch.setattr(tracking, "measure_objects", fail)
+    monkeypatch.setattr("livecell_monai.tasks.predict", fail)
+    labels = write_labels(tmp_path)
+    (tmp_path / "out" / "dish").mkdir(parents=True)
+    (tmp_path / "out" / "dish" / "tracks.csv").touch()
+    (tmp_path / "file").touch()
+    for output, message in (
+        ("out", "already has tracks"),
+        ("file", "file: the output must be a folder, this is a file; name"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            track_movies([MoviePaths(labels)], tmp_path / output, TrackRequest(options=OPTIONS))
+        with pytest.raises(SettingError, match=message):
+            segment_movies(tmp_path, [labels], tmp_path / output, {})
+
+
+def test_a_mask_is_tracked_by_its_parts_and_edits_find_them_again(tmp_path: Path) -> None:
+    path = tmp_path / "dish.tif"
+    frames = [draw({3: (20, 20 + frame), 9: (40, 60 - frame)}) for frame in range(4)]
+    tifffile.imwrite(path, ((np.stack(frames) > 0) * 255).astype(np.uint8), photometric="minisblack")
+    request = TrackRequest(options=OPTIONS)
+    (done,) = track_movies([MoviePaths(path)], tmp_path / "out", request)
+    assert sorted(done.tracks.label.tolist()) == [1] * 4 + [2] * 4
+    assert len(done.tracks.ids) == 2
+    assert ["names no axes" in note or "mask of one value (255)" in note for note in done.notes] == [True, True]
+    stack, ctc = tifffile.imread(done.folder / "tracks.ome.tif"), tifffile.imread(done.folder / "ctc" / "mask002.tif")
+    assert np.array_equal(stack[2], ctc)
+    assert np.array_equal(ctc > 0, frames[2] > 0)
+    assert set(np.unique(ctc)) == {0, 1, 2}
+    edits = done.folder / "edits.csv"
+    edits.write_text((done.folder / "tracks.csv").read_text())
+    again = apply_edits(edits, MoviePaths(path), tmp_path / "again", request)
+    assert np.array_equal(tifffile.imread(again.folder / "tracks.ome.tif"), stack)
+    rows = read_lines(edits)
+    at = rows[0].split(",").index("label")
+    cells = rows[3].split(",")
+    edits.write_text("\n".join([*rows[:3], ",".join([*cells[:at], "77", *cells[at + 1 :]]), *rows[4:]]) + "\n")
+    with pytest.raises(
+        DataError, match=r"edits.csv, line 4: label must be an id of frame 2 of .*dish.tif, got 77; correct it"
+    ):
+        apply_edits(edits, MoviePaths(path), tmp_path / "third", request)
+    assert not (tmp_path / "third" / "dish").exists()
+
+
+def test_a_movie_without_cells_prints_no_limits(tmp_path: Path) -> None:
+    path = tmp_path / "dish.tif"
+    tifffile.imwrite(path, np.zeros((3, 40, 40), np.uint16), photometric="minisblack")
+    (done,) = track_movies([MoviePaths(path)], tmp_path / "out", TrackRequest(options=OPTIONS))
+    assert done.lines[0] == "no cells in any frame: the tables are empty"
+
+
 def test_workers_share_movies(tmp_path: Path) -> None:
     movies = [MoviePaths(write_labels(tmp_path, name)) for name in ("one", "two")]
     done = track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), workers=2)
@@ -128,4 +184,8 @@ def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: py
     folder = write_labels(tmp_path)
     assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder)]
     assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
+    seen.clear()
+    tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")
+    segment_movies(tmp_path, [tmp_path / "dish.tif"], tmp_path, {"overwrite": True})
+    assert seen["axes"] == "TYX"
     assert tracking.CELLS == "_cells.ome.tif"

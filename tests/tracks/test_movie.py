@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,49 @@ def test_a_stack_is_read_frame_by_frame(tmp_path: Path) -> None:
             labels[3]
 
 
-def test_a_stack_without_names_of_axes_says_how_to_name_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"metadata": None}])
+@pytest.mark.parametrize("kind", [Movie, LabelMovie])
+def test_three_axes_without_names_are_frames_rows_and_columns(tmp_path: Path, options: dict[str, None], kind: Any) -> None:
     path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, FRAMES, metadata=None, photometric="minisblack")
+    tifffile.imwrite(path, FRAMES, photometric="minisblack", **options)
+    with kind(path) as movie:
+        assert (len(movie), movie.assumed_axes) == (3, "TYX")
+        assert np.array_equal(movie[1], FRAMES[1])
+        assert movie.notes == [f"{path} names no axes: they are taken as T 3, Y 60, X 80; --axes names others"]
+    with kind(path, "TYX") as movie:
+        assert movie.notes == []
+
+
+def test_four_axes_without_names_say_how_to_name_them(tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.stack([FRAMES, FRAMES]), photometric="minisblack")
     with pytest.raises(SettingError, match="--axes TYX"):
         LabelMovie(path)
-    with LabelMovie(path, "TYX") as labels:
-        assert np.array_equal(labels[1], FRAMES[1])
+
+
+MASK = (FRAMES > 0).astype(np.uint8) * 255
+
+
+def test_the_parts_of_a_mask_become_labels(tmp_path: Path) -> None:
+    with LabelMovie(write_stack(tmp_path / "mask.ome.tif", MASK)) as labels:
+        assert set(np.unique(labels[1])) == {0, 255}
+        labels.number_parts()
+        for frame in range(3):
+            assert set(np.unique(labels[frame])) == {0, 1, 2}
+            assert np.array_equal(labels[frame] == 1, FRAMES[frame] == 7)
+        assert labels.notes == [f"{labels.path} is a mask of one value (255): its separate parts are taken as cells"]
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [FRAMES, np.where(FRAMES == 7, 1, 0), np.zeros_like(FRAMES), MASK // 255 * np.arange(1, 4)[:, None, None]],
+    ids=["labels", "one cell", "empty", "other value in each frame"],
+)
+def test_labels_stay_as_they_are(tmp_path: Path, pixels: np.ndarray) -> None:
+    with LabelMovie(write_stack(tmp_path / "labels.ome.tif", pixels.astype(np.uint16))) as labels:
+        labels.number_parts()
+        assert np.array_equal(labels[1], pixels[1])
+        assert labels.notes == []
 
 
 @pytest.mark.parametrize("stem", ["mask", "man_track", "t"])

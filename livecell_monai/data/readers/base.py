@@ -15,7 +15,12 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.sample import Pixels, Region
 
 AXES = "TCZYX"  #: time, channel, depth, row, column, always in this order
+_UNNAMED = ("", "Q", "I")  # TIFF: an axis of an array, a series of pages
 _WORDS = {"T": "frame", "C": "channel", "Z": "z plane"}  # for messages
+
+
+class UnnamedAxisError(SettingError):
+    """An array of three axes has rows and columns last, and a first one without a name."""
 
 
 class Stack(ABC):
@@ -126,7 +131,7 @@ def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str
     Raises:
         DataError: an axis is empty.
         SettingError: an axis longer than 1 is none of `TCZYX`, an axis comes twice, the last two are not `YX`, or `given`
-            does not match.
+            does not match; an UnnamedAxisError for Y, X and one more that has no name.
     """
     if not shape or min(shape) < 1:
         got = describe_axes(found, shape) or "none"
@@ -145,7 +150,8 @@ def name_axes(path: Path, found: Sequence[str], shape: Sequence[int], given: str
                 f"give {len(long)} letters of {', '.join(AXES)}"
             )
     if not _are_valid(letters):
-        raise SettingError(
+        is_unnamed = given is None and letters[1:] == ["Y", "X"] and letters[0] in _UNNAMED
+        raise (UnnamedAxisError if is_unnamed else SettingError)(
             f"{path}: its axes must be of {', '.join(AXES)}, each once, rows (Y) and columns (X) last, got {described}; "
             "name them in the file's order, for example --axes TYX, or save the file again"
         )

@@ -8,6 +8,7 @@ train/images, train/labels    annotated frames, spread over the movie; test/... 
 ```
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,6 @@ def write_sample_movie(folder: Path | str, settings: MovieSettings, *, train: in
 def _check(settings: MovieSettings, train: int, test: int) -> None:
     """Raise a SettingError for the first setting that makes no movie."""
     needed = train + test
-    hours = (settings.frames - 1) * settings.interval_min / 60
-    least_h = max(SHORTEST_DOUBLING_H, hours / MOST_DOUBLINGS)
     for name, value, is_right, rule in (
         ("train", train, train >= 1, "at least 1 frame"),
         ("test", test, test >= 0, "at least 0 frames"),
@@ -78,12 +77,18 @@ def _check(settings: MovieSettings, train: int, test: int) -> None:
         (
             "doubling",
             settings.doubling_h,
-            least_h <= settings.doubling_h < np.inf,
-            f"at least {least_h:.4g} hours for {hours:.4g} h of cells that never double more than {MOST_DOUBLINGS:g} times",
+            SHORTEST_DOUBLING_H <= settings.doubling_h < np.inf,
+            f"at least {SHORTEST_DOUBLING_H:g} hours",
         ),
     ):
         if not is_right:
             raise SettingError(f"--{name}: a sample movie needs {rule}, got {value:g}; choose another value")
+    most = math.floor(MOST_DOUBLINGS * settings.doubling_h * 60 / settings.interval_min + 1e-9) + 1
+    if settings.frames > most:
+        raise SettingError(
+            f"--frames: a sample movie needs at most {most} frames with --interval {settings.interval_min:g} and --doubling "
+            f"{settings.doubling_h:g}, in which cells double {MOST_DOUBLINGS:g} times, got {settings.frames}; choose fewer"
+        )
 
 
 def _choose_frames(frames: int, train: int, test: int) -> dict[int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.table_file import read_rows
+from livecell_monai.outputs.table_file import find_delimiter, read_rows
 from livecell_monai.outputs.tracks.tables import FACTS
 from livecell_monai.tracks.tracks import Limit, Tracks
 
@@ -24,8 +24,10 @@ _FIELDS = {
     "confidence": ("confidence", np.float64),
 }
 _MAY_BE_EMPTY = ("intensity", "confidence")
-_REMEDY = "correct that line"
-_GREATEST = 2**53  # whole number that a float holds exactly
+_REMEDY = "correct it"
+_LEAST = {"track": 1, "parent": 0, "frame": 0, "label": 1}  # of the columns of whole numbers
+_MOST = 2**53  # whole number that a float holds exactly
+MOST_ID = 2**32 - 1  #: greatest id of a track: the label images have 32 bits
 
 
 def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
@@ -44,8 +46,7 @@ def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
     """
     facts = facts or path.with_name(FACTS)
     known = _read_facts(facts)
-    rows = list(read_rows(path))
-    _check_columns(path, rows)
+    rows = _read_rows(path)
     values: dict[str, Any] = {}
     for name, (column, dtype) in _FIELDS.items():
         numbers = [_to_number(path, line, row, column, name) for line, row in enumerate(rows, start=2)]
@@ -87,12 +88,26 @@ def _read_facts(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
+def find_line(path: Path, frame: int, label: int) -> int | None:
+    """The line of a table that `read_tracks` accepts, from 1, with a label in a frame; None if it has none."""
+    for line, row in enumerate(_read_rows(path), start=2):
+        if all(_to_number(path, line, row, name, name) == value for name, value in (("frame", frame), ("label", label))):
+            return line
+    return None
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows with all columns that are needed; spreadsheets that separate columns by semicolons write decimal commas."""
+    has_commas = find_delimiter(path) == ";"
+    rows = list(read_rows(path))
     needed = [*(column for column, _ in _FIELDS.values()), "parent"]
     if rows and (missing := [column for column in needed if column not in rows[0]]):
         raise DataError(
             f"{path}: a table of tracks must have the column {missing[0]}, got none; save a copy of tracks.csv with commas"
         )
+    if has_commas:
+        rows = [{name: (row[name] or "").replace(",", ".") for name in needed} for row in rows]
+    return rows
 
 
 def _to_number(path: Path, line: int, row: dict[str, str], column: str, name: str) -> float:
@@ -103,12 +118,16 @@ def _to_number(path: Path, line: int, row: dict[str, str], column: str, name: st
         number = float(text)
     except ValueError:
         number = float("nan")
-    if name in ("track", "frame", "label", "parent"):
-        least = 0 if name in ("frame", "parent") else 1
-        if not (least <= number <= _GREATEST and number.is_integer()):
-            raise DataError(f"{path}: line {line}: {column} must be a whole number from {least}, got {text!r}; {_REMEDY}")
+    if name in _LEAST:
+        is_id = name in ("track", "parent")
+        least, most = _LEAST[name], MOST_ID if is_id else _MOST
+        if not (least <= number <= most and number.is_integer()):
+            span = f"from {least} to {most}" if is_id else f"from {least}"
+            raise DataError(f"{path}, line {line}: {column} must be a whole number {span}, got {text!r}; {_REMEDY}")
     elif not np.isfinite(number):
-        raise DataError(f"{path}: line {line}: {column} must be a number, got {text!r}; {_REMEDY}")
+        raise DataError(f"{path}, line {line}: {column} must be a number, got {text!r}; {_REMEDY}")
+    elif name == "confidence" and not 0 <= number <= 1:
+        raise DataError(f"{path}, line {line}: {column} must be a number from 0 to 1, got {text!r}; {_REMEDY}")
     return number
 
 
@@ -117,7 +136,7 @@ def _check_entries(path: Path, values: dict[str, Any], frames: int, lines: Any) 
     if late := np.flatnonzero(values["frame"] >= frames).tolist():
         at = late[0]
         raise DataError(
-            f"{path}: line {lines[at]}: the movie has the frames 0 to {frames - 1}, got {values['frame'][at]}; {_REMEDY}"
+            f"{path}, line {lines[at]}: the movie has the frames 0 to {frames - 1}, got {values['frame'][at]}; {_REMEDY}"
         )
     for name in ("track", "label"):
         order = np.lexsort((lines, values[name], values["frame"]))
@@ -125,7 +144,7 @@ def _check_entries(path: Path, values: dict[str, Any], frames: int, lines: Any) 
         if twice := order[1:][same].tolist():
             at = twice[0]
             raise DataError(
-                f"{path}: line {lines[at]}: a frame must have each {name} once, got {values[name][at]} again in frame "
+                f"{path}, line {lines[at]}: a frame must have each {name} once, got {values[name][at]} again in frame "
                 f"{values['frame'][at]}; {_REMEDY}"
             )
 
@@ -136,10 +155,10 @@ def _check_parents(path: Path, tracks: Tracks, lines: Any) -> None:
     for child, parent in tracks.parents.items():
         line = lines[spans[child].start]
         if parent not in spans:
-            raise DataError(f"{path}: line {line}: the parent of track {child} must have rows, got {parent}; set 0 for none")
+            raise DataError(f"{path}, line {line}: the parent of track {child} must have rows, got {parent}; set 0 for none")
         ended, born = tracks.frame[spans[parent].stop - 1], tracks.frame[spans[child].start]
         if ended >= born:
             raise DataError(
-                f"{path}: line {line}: a parent must end before its child begins, got parent {parent} in frame {ended} and "
+                f"{path}, line {line}: a parent must end before its child begins, got parent {parent} in frame {ended} and "
                 f"track {child} from frame {born}; {_REMEDY}, or split the parent"
             )

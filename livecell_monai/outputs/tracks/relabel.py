@@ -11,6 +11,17 @@ from livecell_monai.tracks.tracks import Frames, Ints, Tracks
 _DENSE = 2**22  # greatest id that is looked up without sorting the pixels
 
 
+class MissingLabelError(DataError):
+    """A label image lacks a cell of the tracks."""
+
+    def __init__(self, name: str, frame: int, label: int) -> None:
+        super().__init__(
+            f"{name}: frame {frame} of the label images must have every cell of the tracks, got none of id {label}; give "
+            "those that were linked"
+        )
+        self.frame, self.label = frame, label
+
+
 def relabel_frames(tracks: Tracks, labels: Frames, ids: Ints | None = None) -> Iterator[Pixels]:
     """Each frame (Y, X) int64 with the id of the track in each cell, 0 elsewhere; one frame is in memory.
 
@@ -48,10 +59,7 @@ def _relabel(tracks: Tracks, frame: int, plane: Pixels, old: Ints, new: Ints) ->
     highest = int(plane.max(initial=0))
     is_there = np.bincount(plane.ravel(), minlength=1)[old.clip(max=highest)] > 0
     if len(missing := labels[~is_there | (old > highest)]):
-        raise DataError(
-            f"{tracks.name}: frame {frame} of the label images must have every cell of the tracks, got none of id "
-            f"{missing[0]}; give those that were linked"
-        )
+        raise MissingLabelError(tracks.name, frame, int(missing[0]))
     table = np.zeros(highest + 1, np.int64)
     table[old] = new
     return np.asarray(table[plane])

@@ -152,7 +152,10 @@ def test_one_frame_makes_a_movie(tmp_path: Path) -> None:
         ({"size": 5000}, "--size: a sample movie needs 128 to 4096 pixels, got 5000"),
         ({"seed": -1}, "--seed: a sample movie needs at least 0, got -1"),
         ({"doubling_h": 2.0}, "--doubling: a sample movie needs at least 8 hours"),
-        ({"frames": 481}, "--doubling: a sample movie needs at least 80 hours for 240 h .* got 24"),
+        (
+            {"frames": 146},
+            "--frames: a sample movie needs at most 145 frames with --interval 30 .* got 146; choose fewer",
+        ),
     ],
 )
 def test_rejects_what_makes_no_movie(tmp_path: Path, changes: dict[str, float], words: str) -> None:

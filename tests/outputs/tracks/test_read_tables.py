@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.tracks.read_tables import read_tracks
+from livecell_monai.outputs.tracks.read_tables import MOST_ID, find_line, read_tracks
 from livecell_monai.outputs.tracks.tables import write_tables
 from livecell_monai.tracks.lineages import describe_lineages
 from livecell_monai.tracks.tracks import ENTRIES
@@ -81,8 +81,12 @@ def test_rows_may_be_in_any_order_and_a_delete_may_leave_none(table, tmp_path):
 @pytest.mark.parametrize(
     ("place", "change", "message"),
     [
-        (("1", "1"), {"track": ""}, "line 3: track must be a whole number from 1, got ''; correct that line"),
-        (("1", "1"), {"track": "1.5"}, "line 3: track must be a whole number from 1, got '1.5'"),
+        (("1", "1"), {"track": ""}, "line 3: track must be a whole number from 1 to 4294967295, got ''; correct it"),
+        (("1", "1"), {"track": "1.5"}, "line 3: track must be a whole number from 1 to 4294967295, got '1.5'"),
+        (("1", "1"), {"track": "99999999999"}, "from 1 to 4294967295, got '99999999999'; correct it"),
+        (("1", "1"), {"parent": "4294967296"}, "parent must be a whole number from 0 to 4294967295, got '4294967296'"),
+        (("1", "1"), {"confidence": "1.5"}, "line 3: confidence must be a number from 0 to 1, got '1.5'; correct it"),
+        (("1", "1"), {"confidence": "-0.1"}, "confidence must be a number from 0 to 1, got '-0.1'"),
         (("1", "1"), {"frame": "nan"}, "line 3: frame must be a whole number from 0, got 'nan'"),
         (("1", "1"), {"frame": "inf"}, "line 3: frame must be a whole number from 0, got 'inf'"),
         (("1", "1"), {"frame": "6"}, "line 3: the movie has the frames 0 to 5, got 6"),
@@ -98,16 +102,35 @@ def test_a_wrong_edit_names_its_line(table, place, change, message):
     path = table(lambda row: row | change if (row["track"], row["frame"]) == place else row)
     with pytest.raises(DataError, match=message) as caught:
         read_tracks(path)
-    assert str(caught.value).startswith(f"{path}: line ")
+    assert str(caught.value).startswith(f"{path}, line ")
 
 
 def test_a_table_that_a_spreadsheet_has_saved_is_read(table):
     path = table(lambda row: row)
     path.write_text("\ufeff" + path.read_text().replace("\n", "\r\n"), encoding="utf-8", newline="")
     np.testing.assert_array_equal(read_tracks(path).track, some_tracks().track)
-    path.write_text(path.read_text(encoding="utf-8-sig").replace(",", ";"))
-    with pytest.raises(DataError, match=r"must have the column track, got none; save a copy of tracks.csv with commas"):
-        read_tracks(path)
+
+
+@pytest.mark.parametrize(("delimiter", "decimal"), [(";", "."), (";", ","), ("\t", ".")])
+def test_other_delimiters_and_decimal_commas_of_spreadsheets_are_read(table, delimiter, decimal):
+    path = table(lambda row: row | {"centroid_y_px": "20.25"})
+    path.write_text(path.read_text().replace(",", delimiter).replace(".", decimal), encoding="utf-8")
+    found = read_tracks(path)
+    np.testing.assert_array_equal(found.y, 20.25)
+    np.testing.assert_array_equal(found.track, some_tracks().track)
+
+
+def test_the_greatest_id_is_read(table):
+    found = read_tracks(table(lambda row: row | {"track": str(MOST_ID)} if row["track"] == "7" else row))
+    assert found.track.max() == MOST_ID
+
+
+def test_the_line_of_a_label_is_found(table):
+    path = table(lambda row: row)
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    frame, label = (int(rows[4][rows[0].index(name)]) for name in ("frame", "label"))
+    assert find_line(path, frame, label) == 5
+    assert find_line(path, frame, 999) is None
 
 
 def test_a_table_without_a_column_or_without_facts_is_rejected(table, tmp_path):
