@@ -69,8 +69,8 @@ def _read_zarr(path: Path, name: str) -> Iterator[Annotation]:
     inner = find_inner(path)
     try:
         node: Any = zarr.open(str(path), mode="r")
-    except Exception as error:  # whatever the library raises for a folder that is no Zarr
-        raise_broken(path, "Zarr", error)
+    except Exception:  # whatever the library raises for a folder that is no Zarr
+        raise_broken(path, "Zarr", "it holds no array and no group")
     if hasattr(node, "shape"):
         if node.ndim not in (2, 3):
             raise DataError(
