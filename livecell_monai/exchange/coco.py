@@ -14,7 +14,7 @@ import numpy as np
 from livecell_monai.data.paths import stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import AnnotatedObject, Annotation, LabelledPlane, Wanted, import_exchange, raise_broken
-from livecell_monai.exchange.depth import DepthLimit
+from livecell_monai.exchange.depth import DepthLimit, check_list
 from livecell_monai.exchange.filling import fill_polygons
 from livecell_monai.exchange.outlines import Integers, Polygon
 from livecell_monai.exchange.reasons import FormatError
@@ -130,9 +130,7 @@ def _read_list(path: Path, key: str) -> Iterator[Mapping[str, Any]]:
     if entry is not None:
         return
     with open(path, "rb") as stream:
-        start = next((event for place, event, _ in ijson.parse(stream) if place == key), None)
-    if start != "start_array" and (start is not None or key != "categories"):
-        raise FormatError(f"{key} must be a list, " + ("there is none" if start is None else "got something else"))
+        check_list(ijson.parse(stream), key, is_optional=key == "categories")
 
 
 def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:

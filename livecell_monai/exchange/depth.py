@@ -1,7 +1,8 @@
 """Limits how deeply JSON is nested while it is read: the parsers' time grows with the square of the depth."""
 
 import re
-from typing import BinaryIO
+from collections.abc import Iterable
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,3 +42,10 @@ class DepthLimit:
         if depths.max(initial=0) > MAX_DEPTH:
             raise FormatError(f"{TOO_DEEP}, more than {MAX_DEPTH} levels")
         self._depth = int(depths[-1]) if len(depths) else self._depth
+
+
+def check_list(events: Iterable[tuple[str, str, Any]], key: str, *, is_optional: bool = False) -> None:
+    """Reject, by a FormatError, the events of `ijson.parse` of a file whose outermost object has no list of this name."""
+    start = next((event for place, event, _ in events if place == key), None)
+    if start != "start_array" and not (start is None and is_optional):
+        raise FormatError(f"{key} must be a list, " + ("there is none" if start is None else "got something else"))

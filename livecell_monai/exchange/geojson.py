@@ -21,7 +21,7 @@ from livecell_monai.exchange.base import (
     parse_number,
     raise_broken,
 )
-from livecell_monai.exchange.depth import DepthLimit
+from livecell_monai.exchange.depth import DepthLimit, check_list
 from livecell_monai.exchange.outlines import Polygon, Ring
 from livecell_monai.exchange.shapes import read_points
 
@@ -84,6 +84,9 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
                     continue
                 frame, each = found
                 frames[frame].append(each)
+        if not frames and not without_area and _find_prefix(path) != "item":
+            with open_json(path) as stream:
+                check_list(ijson.parse(stream), "features")
     except (ijson.common.JSONError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise_broken(path, TITLE, error)
     name = next(path.name[: -len(ending)] for ending in (*ENDINGS[::-1], ".json") if path.name.lower().endswith(ending))
