@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.outlines import Integers, Outlines, Polygon, trace_outlines
+from livecell_monai.exchange.reasons import explain
 from livecell_monai.sample import Pixels
 
 Wanted = Collection[str]  #: stems of the images that there are; a reader may leave the annotations of others out
@@ -38,6 +39,7 @@ class Annotation:
     size: tuple[int, int] | None = None  #: (Y, X) of the image, as the file states it
     frame: int | None = None  #: index in its movie, from 0; None for an image
     without_area: int = 0  #: number of points, lines and other objects that have no pixels
+    note: str = ""  #: what the user should know of how it was read
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def parse_number(text: object) -> int | None:
 
 
 def raise_broken(path: Path, title: str, reason: object) -> None:
-    """Raise the DataError of a file that is not what its name says."""
-    shown = " ".join(str(reason).split())[:160] or type(reason).__name__
+    """Raise the DataError of a file that is not what its name says; the reason is a text or an error, see `reasons`."""
+    is_empty = Path(path).is_file() and not Path(path).stat().st_size
+    shown = "the file is empty" if is_empty else explain(reason)
     raise DataError(f"{path}: cannot be read as {title} ({shown}); export it again")

@@ -14,8 +14,11 @@ import numpy as np
 from livecell_monai.data.paths import stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import AnnotatedObject, Annotation, LabelledPlane, Wanted, import_exchange, raise_broken
+from livecell_monai.exchange.depth import DepthLimit, check_list
 from livecell_monai.exchange.filling import fill_polygons
 from livecell_monai.exchange.outlines import Integers, Polygon
+from livecell_monai.exchange.reasons import FormatError
+from livecell_monai.exchange.shapes import check_points, expand_runs, read_size
 
 TITLE = "COCO JSON"
 IGNORE = "ignore"  #: class of a crowd, whose objects are not annotated one by one
@@ -89,34 +92,45 @@ def read_coco(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotations of the wanted images; a file of any size is read entry by entry, but for those."""
     ijson = import_exchange("ijson", path)
     try:
-        with open(path, "rb") as stream:
-            images = {image["id"]: image for image in ijson.items(stream, "images.item", use_float=True)}
-        with open(path, "rb") as stream:
-            kinds = {
-                kind["id"]: str(kind.get("name", "")) for kind in ijson.items(stream, "categories.item", use_float=True)
-            }
+        images = {image["id"]: image for image in _read_list(path, "images")}
+        kinds = {kind["id"]: str(kind.get("name", "")) for kind in _read_list(path, "categories")}
+        sizes = {number: _size(image) for number, image in images.items()}
         stems = {number: _name(image)[0] for number, image in images.items()}
         objects: dict[Any, list[AnnotatedObject]] = defaultdict(list)
         without_area: dict[Any, int] = defaultdict(int)
-        with open(path, "rb") as stream:
-            for entry in ijson.items(stream, "annotations.item", use_float=True):
-                number = entry.get("image_id")
-                if number not in images:
-                    raise DataError(
-                        f"{path}: each annotation must name an image of the file, got image_id {number!r}; correct it"
-                    )
-                if stems[number] not in wanted:
-                    continue
-                found = _read_entry(entry, kinds, _size(images[number]))
-                if found is None:
-                    without_area[number] += 1
-                else:
-                    objects[number].append(found)
+        for entry in _read_list(path, "annotations"):
+            number = entry.get("image_id")
+            if number not in images:
+                raise DataError(
+                    f"{path}: each annotation must name an image of the file, got image_id {number!r}; correct it"
+                )
+            if stems[number] not in wanted:
+                continue
+            found = _read_entry(path, entry, kinds, sizes[number])
+            if found is None:
+                without_area[number] += 1
+            else:
+                objects[number].append(found)
         for number, image in images.items():
             name, frame = _name(image)
-            yield Annotation(path, name, tuple(objects.pop(number, ())), None, _size(image), frame, without_area[number])
-    except (ijson.common.JSONError, OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            yield Annotation(path, name, tuple(objects.pop(number, ())), None, sizes[number], frame, without_area[number])
+    except (ijson.common.JSONError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise_broken(path, TITLE, error)
+
+
+def _read_list(path: Path, key: str) -> Iterator[Mapping[str, Any]]:
+    """The entries of a list of the file, one by one; only `categories` may be missing."""
+    ijson = import_exchange("ijson", path)
+    entry = None
+    with open(path, "rb") as stream:
+        for entry in ijson.items(DepthLimit(stream), f"{key}.item", use_float=True):
+            if not isinstance(entry, Mapping):
+                raise FormatError(f"each entry of {key} must be an object, got {str(entry)[:40]}")
+            yield entry
+    if entry is not None:
+        return
+    with open(path, "rb") as stream:
+        check_list(ijson.parse(stream), key, is_optional=key == "categories")
 
 
 def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:
@@ -127,33 +141,59 @@ def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    return (int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None
+    height, width = image.get("height"), image.get("width")
+    return None if height is None and width is None else read_size(height, width)
 
 
-def _read_entry(entry: Mapping[str, Any], kinds: Mapping[Any, str], size: tuple[int, int] | None) -> AnnotatedObject | None:
+def _read_entry(
+    path: Path, entry: Mapping[str, Any], kinds: Mapping[Any, str], size: tuple[int, int] | None
+) -> AnnotatedObject | None:
     """The object of an annotation; None for a box or a point alone."""
     outline, number = entry.get("segmentation"), entry.get(_NUMBER)
-    kind = IGNORE if entry.get("iscrowd") else kinds.get(entry.get("category_id"), "")
+    category = entry.get("category_id")
+    if category is not None and category not in kinds:
+        raise DataError(
+            f"{path}: {_show(entry)}: must have a category of the file, got category_id {category!r}; correct it"
+        )
+    kind = IGNORE if entry.get("iscrowd") else kinds.get(category, "")
     number = number if isinstance(number, int) and number > 0 else None
     if isinstance(outline, Mapping):
-        return AnnotatedObject(
-            runs=decode_runs(outline["counts"], tuple(outline.get("size") or size or ())), number=number, kind=kind
-        )
-    rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in outline or [] if len(ring) >= 6]
+        size = _check_mask(path, entry, size)
+        return AnnotatedObject(runs=decode_runs(outline["counts"], size), number=number, kind=kind)
+    rings = [_read_ring(ring) for ring in outline or [] if len(ring) >= 6]
     if not rings:
         return None
     return AnnotatedObject(tuple((ring,) for ring in rings), number=number, kind=kind)
 
 
-def decode_runs(counts: Any, size: tuple[int, ...]) -> Integers:
+def _show(entry: Mapping[str, Any]) -> str:
+    return f"annotation {entry.get('id', 'without an id')}"
+
+
+def _check_mask(path: Path, entry: Mapping[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
+    """The size (Y, X) of a mask, which must be that of its image, before anything is allocated."""
+    stated = entry["segmentation"].get("size")
+    if size is None:
+        raise DataError(f"{path}: {_show(entry)}: a mask needs height and width of its image, the file has none; add them")
+    if stated is not None and stated != list(size):
+        got = " x ".join(str(edge)[:20] for edge in stated[:3]) if isinstance(stated, list) else str(stated)[:20]
+        rule = f"a mask must have the size of its image, {size[0]} x {size[1]}, got {got}"
+        raise DataError(f"{path}: {_show(entry)}: {rule}; export it again")
+    return size
+
+
+def _read_ring(ring: Any) -> Any:
+    """The corners (N, 2) of a flat list of coordinates."""
+    if len(ring) % 2:
+        raise FormatError(f"an outline must have an even number of coordinates, got {len(ring)}")
+    return check_points(np.array(ring, np.float64).reshape(-1, 2))
+
+
+def decode_runs(counts: Any, size: tuple[int, int]) -> Integers:
     """The pixels of run lengths along the columns of an image of a size (Y, X), as `AnnotatedObject.runs`."""
-    height, width = (int(edge) for edge in size)
+    height, width = size
     lengths = np.array(_decompress(counts) if isinstance(counts, str) else counts, np.int64)
-    if lengths.sum() > height * width or (lengths < 0).any():
-        raise ValueError(f"run lengths of {lengths.sum()} pixels in {height} x {width}")
-    starts = np.cumsum(lengths) - lengths
-    starts, lengths = starts[1::2], lengths[1::2]
-    pixels = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    pixels = expand_runs(lengths, height, width)
     column, row = np.divmod(pixels, height)
     return np.stack([row * width + column, np.ones(len(row), np.int64)], axis=1)
 

@@ -11,7 +11,7 @@ from livecell_monai.data.paths import find_zarr, list_folder, stem_of
 from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format, LabelledPlane, Writer
-from livecell_monai.exchange.label_images import find_inner, name_labelled
+from livecell_monai.exchange.label_images import check_ids, find_inner, name_labelled
 from livecell_monai.exchange.registry import find_writers
 from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.runs.new_folder import fill_folder
@@ -120,7 +120,10 @@ def read_planes(name: str, path: Path, stack: Stack) -> Iterator[LabelledPlane]:
 
 
 def check_labels(path: Path, labels: Pixels) -> Pixels:
-    """A label image (Y, X) of integers; a DataError if it is none, or a mask or picture of one value for all cells."""
+    """A label image (Y, X) of whole numbers; a DataError if it is none, or a mask of one value for all cells."""
+    if labels.dtype.kind == "f":
+        labels = check_ids(path, labels)
+        labels = labels.astype(np.int32 if labels.max(initial=0) < 2**31 else np.int64)
     if labels.dtype.kind not in "ui":
         raise DataError(f"{path}: a label image must hold integers, got {labels.dtype}; name the label images of the cells")
     if labels.dtype == np.uint8 and 255 in labels and len(np.unique(labels)) == 2:

@@ -6,12 +6,11 @@ Source of the field names: the classes `QuPathTypeAdapters` and `ROITypeAdapters
 import gzip
 import json
 import uuid
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import numpy as np
 
 from livecell_monai.exchange.base import (
     AnnotatedObject,
@@ -22,7 +21,9 @@ from livecell_monai.exchange.base import (
     parse_number,
     raise_broken,
 )
+from livecell_monai.exchange.depth import DepthLimit, check_list
 from livecell_monai.exchange.outlines import Polygon, Ring
+from livecell_monai.exchange.shapes import read_points
 
 TITLE = "GeoJSON"
 ENDINGS = (".geojson", ".geojson.gz")
@@ -76,14 +77,17 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     without_area = 0
     try:
         with open_json(path) as stream:
-            for feature in ijson.items(stream, _find_prefix(path), use_float=True):
+            for feature in ijson.items(DepthLimit(stream), _find_prefix(path), use_float=True):
                 found = _read_feature(feature)
                 if found is None:
                     without_area += 1
                     continue
                 frame, each = found
                 frames[frame].append(each)
-    except (ijson.common.JSONError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if not frames and not without_area and _find_prefix(path) != "item":
+            with open_json(path) as stream:
+                check_list(ijson.parse(stream), "features")
+    except (ijson.common.JSONError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise_broken(path, TITLE, error)
     name = next(path.name[: -len(ending)] for ending in (*ENDINGS[::-1], ".json") if path.name.lower().endswith(ending))
     is_movie = any(frames)
@@ -130,7 +134,5 @@ def _read_polygons(geometry: Mapping[str, Any]) -> tuple[Polygon, ...]:
 
 
 def _read_ring(ring: Any) -> Ring:
-    points = np.array([(point[0], point[1]) for point in ring], np.float64).reshape(-1, 2)
-    if not np.isfinite(points).all():
-        raise ValueError("a coordinate is no finite number")
+    points = read_points(ring)
     return points[:-1] if len(points) > 1 and (points[0] == points[-1]).all() else points

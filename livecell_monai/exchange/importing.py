@@ -11,12 +11,13 @@ from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Annotation, Format
 from livecell_monai.exchange.labelling import Counts, label_objects
-from livecell_monai.exchange.matching import ImageFinder
+from livecell_monai.exchange.matching import ImageFinder, check_folders
 from livecell_monai.exchange.registry import find_sources
 from livecell_monai.runs.atomic import make_folder
 from livecell_monai.runs.new_folder import fill_folder
 
 _REPAIR = "inside is what an odd number of turns encloses"
+_MAX_NOTES = 10  # of single images
 NO_CLASS = "none"  #: the name of `--class` for objects without a class
 
 
@@ -46,7 +47,9 @@ def import_annotations(
     """
     sources = find_sources(source, form_name)
     labels = {path.resolve() for _, path in sources}  # label images may lie beside the images
-    finder = ImageFinder([path for path in list_images([images]) if path.resolve() not in labels], images)
+    paths = [path for path in list_images([images]) if path.resolve() not in labels]
+    check_folders(source, images, len(paths))
+    finder = ImageFinder(paths, images)
     done = Imported(list(dict.fromkeys(form.title for form, _ in sources)))
     chosen = ["" if name == NO_CLASS else name for name in classes]
     with fill_folder(output) as draft:
@@ -137,6 +140,9 @@ def describe_import(done: Imported, images: Path) -> Iterator[str]:
         (done.absent, f"annotated images that are not in {images}, left out: {done.absent:,}"),
     )
     yield from (line for number, line in lines if number)
+    yield from counts.notes[:_MAX_NOTES]
+    if len(counts.notes) > _MAX_NOTES:
+        yield f"the same is true of {len(counts.notes) - _MAX_NOTES:,} more images"
     if done.unannotated:
         shown = ", ".join(done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
         yield f"images of {images} without an annotation, left out: {len(done.unannotated):,} ({shown})"

@@ -36,13 +36,32 @@ def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
         frames = stack.length("T")
         for frame in range(frames):
             pixels = stack.read(frame)
-            yield Annotation(path, name, labels=check_ids(path, pixels), frame=frame if frames > 1 else None)
+            labels, note = separate_parts(path, check_ids(path, pixels))
+            yield Annotation(path, name, labels=labels, frame=frame if frames > 1 else None, note=note)
+
+
+def separate_parts(path: Path, labels: Pixels) -> tuple[Pixels, str]:
+    """A mask (Y, X) of one value above 0 as ids of its connected parts, with a note; ids and a single part as they are."""
+    from scipy import ndimage
+
+    value = int(labels.max(initial=0))
+    if value <= 0 or ((labels > 0) & (labels != value)).any():
+        return labels, ""
+    parts, count = ndimage.label(labels > 0, structure=np.ones((3, 3)))
+    if count < 2:
+        return labels, ""
+    note = f"{path.name} is a mask of one value: its {count:,} separate parts are taken as cells"
+    return np.where(labels > 0, parts, labels), note
 
 
 def check_ids(path: Path, pixels: Pixels) -> Pixels:
     """Ids (Y, X) as int64, negative for pixels that are not annotated; a DataError for colours and fractions."""
     whole = pixels.astype(np.int64) if pixels.dtype.kind in "uifb" and np.isfinite(pixels).all() else None
-    if whole is None or whole.ndim != 2 or (whole != pixels).any() or whole.max(initial=0) >= 2**32:
+    if whole is not None and (whole != pixels).any():
+        raise DataError(
+            f"{path}: labels must be whole numbers, got {pixels[whole != pixels][0]:g}; save the ids of the cells"
+        )
+    if whole is None or whole.ndim != 2 or whole.max(initial=0) >= 2**32:
         shown = f"{pixels.dtype} of the shape {pixels.shape}"
         raise DataError(
             f"{path}: a label image must hold whole numbers (Y, X) below 2^32, got {shown}; save the ids of the cells"
@@ -69,8 +88,8 @@ def _read_zarr(path: Path, name: str) -> Iterator[Annotation]:
     inner = find_inner(path)
     try:
         node: Any = zarr.open(str(path), mode="r")
-    except Exception as error:  # whatever the library raises for a folder that is no Zarr
-        raise_broken(path, "Zarr", error)
+    except Exception:  # whatever the library raises for a folder that is no Zarr
+        raise_broken(path, "Zarr", "it holds no array and no group")
     if hasattr(node, "shape"):
         if node.ndim not in (2, 3):
             raise DataError(

@@ -31,6 +31,7 @@ class Counts:
     empty: int = 0  #: cells without a pixel in the image
     repaired: int = 0  #: objects whose outline crosses itself
     without_area: int = 0  #: points, lines and boxes
+    notes: list[str] = field(default_factory=list)  #: what the user should know of single images
     kinds: Counter[str] = field(default_factory=Counter)  #: number of objects of each class of cells, empty without a class
 
 
@@ -55,6 +56,8 @@ def label_objects(
     """
     counts.without_area += annotation.without_area
     counts.images += 1
+    if annotation.note:
+        counts.notes.append(annotation.note)
     if annotation.labels is not None:
         return _take_labels(annotation.labels, counts)
     counts.kinds.update(each.kind for each in annotation.objects if not is_special(each.kind))
@@ -64,12 +67,29 @@ def label_objects(
     counts.ignored += len(ignored)
     counts.regions += len(regions)
     labels = _paint_cells(cells, shape, counts)
+    if (cells or (annotation.without_area and not annotation.objects)) and not labels.any():
+        counts.notes.append(_explain_loss(annotation, cells, shape))
     outside = None
     if ignored:
         outside = _cover(ignored, shape, counts)
     if regions:
         outside = ~_cover(regions, shape, counts) | (False if outside is None else outside)
     return labels, outside if outside is not None and outside.any() else None
+
+
+def _explain_loss(annotation: Annotation, cells: Sequence[AnnotatedObject], shape: tuple[int, int]) -> str:
+    """Why an image has no cell although it has objects."""
+    name = annotation.name if annotation.frame is None else f"{annotation.name}, frame {annotation.frame}"
+    if not cells:
+        return f"{name}: all {annotation.without_area:,} objects are points, lines or boxes, which have no area"
+    rings = [ring for each in cells for polygon in each.polygons for ring in polygon]
+    corners = np.concatenate(rings) if rings else np.zeros((1, 2))
+    for axis, (letter, size, word) in enumerate((("x", shape[1], "wide"), ("y", shape[0], "high"))):
+        low, high = corners[:, axis].min(), corners[:, axis].max()
+        if low >= size or high <= 0:
+            place = f"{letter} {low:g} to {high:g}, the image is {size} {word}"
+            return f"{name}: all {len(cells):,} objects lie outside of the image ({place}); is it the right image?"
+    return f"{name}: all {len(cells):,} objects cover no pixel of the image; is it the right image?"
 
 
 def _take_labels(labels: Pixels, counts: Counts) -> tuple[Pixels, Pixels | None]:

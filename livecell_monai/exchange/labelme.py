@@ -16,6 +16,8 @@ import numpy as np
 
 from livecell_monai.exchange.base import AnnotatedObject, Annotation, Wanted, raise_broken
 from livecell_monai.exchange.outlines import Integers, Polygon
+from livecell_monai.exchange.reasons import FormatError
+from livecell_monai.exchange.shapes import read_points, read_size, trace_ellipse
 
 TITLE = "labelme JSON"
 
@@ -24,10 +26,14 @@ def read_labelme(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotation of the image with the name of the file."""
     try:
         content = json.loads(path.read_bytes())
+        if not isinstance(content, dict) or not isinstance(content["shapes"], list):
+            raise FormatError("shapes must be a list")
         height, width = content.get("imageHeight"), content.get("imageWidth")
-        size = (int(height), int(width)) if height and width else None
+        size = read_size(height, width) if height or width else None
         objects, without_area = _read_shapes(content["shapes"], size)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OSError, binascii.Error) as error:
+    except binascii.Error:
+        raise_broken(path, TITLE, "a mask is not encoded as base64")
+    except Exception as error:  # Pillow raises errors of its own kinds for damaged masks
         raise_broken(path, TITLE, error)
     yield Annotation(path, path.stem, objects, size=size, without_area=without_area)
 
@@ -42,11 +48,11 @@ def _read_shapes(shapes: list[Mapping[str, Any]], size: tuple[int, int] | None) 
         key = (kind, "shape", number) if group is None else (kind, "group", group)
         if shape.get("shape_type") == "mask":
             if size is None:
-                raise ValueError("a mask needs imageHeight and imageWidth")
+                raise FormatError("a mask needs imageHeight and imageWidth")
             masks.setdefault(key, []).append(_read_mask(shape, size))
             parts.setdefault(key, [])
             continue
-        ring = _read_ring(str(shape.get("shape_type") or "polygon"), np.array(shape["points"], np.float64).reshape(-1, 2))
+        ring = _read_ring(str(shape.get("shape_type") or "polygon"), read_points(shape["points"]))
         if ring is None:
             without_area += 1
         else:
@@ -67,8 +73,7 @@ def _read_ring(kind: str, points: Any) -> Any:
         return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
     if kind == "circle" and len(points) == 2:
         radius = math.dist(*points)
-        angle = np.linspace(0, 2 * np.pi, max(16, round(8 * radius)), endpoint=False)
-        return points[0] + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        return trace_ellipse(points[0], (radius, radius))
     return None
 
 
@@ -77,8 +82,11 @@ def _read_mask(shape: Mapping[str, Any], size: tuple[int, int]) -> Integers:
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(shape["mask"])), formats=("PNG",)) as picture:
+        if picture.height > size[0] or picture.width > size[1]:
+            got = f"{picture.height} x {picture.width}"
+            raise FormatError(f"a mask must be of at most the size of its image, {size[0]} x {size[1]}, got {got}")
         mask = np.asarray(picture) > 0
-    left, top = (int(value) for value in shape["points"][0])
+    left, top = (int(value) for value in read_points(shape["points"])[0])
     rows, columns = np.nonzero(mask)
     rows, columns = rows + top, columns + left
     inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])

@@ -12,6 +12,15 @@ from livecell_monai.exchange.base import Annotation
 _NUMBERED = re.compile(r"\D*?_?t?(\d+)$", re.IGNORECASE)  # t000, frame_12
 
 
+def check_folders(source: Path, images: Path, count: int) -> None:
+    """Reject a folder that is named twice, of which every file is taken as a label image; `count` are the images left."""
+    if not count and source.resolve() == images.resolve():
+        raise DataError(
+            f"{source}: the annotations and --images are the same folder, and each file of it was taken as a label image; "
+            "name label images NAME_masks.tif, or name two folders"
+        )
+
+
 class ImageFinder:
     """The images of a folder by stem; raises a DataError if two have the same one."""
 

@@ -7,6 +7,7 @@ from livecell_monai.data.paths import find_zarr, is_image, stem_of
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format, import_exchange, raise_broken
 from livecell_monai.exchange.ctc import is_ctc_folder
+from livecell_monai.exchange.depth import DepthLimit
 from livecell_monai.exchange.label_images import name_labelled
 
 LABELS = Format("labels", "label images", "label_images:read_label_image")
@@ -113,7 +114,7 @@ def _find_json(path: Path) -> Format | None:
     ijson = import_exchange("ijson", path)
     try:
         with open(path, "rb") as stream:
-            for prefix, event, value in ijson.parse(stream, use_float=True):
+            for prefix, event, value in ijson.parse(DepthLimit(stream), use_float=True):
                 if event == "map_key" and not prefix and value in _BY_KEY:
                     return FORMATS[_BY_KEY[value]]
                 if event == "start_array" and not prefix:

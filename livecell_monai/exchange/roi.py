@@ -5,6 +5,7 @@ Objects with holes or several parts are composite ROIs, others traced ones, as I
 """
 
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -24,13 +25,14 @@ from livecell_monai.exchange.base import (
     raise_broken,
 )
 from livecell_monai.exchange.outlines import Polygon, Ring
+from livecell_monai.exchange.shapes import check_points, trace_ellipse
 
 TITLE = "ImageJ ROIs"
 ENDINGS = (".zip", ".roi")
 MAX_COORDINATE = 60535  # ImageJ takes greater ones for negative ones, but for composite ROIs
 MAX_ROI_BYTES = 2**26  # of one ROI: a few kilobytes of a zip may expand to gigabytes
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # the segments of a composite ROI
-_STEPS = 4.0  # corners of an oval for each pixel of its diameter
+_COMMENT = b"written by livecell-monai"  # of a zip: tells an image without cells from an empty file
 
 
 class RoiWriter:
@@ -39,6 +41,7 @@ class RoiWriter:
     def __init__(self, path: Path) -> None:
         self._roifile = import_exchange("roifile", path)
         self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._file.comment = _COMMENT
 
     def add(self, plane: LabelledPlane) -> None:
         """Write the objects of an image or a frame."""
@@ -117,7 +120,7 @@ def _list_rois(path: Path) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes()
             return
         with zipfile.ZipFile(path) as file:
-            _check_names(path, file.namelist())
+            _check_names(path, file.namelist(), file.comment == _COMMENT)
             for each in file.infolist():
                 place = PurePosixPath(each.filename.replace("\\", "/"))
                 if each.is_dir() or place.suffix.lower() != ".roi" or place.name.startswith("."):
@@ -126,16 +129,18 @@ def _list_rois(path: Path) -> Iterator[tuple[str, bytes]]:
                     rule = f"a ROI must have at most {MAX_ROI_BYTES} bytes, got {each.file_size}"
                     raise DataError(f"{path}: {each.filename}: {rule}; export it again")
                 yield each.filename, file.read(each)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError, zlib.error) as error:
         raise_broken(path, TITLE, error)
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
+def _check_names(path: Path, names: Sequence[str], is_ours: bool) -> None:
     """Reject a zip with names that lead out of it, and one of other files, which would pass for an image without cells."""
     for name in names:
         place = PurePosixPath(name.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts:
             raise DataError(f"{path}: the names in a zip must stay inside of it, got {name}; do not use this file")
+    if not names and not is_ours:
+        raise DataError(f"{path}: a zip must hold ROIs, it is empty; save it again by the ROI Manager")
     if names and not any(name.lower().endswith(".roi") for name in names):
         raise DataError(f"{path}: a zip must hold ROIs, got {names[0]}; unpack it, or save it by the ROI Manager")
 
@@ -162,13 +167,17 @@ def _read_polygons(roi: Any, roifile: Any) -> tuple[Polygon, ...]:
     )
     if roi.roitype == kinds.RECT:
         return (
-            (np.array([(left, top), (left + width, top), (left + width, top + height), (left, top + height)], np.float64),),
+            (
+                check_points(
+                    np.array(
+                        [(left, top), (left + width, top), (left + width, top + height), (left, top + height)], np.float64
+                    )
+                ),
+            ),
         )
-    angle = np.linspace(0, 2 * np.pi, max(16, round(_STEPS * max(width, height))), endpoint=False)
-    middle, radius = (left + width / 2, top + height / 2), (width / 2, height / 2)
-    return ((np.stack([middle[0] + radius[0] * np.cos(angle), middle[1] + radius[1] * np.sin(angle)], axis=1),),)
+    return ((trace_ellipse((left + width / 2, top + height / 2), (width / 2, height / 2)),),)
 
 
 def _open_ring(points: Any) -> Ring:
-    ring = np.asarray(points, np.float64)
+    ring = check_points(np.asarray(points, np.float64).reshape(-1, 2))
     return ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring

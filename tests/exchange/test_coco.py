@@ -107,12 +107,37 @@ def test_compressed_run_lengths(text, rows):
     [
         ([entry(image_id=99)], "must name an image of the file, got image_id 99"),
         ([entry(segmentation={"size": [4, 6], "counts": [0, 99]})], "run lengths of 99 pixels in 4 x 6"),
-        ([entry(segmentation=[[1, 2, 3, 4, 5, 6, 7]])], "cannot be read as COCO JSON"),
+        ([entry(segmentation=[[1, 2, 3, 4, 5, 6, 7]])], "an even number of coordinates, got 7"),
+        ([entry(segmentation=[[1, 2, 3, 4, 5, float("inf")]])], "a coordinate is no finite number|no valid JSON"),
+        (
+            [entry(id=8, segmentation={"size": [10**6, 10**6], "counts": [0, 10**12]})],
+            r"c\.json: annotation 8: a mask must have the size of its image, 4 x 6, got 1000000 x 1000000; export it again",
+        ),
+        ([entry(segmentation={"size": 3, "counts": [0, 1]})], "a mask must have the size of its image, 4 x 6, got 3;"),
+        ([entry(segmentation={"size": [4, 6], "counts": "ä"})], "it has characters that are not allowed there"),
+        ([entry(category_id=9)], "annotation 1: must have a category of the file, got category_id 9"),
+        ({"1": entry()}, "annotations must be a list"),
+        ([3], "each entry of annotations must be an object, got 3"),
     ],
 )
 def test_damaged_entries(entries, text, tmp_path):
     with pytest.raises(DataError, match=text):
         read_all("coco", write_coco(tmp_path / "c.json", entries))
-    (tmp_path / "d.json").write_text('{"images": [')
-    with pytest.raises(DataError, match="cannot be read as COCO JSON"):
-        read_all("coco", tmp_path / "d.json")
+
+
+def test_damaged_images(tmp_path):
+    cases = {
+        '{"images": [': "the file ends too early",
+        "": "the file is empty",
+        '{"images": []}': "annotations must be a list, there is none",
+        '{"images": [{"id": 1, "file_name": "a.png", "height": "x", "width": 3}]}': "height must be",
+        '{"annotations": ' + "[" * 200: "nested too deeply",
+    }
+    for text, reason in cases.items():
+        (tmp_path / "d.json").write_text(text)
+        with pytest.raises(DataError, match=rf"cannot be read as COCO JSON \({reason}"):
+            read_all("coco", tmp_path / "d.json")
+    images = [{"id": 5, "file_name": "a.tif"}]
+    mask = entry(segmentation={"size": [10**6, 10**6], "counts": [0, 10**12]})
+    with pytest.raises(DataError, match="annotation 1: a mask needs height and width of its image"):
+        read_all("coco", write_coco(tmp_path / "c.json", [mask], images))

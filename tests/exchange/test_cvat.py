@@ -45,6 +45,45 @@ def test_a_group_is_one_object(tmp_path):
     assert to_labels(found, (6, 8))[0][0, :5].tolist() == [1, 0, 1, 0, 2]
 
 
+def make_image(shape):
+    return f'<annotations><image name="a.png" width="50" height="40">{shape}</image></annotations>'
+
+
+def test_rotated_shapes(tmp_path):
+    shapes = (
+        '<box label="cell" xtl="10" ytl="19" xbr="30" ybr="21" rotation="90"/>',
+        '<ellipse label="cell" cx="40" cy="20" rx="8" ry="1" rotation="90.0"/>',
+    )
+    (found,) = read_all("cvat", write(tmp_path / "a.xml", make_image("".join(shapes))))
+    labels, _, _ = to_labels(found, (40, 50))
+    rows, columns = np.nonzero(labels == 1)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 29, 19, 20)
+    rows, columns = np.nonzero(labels == 2)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (13, 26, 39, 40)
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ('<ellipse cx="1" cy="1" rx="1e12" ry="1"/>', "rx must be at most 1,000,000,000 pixels"),
+        ('<ellipse cx="1" cy="nan" rx="1" ry="1"/>', "cy is no finite number"),
+        ('<ellipse cx="1" cy="1" rx="1" ry="1" rotation="much"/>', "rotation must be a number, got 'much'"),
+        ('<polygon points="1,1;2,inf;3,3"/>', "a coordinate is no finite number"),
+        ('<mask rle="0,9" left="0" top="0" width="1000000" height="1000000"/>', "size of its image, 40 x 50, got 1000000 x"),
+    ],
+)
+def test_numbers_without_a_meaning(shape, reason, tmp_path):
+    with pytest.raises(DataError, match=reason):
+        read_all("cvat", write(tmp_path / "a.xml", make_image(shape)))
+    (found,) = read_all("cvat", write(tmp_path / "b.xml", make_image('<ellipse cx="1" cy="1" rx="1e8" ry="1e8"/>')))
+    assert to_labels(found, (40, 50))[0].all()
+
+
+def test_a_document_type(tmp_path):
+    with pytest.raises(DataError, match=r"\(a document type is not allowed\)"):
+        read_all("cvat", write(tmp_path / "a.xml", BOMB))
+
+
 @pytest.mark.parametrize(
     "text",
     [

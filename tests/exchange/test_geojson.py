@@ -107,3 +107,15 @@ def test_damaged_files(text, tmp_path):
         path = path.rename(tmp_path / "a.geojson.gz")
     with pytest.raises(DataError, match=r"a\.geojson.*: cannot be read as GeoJSON \(.+\); export it again"):
         read_all("geojson", path)
+
+
+def test_features_must_be_a_list(tmp_path):
+    (found,) = read_all("geojson", write_json(tmp_path / "a.geojson", {"features": []}))
+    assert found.objects == ()
+    for content in ({"features": "x"}, {"type": "Feature"}):
+        with pytest.raises(DataError, match=r"\(features must be a list, "):
+            read_all("geojson", write_json(tmp_path / "a.geojson", content))
+    path = write_json(tmp_path / "a.geojson", {"features": [{"a": 1}]})
+    path.write_text('{"features":' + "[" * 200)
+    with pytest.raises(DataError, match="nested too deeply, more than 100 levels"):
+        read_all("geojson", path)

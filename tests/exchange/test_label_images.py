@@ -38,8 +38,19 @@ def test_any_whole_numbers(labels, tmp_path):
 
 def test_fractions_are_no_ids(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.full((4, 5), 0.5, np.float32))
-    with pytest.raises(DataError, match=r"a\.tif: a label image must hold whole numbers.*got float32 of the shape \(4, 5\)"):
+    with pytest.raises(DataError, match=r"a\.tif: labels must be whole numbers, got 0\.5; save the ids of the cells"):
         read_all("labels", tmp_path / "a.tif")
+
+
+def test_separate_parts_of_a_mask_are_cells(tmp_path):
+    mask = np.array([[255, 0, 255, 0], [0, 255, 0, 0], [0, 0, 0, 255]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", mask)
+    (found,) = read_all("labels", tmp_path / "a.tif")
+    assert found.labels.tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 2]]
+    assert found.note == "a.tif is a mask of one value: its 2 separate parts are taken as cells"
+    tifffile.imwrite(tmp_path / "a.tif", mask[:2])
+    (found,) = read_all("labels", tmp_path / "a.tif")
+    assert (found.labels.max(), found.note) == (255, "")
 
 
 @pytest.mark.parametrize("labels", [MIXED, np.stack([MIXED, MIXED[::-1]])])

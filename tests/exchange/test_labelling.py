@@ -50,6 +50,27 @@ def test_objects_that_do_not_fit():
     assert (counts.clipped, counts.empty, counts.without_area, counts.cells) == (2, 2, 5, 1)
 
 
+@pytest.mark.parametrize(
+    ("objects", "without_area", "note"),
+    [
+        (
+            [cell(500, 0, 100)],
+            0,
+            "a: all 1 objects lie outside of the image (x 500 to 600, the image is 50 wide); is it the right image?",
+        ),
+        ([cell(0, -9, 4)], 0, "a: all 1 objects lie outside of the image (y -9 to -5, the image is 40 high); is it the"),
+        ([cell(0.6, 0.6, 0.2)], 0, "a: all 1 objects cover no pixel of the image"),
+        ([], 3, "a: all 3 objects are points, lines or boxes"),
+        ([], 0, None),
+        ([cell(0, 0, 5), cell(500, 0, 100)], 0, None),
+    ],
+)
+def test_an_image_that_lost_all_objects_is_named(objects, without_area, note):
+    _, _, counts = to_labels(annotate(*objects, without_area=without_area), (40, 50))
+    assert len(counts.notes) == (note is not None)
+    assert note is None or counts.notes[0].startswith(note)
+
+
 def test_a_class_ignore_is_not_annotated():
     _, outside, _ = to_labels(annotate(cell(0, 0, 2), cell(2, 0, 2, kind="not ignored")), (2, 4))
     assert outside is None

@@ -49,6 +49,22 @@ def test_a_group_is_one_object(tmp_path):
     assert to_labels(found, (6, 8))[0][0, :5].tolist() == [1, 0, 1, 0, 2]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (shape("circle", [[0, 0], [1e12, 0]]), "a coordinate must be at most"),
+        (shape("polygon", [[0, 0], [1, 0], [1]]), "a position must be two numbers"),
+        (shape("mask", [[0, 0], [1, 1]], mask="AAAA"), "a mask is no PNG image"),
+        (shape("mask", [[0, 0], [1, 1]], mask="ä"), "a value is not of the kind|base64"),
+    ],
+)
+def test_shapes_without_a_meaning(wrong, reason, tmp_path):
+    with pytest.raises(DataError, match=rf"cannot be read as labelme JSON \({reason}"):
+        read_all("labelme", write_shapes(tmp_path / "a.json", wrong))
+    (found,) = read_all("labelme", write_shapes(tmp_path / "a.json", shape("circle", [[0, 0], [1e8, 0]])))
+    assert to_labels(found, (6, 8))[0].all()
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"shapes": [{"shape_type": "polygon"}]}', '{"shapes": [{"points": [[1]]}]}'])
 def test_damaged_files(text, tmp_path):
     (tmp_path / "a.json").write_text(text)

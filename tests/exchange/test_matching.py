@@ -8,7 +8,7 @@ import tifffile
 
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation
-from livecell_monai.exchange.matching import ImageFinder
+from livecell_monai.exchange.matching import ImageFinder, check_folders
 
 
 def make(folder, **frames):
@@ -46,6 +46,13 @@ def test_frames_that_are_files(tmp_path):
     finder = make(tmp_path, t000=1, t001=1, notes=1)
     assert find(finder, "01", 1) == ("t001.tif", None)
     assert not finder.has(Annotation(Path("x"), "01", frame=2))
+
+
+def test_a_folder_named_twice(tmp_path):
+    check_folders(tmp_path, tmp_path, 1)
+    check_folders(tmp_path, tmp_path / "images", 0)
+    with pytest.raises(DataError, match=r"--images are the same folder.*name label images NAME_masks\.tif, or name two"):
+        check_folders(tmp_path, tmp_path / "x" / "..", 0)
 
 
 def test_a_stem_of_two_files(tmp_path):

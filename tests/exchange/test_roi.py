@@ -68,6 +68,21 @@ def test_a_single_roi(tmp_path):
     assert to_labels(found, (4, 4))[0].sum() == 4
 
 
+def test_an_oval_beyond_measure(tmp_path):
+    options = roifile.ROI_OPTIONS.SUB_PIXEL_RESOLUTION
+    oval = roifile.ImagejRoi(roitype=roifile.ROI_TYPE.OVAL, options=options, name="a", version=228)
+    oval.xd, oval.yd, oval.widthd, oval.heightd = 0.0, 0.0, 1e30, 5.0
+    with pytest.raises(DataError, match="a coordinate must be at most 1,000,000,000 pixels"):
+        read_all("roi", save(tmp_path / "a.roi", oval))
+
+
+def test_an_empty_zip_is_none_of_ours(tmp_path):
+    (found,) = read_all("roi", write_labels("roi", tmp_path, np.zeros_like(MIXED)))
+    assert found.objects == ()
+    with pytest.raises(DataError, match=r"b\.zip: a zip must hold ROIs, it is empty; save it again by the ROI Manager"):
+        read_all("roi", make_zip(tmp_path / "b.zip", []))
+
+
 def make_zip(path, names, data=b"Iout"):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in names:
