@@ -26,6 +26,9 @@ _WEAK = 0.6  # cost of a link between frames, above which a gap may be the bette
 Candidates = tuple[Ints, Ints, Floats]
 
 
+LEAST_LIFE = 3  #: frames that a daughter must live for, unless the movie ends: what was split by mistake is one again sooner
+
+
 @dataclass(frozen=True)
 class _Chains:
     """Links between objects: of each object the next and the previous one of its track, -1 for none."""
@@ -98,15 +101,26 @@ def _link_tracks(
     if gap > 0:
         _close_gaps(costs, chains, position, int(gap))
     distance = known.measure("division_distance", lambda: measure_division_distance(objects))
-    inner = [
-        (before, after[(chains.previous[after] < 0) & ~objects.touches_border[after]]) for before, after in pairwise(frames)
-    ]
+    lives = _lives(chains, position)
+    may_be_daughter = (chains.previous < 0) & ~objects.touches_border & lives
+    inner = [(before, after[may_be_daughter[after]]) for before, after in pairwise(frames)]
     possible = find_divisions(objects, costs, chains.following, inner, distance)
+    possible = possible.take(lives[possible.first])
     angle = known.measure("division_angle", lambda: measure_angle(possible))
     ratio = known.measure("division_ratio", lambda: measure_ratio(possible))
     possible = possible.take((possible.angle >= angle) & (possible.ratio <= ratio))
     divided = assign_segments(*_number(chains, None, possible))[1]
     return dict(zip(possible.second[divided].tolist(), possible.mother[divided].tolist(), strict=True))
+
+
+def _lives(chains: _Chains, position: Ints) -> NDArray[np.bool_]:
+    """Whether the links after each object (N,) last for `LEAST_LIFE` frames, or to the end of the movie."""
+    last = np.arange(len(position))
+    for _ in range(LEAST_LIFE - 1):
+        last = np.where(chains.following[last] >= 0, chains.following[last], last)
+    end = int(position.max(initial=0))
+    lives: NDArray[np.bool_] = (position[last] - position >= LEAST_LIFE - 1) | (position[last] == end)
+    return lives
 
 
 def _close_gaps(costs: LinkCosts, chains: _Chains, position: Ints, greatest: int) -> None:

@@ -51,6 +51,14 @@ def test_a_division_has_two_daughters() -> None:
     assert linked(*[{1: (30, 30)}] * 3, *apart, division_distance=3).parents == {}
 
 
+@pytest.mark.parametrize(("life", "divisions"), [(1, 0), (2, 0), (3, 1)])
+def test_a_cell_that_is_split_for_a_moment_has_not_divided(life: int, divisions: int) -> None:
+    apart = [{1: (30, 30 - 5 - frame), 2: (30, 30 + 5 + frame)} for frame in range(life)]
+    again: list[Cells] = [{1: (30, 30 - 5 - life)}] * 3
+    tracks = linked(*[{1: (30, 30)}] * 3, *apart, *again, greatest_gap=0)
+    assert len(set(tracks.parents.values())) == divisions
+
+
 def test_a_cell_that_enters_the_field_has_no_mother() -> None:
     entering = [{1: (30, 70)}, {1: (30, 66), 2: (30, 78)}]
     assert linked(*entering, greatest_step=7).parents == {}
