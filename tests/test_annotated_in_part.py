@@ -39,6 +39,7 @@ def digest(bundle):
     return hashlib.sha256((bundle / "models" / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", ["patches", "transforms"])
 def test_labels_that_are_ignored_change_no_bit_of_weights_and_scores(folder, tmp_path, augmentation):
     settings = {"maps": ["foreground", "distance"], "augmentation": augmentation, "epochs": 2}

@@ -165,6 +165,7 @@ def test_a_movie_without_cells_prints_no_limits(tmp_path: Path) -> None:
     assert done.lines[0] == "no cells in any frame: the tables are empty"
 
 
+@pytest.mark.slow
 def test_workers_share_movies(tmp_path: Path) -> None:
     movies = [MoviePaths(write_labels(tmp_path, name)) for name in ("one", "two")]
     done = track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), workers=2)
