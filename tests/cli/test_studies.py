@@ -55,6 +55,7 @@ def test_the_ensemble_predicts_as_any_bundle(done, tmp_path):
     assert outcome.out == f"{tmp_path / 'masks'}: 2 masks and summary.csv\n"
 
 
+@pytest.mark.slow
 def test_crossval_with_and_without_the_start(done, tmp_path):
     _, data, _ = done
     start = ("--set", 'maps=["foreground","distance"]')

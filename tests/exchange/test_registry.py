@@ -64,6 +64,7 @@ def test_any_labels_come_back(name, tmp_path_factory, data):
     np.testing.assert_array_equal(to_labels(found, shape)[0], labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTLINED)
 def test_20_000_objects_come_back(name, tmp_path):
     rng = np.random.default_rng(0)

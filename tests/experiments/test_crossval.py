@@ -103,6 +103,7 @@ cross_validate(StudyRequest(sys.argv[1], settings=json.loads(sys.argv[3])), sys.
 
 
 class TestResume:
+    @pytest.mark.slow
     def test_a_finished_fold_is_not_trained_again(self, folder, tmp_path, monkeypatch):
         trained, real = [], parts.train
 
@@ -255,6 +256,7 @@ class TestBundles:
         again = cross_validate(StudyRequest(data, settings=settings), root / "out", bundles=("ensemble", "refit"))
         assert again == result
 
+    @pytest.mark.slow
     def test_a_bundle_may_be_requested_later(self, folder, tmp_path):
         cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out")
         result = cross_validate(StudyRequest(folder, settings=TINY), tmp_path / "out", bundles=("refit",))

@@ -37,6 +37,7 @@ def start_of(bundle):
     return read_metadata(bundle)["training"].get("start"), read_bundle_settings(bundle)["lr"]
 
 
+@pytest.mark.slow
 def test_the_folds_are_the_same_but_for_the_start(done):
     root, _, result, found = done
     folds = [f"fold_{number}" for number in (1, 2, 3)]
@@ -51,6 +52,7 @@ def test_the_folds_are_the_same_but_for_the_start(done):
     assert [row["tp"] for row in found.without.rows] != [row["tp"] for row in result.rows]
 
 
+@pytest.mark.slow
 def test_the_difference_is_on_the_same_images(done):
     root, _, result, found = done
     comparison = found.comparison
@@ -65,6 +67,7 @@ def test_the_difference_is_on_the_same_images(done):
         assert len(list(csv.DictReader(stream))) == 3
 
 
+@pytest.mark.slow
 def test_a_bundle_of_all_images_notes_both_scores_once(done, tmp_path):
     root, request, result, found = done
     refit = root / "folds" / "refit"

@@ -104,6 +104,7 @@ def test_full_disk_gives_one_line(tmp_path, monkeypatch, failing):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     plane = np.zeros((256, 256), np.uint8)
     movie, held = MovieWriter(".ome.tif"), []

@@ -180,6 +180,7 @@ class TestCells:
         assert re.search(r"merged , [\d,]+ px plate \d row \d+, column \d+", cell_page.text)
         assert len([box for box in cell_page.all("input") if ", invented" in box.get("aria-label", "")]) <= 6
 
+    @pytest.mark.slow
     def test_crowded_images_keep_the_page_small(self, tmp_path):
         draw = np.random.default_rng(0)
         image = predicted_cells()
