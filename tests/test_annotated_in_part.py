@@ -63,6 +63,7 @@ def test_labels_that_are_ignored_change_no_bit_of_weights_and_scores(folder, tmp
     assert rows["other cells"] == rows["minus one"] != rows["annotated in full"]
 
 
+@pytest.mark.slow
 def test_page_scores_and_images_without_cells(folder, tmp_path):
     train_small(folder, tmp_path / "model", maps=["foreground", "distance"])
     page = (tmp_path / "model" / "docs" / "report.html").read_text(encoding="utf-8")
@@ -74,6 +75,7 @@ def test_page_scores_and_images_without_cells(folder, tmp_path):
     assert rows["empty"]["true_cells"] == "0"
 
 
+@pytest.mark.slow
 def test_another_value_of_labels_is_a_setting_of_the_bundle(folder, tmp_path):
     for role in ("train", "test"):
         path = folder / role / "labels" / f"{role}_00.tif"

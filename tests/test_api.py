@@ -112,6 +112,7 @@ def test_scores_of_arrays_are_those_of_the_files(trained, tmp_path):
     assert 0 < of_arrays["iou"]["mean"] < 1
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_printed(without_figures, tmp_path, monkeypatch):
     """Except that its training and its sample set are smaller."""
     from tests.support.commands import livecell

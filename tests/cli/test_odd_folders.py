@@ -31,6 +31,7 @@ def call(*arguments):
     return done.out
 
 
+@pytest.mark.slow
 def test_train_predict_evaluate_report(odd, without_figures):
     call("train", "data", "-o", "out #1", *small(track=True, experiment="@e", run_name="$r #1"))
     call("predict", "out #1", odd / "data/test/images", "-o", "%masks #1", "--set", "show_progress=false")

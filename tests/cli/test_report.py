@@ -56,6 +56,7 @@ def test_with_data(livecell, trained, inside):
     assert 'id="split"' in page
 
 
+@pytest.mark.slow
 def test_of_a_run(livecell, folder, inside):
     train_small(folder, inside / "model", track=True, run_name="mine", epochs=1)
     page = (inside / "model" / "docs" / "report.html").read_text(encoding="utf-8")
