@@ -30,7 +30,7 @@ def track(
         list[Path], typer.Option(help="Grey movie of the label images, for intensity and pictures; once a movie.")
     ] = [],  # noqa: B006
     apply: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="Edited tracks.csv: write everything anew from it.")
+        Path | None, typer.Option(metavar="TABLE", help="Edited tracks.csv: write all files again from it.")
     ] = None,
     greatest_step: Annotated[float | None, typer.Option(help="Px from one frame to the next; else measured.")] = None,
     greatest_gap: Annotated[int | None, typer.Option(help="Frames in which a cell may be missing; else measured.")] = None,

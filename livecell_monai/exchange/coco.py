@@ -81,7 +81,7 @@ def _encode(polygons: tuple[Polygon, ...], shape: tuple[int, int]) -> list[int]:
     spans = fill_polygons(turned, [0] * len(turned), (width, height))
     order = np.argsort(spans.starts)
     starts, stops = spans.starts[order], spans.starts[order] + spans.lengths[order]
-    is_new = np.r_[True, starts[1:] != stops[:-1]]  # a run goes on in the next column
+    is_new = np.r_[True, starts[1:] != stops[:-1]]  # a run may continue in the next column
     starts, stops = starts[is_new], stops[np.r_[is_new[1:], True]]
     edges = np.r_[np.stack([starts, stops], axis=1).ravel(), height * width]
     counts: list[int] = np.diff(edges, prepend=0).tolist()

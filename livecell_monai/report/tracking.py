@@ -1,4 +1,4 @@
-"""From label images, or a bundle and a movie, to the folder of its tracks: linked, written, or written anew from edits."""
+"""From label images, or a bundle and a movie, to the folder of its tracks: linked and written, or written again from edits."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,7 +147,7 @@ def _has_unnamed_axes(movie: Path) -> bool:
 
 
 def apply_edits(edits: Path, movie: MoviePaths, output: Path, request: TrackRequest) -> TrackedMovie:
-    """Write everything anew from an edited `tracks.csv` into a folder of the movie's name in `output`.
+    """Write all files again from an edited `tracks.csv` into a folder of the movie's name in `output`.
 
     The label images are those that were linked. `tracks.json` lies beside the table, as it was written.
     Raises a DataError if the table is invalid or belongs to other label images, a SettingError for a wrong folder.

@@ -77,7 +77,7 @@ def fit_growth(tracks: Tracks, span: tuple[int, int] | None = None, seed: int = 
     interval = _resample(by_founder, used, seed) if by_founder.shape[0] >= FEWEST_FOUNDERS else None
     problem = "the number of cells does not grow" if rate <= _NO_GROWTH else ""
     if not problem and interval is not None and interval[0] <= _NO_GROWTH:
-        problem = "the interval of the growth rate includes none"
+        problem = "the interval of the growth rate includes 0"
     return Growth(cells, (first, last), rate, level, interval, by_founder.shape[0], problem)
 
 

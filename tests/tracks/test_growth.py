@@ -60,7 +60,7 @@ def test_growth_that_hangs_on_one_founder_cannot_be_told():
     growth = fit_growth(some_tracks(places, {9: 8, 10: 8}))
     assert growth.rate > 0  # there is a slope, but only one of eight founders makes it
     assert growth.interval[0] == pytest.approx(0, abs=1e-9)
-    assert "cannot tell, the interval of the growth rate includes none" in describe_growth(growth, None)
+    assert "cannot tell, the interval of the growth rate includes 0" in describe_growth(growth, None)
 
 
 @pytest.mark.parametrize("places", [{}, {1: {0: (5, 5)}}, {1: {0: (5, 5), 1: (5, 5)}}])
