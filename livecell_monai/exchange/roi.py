@@ -108,7 +108,7 @@ def read_rois(path: Path, wanted: Wanted) -> Iterator[Annotation]:
 
 
 def _find_kind(name: str) -> str:
-    """The class in a name: ROIs have no classes, so only `ignore...` and `region...` are recognised in their names."""
+    """The class in a name. ROIs have no classes: only `ignore...` and `region...` are recognised in their names."""
     lower = name.lower()
     return name if lower.startswith(("ignore", "region")) else ""
 

@@ -1,4 +1,4 @@
-"""From label images, or a bundle and a movie, to the folder of its tracks: linked and written, or written again from edits."""
+"""From label images, or a bundle and a movie, to the folder of its tracks; or from an edited table of tracks."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
