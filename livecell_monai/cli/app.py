@@ -5,7 +5,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +48,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Segment live cells: three annotated images in, full-resolution masks out.",
 )
-Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
+Data = Annotated[
+    Path,
+    typer.Argument(help="Data folder (train/images, train/labels ...), images with annotations beside, or datalist JSON."),
+]
 Bundle = Annotated[str, typer.Argument(help="Bundle folder, MLflow run, models:/NAME/VERSION, or start: the shipped one.")]
 Images = Annotated[list[Path], typer.Argument(help="Files, folders or globs.")]
 Axes = Annotated[str | None, typer.Option(help="Axes of the files in order, such as TYX; overrides those in the files.")]
@@ -112,11 +116,17 @@ def print_note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
-def print_skipped_data(data: Path) -> None:
-    """Print the files of a data folder that are no images to stderr."""
+@contextmanager
+def opened_data(data: Path, output: Path | None = None, role: str = "train") -> Iterator[Path]:
+    """A data folder or datalist during the block, see `prepared_data`; what was made of it or skipped goes to stderr."""
     from livecell_monai.data.dataset.folder import list_folders
+    from livecell_monai.exchange.beside import prepared_data
 
-    print_skipped(list_folders(data), with_empty=True)
+    with prepared_data(data, output, role) as prepared:
+        for line in prepared.lines:
+            print_note(line)
+        print_skipped(list_folders(prepared.path), with_empty=True)
+        yield prepared.path
 
 
 def print_skipped(inputs: Sequence[Path], with_empty: bool = False) -> None:

@@ -70,7 +70,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
         one, other = (next(path.name for form, path in found if form.name == name) for name in names[:2])
         raise DataError(f"{source}: the annotations must be of one format, got {one} and {other}; choose by --format")
     if not found:
-        _refuse_pickles(source, paths)
+        refuse_pickles(source, paths)
         raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
 
@@ -90,7 +90,7 @@ def find_format(path: Path) -> Format | None:
 
 def _require(path: Path) -> Format:
     """The format of a file; a DataError if it is none."""
-    _refuse_pickles(path, [path])
+    refuse_pickles(path, [path])
     found = find_format(path)
     if found is None:
         raise DataError(
@@ -99,7 +99,7 @@ def _require(path: Path) -> Format:
     return found
 
 
-def _refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
+def refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
     """Reject Cellpose's own files: reading them can run any program that their author put into them."""
     found = next((path for path in paths if path.name.lower().endswith(_PICKLE)), None)
     if found is not None:
