@@ -43,13 +43,14 @@ def export(
     result: Annotated[Path, typer.Argument(help="Folder of a prediction with cells, or any folder of label images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Empty or new folder.")],
     format_: Annotated[
-        str, typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr.")
+        str,
+        typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
     ] = "roi,geojson",
 ) -> None:
     """Write label images of cells for other programs.
 
     `roi` are ImageJ's ROIs (NAME.zip), `geojson` is for QuPath, `coco` is one file for all images, `ctc` are folders of the
-    Cell Tracking Challenge, `omezarr` has the cells as a label image.
+    Cell Tracking Challenge, `omezarr` has the cells as a label image, in OME-Zarr 0.5.
 
     Example: `livecell export masks --format roi,geojson --output exported`
     """

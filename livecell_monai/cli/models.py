@@ -160,7 +160,9 @@ def predict(
     ] = None,
     export: Annotated[
         str | None,
-        typer.Option(metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr."),
+        typer.Option(
+            metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr, omezarr-0.4."
+        ),
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[

@@ -19,6 +19,13 @@ FORMATS = {
         Format("coco", "COCO JSON", "coco:read_coco", "coco:CocoWriter", "{name}_coco.json", "coco.json", is_of_many=True),
         Format("ctc", "Cell Tracking Challenge", "ctc:read_ctc", "ctc:CtcWriter", "{name}_RES"),
         Format("omezarr", "OME-Zarr", "label_images:read_label_image", "ome_zarr:OmeZarrWriter", "{name}_cells.ome.zarr"),
+        Format(
+            "omezarr-0.4",
+            "OME-Zarr 0.4",
+            "label_images:read_label_image",
+            "ome_zarr:OmeZarr04Writer",
+            "{name}_cells.zarr",
+        ),
         Format("labelme", "labelme JSON", "labelme:read_labelme"),
         Format("cvat", "CVAT XML", "cvat:read_cvat", is_of_many=True),
         LABELS,
