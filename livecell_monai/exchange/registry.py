@@ -15,7 +15,7 @@ FORMATS = {
     each.name: each
     for each in (
         Format("roi", "ImageJ ROIs", "roi:read_rois", "roi:RoiWriter", "{name}.zip"),
-        Format("geojson", "GeoJSON", "geojson:read_geojson", "geojson:GeoJsonWriter", "{name}.geojson"),
+        Format("geojson", "GeoJSON", "geojson:read_geojson", "geojson:GeoJsonWriter", "{name}.geojson", measures=True),
         Format("coco", "COCO JSON", "coco:read_coco", "coco:CocoWriter", "{name}_coco.json", "coco.json", is_of_many=True),
         Format("ctc", "Cell Tracking Challenge", "ctc:read_ctc", "ctc:CtcWriter", "{name}_RES"),
         Format("omezarr", "OME-Zarr", "label_images:read_label_image", "ome_zarr:OmeZarrWriter", "{name}_cells.ome.zarr"),

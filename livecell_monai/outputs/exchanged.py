@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from livecell_monai.exchange.base import Format, LabelledPlane, Writer
+from livecell_monai.exchange.measurements import to_measurements
 from livecell_monai.exchange.registry import FORMATS
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.measured import measure_prediction
 from livecell_monai.runs.atomic import remove, temporary_path, writing_errors
 
 
@@ -21,7 +23,8 @@ class Exchanged(Output):
     needs_cells = True
 
     def __init__(self, form: Format, options: OutputOptions | None = None) -> None:
-        self._form = form
+        self._form, self.needs_maps = form, form.measures
+        self._as_cellprofiler = options is not None and options.cell_table_names == "cellprofiler"
         self.files = Files(image=(form.target,), movie=(form.target,))
         self._writer: Writer | None = None
         self._temporary = Path()
@@ -36,6 +39,9 @@ class Exchanged(Output):
                 self._temporary = temporary_path(path)
                 self._writer = self._form.open(self._temporary)
             plane = LabelledPlane(prediction.name, cells, pixel_size_um=prediction.pixel_size_um)
+            if self._form.measures and prediction.problem is None:
+                found = to_measurements(measure_prediction(prediction, self._as_cellprofiler))
+                plane = replace(plane, measurements=found)
             if frame is not None:
                 plane = replace(plane, frame=frame.index, frames=frame.frames, interval_min=frame.interval_min)
             self._writer.add(plane)

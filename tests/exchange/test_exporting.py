@@ -1,5 +1,7 @@
 """Label images of a folder, in other formats."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -33,6 +35,26 @@ def test_a_movie(tmp_path):
     export_labels(result, tmp_path / "out", ["ctc", "geojson"])
     assert len(list((tmp_path / "out" / "film_RES").iterdir())) == 4
     assert [each.frame for each in read_all("geojson", tmp_path / "out" / "film.geojson")] == [0, 2]
+
+
+def test_measurements_are_looked_up_for_formats_that_hold_them(tmp_path):
+    """Not of tracks, whose ids are not those of the cells that were measured."""
+    asked = []
+
+    def find(name, frame, labels):
+        asked.append((name, frame, int(labels.max())))
+        return {1: {"Area px^2": 17.0}}
+
+    result = save(tmp_path / "masks", a_cells=MIXED.astype(np.uint16), film_cells=np.stack([MIXED, MIXED]).astype(np.uint16))
+    export_labels(result, tmp_path / "rois", ["roi"], find)
+    assert not asked
+    export_labels(result, tmp_path / "out", ["geojson", "roi"], find)
+    assert asked == [("a", None, 7), ("film", 0, 7), ("film", 1, 7)]
+    features = json.loads((tmp_path / "out" / "a.geojson").read_text())["features"]
+    assert [feature["properties"].get("measurements") for feature in features] == [{"Area px^2": 17}, *[None] * 5]
+    save(tmp_path / "film", **{"tracks.ome": np.stack([MIXED, MIXED]).astype(np.uint16)})
+    export_labels(tmp_path / "film", tmp_path / "tracked", ["geojson"], find)
+    assert len(asked) == 3
 
 
 def test_label_images_of_a_folder(tmp_path):
