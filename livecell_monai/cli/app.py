@@ -62,6 +62,10 @@ UnlabelledValue = Annotated[
     int | None,
     typer.Option(metavar="N", help="Value of label files where the image is not annotated, beside -1."),
 ]
+Export = Annotated[
+    str | None,
+    typer.Option(metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Uri = Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")]
 
@@ -101,6 +105,15 @@ def read_settings(given: Sequence[str], **options: Any) -> dict[str, Any]:
     from livecell_monai.bundle.plain_yaml import parse_setting
 
     return dict(parse_setting(text) for text in given) | chosen
+
+
+def list_formats(export: str | None) -> tuple[str, ...]:
+    """The formats of --export, each once; a SettingError for one that is unknown."""
+    if export is None:
+        return ()
+    from livecell_monai.exchange.registry import find_writers
+
+    return tuple(form.name for form in find_writers([name.strip() for name in export.split(",")], "--export"))
 
 
 def print_problems(problems: Sequence[str]) -> None:

@@ -15,12 +15,14 @@ from livecell_monai.cli.app import (
     Bundle,
     Config,
     Data,
+    Export,
     Images,
     Overwrite,
     Seed,
     Set,
     UnlabelledValue,
     app,
+    list_formats,
     opened_data,
     print_skipped,
     read_settings,
@@ -158,12 +160,7 @@ def predict(
     diameter: Annotated[
         float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated.")
     ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr, omezarr-0.4."
-        ),
-    ] = None,
+    export: Export = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Frames of movies: an index from 0, or FIRST:STOP; all by default.")
@@ -200,7 +197,9 @@ def predict(
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
     settings |= {} if diameter is None else {"cell_diameter": diameter}
     print_skipped(images)
-    written = _add_outputs(settings, {"probability": probability, "overlay": overlay, **_list_formats(export)})
+    written = _add_outputs(
+        settings, {"probability": probability, "overlay": overlay, **dict.fromkeys(list_formats(export), True)}
+    )
     with located(bundle) as folder:
         if diameter is not None:
             check_diameter(folder)
@@ -210,15 +209,6 @@ def predict(
         *first, last = f"{count} {kind}{'' if count == 1 else 's'}", *result.tables
         print(f"{output}: {', '.join(first)}{' and ' if first else ''}{last}")
     report_missing(result)
-
-
-def _list_formats(export: str | None) -> dict[str, bool]:
-    """The formats of --export, each to be added to the outputs; a SettingError for one that is unknown."""
-    from livecell_monai.exchange.registry import find_writers
-
-    if export is None:
-        return {}
-    return {form.name: True for form in find_writers([name.strip() for name in export.split(",")], "--export")}
 
 
 def _add_outputs(settings: dict[str, Any], flags: Mapping[str, bool]) -> list[str]:

@@ -1,5 +1,6 @@
 """Writes the label images of a folder in other formats."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from livecell_monai.data.paths import find_zarr, list_folder, stem_of
 from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format, LabelledPlane, Writer
+from livecell_monai.exchange.ctc import is_ctc_folder
 from livecell_monai.exchange.label_images import check_ids, find_inner, name_labelled
 from livecell_monai.exchange.measurements import Measurements
 from livecell_monai.exchange.registry import find_writers
@@ -50,7 +52,9 @@ def export_labels(source: Path, output: Path, formats: Sequence[str], find: Find
         for name, path in paths.items():
             with open_stack(path) as stack, ExitStack() as own_files:
                 own = [
-                    _open(each, draft / each.target.format(name=name), done, own_files) for each in chosen if not each.shared
+                    _open(each, draft / each.target.format(name=name), done, own_files)
+                    for each in chosen
+                    if not each.shared and not _copy_lineages(each, path, draft / each.target.format(name=name), done)
                 ]
                 for plane in _add_measurements(read_planes(name, path, stack), find if measures else None):
                     for writer in (*own, *shared.values()):
@@ -59,6 +63,17 @@ def export_labels(source: Path, output: Path, formats: Sequence[str], find: Find
                     done.cells += len(np.unique(plane.labels[plane.labels > 0]))
             done.images += 1
     return done
+
+
+def _copy_lineages(form: Format, path: Path, target: Path, done: Exported) -> bool:
+    """Copy the CTC folder beside the label images of tracks: it has divisions and gaps, which label images do not state."""
+    tracks = next((each for each in (path, *path.parents) if each.name in _TRACKS), None)
+    if form.name != "ctc" or tracks is None or not is_ctc_folder(tracks.parent / form.name):
+        return False
+    with writing_errors(target):
+        shutil.copytree(tracks.parent / form.name, target)
+    done.files.append(target.name)
+    return True
 
 
 def _add_measurements(planes: Iterator[LabelledPlane], find: FindMeasurements | None) -> Iterator[LabelledPlane]:

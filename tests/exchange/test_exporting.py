@@ -7,8 +7,9 @@ import pytest
 import tifffile
 
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.base import LabelledPlane
 from livecell_monai.exchange.exporting import export_labels, list_label_images
-from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels
+from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels, write_planes
 
 
 def save(folder, **images):
@@ -73,6 +74,14 @@ def test_tracked_movies(tmp_path):
     export_labels(tmp_path / "film", tmp_path / "out", ["ctc"])
     lines = (tmp_path / "out" / "film_RES" / "res_track.txt").read_text().splitlines()
     assert lines == [f"{number} 0 1 0" for number in (1, 2, 3, 4, 5, 7)]
+    write_planes("ctc", tmp_path / "film" / "ctc", [LabelledPlane("film", MIXED)])
+    (tmp_path / "film" / "ctc" / "res_track.txt").write_text("1 0 0 0\n2 1 1 1\n")
+    export_labels(tmp_path / "film", tmp_path / "again", ["ctc", "roi"])
+    assert (tmp_path / "again" / "film_RES" / "res_track.txt").read_text() == "1 0 0 0\n2 1 1 1\n"
+    assert [(each.frame, each.name) for each in read_all("roi", tmp_path / "again" / "film.zip")] == [
+        (0, "film"),
+        (1, "film"),
+    ]
 
 
 def test_label_images_in_ome_zarr(tmp_path):
