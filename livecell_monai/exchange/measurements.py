@@ -13,16 +13,14 @@ from livecell_monai.cells.measure import Column, Columns
 
 Measurements = Mapping[int, Mapping[str, float]]  #: of each cell by its id, by name; a value that is unknown is absent
 ID = "cell"  #: the column of ids
-#: columns that say which cell it is and where its box is, which formats state themselves
+#: columns that say which cell it is and where it is: programs take that from the outline
 _NOT_MEASURED = ("image", "imagenumber", "frame", "time_min", ID, "pixel_size_y_um", "pixel_size_x_um")
-_BOX = "box_"
+_PLACES = ("box_", "centroid_")  # QuPath's centroids have another origin: the corner of the first pixel
 _NAMES = {
     "feret": "Max diameter",
     "axis_major": "Major axis",
     "axis_minor": "Minor axis",
     "form_factor": "Circularity",
-    "centroid_y": "Centroid Y",
-    "centroid_x": "Centroid X",
     "neighbours": "Neighbours",
 }
 _STATISTICS = {"mean": "Mean", "sd": "Std.dev.", "min": "Min", "max": "Max"}
@@ -38,7 +36,7 @@ def name_columns(columns: Iterable[str]) -> dict[str, str]:
 
 def _name(column: str) -> str:
     own = from_cellprofiler(column)
-    if own.lower() in _NOT_MEASURED or own.startswith(_BOX):
+    if own.lower() in _NOT_MEASURED or own.startswith(_PLACES):
         return ""
     if own != column:
         return column

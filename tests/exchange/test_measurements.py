@@ -41,6 +41,7 @@ def test_what_says_which_cell_it_is_is_no_measurement():
         assert left_out == {
             *("ImageNumber", "image", "frame", "time_min", "cell", "pixel_size_y_um", "pixel_size_x_um"),
             *(f"box_{side}_px" for side in ("top", "left", "bottom", "right")),
+            *("centroid_y_px", "centroid_x_px"),
         }
         assert len(set(named.values())) == len(named)
 
