@@ -176,8 +176,9 @@ def _fill(found: _Beside, draft: Path, role: str) -> tuple[Imported, list[str]]:
         _link(path, make_folder(draft / "test" / "images") / path.name)
     lines = [_describe(folder, done, len(rest))]
     if found.others:
+        what = "1 file that is" if len(found.others) == 1 else f"{len(found.others):,} files that are"
         shown = ", ".join(found.others[:5]) + (", ..." if len(found.others) > 5 else "")
-        lines.append(f"{folder}: skipped {len(found.others):,} files that are no images and no annotations: {shown}")
+        lines.append(f"{folder}: skipped {what} neither image nor annotation: {shown}")
     return done, [*lines, *done.counts.notes[:MAX_NOTES]]
 
 
@@ -206,7 +207,7 @@ def _describe(folder: Path, done: Imported, tests: int) -> str:
     )
     more = "".join(f"; {text}" for number, text in parts if number)
     images = f"{counts.images:,} {'image' if counts.images == 1 else 'images'}"
-    return f"{folder}: {images} with {counts.cells:,} cells, annotated beside them by {' and '.join(done.titles)}{more}"
+    return f"{folder}: {images} with {counts.cells:,} cells, annotated beside them by {', '.join(done.titles)}{more}"
 
 
 @contextmanager

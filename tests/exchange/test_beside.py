@@ -96,9 +96,9 @@ def test_several_formats_and_what_did_not_fit(photos):
         assert list(read(prepared.path)) == ["a", "b"]
         assert not has_role(prepared.path, "test")
     assert prepared.lines == [
-        f"{photos}: 2 images with 8 cells, annotated beside them by ImageJ ROIs and GeoJSON; 2 overlap; 1 covered by others "
+        f"{photos}: 2 images with 8 cells, annotated beside them by ImageJ ROIs, GeoJSON; 2 overlap; 1 covered by others "
         "and left out; 2 cut off at the border; 1 repaired, whose outlines cross themselves",
-        f"{photos}: skipped 2 files that are no images and no annotations: microscope.xml, notes.txt",
+        f"{photos}: skipped 2 files that are neither image nor annotation: microscope.xml, notes.txt",
     ]
 
 
