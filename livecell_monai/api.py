@@ -17,6 +17,7 @@ from livecell_monai import tasks
 from livecell_monai.data.paths import stem_of
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
+from livecell_monai.exchange.beside import prepared_data
 from livecell_monai.experiments.locate import located
 from livecell_monai.prediction.segmenter import Mask, open_segmenter
 from livecell_monai.prediction.zero_shot import fit_settings
@@ -76,7 +77,8 @@ def train(
     """Train a network; the output folder becomes a MONAI Bundle, which `Segmenter`, `predict` and `evaluate` open.
 
     Args:
-        data: a data folder, a datalist, or (images, labels): files or arrays (Y, X), at least one pair.
+        data: a data folder, a folder of images with annotations beside them, a datalist, or (images, labels): files or
+            arrays (Y, X), at least one pair.
         output: an empty or new folder.
         minutes: time for the whole run; None for the number of epochs in `settings`.
         settings: values of settings by name; `livecell settings` lists them.
@@ -89,7 +91,7 @@ def train(
     """
     given = {**QUIET, **(settings or {}), **({} if minutes is None else {"minutes": minutes})}
     context = RunContext(started=time.monotonic(), on_epoch=progress, resume=resume)
-    with _as_data(data, "train") as folder:
+    with _as_data(data, "train", Path(output)) as folder:
         return tasks.train(folder, output, (), given, recipe, unlabelled, context=context)
 
 
@@ -154,10 +156,11 @@ def predict(
 
 
 @contextmanager
-def _as_data(data: str | Path | Annotated, role: str) -> Iterator[str | Path]:
-    """A data folder or datalist as it is; pairs of arrays or files as a data folder for the time of the block."""
+def _as_data(data: str | Path | Annotated, role: str, output: Path | None = None) -> Iterator[str | Path]:
+    """A data folder or datalist as it is, others as `prepared_data`; pairs of arrays or files as a data folder meanwhile."""
     if isinstance(data, str | Path):
-        yield data
+        with prepared_data(Path(data), output, role) as prepared:
+            yield prepared.path
         return
     images, labels = (list(part) for part in data)
     if len(images) != len(labels) or not images:

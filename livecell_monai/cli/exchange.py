@@ -43,18 +43,21 @@ def export(
     result: Annotated[Path, typer.Argument(help="Folder of a prediction with cells, or any folder of label images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Empty or new folder.")],
     format_: Annotated[
-        str, typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr.")
+        str,
+        typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
     ] = "roi,geojson",
 ) -> None:
     """Write label images of cells for other programs.
 
     `roi` are ImageJ's ROIs (NAME.zip), `geojson` is for QuPath, `coco` is one file for all images, `ctc` are folders of the
-    Cell Tracking Challenge, `omezarr` has the cells as a label image.
+    Cell Tracking Challenge, `omezarr` has the cells as a label image, in OME-Zarr 0.5.
 
     Example: `livecell export masks --format roi,geojson --output exported`
     """
     from livecell_monai.exchange.exporting import export_labels
+    from livecell_monai.outputs.cell_values import CellValues
 
-    done = export_labels(result, output, [name.strip() for name in format_.split(",") if name.strip()])
+    formats = [name.strip() for name in format_.split(",") if name.strip()]
+    done = export_labels(result, output, formats, CellValues(result).find)
     files = done.files[0] if len(done.files) == 1 else f"{len(done.files)} files, such as {done.files[0]}"
     print(f"{output}: {done.cells:,} cells of {done.images:,} {'image' if done.images == 1 else 'images'} in {files}")
