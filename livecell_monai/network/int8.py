@@ -47,11 +47,11 @@ def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> An
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "ENABLE_CPU_PINNING": False,  # else two requests, or two processes, share the same cores
     }
-    return _core().compile_model(model, "CPU", settings).create_infer_request()
+    return get_core().compile_model(model, "CPU", settings).create_infer_request()
 
 
 @cache
-def _core() -> Any:
+def get_core() -> Any:
     """The only core of this process, never released.
 
     Each core replaces the stack that signal handlers run on. If several are released in the order of their creation, that
