@@ -52,7 +52,7 @@ def write_package(model: TracedModel, facts: ModelFacts, path: Path) -> None:
         Image.fromarray(model.example.draw()).save(folder / "cover.png")
         (folder / "README.md").write_text(render_readme(facts), encoding="utf-8")
         (folder / "model_card.md").write_text(facts.card, encoding="utf-8")
-        with _closing_files():
+        with closing_files():
             _zip(describe(facts), folder, path)
 
 
@@ -72,7 +72,7 @@ def _zip(content: dict[str, Any], folder: Path, path: Path) -> None:
 
 
 @contextmanager
-def _closing_files() -> Iterator[None]:
+def closing_files() -> Iterator[None]:
     """Close without a warning the files that bioimageio.spec has left open."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

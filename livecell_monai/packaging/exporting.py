@@ -58,8 +58,6 @@ def export_bundle(bundle: str | Path, form: str, output: str | Path, options: Ex
     for file in files:
         check_overwrite(file, options.overwrite)
     model, facts, segmenter = _open(folder, chosen, options)
-    if chosen.parts:
-        check_names(facts)
     least = LEAST_IOU if model.ranges is None else LEAST_IOU_INT8
     with writing_errors(path), tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.absolute().parent) as name:
         draft = Path(name)
@@ -80,12 +78,14 @@ def _open(bundle: Path, form: Format, options: ExportOptions) -> tuple[TracedMod
     check_settings(opened.settings)
     opened.network  # noqa: B018  loads the weights into the network of the segmenter
     segmenter = opened.segmenter
+    channels = segmenter.head.channels
+    facts = collect_facts(bundle, opened.settings, options.name, channels, options.authors, options.licence)
+    if form.parts:
+        check_names(facts)
     diameter = float(opened.settings["cell_diameter"])
     example = predict_example(segmenter, draw_example(diameter) if options.image is None else read_example(options.image))
     ranges = _find_ranges(bundle, segmenter, example) if is_int8 else None
     model = trace_model(segmenter, opened.settings, example, ranges)
-    channels = segmenter.head.channels
-    facts = collect_facts(bundle, opened.settings, options.name, channels, options.authors, options.licence)
     return model, facts, segmenter
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from livecell_monai.errors import BundleError, SettingError
-from livecell_monai.packaging.bioimageio_package import PAPER, check_names, describe, write_package
+from livecell_monai.packaging.bioimageio_package import PAPER, check_names, closing_files, describe, write_package
 from livecell_monai.packaging.onnx_file import open_onnx
 from livecell_monai.packaging.torchscript_file import open_torchscript
 
@@ -21,10 +21,15 @@ def package(model, facts, tmp_path_factory):
     return path
 
 
-def test_is_valid_and_complete(package, facts, monkeypatch):
+def test_is_valid_and_complete(package):
+    assert [one.name for one in package.parent.iterdir()] == ["model.zip"]
+    with closing_files():
+        check_description(package)
+
+
+def check_description(package):
     import bioimageio.spec as spec
 
-    assert [one.name for one in package.parent.iterdir()] == ["model.zip"]
     found = spec.load_model_description(package, format_version="discover")
     assert found.validation_summary.status in ("passed", "valid-format")
     assert found.format_version == "0.5.14"
