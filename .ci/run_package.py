@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import xarray
-from bioimageio.core import load_model_description, predict, test_model
+from bioimageio.core import create_prediction_pipeline, load_model_description, predict, test_model
 
 LEAST_IOU = 0.999
 
@@ -25,7 +25,7 @@ def main(package: str, image: str, mask: str) -> None:
     model = load_model_description(path)
     pixels = tifffile.imread(image).astype(np.float32)[None, None]
     given = xarray.DataArray(pixels, dims=("batch", "channel", "y", "x"))
-    made = predict(model=model, inputs={"image": given}, weight_format="onnx")
+    made = predict(model=create_prediction_pipeline(model, weight_format="onnx"), inputs={"image": given})
     found = np.asarray(made.members["maps"].data)[0, 0] >= model.config.livecell["threshold"]
     expected = tifffile.imread(mask) > 0
     iou = np.count_nonzero(found & expected) / np.count_nonzero(found | expected)

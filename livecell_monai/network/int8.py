@@ -25,6 +25,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 import openvino  # noqa: E402
 from openvino import opset15 as nodes  # noqa: E402
 
+__all__ = ["build_model", "compile_model", "get_core", "openvino"]
+
 
 def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
     """The model from images (B, 1, Y, X) to logits (B, C, Y, X), both float32.

@@ -84,12 +84,6 @@ def closing_files() -> Iterator[None]:
 
 def describe(facts: ModelFacts) -> dict[str, Any]:
     """The content of rdf.yaml; files are named relative to its folder."""
-    batch = {"type": "batch"}
-    space = [{"type": "space", "id": axis} for axis in ("y", "x")]
-    grey = {"type": "channel", "channel_names": ["grey"]}
-    maps = {"type": "channel", "channel_names": list(facts.channels)}
-    given = [{**axis, "size": {"min": SMALLEST, "step": 1}} for axis in space]
-    made = [{**axis, "size": {"tensor_id": INPUT, "axis_id": axis["id"]}} for axis in space]
     described: dict[str, Any] = {
         "type": "model",
         "format_version": "0.5.14",
@@ -103,24 +97,7 @@ def describe(facts: ModelFacts) -> dict[str, Any]:
         "attachments": [{"source": "model_card.md"}],
         "tags": [*TAGS, *(["instance-segmentation"] if "distance" in facts.channels else [])],
         "timestamp": facts.created,
-        "inputs": [
-            {
-                "id": INPUT,
-                "description": "One grey plane; normalised inside of the model.",
-                "axes": [batch, grey, *given],
-                "test_tensor": {"source": "test_input.npy"},
-                "data": {"type": "float32"},
-            }
-        ],
-        "outputs": [
-            {
-                "id": OUTPUT,
-                "description": "Maps on the grid of the image, each in [0, 1].",
-                "axes": [batch, maps, *made],
-                "test_tensor": {"source": "test_output.npy"},
-                "data": {"type": "float32", "range": [0.0, 1.0]},
-            }
-        ],
+        **_describe_tensors(facts),
         "weights": {
             "onnx": {"source": ONNX, "opset_version": OPSET, "parent": "torchscript"},
             "torchscript": {"source": TORCHSCRIPT, "pytorch_version": torch.__version__.split("+")[0]},
@@ -130,6 +107,30 @@ def describe(facts: ModelFacts) -> dict[str, Any]:
     if _VERSION.fullmatch(facts.version):
         described["version"] = facts.version
     return described
+
+
+def _describe_tensors(facts: ModelFacts) -> dict[str, Any]:
+    """Input and output with their axes; no halo: programs would pad the image by it, which changes its median."""
+    batch = {"type": "batch"}
+    space = [{"type": "space", "id": axis} for axis in ("y", "x")]
+    grey = {"type": "channel", "channel_names": ["grey"]}
+    maps = {"type": "channel", "channel_names": list(facts.channels)}
+    image = {
+        "id": INPUT,
+        "description": "One grey plane; normalised inside of the model.",
+        "axes": [batch, grey, *({**axis, "size": {"min": SMALLEST, "step": 1}} for axis in space)],
+        "test_tensor": {"source": "test_input.npy"},
+        "data": {"type": "float32"},
+    }
+    sizes = ({**axis, "size": {"tensor_id": INPUT, "axis_id": axis["id"]}} for axis in space)
+    made = {
+        "id": OUTPUT,
+        "description": "Maps on the grid of the image, each in [0, 1].",
+        "axes": [batch, maps, *sizes],
+        "test_tensor": {"source": "test_output.npy"},
+        "data": {"type": "float32", "range": [0.0, 1.0]},
+    }
+    return {"inputs": [image], "outputs": [made]}
 
 
 def check_names(facts: ModelFacts) -> None:

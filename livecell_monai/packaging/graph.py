@@ -6,6 +6,7 @@ the same arithmetic as `preprocessing` of the bundle, in operations that ONNX ha
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,7 +52,7 @@ class Prepare(nn.Module):
             kernel = _gaussian((edge.double() / size[axis - 2] - 1).clamp(min=0).float() / 2, self.tail)
             image = _smooth(image, kernel, axis)
             ones = _smooth(torch.ones_like(image[:1, :, :, :1] if axis == 2 else image[:1, :, :1]), kernel, axis)
-            wanted = [size[0], 1] if axis == 2 else [1, size[1]]
+            wanted: list[Any] = [size[0], 1] if axis == 2 else [1, size[1]]
             weights = weights * functional.interpolate(ones, wanted, mode="bilinear")
         return functional.interpolate(image, size, mode="bilinear") / weights
 
@@ -81,7 +82,8 @@ class Graph(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The maps of the images of a batch, each normalised by itself."""
-        return self.finish(self.network(self.prepare(image)), image)
+        maps: torch.Tensor = self.finish(self.network(self.prepare(image)), image)
+        return maps
 
 
 def _gaussian(sigma: torch.Tensor, tail: int) -> torch.Tensor:
@@ -107,7 +109,8 @@ def _edges(image: torch.Tensor) -> torch.Tensor:
     return torch._shape_as_tensor(image)[-2:]
 
 
-def _working_size(image: torch.Tensor, scale: float) -> list[torch.Tensor]:
+def _working_size(image: torch.Tensor, scale: float) -> list[Any]:
+    """Y and X at the working scale, each a tensor of one integer, which torch takes for a size."""
     edges = torch.round(_edges(image).double() * scale).clamp(min=1).long()
     return [edges[0], edges[1]]
 
@@ -141,7 +144,7 @@ def _normalise(image: torch.Tensor, percentiles: Sequence[float]) -> torch.Tenso
 def _every(image: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     """The pixels (B, N) of every `step`th row and column."""
     edges = _edges(image)
-    counts = torch.div(edges + step - 1, step, rounding_mode="floor")
+    counts: Any = torch.div(edges + step - 1, step, rounding_mode="floor")
     rows, columns = (torch.arange(counts[axis]) * step for axis in (0, 1))
     return image.index_select(2, rows).index_select(3, columns).flatten(1)
 
@@ -167,6 +170,6 @@ def _pad(image: torch.Tensor, multiple: int) -> torch.Tensor:
     """The image with its last row and column repeated until Y and X are multiples."""
     edges = _edges(image)
     for axis in (0, 1):
-        wanted = torch.div(edges[axis] + multiple - 1, multiple, rounding_mode="floor") * multiple
+        wanted: Any = torch.div(edges[axis] + multiple - 1, multiple, rounding_mode="floor") * multiple
         image = image.index_select(2 + axis, torch.minimum(torch.arange(wanted), edges[axis] - 1))
     return image

@@ -59,7 +59,7 @@ def trace(module: torch.nn.Module, *given: torch.Tensor) -> torch.jit.ScriptModu
     """A module as TorchScript, whose operations hold for tensors of any Y and X."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces that tracing will be replaced, by what cannot write these sizes
-        traced: torch.jit.ScriptModule = torch.jit.trace(module, given, check_trace=False)
+        traced: torch.jit.ScriptModule = torch.jit.trace(module, given, check_trace=False)  # type: ignore[no-untyped-call]
     return traced
 
 

@@ -1,10 +1,12 @@
 """OpenVINO: NAME.xml with its weights NAME.bin; with a bundle's map ranges, most convolutions run in integers of 8 bits."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from livecell_monai.errors import BundleError, describe_error
+from livecell_monai.network import Ensemble, UNet
 from livecell_monai.packaging.facts import ModelFacts
 from livecell_monai.packaging.model import TracedModel, to_batch, trace
 from livecell_monai.packaging.parity import Run
@@ -41,7 +43,7 @@ def _join(model: TracedModel, image: torch.Tensor):  # type: ignore[no-untyped-d
         openvino_model.convert(trace(part, *given), *given)
         for part, given in ((graph.prepare, (image,)), (graph.finish, (logits, image)))
     )
-    return openvino_model.join_int8(before, graph.network, model.ranges or {}, after)
+    return openvino_model.join_int8(before, cast(UNet | Ensemble, graph.network), model.ranges or {}, after)
 
 
 def open_openvino(path: Path) -> Run:

@@ -24,4 +24,5 @@ def open_torchscript(path: Path) -> Run:
     """The model of a file that we have written, run by torch on the CPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return run_torch(torch.jit.load(str(path), map_location="cpu").eval())
+        loaded = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    return run_torch(loaded.eval())
