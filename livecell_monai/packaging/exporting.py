@@ -25,7 +25,10 @@ from livecell_monai.settings import check_setting
 
 #: how the bundle predicts the test image: as the graph does, in float32 and as a whole
 REFERENCE = {
-    **{"accelerator": "cpu-fp32", "backend": "torch", "window": "auto", "window_memory": 16_000.0},
+    "accelerator": "cpu-fp32",
+    "backend": "torch",
+    "window": "auto",
+    "window_memory": 16_000.0,
     "show_progress": False,
 }
 
@@ -62,7 +65,7 @@ def export_bundle(bundle: str | Path, form: str, output: str | Path, options: Ex
     with writing_errors(path), tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.absolute().parent) as name:
         draft = Path(name)
         parity = _measure(chosen, model, facts, segmenter, draft)
-        check_parity(parity, least, f"{folder}, --format {form}")
+        check_parity(parity, least, f"{options.name}, --format {form}")
         chosen.write(model, facts.with_parity(parity), draft / path.name)
         for file in reversed(files):  # the one that names the others comes last
             (draft / file.name).replace(file)

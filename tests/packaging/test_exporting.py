@@ -46,8 +46,8 @@ def test_settings_and_scale_are_part_of_the_model(tmp_path, picture):
 def test_masks_that_differ_leave_nothing_behind(tiny, picture, tmp_path, monkeypatch):
     (tmp_path / "model.onnx").write_text("before")
     monkeypatch.setattr(exporting, "measure_parity", lambda *given: Parity(0.9989, 0.3))
-    options = ExportOptions(image=picture, overwrite=True)
-    with pytest.raises(BundleError, match=r"bundle, --format onnx: .* got 0\.9989 .*; nothing was written"):
+    options = ExportOptions("mine", image=picture, overwrite=True)
+    with pytest.raises(BundleError, match=r"^mine, --format onnx: .* got 0\.9989 .*; nothing was written"):
         export_bundle(tiny, "onnx", tmp_path / "model.onnx", options)
     assert names_of(tmp_path) == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_text() == "before"
