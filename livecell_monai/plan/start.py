@@ -5,7 +5,7 @@ from typing import Any
 from livecell_monai.plan.recipe import Choice, choose_factor, choose_sizes
 
 LEARNING_RATE = 0.001  # half of that from random weights: the first steps must not undo what the start has learned
-START_SHARE = 0.15  # the trained weights alone know the few annotated images better, and other ones worse
+START_SHARE = 0.2  # the trained weights alone know the few annotated images better, and other ones worse
 NONE = "none"
 
 
