@@ -78,7 +78,7 @@ def _open(bundle: Path, form: Format, options: ExportOptions) -> tuple[TracedMod
     own = {name: value for name, value in options.settings.items() if name != "backend"}
     given = fit_settings(bundle, own, [] if options.image is None else [options.image])
     opened = open_bundle(bundle, ["inference"], {**given, **REFERENCE})
-    check_settings(opened.settings)
+    check_settings(opened.settings, is_int8)
     opened.network  # noqa: B018  loads the weights into the network of the segmenter
     segmenter = opened.segmenter
     channels = segmenter.head.channels

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from livecell_monai.network import Head
+from livecell_monai.prediction.forward_pass import VIEWS, average_views
 from livecell_monai.transforms.intensity import CONTRAST, MOST_PIXELS
 
 TRUNCATED = 4.0  # MONAI's Gaussian ends at so many standard deviations
@@ -74,15 +75,17 @@ class Finish(nn.Module):
 
 
 class Graph(nn.Module):
-    """Grey values (B, 1, Y, X) float32 to maps (B, C, Y, X) float32 in [0, 1]."""
+    """Grey values (B, 1, Y, X) float32 to maps (B, C, Y, X) float32 in [0, 1], from the mean logits of some views."""
 
-    def __init__(self, prepare: Prepare, network: nn.Module, finish: Finish) -> None:
+    def __init__(self, prepare: Prepare, network: nn.Module, finish: Finish, tta_views: int = 1) -> None:
         super().__init__()
         self.prepare, self.network, self.finish = prepare, network, finish
+        self.views = VIEWS[tta_views]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """The maps of the images of a batch, each normalised by itself."""
-        maps: torch.Tensor = self.finish(self.network(self.prepare(image)), image)
+        logits = average_views(self.network, self.prepare(image), self.views)
+        maps: torch.Tensor = self.finish(logits, image)
         return maps
 
 

@@ -41,11 +41,13 @@ def trace_model(
         SettingError: a setting cannot be part of a graph.
         BundleError: the network cannot be traced.
     """
-    check_settings(settings)
+    check_settings(settings, ranges is not None)
     scale, network = float(settings["scale"]), segmenter.network
     percentiles = settings["percentiles"] if settings["normalise"] else None
     multiple = int(network.multiple)  # type: ignore[arg-type]
-    graph = Graph(Prepare(percentiles, scale, multiple), network, Finish(segmenter.head, scale)).eval()
+    graph = Graph(
+        Prepare(percentiles, scale, multiple), network, Finish(segmenter.head, scale), int(settings["tta_views"])
+    ).eval()
     try:
         traced = trace(graph, to_batch(example.image))
     except (RuntimeError, TypeError, ValueError) as error:
@@ -63,16 +65,16 @@ def trace(module: torch.nn.Module, *given: torch.Tensor) -> torch.jit.ScriptModu
     return traced
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
+def check_settings(settings: Mapping[str, Any], is_int8: bool = False) -> None:
     """Raise a SettingError if the settings of a prediction cannot be part of a graph."""
     if not isinstance(settings["scale"], int | float):
         raise SettingError(
             f"setting scale must be a factor to export a model, got the size {settings['scale']}; train with a factor"
         )
-    if settings["tta_views"] != 1:
+    if is_int8 and settings["tta_views"] != 1:
         raise SettingError(
-            f"setting tta_views must be 1 to export a model, got {settings['tta_views']}; add --set tta_views=1, for masks "
-            "without test-time augmentation"
+            f"setting tta_views must be 1 to export a model with backend=int8, got {settings['tta_views']}; add --set "
+            "tta_views=1, for masks without test-time augmentation"
         )
 
 

@@ -40,6 +40,30 @@ class PatchInferer(Inferer):  # type: ignore[misc]
         return logits.float()
 
 
+def average_views(infer: Forward, windows: torch.Tensor, views: Sequence[tuple[int, bool]]) -> torch.Tensor:
+    """Logits (B, C, Y, X) of windows (B, 1, Y, X), the mean over views, see `VIEWS`."""
+    if len(views) == 1:
+        return infer(windows)
+    total: torch.Tensor | float = 0.0
+    for turns, is_mirrored in views:
+        logits = _turn(infer(_turn(windows.flip(3) if is_mirrored else windows, turns)), -turns)
+        total = total + (logits.flip(3) if is_mirrored else logits)
+    assert isinstance(total, torch.Tensor)
+    return total / len(views)
+
+
+def _turn(planes: torch.Tensor, turns: int) -> torch.Tensor:
+    """`torch.rot90` of Y and X, in operations that ONNX has."""
+    match turns % 4:
+        case 1:
+            return planes.flip(3).transpose(2, 3)
+        case 2:
+            return planes.flip((2, 3))
+        case 3:
+            return planes.transpose(2, 3).flip(3)
+    return planes
+
+
 def batched(places: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
     """Places of windows, so many at a time."""
     return (places[first : first + size] for first in range(0, len(places), size))
@@ -102,16 +126,7 @@ class ForwardPass:
         return join_blocks(blocks, window.shape)
 
     def _average_views(self, windows: torch.Tensor, network: Forward) -> torch.Tensor:
-        """Logits (B, C, Y, X), the mean over all views."""
-        if len(self.views) == 1:
-            return self.infer_patches(windows, network)
-        total: torch.Tensor | float = 0.0
-        for turns, is_mirrored in self.views:
-            view = torch.rot90(windows.flip(3) if is_mirrored else windows, turns, (2, 3))
-            logits = torch.rot90(self.infer_patches(view, network), -turns, (2, 3))
-            total = total + (logits.flip(3) if is_mirrored else logits)
-        assert isinstance(total, torch.Tensor)
-        return total / len(self.views)
+        return average_views(lambda view: self.infer_patches(view, network), windows, self.views)
 
     def _window_shape(self, shape: Sequence[int], largest: Shape) -> Shape:
         """(Y, X) of the windows inside of windows (B, 1, Y, X)."""

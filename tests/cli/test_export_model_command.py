@@ -29,7 +29,7 @@ def test_a_model_of_a_bundle(tiny, picture, tmp_path):  # noqa: F811
         (("bundle", "--output", "nowhere/a.onnx"), "in an existing folder"),
         (("empty", "--output", "a.onnx"), "a bundle must have a folder configs/"),
         (("bundle", "--output", "a.onnx", "--diameter", "30"), "--diameter must be left out"),
-        (("bundle", "--output", "a.onnx", "--set", "tta_views=8"), "tta_views must be 1"),
+        (("bundle", "--output", "a.onnx", "--set", "backend=int8"), "backend=int8 must be left out"),
         (("bundle", "--output", "a.onnx", "--image", "none.tif"), "none.tif"),
     ],
 )

@@ -25,9 +25,9 @@ def spots(shape=(300, 260)):
     return image
 
 
-def maps_of_graph(segmenter, image, scale=1.0, percentiles=(0.1, 99.9)):
+def maps_of_graph(segmenter, image, scale=1.0, percentiles=(0.1, 99.9), views=1):
     graph = Graph(
-        Prepare(percentiles, scale, segmenter.network.multiple), segmenter.network, Finish(segmenter.head, scale)
+        Prepare(percentiles, scale, segmenter.network.multiple), segmenter.network, Finish(segmenter.head, scale), views
     ).eval()
     with torch.no_grad():
         return graph(torch.from_numpy(image.astype(np.float32))[None, None])[0].numpy()
@@ -40,7 +40,7 @@ def maps_of_graph(segmenter, image, scale=1.0, percentiles=(0.1, 99.9)):
         {"scale": 0.6},
         {"scale": 1.7, "maps": ["foreground"]},
         {"percentiles": [2.0, 90.0], "stem_stride": 1},
-        {"normalise": False},
+        {"normalise": False, "tta_views": 8},
         {"ensemble_size": 2, "norm": "instance"},
     ],
     ids=str,
@@ -53,7 +53,7 @@ def test_the_maps_of_the_bundle(tmp_path, settings):
     for image in (draw(), draw((67, 91), np.uint8)):
         expected = np.stack(list(segmenter.maps(image).values()))
         assert 0.05 < (expected[0] >= 0.5).mean() < 0.95
-        found = maps_of_graph(segmenter, image, values["scale"], percentiles)
+        found = maps_of_graph(segmenter, image, values["scale"], percentiles, values["tta_views"])
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, atol=5e-3 if "scale" in settings else 1e-5)
 

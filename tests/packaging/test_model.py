@@ -20,13 +20,20 @@ def test_a_trace_holds_no_size(model, segmenter):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"scale": [64, 64], "tta_views": 1}, r"setting scale must be a factor to export a model, got the size \[64, 64\]"),
-        ({"scale": 1.0, "tta_views": 8}, r"setting tta_views must be 1 to export a model, got 8; add --set tta_views=1"),
+        ({"scale": [64, 64], "tta_views": 4}, r"setting scale must be a factor to export a model, got the size \[64, 64\]"),
+        (
+            {"scale": 1.0, "tta_views": 8},
+            r"setting tta_views must be 1 to export a model with backend=int8, got 8; add --set tta_views=1",
+        ),
     ],
 )
 def test_settings_that_a_graph_cannot_hold(settings, words):
     with pytest.raises(SettingError, match=words):
-        check_settings(settings)
+        check_settings(settings, is_int8=True)
+
+
+def test_views_can_be_part_of_a_graph_in_float32():
+    check_settings({"scale": 1.0, "tta_views": 8})
 
 
 def test_a_network_that_cannot_be_traced(opened, segmenter, model, monkeypatch):

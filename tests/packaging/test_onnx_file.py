@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from livecell_monai.errors import BundleError
-from livecell_monai.packaging.model import trace
+from livecell_monai.packaging.model import run_torch, trace, trace_model
 from livecell_monai.packaging.onnx_file import open_onnx, write_onnx
 from livecell_monai.packaging.parity import measure_parity
 
@@ -40,6 +40,15 @@ def test_gives_the_masks_of_the_bundle(path, segmenter):
     parity = measure_parity(open_onnx(path), segmenter, image)
     assert parity.iou > 0.999
     assert parity.largest_difference < 1e-4
+
+
+def test_views_are_part_of_the_graph(opened, segmenter, model, facts, picture, tmp_path):
+    turned = trace_model(segmenter, {**opened.settings, "tta_views": 8}, model.example)
+    write_onnx(turned, facts, tmp_path / "model.onnx")
+    image = np.random.default_rng(0).normal(size=(70, 91)).astype(np.float32)
+    expected = run_torch(turned.graph)(image)
+    assert np.abs(expected - run_torch(model.graph)(image)).max() > 0.01
+    np.testing.assert_allclose(open_onnx(tmp_path / "model.onnx")(image), expected, atol=1e-4)
 
 
 def test_an_operation_that_onnx_lacks(model, facts, tmp_path):
