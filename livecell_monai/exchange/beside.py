@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai import __version__
+from livecell_monai.data.checks.limits import reading_errors
 from livecell_monai.data.dataset.folder import ROLES
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.paths import find_zarr, is_image, stem_of
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format
 from livecell_monai.exchange.importing import MAX_NOTES, Imported, check_classes, write_annotated
 from livecell_monai.exchange.label_images import find_inner, name_labelled
@@ -112,7 +113,9 @@ def find_beside(data: Path) -> _Beside | None:
 def _find_annotation(path: Path, stems: set[str]) -> Format | None:
     """The format of an annotation; None for an image and for any other file."""
     if path.name.lower().endswith(".xml"):
-        with open(path, "rb") as stream:
+        if not path.is_file():
+            return None
+        with reading_errors(path, "XML"), open(path, "rb") as stream:
             return FORMATS["cvat"] if _CVAT in stream.read(_HEAD) else None
     form = find_format(path)
     if form is None or form.name == "ctc":
@@ -168,6 +171,9 @@ def _fill(found: _Beside, draft: Path, role: str) -> tuple[Imported, list[str]]:
     folder = found.folder
     finder = ImageFinder(found.images, folder)
     done = write_annotated(found.sources, finder, draft / role)
+    if not done.counts.images:  # a file of many images, of others than these
+        first = found.sources[0][1]
+        raise DataError(f"{first}: must annotate images of {folder}, found none of them; add the images that it names")
     if len(done.titles) > 1:  # not all formats have classes
         done.counts.kinds.pop("", None)
     check_classes(folder, done.counts, (), f"livecell import {folder} --images {folder} --output cells --class")

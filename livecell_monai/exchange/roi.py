@@ -51,7 +51,8 @@ class RoiWriter:
         for number, polygons in plane.outlines:
             roi = self._make(polygons)
             roi.name = f"{number:0{digits}}"
-            roi.t_position = roi.position = 0 if plane.frame is None else plane.frame + 1
+            # not as `t_position`, which ImageJ ignores in a stack without channels; it takes `position` as frame in both
+            roi.position = 0 if plane.frame is None else plane.frame + 1
             self._file.writestr(f"{before}{roi.name}.roi", roi.tobytes())
 
     def close(self) -> None:
@@ -99,7 +100,9 @@ def read_rois(path: Path, wanted: Wanted) -> Iterator[Annotation]:
             continue
         name = roi.name or PurePosixPath(inner).stem
         number = parse_number(PurePosixPath(name).stem if name.endswith(".roi") else name)
-        frames[max(roi.t_position, 0)].append(AnnotatedObject(polygons, number=number, kind=_find_kind(name)))
+        frames[max(roi.t_position or roi.position, 0)].append(
+            AnnotatedObject(polygons, number=number, kind=_find_kind(name))
+        )
     for position, objects in sorted(frames.items()) or [(0, [])]:
         yield Annotation(
             path, path.stem, tuple(objects), frame=position - 1 if position else None, without_area=without_area

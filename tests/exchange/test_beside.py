@@ -192,6 +192,7 @@ def test_data_folders_and_other_paths_are_left_as_they_are(photos, tmp_path):
         ("roi", "x", "an annotation must have an image of the same stem, found no x in"),
         ("_masks", "x", "an annotation must have an image of the same stem, found no x_masks in"),
         ("size", "a", r"must be of the size of its image a\.tif \(Y x X\), got 5 x 7 for 7 x 7"),
+        ("coco", "x", r"x\.json: must annotate images of .*, found none of them"),
         ("both", "a", "each image must have one annotation, a has two; remove one"),
         ("pickle", "a", "is a pickle, which may run a program"),
         ("classes", "a", r"several classes: Cell \(6\), Tumor \(1\); .*livecell import .* --class 'Cell'"),

@@ -20,15 +20,25 @@ def test_roifile_reads_names_boxes_and_corners(tmp_path):
     assert (single.left, single.top, single.right, single.bottom) == (2, 2, 3, 3)
     assert single.coordinates().tolist() == [[2, 2], [3, 2], [3, 3], [2, 3]]
     assert sorted(len(ring) for ring in rois[1].coordinates(multi=True)) == [5, 5]  # closed
-    assert not any(roi.t_position for roi in rois)
+    assert not any(roi.position or roi.t_position for roi in rois)
 
 
 def test_frames_are_positions(tmp_path):
     planes = [LabelledPlane("a", MIXED, frame, 2) for frame in range(2)]
     path = write_planes("roi", tmp_path / "a.zip", planes)
-    assert {(roi.t_position, roi.position) for roi in roifile.roiread(path)} == {(1, 1), (2, 2)}
+    assert {(roi.t_position, roi.position) for roi in roifile.roiread(path)} == {(0, 1), (0, 2)}
     with zipfile.ZipFile(path) as file:
         assert len(set(file.namelist())) == 12
+
+
+@pytest.mark.parametrize("name", ["position", "t_position"])
+def test_frames_of_a_stack_and_of_a_hyperstack(name, tmp_path):
+    """ImageJ writes the one for a movie without channels, the other for one with channels."""
+    rois = [
+        roifile.ImagejRoi(roitype=roifile.ROI_TYPE.RECT, right=2, bottom=2, name=f"{frame}", **{name: frame + 1})
+        for frame in (0, 4)
+    ]
+    assert [found.frame for found in read_all("roi", save(tmp_path / "a.zip", *rois))] == [0, 4]
 
 
 def test_coordinates_beyond_those_of_polygons(tmp_path):
