@@ -13,14 +13,14 @@ from monai.data.utils import compute_importance_map
 from livecell_monai.data.large import allocate_pages
 from livecell_monai.prediction.windows import AxisWindows
 
-IN_HALO = 1e-6  # weight of the pixels of a halo, for where no other window has them
+IN_HALO = 1e-6  # weight of the pixels of a halo, so that sums are nowhere 0
 Block = tuple[int, int, torch.Tensor]  #: first row and column in the image; logits (C, Y, X)
 
 
 class Blender:
     """The windows that rows [top, bottom) of an image (Y, X), the band, depend on; and their blended logits.
 
-    So many pixels at each side of a window as the `halo` has count only where no other window has the pixel.
+    So many pixels at each side of a window as the `halo` has do not count.
     """
 
     def __init__(

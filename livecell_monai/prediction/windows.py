@@ -29,11 +29,14 @@ class WindowPlan:
     overlap: int  #: least overlap of neighbours in pixels; at most half of the largest window is used, or twice the halo
     multiple: int  #: the edges of every window are multiples of this
     by_area: bool = False
-    halo: int = 0  #: pixels at each side of a window whose logits count only where no other window has the pixel
+    halo: int = 0  #: pixels at each side of a window whose logits do not count; windows reach so far beyond the image
 
     def cover(self, shape: Shape, largest: Shape | None = None) -> tuple[AxisWindows, AxisWindows]:
         """The windows by row and by column over an image (Y, X), with another largest window if one is given."""
-        return _cover(self if largest is None else replace(self, largest=largest), shape)
+        plan = self if largest is None else replace(self, largest=largest)
+        axes = _cover(plan, (shape[0] + 2 * self.halo, shape[1] + 2 * self.halo))
+        rows, columns = (replace(axis, before=axis.before + self.halo) for axis in axes) if self.halo else axes
+        return rows, columns
 
     def share(self, size: int) -> int:
         """The least overlap of neighbouring windows of a size, in pixels."""

@@ -231,7 +231,7 @@ class TestAutoWindow:
 class TestHaloInferer:
     @pytest.mark.parametrize("size", [(200, 90), (97, 113), (40, 300), (31, 20)], ids=lambda size: "x".join(map(str, size)))
     @pytest.mark.parametrize(("halo", "window"), [(3, [32, 64]), (12, [32, 32]), (15, [32, 64])])
-    def test_uses_no_logits_of_a_halo_inside_of_the_image(self, size, halo, window):
+    def test_uses_no_logits_of_a_halo(self, size, halo, window):
         """A network that is right but in the halo, where it is wrong by far."""
 
         def spoil(part):
@@ -242,10 +242,8 @@ class TestHaloInferer:
         image = torch.rand(1, 1, *size)
         options = {"accelerator": FP32, "window": window, "multiple": 8, "overlap": 0}
         logits = HaloInferer(halo, **options)(image, spoil)
-        inside = (..., slice(halo, -halo), slice(halo, -halo))
-        torch.testing.assert_close(logits[inside], image[inside], rtol=0, atol=2e-2)
-        if max(size) > 64:  # without the halo it would be far off
-            assert (WindowInferer(**options)(image, spoil)[inside] - image[inside]).abs().max() > 100
+        torch.testing.assert_close(logits, image, rtol=0, atol=2e-2)
+        assert (WindowInferer(**options)(image, spoil) - image).abs().max() > 100  # without the halo
 
     def test_without_a_halo_nothing_changes(self, local):
         image = torch.rand(1, 1, 97, 113)

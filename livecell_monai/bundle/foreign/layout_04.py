@@ -66,7 +66,7 @@ def _read_reference(shape: Mapping[str, Any], tensor: Tensor, input_shape: list[
     both = [shape.get(name) for name in ("scale", "offset")]
     if not all(isinstance(one, list) and len(one) == len(tensor.axes) for one in both):
         raise ValueError(f"{what} must have a scale and an offset for each axis")
-    stated: dict[str, tuple[Any, Any]] = dict(zip(tensor.axes, zip(*both, strict=True), strict=True))  # type: ignore[arg-type]
+    stated: dict[str, tuple[Any, Any]] = dict(zip(tensor.axes, zip(*both, strict=True), strict=True))
     for axis in "yx":
         scale, offset = stated[axis]
         if scale != 1 or offset:

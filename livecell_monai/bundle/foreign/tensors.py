@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from livecell_monai.transforms.described import Step, check_step
+from livecell_monai.transforms.described import Step, check_step, is_measured
 
 MAX_EDGE = 2**14  # px of a window that a description may ask for
 MAX_CHANNELS = 64
@@ -93,6 +93,8 @@ def take_steps(content: Mapping[str, Any], key: str, name: str, tensor: Tensor, 
             steps.append(check_step(each.get(name), options, axes, len(tensor.channels)))
         except ValueError as error:
             raise ValueError(f"{where} {tensor.name} {error}") from None
+        if key == "postprocessing" and is_measured(steps[-1]):
+            raise ValueError(f"{where} {tensor.name} has the step {steps[-1].name}, which needs the whole image at once")
     return tuple(steps)
 
 

@@ -58,6 +58,8 @@ def test_steps_are_of_their_tensor():
     found = take_steps({"preprocessing": steps}, "preprocessing", "name", PLANE, "the input")
     assert found == (Step("scale_range"), Step("sigmoid"))
     assert take_steps({}, "preprocessing", "name", PLANE, "the input") == ()
+    with pytest.raises(ValueError, match="the output raw has the step scale_range, which needs the whole image at once"):
+        take_steps({"postprocessing": steps}, "postprocessing", "name", PLANE, "the output")
     steps[0]["kwargs"]["reference_tensor"] = "other"
     with pytest.raises(ValueError, match="the input raw has the step scale_range with 'reference_tensor'"):
         take_steps({"preprocessing": steps}, "preprocessing", "name", PLANE, "the input")
