@@ -51,7 +51,7 @@ Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/lab
 Bundle = Annotated[
     str,
     typer.Argument(
-        help="Bundle folder, MLflow run, models:/NAME/VERSION, start: the shipped one; or a bioimage.io package or ONNX file."
+        help="Bundle folder, MLflow run, models:/NAME/VERSION, start: the shipped one; or a bioimage.io or ONNX model."
     ),
 ]
 Images = Annotated[list[Path], typer.Argument(help="Files, folders or globs.")]

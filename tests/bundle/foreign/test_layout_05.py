@@ -59,6 +59,8 @@ def test_reads_a_model():
 
 
 def test_other_sizes():
+    unnamed = {"type": "space", "size": SIZE}  # x by default
+    assert read(changed("inputs", 3, unnamed)).input.axes == "bcyx"
     assert read(changed("inputs", 2, space("y", 256))).sides == Sides((256, 64), (0, 16))
     assert read(changed("inputs", 3, space("x", {"tensor_id": "raw", "axis_id": "y"}))).sides == Sides((64, 64), (16, 16))
     fixed = changed("outputs", 2, space("y", 64))

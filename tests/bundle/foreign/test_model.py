@@ -130,7 +130,9 @@ class TestOpened:
         assert opened.workflow.check_properties() == []
         assert (opened.multiple, opened.checkpoint) == (16, tmp_path / "a.zip")
 
-    @pytest.mark.parametrize("form", ["new.zip", "old.zip", "folder", "bare.onnx", "last.zip", "fixed.zip", "swapped.zip"])
+    @pytest.mark.parametrize(
+        "form", ["new.zip", "old.zip", "folder", "bare.onnx", "last.zip", "fixed.zip", "last_axis.zip", "turned.zip"]
+    )
     def test_gives_the_mask_of_its_model(self, tmp_path, form):
         path = tmp_path / form
         if form == "bare.onnx":
@@ -141,7 +143,11 @@ class TestOpened:
         elif form == "fixed.zip":
             weights = make_model([of_foreground()], input_shape=(1, 1, 64, 64))
             package(path, weights, size=64, halo=16)
-        elif form == "swapped.zip":
+        elif form == "turned.zip":
+            weights = make_model([of_foreground()], input_shape=(1, "x", "y", 1), axes="byxc")
+            steps = ["{name: scale_range, kwargs: {mode: per_sample, axes: xyc}}"]
+            write_package(path, weights, describe_04(weights, steps=steps, axes="bxyc"))
+        elif form == "last_axis.zip":
             package(path, make_model([of_foreground()], input_shape=(1, "y", "x", 1), axes="byxc"), axes="byxc")
         else:
             package(path, **({"after": ["{id: sigmoid}"], "halo": 4} if form == "last.zip" else {}))
