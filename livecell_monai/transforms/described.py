@@ -60,7 +60,7 @@ def check_step(name: Any, options: Any, axes: Sequence[str], channels: int) -> S
         raise ValueError(f"has the step {name} without {sorted(missing)[0]}")
     try:
         step = Step(name, {key: known[key](value, channels) for key, value in given.items()})
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise ValueError(f"has the step {name} with an option that cannot be used: {error}") from error
     low, high = (step.options.get(f"{end}_percentile", default) for end, default in (("min", 0), ("max", 100)))
     if low >= high:
@@ -200,6 +200,8 @@ def _list_axes(axes: Any) -> set[str] | None:
     """Axes of a step by name, from a text such as `xy` (0.4) or a list (0.5); None for all."""
     if axes is None:
         return None
+    if not isinstance(axes, str | list):
+        raise ValueError(f"has a step over {str(axes)[:40]!r}, it must be over axes by name")
     names = {"c": "channel", "b": "batch"}
     return {names.get(str(one), str(one)) for one in axes}
 

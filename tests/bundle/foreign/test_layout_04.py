@@ -7,6 +7,7 @@ import pytest
 from livecell_monai.bundle.foreign.layout_04 import read
 from livecell_monai.bundle.foreign.tensors import Sides
 from livecell_monai.transforms.described import Step
+from tests.support.odd_values import replace_each
 
 #: with the fields and values of published models of nuclei with two channels
 CONTENT = {
@@ -88,3 +89,14 @@ def test_other_shapes_and_axes():
 def test_rejects(places, words):
     with pytest.raises(ValueError, match=words):
         read(changed(**places))
+
+
+def test_whatever_a_value_is_the_error_is_one_that_says_it():
+    messages = []
+    for _, content in replace_each(CONTENT):
+        try:
+            read(content)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert all(messages)

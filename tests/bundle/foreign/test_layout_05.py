@@ -7,6 +7,7 @@ import pytest
 from livecell_monai.bundle.foreign.layout_05 import read
 from livecell_monai.bundle.foreign.tensors import Sides
 from livecell_monai.transforms.described import Step
+from tests.support.odd_values import replace_each
 
 SIZE = {"min": 64, "step": 16}
 
@@ -98,3 +99,14 @@ def test_other_sizes():
 def test_rejects(tensor, axis, value, words):
     with pytest.raises(ValueError, match=words):
         read(changed(tensor, axis, value))
+
+
+def test_whatever_a_value_is_the_error_is_one_that_says_it():
+    messages = []
+    for _, content in replace_each(CONTENT):
+        try:
+            read(content)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert all(messages)
