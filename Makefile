@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
 MINUTES ?= 120
+CORE := bioimageio.core==0.11.0 pydantic==2.13.4 onnxruntime==1.32.0  # it works with this pydantic only
 IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-properties test-real test-gpu settings pretrain lint soak benchmark clean
+.PHONY: help install demo test test-slow test-properties test-real test-gpu test-bioimageio settings pretrain lint soak benchmark clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +48,17 @@ test-real: $(READY)  ## the tests on real data; LIVECELL_DATA names its folder
 test-gpu: $(READY)  ## the tests that need a CUDA GPU
 	$(BIN)/python -m pytest -m gpu -rs
 
+test-bioimageio: $(READY)  ## export the start for bioimage.io, and run it by bioimageio.core in build/; about 2 minutes
+	@rm -rf build/bioimageio
+	@mkdir -p build/bioimageio
+	$(BIN)/livecell sample build/bioimageio/cells --train 1 --test 1 --size 512 --seed 5
+	$(BIN)/livecell export-model start --format bioimageio --output build/bioimageio/start.zip
+	$(BIN)/livecell predict start build/bioimageio/cells/test/images --output build/bioimageio/masks --diameter 48 --set accelerator=cpu-fp32
+	$(PYTHON) -m venv build/bioimageio/env
+	build/bioimageio/env/bin/python -m pip install --quiet $(CORE)
+	BIOIMAGEIO_HTTP_TIMEOUT=1 build/bioimageio/env/bin/python .ci/run_package.py build/bioimageio/start.zip \
+		build/bioimageio/cells/test/images/field_01.tif build/bioimageio/masks/field_01.tif
+
 settings: $(READY)  ## the schema of settings into bundle/configs/*.yaml and docs/settings.md
 	$(BIN)/python -m livecell_monai.settings.rendering
 
@@ -81,4 +93,4 @@ benchmark: $(READY)  ## measure the figures of docs/benchmarks.md; hours; LIVECE
 	$(BIN)/python benchmarks/peers/compare.py $(LIVECELL_DATA)/t98g --minutes 10
 
 clean:  ## remove what the targets made, .venv too
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache

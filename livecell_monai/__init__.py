@@ -1,6 +1,6 @@
 """Segment live cells from a handful of annotated images: a MONAI workflow from data folder to masks.
 
-`train`, `evaluate`, `predict` and `Segmenter` are those of `livecell_monai.api`, imported when they are first used.
+`train`, `evaluate`, `predict`, `export_model` and `Segmenter` are those of `livecell_monai.api`, imported on first use.
 """
 
 from importlib import import_module
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from livecell_monai.surroundings import complete_environment
 
 if TYPE_CHECKING:
-    from livecell_monai.api import Predictions, Segmenter, evaluate, predict, train
+    from livecell_monai.api import Predictions, Segmenter, evaluate, export_model, predict, train
 
 __version__ = "0.2.0"
-__all__ = ["Predictions", "Segmenter", "__version__", "evaluate", "predict", "train"]
+__all__ = ["Predictions", "Segmenter", "__version__", "evaluate", "export_model", "predict", "train"]
 
 complete_environment()  # before any library asks
 

@@ -17,7 +17,9 @@ from livecell_monai import tasks
 from livecell_monai.data.paths import stem_of
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
+from livecell_monai.exchange.beside import prepared_data
 from livecell_monai.experiments.locate import located
+from livecell_monai.packaging.exporting import ExportOptions, export_bundle
 from livecell_monai.prediction.segmenter import Mask, open_segmenter
 from livecell_monai.prediction.zero_shot import fit_settings
 from livecell_monai.runs.atomic import make_folder
@@ -25,7 +27,7 @@ from livecell_monai.sample import Pixels
 from livecell_monai.tasks import Predictions
 from livecell_monai.training.setup import RunContext
 
-__all__ = ["Predictions", "Segmenter", "evaluate", "predict", "train"]
+__all__ = ["Predictions", "Segmenter", "evaluate", "export_model", "predict", "train"]
 
 Image = str | Path | Pixels  #: a file, or grey values (Y, X)
 Annotated = tuple[Sequence[Image], Sequence[Image]]  #: images and their labels (Y, X): 0 background, above 0 a cell
@@ -76,7 +78,8 @@ def train(
     """Train a network; the output folder becomes a MONAI Bundle, which `Segmenter`, `predict` and `evaluate` open.
 
     Args:
-        data: a data folder, a datalist, or (images, labels): files or arrays (Y, X), at least one pair.
+        data: a data folder, a folder of images with annotations beside them, a datalist, or (images, labels): files or
+            arrays (Y, X), at least one pair.
         output: an empty or new folder.
         minutes: time for the whole run; None for the number of epochs in `settings`.
         settings: values of settings by name; `livecell settings` lists them.
@@ -89,7 +92,7 @@ def train(
     """
     given = {**QUIET, **(settings or {}), **({} if minutes is None else {"minutes": minutes})}
     context = RunContext(started=time.monotonic(), on_epoch=progress, resume=resume)
-    with _as_data(data, "train") as folder:
+    with _as_data(data, "train", Path(output)) as folder:
         return tasks.train(folder, output, (), given, recipe, unlabelled, context=context)
 
 
@@ -153,11 +156,42 @@ def predict(
         return tasks.predict(folder, paths, output, {**QUIET, **(settings or {})}, workers=workers, progress=progress)
 
 
+def export_model(
+    bundle: str | Path,
+    form: str,
+    output: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    image: str | Path | None = None,
+    authors: Sequence[str] = (),
+    licence: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, float]:
+    """Write a bundle as a model for other programs, if its masks agree with those of the bundle on a test image.
+
+    Args:
+        bundle: as for `Segmenter`.
+        form: `onnx`, `torchscript`, `bioimageio` (a package) or `openvino`.
+        output: the file: .onnx, .pt, .zip, or .xml, whose weights come beside it.
+        settings: values that override those of the bundle, such as `{"backend": "int8"}` for `openvino`.
+        image: the test image; None for a drawn one.
+        authors: of the model; those of the bundle if there are none.
+        licence: of the weights, an SPDX identifier; None for Apache-2.0.
+        overwrite: replace the file.
+
+    Returns the `iou` of the masks, and the `largest_difference` of the maps.
+    """
+    own = None if image is None else Path(image)
+    options = ExportOptions(Path(bundle).resolve().name, own, authors, licence, settings or {}, overwrite)
+    with located(str(bundle)) as folder:
+        return export_bundle(folder, form, output, options).facts()
+
+
 @contextmanager
-def _as_data(data: str | Path | Annotated, role: str) -> Iterator[str | Path]:
-    """A data folder or datalist as it is; pairs of arrays or files as a data folder for the time of the block."""
+def _as_data(data: str | Path | Annotated, role: str, output: Path | None = None) -> Iterator[str | Path]:
+    """A data folder or datalist as it is, others as `prepared_data`; pairs of arrays or files as a data folder meanwhile."""
     if isinstance(data, str | Path):
-        yield data
+        with prepared_data(Path(data), output, role) as prepared:
+            yield prepared.path
         return
     images, labels = (list(part) for part in data)
     if len(images) != len(labels) or not images:

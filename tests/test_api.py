@@ -112,6 +112,17 @@ def test_scores_of_arrays_are_those_of_the_files(trained, tmp_path):
     assert 0 < of_arrays["iou"]["mean"] < 1
 
 
+@pytest.mark.parametrize("call", [train, lambda data, output: evaluate("start", data, output)])
+def test_annotations_beside_images_are_read(call, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    tifffile.imwrite(photos / "a.tif", np.arange(64, dtype=np.uint8).reshape(8, 8))
+    tifffile.imwrite(photos / "a_masks.tif", np.ones((8, 9), np.uint8))
+    with pytest.raises(DataError, match=r"a_masks\.tif: must be of the size of its image a\.tif"):
+        call(photos, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
 @pytest.mark.slow
 def test_the_page_runs_as_printed(without_figures, tmp_path, monkeypatch):
     """Except that its training and its sample set are smaller."""

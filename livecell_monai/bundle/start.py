@@ -13,6 +13,7 @@ from livecell_monai.plan import plan_zero_shot
 from livecell_monai.settings import input_multiple, list_settings
 
 START = "start"  #: the name of the bundle
+VIEWS = 4  #: quarter turns that are averaged: what was not learned from such images depends on how they lie
 EXPECTED = "expected_diameter_px"  #: key under `training` in metadata.json: of cells at the working scale
 
 
@@ -32,7 +33,7 @@ def write_start_bundle(folder: Path) -> Path:
     found = read_shipped_start()
     start = found.start
     sizes = plan_zero_shot(start.diameter, start.diameter)
-    settings = {**list_settings(["inference"]), **start.network, "maps": start.head, **sizes}
+    settings = {**list_settings(["inference"]), **start.network, "maps": start.head, **sizes, "tta_views": VIEWS}
     hashes = write_weights(start.weights, folder / "models")
     training = {EXPECTED: start.diameter, "start_sha256": found.sha256, "facts": found.facts, **hashes}
     card = files("livecell_monai").joinpath("weights", "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +48,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Segment live cells: three annotated images in, full-resolution masks out.",
 )
-Data = Annotated[Path, typer.Argument(help="Data folder (train/images, train/labels, test/images ...) or datalist JSON.")]
+Data = Annotated[
+    Path,
+    typer.Argument(help="Data folder (train/images, train/labels ...), images with annotations beside, or datalist JSON."),
+]
 Bundle = Annotated[
     str,
     typer.Argument(
@@ -62,6 +66,10 @@ Seed = Annotated[int | None, typer.Option(help="Short for --set seed=N.")]
 UnlabelledValue = Annotated[
     int | None,
     typer.Option(metavar="N", help="Value of label files where the image is not annotated, beside -1."),
+]
+Export = Annotated[
+    str | None,
+    typer.Option(metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Uri = Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")]
@@ -104,6 +112,15 @@ def read_settings(given: Sequence[str], **options: Any) -> dict[str, Any]:
     return dict(parse_setting(text) for text in given) | chosen
 
 
+def list_formats(export: str | None) -> tuple[str, ...]:
+    """The formats of --export, each once; a SettingError for one that is unknown."""
+    if export is None:
+        return ()
+    from livecell_monai.exchange.registry import find_writers
+
+    return tuple(form.name for form in find_writers([name.strip() for name in export.split(",")], "--export"))
+
+
 def print_problems(problems: Sequence[str]) -> None:
     """Print errors to stderr; if there are any, exit with code 2."""
     for problem in problems:
@@ -117,11 +134,17 @@ def print_note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
-def print_skipped_data(data: Path) -> None:
-    """Print the files of a data folder that are no images to stderr."""
+@contextmanager
+def opened_data(data: Path, output: Path | None = None, role: str = "train") -> Iterator[Path]:
+    """A data folder or datalist during the block, see `prepared_data`; what was made of it or skipped goes to stderr."""
     from livecell_monai.data.dataset.folder import list_folders
+    from livecell_monai.exchange.beside import prepared_data
 
-    print_skipped(list_folders(data), with_empty=True)
+    with prepared_data(data, output, role) as prepared:
+        for line in prepared.lines:
+            print_note(line)
+        print_skipped(list_folders(prepared.path), with_empty=True)
+        yield prepared.path
 
 
 def print_skipped(inputs: Sequence[Path], with_empty: bool = False) -> None:

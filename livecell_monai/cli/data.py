@@ -13,9 +13,9 @@ from livecell_monai.cli.app import (
     Set,
     UnlabelledValue,
     app,
+    opened_data,
     print_problems,
     print_skipped,
-    print_skipped_data,
     read_settings,
 )
 from livecell_monai.cli.tables import show_table
@@ -142,6 +142,14 @@ def check(data: Data, unlabelled_value: UnlabelledValue = None) -> None:
 
     Example: `livecell check cells`
     """
+    from livecell_monai.settings import check_values
+
+    with opened_data(data) as folder:
+        check_values({"unlabelled_value": unlabelled_value})
+        _check(folder, unlabelled_value)
+
+
+def _check(data: Path, unlabelled_value: int | None) -> None:
     from livecell_monai.data.dataset.findings import (
         check_data,
         describe_ignored,
@@ -151,10 +159,7 @@ def check(data: Data, unlabelled_value: UnlabelledValue = None) -> None:
     )
     from livecell_monai.data.dataset.folder import list_samples
     from livecell_monai.plan import describe_fingerprint, measure_fingerprint
-    from livecell_monai.settings import check_values
 
-    print_skipped_data(data)
-    check_values({"unlabelled_value": unlabelled_value})
     findings = check_data(data, unlabelled_value)
     with_ignored = any(found.ignored for found in findings)
     rows = [
@@ -201,8 +206,8 @@ def plan(
     from livecell_monai.plan import format_plan, write_plan
     from livecell_monai.training.setup import plan as run
 
-    print_skipped_data(data)
-    choices, head = run(data, settings=read_settings(set_, minutes=minutes, unlabelled_value=unlabelled_value))
+    with opened_data(data) as folder:
+        choices, head = run(folder, settings=read_settings(set_, minutes=minutes, unlabelled_value=unlabelled_value))
     if output is not None:
         write_plan(output, choices, head)
     print(format_plan(choices, head), end="")

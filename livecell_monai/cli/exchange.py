@@ -1,11 +1,11 @@
-"""Commands about the formats of other programs: import, export."""
+"""Commands about the formats of other programs: import, export, export-model."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import app, print_note
+from livecell_monai.cli.app import Bundle, Overwrite, Set, app, print_note, read_settings
 
 
 @app.command("import")
@@ -43,18 +43,61 @@ def export(
     result: Annotated[Path, typer.Argument(help="Folder of a prediction with cells, or any folder of label images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Empty or new folder.")],
     format_: Annotated[
-        str, typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr.")
+        str,
+        typer.Option("--format", help="What to write, separated by commas: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
     ] = "roi,geojson",
 ) -> None:
     """Write label images of cells for other programs.
 
     `roi` are ImageJ's ROIs (NAME.zip), `geojson` is for QuPath, `coco` is one file for all images, `ctc` are folders of the
-    Cell Tracking Challenge, `omezarr` has the cells as a label image.
+    Cell Tracking Challenge, `omezarr` has the cells as a label image, in OME-Zarr 0.5.
 
     Example: `livecell export masks --format roi,geojson --output exported`
     """
     from livecell_monai.exchange.exporting import export_labels
+    from livecell_monai.outputs.cell_values import CellValues
 
-    done = export_labels(result, output, [name.strip() for name in format_.split(",") if name.strip()])
+    formats = [name.strip() for name in format_.split(",") if name.strip()]
+    done = export_labels(result, output, formats, CellValues(result).find)
     files = done.files[0] if len(done.files) == 1 else f"{len(done.files)} files, such as {done.files[0]}"
     print(f"{output}: {done.cells:,} cells of {done.images:,} {'image' if done.images == 1 else 'images'} in {files}")
+
+
+@app.command("export-model")
+def export_model(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, .pt, .zip, or .xml with .bin beside it.")],
+    format_: Annotated[str, typer.Option("--format", help="onnx, torchscript, bioimageio or openvino.")] = "onnx",
+    image: Annotated[Path | None, typer.Option(help="Test image on which the masks must agree; else a drawn one.")] = None,
+    diameter: Annotated[
+        float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only.")
+    ] = None,
+    author: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Author of the model, else those of the bundle; repeatable.")
+    ] = [],  # noqa: B006
+    license_: Annotated[
+        str | None, typer.Option("--license", metavar="SPDX", help="Licence of the weights, else Apache-2.0.")
+    ] = None,
+    overwrite: Overwrite = False,
+    set_: Set = [],  # noqa: B006
+) -> None:
+    """Write a bundle as a model for other programs: grey values in, maps out, on images of any size.
+
+    `onnx` and `torchscript` are one file each, `bioimageio` is a package (.zip) with both, `openvino` runs most of the
+    network in integers of 8 bits with `--set backend=int8`. The model is written only if its masks agree with those of the
+    bundle.
+
+    Example: `livecell export-model model --format bioimageio --output model.zip`
+    """
+    from livecell_monai.experiments.locate import located
+    from livecell_monai.packaging.exporting import ExportOptions, export_bundle
+    from livecell_monai.prediction.zero_shot import check_diameter
+
+    settings = read_settings(set_) | ({} if diameter is None else {"cell_diameter": diameter})
+    options = ExportOptions(Path(bundle).resolve().name, image, author, license_, settings, overwrite)
+    with located(bundle) as folder:
+        if diameter is not None:
+            check_diameter(folder)
+        parity = export_bundle(folder, format_, output, options)
+    shown = f"IoU {parity.iou:.4f}; its maps differ by {parity.largest_difference:.1e} at most"
+    print(f"{output}: its masks agree with those of the bundle at {shown}")

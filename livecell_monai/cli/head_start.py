@@ -3,13 +3,13 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import STARTED, Overwrite, app
+from livecell_monai.cli.app import STARTED, Overwrite, app, opened_data
 
 
 @app.command()
@@ -37,9 +37,9 @@ def pretrain(
     from livecell_monai.training.pretraining import Pretraining, PretrainingRequest
 
     check_overwrite(output, overwrite or from_ == output)
-    folders = tuple(str(folder) for folder in data)
-    request = PretrainingRequest(output, minutes, seed, folders, share, from_, workers, tuple(leave_out), accelerator)
-    with _printed("livecell_monai.training.pretraining"):
+    with ExitStack() as opened, _printed("livecell_monai.training.pretraining"):
+        folders = tuple(str(opened.enter_context(opened_data(folder))) for folder in data)
+        request = PretrainingRequest(output, minutes, seed, folders, share, from_, workers, tuple(leave_out), accelerator)
         run = Pretraining(request, STARTED)
         try:
             run.run()

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,14 +15,16 @@ from livecell_monai.cli.app import (
     Bundle,
     Config,
     Data,
+    Export,
     Images,
     Overwrite,
     Seed,
     Set,
     UnlabelledValue,
     app,
+    list_formats,
+    opened_data,
     print_skipped,
-    print_skipped_data,
     read_settings,
 )
 from livecell_monai.cli.results import print_trained, report_missing
@@ -33,7 +36,7 @@ from livecell_monai.errors import SettingError
 def train(
     data: Annotated[
         Path | None,
-        typer.Argument(help="Data folder (train/images, train/labels ...) or datalist JSON; none with --resume RUN."),
+        typer.Argument(help="Data folder, images with annotations beside, or datalist JSON; none with --resume RUN."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Empty or new folder for the bundle.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole training; the schedule fits it.")] = None,
@@ -79,27 +82,27 @@ def train(
     is_resumed = resume not in (None, "auto")
     given = {"DATA": data, "--output": output, "--recipe": recipe, "--config": config, "--unlabelled": unlabelled}
     _check_arguments({**given, "--devices": devices}, is_resumed)
-    if data is not None:
-        print_skipped_data(data)
-    print_skipped(unlabelled)
     folder = Path(str(resume if is_resumed else output))
     shown: list[str] = []
     call, count = (config, settings, recipe or "planned"), 1 if devices is None else devices
-    try:
-        if is_resumed:
-            result = tasks.resume(folder, settings, STARTED, force)
-        elif resume and tasks.is_finished(str(data), folder, *call, unlabelled, count):
-            print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
-            return
-        else:
-            # processes of several devices cannot reach this list, but the terminal
-            on_shown = shown.append if count == 1 else partial(print, f"run {folder.name} in MLflow:", flush=True)
-            context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=on_shown)
-            result = tasks.train(str(data), folder, *call, unlabelled, count, context)
-    except KeyboardInterrupt:
-        if tasks.is_unfinished(folder):
-            print(f"to resume: livecell train --resume {folder}", file=sys.stderr)
-        raise
+    with ExitStack() as opened:
+        source = None if data is None else opened.enter_context(opened_data(data, folder))
+        print_skipped(unlabelled)
+        try:
+            if is_resumed:
+                result = tasks.resume(folder, settings, STARTED, force)
+            elif resume and tasks.is_finished(str(source), folder, *call, unlabelled, count):
+                print(f"{folder}: this training is finished; next: livecell predict {folder} IMAGES --output MASKS")
+                return
+            else:
+                # processes of several devices cannot reach this list, but the terminal
+                on_shown = shown.append if count == 1 else partial(print, f"run {folder.name} in MLflow:", flush=True)
+                context = RunContext(STARTED, resume=bool(resume), force=force, on_shown=on_shown)
+                result = tasks.train(str(source), folder, *call, unlabelled, count, context)
+        except KeyboardInterrupt:
+            if tasks.is_unfinished(folder):
+                print(f"to resume: livecell train --resume {folder}", file=sys.stderr)
+            raise
     print_trained(result, folder, shown)
 
 
@@ -129,10 +132,9 @@ def evaluate(
     from livecell_monai.metrics import describe_unusable
     from livecell_monai.tasks import evaluate as run
 
-    print_skipped_data(data)
-    with located(bundle) as folder:
+    with opened_data(data, role="test") as images, located(bundle) as folder:
         settings = read_settings(set_, unlabelled_value=unlabelled_value)
-        summary = run(folder, data, output, settings, overwrite)
+        summary = run(folder, images, output, settings, overwrite)
     show_summary(summary)
     unusable = describe_unusable(summary["iou"]["mean"])
     if unusable is not None:
@@ -158,10 +160,7 @@ def predict(
     diameter: Annotated[
         float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated.")
     ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr."),
-    ] = None,
+    export: Export = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Frames of movies: an index from 0, or FIRST:STOP; all by default.")
@@ -199,7 +198,9 @@ def predict(
     settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
     settings |= {} if diameter is None else {"cell_diameter": diameter}
     print_skipped(images)
-    written = _add_outputs(settings, {"probability": probability, "overlay": overlay, **_list_formats(export)})
+    written = _add_outputs(
+        settings, {"probability": probability, "overlay": overlay, **dict.fromkeys(list_formats(export), True)}
+    )
     with located(bundle) as folder:
         if diameter is not None:
             check_diameter(folder)
@@ -209,15 +210,6 @@ def predict(
         *first, last = f"{count} {kind}{'' if count == 1 else 's'}", *result.tables
         print(f"{output}: {', '.join(first)}{' and ' if first else ''}{last}")
     report_missing(result)
-
-
-def _list_formats(export: str | None) -> dict[str, bool]:
-    """The formats of --export, each to be added to the outputs; a SettingError for one that is unknown."""
-    from livecell_monai.exchange.registry import find_writers
-
-    if export is None:
-        return {}
-    return {form.name: True for form in find_writers([name.strip() for name in export.split(",")], "--export")}
 
 
 def _add_outputs(settings: dict[str, Any], flags: Mapping[str, bool]) -> list[str]:

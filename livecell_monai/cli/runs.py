@@ -1,11 +1,12 @@
 """Commands about finished runs: compare, report, register, sync."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Overwrite, Uri, app
+from livecell_monai.cli.app import Overwrite, Uri, app, opened_data
 from livecell_monai.cli.tables import show_table
 
 
@@ -68,8 +69,9 @@ def report(
     from livecell_monai.report.bundle_page import check_output, write_bundle_page
 
     check_output(output, overwrite)
-    with located(run, uri) as bundle:
-        write_bundle_page(bundle, output, data)
+    with ExitStack() as opened:
+        folder = None if data is None else opened.enter_context(opened_data(data))
+        write_bundle_page(opened.enter_context(located(run, uri)), output, folder)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Config, Data, Seed, Set, app, print_note, print_skipped_data, read_settings
+from livecell_monai.cli.app import Config, Data, Seed, Set, app, opened_data, print_note, read_settings
 from livecell_monai.cli.tables import show_summary, show_table
 
 if TYPE_CHECKING:
@@ -57,26 +57,27 @@ def crossval(
     from livecell_monai.experiments.start_comparison import check_start
     from livecell_monai.report.templates import render_study
 
-    print_skipped_data(data)
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
-    request = StudyRequest(data, config, settings, recipe)
-    if compare_start:
-        check_start(request)
-    options = FoldOptions(folds, group_pattern)
-    result = cross_validate(request, output, options, render_study, bundles, print_note)
-    found = result.summary
-    _show_folds(result)
-    show_summary(found)
-    cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"
-    print(f"each image by a network that has not seen it: {found['images']} images, {cells}")
-    if found["groups"] < FEW:
-        print(f"the intervals are too narrow: they rest on {found['groups']} images or groups (at 3 they hold 3 times in 4)")
-    print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
-    for kind, bundle in result.bundles.items():
-        print(f"{kind}: {bundle}")
-    if compare_start:
-        _compare_start(request, output, result, options)
+    with opened_data(data, output) as folder:
+        settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+        bundles = [name for name, is_wanted in (("ensemble", ensemble), ("refit", refit)) if is_wanted]
+        request = StudyRequest(folder, config, settings, recipe)
+        if compare_start:
+            check_start(request)
+        options = FoldOptions(folds, group_pattern)
+        result = cross_validate(request, output, options, render_study, bundles, print_note)
+        found = result.summary
+        _show_folds(result)
+        show_summary(found)
+        cells = "cells not counted" if found["cells"] is None else f"{found['cells']} cells"
+        print(f"each image by a network that has not seen it: {found['images']} images, {cells}")
+        if found["groups"] < FEW:
+            few = f"they rest on {found['groups']} images or groups (at 3 they hold 3 times in 4)"
+            print(f"the intervals are too narrow: {few}")
+        print(f"worst: {found['worst_image']}; by image: {output / 'scores.csv'}; bundles: {output}/fold_*")
+        for kind, bundle in result.bundles.items():
+            print(f"{kind}: {bundle}")
+        if compare_start:
+            _compare_start(request, output, result, options)
 
 
 def _show_folds(result: "CrossValidation") -> None:
@@ -131,10 +132,10 @@ def learning_curve(
     from livecell_monai.outputs.figures import write_png
     from livecell_monai.report.curves import draw_learning_curve
 
-    print_skipped_data(data)
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    request = StudyRequest(data, config, settings, recipe)
-    curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern), print_note)
+    with opened_data(data, output) as folder:
+        settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+        request = StudyRequest(folder, config, settings, recipe)
+        curve = learn_curve(request, output, by, draws, FoldOptions(folds, group_pattern), print_note)
     write_png(output / "curve.png", draw_learning_curve(curve.points))
     of_cells = [metric for metric in list_cell_metrics() if metric.name in curve.points[0]]
     rows = []
@@ -181,13 +182,13 @@ def sweep(
     from livecell_monai.experiments.sweep import sweep as run
     from livecell_monai.report.comparison import shorten
 
-    print_skipped_data(data)
-    settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
-    searched = read_space(space, settings)
-    aim = find_objective(objective)
-    request = SweepRequest(data, config, settings, recipe, space=searched, trials=trials, objective=aim)
-    column, label = aim.column, aim.metric.label
-    result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting, print_note)
+    with opened_data(data, output) as folder:
+        settings = read_settings(set_, minutes=minutes, epochs=epochs, seed=seed)
+        searched = read_space(space, settings)
+        aim = find_objective(objective)
+        request = SweepRequest(folder, config, settings, recipe, space=searched, trials=trials, objective=aim)
+        column, label = aim.column, aim.metric.label
+        result = run(request, output, storage, study, partial(_print_trial, column, label), _print_waiting, print_note)
     columns = ["trial", "state", column, "seconds", *searched.entries]
     rows = [[shorten(str(row.get(name, ""))) for name in columns] for row in result.rows]
     show_table(["trial", "state", label, "seconds", *searched.entries], rows)

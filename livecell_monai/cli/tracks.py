@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livecell_monai.cli.app import Axes, Overwrite, Set, Uri, app, print_note, read_settings
+from livecell_monai.cli.app import Axes, Export, Overwrite, Set, Uri, app, list_formats, print_note, read_settings
 from livecell_monai.cli.tables import show_table
 from livecell_monai.errors import SettingError
 
@@ -41,6 +41,7 @@ def track(
     interval: Annotated[float | None, typer.Option(help="Time between frames in minutes.")] = None,
     axes: Axes = None,
     label_format: Annotated[str, typer.Option(help="Of the label images with ids of tracks: tiff or zarr.")] = "tiff",
+    export: Export = None,
     overwrite: Overwrite = False,
     workers: Annotated[int | None, typer.Option(help="Number of processes that share frames and movies.")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log each movie as a run in MLflow.")] = True,
@@ -63,7 +64,7 @@ def track(
     limits = {name: float(value) for name, value in all_limits if value is not None}
     if label_format not in ("tiff", "zarr"):
         raise SettingError(f"--label-format must be tiff or zarr, got {label_format!r}; correct it")
-    options = TrackOptions(label_format=label_format, overwrite=overwrite)  # type: ignore[arg-type]
+    options = TrackOptions(label_format=label_format, overwrite=overwrite, export=list_formats(export))  # type: ignore[arg-type]
     request = TrackRequest(limits, drift, axes, interval, options)
     request.check()
     given = list(inputs or [])

@@ -4,13 +4,14 @@ A format is one file with a reader and, for some, a writer; `registry` lists the
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.measurements import Measurements
 from livecell_monai.exchange.outlines import Integers, Outlines, Polygon, trace_outlines
 from livecell_monai.exchange.reasons import explain
 from livecell_monai.sample import Pixels
@@ -53,6 +54,7 @@ class LabelledPlane:
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X); None if unknown
     interval_min: float | None = None  #: minutes between frames; None if unknown
     is_linked: bool = False  #: whether an id means the same cell in all frames
+    measurements: Measurements = field(default_factory=dict)  #: of formats that hold them; of some or no cells
 
     @cached_property
     def outlines(self) -> Outlines:
@@ -87,6 +89,7 @@ class Format:
     target: str = ""  #: name of the file or folder that is written, `{name}` in place of the name of the image or movie
     shared: str = ""  #: name of one file for all images of a folder; empty if each has its own
     is_of_many: bool = False  #: whether a file lists images of which some may be missing
+    measures: bool = False  #: whether the writer writes measurements
 
     def read(self, path: Path, wanted: Wanted) -> Iterator[Annotation]:
         """The annotations in a file or folder; a DataError if it is damaged."""

@@ -1,8 +1,9 @@
 """Writes the label images of a folder in other formats."""
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from livecell_monai.data.paths import find_zarr, list_folder, stem_of
 from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format, LabelledPlane, Writer
+from livecell_monai.exchange.ctc import is_ctc_folder
 from livecell_monai.exchange.label_images import check_ids, find_inner, name_labelled
+from livecell_monai.exchange.measurements import Measurements
 from livecell_monai.exchange.registry import find_writers
 from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.runs.new_folder import fill_folder
 from livecell_monai.sample import Pixels
 
 _CELLS = "_cells"  # of label images of a prediction; the other images beside them are masks
+#: the measurements of the cells of an image or a frame: its name, its index or None, its label image (Y, X)
+FindMeasurements = Callable[[str, int | None, Pixels], Measurements]
 _TRACKS = ("tracks.ome.tif", "tracks.ome.zarr")  # in the folder of a tracked movie: an id means the same cell in all frames
 
 
@@ -30,13 +35,16 @@ class Exported:
     files: list[str] = field(default_factory=list)  #: names in the folder, in order
 
 
-def export_labels(source: Path, output: Path, formats: Sequence[str]) -> Exported:
+def export_labels(source: Path, output: Path, formats: Sequence[str], find: FindMeasurements | None = None) -> Exported:
     """Write every label image of a folder, or one label image, in each format into a new or empty folder.
 
-    A movie (T, Y, X) is read frame by frame. Raises a SettingError for an unknown format, a DataError if there is no label
-    image, one holds no ids, or a format cannot hold it.
+    A movie (T, Y, X) is read frame by frame. `find` looks up the measurements for formats that hold them.
+
+    Raises a SettingError for an unknown format, a DataError if there is no label image, one holds no ids, or a format cannot
+    hold it.
     """
     chosen = find_writers(formats)
+    measures = any(each.measures for each in chosen)
     paths = list_label_images(source)
     done = Exported()
     with fill_folder(output) as draft, ExitStack() as files:
@@ -44,15 +52,37 @@ def export_labels(source: Path, output: Path, formats: Sequence[str]) -> Exporte
         for name, path in paths.items():
             with open_stack(path) as stack, ExitStack() as own_files:
                 own = [
-                    _open(each, draft / each.target.format(name=name), done, own_files) for each in chosen if not each.shared
+                    _open(each, draft / each.target.format(name=name), done, own_files)
+                    for each in chosen
+                    if not each.shared and not _copy_lineages(each, path, draft / each.target.format(name=name), done)
                 ]
-                for plane in read_planes(name, path, stack):
+                for plane in _add_measurements(read_planes(name, path, stack), find if measures else None):
                     for writer in (*own, *shared.values()):
                         with writing_errors(output):
                             writer.add(plane)
                     done.cells += len(np.unique(plane.labels[plane.labels > 0]))
             done.images += 1
     return done
+
+
+def _copy_lineages(form: Format, path: Path, target: Path, done: Exported) -> bool:
+    """Copy the CTC folder beside the label images of tracks: it has divisions and gaps, which label images do not state."""
+    tracks = next((each for each in (path, *path.parents) if each.name in _TRACKS), None)
+    if form.name != "ctc" or tracks is None or not is_ctc_folder(tracks.parent / form.name):
+        return False
+    with writing_errors(target):
+        shutil.copytree(tracks.parent / form.name, target)
+    done.files.append(target.name)
+    return True
+
+
+def _add_measurements(planes: Iterator[LabelledPlane], find: FindMeasurements | None) -> Iterator[LabelledPlane]:
+    """The planes with their measurements. Ids of tracks are not those of the cells that were measured."""
+    for plane in planes:
+        if find is None or plane.is_linked:
+            yield plane
+        else:
+            yield replace(plane, measurements=find(plane.name, plane.frame, plane.labels))
 
 
 def _open(form: Format, path: Path, done: Exported, files: ExitStack) -> Writer:

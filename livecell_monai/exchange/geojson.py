@@ -44,6 +44,7 @@ class GeoJsonWriter:
         """Write the objects of an image or a frame."""
         frame = plane.frame or 0
         for number, polygons in plane.outlines:
+            values = plane.measurements.get(number)
             closed = [[_close(ring) for ring in polygon] for polygon in polygons]
             is_one = len(closed) == 1
             feature = {
@@ -54,7 +55,12 @@ class GeoJsonWriter:
                     "coordinates": closed[0] if is_one else closed,
                     "plane": {"c": -1, "z": 0, "t": frame},
                 },
-                "properties": {"objectType": "detection", "name": str(number), "classification": _CLASS},
+                "properties": {
+                    "objectType": "detection",
+                    "name": str(number),
+                    "classification": _CLASS,
+                    **({"measurements": values} if values else {}),
+                },
             }
             self._stream.write(self._separator + json.dumps(feature, separators=(",", ":")))
             self._separator = ",\n"

@@ -17,7 +17,7 @@ from livecell_monai.runs.atomic import make_folder
 from livecell_monai.runs.new_folder import fill_folder
 
 _REPAIR = "inside is what an odd number of turns encloses"
-_MAX_NOTES = 10  # of single images
+MAX_NOTES = 10  #: lines about single images
 NO_CLASS = "none"  #: the name of `--class` for objects without a class
 
 
@@ -28,7 +28,7 @@ class Imported:
     titles: list[str] = field(default_factory=list)  #: of the formats
     counts: Counts = field(default_factory=Counts)
     absent: int = 0  #: annotated images of a file of many that are not in the folder of images
-    unannotated: list[str] = field(default_factory=list)  #: names of images without an annotation
+    unannotated: list[Path] = field(default_factory=list)  #: images without an annotation
     partial: int = 0  #: images of which a part is not annotated
 
 
@@ -50,18 +50,34 @@ def import_annotations(
     paths = [path for path in list_images([images]) if path.resolve() not in labels]
     check_folders(source, images, len(paths))
     finder = ImageFinder(paths, images)
-    done = Imported(list(dict.fromkeys(form.title for form, _ in sources)))
     chosen = ["" if name == NO_CLASS else name for name in classes]
     with fill_folder(output) as draft:
-        folder = draft / "train"
-        for part in ("images", "labels"):
-            make_folder(folder / part)
-        for form, path in sources:
-            for annotation in _read(form, path, finder, done):
-                _write(annotation, finder, folder, chosen, done)
-        _check_classes(source, done.counts, chosen)
+        done = write_annotated(sources, finder, draft / "train", chosen)
+        check_classes(source, done.counts, chosen)
         if not done.counts.images:
             raise DataError(f"{source}: must annotate images of {images}, found none of them; correct --images")
+    return done
+
+
+def write_annotated(
+    sources: Sequence[tuple[Format, Path]], finder: ImageFinder, folder: Path, classes: Sequence[str] = ()
+) -> Imported:
+    """Write the annotated images, their labels and the parts that are not annotated into a new folder.
+
+    Args:
+        sources: annotation files with their formats.
+        finder: of the images.
+        folder: of a role, `train` or `test`; gets `images`, `labels` and, if a part is not annotated, `ignore`.
+        classes: names of the classes that are cells, empty for one without a name; without any, all are.
+
+    Raises a DataError if an annotation has no image or another size, an image has two, or a file is damaged.
+    """
+    done = Imported(list(dict.fromkeys(form.title for form, _ in sources)))
+    for part in ("images", "labels"):
+        make_folder(folder / part)
+    for form, path in sources:
+        for annotation in _read(form, path, finder, done):
+            _write(annotation, finder, folder, classes, done)
     done.unannotated = finder.list_unused()
     return done
 
@@ -107,13 +123,17 @@ def _check_size(annotation: Annotation, path: Path, stack: Stack) -> tuple[int, 
     if stated is not None and tuple(stated) != shape:
         got = f"{stated[0]} x {stated[1]} for {shape[0]} x {shape[1]}"
         raise DataError(
-            f"{annotation.source}: must be of the size of its image {path.name} (Y x X), got {got}; check --images"
+            f"{annotation.source}: must be of the size of its image {path.name} (Y x X), got {got}; "
+            "give the image that was annotated"
         )
     return shape
 
 
-def _check_classes(source: Path, counts: Counts, chosen: Sequence[str]) -> None:
-    """Reject classes that the annotations do not have, and several if none is chosen."""
+def check_classes(source: Path, counts: Counts, chosen: Sequence[str] = (), option: str = "--class") -> None:
+    """Reject classes that the annotations do not have, and several if none is chosen; a SettingError.
+
+    `option` is what the message asks for, before the name of a class.
+    """
     found = ", ".join(f"{kind or NO_CLASS} ({number:,})" for kind, number in counts.kinds.most_common(20))
     unknown = [name or NO_CLASS for name in chosen if name not in counts.kinds]
     if unknown:
@@ -121,7 +141,7 @@ def _check_classes(source: Path, counts: Counts, chosen: Sequence[str]) -> None:
     if not chosen and len(counts.kinds) > 1:
         first = counts.kinds.most_common(1)[0][0] or NO_CLASS
         raise SettingError(
-            f"{source}: has objects of several classes: {found}; name those that are cells: --class '{first}'"
+            f"{source}: has objects of several classes: {found}; name those that are cells: {option} '{first}'"
         )
 
 
@@ -140,9 +160,9 @@ def describe_import(done: Imported, images: Path) -> Iterator[str]:
         (done.absent, f"annotated images that are not in {images}, left out: {done.absent:,}"),
     )
     yield from (line for number, line in lines if number)
-    yield from counts.notes[:_MAX_NOTES]
-    if len(counts.notes) > _MAX_NOTES:
-        yield f"the same is true of {len(counts.notes) - _MAX_NOTES:,} more images"
+    yield from counts.notes[:MAX_NOTES]
+    if len(counts.notes) > MAX_NOTES:
+        yield f"the same is true of {len(counts.notes) - MAX_NOTES:,} more images"
     if done.unannotated:
-        shown = ", ".join(done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
+        shown = ", ".join(path.name for path in done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
         yield f"images of {images} without an annotation, left out: {len(done.unannotated):,} ({shown})"

@@ -52,7 +52,7 @@ class ImageFinder:
             name = annotation.name if frame is None else f"{annotation.name}, frame {frame},"
             raise DataError(
                 f"{annotation.source}: an annotation must have an image of the same stem, found no {name} in {self._folder};"
-                " add it, or correct --images"
+                " add it, or name the folder that has it"
             )
         self._used.add(stem)
         path = self._paths[stem]
@@ -66,9 +66,9 @@ class ImageFinder:
             )
         return path, frame
 
-    def list_unused(self) -> list[str]:
-        """The names of the images that no annotation was of."""
-        return [path.name for stem, path in self._paths.items() if stem not in self._used]
+    def list_unused(self) -> list[Path]:
+        """The images that no annotation was of."""
+        return [path for stem, path in self._paths.items() if stem not in self._used]
 
     def _find_stem(self, annotation: Annotation) -> str | None:
         """The stem of the image; frames may be files of their own, numbered as they are."""

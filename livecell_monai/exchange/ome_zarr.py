@@ -1,6 +1,7 @@
-"""OME-Zarr 0.5: the foreground as image, the cells as its label image `labels/cells`, both with the same levels.
+"""OME-Zarr 0.5 or 0.4: the foreground as image, the cells as its label image `labels/cells`, both with the same levels.
 
-Source: NGFF specification 0.5, "multiscales" and "labels" metadata. Smaller levels keep every second pixel: ids stay ids.
+Source: NGFF specifications 0.5 and 0.4, "multiscales" and "labels" metadata. Smaller levels keep every second pixel, so ids
+stay ids. Version 0.5 is Zarr 3 with its metadata under the key `ome`, 0.4 is Zarr 2 without that key.
 """
 
 import warnings
@@ -18,7 +19,9 @@ _SMALLEST = 1024  # greatest edge of the last level
 
 
 class OmeZarrWriter:
-    """An image (Y, X) or a movie (T, Y, X), written frame by frame."""
+    """An image (Y, X) or a movie (T, Y, X), written frame by frame, as version 0.5."""
+
+    _version, _zarr_format = "0.5", 3
 
     def __init__(self, path: Path) -> None:
         import_exchange("ome_zarr", path)
@@ -42,9 +45,7 @@ class OmeZarrWriter:
 
     def _create(self, inner: str, plane: LabelledPlane, dtype: type[np.generic]) -> list[Any]:
         """The empty levels of an image."""
-        import zarr
-
-        group = zarr.open_group(str(self._path / inner), mode="a", zarr_format=3)
+        group = self._open_group(inner)
         height, width = plane.labels.shape
         is_movie = plane.frame is not None
         levels: list[Any] = []
@@ -56,33 +57,60 @@ class OmeZarrWriter:
                     shape=(plane.frames, *shape) if is_movie else shape,
                     chunks=(1, *chunks) if is_movie else chunks,
                     dtype=dtype,
-                    dimension_names=["t", "y", "x"] if is_movie else ["y", "x"],
+                    **self._describe_array(is_movie),
                 )
             )
             if max(shape) <= _SMALLEST:
                 return levels
             height, width = -(-height // 2), -(-width // 2)
 
+    def _open_group(self, inner: str) -> Any:
+        import zarr
+
+        return zarr.open_group(str(self._path / inner), mode="a", zarr_format=self._zarr_format)
+
+    def _describe_array(self, is_movie: bool) -> dict[str, Any]:
+        """Arguments of `create_array` that differ between the versions."""
+        return {"dimension_names": ["t", "y", "x"] if is_movie else ["y", "x"]}
+
     def close(self) -> None:
         """Write the metadata of both images."""
         if self._plane is None:
             return
-        import zarr
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # raised by the import itself
-            from ome_zarr.format import FormatV05
+            from ome_zarr.format import format_from_version
             from ome_zarr.writer import write_label_metadata, write_multiscales_metadata
 
+        form = format_from_version(self._version)
         for inner, name in (("", self._plane.name), (f"labels/{LABEL}", LABEL)):
-            group = zarr.open_group(str(self._path / inner), mode="a")
-            options = {"fmt": FormatV05(), "name": name, **_describe_axes(self._plane)}
-            write_multiscales_metadata(group, _list_datasets(self._plane, len(self._levels[LABEL])), **options)
-        group = zarr.open_group(str(self._path / "labels"), mode="a")
-        write_label_metadata(group, LABEL, fmt=FormatV05())
-        group.attrs["ome"] = {**dict(group.attrs["ome"]), "version": "0.5"}  # the specification asks for it
+            options = {"fmt": form, "name": name, **_describe_axes(self._plane)}
+            datasets = _list_datasets(self._plane, len(self._levels[LABEL]))
+            write_multiscales_metadata(self._open_group(inner), datasets, **options)
+        group = self._open_group("labels")
+        write_label_metadata(group, LABEL, fmt=form)
+        self._complete(group)
+
+    def _complete(self, group: Any) -> None:
+        """Add what the specification asks for and the library does not write."""
+        group.attrs["ome"] = {**dict(group.attrs["ome"]), "version": self._version}
         label = group[LABEL]
-        label.attrs["ome"] = {**dict(label.attrs["ome"]), "image-label": {"version": "0.5", "source": {"image": "../../"}}}
+        label.attrs["ome"] = {**dict(label.attrs["ome"]), "image-label": self._describe_label()}
+
+    def _describe_label(self) -> dict[str, Any]:
+        return {"version": self._version, "source": {"image": "../../"}}
+
+
+class OmeZarr04Writer(OmeZarrWriter):
+    """The same as version 0.4, for programs that do not read Zarr 3 yet."""
+
+    _version, _zarr_format = "0.4", 2
+
+    def _describe_array(self, is_movie: bool) -> dict[str, Any]:
+        return {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+
+    def _complete(self, group: Any) -> None:
+        group[LABEL].attrs["image-label"] = self._describe_label()
 
 
 def _describe_axes(plane: LabelledPlane) -> dict[str, Any]:

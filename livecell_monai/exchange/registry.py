@@ -15,10 +15,17 @@ FORMATS = {
     each.name: each
     for each in (
         Format("roi", "ImageJ ROIs", "roi:read_rois", "roi:RoiWriter", "{name}.zip"),
-        Format("geojson", "GeoJSON", "geojson:read_geojson", "geojson:GeoJsonWriter", "{name}.geojson"),
+        Format("geojson", "GeoJSON", "geojson:read_geojson", "geojson:GeoJsonWriter", "{name}.geojson", measures=True),
         Format("coco", "COCO JSON", "coco:read_coco", "coco:CocoWriter", "{name}_coco.json", "coco.json", is_of_many=True),
         Format("ctc", "Cell Tracking Challenge", "ctc:read_ctc", "ctc:CtcWriter", "{name}_RES"),
         Format("omezarr", "OME-Zarr", "label_images:read_label_image", "ome_zarr:OmeZarrWriter", "{name}_cells.ome.zarr"),
+        Format(
+            "omezarr-0.4",
+            "OME-Zarr 0.4",
+            "label_images:read_label_image",
+            "ome_zarr:OmeZarr04Writer",
+            "{name}_cells.zarr",
+        ),
         Format("labelme", "labelme JSON", "labelme:read_labelme"),
         Format("cvat", "CVAT XML", "cvat:read_cvat", is_of_many=True),
         LABELS,
@@ -70,7 +77,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
         one, other = (next(path.name for form, path in found if form.name == name) for name in names[:2])
         raise DataError(f"{source}: the annotations must be of one format, got {one} and {other}; choose by --format")
     if not found:
-        _refuse_pickles(source, paths)
+        refuse_pickles(source, paths)
         raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
 
@@ -90,7 +97,7 @@ def find_format(path: Path) -> Format | None:
 
 def _require(path: Path) -> Format:
     """The format of a file; a DataError if it is none."""
-    _refuse_pickles(path, [path])
+    refuse_pickles(path, [path])
     found = find_format(path)
     if found is None:
         raise DataError(
@@ -99,7 +106,7 @@ def _require(path: Path) -> Format:
     return found
 
 
-def _refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
+def refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
     """Reject Cellpose's own files: reading them can run any program that their author put into them."""
     found = next((path for path in paths if path.name.lower().endswith(_PICKLE)), None)
     if found is not None:

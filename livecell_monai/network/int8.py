@@ -25,6 +25,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 import openvino  # noqa: E402
 from openvino import opset15 as nodes  # noqa: E402
 
+__all__ = ["build_model", "compile_model", "get_core", "openvino"]
+
 
 def build_model(network: UNet | Ensemble, ranges: Mapping[str, Range]) -> openvino.Model:
     """The model from images (B, 1, Y, X) to logits (B, C, Y, X), both float32.
@@ -47,11 +49,11 @@ def compile_model(model: openvino.Model, threads: int, bf16: bool = False) -> An
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "ENABLE_CPU_PINNING": False,  # else two requests, or two processes, share the same cores
     }
-    return _core().compile_model(model, "CPU", settings).create_infer_request()
+    return get_core().compile_model(model, "CPU", settings).create_infer_request()
 
 
 @cache
-def _core() -> Any:
+def get_core() -> Any:
     """The only core of this process, never released.
 
     Each core replaces the stack that signal handlers run on. If several are released in the order of their creation, that

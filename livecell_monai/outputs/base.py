@@ -6,6 +6,7 @@ entry-point group `livecell_monai.outputs`). Users select it by name in the sett
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +51,11 @@ class Prediction:
     frame: Frame | None = None  #: None for a single image
     cells: Pixels | None = None  #: (Y, X), ids from 1; None if no output needs them
     problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
+
+    @cached_property
+    def measured(self) -> dict[bool, Columns]:
+        """What `measure_prediction` has measured so far; by whether it is as CellProfiler defines it."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from pathlib import Path
 from livecell_monai import __version__
 from livecell_monai.cells.cellprofiler import to_cellprofiler
 from livecell_monai.cells.columns import Column, find_columns
-from livecell_monai.cells.height import quantise
-from livecell_monai.cells.measure import Columns, measure_cells
-from livecell_monai.data.readers.kinds import read_channels
+from livecell_monai.cells.measure import Columns
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, LargePrediction, Output, OutputOptions, Prediction, Row
+from livecell_monai.outputs.measured import measure_prediction
 from livecell_monai.outputs.table_file import Texts, read_names, read_rows, to_text, write_rows
 from livecell_monai.runs.atomic import write_file, writing_errors
 
@@ -51,10 +50,7 @@ class CellTable(Output):
         if frame is not None:
             labels |= {"frame": frame.index, "time_min": frame.time_min}
         if prediction.problem is None:
-            images, probability = read_channels(prediction.source), quantise(prediction.maps["foreground"])
-            is_theirs = self._names == "cellprofiler"
-            columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um, is_theirs)
-            self._frames.append((labels, self._rename(columns)))
+            self._frames.append((labels, measure_prediction(prediction, self._names == "cellprofiler")))
         if frame is None or frame.is_last:
             blocks, self._frames = self._frames, []
             path = folder / _PART.format(name=prediction.name)

@@ -1,13 +1,16 @@
 """The cells: a label image per image, a stack per movie, in which each cell has an id of its own."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from livecell_monai.data.paths import stem_of
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.movie_file import MovieWriter
+from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.sample import Pixels
 
 ENDING, STACK_ENDING = "_cells.tif", "_cells.ome.tif"  #: after the name of an image; of a movie or a large image
@@ -53,6 +56,15 @@ class CellLabels(Output):
     def discard(self) -> None:
         """Delete an incomplete stack."""
         self._movie.discard()
+
+
+def remove_labels(folder: Path, name: str, names: Collection[str]) -> None:
+    """Delete the label images of an image or movie, unless they have the stem of another one; may raise a DataError."""
+    for ending in (ENDING, STACK_ENDING):
+        path = folder / f"{name}{ending}"
+        if stem_of(path) not in names:
+            with writing_errors(path):
+                path.unlink(missing_ok=True)
 
 
 def _to_unsigned(cells: Pixels, most: int) -> Pixels:

@@ -1,14 +1,14 @@
 """The outputs by name, as in the setting `outputs`; all outputs of a run write each prediction together or not at all."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.base import LargePrediction, Output, OutputOptions, Prediction, Row
-from livecell_monai.outputs.cell_table import CellTable, check_without_cells, remove_table
-from livecell_monai.outputs.cells import CellLabels
+from livecell_monai.outputs.cell_table import CellTable, check_without_cells, find_table, remove_table
+from livecell_monai.outputs.cells import CellLabels, remove_labels
 from livecell_monai.outputs.confluency import ConfluencyPlot
 from livecell_monai.outputs.exchanged import EXCHANGED
 from livecell_monai.outputs.mask import Mask
@@ -108,10 +108,18 @@ class OutputSet:
         for output in self._outputs.values():
             output.finish(folder, rows)
 
-    def remove_earlier(self, folder: Path) -> None:
-        """Delete the table of cells that an earlier run has left, if this one replaces the results without a table."""
-        if "cell_table" not in self._outputs:
-            remove_table(folder)
+    def remove_earlier(self, folder: Path, names: Collection[str]) -> None:
+        """Delete the cells that an earlier run has left, if this one replaces the results without cells.
+
+        Only if the earlier run has left its table of cells, and only the label images of the images of this run; `names` are
+        those of all of its images, of which none is deleted.
+        """
+        if "cell_table" in self._outputs or find_table(folder) is None:
+            return
+        if "cells" not in self._outputs:
+            for name in names:
+                remove_labels(folder, name, names)
+        remove_table(folder)
 
     def list_results(self) -> list[str]:
         """What was written for the whole run, in words: the built-in outputs first, in the order of `BUILT_IN`."""

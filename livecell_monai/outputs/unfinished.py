@@ -63,6 +63,11 @@ class UnfinishedRun:
         """Whether the results of a finished run are kept."""
         return self.resume and not self.overwrite
 
+    @property
+    def names(self) -> set[str]:
+        """The names of all images of the run."""
+        return {*self._ranks, *self._large}
+
     def protected(self, names: Sequence[str]) -> list[str]:
         """The files that must not exist yet: all, but for those of the whole run if it is resumed."""
         return [name for name in names if "{name}" in name or not self.resume]

@@ -35,7 +35,12 @@ class Choice:
 
 
 def plan_training(
-    fingerprint: Fingerprint, minutes: float = 0.0, multiple: int = 32, can_add_level: bool = True, processes: int = 1
+    fingerprint: Fingerprint,
+    minutes: float = 0.0,
+    multiple: int = 32,
+    can_add_level: bool = True,
+    processes: int = 1,
+    has_start: bool = False,
 ) -> dict[str, Choice]:
     """Choose settings by name, in the order of the bundle's configs; all others keep their defaults.
 
@@ -45,8 +50,9 @@ def plan_training(
         multiple: Y and X of the network's input must be multiples of this.
         can_add_level: whether the network may get another level, which doubles the multiple.
         processes: number of processes that share each batch; the batch size is a multiple of it.
+        has_start: whether the training begins from a start, which has seen cells at the full scale: short trainings keep it.
     """
-    scale = _choose_scale(fingerprint, minutes)
+    scale = _choose_scale(fingerprint, 0.0 if has_start else minutes)
     # saturated pixels must not set the intensity scale: the percentiles exclude them
     clipped = min(2.0, max(0.1, math.ceil(round(1000 * fingerprint.saturated, 3)) / 10))
     reason = f"in %; {fingerprint.saturated:.2%} of the pixels are saturated"

@@ -35,7 +35,7 @@ def choose_backend(network: UNet | Ensemble, backend: str, accelerator: Accelera
     if backend == "torch":
         return network
     _check_machine(accelerator)
-    ranges = _read_ranges(Path(checkpoint).parent.parent / "configs" / "metadata.json")
+    ranges = read_ranges(Path(checkpoint).parent.parent / "configs" / "metadata.json")
     try:
         from livecell_monai.network.int8 import build_model, compile_model
     except ImportError as error:
@@ -88,7 +88,8 @@ def _check_machine(accelerator: Accelerator) -> None:
         )
 
 
-def _read_ranges(metadata: Path) -> dict[str, Range]:
+def read_ranges(metadata: Path) -> dict[str, Range]:
+    """The ranges of the maps of a bundle, from its metadata file; a BundleError if they are missing or invalid."""
     try:
         ranges = json.loads(metadata.read_text(encoding="utf-8"))["training"][RANGES]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:

@@ -181,7 +181,7 @@ class PredictionWriter(BackgroundWriter):
             return
         self.outputs.finish(self.folder, self.rows)
         if self.rows and (self.run.overwrite or self.run.resume):
-            self.outputs.remove_earlier(self.folder)
+            self.outputs.remove_earlier(self.folder, self.run.names)
         self.run.end()
         self.is_started = False
 

@@ -61,8 +61,8 @@ def check_diameter(bundle: str | Path) -> None:
 
 def _estimate(bundle: str | Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item], expected: float) -> float:
     """The median over some images of the diameter in px of their cells; the expected one if no cell is found."""
-    own = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend", "tta_views")}
-    segmenter = open_segmenter(bundle, own)
+    own = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend")}
+    segmenter = open_segmenter(bundle, {**own, "tta_views": 1})
     measured = [_measure(segmenter, image, expected) for image in _spread(images)]
     found = [diameter for diameter in measured if diameter]
     if not found:

@@ -13,6 +13,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.confluency import time_axis
 from livecell_monai.outputs.figures import write_png
 from livecell_monai.outputs.tracks import ctc, geff_file, napari, tables
+from livecell_monai.outputs.tracks.exchanged import CTC, ExchangedTracks, name_exported
 from livecell_monai.outputs.tracks.label_stack import LabelStack
 from livecell_monai.outputs.tracks.label_zarr import LabelZarr
 from livecell_monai.outputs.tracks.relabel import relabel_frames
@@ -43,6 +44,7 @@ class TrackOptions:
     ctc: bool = True  #: the folder of the Cell Tracking Challenge
     geff: bool = True  #: the graph; it needs the extra `track`
     growth_span: tuple[int, int] | None = None  #: first and last frame of the doubling time; None for all
+    export: tuple[str, ...] = ()  #: formats of other programs, see `exchange`
     overwrite: bool = False  #: replace the files of an earlier run; other files in the folder stay
 
 
@@ -78,8 +80,9 @@ def write_tracks(
     with _publishing(folder) as partial:
         lineages = describe_lineages(tracks)
         lines = [_describe(tracks, lineages), describe_growth(growth, tracks.interval_min)]
-        lines += _write_frames(partial, tracks, labels, images, options)
-        tables.write_tables(partial, tracks, lineages, {"labels": _find_path(labels), "images": _find_path(images)})
+        lines += _write_frames(partial, folder.name, tracks, labels, images, options)
+        source = {"labels": _find_path(labels), "images": _find_path(images)}
+        tables.write_tables(partial, tracks, lineages, source, name_exported(options.export, folder.name))
         napari.write_napari(partial / napari.NAME, tracks)
         if options.geff:
             stack = LabelStack.name if options.label_format == "tiff" else f"{LabelZarr.name}/labels/tracks"
@@ -106,17 +109,19 @@ def check_folder(folder: Path, options: TrackOptions) -> None:
     for place in (folder, folder.parent):
         if place.exists() and not place.is_dir():
             raise SettingError(f"{place}: the output must be a folder, this is a file; name another folder")
-    if folder.is_dir() and not options.overwrite and (taken := [name for name in NAMES if (folder / name).exists()]):
+    names = (*NAMES, *name_exported(options.export, folder.name))
+    if folder.is_dir() and not options.overwrite and (taken := [name for name in names if (folder / name).exists()]):
         raise SettingError(f"{folder}: already has tracks ({taken[0]}); choose another folder or add --overwrite")
 
 
 def _write_frames(
-    folder: Path, tracks: Tracks, labels: Frames, images: Frames | None, options: TrackOptions
+    folder: Path, name: str, tracks: Tracks, labels: Frames, images: Frames | None, options: TrackOptions
 ) -> Sequence[str]:
     """Write the files that are made of frames; returns what was left out."""
     left_out = []
     stack = LabelStack(tracks, folder) if options.label_format == "tiff" else LabelZarr(tracks, folder)
-    writers: list[LabelStack | LabelZarr | ctc.CtcFolder] = [stack]
+    exported = [ExchangedTracks(tracks, folder, name, form) for form in options.export if form != CTC]
+    writers: list[LabelStack | LabelZarr | ctc.CtcFolder | ExchangedTracks] = [stack, *exported]
     if options.ctc:
         try:
             writers.append(ctc.CtcFolder(tracks, folder))
@@ -136,7 +141,8 @@ def _write_frames(
                 )
             movie.append(frame, plane, image)
     except BaseException:
-        stack.discard()
+        for each in (stack, *exported):
+            each.discard()
         raise
     return left_out
 
@@ -175,7 +181,7 @@ def _publishing(folder: Path) -> Iterator[Path]:
         written = sorted(path.name for path in partial.iterdir())
         aside = partial / ".aside"
         aside.mkdir()
-        for name in NAMES:
+        for name in (*NAMES, *tables.list_exported(folder)):
             if name not in written and (folder / name).exists():
                 (folder / name).rename(aside / name)
         for name in written:

@@ -51,6 +51,13 @@ class Start(Group):
         "auto: the shipped start, a network that has seen cells, where it fits; none: random weights; or a start file, or "
         "a bundle: folder, run, models:/NAME@ALIAS",
     )
+    start_share: float = setting(
+        0.0,
+        "part of the start in the average of the weights that is kept, the rest is trained: what the start knows of other "
+        "images is not lost",
+        ge=0,
+        lt=1,
+    )
 
 
 class Split(Group):

@@ -14,7 +14,7 @@ from livecell_monai.plan import Choice, describe_fingerprint, format_plan, measu
 from livecell_monai.settings import SETTINGS
 from livecell_monai.training.history import OnEpoch
 from livecell_monai.training.request import TrainingRequest
-from livecell_monai.training.start import choose_start
+from livecell_monai.training.start import NONE, choose_start
 
 RECIPES = ("planned", "original")
 
@@ -75,9 +75,16 @@ def plan(
     fingerprint = measure_fingerprint(opened.split.train)
     can_add_level = all(opened.settings[name] == SETTINGS[name].default for name in ("filters", "patch_size", "window"))
     head = "\n".join(f"{what}: {words}" for what, words in describe_fingerprint(fingerprint))
-    choices = plan_training(fingerprint, opened.settings["minutes"], opened.multiple, can_add_level, devices)
-    planned = {name: choice.value for name, choice in choices.items()}
-    return choices | choose_start({**opened.settings, **planned, **opened.given}), head
+
+    def choose(has_start: bool) -> tuple[dict[str, Choice], dict[str, Choice]]:
+        choices = plan_training(fingerprint, opened.settings["minutes"], opened.multiple, can_add_level, devices, has_start)
+        planned = {name: choice.value for name, choice in choices.items()}
+        return choices, choose_start({**opened.settings, **planned, **opened.given})
+
+    choices, start = choose(has_start=True)
+    if start["start"].value == NONE:  # also where a start does not fit the network of this plan
+        choices, start = choose(has_start=False)
+    return choices | start, head
 
 
 def open_training(

@@ -64,6 +64,11 @@ class InitialWeights:
         load_start(self.network, self.settings["maps"], found.start)
         self.facts = {"start": name, "start_sha256": found.sha256}
 
+    @property
+    def share(self) -> float:
+        """The setting `start_share`; 0 with random weights, which nothing must be averaged with."""
+        return float(self.settings["start_share"]) if self.facts else 0.0
+
     def _find(self, name: str) -> StartFile:
         if name == AUTO:
             return read_shipped_start()
@@ -92,8 +97,9 @@ def choose_start(settings: Mapping[str, Any]) -> dict[str, Choice]:
     name = str(settings["start"])
     if name == AUTO:
         choice = choose_auto(settings)
-        return plan_start(str(choice.value), choice.reason)
-    return plan_start(name, "random weights, as set" if name == NONE else "weights of this network, as set")
+        return plan_start(str(choice.value), choice.reason, is_general=True)
+    reason = "random weights, as set" if name == NONE else "weights of this network, as set"
+    return plan_start(name, reason, is_general=Path(name).is_file())
 
 
 def read_bundle_as_start(bundle: Path, name: str) -> StartFile:

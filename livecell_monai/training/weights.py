@@ -21,16 +21,20 @@ class WeightAverage:
     """An exponential moving average of the weights and batch-norm statistics, as a `network` in evaluation mode.
 
     `decay` in [0, 1) is the weight of the old average at each iteration; 0 copies the trained network. It is lower in the
-    first iterations, so that the initial weights do not persist.
+    first iterations, so that the initial weights do not persist. But `start_share` in [0, 1) of the average is always
+    the network as it is now, the start of the training.
 
-    Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 30, 1992.
+    Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 30, 1992;
+    Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.99) -> None:
+    def __init__(self, network: nn.Module, decay: float = 0.99, start_share: float = 0.0) -> None:
         self.trained = network
         self.decay = decay
+        self.start_share = start_share
         self.steps = 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.start = {name: value.clone() for name, value in network.state_dict().items()} if start_share else {}
 
     def attach(self, trainer: Engine) -> None:
         """Update after each iteration of a trainer. Attach before the handler that validates."""
@@ -43,7 +47,10 @@ class WeightAverage:
         weight = 1 - min(self.decay, self.steps / (10 + self.steps))
         mean, now = self.network.state_dict(), self.trained.state_dict()
         floats = [name for name, value in mean.items() if value.is_floating_point()]
-        torch._foreach_lerp_([mean[name] for name in floats], [now[name] for name in floats], weight)
+        target = [now[name] for name in floats]
+        if self.start_share:  # averages are linear: this is the share of the start in the average of the trained weights
+            target = list(torch._foreach_lerp(target, [self.start[name] for name in floats], self.start_share))
+        torch._foreach_lerp_([mean[name] for name in floats], target, weight)
         for name in mean.keys() - set(floats):
             mean[name].copy_(now[name])
 

@@ -23,6 +23,7 @@ def test_is_a_complete_bundle_with_the_weights_of_the_start(tmp_path):
     assert training["facts"] == {"seen": "random numbers"}
     settings = read_bundle_settings(folder)
     assert (settings["filters"], settings["maps"], settings["stem_stride"]) == ([4, 8], MAPS, 2)
+    assert settings["tta_views"] == 4
     assert (settings["scale"], settings["cell_diameter"], settings["seed_depth"]) == (1.0, 40.0, 2.0)
     opened = open_bundle(folder, ["inference"])
     assert opened.network(torch.zeros(1, 1, 16, 16)).shape == (1, 5, 16, 16)

@@ -88,8 +88,10 @@ def test_no_table_of_cells_of_an_earlier_run_stays(separating, tmp_path):
         predicted(*call, *forms[form], "--overwrite")
         assert tables() == {f"cells.{form}", "cells.json"}
     predicted(*call, *forms["csv"], "--resume")
+    assert (out / "test_00_cells.tif").exists()
     predicted(*call, "--no-cells", "--overwrite")
     assert tables() == set()
+    assert not (out / "test_00_cells.tif").exists()
     (out / "cells.csv").write_text("of someone else\n")
     predicted(*call, "--no-cells", "--overwrite")
     assert tables() == {"cells.csv"}

@@ -26,9 +26,10 @@ def truth(tmp_path: Path) -> Path:
 
 def test_labels_are_linked_scored_and_corrected(truth: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = livecell("track", truth, "--output", out, "--no-mlflow", "--greatest-step", 9)
+    done = livecell("track", truth, "--output", out, "--no-mlflow", "--greatest-step", 9, "--export", "roi,geojson")
     assert done.code == 0, done.err
     assert "greatest_step = 9 px: set by the user" in done.out
+    assert {"dish.zip", "dish.geojson"} <= {path.name for path in (out / "dish").iterdir()}
     scored = livecell("evaluate-tracks", out / "dish", truth, "--output", tmp_path / "scores.json", "--block", 2)
     assert scored.code == 0, scored.err
     assert json.loads((tmp_path / "scores.json").read_text())["movies"][str(out / "dish")]["LNK"] == 1
@@ -46,6 +47,7 @@ def test_wrong_calls_are_one_line_and_write_nothing(truth: Path, tmp_path: Path)
     refused(livecell("track", truth, "--output", out, "--division-angle", 200), "--division-angle", "got 200")
     refused(livecell("track", truth, "--output", out, "--set", "cells=true"), "--set is for the segmentation")
     refused(livecell("track", truth, "--output", out, "--label-format", "png"), "tiff or zarr, got 'png'")
+    refused(livecell("track", truth, "--output", out, "--export", "roi,shp"), "--export must list some of roi", "got 'shp'")
     refused(livecell("track", tmp_path / "none.tif", "--output", out), "does not exist")
     refused(livecell("track", "--apply", tmp_path / "none.csv", "--output", out), "label images must be given")
     (tmp_path / "file.tif").touch()

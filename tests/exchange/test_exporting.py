@@ -1,12 +1,15 @@
 """Label images of a folder, in other formats."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
 
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.exchange.base import LabelledPlane
 from livecell_monai.exchange.exporting import export_labels, list_label_images
-from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels
+from tests.support.annotated import HIGH, MIXED, read_all, to_labels, write_labels, write_planes
 
 
 def save(folder, **images):
@@ -35,6 +38,26 @@ def test_a_movie(tmp_path):
     assert [each.frame for each in read_all("geojson", tmp_path / "out" / "film.geojson")] == [0, 2]
 
 
+def test_measurements_are_looked_up_for_formats_that_hold_them(tmp_path):
+    """Not of tracks, whose ids are not those of the cells that were measured."""
+    asked = []
+
+    def find(name, frame, labels):
+        asked.append((name, frame, int(labels.max())))
+        return {1: {"Area px^2": 17.0}}
+
+    result = save(tmp_path / "masks", a_cells=MIXED.astype(np.uint16), film_cells=np.stack([MIXED, MIXED]).astype(np.uint16))
+    export_labels(result, tmp_path / "rois", ["roi"], find)
+    assert not asked
+    export_labels(result, tmp_path / "out", ["geojson", "roi"], find)
+    assert asked == [("a", None, 7), ("film", 0, 7), ("film", 1, 7)]
+    features = json.loads((tmp_path / "out" / "a.geojson").read_text())["features"]
+    assert [feature["properties"].get("measurements") for feature in features] == [{"Area px^2": 17}, *[None] * 5]
+    save(tmp_path / "film", **{"tracks.ome": np.stack([MIXED, MIXED]).astype(np.uint16)})
+    export_labels(tmp_path / "film", tmp_path / "tracked", ["geojson"], find)
+    assert len(asked) == 3
+
+
 def test_label_images_of_a_folder(tmp_path):
     folder = save(tmp_path / "x", a_cp_masks=MIXED, b=MIXED)
     assert {name: path.name for name, path in list_label_images(folder).items()} == {"a": "a_cp_masks.tif", "b": "b.tif"}
@@ -51,6 +74,14 @@ def test_tracked_movies(tmp_path):
     export_labels(tmp_path / "film", tmp_path / "out", ["ctc"])
     lines = (tmp_path / "out" / "film_RES" / "res_track.txt").read_text().splitlines()
     assert lines == [f"{number} 0 1 0" for number in (1, 2, 3, 4, 5, 7)]
+    write_planes("ctc", tmp_path / "film" / "ctc", [LabelledPlane("film", MIXED)])
+    (tmp_path / "film" / "ctc" / "res_track.txt").write_text("1 0 0 0\n2 1 1 1\n")
+    export_labels(tmp_path / "film", tmp_path / "again", ["ctc", "roi"])
+    assert (tmp_path / "again" / "film_RES" / "res_track.txt").read_text() == "1 0 0 0\n2 1 1 1\n"
+    assert [(each.frame, each.name) for each in read_all("roi", tmp_path / "again" / "film.zip")] == [
+        (0, "film"),
+        (1, "film"),
+    ]
 
 
 def test_label_images_in_ome_zarr(tmp_path):

@@ -75,6 +75,13 @@ def test_fields_are_those_of_qupath(tmp_path):
         assert shape.area == (int(feature["properties"]["name"]) == MIXED).sum()
 
 
+def test_measurements_of_those_cells_that_have_some(tmp_path):
+    plane = LabelledPlane("a", MIXED, measurements={2: {"Area µm^2": 0.5}, 3: {}})
+    text = write_planes("geojson", tmp_path / "a.geojson", [plane]).read_text(encoding="utf-8")
+    found = {each["properties"]["name"]: each["properties"].get("measurements") for each in json.loads(text)["features"]}
+    assert found == {"1": None, "2": {"Area µm^2": 0.5}, **dict.fromkeys("3457")}
+
+
 def test_a_file_is_the_same_each_time(tmp_path):
     first = write_labels("geojson", tmp_path, MIXED).read_bytes()
     assert write_labels("geojson", tmp_path, MIXED).read_bytes() == first

@@ -86,7 +86,7 @@ def test_masks_of_cellpose_beside_the_images(images, tmp_path):
     done = import_annotations(images, images, tmp_path / "cells")
     (sample,) = list_samples(tmp_path / "cells", "train")
     assert sample.name == "a"
-    assert done.unannotated == ["b.tif"]
+    assert done.unannotated == [images / "b.tif"]
 
 
 def test_one_of_several_formats(images, tmp_path):

@@ -27,7 +27,7 @@ def test_images_by_stem(tmp_path):
     finder = make(tmp_path, a=1, b=1)
     assert find(finder, "a") == ("a.tif", None)
     assert find(finder, "a", 0) == ("a.tif", None)
-    assert finder.list_unused() == ["b.tif"]
+    assert finder.list_unused() == [tmp_path / "b.tif"]
     with pytest.raises(DataError, match=r"x\.zip: an annotation must have an image of the same stem, found no c in "):
         find(finder, "c")
     with pytest.raises(DataError, match="found no a, frame 1, in"):

@@ -1,5 +1,7 @@
 """Outputs by name, and all outputs of a run: each gets every prediction, and incomplete images leave no files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -203,3 +205,33 @@ def test_maps_are_kept_only_if_they_are_written():
     assert not OutputSet(DEFAULT).needs_maps
     assert OutputSet(["mask", "probability"]).needs_maps
     assert np.all(MASKS[0] == (image().maps["foreground"] > 0))
+
+
+@pytest.mark.parametrize("given", ["image", "movie"])
+def test_cells_of_an_earlier_run_are_deleted_by_one_without_cells(given, tmp_path, monkeypatch):
+    """Those of its own images, and only if the earlier run has left its table: other files may be of someone else."""
+    monkeypatch.chdir(tmp_path)
+    write_movie(tmp_path)
+    Image.fromarray(PICTURES[0]).save("a.tif")
+    predictions, name = ([image(Path("a.tif"))], "a") if given == "image" else (frames(), "cells")
+    out = tmp_path / "out"
+    out.mkdir()
+    earlier = OutputSet(["cells", "cell_table", "summary"], OutputOptions(parts=out))
+    assert write(earlier, with_cells(predictions), out)[-1] is not None
+    without = OutputSet(["mask", "summary"])
+    labels = f"{name}_cells.tif" if given == "image" else f"{name}_cells.ome.tif"
+    others = {"b_cells.tif", "other.txt"}
+    for other in others:
+        (out / other).touch()
+    without.remove_earlier(out, {name})
+    assert names(out) >= {labels, *others}  # no table yet
+    earlier.finish(out, [{"image": name}])
+    without.remove_earlier(out, {name, f"{name}_cells"})  # an image of this run has the name
+    assert labels in names(out)
+    earlier.finish(out, [{"image": name}])
+    OutputSet(["cells", "cell_table"]).remove_earlier(out, {name})
+    assert names(out) >= {labels, "cells.csv", "cells.json"}
+    without.remove_earlier(out, {name})
+    assert not names(out) & {labels, "cells.csv", "cells.json"}
+    assert names(out) >= others
+    close_last()

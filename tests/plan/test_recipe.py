@@ -80,6 +80,11 @@ class TestScale:
     def test_has_a_reason(self, diameter, minutes, words):
         assert words in plan_training(replace(USUAL, diameter_px=float(diameter)), minutes)["scale"].reason
 
+    def test_is_not_halved_with_a_start(self):
+        """It has seen cells at the full scale."""
+        small = replace(USUAL, diameter_px=20.0)
+        assert plan_training(small, 1.0, has_start=True)["scale"] == plan_training(small)["scale"]
+
 
 class TestCells:
     def test_the_map_is_learned_where_cells_touch(self):

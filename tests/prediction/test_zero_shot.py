@@ -72,6 +72,14 @@ def test_of_many_images_some_are_measured(bundle, monkeypatch, estimates):
     assert [next(n for n, one in enumerate(shown) if one is each) for each in measured] == [0, 2, 4, 6, 8]
 
 
+def test_sizes_are_estimated_from_one_view(bundle, monkeypatch, estimates):
+    asked = []
+    real = zero_shot.open_segmenter
+    monkeypatch.setattr(zero_shot, "open_segmenter", lambda *args: asked.append(args[1]["tta_views"]) or real(*args))
+    fit_settings(bundle, {**ACCELERATOR, "tta_views": 8}, images(1))
+    assert asked == [1]
+
+
 def test_what_is_given_is_kept(bundle, estimates, caplog):
     found = fit_settings(bundle, {"cell_diameter": 80.0, "min_cell_area": 3}, images(2))
     assert found == {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0, "min_cell_area": 3}

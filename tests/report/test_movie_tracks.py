@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,28 @@ def test_too_many_tracks_for_the_challenge_are_no_failure(tmp_path, monkeypatch)
     lines = write_tracks(tracks, draw_labels(tracks), None, tmp_path / "out", TrackOptions(geff=False))
     assert any(line.startswith("ctc: not written, movie: a CTC folder must have at most 7 ids") for line in lines)
     assert "ctc" not in listed(tmp_path / "out")
+
+
+def test_files_for_other_programs(tmp_path):
+    """They are named after the movie's folder, and those that an earlier run is recorded to have written are removed."""
+    tracks = some_tracks()
+    folder = tmp_path / "movie"
+    write_tracks(tracks, draw_labels(tracks), None, folder, replace(QUICK, export=("roi", "geojson", "ctc")))
+    assert {"movie.zip", "movie.geojson"} <= listed(folder)
+    assert not listed(folder) & {"ctc", "movie_RES"}  # `ctc` is that of the tracks, which was not wanted here
+    (folder / "movie_coco.json").write_text("mine")
+    with pytest.raises(SettingError, match="already has tracks"):
+        write_tracks(tracks, draw_labels(tracks), None, folder, QUICK)
+    write_tracks(tracks, draw_labels(tracks), None, folder, replace(QUICK, export=("geojson",), overwrite=True))
+    assert "movie.geojson" in listed(folder)
+    assert "movie.zip" not in listed(folder)
+    assert (folder / "movie_coco.json").read_text() == "mine"
+
+
+def test_a_failure_closes_the_files_for_other_programs(tmp_path):
+    tracks = some_tracks()
+    wrong = draw_labels(tracks)
+    wrong[4] = 0
+    with pytest.raises(DataError, match="frame 4 of the label images must have every cell"):
+        write_tracks(tracks, wrong, None, tmp_path / "movie", replace(QUICK, export=("roi", "geojson")))
+    assert listed(tmp_path) == set()

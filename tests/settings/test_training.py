@@ -37,6 +37,7 @@ VALUES = {
     "lr_step": ([1, 7, "auto"], [0, 1.5, True, "never"]),
     "lr_gamma": ([1, 0.1], [0, 1.5]),
     "checkpoint_selection": (["best", "last"], ["first", 1]),
+    "start_share": ([0, 0.4], [-0.1, 1]),
     "ema": ([0, 0.99], [-0.1, 1]),
     **dict.fromkeys(("pseudo_label_fraction", "warm_up"), INSIDE_0_1),
     "lr": ABOVE_0,

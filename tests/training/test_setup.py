@@ -30,6 +30,12 @@ class TestResolvedSettings:
         assert (found["split"], found["zoom"], found["filters"][0]) == ("original", [0.8, 1.25], 64)
 
 
+@pytest.mark.parametrize(("start", "part"), [("auto", 1.0), ("none", 0.5)])
+def test_a_short_training_keeps_the_scale_of_its_start(folder, start, part):
+    full = resolve_settings(folder, settings={"minutes": 5.0, "start": start})["scale"]
+    assert resolve_settings(folder, settings={"minutes": 0.5, "start": start})["scale"] == part * full
+
+
 def test_an_unknown_recipe_is_rejected(folder):
     with pytest.raises(SettingError, match="the recipe must be one of planned, original"):
         resolve_settings(folder, recipe="mine")

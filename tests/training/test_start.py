@@ -105,6 +105,12 @@ def test_none_leaves_random_weights(tmp_path):
     assert found.facts == {}
 
 
+def test_random_weights_have_no_share(tmp_path):
+    with shipped(tmp_path / "shipped.safetensors", make_start()):
+        assert weights_for("auto", start_share=0.3).share == 0.3
+        assert weights_for("none", start_share=0.3).share == 0.0
+
+
 class TestNamed:
     def test_a_file(self, tmp_path):
         start, path = make_start(), tmp_path / "mine.safetensors"
@@ -163,6 +169,8 @@ class TestPlanned:
             assert self.planned(folder, filters=[4, 8])["start"] == "none"
             assert self.planned(folder, filters=[4, 8])["lr"] == 0.002
             assert self.planned(folder, start="none")["lr"] == 0.002
+            assert choices["start_share"].value > 0
+            assert "start_share" not in self.planned(folder, start="none")
 
     def test_goes_by_what_is_set_not_by_what_is_planned(self, folder, tmp_path):
         with shipped(tmp_path / "shipped.safetensors", make_start()):
@@ -172,6 +180,11 @@ class TestPlanned:
     def test_a_named_one_is_not_read_for_it(self):
         found = choose_start({**SETTINGS, "start": "models:/cells@best"})
         assert (found["start"].value, found["lr"].value) == ("models:/cells@best", 0.001)
+        assert "start_share" not in found
+
+    def test_a_file_of_a_pretraining_keeps_a_share(self, tmp_path):
+        write_start(tmp_path / "mine.safetensors", make_start(), {})
+        assert choose_start({**SETTINGS, "start": str(tmp_path / "mine.safetensors")})["start_share"].value > 0
 
 
 class TestTraining:

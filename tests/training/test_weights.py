@@ -61,6 +61,17 @@ def test_agrees_with_a_plain_formula(decay):
             torch.testing.assert_close(weights(average), torch.full_like(weights(average), mean), atol=1e-3, rtol=1e-4)
 
 
+def test_a_share_is_always_that_of_the_start():
+    trained = network()
+    move(trained, 10.0)
+    alone, shared = WeightAverage(trained, 0.9), WeightAverage(trained, 0.9, 0.25)
+    for value in (1.0, 2.0, 5.0):
+        move(trained, value)
+        alone.update()
+        shared.update()
+        torch.testing.assert_close(weights(shared), 0.25 * 10 + 0.75 * weights(alone))
+
+
 def test_initial_weights_do_not_persist():
     trained = network()
     move(trained, 1e3)

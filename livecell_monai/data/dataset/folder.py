@@ -63,11 +63,10 @@ def _check_root(root: Path) -> None:
         what = "must be a folder, this is a file" if root.is_file() else "does not exist"
         raise DataError(f"{root}: the data folder {what}; give a folder with train/images in it")
     if not any((root / role).is_dir() for role in ROLES) and list_folder(root):
-        train = root / "train"
         raise DataError(
-            f"{root}: a data folder must hold train/images and train/labels, and test/images for those to predict, "
-            f"got images; move the annotated ones into {train / 'images'}, their labels into {train / 'labels'}, or use the "
-            f"annotations of other programs: livecell import {root} --images {root} --output cells"
+            f"{root}: a data folder must hold train/images and train/labels, or images with their annotations beside them "
+            f"(a.tif with a.zip, a.geojson, a.json or a_masks.tif), got images alone; save annotations beside some of them, "
+            f"or use those of another folder: livecell import ANNOTATIONS --images {root} --output cells"
         )
 
 

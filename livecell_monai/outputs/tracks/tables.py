@@ -1,7 +1,8 @@
 """`tracks.csv` and `lineages.csv`, and `tracks.json`: what their columns are and what else was known of the movie."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ OF_MOVIE = ("name", "frames", "shape", "interval_min", "pixel_size_um", "missing
 _BLOCK = 4096  # rows that are text at once
 
 
-def write_tables(folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | None]) -> None:
+def write_tables(
+    folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | None], exported: Sequence[str] = ()
+) -> None:
     """Write the three files, each atomically; a DataError if one cannot be written.
 
     Args:
@@ -30,12 +33,20 @@ def write_tables(folder: Path, tracks: Tracks, lineages: Columns, source: Mappin
         tracks: the movie.
         lineages: the columns of `describe_lineages`.
         source: where its label images (`labels`) and grey images (`images`) are; None for no path.
+        exported: names of the files for other programs beside them.
     """
     write_rows(folder / CELLS, CELL_COLUMNS, _to_rows(describe_cells(tracks), CELL_COLUMNS))
     write_rows(folder / LINEAGES, LINEAGE_COLUMNS, _to_rows(lineages, LINEAGE_COLUMNS))
-    write_file(
-        folder / FACTS, json.dumps(_describe_movie(tracks) | {"source": dict(source)}, indent=1, ensure_ascii=False) + "\n"
-    )
+    facts = _describe_movie(tracks) | {"source": dict(source), "exported": list(exported)}
+    write_file(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
+def list_exported(folder: Path) -> list[str]:
+    """The files for other programs that the last run into a folder has written, by its `tracks.json`; none without one."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        listed = json.loads((folder / FACTS).read_text(encoding="utf-8"))["exported"]
+        return [name for name in listed if isinstance(name, str) and Path(name).name == name]
+    return []
 
 
 def _to_rows(table: Columns, columns: Mapping[str, Column]) -> Iterator[Texts]:
