@@ -39,7 +39,7 @@ class Segmenter:
 
     Args:
         bundle: the folder that training left, an MLflow run, a registered model (`models:/NAME/VERSION`), or `start`, the
-            start that the package ships, which needs no annotated image.
+            start that the package ships, which needs no annotated image; or a bioimage.io package or an ONNX file.
         settings: values that override those of the bundle, such as `{"tta_views": 8}`.
         images: some images from which `start` estimates the size of the cells, unless the settings have `cell_diameter`.
     """

@@ -14,6 +14,8 @@ from monai.engines import SupervisedEvaluator
 from torch import nn
 
 from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.foreign.files import is_foreign
+from livecell_monai.bundle.foreign.model import check_given
 from livecell_monai.bundle.template import find_overlay, find_template, read_overlay
 from livecell_monai.errors import find_user_error
 from livecell_monai.network import Ensemble, UNet
@@ -30,7 +32,8 @@ if TYPE_CHECKING:  # the template builds parts of packages above this one
     from livecell_monai.training.session import TrainingSession
 
 T = TypeVar("T")
-TEMPLATES = (*CONFIGS, "multi_gpu_train")  # configs that define parts, not only settings
+FOREIGN = "foreign"  # overlay for models of other tools
+TEMPLATES = (*CONFIGS, FOREIGN, "multi_gpu_train")  # configs that define parts, not only settings
 _LOCATOR = ComponentLocator()  # shared: it searches all modules of MONAI on first use
 
 
@@ -130,10 +133,10 @@ def open_bundle(
     run_id: str = "run",
     workflow_type: str = "infer",
 ) -> OpenBundle:
-    """Open a bundle, ready to `initialize` and `run`; nothing in its folder is evaluated.
+    """Open a bundle, or a model of another tool in its place, ready to `initialize` and `run`; nothing of it is evaluated.
 
     Args:
-        bundle: the folder of a trained bundle, or the template.
+        bundle: the folder of a trained bundle, the template, a bioimage.io package or an ONNX file.
         configs: names of the template's files; later ones override earlier ones.
         settings: values by name that override those of the bundle.
         paths: where to read and write, by the names in the configs.
@@ -147,7 +150,12 @@ def open_bundle(
     """
     root, template = Path(bundle).resolve(), find_template().resolve()
     own = [name for name in configs if name in CONFIGS]
-    values = {} if root == template else read_bundle_settings(root, own)
+    if is_foreign(root):
+        check_given(root, settings or {})
+        values: dict[str, Any] = {}
+        configs = [name for each in configs for name in ([each, FOREIGN] if each == "inference" else [each])]
+    else:
+        values = {} if root == template else read_bundle_settings(root, own)
     for overlay in (*(name for name in configs if name not in TEMPLATES), *overlays):
         values |= read_overlay(find_overlay(overlay), own)
     values |= check_values(settings or {}, own)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from livecell_monai.bundle.contents import read_metadata
 from livecell_monai.bundle.export import write_bundle
+from livecell_monai.bundle.foreign.files import is_foreign
 from livecell_monai.bundle.weights import write_weights
 from livecell_monai.errors import BundleError
 from livecell_monai.network.start import StartFile, find_shipped_start, read_start_file
@@ -43,6 +44,8 @@ def write_start_bundle(folder: Path) -> Path:
 
 def read_expected_diameter(bundle: str | Path) -> float | None:
     """The diameter in px of the cells that a start expects at its working scale; None for a bundle that was trained."""
+    if is_foreign(bundle):
+        return None
     found = read_metadata(Path(bundle)).get("training", {}).get(EXPECTED)
     return float(found) if isinstance(found, int | float) and found > 0 else None
 

@@ -52,7 +52,12 @@ Data = Annotated[
     Path,
     typer.Argument(help="Data folder (train/images, train/labels ...), images with annotations beside, or datalist JSON."),
 ]
-Bundle = Annotated[str, typer.Argument(help="Bundle folder, MLflow run, models:/NAME/VERSION, or start: the shipped one.")]
+Bundle = Annotated[
+    str,
+    typer.Argument(
+        help="Bundle folder, MLflow run, models:/NAME/VERSION, start: the shipped one; or a bioimage.io or ONNX model."
+    ),
+]
 Images = Annotated[list[Path], typer.Argument(help="Files, folders or globs.")]
 Axes = Annotated[str | None, typer.Option(help="Axes of the files in order, such as TYX; overrides those in the files.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any of `livecell settings`; repeatable.")]

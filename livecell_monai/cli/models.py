@@ -178,7 +178,8 @@ def predict(
 ) -> None:
     """Write a mask TIFF (0 and 255, the image's own height and width) for every image.
 
-    The bundle `start` is the one that livecell ships: it has learned nothing from your images.
+    The bundle `start` is the one that livecell ships: it has learned nothing from your images. A bioimage.io package (zip or
+    folder) or an ONNX file of grey images works too.
 
     An image or frame that cannot be read, or does not fit into memory, does not stop the others; the exit code is then 3.
     Images above 64 megapixels (`tiling_min_megapixels`) are predicted part by part; their masks are NAME.ome.tif, with a

@@ -98,9 +98,14 @@ def track(
 
 
 def is_bundle(inputs: Sequence[str]) -> bool:
-    """Whether the first of several inputs is a bundle: its folder, `start`, a registered model, or the name of a run."""
+    """Whether the first of several inputs is a bundle: its folder, `start`, a registered model, or the name of a run.
+
+    A bioimage.io package or an ONNX file counts as one.
+    """
+    from livecell_monai.bundle.foreign.files import is_foreign
+
     first = Path(inputs[0])
-    if (first / "configs" / "metadata.json").is_file():
+    if (first / "configs" / "metadata.json").is_file() or is_foreign(first):
         return True
     return len(inputs) > 1 and not first.exists() and not any(mark in first.name for mark in "*?[")
 

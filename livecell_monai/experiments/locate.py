@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
+from livecell_monai.bundle.foreign.files import BUNDLE, ONNX, is_foreign
 from livecell_monai.bundle.start import START, write_start_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.store import choose_uri, find_reason, open_store, quiet_mlflow
@@ -23,22 +24,28 @@ def located(name: str | Path, uri: str = "auto") -> Iterator[Path]:
 
 
 def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
-    """The folder of a bundle, downloaded into another one if it is in MLflow.
+    """The folder of a bundle, downloaded into another one if it is in MLflow; a model of another tool as it is.
 
     The name is a folder, the id or name of a run, or a registered model: `models:/NAME/VERSION`, `models:/NAME@ALIAS`; or
-    `start`, the start that the package ships, if there is no folder of this name.
+    `start`, the start that the package ships, if there is no folder of this name; or a bioimage.io package or ONNX file.
 
     Raises a SettingError if there is no such folder, run or model, or it has no bundle; a BundleError without a start.
     """
-    if Path(name).is_dir():
+    if Path(name).is_dir() or is_foreign(name):
         return Path(name)
     if str(name) == START:
         return write_start_bundle(into)
     if Path(name).is_file():
         remedy = "name the folder that training left"
-        if is_zipfile(name):
+        if is_zipfile(name) and _holds_bundle(Path(name)):
             remedy = f"unpack it by python -m zipfile -e {name} {Path(name).stem}, then name {Path(name).stem}"
+        elif is_zipfile(name):
+            raise SettingError(
+                f"{name}: a zip must be a bioimage.io package with rdf.yaml, it has none; name a package or a folder"
+            )
         raise SettingError(f"{name}: a bundle must be a folder, this is a file; {remedy}")
+    if Path(name).suffix.lower() in (".zip", ONNX):
+        raise SettingError(f"{name}: must be a bioimage.io package or an ONNX file, there is no such file; correct the path")
     if str(name).startswith(_MODELS):
         return _download_model(str(name), into, uri)
     client, run = find_bundle_run(name, uri)
@@ -46,6 +53,14 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
         if not any(entry.path == "bundle" for entry in client.list_artifacts(run.info.run_id)):
             raise SettingError(f"run {name}: it must have a bundle among its artifacts, found none; name another run")
     return download(client, name, run.info.run_id, "bundle", into)
+
+
+def _holds_bundle(path: Path) -> bool:
+    try:
+        with ZipFile(path) as file:
+            return any(name == BUNDLE or name.endswith(f"/{BUNDLE}") for name in file.namelist())
+    except (OSError, ValueError, BadZipFile):
+        return False
 
 
 def download(client: Any, name: str | Path, run_id: str, artifact: str, into: str | Path) -> Path:

@@ -82,6 +82,7 @@ class OutputOptions:
     cell_table_format: str = "csv"  #: or `parquet`
     cell_table_names: Names = "livecell"  #: of columns
     zero_shot: str = ""  #: what the table says if nothing was learned from such images; empty for a trained bundle
+    model: str = ""  #: what the table says made the predictions; empty for a bundle
     parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
 

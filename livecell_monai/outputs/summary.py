@@ -19,15 +19,17 @@ class Summary(Output):
     """`summary.csv`, one row per image: foreground fraction and seconds, and of cells their number and areas.
 
     The row of a movie holds the means over its frames; `NAME_frames.csv` has one row per frame, with only the `problem`
-    of a frame without a prediction. Where nothing was learned from such images, `zero_shot` says so.
+    of a frame without a prediction. Where nothing was learned from such images, `zero_shot` says so; `model` names a
+    model of another tool.
     """
 
     files = Files(movie=("{name}_frames.csv",), large=(), run=(TABLE,))
 
     def __init__(self, options: OutputOptions | None = None) -> None:
         self._frames: list[Row] = []
-        text = "" if options is None else options.zero_shot
-        self._note: Row = {"zero_shot": text} if text else {}
+        options = options or OutputOptions()
+        notes = {"zero_shot": options.zero_shot, "model": options.model}
+        self._note: Row = {name: text for name, text in notes.items() if text}
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """The row of an image; at the last frame of a movie, its table and its row."""

@@ -13,17 +13,26 @@ from monai.data.utils import compute_importance_map
 from livecell_monai.data.large import allocate_pages
 from livecell_monai.prediction.windows import AxisWindows
 
+IN_HALO = 1e-6  # weight of the pixels of a halo, so that sums are nowhere 0
 Block = tuple[int, int, torch.Tensor]  #: first row and column in the image; logits (C, Y, X)
 
 
 class Blender:
-    """The windows that rows [top, bottom) of an image (Y, X), the band, depend on; and their blended logits."""
+    """The windows that rows [top, bottom) of an image (Y, X), the band, depend on; and their blended logits.
 
-    def __init__(self, rows: AxisWindows, columns: AxisWindows, shape: tuple[int, int], band: tuple[int, int]) -> None:
+    So many pixels at each side of a window as the `halo` has do not count.
+    """
+
+    def __init__(
+        self, rows: AxisWindows, columns: AxisWindows, shape: tuple[int, int], band: tuple[int, int], halo: int = 0
+    ) -> None:
         self.rows, self.columns, self.shape = rows, columns, shape
         self.top, self.bottom = band[0] + rows.before, band[1] + rows.before
         self.is_single = len(rows.starts) == len(columns.starts) == 1
         self.importance = compute_importance_map((rows.size, columns.size), mode="gaussian")
+        if halo:
+            inside = self.importance[halo:-halo, halo:-halo].clone()
+            self.importance.mul_(IN_HALO)[halo:-halo, halo:-halo] = inside
         self.width = columns.starts[-1] + columns.size
         # sums of weighted logits, one plane per channel, then the sum of weights
         self.above = self.left = self.below = torch.zeros(0, 0, 0)

@@ -118,7 +118,7 @@ class ForwardPass:
 
     def _infer_inside(self, window: ImageInMemory, largest: Shape, batch: int, network: Forward) -> torch.Tensor:
         """Logits (C, Y, X) of one window by smaller ones."""
-        blender = Blender(*self.plan.cover(window.shape, largest), window.shape, (0, window.shape[0]))
+        blender = Blender(*self.plan.cover(window.shape, largest), window.shape, (0, window.shape[0]), self.plan.halo)
         blocks: list[Block] = []
         for places in batched(blender.windows(), batch):
             logits = self._average_views(read_windows(window, blender.rows, blender.columns, places), network)

@@ -1,6 +1,7 @@
 """An image of any size through the network: window by window, with blended overlaps."""
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -74,7 +75,7 @@ class WindowInferer(Inferer):  # type: ignore[misc]
 
     def blender(self, shape: tuple[int, int], band: tuple[int, int]) -> Blender:
         """The windows that rows [top, bottom) of an image (Y, X) depend on."""
-        return Blender(*self.windows.cover(shape), shape, band)
+        return Blender(*self.windows.cover(shape), shape, band, self.windows.halo)
 
     def blocks(
         self,
@@ -117,3 +118,17 @@ class WindowInferer(Inferer):  # type: ignore[misc]
                 f"{width}, they do not; {advice}"
             ) from error
         return logits.cpu() if image.is_lazy else logits
+
+
+class HaloInferer(WindowInferer):
+    """A `WindowInferer` for a network whose logits near the border of a window must not be used.
+
+    Args:
+        halo: pixels at each side of a window; neighbouring windows overlap by twice as many.
+        options: those of `WindowInferer`, by name.
+    """
+
+    def __init__(self, halo: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.windows = replace(self.windows, overlap=max(self.windows.overlap, 2 * halo), halo=halo)
+        self.forward.plan = self.windows

@@ -26,13 +26,21 @@ class WindowPlan:
     """
 
     largest: Shape  #: (Y, X) of the largest window, multiples of `multiple`
-    overlap: int  #: least overlap of neighbours in pixels; at most half of the largest window is used
+    overlap: int  #: least overlap of neighbours in pixels; at most half of the largest window is used, or twice the halo
     multiple: int  #: the edges of every window are multiples of this
     by_area: bool = False
+    halo: int = 0  #: pixels at each side of a window whose logits do not count; windows reach so far beyond the image
 
     def cover(self, shape: Shape, largest: Shape | None = None) -> tuple[AxisWindows, AxisWindows]:
         """The windows by row and by column over an image (Y, X), with another largest window if one is given."""
-        return _cover(self if largest is None else replace(self, largest=largest), shape)
+        plan = self if largest is None else replace(self, largest=largest)
+        axes = _cover(plan, (shape[0] + 2 * self.halo, shape[1] + 2 * self.halo))
+        rows, columns = (replace(axis, before=axis.before + self.halo) for axis in axes) if self.halo else axes
+        return rows, columns
+
+    def share(self, size: int) -> int:
+        """The least overlap of neighbouring windows of a size, in pixels."""
+        return min(self.overlap, max(size // 2, min(2 * self.halo, size - 1)))
 
 
 def auto_window(pixels: float, multiple: int) -> Shape:
@@ -68,8 +76,8 @@ def _choose_edges(plan: WindowPlan, shape: Shape) -> Shape:
     heights, widths = (
         range(narrow[axis], min(whole[axis], pixels // narrow[1 - axis]) + 1, plan.multiple) for axis in (0, 1)
     )
-    rows = [(_count(shape[0], height, plan.overlap), height) for height in heights]
-    columns = [(_count(shape[1], width, plan.overlap), width) for width in widths]
+    rows = [(_count(shape[0], height, plan), height) for height in heights]
+    columns = [(_count(shape[1], width, plan), width) for width in widths]
     fitting = (
         (down * height * across * width, down * across, height, width)
         for down, height in rows
@@ -79,9 +87,9 @@ def _choose_edges(plan: WindowPlan, shape: Shape) -> Shape:
     return min(fitting)[2:]  # on a tie fewer windows, then lower ones, of which less is kept between rows
 
 
-def _count(edge: int, size: int, overlap: int) -> int:
+def _count(edge: int, size: int, plan: WindowPlan) -> int:
     """How many windows of a size an axis needs."""
-    shared = min(overlap, size // 2)
+    shared = plan.share(size)
     return max(1, -(-(edge - shared) // (size - shared)))
 
 
@@ -90,13 +98,13 @@ def _cover_axis(plan: WindowPlan, edge: int, most: int) -> AxisWindows:
     if edge <= most:
         size = _round_up(edge, plan.multiple)
     else:
-        count = _count(edge, most, plan.overlap)
-        fitting = -(-(edge + (count - 1) * min(plan.overlap, most // 2)) // count)
+        count = _count(edge, most, plan)
+        fitting = -(-(edge + (count - 1) * plan.share(most)) // count)
         size = min(most, _round_up(fitting, plan.multiple))
     if size >= edge:
         return AxisWindows(size, (0,), (size - edge) // 2)
     # evenly, or the last two would overlap almost completely if edges must be multiples of a large number
-    interval = -(-(edge - size) // (_count(edge, size, plan.overlap) - 1))
+    interval = -(-(edge - size) // (_count(edge, size, plan) - 1))
     return AxisWindows(size, tuple(min(start, edge - size) for start in range(0, edge - size + interval, interval)))
 
 

@@ -25,7 +25,7 @@ from livecell_monai.settings import check_setting
 
 LOGGER = logging.getLogger(__name__)
 FALLBACK = (
-    "note: this bundle has no map that separates touching cells, they are split only where the mask has a neck; to learn "
+    "note: this model has no map that separates touching cells, they are split only where the mask has a neck; to learn "
     "such a map, train with the setting maps"
 )
 

@@ -35,6 +35,15 @@ Frames = Annotated[
 ]
 Depth = Annotated[Index | Annotated[str, Field(pattern=r"^\s*\d+\s*$")] | None, Rule("an index from 0 or null")]
 Views = Annotated[Literal[1, 2, 4, 8], NoBool]
+ModelOutputs = Annotated[
+    list[
+        Annotated[
+            str, Field(pattern=r"^((foreground|border|background|distance)(:(probability|logits))?|distance:px|ignore)$")
+        ]
+    ],
+    Field(min_length=1, max_length=64),
+    Rule("a list of foreground, border, background, distance and ignore, perhaps with :logits, :px or :probability"),
+]
 Names = Annotated[list[Text], Field(min_length=1, max_length=64), Rule("a list of names")]
 
 
@@ -182,4 +191,16 @@ class LargeImages(Group):
     )
 
 
-INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Cells, Outputs, LargeImages)
+class ForeignModels(Group):
+    """Models of other tools: bioimage.io packages and ONNX files."""
+
+    model_outputs: ModelOutputs | None = setting(
+        None,
+        "what each output channel of the model is: foreground, border, background, distance, ignore; null takes it from "
+        "their names; `border:logits` where values are not in [0, 1]",
+        recorded=False,
+        changes_mask=True,
+    )
+
+
+INFERENCE = (Machine, Preprocessing, Network, Planes, Prediction, Cells, Outputs, LargeImages, ForeignModels)

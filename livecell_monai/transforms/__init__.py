@@ -1,6 +1,7 @@
 """Transforms that MONAI lacks. Array transforms and their dictionary twins take (C, Y, X), batches are (B, C, Y, X)."""
 
 from livecell_monai.transforms.appearance import Appearance
+from livecell_monai.transforms.described import DescribedStepsd
 from livecell_monai.transforms.intensity import IntensityScale, NormaliseContrast, NormaliseContrastd
 from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
@@ -12,6 +13,7 @@ __all__ = [
     "Appearance",
     "CropRegiond",
     "DeriveTargetd",
+    "DescribedStepsd",
     "IntensityScale",
     "NormaliseContrast",
     "NormaliseContrastd",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,10 @@ def _measure_contrast(differences: torch.Tensor, counts: torch.Tensor | None = N
 
 
 class NormaliseContrastd(MapTransform):  # type: ignore[misc]
-    """`NormaliseContrast` for keys (C, Y, X) of a sample; `enabled=False` leaves them as they are."""
+    """`NormaliseContrast` for keys (C, Y, X) of a sample; `enabled=False` leaves them as they are.
+
+    `measure` and `apply` do the same for an image that is read part by part.
+    """
 
     def __init__(self, keys: KeysCollection, percentiles: Sequence[float] = (0.1, 99.9), enabled: bool = True) -> None:
         super().__init__(keys)
@@ -108,3 +111,11 @@ class NormaliseContrastd(MapTransform):  # type: ignore[misc]
             for key in self.key_iterator(sample):
                 sample[key] = self.normalise(sample[key])
         return sample
+
+    def measure(self, some: torch.Tensor, find_others: Callable[[float], Counted]) -> dict[str, Any]:
+        """The scale of an image, for a JSON file; as `NormaliseContrast.measure`."""
+        return asdict(self.normalise.measure(some, find_others))
+
+    def apply(self, part: torch.Tensor, measured: Mapping[str, Any]) -> torch.Tensor:
+        """Any part of a measured image, normalised."""
+        return IntensityScale(**measured)(part) if self.enabled else part

@@ -138,7 +138,7 @@ class TestCombinations:
         with pytest.raises(KeyError, match="Property 'inferer' with config ID 'inferer' not in the config"):
             workflow.check_properties()
 
-    @every_combination
+    @pytest.mark.parametrize("combination", [*COMBINATIONS, "inference foreign", "inference foreign evaluate"])
     def test_every_target_is_there_and_takes_its_arguments(self, combination):
         for path, node in walk(load(combination)):
             if isinstance(node, dict) and "_target_" in node:
@@ -196,6 +196,7 @@ class TestEveryKeyIsRead:
         [
             ("inference", "inference", InferProperties),
             ("evaluate", "inference evaluate", InferProperties),
+            ("foreign", "inference foreign", InferProperties),
             ("train", "inference train", TrainProperties),
             ("multi_gpu_train", "inference train multi_gpu_train", TrainProperties),
         ],

@@ -68,6 +68,8 @@ def test_the_first_input_may_be_a_bundle(truth: Path, tmp_path: Path) -> None:
     assert not is_bundle([str(truth), str(truth)])
     assert not is_bundle([str(truth / "mask*.tif"), str(truth)])
     assert not is_bundle(["none.tif"])
+    (tmp_path / "model.onnx").write_bytes(b"")
+    assert is_bundle([str(tmp_path / "model.onnx"), str(truth)])
     refused(livecell("track", tmp_path / "model", "--output", tmp_path / "out"), "is a bundle: the movies")
 
 

@@ -50,6 +50,12 @@ def test_frames_without_a_prediction_have_a_row_that_says_why(tmp_path):
     assert table[3] == {"frame": "3", "time_min": "4.5", **dict.fromkeys(values, ""), "problem": "missing"}
 
 
+def test_rows_name_a_model_of_another_tool(tmp_path):
+    (row,) = write(Summary(OutputOptions(model="Tiny 1.0")), [image()], tmp_path)
+    assert row["model"] == "Tiny 1.0"
+    assert "model" not in write(Summary(OutputOptions()), [image()], tmp_path)[0]
+
+
 def test_rows_say_that_nothing_was_learned(tmp_path):
     """The rows of images, movies and large images; the rows of frames are as they were."""
     output = Summary(OutputOptions(zero_shot="nothing"))

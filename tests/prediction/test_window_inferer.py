@@ -9,7 +9,7 @@ from torch import nn
 from livecell_monai.errors import SettingError
 from livecell_monai.network import UNet
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.window_inferer import WindowInferer
+from livecell_monai.prediction.window_inferer import HaloInferer, WindowInferer
 
 FP32 = Accelerator("cpu-fp32")
 SIZES = [(96, 112), (97, 113), (31, 65), (5, 200), (64, 64), (1, 1), (63, 3)]
@@ -226,3 +226,32 @@ class TestAutoWindow:
             for width in (4, 64)
         )
         assert narrow > wide
+
+
+class TestHaloInferer:
+    @pytest.mark.parametrize("size", [(200, 90), (97, 113), (40, 300), (31, 20)], ids=lambda size: "x".join(map(str, size)))
+    @pytest.mark.parametrize(("halo", "window"), [(3, [32, 64]), (12, [32, 32]), (15, [32, 64])])
+    def test_uses_no_logits_of_a_halo(self, size, halo, window):
+        """A network that is right but in the halo, where it is wrong by far."""
+
+        def spoil(part):
+            spoilt = torch.full_like(part, 1e3)
+            spoilt[..., halo:-halo, halo:-halo] = part[..., halo:-halo, halo:-halo]
+            return spoilt
+
+        image = torch.rand(1, 1, *size)
+        options = {"accelerator": FP32, "window": window, "multiple": 8, "overlap": 0}
+        logits = HaloInferer(halo, **options)(image, spoil)
+        torch.testing.assert_close(logits, image, rtol=0, atol=2e-2)
+        assert (WindowInferer(**options)(image, spoil) - image).abs().max() > 100  # without the halo
+
+    def test_without_a_halo_nothing_changes(self, local):
+        image = torch.rand(1, 1, 97, 113)
+        options = {"accelerator": FP32, "window": [32, 64], "multiple": 8, "overlap": 10}
+        with torch.no_grad():
+            torch.testing.assert_close(HaloInferer(0, **options)(image, local), WindowInferer(**options)(image, local))
+
+    def test_smaller_windows_keep_the_halo_when_memory_runs_out(self):
+        inferer = HaloInferer(8, accelerator=FP32, window=[128, 128], multiple=8, overlap=0)
+        assert inferer.forward.plan is inferer.windows
+        assert (inferer.windows.overlap, inferer.windows.halo) == (16, 8)

@@ -50,6 +50,10 @@ VALUES = {
     "cell_table_names": (["livecell", "cellprofiler"], ["CellProfiler", None]),
     "cell_table_format": (["csv", "parquet"], ["CSV", "xlsx"]),
     "tiling_min_megapixels": ABOVE_0,
+    "model_outputs": (
+        [None, ["foreground"], ["ignore", "foreground:logits", "border:probability", "distance:px"]],
+        [[], ["mask"], ["foreground:px"], ["foreground:"], ["ignore:logits"], "foreground", [1]],
+    ),
     **dict.fromkeys(("normalise", "residual", "movie"), FLAG),
     **dict.fromkeys(("overwrite", "show_progress"), FLAG),
 }

@@ -71,7 +71,7 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
     is_new = not run.folder.exists()
     run.start()
     job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
-    check_shared_folders(workers, [str(Path(job.bundle) / "configs"), str(Path(job.output) / FOLDER / RECORD)], job.output)
+    check_shared_folders(workers, [str(opened.checkpoint), str(Path(job.output) / FOLDER / RECORD)], job.output)
     prediction = _Prediction(opened)
     total = len({item[NAME] for item in prediction.images}) + len(large_images.large)
     results = closing(_submit(workers, job, prediction.tasks(workers)))  # submitted tasks are cancelled on an error

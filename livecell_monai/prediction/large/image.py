@@ -5,7 +5,7 @@ appended to the pixels of every part.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from monai.transforms import (
     AdjustContrastd,
     Compose,
     EnsureChannelFirstd,
+    Identityd,
     LoadImaged,
     MapTransform,
     ScaleIntensityd,
@@ -27,12 +28,14 @@ from livecell_monai.data.large import LargeImageSource, Survey, count_other_valu
 from livecell_monai.errors import SettingError
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import IMAGE, Pixels, Region
-from livecell_monai.transforms import CropRegiond, IntensityScale, NormaliseContrastd, PartialResize, ResizeToScaled
+from livecell_monai.transforms import CropRegiond, DescribedStepsd, NormaliseContrastd, PartialResize, ResizeToScaled
 from livecell_monai.transforms.scale import working_shape
 
-WITHOUT_EFFECT = (LoadImaged, EnsureChannelFirstd, CropRegiond)  # on a whole plane that `LargeImageSource` reads
+WITHOUT_EFFECT = (LoadImaged, EnsureChannelFirstd, CropRegiond, Identityd)  # on a whole plane that `LargeImageSource` reads
 #: transforms of a pixel by its value and the range of the image; they keep the order of values
 MONOTONE = (AdjustContrastd, ScaleIntensityd, ScaleIntensityRanged, ShiftIntensityd)
+#: transforms of a pixel by its value and by what they `measure` on a whole image; they `apply` it to any part
+MEASURED = (NormaliseContrastd, DescribedStepsd)
 AT_ONCE = 2**16  # pixels that are transformed at once, so that they stay in the CPU cache
 
 
@@ -65,10 +68,10 @@ def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
 
 
 def measure_large_image(source: LargeImageSource, survey: Survey, steps: PartialSteps) -> dict[str, Any]:
-    """What preprocessing needs of a whole image, for a JSON file: its range, and the scale of each `NormaliseContrastd`."""
-    scales: list[IntensityScale] = []
+    """What preprocessing needs of a whole image, for a JSON file: its range, and what is measured by each of `MEASURED`."""
+    scales: list[dict[str, Any]] = []
     for number, transform in enumerate(steps.pointwise):
-        if not isinstance(transform, NormaliseContrastd):
+        if not isinstance(transform, MEASURED):
             continue
         before = PointwiseTransforms(steps.pointwise[:number], survey.low, survey.high, tuple(scales))
 
@@ -77,8 +80,11 @@ def measure_large_image(source: LargeImageSource, survey: Survey, steps: Partial
             return torch.from_numpy(values), torch.from_numpy(counts)
 
         some = torch.from_numpy(before(survey.sample)).flatten()
-        scales.append(transform.normalise.measure(some, others))
-    return {"low": survey.low, "high": survey.high, "scales": [asdict(scale) for scale in scales]}
+        if isinstance(transform, DescribedStepsd):  # measures the least and the greatest value too
+            ends = np.array([[survey.low, survey.high]]).astype(survey.sample.dtype)
+            some = torch.cat([some, torch.from_numpy(before(ends)).flatten()])
+        scales.append(transform.measure(some, others))
+    return {"low": survey.low, "high": survey.high, "scales": scales}
 
 
 class LargeImage:
@@ -91,8 +97,7 @@ class LargeImage:
         self.path: Path = source.stack.path
         self.grid: tuple[int, int] = source.shape
         self.shape = working_shape(self.grid, self.grid, steps.scale)
-        scales = tuple(IntensityScale(**scale) for scale in facts["scales"])
-        self.pointwise = PointwiseTransforms(steps.pointwise, facts["low"], facts["high"], scales)
+        self.pointwise = PointwiseTransforms(steps.pointwise, facts["low"], facts["high"], tuple(facts["scales"]))
         self.resize = PartialResize(self.grid, self.shape)
 
     def read(self, region: Region) -> torch.Tensor:
@@ -108,7 +113,7 @@ class PointwiseTransforms:
     transforms: Sequence[MapTransform]
     low: float  #: least value of the whole image
     high: float  #: greatest value of the whole image
-    scales: Sequence[IntensityScale] = ()  #: of each `NormaliseContrastd`, measured on the whole image
+    scales: Sequence[dict[str, Any]] = ()  #: what each of `MEASURED` has measured on the whole image
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Grey values (Y, X) of the file's own type, transformed, as float32."""
@@ -134,8 +139,8 @@ class PointwiseTransforms:
         both = torch.from_numpy(np.concatenate([values, np.array([self.low, self.high], np.float32)]))[None]
         scales = iter(self.scales)
         for transform in self.transforms:
-            if isinstance(transform, NormaliseContrastd):
-                both = next(scales)(both) if transform.enabled else both
+            if isinstance(transform, MEASURED):
+                both = transform.apply(both, next(scales))
             else:
                 both = without_metadata(transform({IMAGE: both})[IMAGE])
         changed: Pixels = both[0, :-2].numpy()
@@ -146,4 +151,4 @@ def _is_pointwise(transform: Any) -> bool:
     """Whether a transform needs only a pixel, the range of the image, and a scale measured on the whole image."""
     if isinstance(transform, AdjustContrastd):
         return not transform.adjuster.retain_stats  # mean and standard deviation
-    return isinstance(transform, (*MONOTONE, NormaliseContrastd))
+    return isinstance(transform, (*MONOTONE, *MEASURED))

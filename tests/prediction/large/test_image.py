@@ -26,7 +26,8 @@ from livecell_monai.prediction.prepared import image_of
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.sample import Region
-from livecell_monai.transforms import NormaliseContrastd, ResizeToScaled
+from livecell_monai.transforms import DescribedStepsd, NormaliseContrastd, ResizeToScaled
+from livecell_monai.transforms.described import Step
 from livecell_monai.transforms.intensity import sample_step
 from tests.support.array_stack import ArrayStack
 from tests.support.worlds import picture_of, some_cells
@@ -52,6 +53,7 @@ CHAINS = {
     "off": [UNIT, NormaliseContrastd("image", enabled=False)],
     "gamma": [UNIT, AdjustContrastd("image", gamma=0.7), NormaliseContrastd("image"), ShiftIntensityd("image", 0.25)],
     "range": [ScaleIntensityRanged("image", 0, 60_000, -1, 1, clip=True), ScaleIntensityd("image", minv=0.5, maxv=2.0)],
+    "described": [DescribedStepsd("image", [Step("scale_range"), Step("clip", {"min": 0.1, "max": 0.9})])],
     "twice": [NormaliseContrastd("image", [1, 99]), UNIT, AdjustContrastd("image", gamma=2.0, invert_image=True)],
 }
 
@@ -202,3 +204,14 @@ class TestBands:
                 pass
         assert len(released) == sum(looked) // windows
         assert bool(released) == is_reached
+
+
+@pytest.mark.parametrize("picture", ["cells", "bytes", "signed", "floats"])
+def test_described_statistics_are_those_of_a_sample(picture):
+    """Only the least and the greatest value are exact."""
+    image = PICTURES[picture]
+    steps = [DescribedStepsd("image", [Step("zero_mean_unit_variance")])]
+    whole = sample_of(image, steps)["image"].as_tensor()
+    part = open_parts(image, steps, (64, 64)).read(Region(0, 0, *image.shape))
+    torch.testing.assert_close(part, whole, rtol=0.1, atol=0.1)
+    assert torch.corrcoef(torch.stack([part.flatten(), whole.flatten()]))[0, 1] > 0.99999

@@ -123,7 +123,7 @@ class TestOverlay:
         gamma = {"_target_": "AdjustContrastd", "keys": "image", "gamma": 3.0, "invert_image": True}
 
         def with_gamma(steps):
-            at = next(i for i, step in enumerate(steps) if step["_target_"] == "ScaleIntensityd")
+            at = steps.index("@scale_grey")
             return [*steps[: at + 1], gamma, *steps[at + 1 :]]
 
         large, small = self.masks(trained, images, tmp_path, "own", None)
