@@ -33,6 +33,10 @@ def track(
         Path | None, typer.Option(metavar="TABLE", help="Edited tracks.csv: write all files again from it.")
     ] = None,
     greatest_step: Annotated[float | None, typer.Option(help="Px from one frame to the next; else measured.")] = None,
+    greatest_cut: Annotated[
+        int | None,
+        typer.Option(help="Frames in which a cell may be in two pieces, which are joined: 3.", show_default=False),
+    ] = None,
     greatest_gap: Annotated[int | None, typer.Option(help="Frames in which a cell may be missing; else measured.")] = None,
     division_distance: Annotated[float | None, typer.Option(help="Px of a daughter from its mother; else measured.")] = None,
     division_angle: Annotated[float | None, typer.Option(help="Least degrees between daughters; else measured.")] = None,
@@ -58,8 +62,13 @@ def track(
     from livecell_monai.report.movie_tracks import TrackOptions
     from livecell_monai.report.tracking import TrackRequest, apply_edits, find_movie, list_label_movies, track_movies
 
-    named = ("greatest_step", greatest_step), ("greatest_gap", greatest_gap), ("division_distance", division_distance)
-    all_limits = (*named, ("division_angle", division_angle), ("division_ratio", division_ratio))
+    named = ("greatest_step", greatest_step), ("greatest_cut", greatest_cut), ("greatest_gap", greatest_gap)
+    all_limits = (
+        *named,
+        ("division_distance", division_distance),
+        ("division_angle", division_angle),
+        ("division_ratio", division_ratio),
+    )
     limits = {name: float(value) for name, value in all_limits if value is not None}
     if label_format not in ("tiff", "zarr"):
         raise SettingError(f"--label-format must be tiff or zarr, got {label_format!r}; correct it")

@@ -222,6 +222,8 @@ def describe_movie(tracks: Tracks) -> list[str]:
     if tracks.missing:
         shown = ", ".join(map(str, tracks.missing[:5])) + (", ..." if len(tracks.missing) > 5 else "")
         lines.append(f"{len(tracks.missing)} of {tracks.frames} frames are missing ({shown}): cells are linked across them")
+    if len(tracks.joined):
+        lines.append(f"joined pieces of cells that the segmentation cut in two: {len(tracks.joined):,}")
     if not len(tracks):
         lines.append("no cells in any frame: the tables are empty")
     return lines

@@ -1,6 +1,6 @@
 """The objects of a movie of labels: measured one frame at a time, so that only their table grows with the movie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,7 @@ class Objects:
     drift: Floats  #: (frames, 2), see `Tracks`
     frames: int
     missing: tuple[int, ...]
+    joined: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int64))  #: (N, 3), see `Tracks`
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -62,6 +62,8 @@ class Tracks:
     drift: Floats  #: (frames, 2), px, how far each frame is shifted against the first (y, x)
     limits: tuple[Limit, ...] = NO_LIMITS
     missing: tuple[int, ...] = field(default=())  #: frames of the movie that were not given
+    #: (N, 3): frame and label of a piece, and the label of the cell in that frame that it was joined to
+    joined: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int64))
 
     def __len__(self) -> int:
         return len(self.track)

@@ -84,6 +84,22 @@ def test_edited_tracks_are_written_anew(tmp_path: Path) -> None:
     assert read_lines(again.folder / "ctc" / "res_track.txt") == ["1 0 2 0", "8 3 4 1"]
 
 
+def test_a_cell_that_was_cut_is_whole_again_also_after_an_edit(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    cut = draw(MOVING[2])
+    cut[:40][cut[:40] == 9] = 18  # the upper rows of a cell
+    assert sorted(np.unique(cut)) == [0, 7, 9, 18]
+    tifffile.imwrite(labels / "mask002.tif", cut)
+    request = TrackRequest(options=OPTIONS)
+    done = track_movie(MoviePaths(labels), tmp_path / "out", request)
+    assert "joined pieces of cells that the segmentation cut in two: 1" in done.lines
+    again = apply_edits(done.folder / "tracks.csv", MoviePaths(labels), tmp_path / "edited", request)
+    for folder in (done.folder, again.folder):
+        stack = tifffile.imread(folder / "tracks.ome.tif")
+        assert [np.unique(plane, return_counts=True)[1].tolist()[1:] for plane in stack] == [[49, 49]] * 5
+        assert len(read_lines(folder / "tracks.csv")) == 11
+
+
 def test_two_movies_of_one_name_are_rejected_before_any_is_linked(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     movies = [MoviePaths(write_labels(tmp_path)), MoviePaths(write_labels(tmp_path / "other"))]

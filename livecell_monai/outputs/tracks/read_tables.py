@@ -79,6 +79,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
             "pixel_size_um": None if size is None else (float(size[0]), float(size[1])),
             "missing": tuple(map(int, found["missing"])),
             "drift": np.array(found["drift_px"], np.float64).reshape(int(found["frames"]), 2),
+            "joined": np.array(found.get("joined", []), np.int64).reshape(-1, 3),
             "limits": tuple(Limit(**limit) for limit in found["limits"]),
         }
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:

@@ -55,6 +55,7 @@ def _describe_movie(tracks: Tracks) -> dict[str, Any]:
         "livecell_monai": __version__,
         **{name: getattr(tracks, name) for name in OF_MOVIE},
         "drift_px": np.round(tracks.drift, 3).tolist(),
+        "joined": tracks.joined.tolist(),
         "limits": [asdict(limit) for limit in tracks.limits],
         "tables": described,
     }
