@@ -47,6 +47,7 @@ def track(
     label_format: Annotated[str, typer.Option(help="Of the label images with ids of tracks: tiff or zarr.")] = "tiff",
     overwrite: Overwrite = False,
     workers: Annotated[int | None, typer.Option(help="Number of processes that share frames and movies.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Dask scheduler whose workers share them: tcp://HOST:PORT.")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log each movie as a run in MLflow.")] = True,
     uri: Uri = "auto",
     set_: Set = [],  # noqa: B006
@@ -75,6 +76,7 @@ def track(
     options = TrackOptions(label_format=label_format, overwrite=overwrite)  # type: ignore[arg-type]
     request = TrackRequest(limits, drift, axes, interval, options)
     request.check()
+    shared = workers, scheduler
     given = list(inputs or [])
     if apply is not None:
         if limits or len(given) > 1 or len(images) > 1:
@@ -89,11 +91,11 @@ def track(
     elif not given:
         raise SettingError("MOVIE must be given: label images, or a bundle and grey movies")
     elif is_bundle(given):
-        done = track_movies(_segment(given, images, output, request, workers, set_), output, request, workers)
+        done = track_movies(_segment(given, images, output, request, shared, set_), output, request, *shared)
     else:
         if set_:
             raise SettingError(f"--set is for the segmentation by a bundle, got {set_[0]}; leave it out for label images")
-        done = track_movies(list_label_movies([Path(one) for one in given], images), output, request, workers)
+        done = track_movies(list_label_movies([Path(one) for one in given], images), output, request, *shared)
     for tracked in done:
         for note in tracked.notes:
             print_note(note)
@@ -118,7 +120,7 @@ def _segment(
     images: Sequence[Path],
     output: Path,
     request: "TrackRequest",
-    workers: int | None,
+    shared: tuple[int | None, str | None],
     set_: Sequence[str],
 ) -> "list[MoviePaths]":
     from livecell_monai.experiments.locate import located
@@ -133,7 +135,7 @@ def _segment(
     settings = read_settings(set_, overwrite=options.overwrite or None, axes=request.axes, interval_min=request.interval_min)
     with located(bundle) as folder:
         print_note(f"segmenting {len(movies)} {'movie' if len(movies) == 1 else 'movies'}")
-        return segment_movies(folder, [Path(one) for one in movies], output, settings, workers)
+        return segment_movies(folder, [Path(one) for one in movies], output, settings, *shared)
 
 
 def _log(done: "Sequence[TrackedMovie]", uri: str) -> None:

@@ -71,20 +71,26 @@ def list_label_movies(labels: Sequence[Path], images: Sequence[Path] = ()) -> li
 
 
 def track_movies(
-    movies: Sequence[MoviePaths], output: Path, request: TrackRequest, workers: int | None = None
+    movies: Sequence[MoviePaths],
+    output: Path,
+    request: TrackRequest,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> list[TrackedMovie]:
-    """Link movies of label images, each into a folder of its name in `output`; processes of this machine may share them.
+    """Link movies of label images, each into a folder of its name in `output`.
+
+    So many processes of this machine, or the workers of a scheduler, share them; a single one is linked by this process.
 
     Raises a LiveCellError for a wrong movie, limit or folder; movies before it are written.
     """
     request.check()
     _check_names(movies, output, request)
-    if workers is None or len(movies) == 1:
+    if (workers is None and scheduler is None) or len(movies) == 1:
         return [track_movie(movie, output, request) for movie in movies]
     from livecell_monai.distributed.dask.cluster import check_workers, connect
 
-    check_workers(workers, None)
-    with connect(min(workers, len(movies))) as found:
+    check_workers(workers, scheduler)
+    with connect(None if workers is None else min(workers, len(movies)), scheduler) as found:
         waiting = found.client.map(track_movie, movies, output=output, request=request, pure=False)
         done: list[TrackedMovie] = found.client.gather(waiting)
     return done
@@ -108,7 +114,12 @@ def _opened(movie: MoviePaths, axes: str | None) -> Iterator[tuple[LabelMovie, M
 
 
 def segment_movies(
-    bundle: Path, movies: Sequence[Path], output: Path, settings: Mapping[str, Any], workers: int | None = None
+    bundle: Path,
+    movies: Sequence[Path],
+    output: Path,
+    settings: Mapping[str, Any],
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> list[MoviePaths]:
     """Segment movies by a bundle into `NAME_cells.ome.tif` in `output`.
 
@@ -126,7 +137,7 @@ def segment_movies(
         settings = {**settings, "axes": "TYX"}
     own = {"outputs": ["cells"], "cells": True, **({"movie": True} if any(map(is_frame_series, movies)) else {})}
     gaps = {"allow_gaps": True} if "movie" in own else {}
-    done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers)
+    done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers, scheduler)
     for failure in done.failures.values():
         raise DataError(failure)
     paths = [output / f"{row['image']}{CELLS}" for row in done.rows]

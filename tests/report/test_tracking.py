@@ -192,7 +192,7 @@ def test_workers_share_movies(tmp_path: Path) -> None:
 def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def predict(bundle, images, output, settings, workers):
+    def predict(bundle, images, output, settings, workers, scheduler):
         seen.update(settings)
         (output / "dish_cells.ome.tif").touch()
         return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
