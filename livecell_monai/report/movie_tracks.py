@@ -79,7 +79,9 @@ def write_tracks(
         lineages = describe_lineages(tracks)
         lines = [_describe(tracks, lineages), describe_growth(growth, tracks.interval_min)]
         lines += _write_frames(partial, tracks, labels, images, options)
-        tables.write_tables(partial, tracks, lineages, {"labels": _find_path(labels), "images": _find_path(images)})
+        channel, z = getattr(images, "planes", (0, 0))
+        source = {"labels": _find_path(labels), "images": _find_path(images), "channel": channel, "z": z}
+        tables.write_tables(partial, tracks, lineages, source)
         napari.write_napari(partial / napari.NAME, tracks)
         if options.geff:
             stack = LabelStack.name if options.label_format == "tiff" else f"{LabelZarr.name}/labels/tracks"

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.data.paths import is_frame_series
+from livecell_monai.data.readers.selection import Choice
 from livecell_monai.errors import DataError, LiveCellError, SettingError
 from livecell_monai.outputs.tracks.read_tables import find_line, read_tracks
 from livecell_monai.outputs.tracks.relabel import MissingLabelError
@@ -59,15 +61,24 @@ class MoviePaths:
 
     labels: Path
     images: Path | None = None
+    channel: Choice = None  #: of the images, that was segmented; None if there is one
+    z: Choice = None  #: plane of the images in depth; None if there is one
 
 
-def list_label_movies(labels: Sequence[Path], images: Sequence[Path] = ()) -> list[MoviePaths]:
+def list_label_movies(
+    labels: Sequence[Path], images: Sequence[Path] = (), channel: Choice = None, z: Choice = None
+) -> list[MoviePaths]:
     """The movies of label images with their grey images, none or as many; else a SettingError."""
     if images and len(images) != len(labels):
         raise SettingError(f"--images must be given once for each movie, {len(labels)} times, got {len(images)}; correct it")
     if not images:
+        for option, choice in (("--channel", channel), ("--z", z)):
+            if choice is not None:
+                raise SettingError(
+                    f"{option} is for grey movies, got {choice!r} without one; give --images, or leave it out"
+                )
         return [MoviePaths(one) for one in labels]
-    return [MoviePaths(*pair) for pair in zip(labels, images, strict=True)]
+    return [MoviePaths(*pair, channel, z) for pair in zip(labels, images, strict=True)]
 
 
 def track_movies(
@@ -102,13 +113,18 @@ def track_movie(movie: MoviePaths, output: Path, request: TrackRequest) -> Track
         return _track(labels, images, output, request)
 
 
+def _axes_of_labels(axes: str | None) -> str | None:
+    """The axes of label images, of which there is one channel and one plane in depth."""
+    return None if axes is None else axes.upper().replace("C", "").replace("Z", "")
+
+
 @contextmanager
 def _opened(movie: MoviePaths, axes: str | None) -> Iterator[tuple[LabelMovie, Movie | None]]:
     """The label images and the grey images of a movie, which must be of the same frames, open."""
     with ExitStack() as stack:
-        labels, images = stack.enter_context(LabelMovie(movie.labels, axes)), None
+        labels, images = stack.enter_context(LabelMovie(movie.labels, _axes_of_labels(axes))), None
         if movie.images is not None:
-            images = stack.enter_context(Movie(movie.images, axes))
+            images = stack.enter_context(Movie(movie.images, axes, movie.channel, movie.z))
             check_same_frames(labels, images)
         yield labels, images
 
@@ -145,7 +161,9 @@ def segment_movies(
         raise DataError(
             f"{output}: each movie must give {CELLS}, got {len(paths)} of {len(movies)}; give movies, one by one"
         )
-    return [MoviePaths(*pair) for pair in zip(paths, movies, strict=True)]
+    all_settings = {**read_bundle_settings(bundle), **settings}
+    chosen = all_settings.get("channel"), all_settings.get("z")
+    return [MoviePaths(*pair, *chosen) for pair in zip(paths, movies, strict=True)]
 
 
 def _has_unnamed_axes(movie: Path) -> bool:
@@ -184,18 +202,19 @@ def find_movie(edits: Path) -> MoviePaths | None:
     try:
         source = json.loads(edits.with_name(FACTS).read_text(encoding="utf-8"))["source"]
         paths = [None if source[name] is None else Path(source[name]) for name in ("labels", "images")]
+        chosen = source.get("channel"), source.get("z")
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if paths[0] is None or not all(path is None or path.exists() for path in paths):
         return None
-    return MoviePaths(paths[0], paths[1])
+    return MoviePaths(paths[0], paths[1], *chosen)
 
 
 def _check_names(movies: Sequence[MoviePaths], output: Path, request: TrackRequest) -> None:
     """Reject movies of one name, or whose folder has tracks already, before the first one is linked."""
     seen: dict[str, Path] = {}
     for movie in movies:
-        with LabelMovie(movie.labels, request.axes) as labels:
+        with LabelMovie(movie.labels, _axes_of_labels(request.axes)) as labels:
             other = seen.setdefault(labels.name, movie.labels)
             if other is not movie.labels:
                 raise DataError(f"{movie.labels}: movies must have names of their own, {other} has it too; rename one")
@@ -213,7 +232,7 @@ def _track(labels: LabelMovie, images: Movie | None, output: Path, request: Trac
         labels.pixel_size_um = labels.pixel_size_um or images.pixel_size_um
     labels.interval_min = request.interval_min or labels.interval_min
     labels.number_parts()
-    objects = measure_objects(labels, images, request.correct_drift)
+    objects = measure_objects(labels, images, request.correct_drift, None if images is None else images.channels)
     tracks = link(objects, labels, request.limits)
     lines = [*map(str, tracks.limits if len(tracks) else ()), *describe_movie(tracks)]
     folder = output / tracks.name

@@ -199,4 +199,5 @@ def _make_tracks(objects: Objects, movie: Labels, chains: _Chains, mothers: dict
         limits=tuple(known.list),
         missing=objects.missing,
         joined=objects.joined,
+        channels={name: values[order] for name, values in objects.channels.items()},
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from livecell_monai.tracks.costs import LinkCosts
 from livecell_monai.tracks.objects import Objects
-from livecell_monai.tracks.tracks import Ints
+from livecell_monai.tracks.tracks import Floats, Ints
 
 _LEAST_COVER = 0.5  # IoU of two pieces together with the whole cell, in the frame before and in the frame after
 _MOST_GROWTH = 1.3  # ratio of the area of two pieces together and the whole cell, either way
@@ -53,12 +53,15 @@ def join_objects(objects: Objects, whole: Ints) -> Objects:
     keep = np.flatnonzero(whole == np.arange(len(whole)))
     place, count = np.searchsorted(keep, whole), len(keep)
     area = np.bincount(place, objects.area, count).astype(np.float64)
+
+    def average(values: Floats) -> Floats:
+        mean: Floats = np.bincount(place, values * objects.area, count) / area
+        return mean
+
     keys, back = np.unique(place[objects.pairs[0]] * count + place[objects.pairs[1]], return_inverse=True)
     pieces = np.flatnonzero(whole != np.arange(len(whole)))
     new: dict[str, Any] = {name: getattr(objects, name)[keep] for name in ("frame", "label")}
-    new |= {
-        name: np.bincount(place, getattr(objects, name) * objects.area, count) / area for name in ("y", "x", "intensity")
-    }
+    new |= {name: average(getattr(objects, name)) for name in ("y", "x", "intensity")}
     return replace(
         objects,
         **new,
@@ -66,6 +69,7 @@ def join_objects(objects: Objects, whole: Ints) -> Objects:
         touches_border=np.bincount(place, objects.touches_border, count) > 0,
         pairs=np.stack(np.divmod(keys, max(1, count))),
         shared=np.bincount(back, objects.shared, len(keys)).astype(np.float64),
+        channels={name: average(values) for name, values in objects.channels.items()},
         joined=np.stack([objects.frame[pieces], objects.label[pieces], objects.label[whole[pieces]]], axis=1),
     )
 

@@ -12,12 +12,14 @@ from livecell_monai.report.tracking import (
     MoviePaths,
     TrackRequest,
     apply_edits,
+    find_movie,
     list_label_movies,
     segment_movies,
     track_movie,
     track_movies,
 )
 from tests.support.moving_cells import draw
+from tests.support.stack_files import write_ome_tiff
 
 OPTIONS = TrackOptions(geff=False)
 MOVING = [{7: (20, 20 + 2 * frame), 9: (40, 60 - 2 * frame)} for frame in range(5)]
@@ -61,6 +63,25 @@ def test_images_give_the_intensity(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / "grey" / f"t{frame}.tif", draw(cells) * np.uint16(10))
     done = track_movie(MoviePaths(labels, tmp_path / "grey"), tmp_path / "out", TrackRequest(options=OPTIONS))
     assert sorted(set(done.tracks.intensity)) == [70, 90]
+
+
+def test_every_channel_has_its_intensity_also_after_an_edit(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    planes = np.stack([[draw(cells) * np.uint16(10), draw(cells) * np.uint16(3)] for cells in MOVING])
+    movie = write_ome_tiff(tmp_path / "movie.ome.tif", planes, "TCYX")
+    paths, request = list_label_movies([labels], [movie], "GFP"), TrackRequest(options=OPTIONS)
+    done = track_movie(paths[0], tmp_path / "out", request)
+    assert sorted(set(done.tracks.intensity)) == [21, 27]
+    header, first, *_ = read_lines(done.folder / "tracks.csv")
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    names = "intensity_mean", "intensity_mean_DAPI", "intensity_mean_GFP"
+    assert [float(row[name]) for name in names] == [21, 70, 21]
+    found = find_movie(done.folder / "tracks.csv")
+    assert found == MoviePaths(labels, movie, 1, 0)
+    apply_edits(done.folder / "tracks.csv", found, tmp_path / "again", request)
+    assert read_lines(tmp_path / "again" / "dish" / "tracks.csv") == read_lines(done.folder / "tracks.csv")
+    with pytest.raises(SettingError, match="--channel is for grey movies, got 'GFP' without one"):
+        list_label_movies([labels], [], "GFP")
 
 
 def test_edited_tracks_are_written_anew(tmp_path: Path) -> None:
@@ -198,8 +219,9 @@ def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: py
         return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
 
     monkeypatch.setattr("livecell_monai.tasks.predict", predict)
+    monkeypatch.setattr(tracking, "read_bundle_settings", lambda bundle: {"channel": "GFP"})
     folder = write_labels(tmp_path)
-    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder)]
+    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder, "GFP")]
     assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
     seen.clear()
     tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")

@@ -13,7 +13,7 @@ from livecell_monai.cells.columns import Column
 from livecell_monai.cells.measure import Columns
 from livecell_monai.outputs.table_file import Texts, to_text, write_rows
 from livecell_monai.runs.atomic import write_file
-from livecell_monai.tracks.columns import CELL_COLUMNS, LINEAGE_COLUMNS
+from livecell_monai.tracks.columns import LINEAGE_COLUMNS, list_cell_columns
 from livecell_monai.tracks.lineages import describe_cells
 from livecell_monai.tracks.tracks import Tracks
 
@@ -22,16 +22,18 @@ OF_MOVIE = ("name", "frames", "shape", "interval_min", "pixel_size_um", "missing
 _BLOCK = 4096  # rows that are text at once
 
 
-def write_tables(folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | None]) -> None:
+def write_tables(folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | int | None]) -> None:
     """Write the three files, each atomically; a DataError if one cannot be written.
 
     Args:
         folder: where they are written.
         tracks: the movie.
         lineages: the columns of `describe_lineages`.
-        source: where its label images (`labels`) and grey images (`images`) are; None for no path.
+        source: where its label images (`labels`) and grey images (`images`) are, None for no path; of the latter `channel`
+            and `z`.
     """
-    write_rows(folder / CELLS, CELL_COLUMNS, _to_rows(describe_cells(tracks), CELL_COLUMNS))
+    columns = list_cell_columns(tracks.channels)
+    write_rows(folder / CELLS, columns, _to_rows(describe_cells(tracks), columns))
     write_rows(folder / LINEAGES, LINEAGE_COLUMNS, _to_rows(lineages, LINEAGE_COLUMNS))
     write_file(
         folder / FACTS, json.dumps(_describe_movie(tracks) | {"source": dict(source)}, indent=1, ensure_ascii=False) + "\n"
@@ -49,7 +51,7 @@ def _to_rows(table: Columns, columns: Mapping[str, Column]) -> Iterator[Texts]:
 def _describe_movie(tracks: Tracks) -> dict[str, Any]:
     described = {
         name: [{key: value for key, value in asdict(column).items() if value} for column in columns.values()]
-        for name, columns in ((CELLS, CELL_COLUMNS), (LINEAGES, LINEAGE_COLUMNS))
+        for name, columns in ((CELLS, list_cell_columns(tracks.channels)), (LINEAGES, LINEAGE_COLUMNS))
     }
     return {
         "livecell_monai": __version__,
