@@ -1,68 +1,36 @@
 """How well and how fast cells are linked where the segmentation is given, beside plain laptrack on centroids.
 
-Run: `LIVECELL_DATA=FOLDER python benchmarks/tracks.py [--time]`. The movie is `tracks/hela` of the folder, 92 frames in the
-form of the Cell Tracking Challenge; its ids are the truth, the linkers see only the objects. Each row says what was done to
-the objects first. The truth is the same objects, linked: what was removed is in neither, a merged pair is the
-larger one. `whole truth` counts what was removed and merged too, which no linking can bring back.
+Run: `LIVECELL_DATA=FOLDER python benchmarks/tracks.py [--time] [--sample SEED...]`. The movie is `tracks/hela` of the
+folder, 92 frames in the form of the Cell Tracking Challenge, or with `--sample` movies that are drawn; their ids are the
+truth, the linkers see only the objects. Each row says what was done to the objects first. The truth is the same objects,
+linked: what was removed is in neither, a merged pair is the larger one, and a piece that is not joined is a false object.
+`whole truth` counts what was removed and merged too, which no linking can bring back.
 """
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import KDTree
+from disturbed import LONGEST, Disturbed
 
+from livecell_monai.data.samples.movie_plan import MovieSettings
+from livecell_monai.data.samples.sample_movie import write_sample_movie
 from livecell_monai.metrics.track_scores import Matches, Scores, score_tracks
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.linking import link
 from livecell_monai.tracks.movie import LabelMovie
-from livecell_monai.tracks.objects import measure_frame, measure_objects
+from livecell_monai.tracks.objects import measure_objects
 from livecell_monai.tracks.read_ctc import read_ctc
-from livecell_monai.tracks.tracks import Frames
 
-REMOVED = MERGED = 0.05  # of the objects, and of the pairs of nearest objects
+REMOVED = MERGED = SPLIT = 0.05  # of the objects, of the pairs of nearest objects, and of the objects
+SEEDS = 0, 1
 CUTOFF = 25.0  # px, of plain laptrack
 Parents = dict[int, int]
 #: of each object, frame and label, its track; and the parents of tracks
 Linked = tuple[dict[tuple[int, int], int], Parents]
-
-
-class Disturbed:
-    """A movie of labels with objects removed and pairs merged at random, and ids that say nothing."""
-
-    def __init__(self, movie: Frames, removed: float = 0, merged: float = 0, seed: int = 0) -> None:
-        self.name = "hela"
-        self.interval_min: float | None = None
-        self.pixel_size_um: tuple[float, float] | None = None
-        self.missing: tuple[int, ...] = ()
-        self.shape = (movie[0].shape[0], movie[0].shape[1])
-        self._movie, self._rng = movie, np.random.default_rng(seed)
-        #: of each frame, the id of the object that each true one has become; 0 if it was removed
-        self.became: list[dict[int, int]] = []
-        self._tables = [self._disturb(movie[index], removed, merged) for index in range(len(movie))]
-
-    def __len__(self) -> int:
-        return len(self._movie)
-
-    def __getitem__(self, index: int) -> Pixels:
-        return self._tables[index][self._movie[index]]
-
-    def _disturb(self, frame: Pixels, removed: float, merged: float) -> NDArray[np.int32]:
-        ids, (y, x, area, _, _) = measure_frame(frame)
-        table = np.zeros(int(ids.max()) + 1, np.int32)
-        table[ids] = self._rng.permutation(len(ids)) + 1
-        places = np.stack([y, x], axis=1)
-        nearest = KDTree(places).query(places, k=2)[1][:, 1]
-        for one in np.flatnonzero(self._rng.random(len(ids)) < merged / 2):  # a pair is that of either of its objects
-            table[ids[one]] = table[ids[nearest[one]]]
-        table[ids[self._rng.random(len(ids)) < removed]] = 0
-        order = ids[np.argsort(area)]  # of two true ones of an object, the larger comes last
-        self.became.append(dict(zip(order.tolist(), table[order].tolist(), strict=True)))
-        return table
 
 
 def link_ours(movie: Disturbed) -> Linked:
@@ -71,7 +39,9 @@ def link_ours(movie: Disturbed) -> Linked:
     for limit in tracks.limits:
         print(f"    {limit}")
     keys = zip(tracks.frame.tolist(), tracks.label.tolist(), strict=True)
-    return dict(zip(keys, tracks.track.tolist(), strict=True)), tracks.parents
+    found = dict(zip(keys, tracks.track.tolist(), strict=True))
+    found |= {(frame, piece): found[frame, whole] for frame, piece, whole in tracks.joined.tolist()}
+    return found, tracks.parents
 
 
 def link_plainly(movie: Disturbed) -> Linked:
@@ -110,11 +80,12 @@ def split_gaps(ids: list[list[int]], parents: Parents) -> tuple[list[dict[int, i
 def score(movie: Disturbed, linked: Linked, parents: Parents, whole: bool) -> Scores:
     """The scores against the objects that are left, a merged one being the larger of its two; or against all true ones."""
     tracks, found_parents = linked
-    frames = [{label: tracks[frame, label] for label in set(each.values()) - {0}} for frame, each in enumerate(movie.became)]
+    labels = [{*each.values(), *pieces.values()} - {0} for each, pieces in zip(movie.became, movie.pieces, strict=True)]
+    frames = [{label: tracks[frame, label] for label in here} for frame, here in enumerate(labels)]
     kept = [each if whole else {new: one for one, new in each.items() if new} for each in movie.became]
     true = [sorted(each if whole else each.values()) for each in kept]
     true_ids, known = split_gaps(true, parents)
-    found_ids, found_known = split_gaps([sorted(each.values()) for each in frames], found_parents)
+    found_ids, found_known = split_gaps([sorted(set(each.values())) for each in frames], found_parents)
     matches = Matches()
     for each, here, ids, other in zip(movie.became, frames, true_ids, found_ids, strict=True):
         pairs = sorted((ids[one], other[here[new]]) for one, new in each.items() if new and one in ids)
@@ -136,8 +107,10 @@ def show(name: str, scores: Scores, seconds: float) -> None:
 def rows(movie: LabelMovie) -> Iterator[tuple[str, Disturbed]]:
     """Each row of the table."""
     yield "as given", Disturbed(movie)
-    for seed in (0, 1):
-        yield f"5 % removed, 5 % of pairs merged, seed {seed}", Disturbed(movie, REMOVED, MERGED, seed)
+    for seed in SEEDS:
+        yield f"5 % removed, 5 % of pairs merged, seed {seed}", Disturbed(movie, REMOVED, MERGED, seed=seed)
+    for seed in SEEDS:
+        yield f"5 % split for 1 to {LONGEST} frames, seed {seed}", Disturbed(movie, split=SPLIT, seed=seed)
 
 
 class Repeated:
@@ -168,20 +141,13 @@ def show_time(movie: LabelMovie) -> None:
         )
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--time", action="store_true", help="how the time grows with the number of frames")
-    given = parser.parse_args()
-    folder = Path(os.environ["LIVECELL_DATA"]) / "tracks" / "hela"
-    with LabelMovie(folder) as movie:
-        import laptrack  # noqa: F401  # so that its import counts for neither
+def show_table(folder: Path) -> None:
+    """Print each row of the movie in a folder of the Cell Tracking Challenge."""
+    import laptrack  # noqa: F401  # so that its import counts for neither
 
-        if given.time:
-            show_time(movie)
-            return
-        truth = read_ctc(folder)[0]
-        linkers: dict[str, Callable[[Disturbed], Linked]] = {"livecell": link_ours, "laptrack": link_plainly}
+    truth = read_ctc(folder)[0]
+    linkers: dict[str, Callable[[Disturbed], Linked]] = {"livecell": link_ours, "laptrack": link_plainly}
+    with LabelMovie(folder) as movie:
         for name, disturbed in rows(movie):
             print(f"{name}:")
             for linker, run in linkers.items():
@@ -189,8 +155,29 @@ def main() -> None:
                 linked = run(disturbed)
                 seconds = time.process_time() - start
                 show(linker, score(disturbed, linked, truth.parents, False), seconds)
-                if name != "as given":
+                if "removed" in name:
                     show("whole truth", score(disturbed, linked, truth.parents, True), seconds)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--time", action="store_true", help="how the time grows with the number of frames")
+    parser.add_argument("--sample", type=int, nargs="+", default=[], help="seeds of drawn movies, instead of tracks/hela")
+    given = parser.parse_args()
+    for seed in given.sample:
+        with tempfile.TemporaryDirectory() as name:
+            write_sample_movie(name, MovieSettings(seed=seed))
+            print(f"sample movie, seed {seed}")
+            show_table(Path(name) / "truth")
+    if given.sample:
+        return
+    folder = Path(os.environ["LIVECELL_DATA"]) / "tracks" / "hela"
+    if given.time:
+        with LabelMovie(folder) as movie:
+            show_time(movie)
+        return
+    show_table(folder)
 
 
 if __name__ == "__main__":

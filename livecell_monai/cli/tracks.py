@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,10 @@ def track(
         Path | None, typer.Option(metavar="TABLE", help="Edited tracks.csv: write all files again from it.")
     ] = None,
     greatest_step: Annotated[float | None, typer.Option(help="Px from one frame to the next; else measured.")] = None,
+    greatest_cut: Annotated[
+        int | None,
+        typer.Option(help="Frames in which a cell may be in two pieces, which are joined: 3.", show_default=False),
+    ] = None,
     greatest_gap: Annotated[int | None, typer.Option(help="Frames in which a cell may be missing; else measured.")] = None,
     division_distance: Annotated[float | None, typer.Option(help="Px of a daughter from its mother; else measured.")] = None,
     division_angle: Annotated[float | None, typer.Option(help="Least degrees between daughters; else measured.")] = None,
@@ -40,10 +44,15 @@ def track(
     drift: Annotated[bool, typer.Option("--drift/--no-drift", help="Take out the drift of the stage.")] = True,
     interval: Annotated[float | None, typer.Option(help="Time between frames in minutes.")] = None,
     axes: Axes = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Channel of the grey movies: index from 0, or name; the one that is segmented.")
+    ] = None,
+    z: Annotated[str | None, typer.Option(help="Plane of grey movies with depth: index from 0.")] = None,
     label_format: Annotated[str, typer.Option(help="Of the label images with ids of tracks: tiff or zarr.")] = "tiff",
     export: Export = None,
     overwrite: Overwrite = False,
     workers: Annotated[int | None, typer.Option(help="Number of processes that share frames and movies.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Dask scheduler whose workers share them: tcp://HOST:PORT.")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log each movie as a run in MLflow.")] = True,
     uri: Uri = "auto",
     set_: Set = [],  # noqa: B006
@@ -59,19 +68,25 @@ def track(
     from livecell_monai.report.movie_tracks import TrackOptions
     from livecell_monai.report.tracking import TrackRequest, apply_edits, find_movie, list_label_movies, track_movies
 
-    named = ("greatest_step", greatest_step), ("greatest_gap", greatest_gap), ("division_distance", division_distance)
-    all_limits = (*named, ("division_angle", division_angle), ("division_ratio", division_ratio))
+    named = ("greatest_step", greatest_step), ("greatest_cut", greatest_cut), ("greatest_gap", greatest_gap)
+    all_limits = (
+        *named,
+        ("division_distance", division_distance),
+        ("division_angle", division_angle),
+        ("division_ratio", division_ratio),
+    )
     limits = {name: float(value) for name, value in all_limits if value is not None}
     if label_format not in ("tiff", "zarr"):
         raise SettingError(f"--label-format must be tiff or zarr, got {label_format!r}; correct it")
     options = TrackOptions(label_format=label_format, overwrite=overwrite, export=list_formats(export))  # type: ignore[arg-type]
     request = TrackRequest(limits, drift, axes, interval, options)
     request.check()
+    shared, planes = (workers, scheduler), {"channel": channel, "z": z}
     given = list(inputs or [])
     if apply is not None:
         if limits or len(given) > 1 or len(images) > 1:
             raise SettingError("--apply takes the table of one movie and no limits; leave them out")
-        movies = list_label_movies([Path(one) for one in given], images)
+        movies = list_label_movies([Path(one) for one in given], images, **planes)
         movie = movies[0] if movies else find_movie(apply)
         if movie is None:
             raise SettingError(
@@ -81,18 +96,14 @@ def track(
     elif not given:
         raise SettingError("MOVIE must be given: label images, or a bundle and grey movies")
     elif is_bundle(given):
-        done = track_movies(_segment(given, images, output, request, workers, set_), output, request, workers)
+        done = track_movies(
+            _segment(given, images, output, request, shared, read_settings(set_, **planes)), output, request, *shared
+        )
     else:
         if set_:
             raise SettingError(f"--set is for the segmentation by a bundle, got {set_[0]}; leave it out for label images")
-        done = track_movies(list_label_movies([Path(one) for one in given], images), output, request, workers)
-    for tracked in done:
-        for note in tracked.notes:
-            print_note(note)
-        print(f"{tracked.tracks.name}:")
-        for line in tracked.lines:
-            print(f"  {line}")
-        print(f"  report: {tracked.folder / 'report.html'}")
+        done = track_movies(list_label_movies([Path(one) for one in given], images, **planes), output, request, *shared)
+    _show(done)
     if mlflow:
         _log(done, uri)
 
@@ -115,8 +126,8 @@ def _segment(
     images: Sequence[Path],
     output: Path,
     request: "TrackRequest",
-    workers: int | None,
-    set_: Sequence[str],
+    shared: tuple[int | None, str | None],
+    settings: dict[str, Any],
 ) -> "list[MoviePaths]":
     from livecell_monai.experiments.locate import located
     from livecell_monai.report.tracking import segment_movies
@@ -127,10 +138,21 @@ def _segment(
     if images:
         raise SettingError("--images must be left out with a bundle, whose movies are the images")
     options = request.options
-    settings = read_settings(set_, overwrite=options.overwrite or None, axes=request.axes, interval_min=request.interval_min)
+    own = {"overwrite": options.overwrite or None, "axes": request.axes, "interval_min": request.interval_min}
+    settings |= {name: value for name, value in own.items() if value is not None}
     with located(bundle) as folder:
         print_note(f"segmenting {len(movies)} {'movie' if len(movies) == 1 else 'movies'}")
-        return segment_movies(folder, [Path(one) for one in movies], output, settings, workers)
+        return segment_movies(folder, [Path(one) for one in movies], output, settings, *shared)
+
+
+def _show(done: "Sequence[TrackedMovie]") -> None:
+    for tracked in done:
+        for note in tracked.notes:
+            print_note(note)
+        print(f"{tracked.tracks.name}:")
+        for line in tracked.lines:
+            print(f"  {line}")
+        print(f"  report: {tracked.folder / 'report.html'}")
 
 
 def _log(done: "Sequence[TrackedMovie]", uri: str) -> None:

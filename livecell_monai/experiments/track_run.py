@@ -27,6 +27,7 @@ def log_tracks(folder: Path, tracks: Tracks, uri: str = "auto") -> None:
     }
     divided = sum(len(children) > 1 for children in tracks.children().values())
     counts = {"cells": len(tracks), "tracks": len(tracks.ids), "divisions": divided, "missing_frames": len(tracks.missing)}
+    counts["joined_pieces"] = len(tracks.joined)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in _LOGGED)
     data = {_TABLE: hash_file(folder / _TABLE)}
     with RunTracker(uri, EXPERIMENT, folder=folder).start(settings, data, tracks.name) as run:

@@ -27,6 +27,7 @@ from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import FRAMES, IMAGE, MISSING, NAME, POSITION, PROBLEM
 from livecell_monai.transforms.scale import GRID
 
+NONE_READ = "(no other frame can be read either)"  #: after the message of a movie's last frame
 Transform = Callable[[Item], Any]
 
 
@@ -41,6 +42,9 @@ class ReadableDataset(IterableDataset[Any]):
         self.data = data
         self.transform = transform
         self.failures: dict[Path, str] = {}  #: the message for each image or movie that could not be read, by its path
+        self.is_part = (
+            False  #: whether other processes read other frames of the movie, so that a frame may be without pixels
+        )
 
     def __iter__(self) -> Iterator[Any]:
         failed = read = None  # names of the last movie that failed, and that has a frame which can be read
@@ -57,10 +61,11 @@ class ReadableDataset(IterableDataset[Any]):
                 path = find_file(item[IMAGE])
                 if is_out_of_memory(error) and not isinstance(failure, DataError):
                     failure = TooLargeError(f"{path}: must fit into memory to be prepared, it does not; {MEMORY_ADVICE}")
-                is_none_read = FRAMES in item and item[POSITION] == item[FRAMES] - 1 and read != item[NAME]
+                is_last = FRAMES in item and item[POSITION] == item[FRAMES] - 1 and not self.is_part
+                is_none_read = is_last and read != item[NAME]
                 sample = None if is_none_read else _without_pixels(item, failure)
                 if sample is None:
-                    self.skip(path, f"{failure} (no other frame can be read either)" if is_none_read else str(failure))
+                    self.skip(path, f"{failure} {NONE_READ}" if is_none_read else str(failure))
                     failed = item[NAME]
                     continue
             yield sample

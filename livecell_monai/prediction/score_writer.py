@@ -8,8 +8,8 @@ from typing import Any
 from livecell_monai.data.dataset.findings import count_split_ids
 from livecell_monai.metrics import Scores, measure_scores, note_unscored_cells, summarise_scores, tabulate_scores
 from livecell_monai.outputs.base import Row
+from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import plane_of
-from livecell_monai.prediction.writers import BackgroundWriter
 from livecell_monai.runs.atomic import atomic_path, write_table
 from livecell_monai.sample import CELLS, LABEL, LABELLED, NAME, PRED, TRUE_CELLS, Pixels
 

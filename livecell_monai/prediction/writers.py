@@ -1,16 +1,14 @@
-"""Handlers that write an engine's predictions or scores: one image while the network predicts the next one."""
+"""The handler that writes an engine's predictions by the outputs."""
 
 import logging
-import time
+import pickle
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.engine import Engine, Events
 
 from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.readers import find_file, open_stack, parse_address
@@ -18,8 +16,9 @@ from livecell_monai.errors import DataError, describe_error, find_user_error, is
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
+from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
-from livecell_monai.runs.atomic import make_folder
+from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
@@ -28,81 +27,6 @@ FALLBACK = (
     "note: this model has no map that separates touching cells, they are split only where the mask has a neck; to learn "
     "such a map, train with the setting maps"
 )
-
-
-class BackgroundWriter:
-    """Calls the function that `take` returns for each image, in a thread of its own.
-
-    An error in writing is raised with the next image, or at the end. The output folder is created for the first result.
-    """
-
-    def __init__(self, output_dir: str | Path) -> None:
-        self.folder = Path(output_dir)
-        self.rows: list[Row] = []
-        self.last_time = 0.0
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.writing: Future[Row | None] | None = None
-
-    def attach(self, engine: Engine) -> None:
-        """Follow an evaluator whose step decollates the batches."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._write_batch)
-        engine.add_event_handler(Events.COMPLETED, self.finish)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._abort)
-
-    def take(self, item: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> Callable[[], Row | None]:
-        """A function that writes one image and returns its row of the table, for a movie at the last frame only.
-
-        It must not keep tensors of the sample or of the engine's output. `seconds` have passed since the previous image.
-        """
-        raise NotImplementedError
-
-    def announce(self) -> None:
-        """Log, before the run, what the user should know about its results."""
-
-    def start(self) -> None:
-        """Called before each image is written: create the output folder."""
-        make_folder(self.folder)
-
-    def finish(self) -> None:
-        """Wait for the last image, then write the files of the run."""
-        self._wait()
-        self.discard()
-        self.write_run()
-
-    def write_run(self) -> None:
-        """Write the files of the run."""
-
-    def discard(self) -> None:
-        """Delete what is incomplete."""
-
-    def _start(self) -> None:
-        self.thread.submit(int).result()  # a thread that starts during Ctrl-C is not registered, and would never end
-        self.last_time = time.monotonic()
-
-    def _write_batch(self, engine: Engine) -> None:
-        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self.start()
-            now = time.monotonic()
-            write, self.last_time = self.take(item, output, now - self.last_time), now
-            self._wait()
-            self.writing = self.thread.submit(write)
-
-    def _wait(self) -> None:
-        """Wait for the image that is being written, if there is one, and keep its row."""
-        if self.writing is None:
-            return
-        writing, self.writing = self.writing, None
-        row = writing.result()
-        if row is not None:
-            self.rows.append(row)
-
-    def _abort(self, engine: Engine, error: BaseException) -> None:
-        """Delete what is half-written; ignite expects that the error is raised again."""
-        self.thread.shutdown()
-        self.thread = ThreadPoolExecutor(max_workers=1)
-        self.discard()
-        raise error
 
 
 class PredictionWriter(BackgroundWriter):
@@ -139,6 +63,7 @@ class PredictionWriter(BackgroundWriter):
             self.outputs.check_earlier(self.folder)
         self.is_started = False
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
+        self.keeps_frames = False  #: keep frames on disk for another process, which writes them in order by `write_frame`
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
 
     def files(self) -> list[str]:
@@ -204,7 +129,50 @@ class PredictionWriter(BackgroundWriter):
             problem=item.get(PROBLEM),
             frame=Frame(int(item[FRAME]), int(item[POSITION]), int(item[FRAMES])) if FRAMES in item else None,
         )
-        return partial(self._write, prediction)
+        return partial(self._keep if self.keeps_frames else self._write, prediction)
+
+    def read_frame(self, name: str, position: int) -> Prediction:
+        """A frame of a movie that another process has kept; its file is deleted."""
+        path = self._frame_path(name, position)
+        with open(path, "rb") as stream:
+            prediction: Prediction = pickle.load(stream)
+        path.unlink()
+        return prediction
+
+    def write_frame(self, prediction: Prediction) -> None:
+        """Write the next frame of a movie, which another process has kept."""
+        row = self._write(prediction)
+        if row is not None:
+            self.rows.append(row)
+
+    def skip_movie(self, source: Path, message: str) -> None:
+        """Record why a movie has no files, and delete those of its first frames."""
+        self.failures[find_file(source)] = message
+        self.outputs.discard()
+
+    def _keep(self, prediction: Prediction) -> None:
+        """Keep a frame with its cells on disk."""
+        frame = prediction.frame
+        assert frame is not None
+        try:
+            prediction = self._separate(prediction)
+            prediction = prediction if self.outputs.needs_maps else replace(prediction, maps={})
+            path = self._frame_path(prediction.name, frame.position)
+            with writing_errors(path), open(path, "wb") as stream:
+                pickle.dump(prediction, stream)
+        except Exception as error:
+            path = find_file(prediction.source)
+            self.failures[path] = explain_failure(path, error)
+
+    def _frame_path(self, name: str, position: int) -> Path:
+        return self.run.files / f"{name}.{position}"
+
+    def _separate(self, prediction: Prediction) -> Prediction:
+        """The prediction with its cells, if an output needs them."""
+        if prediction.cells is not None or not self.outputs.needs_cells:
+            return prediction
+        decoder = self.cells or CellDecoder()
+        return replace(prediction, cells=decoder(prediction.mask, prediction.maps))
 
     def _write(self, prediction: Prediction) -> Row | None:
         frame = prediction.frame
@@ -216,9 +184,7 @@ class PredictionWriter(BackgroundWriter):
             prediction = replace(prediction, frame=replace(frame, interval_min=interval, channel=channel))
         names = self.outputs.list_files("image" if frame is None else "movie")
         try:
-            if self.outputs.needs_cells:
-                decoder = self.cells or CellDecoder()
-                prediction = replace(prediction, cells=decoder(prediction.mask, prediction.maps))
+            prediction = self._separate(prediction)
             row = self.outputs.write(prediction, self.run.files)
             return None if row is None else self.run.commit(prediction.name, prediction.source, row, names)
         except Exception as error:

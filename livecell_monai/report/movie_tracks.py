@@ -81,7 +81,8 @@ def write_tracks(
         lineages = describe_lineages(tracks)
         lines = [_describe(tracks, lineages), describe_growth(growth, tracks.interval_min)]
         lines += _write_frames(partial, folder.name, tracks, labels, images, options)
-        source = {"labels": _find_path(labels), "images": _find_path(images)}
+        channel, z = getattr(images, "planes", (0, 0))
+        source = {"labels": _find_path(labels), "images": _find_path(images), "channel": channel, "z": z}
         tables.write_tables(partial, tracks, lineages, source, name_exported(options.export, folder.name))
         napari.write_napari(partial / napari.NAME, tracks)
         if options.geff:

@@ -13,9 +13,9 @@ from livecell_monai.report.lineage_tree import TreeLayout
 from livecell_monai.report.motion import SHORTEST
 from livecell_monai.report.pictures import embed_figure, encode
 from livecell_monai.report.templates import render
-from livecell_monai.report.track_movie import MOST_FRAMES, MOVIE, STILLS, TAIL
+from livecell_monai.report.track_movie import MOST_FRAMES, MOVIE, STILLS, TAIL, choose_stills
 from livecell_monai.runs.atomic import write_file
-from livecell_monai.tracks.growth import Growth, describe_growth, format_time
+from livecell_monai.tracks.growth import HOURS_FROM, Growth, describe_growth, format_time
 from livecell_monai.tracks.lineages import FATES
 from livecell_monai.tracks.tracks import Tracks
 
@@ -45,17 +45,56 @@ def write_track_page(path: Path, page: TrackPage) -> None:
         figures=_list_figures(page),
         warnings=_list_warnings(tracks),
         movie=embedded.get(MOVIE, ""),
-        stills=[(name, embedded[name]) for name in STILLS if name in embedded],
-        drawn_frames=min(MOST_FRAMES, tracks.frames),
-        tail=TAIL,
+        movie_note=caption_movie(tracks),
+        stills=[
+            (embedded[name], caption_still(tracks, name, frame))
+            for name, frame in choose_stills(tracks).items()
+            if name in embedded
+        ],
         growth=_capitalise(describe_growth(page.growth, tracks.interval_min)),
         charts={name: embed_figure(figure) for name, figure in page.charts.items()},
-        shortest=SHORTEST,
+        chart_notes=caption_charts(tracks),
         drift=describe_drift(tracks),
         tree_note=_describe_tree(page.layout),
         version=__version__,
     )
     write_file(path, text)
+
+
+def caption_movie(tracks: Tracks) -> str:
+    """What the film shows: its frames, its outlines, and how far back its tails reach."""
+    drawn = min(MOST_FRAMES, tracks.frames)
+    frames = f"{drawn} of {tracks.frames:,} frames" if drawn < tracks.frames else f"All {tracks.frames:,} frames"
+    tail = f"{TAIL} frames" if tracks.interval_min is None else f"{TAIL} frames ({format_time(TAIL, tracks.interval_min)})"
+    return f"{frames}, the outline of each cell in the colour of its track. A tail is the way of a cell in the last {tail}."
+
+
+def caption_still(tracks: Tracks, name: str, frame: int) -> str:
+    """What a picture of one frame shows: which frame, when, how many cells in a field of which size."""
+    when = f"frame {frame}" + ("" if tracks.interval_min is None else f", after {format_time(frame, tracks.interval_min)}")
+    cells = int((tracks.frame == frame).sum())
+    height, width = tracks.shape
+    field = f"{height} x {width} px"
+    if tracks.pixel_size_um is not None:
+        y, x = tracks.pixel_size_um
+        field = f"{height * y:.4g} x {width * x:.4g} µm"
+    which = name.removeprefix("frame_").removesuffix(".png").capitalize()
+    return f"{which} frame ({when}): {cells:,} {'cell' if cells == 1 else 'cells'} in a field of {field}."
+
+
+def caption_charts(tracks: Tracks) -> dict[str, str]:
+    """What each chart shows, with the units of its axes."""
+    interval = tracks.interval_min
+    time = "frames" if interval is None else "hours" if (tracks.frames - 1) * interval >= HOURS_FROM else "minutes"
+    unit = "px a frame" if interval is None or tracks.pixel_size_um is None else "µm a minute"
+    long = f"each track of {SHORTEST} frames or more"
+    return {
+        "growth": f"Cells in each frame over time in {time}, and exponential growth fitted by Poisson regression.",
+        "speeds": f"Mean speed, in {unit}, of {long}; the dashed line is the median.",
+        "rose": f"Direction from the first to the last place of {long}, as in the image. The area of a sector is the number "
+        "of tracks, which the rings are labelled with.",
+        "tree": f"Time to the right, in {time}; a fork is a division.",
+    }
 
 
 def describe_drift(tracks: Tracks) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.data.paths import is_frame_series
+from livecell_monai.data.readers.selection import Choice
 from livecell_monai.errors import DataError, LiveCellError, SettingError
 from livecell_monai.outputs.tracks.read_tables import find_line, read_tracks
 from livecell_monai.outputs.tracks.relabel import MissingLabelError
@@ -59,32 +61,47 @@ class MoviePaths:
 
     labels: Path
     images: Path | None = None
+    channel: Choice = None  #: of the images, that was segmented; None if there is one
+    z: Choice = None  #: plane of the images in depth; None if there is one
 
 
-def list_label_movies(labels: Sequence[Path], images: Sequence[Path] = ()) -> list[MoviePaths]:
+def list_label_movies(
+    labels: Sequence[Path], images: Sequence[Path] = (), channel: Choice = None, z: Choice = None
+) -> list[MoviePaths]:
     """The movies of label images with their grey images, none or as many; else a SettingError."""
     if images and len(images) != len(labels):
         raise SettingError(f"--images must be given once for each movie, {len(labels)} times, got {len(images)}; correct it")
     if not images:
+        for option, choice in (("--channel", channel), ("--z", z)):
+            if choice is not None:
+                raise SettingError(
+                    f"{option} is for grey movies, got {choice!r} without one; give --images, or leave it out"
+                )
         return [MoviePaths(one) for one in labels]
-    return [MoviePaths(*pair) for pair in zip(labels, images, strict=True)]
+    return [MoviePaths(*pair, channel, z) for pair in zip(labels, images, strict=True)]
 
 
 def track_movies(
-    movies: Sequence[MoviePaths], output: Path, request: TrackRequest, workers: int | None = None
+    movies: Sequence[MoviePaths],
+    output: Path,
+    request: TrackRequest,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> list[TrackedMovie]:
-    """Link movies of label images, each into a folder of its name in `output`; processes of this machine may share them.
+    """Link movies of label images, each into a folder of its name in `output`.
+
+    So many processes of this machine, or the workers of a scheduler, share them; a single one is linked by this process.
 
     Raises a LiveCellError for a wrong movie, limit or folder; movies before it are written.
     """
     request.check()
     _check_names(movies, output, request)
-    if workers is None or len(movies) == 1:
+    if (workers is None and scheduler is None) or len(movies) == 1:
         return [track_movie(movie, output, request) for movie in movies]
     from livecell_monai.distributed.dask.cluster import check_workers, connect
 
-    check_workers(workers, None)
-    with connect(min(workers, len(movies))) as found:
+    check_workers(workers, scheduler)
+    with connect(None if workers is None else min(workers, len(movies)), scheduler) as found:
         waiting = found.client.map(track_movie, movies, output=output, request=request, pure=False)
         done: list[TrackedMovie] = found.client.gather(waiting)
     return done
@@ -96,19 +113,29 @@ def track_movie(movie: MoviePaths, output: Path, request: TrackRequest) -> Track
         return _track(labels, images, output, request)
 
 
+def _axes_of_labels(axes: str | None) -> str | None:
+    """The axes of label images, of which there is one channel and one plane in depth."""
+    return None if axes is None else axes.upper().replace("C", "").replace("Z", "")
+
+
 @contextmanager
 def _opened(movie: MoviePaths, axes: str | None) -> Iterator[tuple[LabelMovie, Movie | None]]:
     """The label images and the grey images of a movie, which must be of the same frames, open."""
     with ExitStack() as stack:
-        labels, images = stack.enter_context(LabelMovie(movie.labels, axes)), None
+        labels, images = stack.enter_context(LabelMovie(movie.labels, _axes_of_labels(axes))), None
         if movie.images is not None:
-            images = stack.enter_context(Movie(movie.images, axes))
+            images = stack.enter_context(Movie(movie.images, axes, movie.channel, movie.z))
             check_same_frames(labels, images)
         yield labels, images
 
 
 def segment_movies(
-    bundle: Path, movies: Sequence[Path], output: Path, settings: Mapping[str, Any], workers: int | None = None
+    bundle: Path,
+    movies: Sequence[Path],
+    output: Path,
+    settings: Mapping[str, Any],
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> list[MoviePaths]:
     """Segment movies by a bundle into `NAME_cells.ome.tif` in `output`.
 
@@ -126,7 +153,7 @@ def segment_movies(
         settings = {**settings, "axes": "TYX"}
     own = {"outputs": ["cells"], "cells": True, **({"movie": True} if any(map(is_frame_series, movies)) else {})}
     gaps = {"allow_gaps": True} if "movie" in own else {}
-    done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers)
+    done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers, scheduler)
     for failure in done.failures.values():
         raise DataError(failure)
     paths = [output / f"{row['image']}{CELLS}" for row in done.rows]
@@ -134,7 +161,9 @@ def segment_movies(
         raise DataError(
             f"{output}: each movie must give {CELLS}, got {len(paths)} of {len(movies)}; give movies, one by one"
         )
-    return [MoviePaths(*pair) for pair in zip(paths, movies, strict=True)]
+    all_settings = {**read_bundle_settings(bundle), **settings}
+    chosen = all_settings.get("channel"), all_settings.get("z")
+    return [MoviePaths(*pair, *chosen) for pair in zip(paths, movies, strict=True)]
 
 
 def _has_unnamed_axes(movie: Path) -> bool:
@@ -173,18 +202,19 @@ def find_movie(edits: Path) -> MoviePaths | None:
     try:
         source = json.loads(edits.with_name(FACTS).read_text(encoding="utf-8"))["source"]
         paths = [None if source[name] is None else Path(source[name]) for name in ("labels", "images")]
+        chosen = source.get("channel"), source.get("z")
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if paths[0] is None or not all(path is None or path.exists() for path in paths):
         return None
-    return MoviePaths(paths[0], paths[1])
+    return MoviePaths(paths[0], paths[1], *chosen)
 
 
 def _check_names(movies: Sequence[MoviePaths], output: Path, request: TrackRequest) -> None:
     """Reject movies of one name, or whose folder has tracks already, before the first one is linked."""
     seen: dict[str, Path] = {}
     for movie in movies:
-        with LabelMovie(movie.labels, request.axes) as labels:
+        with LabelMovie(movie.labels, _axes_of_labels(request.axes)) as labels:
             other = seen.setdefault(labels.name, movie.labels)
             if other is not movie.labels:
                 raise DataError(f"{movie.labels}: movies must have names of their own, {other} has it too; rename one")
@@ -202,7 +232,7 @@ def _track(labels: LabelMovie, images: Movie | None, output: Path, request: Trac
         labels.pixel_size_um = labels.pixel_size_um or images.pixel_size_um
     labels.interval_min = request.interval_min or labels.interval_min
     labels.number_parts()
-    objects = measure_objects(labels, images, request.correct_drift)
+    objects = measure_objects(labels, images, request.correct_drift, None if images is None else images.channels)
     tracks = link(objects, labels, request.limits)
     lines = [*map(str, tracks.limits if len(tracks) else ()), *describe_movie(tracks)]
     folder = output / tracks.name
@@ -222,6 +252,8 @@ def describe_movie(tracks: Tracks) -> list[str]:
     if tracks.missing:
         shown = ", ".join(map(str, tracks.missing[:5])) + (", ..." if len(tracks.missing) > 5 else "")
         lines.append(f"{len(tracks.missing)} of {tracks.frames} frames are missing ({shown}): cells are linked across them")
+    if len(tracks.joined):
+        lines.append(f"joined pieces of cells that the segmentation cut in two: {len(tracks.joined):,}")
     if not len(tracks):
         lines.append("no cells in any frame: the tables are empty")
     return lines

@@ -1,11 +1,16 @@
 """What the columns of `tracks.csv` and `lineages.csv` are: type, unit and definition of each."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from livecell_monai.cells.columns import Column
 
 _SPEED = "Distance from the cell's previous place over the time between, stage drift taken out; empty for its first frame."
 _MEAN_SPEED = "Length of the path over its time, stage drift taken out; empty for a track of one frame."
 _NET = "Distance from the first to the last place, stage drift taken out; empty for a track of one frame."
 _KNOWN = "Empty if the time between frames is unknown."
+_GREY = "Mean of the original grey values; empty without images."
+OF_CHANNEL = "intensity_mean_"  #: before the name of a channel, if the movie has several
 _SIZED = "Empty if the size of a pixel is unknown."
 
 _CELLS = (
@@ -22,7 +27,7 @@ _CELLS = (
     Column("centroid_x_um", "number", "µm", f"Column of the centroid. {_SIZED}"),
     Column("area_px", "integer", "px", "Number of pixels."),
     Column("area_um2", "number", "µm²", f"Area. {_SIZED}"),
-    Column("intensity_mean", "number", "grey value", "Mean of the original grey values; empty without images."),
+    Column("intensity_mean", "number", "grey value", _GREY),
     Column("speed_px_per_frame", "number", "px / frame", _SPEED),
     Column("speed_um_per_min", "number", "µm / min", _SPEED),
     Column("age_frames", "integer", "frames", "Frames since the track began; since the division if it has a parent."),
@@ -58,3 +63,16 @@ _LINEAGES = (
 )
 CELL_COLUMNS = {column.name: column for column in _CELLS}  #: of `tracks.csv`, in order
 LINEAGE_COLUMNS = {column.name: column for column in _LINEAGES}  #: of `lineages.csv`, in order
+
+
+def list_cell_columns(channels: Iterable[str] = ()) -> dict[str, Column]:
+    """The columns of `tracks.csv` of a movie with these channels, in order; none for a movie of one channel."""
+    found = {}
+    for name, column in CELL_COLUMNS.items():
+        found[name] = column
+        if name == "intensity_mean":
+            found |= {
+                f"{OF_CHANNEL}{one}": replace(column, name=f"{OF_CHANNEL}{one}", description=f"Channel {one}: {_GREY}")
+                for one in channels
+            }
+    return found

@@ -53,14 +53,23 @@ class LinkCosts:
 
     def iou(self, first: Ints, second: Ints) -> Floats:
         """Intersection over union of pairs of objects in neighbouring frames, 0 for others."""
-        keys = first * len(self._objects) + second
+        shared, area = self._share(first, second), self._objects.area
+        iou: Floats = shared / (area[first] + area[second] - shared)
+        return iou
+
+    def cover(self, whole: Ints, first: Ints, second: Ints) -> Floats:
+        """IoU of objects with two others of a neighbouring frame together."""
+        shared, area = self._share(whole, first) + self._share(whole, second), self._objects.area
+        cover: Floats = shared / (area[whole] + area[first] + area[second] - shared)
+        return cover
+
+    def _share(self, first: Ints, second: Ints) -> Floats:
+        """The pixels that pairs of objects share, in any order."""
+        keys = np.minimum(first, second) * len(self._objects) + np.maximum(first, second)
         if not len(self._keys):
             return np.zeros(len(keys))
         place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        shared = np.where(self._keys[place] == keys, self._shared[place], 0.0)
-        area = self._objects.area
-        iou: Floats = shared / (area[first] + area[second] - shared)
-        return iou
+        return np.where(self._keys[place] == keys, self._shared[place], 0.0)
 
     def steps(self, first: Ints, second: Ints) -> Links:
         """The possible links from each of some objects to those of the next frame."""

@@ -21,10 +21,18 @@ _SHARE = 0.25  # of the tracks that end must come back
 _CLEAR = 0.5  # cost of a division, below which it is clear
 _ENOUGH = 10  # clear divisions, from which their angle and size are measured
 _ANGLE, _RATIO = 0.0, 8.0  # with fewer: no limit of the angle, and a generous one of the size
-UNITS = {"greatest_step": "px", "greatest_gap": "frames", "division_distance": "px", "division_angle": "degrees"}
+_LONGEST_CUT = 3  # frames for which a cell may be in two pieces
+UNITS = {
+    "greatest_step": "px",
+    "greatest_cut": "frames",
+    "greatest_gap": "frames",
+    "division_distance": "px",
+    "division_angle": "degrees",
+}
 #: name of each limit -> the least and greatest value that a user may set
 BOUNDS = {
     "greatest_step": (0.1, 1e5),
+    "greatest_cut": (0, 1000),
     "greatest_gap": (0, 1000),
     "division_distance": (0, 1e5),
     "division_angle": (0, 180),
@@ -70,6 +78,13 @@ def measure_step(objects: Objects) -> tuple[float, str]:
         value,
         f"{_FAST:g} times the step that 95 % of {len(steps):,} mutual nearest cells keep below, {usual:.3g} px{bound}",
     )
+
+
+def choose_cut() -> tuple[float, str]:
+    """The greatest number of frames in which a cell may be in two pieces that are joined."""
+    return float(
+        _LONGEST_CUT
+    ), "two pieces that cover one cell before and after are joined; the same for all movies, 0 joins none"
 
 
 def measure_gap(counts: Mapping[int, tuple[int, float]], ends: int) -> tuple[float, str]:

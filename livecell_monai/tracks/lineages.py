@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecell_monai.cells.measure import Columns
+from livecell_monai.tracks.columns import OF_CHANNEL
 from livecell_monai.tracks.tracks import Floats, Ints, Tracks
 
 DIVIDED = "divided"  #: has two children or more
@@ -37,7 +38,7 @@ def measure_steps(tracks: Tracks) -> tuple[Floats, Floats]:
 
 
 def describe_cells(tracks: Tracks) -> Columns:
-    """The columns (N,) of `tracks.csv` by name, one entry a cell and frame; `columns.CELL_COLUMNS` says what they are."""
+    """The columns (N,) of `tracks.csv` by name, one entry a cell and frame; see `columns.list_cell_columns`."""
     steps, elapsed = measure_steps(tracks)
     minutes, (high, wide) = _units(tracks)
     ids, starts, index = np.unique(tracks.track, return_index=True, return_inverse=True)
@@ -56,6 +57,7 @@ def describe_cells(tracks: Tracks) -> Columns:
         "area_px": np.rint(tracks.area).astype(np.int64),
         "area_um2": tracks.area * high * wide,
         "intensity_mean": tracks.intensity,
+        **{f"{OF_CHANNEL}{name}": values for name, values in tracks.channels.items()},
         "speed_px_per_frame": _length(steps) / elapsed,
         "speed_um_per_min": _length(steps * (high, wide)) / (elapsed * minutes),
         "age_frames": age,

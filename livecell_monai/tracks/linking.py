@@ -12,6 +12,7 @@ from livecell_monai.tracks.costs import LinkCosts, Links, rate_links
 from livecell_monai.tracks.divisions import Divisions, find_divisions
 from livecell_monai.tracks.limits import (
     Limits,
+    choose_cut,
     count_returns,
     measure_angle,
     measure_division_distance,
@@ -20,6 +21,7 @@ from livecell_monai.tracks.limits import (
     measure_step,
 )
 from livecell_monai.tracks.objects import Labels, Objects
+from livecell_monai.tracks.pieces import find_pieces, join_objects
 from livecell_monai.tracks.tracks import Floats, Ints, Tracks
 
 _WEAK = 0.6  # cost of a link between frames, above which a gap may be the better one
@@ -65,6 +67,11 @@ def link(objects: Objects, movie: Labels, limits: Mapping[str, float] | None = N
     known = Limits(limits)
     costs = LinkCosts(objects, known.measure("greatest_step", lambda: measure_step(objects)))
     chains = _link_frames(costs, _list_frames(objects), len(objects))
+    whole = find_pieces(objects, costs, chains.following, int(known.measure("greatest_cut", choose_cut)))
+    if (whole != np.arange(len(whole))).any():
+        objects = join_objects(objects, whole)
+        costs = LinkCosts(objects, costs.greatest_step)
+        chains = _link_frames(costs, _list_frames(objects), len(objects))
     mothers = _link_tracks(objects, costs, chains, movie.shape, known)
     return _make_tracks(objects, movie, chains, mothers, known)
 
@@ -104,7 +111,7 @@ def _link_tracks(
     lives = _lives(chains, position)
     may_be_daughter = (chains.previous < 0) & ~objects.touches_border & lives
     inner = [(before, after[may_be_daughter[after]]) for before, after in pairwise(frames)]
-    possible = find_divisions(objects, costs, chains.following, inner, distance)
+    possible = find_divisions(objects, costs, (chains.following, chains.previous), inner, distance)
     possible = possible.take(lives[possible.first])
     angle = known.measure("division_angle", lambda: measure_angle(possible))
     ratio = known.measure("division_ratio", lambda: measure_ratio(possible))
@@ -191,4 +198,6 @@ def _make_tracks(objects: Objects, movie: Labels, chains: _Chains, mothers: dict
         drift=objects.drift,
         limits=tuple(known.list),
         missing=objects.missing,
+        joined=objects.joined,
+        channels={name: values[order] for name, values in objects.channels.items()},
     )

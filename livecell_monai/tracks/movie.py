@@ -15,7 +15,8 @@ from livecell_monai.data.paths import find_zarr, is_frame_series, list_images, s
 from livecell_monai.data.readers.base import Stack, UnnamedAxisError, describe_axes
 from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.open import open_stack
-from livecell_monai.errors import DataError
+from livecell_monai.data.readers.selection import Choice, choose_planes
+from livecell_monai.errors import DataError, LiveCellError
 from livecell_monai.sample import Pixels
 
 _ASSUMED = "TYX"  # axes of a stack that names none
@@ -26,6 +27,8 @@ _OWN_ENDINGS = ("_cells", "_labels", "_tracks")  # of label stacks, after the na
 class Movie:
     """A grey movie as `Frames`; a context manager that closes its file.
 
+    `channel` and `z` choose among several, as in `livecell predict`; labels have one of each.
+
     Attributes:
         path: the file or folder.
         name: of the movie, without endings such as `_cells`.
@@ -33,16 +36,17 @@ class Movie:
         interval_min: time between frames in minutes, None if unknown.
         pixel_size_um: (Y, X), None if unknown.
         missing: indices of the frames whose numbers are missing, from 0.
+        channels: each channel of the movie as `Frames` by its name, or its index without one; empty if there is one.
+        planes: (channel, z) that were chosen, from 0.
         notes: what was assumed, in words. Without names, three axes of a file can only be T, Y and X.
 
     Raises:
         DataError: no such movie, frames of several sizes, no time axis, or damage.
-        SettingError: axes that are unknown or do not match; the extra of a format is missing.
+        SettingError: axes that are unknown or do not match; several channels or planes, and none is chosen; the extra of a
+            format is missing.
     """
 
-    kind = "a movie"
-
-    def __init__(self, path: str | Path, axes: str | None = None) -> None:
+    def __init__(self, path: str | Path, axes: str | None = None, channel: Choice = None, z: Choice = None) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
         self.assumed_axes: str | None = None  #: given to open the file, whose own axes have no names
@@ -54,19 +58,24 @@ class Movie:
             self._stack = _open(found, _ASSUMED)
             shown = describe_axes(self._stack.axes, self._stack.shape)
             self.notes.append(f"{self.path} names no axes: they are taken as {shown}; --axes names others")
-        others = [axis for axis in self._stack.axes[:-2] if axis != "T" and self._stack.length(axis) > 1]
-        if others:
+        try:
+            self.planes = self._choose(channel, z)
+        except LiveCellError:
             self._stack.close()
-            got = describe_axes(self._stack.axes, self._stack.shape)
-            raise DataError(
-                f"{self.path}: {self.kind} must have frames (T), rows and columns only, got {got}; save one channel and one "
-                "plane, or name the axes, for example --axes TYX"
-            )
+            raise
         frames = self._stack.frames if isinstance(self._stack, FramesStack) else []
         self.missing = tuple(index for index, frame in enumerate(frames) if frame is None)
         self.shape = (self._stack.shape[-2], self._stack.shape[-1])
         self.interval_min, self.pixel_size_um = self._stack.interval_min, self._stack.pixel_size_um
         self.name = name_movie(self.path)
+        count = self._stack.length("C")
+        names = self._stack.channels or tuple(map(str, range(count)))
+        self.channels = {name: _Channel(self, place) for place, name in enumerate(names)} if count > 1 else {}
+
+    def _choose(self, channel: Choice, z: Choice) -> tuple[int, int]:
+        """The channel and the plane in depth."""
+        first = choose_planes(self._stack, channel, None, z)[0]
+        return first.channel, first.z
 
     def _find(self, path: Path) -> Path:
         return path
@@ -75,11 +84,15 @@ class Movie:
         return self._stack.length("T")
 
     def __getitem__(self, index: int) -> Pixels:
+        return self.read(index, self.planes[0])
+
+    def read(self, index: int, channel: int) -> Pixels:
+        """A frame (Y, X) of a channel, at the depth that was chosen."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         if index in self.missing:
             return np.zeros(self.shape, self._stack.dtype)
-        return self._stack.read(index)
+        return self._stack.read(index, channel, self.planes[1])
 
     def __enter__(self) -> Self:
         return self
@@ -88,14 +101,36 @@ class Movie:
         self._stack.close()
 
 
+class _Channel:
+    """One channel of a movie as `Frames`."""
+
+    def __init__(self, movie: Movie, channel: int) -> None:
+        self._movie, self._channel = movie, channel
+
+    def __len__(self) -> int:
+        return len(self._movie)
+
+    def __getitem__(self, index: int) -> Pixels:
+        return self._movie.read(index, self._channel)
+
+
 class LabelMovie(Movie):
     """A movie of label images as `Frames`: ids of one frame need not be consecutive, nor mean the same cell in another.
 
     Values that are whole numbers in a type with fractions count as ids.
     """
 
-    kind = "a movie of labels"
     _has_parts = False  # the labels are the connected parts of a mask
+
+    def _choose(self, channel: Choice, z: Choice) -> tuple[int, int]:
+        stack = self._stack
+        if any(axis != "T" and stack.length(axis) > 1 for axis in stack.axes[:-2]):
+            raise DataError(
+                f"{self.path}: a movie of labels must have frames (T), rows and columns only, got "
+                f"{describe_axes(stack.axes, stack.shape)}; save one channel and one plane, or name the axes, for example "
+                "--axes TYX"
+            )
+        return 0, 0
 
     def number_parts(self) -> None:
         """From now on the connected parts of each frame are its labels, from 1, if the movie is a mask, with a note.

@@ -1,6 +1,7 @@
 """The objects of a movie of labels: measured one frame at a time, so that only their table grows with the movie."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +44,8 @@ class Objects:
     drift: Floats  #: (frames, 2), see `Tracks`
     frames: int
     missing: tuple[int, ...]
+    joined: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int64))  #: (N, 3), see `Tracks`
+    channels: Mapping[str, Floats] = field(default_factory=dict)  #: see `Tracks`
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -57,7 +60,12 @@ class Objects:
         return sorted(set(range(self.frames)) - set(self.missing))
 
 
-def measure_objects(labels: Labels, images: Frames | None = None, correct_drift: bool = True) -> Objects:
+def measure_objects(
+    labels: Labels,
+    images: Frames | None = None,
+    correct_drift: bool = True,
+    channels: Mapping[str, Frames] | None = None,
+) -> Objects:
     """Measure every object of a movie; two frames are in memory at a time.
 
     Args:
@@ -65,7 +73,9 @@ def measure_objects(labels: Labels, images: Frames | None = None, correct_drift:
         images: the grey movie of the same frames, for the mean intensity and the drift; None: intensity is NaN, and the
             drift is estimated from the foreground.
         correct_drift: estimate drift; otherwise it is 0.
+        channels: all channels of the movie by name, for the mean intensity in each.
     """
+    others: dict[str, list[Floats]] = {name: [] for name in channels or {}}
     tables: list[tuple[NDArray[Any], ...]] = []
     pairs: list[Ints] = []
     shared: list[Ints] = []
@@ -86,6 +96,8 @@ def measure_objects(labels: Labels, images: Frames | None = None, correct_drift:
                 f"{labels.name}: a frame must have at most {MOST_OBJECTS:,} objects, got {len(ids):,} in frame {index}; "
                 "give label images, not grey images"
             )
+        for name, means in others.items():
+            means.append(measure_frame(frame, (channels or {})[name][index])[1][3].astype(np.float64))
         order = _order(frame, ids)
         if before is not None:
             both, pixels = count_shared(before, order, np.rint(step).astype(int))
@@ -99,6 +111,7 @@ def measure_objects(labels: Labels, images: Frames | None = None, correct_drift:
     found: dict[str, Any] = dict(zip(NAMES, map(np.ndarray.astype, columns, kinds), strict=True))
     found["pairs"] = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
     found["shared"] = np.concatenate([np.zeros(0), *shared])
+    found["channels"] = {name: np.concatenate([np.zeros(0), *means]) for name, means in others.items()}
     return Objects(**found, drift=drift, frames=len(labels), missing=labels.missing)
 
 

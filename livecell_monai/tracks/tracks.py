@@ -1,6 +1,6 @@
 """Cells of a movie, linked over time: what linking returns and every output reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class Tracks:
     drift: Floats  #: (frames, 2), px, how far each frame is shifted against the first (y, x)
     limits: tuple[Limit, ...] = NO_LIMITS
     missing: tuple[int, ...] = field(default=())  #: frames of the movie that were not given
+    #: (N, 3): frame and label of a piece, and the label of the cell in that frame that it was joined to
+    joined: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    #: mean grey value (N,) in each channel by its name, one entry a cell and frame; empty if the movie has one channel
+    channels: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.track)

@@ -17,7 +17,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.base import Files, Output, OutputOptions
 from livecell_monai.outputs.registry import BUILT_IN
 from livecell_monai.outputs.unfinished import UnfinishedRun
-from livecell_monai.prediction.writers import BackgroundWriter, PredictionWriter
+from livecell_monai.prediction.writers import PredictionWriter
 from tests.support.driven import item, output, read_table, run
 from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
@@ -301,49 +301,33 @@ class TestMovie:
         assert writer.rows == []
         assert list((tmp_path / "out").iterdir()) == []
 
+    def test_frames_that_are_kept_in_any_order_give_the_same_files(self, movie, tmp_path):
+        frames = list(self.frames(movie))
+        run(PredictionWriter(str(tmp_path / "plain"), EVERYTHING), frames, list(map(output, MASKS)))
+        writer = PredictionWriter(str(tmp_path / "out"), EVERYTHING)
+        writer.start()
+        keeping = PredictionWriter(str(tmp_path / "out"), EVERYTHING, run=UnfinishedRun(tmp_path / "out", resume=True))
+        keeping.keeps_frames = keeping.run.shared = True
+        for position in (2, 0, 1):
+            run(keeping, frames[position : position + 1], [output(MASKS[position])])
+        assert not list((tmp_path / "out").glob("*.tif"))
+        for position in range(3):
+            writer.write_frame(writer.read_frame("cells", position))
+        writer.finish()
+        assert not keeping.rows
+        names = sorted(path.name for path in (tmp_path / "plain").iterdir())
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+        for name in names:
+            files = tmp_path / "plain" / name, tmp_path / "out" / name
+            if name.endswith(".ome.tif"):  # with an UUID of their own
+                np.testing.assert_array_equal(*map(tifffile.imread, files))
+            elif name.endswith(".csv"):
+                rows = [[{**row, "seconds": ""} for row in read_table(path)] for path in files]
+                assert rows[0] == rows[1]
+            else:
+                assert files[0].read_bytes() == files[1].read_bytes(), name
+
     @pytest.mark.parametrize("interval", [0, -1, np.inf, np.nan, "ten", True])
     def test_an_interval_that_is_no_time(self, tmp_path, interval):
         with pytest.raises(SettingError, match="setting interval_min must be a number above 0 or null, got"):
             PredictionWriter(str(tmp_path), interval_min=interval)
-
-
-class Numbers(BackgroundWriter):
-    """Its rows are the items; an item below 0 cannot be written."""
-
-    discarded = 0
-
-    def take(self, item, output, seconds):
-        def write():
-            if item < 0:
-                raise OSError("disk full")
-            return {"item": item, "output": output}
-
-        return write
-
-    def discard(self):
-        self.discarded += 1
-
-
-def run_batches(writer, batches):
-    def update(engine, batch):
-        return [10 * item for item in batch]
-
-    engine = Engine(update)
-    writer.attach(engine)
-    engine.run(batches, max_epochs=1)
-
-
-def test_rows_come_in_the_order_of_the_images(tmp_path):
-    writer = Numbers(tmp_path / "new")
-    run_batches(writer, [[1, 2], [3]])
-    assert writer.rows == [{"item": item, "output": 10 * item} for item in (1, 2, 3)]
-    assert (tmp_path / "new").is_dir()
-
-
-@pytest.mark.parametrize("batches", [[[1], [-1], [2]], [[1], [-1]]], ids=["with the next image", "at the end"])
-def test_an_error_is_raised(tmp_path, batches):
-    writer = Numbers(tmp_path)
-    with pytest.raises(OSError, match="disk full"):
-        run_batches(writer, batches)
-    assert writer.rows == [{"item": 1, "output": 10}]
-    assert writer.discarded

@@ -43,7 +43,7 @@ def test_every_file_is_written_and_the_folder_holds_nothing_else(tmp_path):
     labels = Located(draw_labels(tracks))
     lines = write_tracks(tracks, labels, draw_images(labels.frames), tmp_path / "out" / "movie")
     facts = json.loads((tmp_path / "out" / "movie" / "tracks.json").read_text(encoding="utf-8"))
-    assert facts["source"] == {"labels": str(Path("cells.ome.tif").absolute()), "images": None}
+    assert facts["source"] == {"labels": str(Path("cells.ome.tif").absolute()), "images": None, "channel": 0, "z": 0}
     assert listed(tmp_path / "out") == {"movie"}
     assert listed(tmp_path / "out" / "movie") == set(NAMES) - {"tracks.ome.zarr"}
     assert lines[0] == "25 cells in 6 frames, 7 tracks, 1 division"

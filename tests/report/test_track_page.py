@@ -38,6 +38,24 @@ def test_the_page_stands_alone_and_embeds_its_pictures(tmp_path):
     assert "script" not in page.tags
 
 
+def test_captions_say_what_is_seen_with_its_unit(tmp_path):
+    for name in ("movie.gif", "frame_first.png"):
+        (tmp_path / name).write_bytes(b"GIF89a")
+    text = page_of(some_tracks(), tmp_path)
+    captions = [part.partition("</figcaption>")[0] for part in text.split("<figcaption>")[1:]]
+    assert len(captions) == 6
+    assert not [caption for caption in captions if ".gif" in caption or ".png" in caption]
+    assert captions[0].startswith("All 6 frames, ")
+    assert captions[0].endswith("A tail is the way of a cell in the last 10 frames (100 min).")
+    assert captions[1] == "First frame (frame 0, after 0 min): 5 cells in a field of 24 x 32 µm."
+    assert "over time in minutes" in captions[2]
+    assert "in µm a minute" in captions[3]
+    plain = page_of(some_tracks(interval_min=None, pixel_size_um=None), tmp_path)
+    assert "First frame (frame 0): 5 cells in a field of 48 x 64 px." in plain
+    assert "over time in frames" in plain
+    assert "in px a frame" in plain
+
+
 def test_fates_limits_and_what_is_left_out_are_named(tmp_path):
     text = page_of(some_tracks(), tmp_path, most_rows=3)
     assert "<dt>tracks: divided</dt><dd>1</dd>" in text

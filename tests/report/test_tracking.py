@@ -12,12 +12,14 @@ from livecell_monai.report.tracking import (
     MoviePaths,
     TrackRequest,
     apply_edits,
+    find_movie,
     list_label_movies,
     segment_movies,
     track_movie,
     track_movies,
 )
 from tests.support.moving_cells import draw
+from tests.support.stack_files import write_ome_tiff
 
 OPTIONS = TrackOptions(geff=False)
 MOVING = [{7: (20, 20 + 2 * frame), 9: (40, 60 - 2 * frame)} for frame in range(5)]
@@ -63,6 +65,25 @@ def test_images_give_the_intensity(tmp_path: Path) -> None:
     assert sorted(set(done.tracks.intensity)) == [70, 90]
 
 
+def test_every_channel_has_its_intensity_also_after_an_edit(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    planes = np.stack([[draw(cells) * np.uint16(10), draw(cells) * np.uint16(3)] for cells in MOVING])
+    movie = write_ome_tiff(tmp_path / "movie.ome.tif", planes, "TCYX")
+    paths, request = list_label_movies([labels], [movie], "GFP"), TrackRequest(options=OPTIONS)
+    done = track_movie(paths[0], tmp_path / "out", request)
+    assert sorted(set(done.tracks.intensity)) == [21, 27]
+    header, first, *_ = read_lines(done.folder / "tracks.csv")
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    names = "intensity_mean", "intensity_mean_DAPI", "intensity_mean_GFP"
+    assert [float(row[name]) for name in names] == [21, 70, 21]
+    found = find_movie(done.folder / "tracks.csv")
+    assert found == MoviePaths(labels, movie, 1, 0)
+    apply_edits(done.folder / "tracks.csv", found, tmp_path / "again", request)
+    assert read_lines(tmp_path / "again" / "dish" / "tracks.csv") == read_lines(done.folder / "tracks.csv")
+    with pytest.raises(SettingError, match="--channel is for grey movies, got 'GFP' without one"):
+        list_label_movies([labels], [], "GFP")
+
+
 def test_edited_tracks_are_written_anew(tmp_path: Path) -> None:
     labels = write_labels(tmp_path)
     done = track_movie(MoviePaths(labels), tmp_path / "out", TrackRequest(options=OPTIONS))
@@ -82,6 +103,22 @@ def test_edited_tracks_are_written_anew(tmp_path: Path) -> None:
     stack = tifffile.imread(again.folder / "tracks.ome.tif")
     assert [sorted(set(np.unique(plane)) - {0}) for plane in stack] == [[1]] * 3 + [[8]] * 2
     assert read_lines(again.folder / "ctc" / "res_track.txt") == ["1 0 2 0", "8 3 4 1"]
+
+
+def test_a_cell_that_was_cut_is_whole_again_also_after_an_edit(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path)
+    cut = draw(MOVING[2])
+    cut[:40][cut[:40] == 9] = 18  # the upper rows of a cell
+    assert sorted(np.unique(cut)) == [0, 7, 9, 18]
+    tifffile.imwrite(labels / "mask002.tif", cut)
+    request = TrackRequest(options=OPTIONS)
+    done = track_movie(MoviePaths(labels), tmp_path / "out", request)
+    assert "joined pieces of cells that the segmentation cut in two: 1" in done.lines
+    again = apply_edits(done.folder / "tracks.csv", MoviePaths(labels), tmp_path / "edited", request)
+    for folder in (done.folder, again.folder):
+        stack = tifffile.imread(folder / "tracks.ome.tif")
+        assert [np.unique(plane, return_counts=True)[1].tolist()[1:] for plane in stack] == [[49, 49]] * 5
+        assert len(read_lines(folder / "tracks.csv")) == 11
 
 
 def test_two_movies_of_one_name_are_rejected_before_any_is_linked(tmp_path: Path) -> None:
@@ -176,14 +213,15 @@ def test_workers_share_movies(tmp_path: Path) -> None:
 def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def predict(bundle, images, output, settings, workers):
+    def predict(bundle, images, output, settings, workers, scheduler):
         seen.update(settings)
         (output / "dish_cells.ome.tif").touch()
         return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
 
     monkeypatch.setattr("livecell_monai.tasks.predict", predict)
+    monkeypatch.setattr(tracking, "read_bundle_settings", lambda bundle: {"channel": "GFP"})
     folder = write_labels(tmp_path)
-    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder)]
+    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder, "GFP")]
     assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
     seen.clear()
     tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")

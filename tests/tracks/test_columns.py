@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.tracks.columns import CELL_COLUMNS, LINEAGE_COLUMNS
+from livecell_monai.tracks.columns import CELL_COLUMNS, LINEAGE_COLUMNS, list_cell_columns
 
 UNITS = {
     "px": "px",
@@ -29,3 +29,11 @@ def test_the_page_says_what_every_column_is(columns):
     page = (Path(__file__).parents[2] / "docs" / "tracks-files.md").read_text(encoding="utf-8")
     for column in columns.values():
         assert f"| `{column.name}` | {column.unit} | {column.description} |" in page, column.name
+
+
+def test_each_channel_has_a_column_after_that_of_the_one_that_was_segmented():
+    found = list_cell_columns(["DAPI", "GFP"])
+    place = list(found).index("intensity_mean")
+    assert list(found)[place : place + 3] == ["intensity_mean", "intensity_mean_DAPI", "intensity_mean_GFP"]
+    assert found["intensity_mean_GFP"].description == "Channel GFP: Mean of the original grey values; empty without images."
+    assert list_cell_columns() == CELL_COLUMNS

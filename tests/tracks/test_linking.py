@@ -25,7 +25,7 @@ def test_cells_keep_their_track_whatever_their_labels() -> None:
     assert np.isnan(tracks.confidence[[0, 6]]).all()
     assert (np.delete(tracks.confidence, [0, 6]) > 0.9).all()
     assert [limit.name for limit in tracks.limits] == [
-        *("greatest_step", "greatest_gap", "division_distance", "division_angle", "division_ratio")
+        *("greatest_step", "greatest_cut", "greatest_gap", "division_distance", "division_angle", "division_ratio")
     ]
 
 

@@ -8,6 +8,7 @@ import tifffile
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames
 from tests.support.moving_cells import draw
+from tests.support.stack_files import write_ome_tiff
 
 FRAMES = np.stack([draw({7: (10, 10 + 3 * frame), 900: (40, 40)}) for frame in range(3)])
 
@@ -160,3 +161,18 @@ def test_channels_are_rejected(tmp_path: Path) -> None:
     tifffile.imwrite(path, np.stack([FRAMES, FRAMES], axis=1), metadata={"axes": "TCYX"}, photometric="minisblack")
     with pytest.raises(DataError, match=r"frames \(T\), rows and columns only, got T 3, C 2"):
         LabelMovie(path)
+
+
+def test_a_channel_and_a_plane_of_a_grey_movie_are_chosen_and_all_channels_are_there(tmp_path: Path) -> None:
+    pixels = np.arange(3 * 2 * 2 * 40 * 50, dtype=np.uint16).reshape(3, 2, 2, 40, 50)  # T, C, Z, Y, X
+    path = write_ome_tiff(tmp_path / "dish.ome.tif", pixels, "TCZYX")
+    with Movie(path, channel="GFP", z=1) as movie:
+        assert movie.planes == (1, 1)
+        np.testing.assert_array_equal(movie[2], pixels[2, 1, 1])
+        assert list(movie.channels) == ["DAPI", "GFP"]
+        np.testing.assert_array_equal(movie.channels["DAPI"][2], pixels[2, 0, 1])
+        assert len(movie.channels["DAPI"]) == 3
+    with pytest.raises(SettingError, match="--channel must choose one of 2, none is given; there is T 3, C 2"):
+        Movie(path, z=0)
+    with pytest.raises(SettingError, match="--z must be 0 to 1, got 2"):
+        Movie(path, channel=0, z=2)

@@ -10,7 +10,8 @@ from livecell_monai.bundle.open import OpenBundle
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
 from livecell_monai.distributed.dask.cluster import Workers, check_shared_folders, check_workers, connect
-from livecell_monai.distributed.dask.worker import Job, TaskResult, predict_band, predict_images, run_task
+from livecell_monai.distributed.dask.frames import MovieFrames
+from livecell_monai.distributed.dask.worker import Job, TaskResult, predict_band, predict_frames, predict_images, run_task
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.outputs.unfinished import FOLDER
@@ -32,6 +33,7 @@ class Task:
     arguments: tuple[Any, ...]  #: plain values
     images: int = 0  #: number of images that it completes
     large_image: Item | None = None  #: the item whose band it predicts
+    frames: Sequence[Item] = ()  #: of one movie, that it predicts
 
 
 def run_distributed(
@@ -82,7 +84,7 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
     if is_new and not opened.writer.rows:
         with suppress(OSError):
             run.folder.rmdir()
-    return {**prediction.failures, **large_images.failures}
+    return {**prediction.failures, **large_images.failures, **opened.writer.failures}
 
 
 class _Prediction:
@@ -91,11 +93,15 @@ class _Prediction:
     def __init__(self, opened: OpenBundle) -> None:
         self.writer, self.large_images, self.images = opened.writer, opened.large_images, opened.images
         self.failures: dict[Path, str] = {}
+        self.movies = MovieFrames(opened.writer)
         self.open_bands: dict[str, int] = {}  # by large image
 
     def tasks(self, workers: Workers) -> Iterator[Task]:
         """Images first; a large image is begun when its first band can be submitted."""
         for items in divide_images(self.images, workers.count()):
+            if FRAMES in items[0]:
+                yield Task(predict_frames, (items,), frames=items)
+                continue
             yield Task(predict_images, (items,), len({item[NAME] for item in items}))
         for item in self.large_images.large:
             missing = self.large_images.begin(item)
@@ -112,6 +118,8 @@ class _Prediction:
         """Keep the result of a task; the number of images that it completes."""
         if result.error is not None:
             raise result.error
+        if task.frames:
+            return int(self.movies.add(task.frames, result.failures))
         self.writer.rows.extend(result.rows)
         self.failures.update(result.failures)
         if task.large_image is None:
@@ -126,19 +134,24 @@ class _Prediction:
 
 
 def divide_images(items: Sequence[Item], workers: int) -> Iterator[list[Item]]:
-    """Items of each task, in order: a few images, or all frames of one movie, which must follow each other."""
+    """Items of each task, in order: a few images, or a few frames of one movie that follow each other."""
     singles = sum(FRAMES not in item for item in items)
-    size = max(1, min(MOST, singles // (TASKS * max(1, workers))))
+    size = _choose_size(singles, workers)
     part: list[Item] = []
     for item in items:
-        is_frame = FRAMES in item
-        is_other = bool(part) and (FRAMES in part[0] or is_frame) and part[0][NAME] != item[NAME]
-        if is_other or (not is_frame and len(part) == size):
+        is_other = bool(part) and (FRAMES in part[0] or FRAMES in item) and part[0][NAME] != item[NAME]
+        full = _choose_size(part[0][FRAMES], workers) if part and FRAMES in part[0] else size
+        if is_other or len(part) == full:
             yield part
             part = []
         part.append(item)
     if part:
         yield part
+
+
+def _choose_size(count: int, workers: int) -> int:
+    """Items of a task, of so many that are alike."""
+    return max(1, min(MOST, count // (TASKS * max(1, workers))))
 
 
 def divide_rows(bands: Iterable[tuple[int, int]], workers: int, chunk: int) -> list[tuple[int, int]]:

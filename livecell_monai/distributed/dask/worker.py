@@ -53,8 +53,17 @@ def run_task(job: Job, task: Callable[..., TaskResult], *arguments: Any) -> Task
             return TaskResult(error=known)
 
 
+def predict_frames(opened: OpenBundle, items: Sequence[Item]) -> TaskResult:
+    """Predict some frames of a movie, and keep them for the process that writes them in order."""
+    opened.dataset.is_part = opened.writer.keeps_frames = True
+    try:
+        return predict_images(opened, items)
+    finally:
+        opened.dataset.is_part = opened.writer.keeps_frames = False
+
+
 def predict_images(opened: OpenBundle, items: Sequence[Item]) -> TaskResult:
-    """Predict images, or the frames of a movie, and write their files; rows of a first attempt are read back."""
+    """Predict images, and write their files; rows of a first attempt are read back."""
     run, writer, dataset, evaluator = opened.unfinished, opened.writer, opened.dataset, opened.evaluator
     writer.rows, dataset.failures, writer.failures = [], {}, {}
     dataset.data = run.missing(items, writer.files(), writer.movie_files())

@@ -9,6 +9,7 @@ import numpy as np
 from livecell_monai.errors import DataError
 from livecell_monai.outputs.table_file import find_delimiter, read_rows
 from livecell_monai.outputs.tracks.tables import FACTS
+from livecell_monai.tracks.columns import OF_CHANNEL
 from livecell_monai.tracks.tracks import Limit, Tracks
 
 # column by field of `Tracks`, and the type
@@ -33,9 +34,9 @@ MOST_ID = 2**32 - 1  #: greatest id of a track: the label images have 32 bits
 def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
     """The tracks of a table as `tables.write_tables` writes it, also an edited one; rows in any order.
 
-    Read are `track`, `parent`, `frame`, `label`, the centroid in px, `area_px`, `intensity_mean`, `touches_border` and
-    `confidence`; all other columns follow from these. The parent of a track is that of its first frame; the others may
-    differ. A link made by hand, to a cell that had none before, has confidence 1.
+    Read are `track`, `parent`, `frame`, `label`, the centroid in px, `area_px`, `intensity_mean` and those of channels,
+    `touches_border` and `confidence`; all other columns follow from these. The parent of a track is that of its first frame;
+    the others may differ. A link made by hand, to a cell that had none before, has confidence 1.
 
     Args:
         path: the table.
@@ -51,6 +52,9 @@ def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
     for name, (column, dtype) in _FIELDS.items():
         numbers = [_to_number(path, line, row, column, name) for line, row in enumerate(rows, start=2)]
         values[name] = np.array(numbers, np.float64).astype(dtype)
+    names = [name for name in rows[0] if name.startswith(OF_CHANNEL)] if rows else []
+    for name in names:
+        values[name] = np.array([_to_number(path, line, row, name, "intensity") for line, row in enumerate(rows, start=2)])
     parent = np.array([_to_number(path, line, row, "parent", "parent") for line, row in enumerate(rows, start=2)], np.int64)
     lines = np.arange(2, len(rows) + 2)
     order = np.lexsort((values["frame"], values["track"]))
@@ -60,8 +64,9 @@ def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
     by_hand = ~is_first & np.isnan(values["confidence"])
     values["confidence"] = np.where(is_first, np.nan, np.where(by_hand, 1.0, values["confidence"]))
     first = np.flatnonzero(is_first)
+    channels = {name.removeprefix(OF_CHANNEL): values.pop(name) for name in names}
     parents = {int(values["track"][at]): int(parent[order][at]) for at in first if parent[order][at]}
-    tracks = Tracks(**values, parents=parents, **known)
+    tracks = Tracks(**values, parents=parents, channels=channels, **known)
     _check_parents(path, tracks, lines[order])
     return tracks
 
@@ -79,6 +84,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
             "pixel_size_um": None if size is None else (float(size[0]), float(size[1])),
             "missing": tuple(map(int, found["missing"])),
             "drift": np.array(found["drift_px"], np.float64).reshape(int(found["frames"]), 2),
+            "joined": np.array(found.get("joined", []), np.int64).reshape(-1, 3),
             "limits": tuple(Limit(**limit) for limit in found["limits"]),
         }
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -100,7 +106,8 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     """The rows with all columns that are needed; spreadsheets that separate columns by semicolons write decimal commas."""
     has_commas = find_delimiter(path) == ";"
     rows = list(read_rows(path))
-    needed = [*(column for column, _ in _FIELDS.values()), "parent"]
+    of_channels = [name for name in rows[0] if name.startswith(OF_CHANNEL)] if rows else []
+    needed = [*(column for column, _ in _FIELDS.values()), "parent", *of_channels]
     if rows and (missing := [column for column in needed if column not in rows[0]]):
         raise DataError(
             f"{path}: a table of tracks must have the column {missing[0]}, got none; save a copy of tracks.csv with commas"

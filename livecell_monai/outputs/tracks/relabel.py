@@ -41,7 +41,11 @@ def relabel_frames(tracks: Tracks, labels: Frames, ids: Ints | None = None) -> I
     ends = np.searchsorted(tracks.frame[order], np.arange(tracks.frames + 1))
     for frame in range(tracks.frames):
         chosen = order[ends[frame] : ends[frame + 1]]
-        yield _relabel(tracks, frame, labels[frame], tracks.label[chosen], ids[chosen])
+        old, new = tracks.label[chosen], ids[chosen]
+        pieces = tracks.joined[(tracks.joined[:, 0] == frame) & np.isin(tracks.joined[:, 2], old)]
+        place = np.argsort(old)[np.searchsorted(np.sort(old), pieces[:, 2])]
+        old, new = np.concatenate([pieces[:, 1], old]), np.concatenate([new[place], new])
+        yield _relabel(tracks, frame, labels[frame], old, new)
 
 
 def _relabel(tracks: Tracks, frame: int, plane: Pixels, old: Ints, new: Ints) -> Pixels:

@@ -14,7 +14,7 @@ from livecell_monai.cells.columns import Column
 from livecell_monai.cells.measure import Columns
 from livecell_monai.outputs.table_file import Texts, to_text, write_rows
 from livecell_monai.runs.atomic import write_file
-from livecell_monai.tracks.columns import CELL_COLUMNS, LINEAGE_COLUMNS
+from livecell_monai.tracks.columns import LINEAGE_COLUMNS, list_cell_columns
 from livecell_monai.tracks.lineages import describe_cells
 from livecell_monai.tracks.tracks import Tracks
 
@@ -24,7 +24,7 @@ _BLOCK = 4096  # rows that are text at once
 
 
 def write_tables(
-    folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | None], exported: Sequence[str] = ()
+    folder: Path, tracks: Tracks, lineages: Columns, source: Mapping[str, str | int | None], exported: Sequence[str] = ()
 ) -> None:
     """Write the three files, each atomically; a DataError if one cannot be written.
 
@@ -32,10 +32,12 @@ def write_tables(
         folder: where they are written.
         tracks: the movie.
         lineages: the columns of `describe_lineages`.
-        source: where its label images (`labels`) and grey images (`images`) are; None for no path.
+        source: where its label images (`labels`) and grey images (`images`) are, None for no path; of the latter `channel`
+            and `z`.
         exported: names of the files for other programs beside them.
     """
-    write_rows(folder / CELLS, CELL_COLUMNS, _to_rows(describe_cells(tracks), CELL_COLUMNS))
+    columns = list_cell_columns(tracks.channels)
+    write_rows(folder / CELLS, columns, _to_rows(describe_cells(tracks), columns))
     write_rows(folder / LINEAGES, LINEAGE_COLUMNS, _to_rows(lineages, LINEAGE_COLUMNS))
     facts = _describe_movie(tracks) | {"source": dict(source), "exported": list(exported)}
     write_file(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
@@ -60,12 +62,13 @@ def _to_rows(table: Columns, columns: Mapping[str, Column]) -> Iterator[Texts]:
 def _describe_movie(tracks: Tracks) -> dict[str, Any]:
     described = {
         name: [{key: value for key, value in asdict(column).items() if value} for column in columns.values()]
-        for name, columns in ((CELLS, CELL_COLUMNS), (LINEAGES, LINEAGE_COLUMNS))
+        for name, columns in ((CELLS, list_cell_columns(tracks.channels)), (LINEAGES, LINEAGE_COLUMNS))
     }
     return {
         "livecell_monai": __version__,
         **{name: getattr(tracks, name) for name in OF_MOVIE},
         "drift_px": np.round(tracks.drift, 3).tolist(),
+        "joined": tracks.joined.tolist(),
         "limits": [asdict(limit) for limit in tracks.limits],
         "tables": described,
     }

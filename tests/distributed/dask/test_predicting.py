@@ -66,10 +66,13 @@ def test_images_in_their_order_a_few_at_a_time(count, workers, most):
     assert max(map(len, parts)) == most
 
 
-def test_a_movie_is_one_task_and_shares_it_with_nothing():
+def test_a_task_has_frames_of_one_movie_only():
     items = [image("a"), *movie("m", 20), *movie("n", 2), image("b"), image("c")]
-    names = [[item["name"] for item in part] for part in divide_images(items, 1)]
-    assert names == [["a"], ["m"] * 20, ["n"] * 2, ["b"], ["c"]]
+    parts = list(divide_images(items, 1))
+    assert list(itertools.chain(*parts)) == items
+    names = [[item["name"] for item in part] for part in parts]
+    assert names == [["a"], *[["m"] * 5] * 4, ["n"], ["n"], ["b"], ["c"]]
+    assert max(map(len, divide_images(movie("m", 1000), 2))) == 32
 
 
 def test_nothing_is_no_task():

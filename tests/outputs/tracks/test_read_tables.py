@@ -12,11 +12,13 @@ from livecell_monai.tracks.lineages import describe_lineages
 from livecell_monai.tracks.tracks import ENTRIES
 from tests.support.track_worlds import some_tracks
 
+JOINED = np.array([[2, 33, 89]])
+
 
 @pytest.fixture
 def table(tmp_path):
     """Edits `tracks.csv`: calls a function for each row, which returns the new row, or None to delete it."""
-    tracks = some_tracks(intensity=np.full(len(some_tracks()), np.nan))
+    tracks = some_tracks(intensity=np.full(len(some_tracks()), np.nan), joined=JOINED)
     write_tables(tmp_path, tracks, describe_lineages(tracks), {})
 
     def edit(change):
@@ -39,6 +41,7 @@ def test_a_table_is_read_back_as_it_was(table):
     for name in ("parents", "name", "frames", "shape", "interval_min", "pixel_size_um", "limits", "missing"):
         assert getattr(found, name) == getattr(expected, name), name
     np.testing.assert_array_equal(found.drift, expected.drift)
+    np.testing.assert_array_equal(found.joined, JOINED)
 
 
 def test_a_track_is_split(table):

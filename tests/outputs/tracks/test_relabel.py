@@ -38,6 +38,18 @@ def test_labels_without_a_track_become_background():
     assert set(np.unique(list(relabel_frames(fewer, labels)))) == {0, 7}
 
 
+def test_a_joined_piece_has_the_track_of_its_cell():
+    tracks = some_tracks()
+    frame, label = int(tracks.frame[0]), int(tracks.label[0])
+    labels = draw_labels(tracks).copy()
+    whole = labels[frame] == label
+    labels[frame][whole & (np.cumsum(whole, axis=1) == 1)] = 999  # the leftmost pixel of each row
+    cut = list(relabel_frames(tracks, labels))[frame]
+    assert (cut == tracks.track[0]).sum() < whole.sum()
+    joined = some_tracks(joined=np.array([[frame, 999, label], [frame, 998, 997]]))
+    np.testing.assert_array_equal(list(relabel_frames(joined, labels))[frame] == tracks.track[0], whole)
+
+
 def test_other_ids_can_be_given_and_large_labels_work():
     tracks = some_tracks(label=some_tracks().label * 10**9)
     labels = np.zeros((6, *tracks.shape), np.int64)
