@@ -1,5 +1,6 @@
 """OpenVINO models of a whole graph: converted from a trace, joined with a network in 8-bit integers, saved and run."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,10 +19,15 @@ def convert(traced: torch.jit.ScriptModule, *examples: torch.Tensor) -> openvino
     """The model of a trace whose inputs have four axes of any size; a RuntimeError if OpenVINO lacks an operation."""
     free = openvino.PartialShape([-1, -1, -1, -1])
     given = examples[0] if len(examples) == 1 else examples
+    root = logging.getLogger()
+    before = root.level, root.handlers[:], root.filters[:]
     try:
         return openvino.convert_model(traced, example_input=given, input=[(free, np.float32)] * len(examples))
     except openvino.frontend.OpConversionFailure as error:
         raise RuntimeError(str(error).split("Summary:")[-1]) from error
+    finally:  # it sets up logging of its own, and leaves it so if it fails: warnings of this process would be lost
+        root.setLevel(before[0])
+        root.handlers[:], root.filters[:] = before[1:]
 
 
 def join_int8(

@@ -1,7 +1,6 @@
 """The handler that writes an engine's predictions by the outputs."""
 
 import logging
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,11 +13,11 @@ from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.readers import find_file, open_stack, parse_address
 from livecell_monai.errors import DataError, describe_error, find_user_error, is_of_one_file, is_of_system
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
+from livecell_monai.outputs.kept_frame import keep_frame, read_frame
 from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
-from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
@@ -134,8 +133,7 @@ class PredictionWriter(BackgroundWriter):
     def read_frame(self, name: str, position: int) -> Prediction:
         """A frame of a movie that another process has kept; its file is deleted."""
         path = self._frame_path(name, position)
-        with open(path, "rb") as stream:
-            prediction: Prediction = pickle.load(stream)
+        prediction = read_frame(path)
         path.unlink()
         return prediction
 
@@ -157,9 +155,7 @@ class PredictionWriter(BackgroundWriter):
         try:
             prediction = self._separate(prediction)
             prediction = prediction if self.outputs.needs_maps else replace(prediction, maps={})
-            path = self._frame_path(prediction.name, frame.position)
-            with writing_errors(path), open(path, "wb") as stream:
-                pickle.dump(prediction, stream)
+            keep_frame(self._frame_path(prediction.name, frame.position), prediction)
         except Exception as error:
             path = find_file(prediction.source)
             self.failures[path] = explain_failure(path, error)

@@ -40,7 +40,9 @@ class TestFindOverlay:
         assert find_overlay("smoke") == CONFIGS / "smoke.yaml"
 
     def test_reports_a_missing_overlay_with_the_existing_ones(self, tmp_path):
-        words = r"mine.yaml: an overlay must be a YAML file, found none; the template has evaluate, inference, multi"
+        words = (
+            r"mine.yaml: an overlay must be a YAML file, found none; the template has evaluate, foreign, inference, multi"
+        )
         with pytest.raises(SettingError, match=words):
             find_overlay(str(tmp_path / "mine"))
 

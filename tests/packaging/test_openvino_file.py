@@ -1,5 +1,6 @@
 """OpenVINO files, in float32 and in integers of 8 bits."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -54,5 +55,8 @@ def test_an_operation_that_openvino_lacks(model, facts, tmp_path):
             return torch.linalg.svdvals(image)
 
     odd = replace(model, traced=trace(Odd(), model.example_batch))
+    root = logging.getLogger()
+    before = root.level, root.handlers[:], root.filters[:]
     with pytest.raises(BundleError, match=r"must have operations of OpenVINO only, got: .*; export it as onnx"):
         write_openvino(odd, facts, tmp_path / "odd.xml")
+    assert (root.level, root.handlers, root.filters) == before  # or later warnings would be lost
