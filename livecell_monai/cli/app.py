@@ -52,7 +52,8 @@ Data = Annotated[
     Path,
     typer.Argument(help="Data folder (train/images, train/labels ...), images with annotations beside, or datalist JSON."),
 ]
-Bundle = Annotated[
+Bundle = Annotated[str, typer.Argument(help="Bundle folder, MLflow run, models:/NAME/VERSION, or start: the shipped one.")]
+Model = Annotated[
     str,
     typer.Argument(
         help="Bundle folder, MLflow run, models:/NAME/VERSION, start: the shipped one; or a bioimage.io or ONNX model."

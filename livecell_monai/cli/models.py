@@ -12,11 +12,11 @@ import typer
 from livecell_monai.cli.app import (
     STARTED,
     Axes,
-    Bundle,
     Config,
     Data,
     Export,
     Images,
+    Model,
     Overwrite,
     Seed,
     Set,
@@ -117,7 +117,7 @@ def _check_arguments(given: Mapping[str, Any], is_resumed: bool) -> None:
 
 @app.command()
 def evaluate(
-    bundle: Bundle,
+    bundle: Model,
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for scores.csv and scores.json.")],
     overwrite: Overwrite = False,
@@ -144,7 +144,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    bundle: Bundle,
+    bundle: Model,
     images: Images,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks and summary.csv.")],
     outputs: Annotated[

@@ -87,7 +87,7 @@ def prepared_data(data: Path, output: Path | None = None, role: str = "train") -
             place = output.absolute().with_name(OUTPUT.format(name=output.absolute().name))
             stack.enter_context(_kept_with(output, place / data.resolve().name))
         target = place / data.resolve().name
-        lines = _prepare(found, target, role)
+        lines = _prepare(found, target, role, output)
         yield PreparedData(target, lines if output is None else [f"{lines[0]}; data folder: {target}", *lines[1:]])
 
 
@@ -132,11 +132,19 @@ def _is_image_too(path: Path, stems: set[str]) -> bool:
     return path.is_dir() and find_inner(path) is not None and name_labelled(path) not in stems - {stem_of(path)}
 
 
-def _prepare(found: _Beside, target: Path, role: str) -> list[str]:
-    """Make the data folder, unless the one that is there is of the same files; returns what the user should know of it."""
+def _prepare(found: _Beside, target: Path, role: str, output: Path | None) -> list[str]:
+    """Make the data folder, unless the one that is there is of the same files; returns what the user should know of it.
+
+    Raises a SettingError if something in the output was made of the files as they were before.
+    """
     earlier = _read_record(target)
     if earlier is not None and found.is_described(earlier, role):
         return [str(line) for line in earlier["lines"]]
+    if earlier is not None and output is not None and output.is_dir() and any(output.iterdir()):
+        raise SettingError(
+            f"{found.folder}: images and annotations must be those that {output} was made of, some have changed since; name "
+            "another output, or restore them"
+        )
     place = make_folder(target.parent)
     try:
         with writing_errors(target), tempfile.TemporaryDirectory(prefix=".filling-", dir=place) as temporary:

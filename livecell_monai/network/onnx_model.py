@@ -78,7 +78,8 @@ class OnnxModel:
         self.outputs = [_describe(one, operators.get(one.name, "")) for one in self.session.get_outputs()]
 
     def __call__(self, values: Pixels) -> list[Pixels]:
-        """The outputs, as float32, for an input of its shape; a BundleError if the model fails."""
+        """The outputs, as float32, for an input of its shape; a BundleError if the model fails or lacks such values."""
+        _check_range(values, self.type, self.where)
         try:
             found = self.session.run(None, {self.input.name: np.ascontiguousarray(values, self.type)})
         except Exception as error:
@@ -90,6 +91,20 @@ class OnnxModel:
                 "model, or set window to a size that it takes"
             ) from error
         return [np.asarray(one, np.float32) for one in found]
+
+
+def _check_range(values: Pixels, kind: Any, where: object) -> None:
+    """Reject values that the type of an input cannot hold: they would become other values."""
+    kind = np.dtype(kind)
+    if kind == np.float32 or kind == np.float64 or not values.size:
+        return
+    limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
+    low, high = float(values.min()), float(values.max())
+    if low < float(limits.min) or high > float(limits.max):
+        raise BundleError(
+            f"{where}: the model takes values from {float(limits.min):g} to {float(limits.max):g} ({kind}), got {low:g} to"
+            f" {high:g}; convert the images to this type, or choose another model"
+        )
 
 
 def _describe(port: Any, operator: str = "") -> Port:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.foreign.files import is_foreign
 from livecell_monai.data.paths import is_frame_series
 from livecell_monai.data.readers.selection import Choice
 from livecell_monai.errors import DataError, LiveCellError, SettingError
@@ -24,6 +25,7 @@ from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames, na
 from livecell_monai.tracks.objects import measure_objects
 from livecell_monai.tracks.tracks import Tracks
 
+CELLS_OF_IMAGE = "_cells.tif"  #: the same of an image, or of a movie of one frame
 CELLS = "_cells.ome.tif"  #: after the name of a movie: the segmentation that was linked
 
 
@@ -156,14 +158,20 @@ def segment_movies(
     done = predict(bundle, movies, output, {**own, **gaps, **settings}, workers, scheduler)
     for failure in done.failures.values():
         raise DataError(failure)
-    paths = [output / f"{row['image']}{CELLS}" for row in done.rows]
-    if len(paths) != len(movies) or not all(path.is_file() for path in paths):
+    paths = [_find_cells(output, row["image"]) for row in done.rows]
+    if len(paths) != len(movies):
         raise DataError(
-            f"{output}: each movie must give {CELLS}, got {len(paths)} of {len(movies)}; give movies, one by one"
+            f"{output}: each movie must give one {CELLS}, {len(movies)} gave {len(paths)}; give movies, one by one"
         )
-    all_settings = {**read_bundle_settings(bundle), **settings}
+    all_settings = {**({} if is_foreign(bundle) else read_bundle_settings(bundle)), **settings}
     chosen = all_settings.get("channel"), all_settings.get("z")
     return [MoviePaths(*pair, *chosen) for pair in zip(paths, movies, strict=True)]
+
+
+def _find_cells(output: Path, name: str) -> Path:
+    """The label images that `predict` has written; those of a movie of one frame are a plain TIFF."""
+    stack = output / f"{name}{CELLS}"
+    return stack if stack.is_file() else output / f"{name}{CELLS_OF_IMAGE}"
 
 
 def _has_unnamed_axes(movie: Path) -> bool:

@@ -43,6 +43,10 @@ def rows(folder):
         return list(csv.DictReader(stream))
 
 
+def write_movie(path, frames):
+    tifffile.imwrite(path, np.stack([draw_cells()] * frames), metadata={"axes": "TYX"}, ome=True)
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -102,10 +106,18 @@ class TestPredict:
         assert (row["cells"], row["model"][:10]) == ("3", "Tiny model")
 
     def test_a_movie(self, package, tmp_path):
-        tifffile.imwrite(tmp_path / "movie.tif", np.stack([draw_cells()] * 3), metadata={"axes": "TYX"}, imagej=True)
-        outcome = livecell("predict", package, tmp_path / "movie.tif", "-o", tmp_path / "out", *QUIET)
+        write_movie(tmp_path / "movie.ome.tif", 3)
+        outcome = livecell("predict", package, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", *QUIET)
         assert outcome.code == 0, outcome
         assert tifffile.imread(tmp_path / "out" / "movie.ome.tif").shape == (3, *MASK.shape)
+
+    @pytest.mark.parametrize("frames", [3, 1])
+    def test_a_movie_is_tracked(self, package, tmp_path, frames):
+        write_movie(tmp_path / "movie.ome.tif", frames)
+        outcome = livecell("track", package, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--no-mlflow")
+        assert outcome.code == 0, outcome
+        with open(tmp_path / "out" / "movie" / "tracks.csv", encoding="utf-8", newline="") as stream:
+            assert {row["frame"] for row in csv.DictReader(stream)} == {str(frame) for frame in range(frames)}
 
     def test_a_bare_model_and_a_folder_from_python(self, images, tmp_path):
         (tmp_path / "a.onnx").write_bytes(make_model([of_foreground(0.1, 115.0)]))

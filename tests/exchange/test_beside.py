@@ -131,9 +131,15 @@ def test_beside_the_output_it_is_made_once(photos, tmp_path):
     assert prepare() == first
     assert (first.path / RECORD).stat().st_ino == made
     tifffile.imwrite(photos / "a.tif", IMAGE + 1)
+    with pytest.raises(SettingError, match=r"must be those that .*model was made of, some have changed since"):
+        prepare()
+    assert tifffile.imread(read(first.path)["a"].image)[0, 0] == 0  # what the output was made of stays
+    (output / "weights").unlink()
     assert tifffile.imread(read(prepare().path)["a"].image)[0, 0] == 1
     annotate(photos, "geojson", "b")
+    (output / "weights").unlink()
     assert list(read(prepare().path)) == ["a", "b"]
+    (output / "weights").unlink()
     (photos / "a.zip").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"a\.zip: cannot be read as ImageJ ROIs"):
         prepare()

@@ -45,8 +45,11 @@ class TestRuns:
     def test_converts_to_the_type_of_the_input(self):
         nodes = [helper.make_node("Cast", ["a"], ["out"], to=TensorProto.FLOAT)]
         graph = helper.make_graph(nodes, "g", [port("a", kind=TensorProto.UINT8)], [port("out")])
-        (found,) = OnnxModel(save(graph), "a.onnx")(np.full((1, 1, 2, 2), 7.0, np.float32))
+        model = OnnxModel(save(graph), "a.onnx")
+        (found,) = model(np.full((1, 1, 2, 2), 7.0, np.float32))
         assert (found.dtype, found.max()) == (np.float32, 7)
+        with pytest.raises(BundleError, match=r"takes values from 0 to 255 \(uint8\), got 300 to 300; convert the images"):
+            model(np.full((1, 1, 2, 2), 300.0, np.float32))
 
     def test_a_size_that_it_does_not_take_is_one_line(self):
         model = OnnxModel(make_model([(1.0, 0.0)], input_shape=(1, 1, 16, 16)), "a.onnx")

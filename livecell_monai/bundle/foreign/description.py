@@ -10,7 +10,7 @@ from typing import Any
 
 from livecell_monai.bundle.foreign import layout_04, layout_05
 from livecell_monai.bundle.foreign.files import PackageFiles
-from livecell_monai.bundle.foreign.tensors import MAX_CHANNELS, Described, Sides, Tensor
+from livecell_monai.bundle.foreign.tensors import MAX_CHANNELS, MAX_EDGE, Described, Sides, Tensor
 from livecell_monai.bundle.plain_yaml import parse_values
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.network.onnx_model import OnnxModel, Port
@@ -66,9 +66,11 @@ def describe_onnx(model: OnnxModel, path: Path) -> Description:
         if model.input.shape[axes.index("c")] not in (None, 1):
             raise ValueError(f"the input must have one channel, it has {model.input.shape[axes.index('c')]}")
         outputs = tuple(_describe_output(port, axes) for port in model.outputs)
+        edges = [model.input.shape[axes.index(axis)] for axis in "yx"]
+        if max(edge or 0 for edge in edges) > MAX_EDGE:
+            raise ValueError(f"the input must be at most {MAX_EDGE} px high and wide, it is {edges[0]} x {edges[1]}")
     except ValueError as error:
         raise BundleError(f"{path}: {error}; choose another model, or a bioimage.io package that describes it") from None
-    edges = [model.input.shape[axes.index(axis)] for axis in "yx"]
     sides = Sides((edges[0] or STEP, edges[1] or STEP), (0 if edges[0] else STEP, 0 if edges[1] else STEP))
     return Description(path.name, Tensor(model.input.name, axes, ("",)), outputs, sides)
 

@@ -106,6 +106,7 @@ class TestOnnx:
                 r"must have 4 axes \(batch, channel, y, x\), it has 5 \(1 x 1 x 16",
             ),
             ((None, None), (None, None), "must have 4 axes"),
+            ((1, 1, 99999, 64), (1, 1, 99999, 64), "must be at most 16384 px high and wide, it is 99999 x 64"),
             ((1, 1, None, None), (1, None), "the output out must have the axes of the input"),
             ((1, 1, None, None), (1, None, None, None), "must have a fixed number of channels, it has any"),
             ((1, 1, None, None), (1, 999, None, None), "must have a fixed number of channels, it has 999"),
