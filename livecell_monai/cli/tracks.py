@@ -130,7 +130,7 @@ def _segment(
     settings: dict[str, Any],
 ) -> "list[MoviePaths]":
     from livecell_monai.experiments.locate import located
-    from livecell_monai.report.tracking import segment_movies
+    from livecell_monai.report.movie_cells import segment_movies
 
     bundle, *movies = given
     if not movies:

@@ -7,6 +7,7 @@ import tifffile
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.report import tracking
+from livecell_monai.report.movie_cells import segment_movies
 from livecell_monai.report.movie_tracks import TrackOptions
 from livecell_monai.report.tracking import (
     MoviePaths,
@@ -14,7 +15,6 @@ from livecell_monai.report.tracking import (
     apply_edits,
     find_movie,
     list_label_movies,
-    segment_movies,
     track_movie,
     track_movies,
 )
@@ -208,23 +208,3 @@ def test_workers_share_movies(tmp_path: Path) -> None:
     done = track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), workers=2)
     assert [one.folder.name for one in done] == ["one", "two"]
     assert all((one.folder / "tracks.csv").is_file() for one in done)
-
-
-def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = {}
-
-    def predict(bundle, images, output, settings, workers, scheduler):
-        seen.update(settings)
-        (output / "dish_cells.ome.tif").touch()
-        return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
-
-    monkeypatch.setattr("livecell_monai.tasks.predict", predict)
-    monkeypatch.setattr(tracking, "read_bundle_settings", lambda bundle: {"channel": "GFP"})
-    folder = write_labels(tmp_path)
-    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder, "GFP")]
-    assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
-    seen.clear()
-    tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")
-    segment_movies(tmp_path, [tmp_path / "dish.tif"], tmp_path, {"overwrite": True})
-    assert seen["axes"] == "TYX"
-    assert tracking.CELLS == "_cells.ome.tif"
