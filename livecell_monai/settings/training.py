@@ -53,8 +53,8 @@ class Start(Group):
     )
     start_share: float = setting(
         0.0,
-        "part of the start in the average of the weights that is kept, the rest is trained: what the start knows of other "
-        "images is not lost",
+        "weight of the start in the average of start and trained network that is kept; above 0, the network forgets less of "
+        "what the start knows of other images",
         ge=0,
         lt=1,
     )

@@ -104,6 +104,9 @@ def test_full_disk_gives_one_line(tmp_path, monkeypatch, failing):
     assert list(tmp_path.iterdir()) == []
 
 
+WRITERS = [tracemalloc.Filter(True, f"*{name}*") for name in ("livecell_monai", "tifffile", "numpy", "test_movie_file")]
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     plane = np.zeros((256, 256), np.uint8)
@@ -114,7 +117,8 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
             movie.append(replace(FIRST, frame=Frame(position, position, 200)), plane, tmp_path)
             if position % 50 == 49:
                 gc.collect()  # what is left is held by the writer, not waiting for the collector
-                held.append(tracemalloc.get_traced_memory()[0])
+                traces = tracemalloc.take_snapshot().filter_traces(WRITERS)  # other threads of the process allocate too
+                held.append(sum(each.size for each in traces.statistics("filename")))
     finally:
         tracemalloc.stop()
-    assert held[2] < held[0] + 10 * plane.nbytes  # after 100 frames; other threads of the process allocate a little too
+    assert held[2] < held[0] + plane.nbytes  # less than one frame more after 100 frames

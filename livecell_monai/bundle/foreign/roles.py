@@ -44,14 +44,14 @@ def parse_roles(given: Sequence[str]) -> list[Role]:
 def guess_roles(outputs: Sequence[Tensor]) -> list[Role]:
     """The role of each channel of all outputs by names and descriptions; `ignore` where they say nothing.
 
-    A single channel of which nothing is said is the foreground.
+    A model with one channel gives the foreground, if name and description do not say otherwise.
     """
     several = sum(len(tensor.channels) for tensor in outputs)
     roles = []
     for tensor in outputs:
         is_single = len(tensor.channels) == 1
         for name in tensor.channels:
-            # what is said of a tensor of several channels tells none of them
+            # name and description of a tensor with several channels do not tell them apart
             texts = (name, tensor.name, tensor.description) if is_single else (name,)
             kind = next(filter(None, map(_find_kind, texts)), FOREGROUND if several == 1 else IGNORE)
             roles.append(Role(kind, "" if tensor.is_unit else None))
