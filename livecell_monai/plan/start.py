@@ -20,7 +20,7 @@ def plan_start(start: str, reason: str, is_general: bool) -> dict[str, Choice]:
     choices = {"start": Choice(start, reason), "lr": lr}
     if is_general:
         choices["start_share"] = Choice(
-            START_SHARE, "of the start in the kept weights: it knows images unlike the annotated ones"
+            START_SHARE, "part of the start in the kept weights; the start knows images unlike the annotated ones"
         )
     return choices
 

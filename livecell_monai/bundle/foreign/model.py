@@ -135,10 +135,12 @@ class ForeignModel:
         return ForeignNetwork(self.model, self.description, roles, self.cell_diameter)
 
     def announce(self) -> None:
-        """Log what the outputs are taken for."""
-        names = name_channels(self.description.outputs)
-        used = [f"{name} is {role}" for name, role in zip(names, self.network.roles, strict=True) if role.kind != IGNORE]
-        LOGGER.warning("note: of the model %s, %s; if that is wrong, set model_outputs", self.title, ", ".join(used))
+        """Log what the outputs are taken for, unless each is what its name says."""
+        named = zip(name_channels(self.description.outputs), self.network.roles, strict=True)
+        used = [(name, str(role)) for name, role in named if role.kind != IGNORE]
+        if any(name != role for name, role in used):
+            parts = ", ".join(f"{name} is {role}" for name, role in used)
+            LOGGER.warning("note: of the model %s, %s; if that is wrong, set model_outputs", self.title, parts)
 
     @cached_property
     def _files(self) -> PackageFiles | None:

@@ -95,6 +95,12 @@ class TestParts:
         assert "note: of the model Tiny model 1.2.0" in line
         assert "nuclei is foreground in logits, nuclei edge is border in logits; if that is wrong, set model_outputs" in line
 
+    def test_says_nothing_where_names_say_it(self, tmp_path, caplog):
+        path = package(tmp_path / "a.zip", PAIR, channels=("foreground", "border"))
+        with caplog.at_level(logging.WARNING):
+            ForeignModel(path, ["foreground:probability", "border:probability"], 40.0).announce()
+        assert not caplog.messages
+
 
 @pytest.mark.parametrize("name", ["filters", "maps", "normalise", "percentiles", "backend"])
 def test_settings_of_bundles_do_not_apply(tmp_path, name):
