@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from livecell_monai.tracks.linking import link
 from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames
 from livecell_monai.tracks.objects import measure_objects
 from livecell_monai.tracks.tracks import Tracks
+
+if TYPE_CHECKING:
+    from livecell_monai.distributed.dask.cluster import Workers
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,32 @@ def track_movies(
 
     check_workers(workers, scheduler)
     with connect(None if workers is None else min(workers, len(movies)), scheduler) as found:
-        waiting = found.client.map(track_movie, movies, output=output, request=request, pure=False)
-        done: list[TrackedMovie] = found.client.gather(waiting)
+        done = _track_on(found, movies, output, request)
+    return [replace(one, folder=output / one.folder.name) for one in done]
+
+
+def _track_on(workers: "Workers", movies: Sequence[MoviePaths], output: Path, request: TrackRequest) -> list[TrackedMovie]:
+    """Link movies on workers, which may run in another folder, or on another machine that shares the folders."""
+    from concurrent.futures import CancelledError
+
+    from distributed.comm import CommClosedError
+
+    from livecell_monai.distributed.dask.cluster import check_shared_folders
+
+    named = [
+        replace(one, labels=one.labels.absolute(), images=None if one.images is None else one.images.absolute())
+        for one in movies
+    ]
+    paths = [path for one in named for path in (one.labels, one.images) if path is not None and path.exists()]
+    above = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    check_shared_folders(workers, [*map(str, paths)], str(above))
+    waiting = workers.client.map(track_movie, named, output=output.absolute(), request=request, pure=False)
+    try:
+        done: list[TrackedMovie] = workers.client.gather(waiting)
+    except (CancelledError, CommClosedError) as error:
+        raise SettingError(
+            f"{workers.address}: the scheduler must run until the end, it has stopped; start it again, and use --overwrite"
+        ) from error
     return done
 
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
 from tests.support.commands import livecell, refused
-from tests.support.fresh import prepare_forks, start_python
+from tests.support.fresh import prepare_forks
+from tests.support.schedulers import scheduling
 from tests.support.worlds import write_folder
 
 QUIET = ("--set", "show_progress=false")
@@ -24,27 +25,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("many"), train=0, test=24) / "test" / "images"
-
-
-@contextmanager
-def scheduling(folder):
-    """A scheduler with one worker, each a process of its own: (address, process of the scheduler)."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    host = ["--host", "127.0.0.1", "--no-dashboard"]
-    commands = (
-        ["distributed.cli.dask_scheduler", *host, "--port", port],
-        ["distributed.cli.dask_worker", address, *host, "--nthreads", 1, "--no-nanny"],
-    )
-    started = [start_python("-m", *command, cwd=folder).process for command in commands]
-    try:
-        yield address, started[0]
-    finally:
-        for process in started:
-            process.kill()
-            process.join()
 
 
 def inodes(folder):

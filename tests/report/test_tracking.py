@@ -1,3 +1,5 @@
+from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from livecell_monai.distributed.dask import cluster
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.report import tracking
 from livecell_monai.report.movie_cells import segment_movies
@@ -208,3 +211,23 @@ def test_workers_share_movies(tmp_path: Path) -> None:
     done = track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), workers=2)
     assert [one.folder.name for one in done] == ["one", "two"]
     assert all((one.folder / "tracks.csv").is_file() for one in done)
+
+
+def test_a_scheduler_that_stops_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        def run(self, *_: object, **__: object) -> dict[str, str]:
+            return {"worker": ""}
+
+        def map(self, *_: object, **__: object) -> list[object]:
+            return []
+
+        def gather(self, _: object) -> list[object]:
+            raise CancelledError("lost")
+
+    found = cluster.Workers(Client(), "tcp://127.0.0.1:1")
+    monkeypatch.setattr(cluster, "connect", lambda *_: nullcontext(found))
+    movies = [MoviePaths(write_labels(tmp_path, name)) for name in ("a", "b")]
+    rule = "^tcp://127.0.0.1:1: the scheduler must run until the end, it has stopped; start it again, and use --overwrite$"
+    with pytest.raises(SettingError, match=rule):
+        track_movies(movies, tmp_path / "out", TrackRequest(options=OPTIONS), scheduler="tcp://127.0.0.1:1")
+    assert not (tmp_path / "out").exists()
