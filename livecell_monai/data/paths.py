@@ -141,14 +141,22 @@ def describe_skipped(inputs: Iterable[str | Path], with_empty: bool = False) -> 
         if files:
             what = "1 file that is" if len(files) == 1 else f"{len(files)} files that are"
             lines.append(f"{folder}: skipped {what} no readable image: {_shorten(files)}; save images as TIFF or PNG")
-        if folders:
-            what = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
-            lines.append(f"{folder}: skipped {what} with images: {_shorten(folders)}; name folders one by one")
+        lines += _describe_folders(folder, folders, "images")
     return lines
 
 
-def _find_skipped(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of a folder's files that are no images, and of its folders with images, sorted."""
+def describe_folders(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """One line about the folders in a folder with images, or with files of these endings (lower case); none without any."""
+    return _describe_folders(folder, _find_skipped(folder, endings)[1], "images or annotations")
+
+
+def _describe_folders(folder: Path, names: Sequence[str], content: str) -> list[str]:
+    what = "1 folder" if len(names) == 1 else f"{len(names)} folders"
+    return [f"{folder}: skipped {what} with {content}: {_shorten(names)}; name folders one by one"] if names else []
+
+
+def _find_skipped(folder: Path, endings: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """The names of a folder's files that are no images, and of its folders with images or files of these endings, sorted."""
     files, folders = [], []
     with suppress(OSError):  # a folder without permission: listing its images names it
         for path in folder.iterdir():
@@ -157,7 +165,7 @@ def _find_skipped(folder: Path) -> tuple[list[str], list[str]]:
                 continue
             if path.is_file():
                 files.append(path.name)
-            elif path.is_dir() and any(map(is_image, path.iterdir())):
+            elif path.is_dir() and any(is_image(each) or each.name.lower().endswith(endings) for each in path.iterdir()):
                 folders.append(path.name)
     return sorted(files), sorted(folders)
 

@@ -39,6 +39,8 @@ _BY_ENDING = {
     ".xml": "cvat",
     ".zarr": "omezarr",
 }
+#: in lower case, of files that are annotations by their names alone; microscopes write .xml files too
+ENDINGS = tuple(ending for ending in _BY_ENDING if ending != ".xml")
 _BY_KEY = {"features": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco"}  # of a .json file
 _PICKLE = "_seg.npy"  # of Cellpose
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -102,12 +103,63 @@ def test_several_formats_and_what_did_not_fit(photos):
     ]
 
 
+def test_folders_are_named_like_those_of_plain_images(photos):
+    annotate(photos, "roi")
+    for folder, name in (("day1", "c.tif"), ("rois", "c.zip"), ("notes", "c.txt"), (".hidden", "c.tif")):
+        (photos / folder).mkdir()
+        (photos / folder / name).touch()
+    with prepared_data(photos) as prepared:
+        assert list(read(prepared.path, "test")) == ["b"]
+    line = f"{photos}: skipped 2 folders with images or annotations: day1, rois; name folders one by one"
+    assert prepared.lines[1:] == [line]
+
+
+def test_folders_are_named_each_time(photos, tmp_path):
+    annotate(photos, "roi")
+    lines = []
+    for _ in range(2):
+        with prepared_data(photos, tmp_path / "model") as prepared:
+            (tmp_path / "model").mkdir(exist_ok=True)
+            (tmp_path / "model" / "x").touch()
+        lines.append(prepared.lines[1:])
+        (photos / "day1").mkdir(exist_ok=True)
+        (photos / "day1" / "c.tif").touch()
+    assert [len(each) for each in lines] == [0, 1]
+
+
+def fail_in_a_transform(message):
+    """As MONAI does."""
+    try:
+        raise DataError(message)
+    except DataError as error:
+        raise RuntimeError("a transform failed") from error
+
+
+@pytest.mark.parametrize("with_output", [True, False])
+def test_errors_name_the_files_of_the_user(photos, tmp_path, with_output):
+    annotate(photos, "_masks")
+    output = tmp_path / "model" if with_output else None
+    named = {"images/a.tif": "a.tif", "labels/a.tif": "a_masks.tif"}
+    for inner, own in named.items():
+        with (
+            pytest.raises(DataError, match=rf"^{re.escape(str(photos / own))}: is broken, see a\.tiff$"),
+            prepared_data(photos, output) as prepared,
+        ):
+            fail_in_a_transform(f"{prepared.path / 'train' / inner}: is broken, see a.tiff")
+        assert prepared.restate(str(prepared.path / "train" / inner)) == str(photos / own)
+    assert prepared.restate(str(prepared.path / "test" / "images" / "b.tif")) == str(photos / "b.tif")
+    with pytest.raises(RuntimeError, match="a bug"), prepared_data(photos, output):
+        raise RuntimeError("a bug")
+
+
 def test_frames_of_a_movie(photos):
     tifffile.imwrite(photos / "a.tif", np.stack([IMAGE] * 3), photometric="minisblack", metadata={"axes": "TYX"})
     planes = [LabelledPlane("a", MIXED * (frame > 0), frame, 3) for frame in range(3)]
     write_planes("geojson", photos / "a.geojson", planes)
     with prepared_data(photos, role="test") as prepared:
         assert list(read(prepared.path, "test")) == ["a_t0001", "a_t0002"]
+        named = [prepared.restate(str(prepared.path / "test" / kind / "a_t0001.tif")) for kind in ("images", "labels")]
+        assert named == [str(photos / "a.tif"), str(photos / "a.geojson")]
         assert not has_role(prepared.path, "train")
     assert prepared.lines[0].endswith("1 without an annotation, left out")
 
