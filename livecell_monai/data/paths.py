@@ -1,5 +1,6 @@
 """File names: whether a path is an image, its format and stem; the images of folders and globs."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from glob import glob
@@ -31,15 +32,25 @@ def list_endings() -> tuple[str, ...]:
 
 
 def stem_of(path: Path) -> str:
-    """The file name without its ending; ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one ending.
+    """The file name without its ending, composed; ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one ending.
 
     An image inside an OME-Zarr folder includes the folder's stem: `plate.zarr/A/1/0` is `plate_A_1_0`.
     """
     outer = find_zarr(path)
     if outer is not None and outer != path and not path.suffix:
         return "_".join((stem_of(outer), *path.relative_to(outer).parts))
-    double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), None)
-    return path.name[: -len(double)] if double else path.stem
+    return compose(path.name.removesuffix(ending_of(path)))
+
+
+def ending_of(path: Path) -> str:
+    """The ending that `stem_of` leaves out."""
+    double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[-len(double) :] if double else path.suffix
+
+
+def compose(name: str) -> str:
+    """A name in the form in which names are compared, Unicode's NFC: macOS may store "ä" as "a" and an accent, NFD."""
+    return unicodedata.normalize("NFC", name)
 
 
 def find_format(path: Path) -> Format | None:

@@ -171,18 +171,14 @@ def _prepare(found: _Beside, target: Path, role: str, output: Path | None) -> di
             draft = make_folder(Path(temporary) / "new")
             done, lines = _fill(found, draft, role)
             record = found.describe(role, [path.name for path in done.unannotated])
-            record |= {"source": str(found.folder.resolve()), "lines": lines, "origins": _name_origins(done, draft)}
+            origins = {path.relative_to(draft).as_posix(): own.name for path, own in done.origins.items()}
+            record |= {"source": str(found.folder.resolve()), "lines": lines, "origins": origins}
             (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             move_to_name(draft, target, Path(temporary))
     finally:
         with suppress(OSError):  # unless it is empty
             place.rmdir()
     return record
-
-
-def _name_origins(done: Imported, draft: Path) -> dict[str, str]:
-    """Names of the user's files by the paths of those that were written of them in the data folder."""
-    return {path.relative_to(draft).as_posix(): own.name for path, own in done.origins.items()}
 
 
 def _read_record(target: Path) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import compose, stem_of
 from livecell_monai.data.readers import open_stack
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation
@@ -72,7 +72,7 @@ class ImageFinder:
 
     def _find_stem(self, annotation: Annotation) -> str | None:
         """The stem of the image; frames may be files of their own, numbered as they are."""
-        name, frame = annotation.name, annotation.frame
+        name, frame = compose(annotation.name), annotation.frame
         if name in self._paths and (not frame or self._count_frames(name) > 1):
             return name
         if frame is None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def annotate(folder, kind, image="a"):
         tifffile.imwrite(folder / f"{image}{kind}.tif", MIXED)
         return MIXED
     name, text = (f"{image}.json", json.dumps(SHAPES)) if kind == "labelme" else ("job.xml", CVAT)
-    (folder / name).write_text(text)
+    (folder / name).write_text(text.replace("a.tif", f"{image}.tif"), encoding="utf-8")
     return SQUARE
 
 
@@ -75,6 +76,19 @@ def test_every_format_beside_its_image(kind, photos):
     count = len(np.unique(expected)) - 1
     assert prepared.lines[0].startswith(f"{photos}: 1 image with {count} cells, annotated beside them by ")
     assert prepared.lines[0].endswith("; 1 without an annotation, which are test images")
+
+
+@pytest.mark.parametrize("kind", ["roi", "geojson", "coco", "_masks", "labelme", "cvat"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_umlauts_of_another_system(form, kind, photos):
+    other = "NFD" if form == "NFC" else "NFC"
+    own, name = (unicodedata.normalize(each, "B\u00e4r") for each in (form, other))
+    (photos / "a.tif").rename(photos / f"{own}.tif")
+    annotate(photos, kind, name)
+    with prepared_data(photos) as prepared:
+        (sample,) = read(prepared.path).values()
+        assert sample.name == "B\u00e4r"
+        assert sample.image.read_bytes() == (photos / f"{own}.tif").read_bytes()
 
 
 def test_an_image_with_a_label_image_of_its_own(photos):
