@@ -261,8 +261,13 @@ def test_data_folders_and_other_paths_are_left_as_they_are(photos, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "image", "text"),
     [
-        ("roi", "x", "an annotation must have an image of the same stem, found no x in"),
-        ("_masks", "x", "an annotation must have an image of the same stem, found no x_masks in"),
+        (
+            "roi",
+            "x",
+            "must have an image of the same name, found no x in .*; put the image there, or remove the annotation",
+        ),
+        ("_masks", "x", r"x_masks\.tif: an annotation must have an image of the same name, found no x in"),
+        ("_masks", "A", r"A_masks\.tif: .* the name of a\.tif differs in upper and lower case only; rename one of the two"),
         ("size", "a", r"must be of the size of its image a\.tif \(Y x X\), got 5 x 7 for 7 x 7"),
         ("coco", "x", r"x\.json: must annotate images of .*, found none of them"),
         ("both", "a", "each image must have one annotation, a has two; remove one"),

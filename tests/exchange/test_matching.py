@@ -29,7 +29,9 @@ def test_images_by_stem(tmp_path):
     assert find(finder, "a") == ("a.tif", None)
     assert find(finder, "a", 0) == ("a.tif", None)
     assert finder.list_unused() == [tmp_path / "b.tif"]
-    with pytest.raises(DataError, match=r"x\.zip: an annotation must have an image of the same stem, found no c in "):
+    with pytest.raises(
+        DataError, match=r"x\.zip: an annotation must have an image of the same name, found no c in .*; put the image there"
+    ):
         find(finder, "c")
     with pytest.raises(DataError, match="found no a, frame 1, in"):
         find(finder, "a", 1)
