@@ -1,8 +1,8 @@
 """A reader of GeoJSON that takes what QuPath's own reader takes, and rejects what it rejects.
 
 Written from the rules of `PathIO`, `QuPathTypeAdapters`, `ROITypeAdapters` and `GsonTools` in QuPath's source of versions
-0.4 and 0.5 (commits 0a77ded and 1489180), each at its strictest, and of valid shapes, which 0.6 demands. The program itself is
-not run.
+0.4 and 0.5 (commits 0a77ded and 1489180), each at its strictest, and of valid shapes, which 0.6 demands. The program itself
+is not run.
 """
 
 import json
