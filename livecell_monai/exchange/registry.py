@@ -40,6 +40,7 @@ _BY_ENDING = {
     ".zarr": "omezarr",
 }
 _BY_KEY = {"features": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco"}  # of a .json file
+_READ_AS = {"omezarr-0.4": "omezarr"}  # an OME-Zarr states its version itself
 _PICKLE = "_seg.npy"  # of Cellpose
 
 
@@ -69,7 +70,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
     if wanted is None:  # images beside annotations are no labels
         found = [each for each in found if each[0] is not LABELS] or found
     else:
-        found = [each for each in found if each[0].name == wanted]
+        found = [each for each in found if each[0].name == _READ_AS.get(wanted, wanted)]
     if found and found[0][0] is LABELS:  # nor are images beside NAME_masks
         found = [each for each in found if name_labelled(each[1]) != stem_of(each[1])] or found
     names = list(dict.fromkeys(form.name for form, _ in found))
