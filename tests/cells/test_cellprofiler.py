@@ -6,7 +6,8 @@ from skimage.measure import regionprops_table
 
 from livecell_monai.cells.cellprofiler import DEFINITIONS, NAMES, from_cellprofiler, scale_grey, to_cellprofiler
 from livecell_monai.cells.decode import Decoding, decode
-from livecell_monai.cells.measure import list_touching, measure_cells
+from livecell_monai.cells.measure import measure_cells
+from livecell_monai.cells.runs import find_cell_runs, list_touching
 from tests.support.cell_worlds import noise
 
 CELLS = decode(noise((200, 220), 3, 5) > 0.5, None, Decoding(1.5, 1.5, 20))
@@ -132,7 +133,7 @@ def test_no_cell_gives_the_same_columns():
 def test_neighbours_share_an_edge():
     label = np.zeros((9, 9), int)
     label[4, 4], label[5, 5], label[5, 4] = 1, 2, 3
-    assert list_touching(label).T.tolist() == [[1, 2], [1, 3], [2, 3]]
+    assert list_touching(find_cell_runs(label)).T.tolist() == [[1, 2], [1, 3], [2, 3]]
     assert measure(label)["Neighbors_NumberOfNeighbors_Adjacent"].tolist() == [1, 1, 2]
 
 
