@@ -14,6 +14,7 @@ from livecell_monai.tracks.tracks import Floats, Ints
 
 #: share of each part in the cost of a link; a part that is not known leaves its share to the others
 WEIGHTS = {"distance": 0.45, "overlap": 0.4, "area": 0.05, "intensity": 0.1}
+ABSENCE = 0.15  #: cost of each frame without the cell
 _SHARPNESS = 0.1  # difference of costs that makes one of two links e times as likely
 
 
@@ -49,6 +50,7 @@ class LinkCosts:
         keys = objects.pairs[0] * len(objects) + objects.pairs[1]
         order = np.argsort(keys)
         self._keys, self._shared = keys[order], objects.shared[order]
+        self._position, self._places = np.searchsorted(objects.given(), objects.frame), objects.places
         self._spread = float(np.nanstd(objects.intensity)) if np.isfinite(objects.intensity).any() else 0.0
 
     def iou(self, first: Ints, second: Ints) -> Floats:
@@ -64,34 +66,46 @@ class LinkCosts:
         return cover
 
     def _share(self, first: Ints, second: Ints) -> Floats:
-        """The pixels that pairs of objects share, in any order."""
+        """The pixels that pairs of objects share, in any order; over a gap those of discs of their areas."""
         keys = np.minimum(first, second) * len(self._objects) + np.maximum(first, second)
-        if not len(self._keys):
-            return np.zeros(len(keys))
-        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[place] == keys, self._shared[place], 0.0)
+        shared = np.zeros(len(keys))
+        if len(self._keys):
+            place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            shared = np.where(self._keys[place] == keys, self._shared[place], 0.0)
+        apart = np.flatnonzero(np.abs(self._position[first] - self._position[second]) > 1)
+        one, other = (side[apart] for side in (first, second))
+        distance = np.hypot(*(self._places[one] - self._places[other]).T)
+        shared[apart] = share_discs(self._objects.area[one], self._objects.area[other], distance)
+        return shared
 
-    def steps(self, first: Ints, second: Ints) -> Links:
-        """The possible links from each of some objects to those of the next frame."""
-        one, other, distance = find_pairs(self._objects, first, second, self.greatest_step)
-        parts = {"distance": distance / self.greatest_step, "overlap": 1 - self.iou(one, other)}
-        return self._weigh(one, other, parts)
-
-    def gaps(self, first: Ints, second: Ints, frames: int) -> Links:
-        """The possible links from the ends of tracks to the starts of others that are `frames` later; a random walk."""
+    def links(self, first: Ints, second: Ints, frames: int = 1) -> Links:
+        """The possible links from each of some objects to those `frames` later; across a gap, a cell walks at random."""
         reach = self.greatest_step * float(np.sqrt(frames))
         one, other, distance = find_pairs(self._objects, first, second, reach)
-        return self._weigh(one, other, {"distance": distance / reach})
+        parts = {"distance": distance / reach, "overlap": 1 - self.iou(one, other)}
+        return self._weigh(one, other, parts, ABSENCE * (frames - 1))
 
-    def _weigh(self, one: Ints, other: Ints, parts: dict[str, Floats]) -> Links:
+    def _weigh(self, one: Ints, other: Ints, parts: dict[str, Floats], more: float) -> Links:
         area, grey = self._objects.area, self._objects.intensity
         parts = {**parts, "area": np.minimum(1, np.abs(np.log(area[other] / area[one])))}
         if self._spread > 0:
             parts["intensity"] = np.minimum(1, np.abs(grey[other] - grey[one]) / (2 * self._spread))
         total = sum(WEIGHTS[name] for name in parts)
-        cost = np.sum([WEIGHTS[name] / total * part for name, part in parts.items()], axis=0)
+        cost = more + np.sum([WEIGHTS[name] / total * part for name, part in parts.items()], axis=0)
         keep = cost < 1
         return Links(one[keep], other[keep], cost[keep])
+
+
+def share_discs(first: Floats, second: Floats, distance: Floats) -> Floats:
+    """The area (N,) that pairs of discs share, by their areas and the distance of their centres."""
+    radius, other = np.sqrt(np.maximum(first, second) / np.pi), np.sqrt(np.minimum(first, second) / np.pi)
+    apart = np.clip(distance, np.maximum(radius - other, 1e-9), radius + other)  # closer: one in the other
+    parts = []
+    for one, two in ((radius, other), (other, radius)):
+        along = np.clip((apart**2 + one**2 - two**2) / (2 * apart), -one, one)
+        parts.append(one**2 * np.arccos(along / one) - along * np.sqrt(one**2 - along**2))
+    shared: Floats = np.where(distance <= radius - other, np.minimum(first, second), parts[0] + parts[1])
+    return shared
 
 
 def rate_links(links: Links, chosen: NDArray[np.bool_]) -> Floats:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livecell_monai.tracks.costs import LinkCosts, find_pairs
+from livecell_monai.tracks.costs import ABSENCE, LinkCosts, find_pairs
 from livecell_monai.tracks.objects import Objects
 from livecell_monai.tracks.tracks import Floats, Ints
 
 _OVERLAP = 2.0  # weight of the overlap of mother and first daughter: a cell that has not divided stays where it is
 _RATIO = 0.15  # weight of the logarithm of the ratio of the daughters' areas
 _COVER = 0.4  # of her usual area that both daughters together still cover: a cell that covers more was cut in two
+_MOST = 2.0  # times her usual area that both have at most, even if both have grown to her size by the next frame
 _PAST = 20  # frames before a division, of which the mother's usual area is the median
 _LEAST_PAST = 3  # frames; with fewer it is the median area in the movie
 _LIMIT = 2.0  # of distance in diameters plus both; chosen by the figures of docs/tracking.md
@@ -38,34 +39,37 @@ class Divisions:
 
 
 def find_divisions(
-    objects: Objects, costs: LinkCosts, links: tuple[Ints, Ints], starts: list[tuple[Ints, Ints]], distance: float
+    objects: Objects, costs: LinkCosts, links: tuple[Ints, Ints], starts: list[tuple[Ints, Ints, int]], distance: float
 ) -> Divisions:
     """All possible divisions of a movie.
 
     Two daughters that still cover the place of a mother of usual size are two pieces of one cell, and no division: a cell
-    that divides becomes round, and therefore small, or its daughters move apart.
+    that divides becomes round, and therefore small, or its daughters move apart, or are small. Two that are together much
+    larger than the mother are two cells that met, or lay one above the other.
 
     Args:
         objects: of the movie.
         costs: of its links.
-        links: (N,) of each object the one that it is linked to in the next frame, and in the one before, -1 for none.
-        starts: for each pair of neighbouring frames the objects of the first one, and those of the second one that are
-            linked to none; objects at the border are left out: they enter the field.
+        links: (N,) of each object the one that follows it in its track, and the one before, -1 for none.
+        starts: the objects of a frame, the possible daughters in a later one, which no object before is linked to, and how
+            many frames later that is, 1 being the next; objects at the border are left out: they enter the field.
         distance: greatest distance of a daughter from its mother in px.
     """
     following, previous = links
-    found = [find_pairs(objects, *pair, distance) for pair in starts]
-    mother, second = (np.concatenate([each[side] for each in found] or [np.zeros(0, np.int64)]) for side in (0, 1))
-    apart = np.concatenate([each[2] for each in found] or [np.zeros(0)])
-    keep = (following[mother] >= 0) if len(mother) else np.zeros(0, bool)
-    mother, second, apart = mother[keep], second[keep], apart[keep]
-    first = following[mother] if len(mother) else mother
+    found = [(*find_pairs(objects, mothers, daughters, distance), later) for mothers, daughters, later in starts]
+    none = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    mother, second, apart = (np.concatenate([none[side], *(each[side] for each in found)]) for side in range(3))
+    frames = np.repeat(np.array([each[3] for each in found], np.int64), [len(each[0]) for each in found])
+    keep = following[mother] >= 0
+    mother, second, apart, frames = mother[keep], second[keep], apart[keep], frames[keep]
+    first = following[mother]
     angle, ratio = _measure(objects, mother, first, second)
-    diameter = median_diameter(objects)
-    parts = apart / diameter + _OVERLAP * costs.iou(mother, first) + _RATIO * np.minimum(np.log(ratio), 2)
-    divisions = Divisions(mother, first, second, apart, angle, ratio, parts / _LIMIT)
-    size = np.minimum(1, objects.area[mother] / _measure_usual(objects, previous, mother))
-    return divisions.take((divisions.cost < 1) & (size * costs.cover(mother, first, second) <= _COVER))
+    parts = apart / median_diameter(objects) + _OVERLAP * costs.iou(mother, first) + _RATIO * np.minimum(np.log(ratio), 2)
+    divisions = Divisions(mother, first, second, apart, angle, ratio, parts / _LIMIT + ABSENCE * (frames - 1))
+    usual, area = _measure_usual(objects, previous, mother), objects.area[mother]
+    both = objects.area[first] + objects.area[second]
+    left = costs.cover(mother, first, second) * np.minimum(1, area / usual) * np.minimum(1, both / area)
+    return divisions.take((divisions.cost < 1) & (left <= _COVER) & (both <= _MOST * usual))
 
 
 def median_diameter(objects: Objects) -> float:

@@ -20,7 +20,8 @@ _CHANCE = 2.0  # times more tracks must come back than by chance
 _SHARE = 0.25  # of the tracks that end must come back
 _CLEAR = 0.5  # cost of a division, below which it is clear
 _ENOUGH = 10  # clear divisions, from which their angle and size are measured
-_ANGLE, _RATIO = 0.0, 8.0  # with fewer: no limit of the angle, and a generous one of the size
+_OPPOSITE, _ANGLE_SHARE = 90.0, 2 / 3  # degrees: daughters lie on both sides of the mother; a drifting cell may show less
+_RATIO = 8.0  # with fewer: a generous limit of the size
 _LONGEST_CUT = 3  # frames for which a cell may be in two pieces
 UNITS = {
     "greatest_step": "px",
@@ -62,6 +63,12 @@ class Limits:
         value, reason = (self._given[name], "set by the user") if name in self._given else measured()
         self.list.append(Limit(name, float(value), UNITS.get(name, ""), reason))
         return float(value)
+
+
+def usual_step(objects: Objects) -> float:
+    """The step in px that 95 % of the cells keep below from one frame to the next, at least half a median diameter."""
+    steps = _list_steps(objects)[0]
+    return max(median_diameter(objects) / 2, float(np.percentile(steps, 95)) if len(steps) else 0.0)
 
 
 def measure_step(objects: Objects) -> tuple[float, str]:
@@ -116,10 +123,10 @@ def measure_angle(divisions: Divisions) -> tuple[float, str]:
     """The least angle in degrees between two daughters as seen from the mother."""
     clear = divisions.angle[divisions.cost < _CLEAR]
     if len(clear) < _ENOUGH:
-        return _ANGLE, f"no limit: only {len(clear)} clear divisions, {_ENOUGH} are needed to measure it"
-    return math.floor(
-        np.percentile(clear, 5) / 4
-    ), f"a quarter of the angle that 95 % of {len(clear)} clear divisions exceed"
+        few = f"only {len(clear)} clear divisions, {_ENOUGH} are needed to measure it"
+        return _OPPOSITE, f"daughters lie on opposite sides of the mother ({few})"
+    value = math.floor(min(_OPPOSITE, _ANGLE_SHARE * float(np.percentile(clear, 5))))
+    return value, f"two thirds of the angle that 95 % of {len(clear)} clear divisions exceed, at most {_OPPOSITE:g}"
 
 
 def measure_ratio(divisions: Divisions) -> tuple[float, str]:
@@ -141,7 +148,7 @@ def count_returns(
         ends: the last object of each track.
         starts: the first object of each track.
         position: (N,) of each object, the index of its frame among those that are not missing.
-        reach: greatest step in px.
+        reach: px in which a cell that comes back is looked for, see `usual_step`; more after a longer gap.
         shape: (Y, X) of a frame, in which tracks start anywhere by chance.
     """
     places = objects.places

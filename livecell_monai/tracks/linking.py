@@ -19,12 +19,13 @@ from livecell_monai.tracks.limits import (
     measure_gap,
     measure_ratio,
     measure_step,
+    usual_step,
 )
 from livecell_monai.tracks.objects import Labels, Objects
 from livecell_monai.tracks.pieces import find_pieces, join_objects
 from livecell_monai.tracks.tracks import Floats, Ints, Tracks
 
-_WEAK = 0.6  # cost of a link between frames, above which a gap may be the better one
+_WEAK = 0.5  # cost of a link between frames, above which a gap may be the better one
 Candidates = tuple[Ints, Ints, Floats]
 
 
@@ -85,7 +86,7 @@ def _list_frames(objects: Objects) -> list[Ints]:
 def _link_frames(costs: LinkCosts, frames: list[Ints], count: int) -> _Chains:
     chains = _Chains(np.full(count, -1), np.full(count, -1), np.full(count, np.nan), np.zeros(count))
     for before, after in pairwise(frames):
-        links = costs.steps(before, after)
+        links = costs.links(before, after)
         if not len(links.cost):
             continue
         shape = (len(before), len(after))
@@ -101,7 +102,7 @@ def _link_tracks(
     frames = _list_frames(objects)
     position = np.searchsorted(objects.given(), objects.frame)
     ends, starts = np.flatnonzero(chains.following < 0), np.flatnonzero(chains.previous < 0)
-    reach, early = costs.greatest_step, int((position[ends] < position.max(initial=0)).sum())
+    reach, early = min(costs.greatest_step, usual_step(objects)), int((position[ends] < position.max(initial=0)).sum())
     gap = known.measure(
         "greatest_gap", lambda: measure_gap(count_returns(objects, ends, starts, position, reach, shape), early)
     )
@@ -110,7 +111,11 @@ def _link_tracks(
     distance = known.measure("division_distance", lambda: measure_division_distance(objects))
     lives = _lives(chains, position)
     may_be_daughter = (chains.previous < 0) & ~objects.touches_border & lives
-    inner = [(before, after[may_be_daughter[after]]) for before, after in pairwise(frames)]
+    inner = [
+        (before, after[may_be_daughter[after]], later)
+        for later in range(1, int(gap) + 2)
+        for before, after in zip(frames, frames[later:], strict=False)
+    ]
     possible = find_divisions(objects, costs, (chains.following, chains.previous), inner, distance)
     possible = possible.take(lives[possible.first])
     angle = known.measure("division_angle", lambda: measure_angle(possible))
@@ -138,7 +143,7 @@ def _close_gaps(costs: LinkCosts, chains: _Chains, position: Ints, greatest: int
     chains.cut(above=_WEAK)
     ends, starts = (_by_position(np.flatnonzero(side < 0), position) for side in (chains.following, chains.previous))
     near = [(later, ends[at], starts[at + later]) for at in ends for later in range(1, greatest + 2) if at + later in starts]
-    found = [costs.steps(end, start) if later == 1 else costs.gaps(end, start, later) for later, end, start in near]
+    found = [costs.links(end, start, later) for later, end, start in near]
     if not found:
         return
     links = Links(*(np.concatenate([getattr(each, name) for each in found]) for name in ("first", "second", "cost")))

@@ -3,7 +3,15 @@ import pytest
 
 from livecell_monai.errors import SettingError
 from livecell_monai.tracks.divisions import Divisions
-from livecell_monai.tracks.limits import Limits, count_returns, measure_angle, measure_gap, measure_ratio, measure_step
+from livecell_monai.tracks.limits import (
+    Limits,
+    count_returns,
+    measure_angle,
+    measure_gap,
+    measure_ratio,
+    measure_step,
+    usual_step,
+)
 from tests.support.moving_cells import objects
 
 
@@ -20,6 +28,13 @@ def test_the_greatest_step_follows_the_steps_of_the_movie() -> None:
     assert "kept between one median diameter" in reason
     assert measure_step(objects(*fast))[0] == pytest.approx(10)
     assert measure_step(objects({}, {}))[0] > 0
+
+
+def test_a_cell_that_comes_back_is_looked_for_within_its_usual_step() -> None:
+    fast = [{1: (20, 20 + 6 * frame), 2: (50, 60 - 6 * frame)} for frame in range(5)]
+    assert usual_step(objects(*fast)) == pytest.approx(6)
+    assert usual_step(objects({1: (20, 20)}, {1: (20, 20)})) == pytest.approx(np.sqrt(49 / np.pi))  # half a diameter
+    assert usual_step(objects({}, {})) > 0
 
 
 def test_the_greatest_gap_is_the_longest_that_is_more_than_chance() -> None:
@@ -40,9 +55,12 @@ def test_returns_are_counted_beside_those_by_chance() -> None:
 
 
 def test_angle_and_size_are_measured_from_clear_divisions() -> None:
-    assert measure_angle(divisions(20))[0] == 40
+    assert measure_angle(divisions(20))[0] == 90
+    assert measure_angle(divisions(20, angle=60))[0] == 40
     assert measure_ratio(divisions(20))[0] == pytest.approx(3.6)
-    assert measure_angle(divisions(3)) == (0, "no limit: only 3 clear divisions, 10 are needed to measure it")
+    value, reason = measure_angle(divisions(3, angle=60))
+    assert value == 90
+    assert reason.endswith("(only 3 clear divisions, 10 are needed to measure it)")
     assert measure_ratio(divisions(3))[0] == 8
 
 

@@ -51,6 +51,22 @@ def test_a_division_has_two_daughters() -> None:
     assert linked(*[{1: (30, 30)}] * 3, *apart, division_distance=3).parents == {}
 
 
+def test_a_daughter_that_is_missing_at_first_has_its_mother_where_cells_may_be_missing() -> None:
+    apart: list[Cells] = [{1: (30, 30 - 5 - frame), 2: (30, 30 + 5 + frame)} for frame in range(5)]
+    apart[0] = {1: apart[0][1]}
+    frames = [*[{1: (30, 30)}] * 3, *apart]
+    tracks = linked(*frames, greatest_gap=1)
+    assert [len(track) for track in list_tracks(tracks)] == [3, 5, 4]
+    assert tracks.parents == {2: 1, 3: 1}
+    assert linked(*frames, greatest_gap=0, division_distance=6).parents == {}
+
+
+def test_a_cell_beside_one_that_moved_is_no_daughter_on_the_same_side() -> None:
+    frames = [{1: (30, 30)}, *[{1: (30, 36), 2: (37, 36)}] * 3]
+    assert linked(*frames, greatest_step=10).parents == {}
+    assert len(linked(*frames, greatest_step=10, division_angle=0).parents) == 2
+
+
 @pytest.mark.parametrize(("life", "divisions"), [(1, 0), (2, 0), (3, 1)])
 def test_a_cell_that_is_split_for_a_moment_has_not_divided(life: int, divisions: int) -> None:
     apart = [{1: (30, 30 - 5 - frame), 2: (30, 30 + 5 + frame)} for frame in range(life)]
