@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai import tasks
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import ending_of
 from livecell_monai.data.plane_files import write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.beside import prepared_data
@@ -208,7 +208,7 @@ def _put(plane: Image, folder: Path, name: str, is_label: bool) -> None:
     """Put a plane into a folder: a link to a file, or a TIFF of an array."""
     if isinstance(plane, str | Path):
         source = Path(plane).absolute()
-        (folder / f"{name}{source.name[len(stem_of(source)) :]}").symlink_to(source)
+        (folder / f"{name}{ending_of(source)}").symlink_to(source)
         return
     pixels = np.asarray(plane)
     if pixels.ndim != 2:

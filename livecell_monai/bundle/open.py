@@ -16,6 +16,7 @@ from torch import nn
 from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.bundle.foreign.files import is_foreign
 from livecell_monai.bundle.foreign.model import check_given
+from livecell_monai.bundle.foreign.stated import read_stated_settings
 from livecell_monai.bundle.template import find_overlay, find_template, read_overlay
 from livecell_monai.errors import find_user_error
 from livecell_monai.network import Ensemble, UNet
@@ -152,7 +153,8 @@ def open_bundle(
     own = [name for name in configs if name in CONFIGS]
     if is_foreign(root):
         check_given(root, settings or {})
-        values: dict[str, Any] = {}
+        known = list_settings(own)
+        values = {name: value for name, value in read_stated_settings(root).items() if name in known}
         configs = [name for each in configs for name in ([each, FOREIGN] if each == "inference" else [each])]
     else:
         values = {} if root == template else read_bundle_settings(root, own)

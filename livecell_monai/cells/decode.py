@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from livecell_monai.cells.height import DEPTH_STEP, LEVELS, MOST, WHOLE, Window, average, measure_height
+from livecell_monai.cells.height import DEPTH_STEP, LEVELS, MOST, STRIP, WHOLE, Window, average, measure_height
+from livecell_monai.cells.runs import find_runs
 from livecell_monai.sample import Pixels
 
 Labels = NDArray[np.int32]
 Places = NDArray[np.int64]  #: of pixels in a flat image
 
 SMOOTHING = 0.12  # of the diameter: pixels on each side over which the distance map is averaged
+_ORDER = (7, 6, 5, 4, 3)  # of equally high pixels itself, above, left, right and below: the first, wherever the image is cut
 _UNKNOWN = 1  # the id, until the end, of what may depend on pixels outside of the window
 
 
@@ -49,54 +52,80 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     reach = 0 if distance is None else round(SMOOTHING * (decoding.own_diameter or decoding.cell_diameter))
     smooth = None if distance is None else average(distance, reach, place)
     level = measure_height(mask, smooth, decoding.cell_diameter / 2, window, reach)
-    pixels, height = _pad(mask.shape, place, level)
-    regions = _climb(pixels, height)
-    peaks = _find_highest(regions, level)
+    pixels, height = _pad(mask, level)
+    regions, tops = _climb(pixels, height)
+    peaks = _find_highest(regions, level, tops)
     cell = _merge(peaks, _list_passes(pixels, regions, height), round(decoding.seed_depth / DEPTH_STEP))
     if smooth is not None:
         highest = np.zeros(len(cell), np.float32)
         np.maximum.at(highest, cell, _find_highest(regions, smooth))
         cell[(highest[cell] < decoding.map_threshold * LEVELS) & (cell != _UNKNOWN)] = 0
     labels = np.zeros(mask.shape, np.int32)
-    labels.ravel()[place] = cell[regions]
-    return _clean(labels, place, decoding.min_area)
+    labels.ravel()[place] = cells = cell[regions]
+    return _clean(labels, cells, place, decoding.min_area)
 
 
-def _pad(shape: tuple[int, ...], place: Places, level: NDArray[np.int32]) -> tuple[Places, NDArray[np.int32]]:
-    """The places (N,) of pixels in a flat image with a border of one pixel, and the levels (Y + 2, X + 2); 0 elsewhere."""
-    height = np.zeros((shape[0] + 2, shape[1] + 2), np.int32)
-    pixels = place + 2 * (place // shape[1]) + shape[1] + 3
+def _pad(mask: Pixels, level: NDArray[np.int32]) -> tuple[Places, NDArray[np.int32]]:
+    """Places (N,) of a mask's pixels in a flat image with a border of one pixel; their levels (Y + 2, X + 2), else 0."""
+    pixels = np.flatnonzero(np.pad(mask, 1))
+    height = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int32)
     height.ravel()[pixels] = level
     return pixels, height
 
 
-def _climb(pixels: Places, height: NDArray[np.int32]) -> Labels:
-    """The region (N,) of each pixel, numbered from 2 by its maximum; 1 is what leads to an unknown height.
+def _climb(pixels: Places, height: NDArray[np.int32]) -> tuple[Labels, Places]:
+    """The region (N,) of each pixel, numbered from 2 by its maximum, and the indices of the maxima's pixels.
 
-    Pixels are places in the flat `height` (Y, X), in which they are above 0 and not at the border.
+    Region 1 is what leads to an unknown height. Pixels are places in the flat `height` (Y, X), in which they are above 0 and
+    not at the border.
     """
-    flat = height.ravel()
-    target, highest = pixels, flat[pixels]
-    for step in (-height.shape[1], -1, 1, height.shape[1]):  # of equal neighbours the first, wherever the image is cut
-        beside = flat[pixels + step]
-        target = np.where(beside > highest, pixels + step, target)
-        highest = np.maximum(highest, beside)
-    number = np.zeros(flat.shape, np.int32)
-    number[pixels] = np.arange(len(pixels))
-    top = number[target]
+    table = np.zeros(8, np.int64)
+    table[list(_ORDER)] = (0, -height.shape[1], -1, 1, height.shape[1])
+    steps = table[_find_highest_neighbours(height).ravel()[pixels]]
+    number = np.full(height.size, -1, np.int32)
+    number[pixels] = np.arange(len(pixels), dtype=np.int32)
+    top = number[pixels + steps].astype(np.int64)
+    tops = np.flatnonzero(steps == 0)
     while not np.array_equal(top, further := top[top]):
         top = further
-    is_maximum = np.zeros(height.shape, bool)
-    is_maximum.ravel()[pixels[target == pixels]] = True
-    maxima = label_regions(is_maximum)[0].ravel()  # neighbours among them are equally high
-    end = pixels[top]
-    return np.where(flat[end] == MOST, _UNKNOWN, maxima[end] + _UNKNOWN).astype(np.int32)
+    region = np.zeros(len(pixels), np.int32)
+    region[tops] = _join_maxima(pixels, tops, number, height.shape[1])
+    region[tops[height.ravel()[pixels[tops]] == MOST]] = _UNKNOWN
+    return region[top], tops
 
 
-def label_regions(mask: Pixels, structure: Pixels | None = None) -> tuple[Labels, int]:
-    """Connected regions (Y, X) of a mask, numbered from 1, and their number; neighbours share an edge by default."""
-    found: Any = ndimage.label(mask, structure)
-    return found[0], int(found[1])
+def _find_highest_neighbours(height: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The number in `_ORDER` (Y, X) of the highest of each pixel and its four neighbours; 0 at the border."""
+    found = np.zeros(height.shape, np.uint8)
+    for first in range(1, len(height) - 1, STRIP):
+        last = min(first + STRIP, len(height) - 1)
+        code = height[first - 1 : last + 1] << 3
+        own = code[1:-1, 1:-1]
+        best, other = own | _ORDER[0], np.empty_like(own)
+        beside = (code[:-2, 1:-1], code[1:-1, :-2], code[1:-1, 2:], code[2:, 1:-1])
+        for neighbour, bits in zip(beside, _ORDER[1:], strict=True):
+            np.maximum(best, np.bitwise_or(neighbour, bits, out=other), out=best)
+        np.bitwise_and(best, 7, out=found[first:last, 1:-1], casting="unsafe")
+    return found
+
+
+def _join_maxima(pixels: Places, tops: Places, number: Labels, width: int) -> Labels:
+    """The region (M,) of each of the maxima's pixels, with these indices: neighbours among them are equally high."""
+    rank = np.full(len(pixels) + 1, -1, np.int32)  # the last is that of what is no pixel, -1
+    rank[tops] = np.arange(len(tops), dtype=np.int32)
+    beside = np.stack([rank[number[pixels[tops] + step]] for step in (1, width)])
+    which, first = np.nonzero(beside >= 0)
+    return _connect(len(tops), first, beside[which, first]) + np.int32(_UNKNOWN + 1)
+
+
+def _connect(count: int, first: NDArray[Any], second: NDArray[Any]) -> Labels:
+    """The component (N,) of each of so many nodes, from the edges between them; numbered from 0 by their first nodes."""
+    edges = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    found: Any = connected_components(edges.tocsr(), directed=False)[1]
+    _, place, component = np.unique(found, return_index=True, return_inverse=True)
+    number = np.empty(len(place), np.int32)
+    number[np.argsort(place)] = np.arange(len(place))
+    return np.asarray(number[component])
 
 
 def _merge(peaks: NDArray[np.int32], passes: NDArray[np.int64], depth: int) -> Labels:
@@ -123,10 +152,10 @@ def _merge(peaks: NDArray[np.int32], passes: NDArray[np.int64], depth: int) -> L
     return cell
 
 
-def _find_highest(regions: Labels, values: Pixels) -> NDArray[Any]:
-    """The largest value (R + 1,) of each region; both (N,)."""
+def _find_highest(regions: Labels, values: Pixels, which: Places | slice = slice(None)) -> NDArray[Any]:
+    """The largest value (R + 1,) of each region, of all pixels or those at these indices; regions and values are (N,)."""
     highest = np.zeros(int(regions.max(initial=_UNKNOWN)) + 1, values.dtype)
-    np.maximum.at(highest, regions, values)
+    np.maximum.at(highest, regions[which], values[which])
     return highest
 
 
@@ -134,26 +163,26 @@ def _list_passes(pixels: Places, regions: Labels, height: NDArray[np.int32]) -> 
     """The highest pass (M, 3) between each two neighbouring regions (first, second, level), the highest first."""
     image = np.zeros(height.size, np.int32)
     image[pixels] = regions
-    found = []
+    pairs, levels, count = [], [], int(regions.max(initial=0)) + 1
     for step in (1, height.shape[1]):
         other = image[pixels + step]
         border = np.flatnonzero((other != regions) & (other > 0))
-        level = np.minimum(*(height.ravel()[pixels[border] + place] for place in (0, step)))
-        found.append(np.vstack([np.sort(np.stack([regions[border], other[border]]), axis=0), level]))
-    passes = np.hstack(found).astype(np.int64)
-    passes = passes[:, np.lexsort((-passes[2], passes[1], passes[0]))]
-    is_new = (np.diff(passes[:2], axis=1, prepend=-1) != 0).any(axis=0)
-    passes = passes[:, is_new]
-    return passes[:, np.argsort(-passes[2], kind="stable")].T
+        here, there = regions[border].astype(np.int64), other[border]
+        pairs.append(np.minimum(here, there) * count + np.maximum(here, there))
+        levels.append(np.minimum(*(height.ravel()[pixels[border] + place] for place in (0, step))))
+    pair, inverse = np.unique(np.concatenate(pairs), return_inverse=True)
+    level = np.zeros(len(pair), np.int64)
+    np.maximum.at(level, inverse, np.concatenate(levels))
+    passes = np.stack([pair // count, pair % count, level], axis=1)
+    return np.asarray(passes[np.argsort(-level, kind="stable")])
 
 
-def _clean(labels: Labels, place: Places, min_area: int) -> Labels:
+def _clean(labels: Labels, cells: Labels, place: Places, min_area: int) -> Labels:
     """Labels (Y, X) without holes and small cells; ids 1..N in the order of first pixels, -1 for the unknown ones.
 
-    Other pixels than those at these places of the flat image are background.
+    They are `cells` (N,) at these places of the flat image, and background elsewhere.
     """
-    flat = labels.ravel()
-    cells, (hole, around) = flat[place], find_holes(labels)
+    flat, (hole, around) = labels.ravel(), find_holes(labels)
     area = np.bincount(cells, minlength=_UNKNOWN + 1)
     np.add.at(area, around, 1)
     area[: _UNKNOWN + 1] = -1  # neither background nor unknown
@@ -169,16 +198,18 @@ def _clean(labels: Labels, place: Places, min_area: int) -> Labels:
 
 def find_holes(labels: Labels) -> tuple[Places, Labels]:
     """Places in a flat label image (Y, X) of background that one label encloses, and the labels."""
-    background, count = label_regions(labels == 0, np.ones((3, 3)))
-    is_inside = np.ones(count + 1, bool)
-    is_inside[0] = False
-    for edge in (background[0], background[-1], background[:, 0], background[:, -1]):
-        is_inside[edge] = False
-    if not is_inside.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int32)
-    place = np.flatnonzero(is_inside[background])  # none is at the border
-    hole = background.ravel()[place]
-    least, most = np.full(count + 1, np.iinfo(np.int32).max), np.zeros(count + 1, np.int32)
+    runs = find_runs(labels)
+    runs = runs.select(runs.value == 0)
+    region = _connect(len(runs.row), *runs.pair(reach=1))
+    count = int(region.max(initial=-1)) + 1
+    is_inside = np.ones(count, bool)
+    at_border = (runs.start == 0) | (runs.stop == runs.width) | (runs.row == 0) | (runs.row == len(labels) - 1)
+    is_inside[region[at_border]] = False
+    inside = runs.select(is_inside[region])
+    hole = np.repeat(region[is_inside[region]], inside.length)
+    first = inside.row * runs.width + inside.start - np.cumsum(inside.length) + inside.length
+    place = np.arange(len(hole)) + np.repeat(first, inside.length)  # none is at the border
+    least, most = np.full(count, np.iinfo(np.int32).max), np.zeros(count, np.int32)
     for step in (-labels.shape[1], -1, 1, labels.shape[1]):
         beside = labels.ravel()[place + step]
         is_rim = beside > 0

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livecell_monai.cells.runs import find_runs
 from livecell_monai.sample import Pixels
 
 LEVELS = 255  #: a distance map is rounded to this many steps, on disk and in memory
 DEPTH_STEP = 1 / 16  #: px to which heights are rounded
 MAP_WEIGHT = 2  #: of the depth that the map tells, that measured in the mask has 1
 MOST = 2**16  #: the height of what is unknown, in steps; with the places, more would not fit into a float64
+REACH = 150  #: px; masks that are deeper take another way
+FAR = (REACH + 1) ** 2  # with the square of the reach, less than 2**16
+STRIP, BLOCK = 128, 256  # rows, and px of an edge, that are processed at once: they fit into the cache of a processor
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,35 @@ def average(distance: NDArray[np.uint8], reach: int, place: NDArray[np.int64]) -
 
     The border's pixels are repeated.
     """
-    total, edge = np.pad(distance, (reach + 1, reach), mode="edge").astype(np.uint32), 2 * reach + 1
-    for axis in (0, 1):
-        np.cumsum(total, axis, out=total)  # beyond 32 bits sums start again at 0, and so does their difference
-    corner = place + (place // distance.shape[1]) * edge
-    below, flat = corner + edge * total.shape[1], total.ravel()
-    square = flat[below + edge] - flat[below] - flat[corner + edge] + flat[corner]
-    return np.asarray(square, np.float32) / np.float32(edge**2)
+    edge = 2 * reach + 1
+    kind: Any = np.uint16 if LEVELS * edge**2 < 2**16 else np.uint32
+    square = np.empty(distance.shape, kind)
+    padded = np.pad(distance, reach, mode="edge")
+    for top in range(0, len(distance), STRIP):  # in the cache of the processor
+        part = padded[top : top + STRIP + 2 * reach].astype(kind)
+        square[top : top + STRIP] = _add_neighbours(_add_neighbours(part, edge, 0), edge, 1)
+    return np.asarray(square.ravel()[place], np.float32) / np.float32(edge**2)
+
+
+def _add_neighbours(values: Pixels, count: int, axis: int) -> Pixels:
+    """The sums of so many successive pixels along an axis, by sums of 1, 2, 4 and so on of them."""
+    length, size, offset = values.shape[axis] - count + 1, 1, 0
+    total: Pixels | None = None
+
+    def take(first: int, length: int) -> Pixels:
+        return values[first : first + length] if axis == 0 else values[:, first : first + length]
+
+    while count:
+        if count & 1:
+            total = take(offset, length).copy() if total is None else np.add(total, take(offset, length), out=total)
+            offset += size
+        count //= 2
+        if count:
+            rest = values.shape[axis] - size
+            values = take(0, rest) + take(size, rest)
+            size *= 2
+    assert total is not None
+    return total
 
 
 def measure_height(
@@ -81,19 +107,51 @@ def measure_depth(mask: Pixels) -> NDArray[np.float32]:
     """The distance (N,) in px of each pixel of a mask from the background; the border of the image is no background."""
     if mask.all():
         return np.full(mask.size, max(mask.shape), np.float32)
-    square = np.full(mask.shape, np.iinfo(np.int32).max, np.int32)
-    for box in _list_boxes(mask):  # of a neighbour that the box cuts, too much; its own box gives the least
-        np.minimum(square[box], _measure_square(mask[box]), out=square[box])
-    return np.sqrt(square.ravel()[np.flatnonzero(mask)].astype(np.float32))
+    square: Pixels = _search_rows(mask, _measure_in_row(mask))
+    if square.max() > REACH**2:
+        square = _measure_square(mask)
+    return np.sqrt(square[mask].astype(np.float32))
 
 
-def _list_boxes(mask: Pixels) -> list[tuple[slice, slice]]:
-    """Parts of a mask, each a connected region and the pixels around it; the whole if they are larger together."""
-    regions: Any = ndimage.label(mask)
-    found = ndimage.find_objects(regions[0])
-    boxes = [(slice(max(0, y.start - 1), y.stop + 1), slice(max(0, x.start - 1), x.stop + 1)) for y, x in found]
-    area = sum((y.stop - y.start) * (x.stop - x.start) for y, x in boxes)
-    return boxes if area < mask.size else [(slice(None), slice(None))]
+def _measure_in_row(mask: Pixels) -> NDArray[np.uint16]:
+    """The square (Y + 2 * REACH, X) of the distance from the background in each row, at most `FAR`, also above and below."""
+    runs = find_runs(mask)
+    runs = runs.select(runs.value)
+    length = runs.length.astype(np.int32)
+    first = np.cumsum(length, dtype=np.int32) - length
+    from_left = np.arange(1, 1 + length.sum(), dtype=np.int32) - np.repeat(first, length)
+    from_right = np.repeat(length + 1, length) - from_left
+    for far, at_border in ((from_left, runs.start == 0), (from_right, runs.stop == runs.width)):
+        far[np.repeat(at_border, length)] = REACH + 1
+    near = np.full((len(mask) + 2 * REACH, mask.shape[1]), FAR, np.uint16)
+    inside = near[REACH : REACH + len(mask)]
+    inside[~mask] = 0
+    inside[mask] = np.minimum(np.minimum(from_left, from_right), REACH + 1) ** 2
+    return near
+
+
+def _search_rows(mask: Pixels, near: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The square (Y, X) of the distance from the background, by those in rows above and below; more than REACH^2 if unknown.
+
+    Source: Saito and Toriwaki, "New algorithms for Euclidean distance transformation", Pattern Recognition 27, 1994.
+    """
+    square = np.zeros(mask.shape, np.uint16)
+    for top in range(0, mask.shape[0], BLOCK):
+        for left in range(0, mask.shape[1], BLOCK):
+            place = slice(top, min(top + BLOCK, len(mask))), slice(left, left + BLOCK)
+            if not mask[place].any():
+                continue
+            best = near[REACH:][place].copy()
+            other, most = np.empty_like(best), int(best.max())
+            for step in range(1, REACH + 1):
+                if step**2 >= most:
+                    break
+                np.minimum(near[REACH - step :][place], near[REACH + step :][place], out=other)
+                other += np.uint16(step**2)
+                np.minimum(best, other, out=best)
+                most = int(best.max()) if step % 4 == 0 else most
+            square[place] = best
+    return square
 
 
 def _measure_square(mask: Pixels) -> NDArray[np.int32]:

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import ConvexHull, KDTree
+from scipy.spatial import KDTree
 
 from livecell_monai.cells.cellprofiler import measure_shapes, scale_grey
 from livecell_monai.cells.height import LEVELS
+from livecell_monai.cells.hulls import measure_hulls
+from livecell_monai.cells.runs import Runs, find_cell_runs, list_touching
 from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
 Columns = dict[str, Column]
-#: contribution to the perimeter of each pattern of 2 x 2 pixels, bits: itself 1, right 2, below 4, below right 8
-_DIAGONAL = np.pi / 8 / np.sqrt(2)
-_SIDE = np.pi / 8
+_SIDE = np.pi / 8  #: contribution to the perimeter of two pixels side by side, of which one is in the cell
+_DIAGONAL = np.pi / 8 / np.sqrt(2)  #: the same of two pixels that touch diagonally
 
 
 def measure_cells(
@@ -44,7 +44,7 @@ def measure_cells(
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
     """
     own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler)
-    return complete_table(own, list_touching(labels, diagonally=not as_cellprofiler), pixel_size_um)
+    return complete_table(own, list_touching(find_cell_runs(labels), diagonally=not as_cellprofiler), pixel_size_um)
 
 
 def measure_alone(
@@ -59,32 +59,29 @@ def measure_alone(
 
     Labels, images and probability may be a part of an image of this shape (Y, X), at this place.
     """
-    boxes = ndimage.find_objects(labels)
-    inside = np.flatnonzero(labels)
-    rows, columns = np.divmod(inside, labels.shape[1])
-    ids = labels.ravel()[inside] - 1
-    area = np.bincount(ids, minlength=len(boxes))
-    origin = (0, 0) if place is None else (place.top, place.left)
-    table: Columns = {
-        "centroid_y_px": np.bincount(ids, rows, len(boxes)) / area + origin[0],
-        "centroid_x_px": np.bincount(ids, columns, len(boxes)) / area + origin[1],
-    }
-    table |= _measure_place(boxes, shape or labels.shape, origin)
+    runs, origin = find_cell_runs(labels), (0, 0) if place is None else (place.top, place.left)
+    ids, count = runs.value - 1, int(runs.value.max(initial=0))
+    area = np.bincount(ids, runs.length, count).astype(int)
+    middle = (runs.start + runs.stop - 1) / 2
+    y, x = (np.bincount(ids, runs.length * each, count) / area for each in (runs.row, middle))
+    table: Columns = {"centroid_y_px": y + origin[0], "centroid_x_px": x + origin[1]}
+    table |= _measure_place(runs, count, shape or labels.shape, origin)
     if as_cellprofiler:
         shapes = measure_shapes(labels)
     else:
-        shapes = {"perimeter_px": _measure_perimeter(labels, len(boxes)), **_measure_hulls(ids, rows, columns, area)}
+        hull, feret = measure_hulls(runs, count)
+        shapes = {"perimeter_px": _measure_perimeter(runs, area), "solidity": area / hull, "feret_px": feret}
     perimeter = shapes["perimeter_px"]
     table |= {"area_px": area, "perimeter_px": perimeter}
-    table |= _measure_moments(ids, rows, columns, area)
+    table |= _measure_moments(runs, runs.row - y[ids], middle - x[ids], area)
     table |= {"solidity": shapes["solidity"], "feret_px": shapes["feret_px"]}
     table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
+    inside = labels > 0
     for name, image in (images or {}).items():
-        grey = image.ravel()[inside]
-        grey = scale_grey(grey) if as_cellprofiler else grey
-        table |= _measure_intensity(grey, ids, len(boxes), f"_{name}" if name else "")
+        grey = scale_grey(image[inside]) if as_cellprofiler else image[inside]
+        table |= _measure_intensity(grey, runs, area, f"_{name}" if name else "")
     if probability is not None:
-        table["probability_mean"] = np.bincount(ids, probability.ravel()[inside], len(boxes)) / (area * LEVELS)
+        table["probability_mean"] = _add_up(probability[inside], runs, count) / (area * LEVELS)
     return table
 
 
@@ -103,94 +100,65 @@ def complete_table(own: Columns, touching: Column, pixel_size_um: tuple[float, f
     return _add_um(table, pixel_size_um)
 
 
-def list_touching(labels: Pixels, diagonally: bool = True) -> Column:
-    """The pairs (2, N) of ids of a label image (Y, X) that touch, the lower id first."""
-    wide = np.pad(labels, 1)
-    flat, row = wide.ravel(), wide.shape[1]
-    inside = np.flatnonzero(flat)
-    own = flat[inside]
-    pairs = []
-    for step in (1, row, row + 1, row - 1) if diagonally else (1, row):
-        other = flat[inside + step]
-        border = np.flatnonzero((other != own) & (other > 0))
-        pairs.append(np.stack([own[border], other[border]]))
-    return np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)
-
-
-def _measure_place(boxes: list[tuple[slice, slice]], shape: tuple[int, ...], origin: tuple[int, int]) -> Columns:
-    corners = np.array([(y.start, x.start, y.stop, x.stop) for y, x in boxes], int).reshape(len(boxes), 4)
-    corners += np.array([*origin, *origin])
+def _measure_place(runs: Runs, count: int, shape: tuple[int, ...], origin: tuple[int, int]) -> Columns:
+    least, most = np.full((count, 2), np.iinfo(int).max), np.zeros((count, 2), int)
+    np.minimum.at(least, runs.value - 1, np.stack([runs.row, runs.start], axis=1))
+    np.maximum.at(most, runs.value - 1, np.stack([runs.row + 1, runs.stop], axis=1))
+    corners = np.concatenate([least, most], axis=1) + np.array([*origin, *origin])
     touches = (corners[:, :2] == 0).any(axis=1) | (corners[:, 2:] == shape).any(axis=1)
     names = ("box_top_px", "box_left_px", "box_bottom_px", "box_right_px")
     return {**dict(zip(names, corners.T, strict=True)), "touches_border": touches}
 
 
-def _measure_perimeter(labels: Pixels, count: int) -> Column:
-    """The perimeter by Crofton's formula with four directions."""
-    wide = np.pad(labels, 1)
-    block = (wide[:-1, :-1], wide[:-1, 1:], wide[1:, :-1], wide[1:, 1:])
-    mixed = np.nonzero((block[0] != block[1]) | (block[0] != block[2]) | (block[0] != block[3]))
-    corner = np.stack([part[mixed] for part in block])
-    perimeter = np.zeros(count + 1)
-    for number, label in enumerate(corner):
-        is_first = (label > 0) & (corner[:number] != label).all(axis=0)  # each cell of a block once
-        inside = corner == label
-        sides = (inside[0] != inside[1]).astype(float) + (inside[2] != inside[3])
-        sides += (inside[0] != inside[2]).astype(float) + (inside[1] != inside[3])
-        diagonals = (inside[0] != inside[3]).astype(float) + (inside[1] != inside[2])
-        length = _SIDE / 2 * sides + _DIAGONAL * diagonals
-        perimeter += np.bincount(label[is_first], length[is_first], count + 1)
-    return perimeter[1:]
+def _measure_perimeter(runs: Runs, area: Column) -> Column:
+    """The perimeter by Crofton's formula with four directions, from the pairs of pixels of which one is in the cell."""
+    upper, lower = (runs.select(each) for each in runs.pair(reach=1))
+    is_same = upper.value == lower.value
+    upper, lower = upper.select(is_same), lower.select(is_same)
+    inside = []  # pairs of pixels of a cell, below each other and on both diagonals
+    for step in (0, -1, 1):
+        shared = np.minimum(upper.stop, lower.stop + step) - np.maximum(upper.start, lower.start + step)
+        inside.append(np.bincount(upper.value - 1, np.maximum(shared, 0), len(area)))
+    rows = np.bincount(runs.value - 1, minlength=len(area))
+    sides, diagonals = 2 * rows + 2 * area - 2 * inside[0], 4 * area - 2 * inside[1] - 2 * inside[2]
+    return np.asarray(_SIDE * sides + _DIAGONAL * diagonals)
 
 
-def _measure_moments(ids: Column, rows: Column, columns: Column, area: Column) -> Columns:
-    """Axes, orientation and eccentricity of the ellipse with the same second moments."""
-    count = len(area)
-    y, x = (place - np.bincount(ids, place, count)[ids] / area[ids] for place in (rows, columns))
-    yy, xx, xy = (np.bincount(ids, product, count) / area for product in (y * y, x * x, x * y))
+def _measure_moments(runs: Runs, y: Column, x: Column, area: Column) -> Columns:
+    """Axes, orientation and eccentricity of the ellipse with the same second moments.
+
+    (y, x) are the middles of the runs, from the centre of their cell.
+    """
+    products = (y * y, x * x + (runs.length**2 - 1) / 12, x * y)
+    yy, xx, xy = (np.bincount(runs.value - 1, runs.length * product, len(area)) / area for product in products)
     middle, spread = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
     major, minor = 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
     return {
         "axis_major_px": major,
         "axis_minor_px": minor,
         "orientation_deg": np.degrees(np.arctan2(2 * xy, yy - xx) / 2),  # of the major axis, from the vertical
-        "eccentricity": np.sqrt(1 - np.divide(minor, major, out=np.ones(count), where=major > 0) ** 2),
+        "eccentricity": np.sqrt(1 - np.divide(minor, major, out=np.ones(len(area)), where=major > 0) ** 2),
     }
 
 
-def _measure_hulls(ids: Column, rows: Column, columns: Column, area: Column) -> Columns:
-    """Solidity and largest Feret diameter of the convex hull of the pixels' edges."""
-    solidity, feret = np.zeros(len(area)), np.zeros(len(area))
-    for index, corners in enumerate(_list_corners(ids, rows, columns, len(area))):
-        hull = ConvexHull(corners)
-        ends = corners[hull.vertices]
-        solidity[index] = area[index] / hull.volume
-        feret[index] = np.sqrt(((ends[:, None] - ends) ** 2).sum(axis=2).max())
-    return {"solidity": solidity, "feret_px": feret}
-
-
-def _list_corners(ids: Column, rows: Column, columns: Column, count: int) -> list[NDArray[np.float64]]:
-    """Of each cell, the corners (N, 2) of the outermost pixels of each row."""
-    lines, line = np.unique(ids * (rows.max(initial=0) + 1) + rows, return_inverse=True)  # of a cell and a row
-    first, last = np.full(len(lines), np.iinfo(int).max), np.zeros(len(lines), int)
-    np.minimum.at(first, line, columns)
-    np.maximum.at(last, line, columns)
-    cell, y = np.divmod(lines, rows.max(initial=0) + 1)
-    corners = np.stack([y, first, y, last + 1, y + 1, first, y + 1, last + 1], axis=1).reshape(-1, 4, 2).astype(float)
-    ends = np.searchsorted(cell, np.arange(count), side="right")
-    return [part.reshape(-1, 2) for part in np.split(corners, ends)[:count]]
-
-
-def _measure_intensity(values: Column, ids: Column, count: int, ending: str) -> Columns:
-    grey = values.astype(np.float64)
-    area = np.bincount(ids, minlength=count)
-    mean = np.bincount(ids, grey, count) / area
-    spread = np.sqrt(np.bincount(ids, (grey - mean[ids]) ** 2, count) / area)
+def _measure_intensity(grey: Column, runs: Runs, area: Column, ending: str) -> Columns:
+    """The grey values (P,) of the runs' pixels by cell."""
+    first, ids, count = np.cumsum(runs.length) - runs.length, runs.value - 1, len(area)
+    mean = _add_up(grey, runs, count) / area
+    spread = np.sqrt(_add_up((grey - np.repeat(mean[ids], runs.length)) ** 2, runs, count) / area)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, ids, grey)
-    np.maximum.at(high, ids, grey)
+    if len(first):
+        np.minimum.at(low, ids, np.minimum.reduceat(grey, first))
+        np.maximum.at(high, ids, np.maximum.reduceat(grey, first))
     measured = {"mean": mean, "sd": spread, "min": low, "max": high}
     return {f"intensity_{name}{ending}": column for name, column in measured.items()}
+
+
+def _add_up(values: Column, runs: Runs, count: int) -> Column:
+    """The sums (N,) of values (P,) of the runs' pixels by cell."""
+    first = np.cumsum(runs.length) - runs.length
+    sums = np.add.reduceat(values, first, dtype=np.float64) if len(first) else np.zeros(0)
+    return np.bincount(runs.value - 1, sums, count)
 
 
 def _add_um(table: Columns, pixel_size_um: tuple[float, float] | None) -> Columns:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +17,9 @@ from livecell_monai import __version__
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.heap import keep_freed_memory
 from livecell_monai.surroundings import complete_streams
+
+if TYPE_CHECKING:
+    from livecell_monai.exchange.beside import PreparedData
 
 STARTED = time.monotonic()  # the time for a training includes the imports
 INTERRUPTED = 130
@@ -137,6 +140,13 @@ def print_note(line: str) -> None:
 
 @contextmanager
 def opened_data(data: Path, output: Path | None = None, role: str = "train") -> Iterator[Path]:
+    """A data folder or datalist during the block, see `announced_data`."""
+    with announced_data(data, output, role) as prepared:
+        yield prepared.path
+
+
+@contextmanager
+def announced_data(data: Path, output: Path | None = None, role: str = "train") -> Iterator["PreparedData"]:
     """A data folder or datalist during the block, see `prepared_data`; what was made of it or skipped goes to stderr."""
     from livecell_monai.data.dataset.folder import list_folders
     from livecell_monai.exchange.beside import prepared_data
@@ -145,7 +155,7 @@ def opened_data(data: Path, output: Path | None = None, role: str = "train") -> 
         for line in prepared.lines:
             print_note(line)
         print_skipped(list_folders(prepared.path), with_empty=True)
-        yield prepared.path
+        yield prepared
 
 
 def print_skipped(inputs: Sequence[Path], with_empty: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Commands about data and settings: sample, info, check, plan, settings."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from livecell_monai.cli.app import (
     Images,
     Set,
     UnlabelledValue,
+    announced_data,
     app,
     opened_data,
     print_problems,
@@ -144,12 +146,12 @@ def check(data: Data, unlabelled_value: UnlabelledValue = None) -> None:
     """
     from livecell_monai.settings import check_values
 
-    with opened_data(data) as folder:
+    with announced_data(data) as prepared:
         check_values({"unlabelled_value": unlabelled_value})
-        _check(folder, unlabelled_value)
+        _check(prepared.path, unlabelled_value, prepared.restate)
 
 
-def _check(data: Path, unlabelled_value: int | None) -> None:
+def _check(data: Path, unlabelled_value: int | None, restate: Callable[[str], str]) -> None:
     from livecell_monai.data.dataset.findings import (
         check_data,
         describe_ignored,
@@ -179,13 +181,13 @@ def _check(data: Path, unlabelled_value: int | None) -> None:
     ignored = ["not annotated"] if with_ignored else []
     show_table(["set", "image", "Y x X", "type", "values", *ignored, "foreground", "cells", ""], rows)
     for warning in (found.warning for found in findings if found.warning is not None):
-        print(f"WARNING: {warning}")
+        print(f"WARNING: {restate(warning)}")
     describe = (describe_ignored, describe_without_cells, describe_split_ids, describe_unlabelled_tests)
     of_all = [each(findings) for each in describe]
     for note in (*(found.note for found in findings), *of_all):
         if note is not None:
-            print(f"note: {note}")
-    print_problems([found.problem for found in findings if found.problem is not None])
+            print(f"note: {restate(note)}")
+    print_problems([restate(found.problem) for found in findings if found.problem is not None])
     print()
     samples = list_samples(data, "train", unlabelled_value)
     show_table(["training images", ""], describe_fingerprint(measure_fingerprint(samples)))

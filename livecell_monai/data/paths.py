@@ -1,5 +1,6 @@
 """File names: whether a path is an image, its format and stem; the images of folders and globs."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from glob import glob
@@ -31,15 +32,25 @@ def list_endings() -> tuple[str, ...]:
 
 
 def stem_of(path: Path) -> str:
-    """The file name without its ending; ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one ending.
+    """The file name without its ending, composed; ".ome.tif", ".ome.tiff", ".nii.gz" and ".ome.zarr" are one ending.
 
     An image inside an OME-Zarr folder includes the folder's stem: `plate.zarr/A/1/0` is `plate_A_1_0`.
     """
     outer = find_zarr(path)
     if outer is not None and outer != path and not path.suffix:
         return "_".join((stem_of(outer), *path.relative_to(outer).parts))
-    double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), None)
-    return path.name[: -len(double)] if double else path.stem
+    return compose(path.name.removesuffix(ending_of(path)))
+
+
+def ending_of(path: Path) -> str:
+    """The ending that `stem_of` leaves out."""
+    double = next((suffix for suffix in _DOUBLE_SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[-len(double) :] if double else path.suffix
+
+
+def compose(name: str) -> str:
+    """A name in the form in which names are compared, Unicode's NFC: macOS may store "ä" as "a" and an accent, NFD."""
+    return unicodedata.normalize("NFC", name)
 
 
 def find_format(path: Path) -> Format | None:
@@ -141,14 +152,22 @@ def describe_skipped(inputs: Iterable[str | Path], with_empty: bool = False) -> 
         if files:
             what = "1 file that is" if len(files) == 1 else f"{len(files)} files that are"
             lines.append(f"{folder}: skipped {what} no readable image: {_shorten(files)}; save images as TIFF or PNG")
-        if folders:
-            what = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
-            lines.append(f"{folder}: skipped {what} with images: {_shorten(folders)}; name folders one by one")
+        lines += _describe_folders(folder, folders, "images")
     return lines
 
 
-def _find_skipped(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of a folder's files that are no images, and of its folders with images, sorted."""
+def describe_folders(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """One line about the folders in a folder with images, or with files of these endings (lower case); none without any."""
+    return _describe_folders(folder, _find_skipped(folder, endings)[1], "images or annotations")
+
+
+def _describe_folders(folder: Path, names: Sequence[str], content: str) -> list[str]:
+    what = "1 folder" if len(names) == 1 else f"{len(names)} folders"
+    return [f"{folder}: skipped {what} with {content}: {_shorten(names)}; name folders one by one"] if names else []
+
+
+def _find_skipped(folder: Path, endings: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """The names of a folder's files that are no images, and of its folders with images or files of these endings, sorted."""
     files, folders = [], []
     with suppress(OSError):  # a folder without permission: listing its images names it
         for path in folder.iterdir():
@@ -157,7 +176,7 @@ def _find_skipped(folder: Path) -> tuple[list[str], list[str]]:
                 continue
             if path.is_file():
                 files.append(path.name)
-            elif path.is_dir() and any(map(is_image, path.iterdir())):
+            elif path.is_dir() and any(is_image(each) or each.name.lower().endswith(endings) for each in path.iterdir()):
                 folders.append(path.name)
     return sorted(files), sorted(folders)
 

@@ -16,13 +16,14 @@ from livecell_monai import __version__
 from livecell_monai.data.checks.limits import reading_errors
 from livecell_monai.data.dataset.folder import ROLES
 from livecell_monai.data.dataset.identity import hash_file
-from livecell_monai.data.paths import find_zarr, is_image, stem_of
+from livecell_monai.data.paths import describe_folders, find_zarr, is_image, stem_of
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format
 from livecell_monai.exchange.importing import MAX_NOTES, Imported, check_classes, write_annotated
 from livecell_monai.exchange.label_images import find_inner, name_labelled
 from livecell_monai.exchange.matching import ImageFinder
-from livecell_monai.exchange.registry import FORMATS, LABELS, find_format, refuse_pickles
+from livecell_monai.exchange.origins import Origins, list_origins, restate, restated
+from livecell_monai.exchange.registry import ENDINGS, FORMATS, LABELS, find_format, refuse_pickles
 from livecell_monai.runs.atomic import make_folder, move_to_name, writing_errors
 
 RECORD = "annotations.json"  #: in the data folder: what it was made of
@@ -38,6 +39,11 @@ class PreparedData:
 
     path: Path
     lines: list[str] = field(default_factory=list)  #: what the user should know of how it was made
+    origins: Origins = field(default_factory=dict)  #: the user's paths by those of the data folder
+
+    def restate(self, text: str) -> str:
+        """A line with the user's paths in place of those of a data folder that was made of them."""
+        return restate(text, self.origins)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,15 @@ class _Beside:
         unannotated = [name for name, digest in record["images"].items() if digest is None]
         return all(record.get(name) == value for name, value in self.describe(role, unannotated).items())
 
+    def describe_skipped(self) -> list[str]:
+        """One line about files that are neither image nor annotation, and one about folders of images or annotations."""
+        lines = describe_folders(self.folder, ENDINGS)
+        if self.others:
+            what = "1 file that is" if len(self.others) == 1 else f"{len(self.others):,} files that are"
+            shown = ", ".join(self.others[:5]) + (", ..." if len(self.others) > 5 else "")
+            lines.insert(0, f"{self.folder}: skipped {what} neither image nor annotation: {shown}")
+        return lines
+
 
 @contextmanager
 def prepared_data(data: Path, output: Path | None = None, role: str = "train") -> Iterator[PreparedData]:
@@ -68,6 +83,7 @@ def prepared_data(data: Path, output: Path | None = None, role: str = "train") -
     That data folder is `OUTPUT_data/NAME` beside the output, or a temporary one without an output. It is made as a whole,
     used again while no annotation and no annotated image has changed, and removed at the end of the block if nothing was
     written to the output. Annotated images are copied; of the role `train`, the others become its test images, by links.
+    Errors of the block name the user's files.
 
     Args:
         data: of a command.
@@ -87,8 +103,12 @@ def prepared_data(data: Path, output: Path | None = None, role: str = "train") -
             place = output.absolute().with_name(OUTPUT.format(name=output.absolute().name))
             stack.enter_context(_kept_with(output, place / data.resolve().name))
         target = place / data.resolve().name
-        lines = _prepare(found, target, role, output)
-        yield PreparedData(target, lines if output is None else [f"{lines[0]}; data folder: {target}", *lines[1:]])
+        record = _prepare(found, target, role, output)
+        lines = [*record["lines"], *found.describe_skipped()]
+        origins = list_origins(target, data, record.get("origins", {}))
+        stack.enter_context(restated(origins))
+        shown = lines if output is None else [f"{lines[0]}; data folder: {target}", *lines[1:]]
+        yield PreparedData(target, shown, origins)
 
 
 def find_beside(data: Path) -> _Beside | None:
@@ -132,14 +152,14 @@ def _is_image_too(path: Path, stems: set[str]) -> bool:
     return path.is_dir() and find_inner(path) is not None and name_labelled(path) not in stems - {stem_of(path)}
 
 
-def _prepare(found: _Beside, target: Path, role: str, output: Path | None) -> list[str]:
-    """Make the data folder, unless the one that is there is of the same files; returns what the user should know of it.
+def _prepare(found: _Beside, target: Path, role: str, output: Path | None) -> dict[str, Any]:
+    """Make the data folder, unless the one that is there is of the same files; returns the record of how it was made.
 
     Raises a SettingError if something in the output was made of the files as they were before.
     """
     earlier = _read_record(target)
     if earlier is not None and found.is_described(earlier, role):
-        return [str(line) for line in earlier["lines"]]
+        return earlier
     if earlier is not None and output is not None and output.is_dir() and any(output.iterdir()):
         raise SettingError(
             f"{found.folder}: images and annotations must be those that {output} was made of, some have changed since; name "
@@ -151,13 +171,14 @@ def _prepare(found: _Beside, target: Path, role: str, output: Path | None) -> li
             draft = make_folder(Path(temporary) / "new")
             done, lines = _fill(found, draft, role)
             record = found.describe(role, [path.name for path in done.unannotated])
-            record |= {"source": str(found.folder.resolve()), "lines": lines}
+            origins = {path.relative_to(draft).as_posix(): own.name for path, own in done.origins.items()}
+            record |= {"source": str(found.folder.resolve()), "lines": lines, "origins": origins}
             (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             move_to_name(draft, target, Path(temporary))
     finally:
         with suppress(OSError):  # unless it is empty
             place.rmdir()
-    return lines
+    return record
 
 
 def _read_record(target: Path) -> dict[str, Any] | None:
@@ -188,12 +209,7 @@ def _fill(found: _Beside, draft: Path, role: str) -> tuple[Imported, list[str]]:
     rest = done.unannotated if role == "train" else []
     for path in rest:
         _link(path, make_folder(draft / "test" / "images") / path.name)
-    lines = [_describe(folder, done, len(rest))]
-    if found.others:
-        what = "1 file that is" if len(found.others) == 1 else f"{len(found.others):,} files that are"
-        shown = ", ".join(found.others[:5]) + (", ..." if len(found.others) > 5 else "")
-        lines.append(f"{folder}: skipped {what} neither image nor annotation: {shown}")
-    return done, [*lines, *done.counts.notes[:MAX_NOTES]]
+    return done, [_describe(folder, done, len(rest)), *done.counts.notes[:MAX_NOTES]]
 
 
 def _link(path: Path, link: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import compose, stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import AnnotatedObject, Annotation, LabelledPlane, Wanted, import_exchange, raise_broken
 from livecell_monai.exchange.depth import DepthLimit, check_list
@@ -136,7 +136,7 @@ def _read_list(path: Path, key: str) -> Iterator[Mapping[str, Any]]:
 def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:
     """The stem of an image, or the name of a movie, and the frame."""
     if isinstance(image.get(_FRAME), int) and image.get(_MOVIE):
-        return str(image[_MOVIE]), int(image[_FRAME])
+        return compose(str(image[_MOVIE])), int(image[_FRAME])
     return stem_of(Path(PurePosixPath(str(image["file_name"]).replace("\\", "/")).name)), None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livecell_monai.data.paths import find_zarr, list_folder, stem_of
+from livecell_monai.data.paths import compose, find_zarr, list_folder, stem_of
 from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import Format, LabelledPlane, Writer
@@ -126,7 +126,9 @@ def _list_tracked(source: Path) -> dict[str, Path]:
     if not source.is_dir() or find_zarr(source) is not None:
         return {}
     folders = (source, *sorted(each for each in source.iterdir() if each.is_dir()))
-    found = {folder.resolve().name: folder / name for folder in folders for name in _TRACKS if (folder / name).exists()}
+    found = {
+        compose(folder.resolve().name): folder / name for folder in folders for name in _TRACKS if (folder / name).exists()
+    }
     return {name: (path.is_dir() and find_inner(path)) or path for name, path in found.items()}
 
 

@@ -30,6 +30,7 @@ class Imported:
     absent: int = 0  #: annotated images of a file of many that are not in the folder of images
     unannotated: list[Path] = field(default_factory=list)  #: images without an annotation
     partial: int = 0  #: images of which a part is not annotated
+    origins: dict[Path, Path] = field(default_factory=dict)  #: labels and frames that were written -> the user's files
 
 
 def import_annotations(
@@ -102,11 +103,16 @@ def _write(annotation: Annotation, finder: ImageFinder, folder: Path, classes: S
         if label.exists():
             raise DataError(f"{annotation.source}: each image must have one annotation, {name} has two; remove one")
         write_plane(label, labels, stack.pixel_size_um)
+        done.origins[label] = annotation.source
         if outside is not None:
             done.partial += 1
-            write_plane(make_folder(folder / "ignore") / f"{name}.tif", mask_pixels(outside), stack.pixel_size_um)
+            ignored = make_folder(folder / "ignore") / label.name
+            write_plane(ignored, mask_pixels(outside), stack.pixel_size_um)
+            done.origins[ignored] = annotation.source
         if frame is not None:
-            write_plane(folder / "images" / f"{name}.tif", stack.read(frame), stack.pixel_size_um)
+            image = folder / "images" / label.name
+            write_plane(image, stack.read(frame), stack.pixel_size_um)
+            done.origins[image] = path
     if frame is None and path.is_dir():
         shutil.copytree(path, folder / "images" / path.name)
     elif frame is None:

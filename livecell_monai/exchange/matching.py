@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import compose, stem_of
 from livecell_monai.data.readers import open_stack
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation
+from livecell_monai.exchange.label_images import name_labelled
 
 _NUMBERED = re.compile(r"\D*?_?t?(\d+)$", re.IGNORECASE)  # t000, frame_12
 
@@ -49,11 +51,7 @@ class ImageFinder:
         """The image of an annotation, and the index of its frame if the image is a movie; a DataError if there is none."""
         stem, frame = self._find_stem(annotation), annotation.frame
         if stem is None:
-            name = annotation.name if frame is None else f"{annotation.name}, frame {frame},"
-            raise DataError(
-                f"{annotation.source}: an annotation must have an image of the same stem, found no {name} in {self._folder};"
-                " add it, or name the folder that has it"
-            )
+            self._raise_missing(annotation)
         self._used.add(stem)
         path = self._paths[stem]
         frames = self._count_frames(stem)
@@ -66,13 +64,23 @@ class ImageFinder:
             )
         return path, frame
 
+    def _raise_missing(self, annotation: Annotation) -> NoReturn:
+        source, name, frame = annotation.source, compose(annotation.name), annotation.frame
+        name = name_labelled(source) if name == stem_of(source) else name  # `a` of `a_masks.tif`
+        found = f"found no {name if frame is None else f'{name}, frame {frame},'} in {self._folder}"
+        remedy = "put the image there, or remove the annotation"
+        near = next((path.name for stem, path in self._paths.items() if stem.lower() == name.lower()), None)
+        if near is not None and frame is None:
+            found, remedy = f"the name of {near} differs in upper and lower case only", "rename one of the two"
+        raise DataError(f"{source}: an annotation must have an image of the same name, {found}; {remedy}")
+
     def list_unused(self) -> list[Path]:
         """The images that no annotation was of."""
         return [path for stem, path in self._paths.items() if stem not in self._used]
 
     def _find_stem(self, annotation: Annotation) -> str | None:
         """The stem of the image; frames may be files of their own, numbered as they are."""
-        name, frame = annotation.name, annotation.frame
+        name, frame = compose(annotation.name), annotation.frame
         if name in self._paths and (not frame or self._count_frames(name) > 1):
             return name
         if frame is None:

@@ -39,7 +39,10 @@ _BY_ENDING = {
     ".xml": "cvat",
     ".zarr": "omezarr",
 }
+#: in lower case, of files that are annotations by their names alone; microscopes write .xml files too
+ENDINGS = tuple(ending for ending in _BY_ENDING if ending != ".xml")
 _BY_KEY = {"features": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco"}  # of a .json file
+_READ_AS = {"omezarr-0.4": "omezarr"}  # an OME-Zarr states its version itself
 _PICKLE = "_seg.npy"  # of Cellpose
 
 
@@ -69,7 +72,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
     if wanted is None:  # images beside annotations are no labels
         found = [each for each in found if each[0] is not LABELS] or found
     else:
-        found = [each for each in found if each[0].name == wanted]
+        found = [each for each in found if each[0].name == _READ_AS.get(wanted, wanted)]
     if found and found[0][0] is LABELS:  # nor are images beside NAME_masks
         found = [each for each in found if name_labelled(each[1]) != stem_of(each[1])] or found
     names = list(dict.fromkeys(form.name for form, _ in found))

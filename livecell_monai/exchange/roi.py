@@ -32,7 +32,7 @@ ENDINGS = (".zip", ".roi")
 MAX_COORDINATE = 60535  # ImageJ takes greater ones for negative ones, but for composite ROIs
 MAX_ROI_BYTES = 2**26  # of one ROI: a few kilobytes of a zip may expand to gigabytes
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # the segments of a composite ROI
-_COMMENT = b"written by livecell-monai"  # of a zip: tells an image without cells from an empty file
+COMMENT = b"written by livecell-monai"  # of a zip: tells an image without cells from an empty file
 
 
 class RoiWriter:
@@ -41,7 +41,7 @@ class RoiWriter:
     def __init__(self, path: Path) -> None:
         self._roifile = import_exchange("roifile", path)
         self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
-        self._file.comment = _COMMENT
+        self._file.comment = COMMENT
 
     def add(self, plane: LabelledPlane) -> None:
         """Write the objects of an image or a frame."""
@@ -123,7 +123,7 @@ def _list_rois(path: Path) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes()
             return
         with zipfile.ZipFile(path) as file:
-            _check_names(path, file.namelist(), file.comment == _COMMENT)
+            _check_names(path, file.namelist(), file.comment == COMMENT)
             for each in file.infolist():
                 place = PurePosixPath(each.filename.replace("\\", "/"))
                 if each.is_dir() or place.suffix.lower() != ".roi" or place.name.startswith("."):

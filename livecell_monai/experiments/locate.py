@@ -43,6 +43,11 @@ def locate_bundle(name: str | Path, into: Path, uri: str = "auto") -> Path:
             raise SettingError(
                 f"{name}: a zip must be a bioimage.io package with rdf.yaml, it has none; name a package or a folder"
             )
+        elif Path(name).suffix.lower() == ".zip":
+            raise SettingError(
+                f"{name}: must be a complete zip, this one is damaged or cut off ({Path(name).stat().st_size:,} bytes); "
+                "download or copy it again"
+            )
         raise SettingError(f"{name}: a bundle must be a folder, this is a file; {remedy}")
     if Path(name).suffix.lower() in (".zip", ONNX):
         raise SettingError(f"{name}: must be a bioimage.io package or an ONNX file, there is no such file; correct the path")

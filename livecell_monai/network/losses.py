@@ -21,7 +21,9 @@ from livecell_monai.settings import check_values
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 
-def bce(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, pos_weight: float) -> torch.Tensor:
+def bce(
+    logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None, pos_weight: float = 1.0
+) -> torch.Tensor:
     """Binary cross-entropy."""
     factor = None if pos_weight == 1 else torch.tensor(pos_weight, device=logits.device)  # a factor takes half as long again
     return binary_cross_entropy_with_logits(logits, target, weight=weight, pos_weight=factor)
@@ -65,13 +67,17 @@ class SegmentationLoss(nn.Module):
         """
         maps = len(self.head)
         label = target[:, :maps].float()
-        weight = target[:, maps:].float() if target.shape[1] > maps else torch.ones_like(label[:, :1])
-        logits = logits.float()
+        has_weight = target.shape[1] > maps
+        weight = target[:, maps:].float() if has_weight else torch.ones_like(label[:, :1])
+        logits = logits.to(torch.float32, memory_format=torch.contiguous_format)  # a map by itself is read faster
         foreground, rest = torch.split(logits, [1, logits.shape[1] - 1], dim=1)
         loss = self.loss(foreground, label[:, :1].clamp(min=0), _leave_out(weight, label[:, :1]), self.pos_weight)
         if maps == 1:
             return loss
         levels = self.head.to_levels(label, first=1)
+        if not has_weight and bool(label[:, 1:].min() >= 0):
+            overlap: torch.Tensor = DiceLoss(batch=True)(rest.sigmoid(), levels)  # without the work for weights
+            return loss + self.REST * (bce(rest, levels) + overlap)
         known = self.head.repeat_levels(label, first=1)
         return loss + self.REST * dice_bce(rest, levels, _leave_out(weight, known), 1.0)
 

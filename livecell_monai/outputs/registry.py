@@ -42,6 +42,12 @@ def make_outputs(names: Sequence[str], options: OutputOptions) -> dict[str, Outp
     return {name: known[name](options) for name in names}
 
 
+def list_patterns(options: OutputOptions) -> list[str]:
+    """The names of files of an image, a movie or a large image, of all built-in outputs."""
+    files = [make(options).files for make in BUILT_IN.values()]
+    return [name for each in files for name in (*each.image, *each.movie, *(each.large or ()))]
+
+
 class OutputSet:
     """Passes each prediction to all outputs, in the order of their names.
 
@@ -120,6 +126,11 @@ class OutputSet:
             for name in names:
                 remove_labels(folder, name, names)
         remove_table(folder)
+
+    def list_own(self, names: Iterable[str]) -> set[str]:
+        """The names of all files of images, movies and large images of these names."""
+        patterns = [*self.list_files("image"), *self.list_files("movie"), *self.list_files("large")]
+        return {pattern.format(name=name) for name in names for pattern in patterns}
 
     def list_results(self) -> list[str]:
         """What was written for the whole run, in words: the built-in outputs first, in the order of `BUILT_IN`."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from livecell_monai.bundle.foreign.stated import OWN
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.packaging.facts import ModelFacts
 from livecell_monai.packaging.model import TracedModel
@@ -102,7 +103,7 @@ def describe(facts: ModelFacts) -> dict[str, Any]:
             "onnx": {"source": ONNX, "opset_version": OPSET, "parent": "torchscript"},
             "torchscript": {"source": TORCHSCRIPT, "pytorch_version": torch.__version__.split("+")[0]},
         },
-        "config": {"livecell": facts.values()},
+        "config": {OWN: facts.values()},
     }
     if _VERSION.fullmatch(facts.version):
         described["version"] = facts.version

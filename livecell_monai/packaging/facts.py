@@ -9,12 +9,11 @@ from typing import Any
 
 from livecell_monai import __version__
 from livecell_monai.bundle.contents import read_metadata
+from livecell_monai.bundle.foreign.stated import CELLS, THRESHOLD
 from livecell_monai.bundle.weights import HASH
 from livecell_monai.packaging.parity import Parity
 
 LICENCE = "Apache-2.0"  #: of the weights, unless another is named; that of the package and of the bundle's code
-#: settings that turn maps into cells, see `cells.decode.Decoding`
-CELLS = ("seed_depth", "cell_diameter", "map_threshold", "min_cell_area")
 _MOST = 200  # characters of a text that comes from the bundle
 
 
@@ -30,7 +29,7 @@ class ModelFacts:
     channels: tuple[str, ...]  #: names of the output's channels, foreground first
     threshold: float  #: of the foreground, for the mask
     scale: float  #: at which the network inside of the graph works; the graph resizes by itself
-    cells: Mapping[str, Any]  #: see `CELLS`; lengths and areas in px of the image
+    cells: Mapping[str, Any]  #: see `CELLS`
     training: Mapping[str, str]  #: where the weights come from
     card: str  #: the model card of the bundle, Markdown
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -51,7 +50,7 @@ class ModelFacts:
             "created": self.created,
             "producer": f"livecell-monai {__version__}",
             "channel_def": {str(number): name for number, name in enumerate(self.channels)},
-            "threshold": self.threshold,
+            THRESHOLD: self.threshold,
             "network_scale": self.scale,
             "cells": dict(self.cells),
             "training": dict(self.training),
@@ -82,7 +81,7 @@ def collect_facts(
         authors=tuple(authors) or (_shorten(metadata.get("authors", "livecell-monai developers")),),
         licence=licence or LICENCE,
         channels=tuple(channels),
-        threshold=float(settings["threshold"]),
+        threshold=float(settings[THRESHOLD]),
         scale=float(settings["scale"]),
         cells={key: settings[key] for key in CELLS},
         training=kept,

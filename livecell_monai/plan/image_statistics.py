@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from livecell_monai.cells.distance import find_cut
-from livecell_monai.cells.measure import list_touching
+from livecell_monai.cells.runs import find_cell_runs, list_touching
 from livecell_monai.data.ignored import find_extent
 from livecell_monai.sample import Pixels
 
@@ -88,7 +88,7 @@ def measure_image(
         name=name,
         size=(image.shape[0], image.shape[1]),
         cells=cells,
-        touching=len(np.unique(list_touching(np.maximum(label, 0)))),
+        touching=len(np.unique(list_touching(find_cell_runs(label)))),
         diameters=diameters,
         foreground=1 - int(np.count_nonzero(background)) / int(np.count_nonzero(labelled)),
         percentiles=tuple(percentiles.tolist()),

@@ -37,7 +37,7 @@ class PatchInferer(Inferer):  # type: ignore[misc]
         plain = without_metadata(inputs)
         with self.accelerator.autocast():
             logits = network(plain.contiguous(memory_format=torch.channels_last), *args, **kwargs)
-        return logits.float()
+        return logits.to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def average_views(infer: Forward, windows: torch.Tensor, views: Sequence[tuple[int, bool]]) -> torch.Tensor:

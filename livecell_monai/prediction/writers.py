@@ -14,7 +14,8 @@ from livecell_monai.data.readers import find_file, open_stack, parse_address
 from livecell_monai.errors import DataError, describe_error, find_user_error, is_of_one_file, is_of_system
 from livecell_monai.outputs.base import Frame, OutputOptions, Prediction, Row
 from livecell_monai.outputs.kept_frame import keep_frame, read_frame
-from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet
+from livecell_monai.outputs.registry import DEFAULT, OF_CELLS, OutputSet, list_patterns
+from livecell_monai.outputs.stale import find_stale, remove_stale
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
@@ -61,6 +62,8 @@ class PredictionWriter(BackgroundWriter):
         if self.run.keeps_results and not self.run.resumes:
             self.outputs.check_earlier(self.folder)
         self.is_started = False
+        self._stale: dict[str, list[Path]] = {}  # files of an earlier run by the name of their image
+        self._patterns = list_patterns(options)
         self.failures: dict[Path, str] = {}  #: the message for each image or movie whose files cannot be made, by its path
         self.keeps_frames = False  #: keep frames on disk for another process, which writes them in order by `write_frame`
         self._movie: tuple[float | None, str | None] = (None, None)  # interval and channel of the current movie
@@ -85,6 +88,8 @@ class PredictionWriter(BackgroundWriter):
     def start(self) -> None:
         """Start the run, once."""
         if not self.is_started:
+            if self.run.overwrite:
+                self._stale = find_stale(self.folder, self._patterns)
             self.run.start()
             self.is_started = True
 
@@ -106,6 +111,7 @@ class PredictionWriter(BackgroundWriter):
         self.outputs.finish(self.folder, self.rows)
         if self.rows and (self.run.overwrite or self.run.resume):
             self.outputs.remove_earlier(self.folder, self.run.names)
+            remove_stale(self._stale, self.run.names, self.outputs.list_own(self.run.names))
         self.run.end()
         self.is_started = False
 

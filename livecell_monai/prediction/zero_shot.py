@@ -28,6 +28,8 @@ DIFFERENT = 1.6  # largest ratio of the sizes of cells in images that one scale 
 FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area")
 LOGGER = logging.getLogger(__name__)
 NOTE = "note: the start has learned nothing from these images; look at the masks, or annotate a few images and train"
+UNSEEN = "note: the start was trained on drawn images, not on yours; look at its masks on a few of your images first"
+ASSUMED = "note: cells are taken as %.0f px across; if yours have another size, give --diameter PX"
 
 
 def fit_settings(
@@ -43,7 +45,9 @@ def fit_settings(
     expected = read_expected_diameter(bundle)
     if expected is None:
         return given
-    LOGGER.warning("%s", NOTE)
+    LOGGER.warning("%s", NOTE if images else UNSEEN)
+    if not images and not {"scale", "cell_diameter"} & given.keys():
+        LOGGER.warning(ASSUMED, expected)
     if "scale" not in given:
         given = plan_zero_shot(given.get("cell_diameter") or _estimate(bundle, given, images, expected), expected) | given
     if given.get("backend") == "int8":

@@ -7,7 +7,7 @@ from typing import Any
 from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.bundle.foreign.files import is_foreign
 from livecell_monai.data.paths import is_frame_series
-from livecell_monai.errors import DataError, LiveCellError
+from livecell_monai.errors import DataError, LiveCellError, SettingError
 from livecell_monai.report.movie_tracks import TrackOptions, check_folder
 from livecell_monai.report.tracking import MoviePaths
 from livecell_monai.tracks.movie import Movie, name_movie
@@ -29,10 +29,15 @@ def segment_movies(
     Raises:
         LiveCellError: as `tasks.predict`.
         DataError: a movie could not be segmented, or the bundle gives no cells.
-        SettingError: a movie has tracks in `output` already; without `overwrite` in the settings.
+        SettingError: a movie has tracks in `output` already, without `overwrite` in the settings; or they choose frames.
     """
     from livecell_monai.tasks import predict
 
+    if settings.get("time") is not None:
+        raise SettingError(
+            f"setting time must be left out with livecell track, which follows all frames of a movie, got "
+            f"{settings['time']!r}; save the frames to follow as a movie of their own"
+        )
     options = TrackOptions(overwrite=bool(settings.get("overwrite")))
     for movie in movies:
         check_folder(output / name_movie(movie), options)

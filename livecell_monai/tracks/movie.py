@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from scipy import ndimage
 
-from livecell_monai.data.paths import find_zarr, is_frame_series, list_images, stem_of
+from livecell_monai.data.paths import compose, find_zarr, is_frame_series, list_images, stem_of
 from livecell_monai.data.readers.base import Stack, UnnamedAxisError, describe_axes
 from livecell_monai.data.readers.frames import FramesStack
 from livecell_monai.data.readers.open import open_stack
@@ -202,7 +202,7 @@ def _open(path: Path, axes: str | None) -> Stack:
 def name_movie(path: Path) -> str:
     """The name of a movie by its path, which need not exist."""
     outer = find_zarr(path)
-    name = path.name.rstrip("*?[]") if "*" in path.name else stem_of(outer or path)
+    name = compose(path.name.rstrip("*?[]")) if "*" in path.name else stem_of(outer or path)
     for ending in _OWN_ENDINGS:
         name = name.removesuffix(ending)
-    return name.strip("_- ") or path.absolute().parent.name or "movie"
+    return name.strip("_- ") or compose(path.absolute().parent.name) or "movie"

@@ -10,7 +10,8 @@ from livecell_monai.cells import bands
 from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, decode
 from livecell_monai.cells.height import quantise
-from livecell_monai.cells.measure import complete_table, list_touching, measure_alone, measure_cells
+from livecell_monai.cells.measure import complete_table, measure_alone, measure_cells
+from livecell_monai.cells.runs import find_cell_runs, list_touching
 from tests.support.cell_worlds import noise
 
 SPLIT = Decoding(seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
@@ -74,7 +75,7 @@ def test_measurements_are_those_of_the_whole_image():
     found = list(decoder.bands())
     joined = {name: np.concatenate([band.columns[name] for band in found]) for name in found[0].columns}
     expected = measure_cells(whole, {"": image}, pixel_size_um=(0.5, 0.5))
-    table = complete_table(joined, list_touching(whole), (0.5, 0.5))
+    table = complete_table(joined, list_touching(find_cell_runs(whole)), (0.5, 0.5))
     assert list(table) == list(expected)
     for name, column in expected.items():
         np.testing.assert_allclose(table[name], column, rtol=1e-6, atol=1e-6, err_msg=name)

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from livecell_monai.cells.decode import Decoding, decode, find_holes
 from livecell_monai.cells.distance import normalise_distance
-from livecell_monai.cells.height import WHOLE, Window, quantise
+from livecell_monai.cells.height import DEPTH_STEP, WHOLE, Window, quantise
 from tests.support.cell_worlds import TOUCHING, discs, noise
 
 SPLIT = Decoding(seed_depth=1.5, cell_diameter=20.0, map_threshold=0.5, min_area=5)
@@ -60,6 +60,23 @@ def test_background_between_two_cells_is_no_hole():
     assert (places.tolist(), around.tolist()) == ([6, 7, 8], [3, 3, 3])
 
 
+def test_holes_are_those_of_a_labelled_background():
+    label = decode(noise((150, 170), 5, 2) > 0.45, None, MANY)
+    label[np.random.default_rng(0).random(label.shape) < 0.1] = 0
+    background, count = ndimage.label(label == 0, np.ones((3, 3)))
+    expected = {}
+    for number in range(1, count + 1):
+        rim = ndimage.binary_dilation(background == number) & (background != number)
+        ids, rows, columns = np.unique(label[rim]), *np.nonzero(background == number)
+        at_border = min(rows) == 0 or min(columns) == 0 or max(rows) == 149 or max(columns) == 169
+        if len(ids) == 1 and not at_border:
+            expected |= dict.fromkeys((rows * 170 + columns).tolist(), int(ids[0]))
+    places, around = find_holes(label)
+    assert len(expected) > 100
+    assert count > len(set(expected.values())) + 10
+    assert dict(zip(places.tolist(), around.tolist(), strict=True)) == expected
+
+
 def test_a_hole_counts_for_the_area():
     mask = np.zeros((9, 9), bool)
     mask[1:8, 1:8] = True
@@ -72,6 +89,46 @@ def test_a_hole_counts_for_the_area():
 def test_an_empty_and_a_full_mask(distance):
     assert decode(np.zeros((4, 5), bool), distance, SPLIT).tolist() == np.zeros((4, 5)).tolist()
     assert decode(np.ones((4, 5), bool), distance, SPLIT).tolist() == np.ones((4, 5)).tolist()
+
+
+def decode_plainly(mask, depth):
+    """The rule pixel by pixel: ways upwards, then passes from the highest one on."""
+    height = np.pad(np.clip(np.rint(ndimage.distance_transform_edt(mask) / DEPTH_STEP), 1, None) * mask, 1).astype(int)
+    target = {}
+    for y, x in zip(*np.nonzero(height), strict=True):
+        around = [(y, x), (y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)]
+        target[y, x] = max(around, key=lambda place: height[place])
+    is_top = np.zeros(height.shape, bool)
+    for place, end in target.items():
+        is_top[place] = end == place
+    tops, region = ndimage.label(is_top)[0], np.zeros(height.shape, int)
+    for place in target:
+        end = place
+        while target[end] != end:
+            end = target[end]
+        region[place] = tops[end]
+    passes = {}
+    for y, x in target:
+        for place in ((y, x + 1), (y + 1, x)):
+            pair = tuple(sorted((region[y, x], region[place])))
+            if 0 < pair[0] < pair[1]:
+                passes[pair] = max(passes.get(pair, 0), min(height[y, x], height[place]))
+    peak = {int(number): height[region == number].max() for number in range(1, region.max() + 1)}
+    for (first, second), level in sorted(passes.items(), key=lambda it: (-it[1], it[0])):
+        one, other = (min(np.unique(region[tops == number])) for number in (first, second))
+        low, high = sorted((one, other), key=lambda number: (peak[number], -number))
+        if low != high and peak[low] - level < depth / DEPTH_STEP:
+            region[region == low] = high
+    return region[1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.5, 1.5])
+def test_the_cells_are_those_of_the_plain_rule(depth):
+    mask = noise((70, 80), 4, 2.5) > 0.45
+    expected = decode_plainly(mask, depth)
+    cells = decode(mask, None, Decoding(seed_depth=depth, min_area=0))
+    assert len(np.unique(expected)) >= 15
+    assert same_cells(cells[mask], expected[mask])
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,7 +1,9 @@
 """Commands on images with annotations beside them."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import tifffile
@@ -57,6 +59,25 @@ def test_bad_input_leaves_nothing(given, words, made, tmp_path, monkeypatch):
     assert outcome.code == 2
     assert words in outcome.err.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "train"])
+def test_a_broken_image_is_named_as_the_user_does(command, made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made / "photos", "photos")
+    for broken in Path("photos").glob("*.tif"):
+        tifffile.imwrite(broken, tifffile.imread(broken), compression="zlib")
+        with tifffile.TiffFile(broken) as file:
+            begin = file.pages[0].dataoffsets[0]
+        content = bytearray(broken.read_bytes())
+        content[begin : begin + 64] = bytes(64)  # the header is as it was
+        broken.write_bytes(content)
+    outcome = livecell(command, "photos", *(["--output", "model"] if command == "train" else []))
+    assert outcome.code == 2
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == (len(list(Path("photos").glob("*.tif"))) if command == "check" else 1)
+    for line in errors:
+        assert re.match(r"error: photos/\w+\.tif: cannot be read as TIFF", line), line
 
 
 def test_images_alone(made, tmp_path):

@@ -44,6 +44,18 @@ def test_formats_of_other_programs(trained, tmp_path):
     refused(livecell(*given, "--export", "shp", "--overwrite"), "--export must list some of roi, geojson", "got 'shp'")
 
 
+def test_overwrite_leaves_no_file_of_the_earlier_run(trained, tmp_path):
+    data, bundle = trained
+    out, given = tmp_path / "out", ("predict", bundle, data / "test" / "images" / "test_00.tif", "-o", tmp_path / "out")
+    quiet = ("--set", "show_progress=false")
+    livecell(*given, *quiet, "--overlay", "--probability", "--export", "roi,geojson")
+    (out / "test_00_overlay.txt").touch()
+    names = {path.name for path in out.iterdir()}
+    assert names >= {"test_00_overlay.png", "test_00_probability.tif", "test_00.zip", "test_00.geojson"}
+    assert livecell(*given, *quiet, "--overwrite", "--no-cells").code == 0
+    assert {path.name for path in out.iterdir()} == {"test_00.tif", "summary.csv", "test_00_overlay.txt"}
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

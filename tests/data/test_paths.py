@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livecell_monai.data.paths import SUFFIXES, describe_skipped, is_frame_series, is_image, list_images, stem_of
+from livecell_monai.data.paths import SUFFIXES, describe_skipped, ending_of, is_frame_series, is_image, list_images, stem_of
 from livecell_monai.errors import DataError
 from tests.support.worlds import names_of, touch, write_folder
 
@@ -41,6 +41,8 @@ class TestNames:
     )
     def test_stems(self, name, stem):
         assert stem_of(Path("/d.e") / name) == stem
+        assert stem_of(Path(f"Ba\u0308r{name}")) == f"B\u00e4r{stem}"  # NFD of macOS
+        assert f"{stem}{ending_of(Path(name))}" == name
 
 
 class TestInputs:

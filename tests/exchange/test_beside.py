@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def annotate(folder, kind, image="a"):
         tifffile.imwrite(folder / f"{image}{kind}.tif", MIXED)
         return MIXED
     name, text = (f"{image}.json", json.dumps(SHAPES)) if kind == "labelme" else ("job.xml", CVAT)
-    (folder / name).write_text(text)
+    (folder / name).write_text(text.replace("a.tif", f"{image}.tif"), encoding="utf-8")
     return SQUARE
 
 
@@ -74,6 +76,19 @@ def test_every_format_beside_its_image(kind, photos):
     count = len(np.unique(expected)) - 1
     assert prepared.lines[0].startswith(f"{photos}: 1 image with {count} cells, annotated beside them by ")
     assert prepared.lines[0].endswith("; 1 without an annotation, which are test images")
+
+
+@pytest.mark.parametrize("kind", ["roi", "geojson", "coco", "_masks", "labelme", "cvat"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_umlauts_of_another_system(form, kind, photos):
+    other = "NFD" if form == "NFC" else "NFC"
+    own, name = (unicodedata.normalize(each, "B\u00e4r") for each in (form, other))
+    (photos / "a.tif").rename(photos / f"{own}.tif")
+    annotate(photos, kind, name)
+    with prepared_data(photos) as prepared:
+        (sample,) = read(prepared.path).values()
+        assert sample.name == "B\u00e4r"
+        assert sample.image.read_bytes() == (photos / f"{own}.tif").read_bytes()
 
 
 def test_an_image_with_a_label_image_of_its_own(photos):
@@ -102,12 +117,63 @@ def test_several_formats_and_what_did_not_fit(photos):
     ]
 
 
+def test_folders_are_named_like_those_of_plain_images(photos):
+    annotate(photos, "roi")
+    for folder, name in (("day1", "c.tif"), ("rois", "c.zip"), ("notes", "c.txt"), (".hidden", "c.tif")):
+        (photos / folder).mkdir()
+        (photos / folder / name).touch()
+    with prepared_data(photos) as prepared:
+        assert list(read(prepared.path, "test")) == ["b"]
+    line = f"{photos}: skipped 2 folders with images or annotations: day1, rois; name folders one by one"
+    assert prepared.lines[1:] == [line]
+
+
+def test_folders_are_named_each_time(photos, tmp_path):
+    annotate(photos, "roi")
+    lines = []
+    for _ in range(2):
+        with prepared_data(photos, tmp_path / "model") as prepared:
+            (tmp_path / "model").mkdir(exist_ok=True)
+            (tmp_path / "model" / "x").touch()
+        lines.append(prepared.lines[1:])
+        (photos / "day1").mkdir(exist_ok=True)
+        (photos / "day1" / "c.tif").touch()
+    assert [len(each) for each in lines] == [0, 1]
+
+
+def fail_in_a_transform(message):
+    """As MONAI does."""
+    try:
+        raise DataError(message)
+    except DataError as error:
+        raise RuntimeError("a transform failed") from error
+
+
+@pytest.mark.parametrize("with_output", [True, False])
+def test_errors_name_the_files_of_the_user(photos, tmp_path, with_output):
+    annotate(photos, "_masks")
+    output = tmp_path / "model" if with_output else None
+    named = {"images/a.tif": "a.tif", "labels/a.tif": "a_masks.tif"}
+    for inner, own in named.items():
+        with (
+            pytest.raises(DataError, match=rf"^{re.escape(str(photos / own))}: is broken, see a\.tiff$"),
+            prepared_data(photos, output) as prepared,
+        ):
+            fail_in_a_transform(f"{prepared.path / 'train' / inner}: is broken, see a.tiff")
+        assert prepared.restate(str(prepared.path / "train" / inner)) == str(photos / own)
+    assert prepared.restate(str(prepared.path / "test" / "images" / "b.tif")) == str(photos / "b.tif")
+    with pytest.raises(RuntimeError, match="a bug"), prepared_data(photos, output):
+        raise RuntimeError("a bug")
+
+
 def test_frames_of_a_movie(photos):
     tifffile.imwrite(photos / "a.tif", np.stack([IMAGE] * 3), photometric="minisblack", metadata={"axes": "TYX"})
     planes = [LabelledPlane("a", MIXED * (frame > 0), frame, 3) for frame in range(3)]
     write_planes("geojson", photos / "a.geojson", planes)
     with prepared_data(photos, role="test") as prepared:
         assert list(read(prepared.path, "test")) == ["a_t0001", "a_t0002"]
+        named = [prepared.restate(str(prepared.path / "test" / kind / "a_t0001.tif")) for kind in ("images", "labels")]
+        assert named == [str(photos / "a.tif"), str(photos / "a.geojson")]
         assert not has_role(prepared.path, "train")
     assert prepared.lines[0].endswith("1 without an annotation, left out")
 
@@ -195,8 +261,13 @@ def test_data_folders_and_other_paths_are_left_as_they_are(photos, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "image", "text"),
     [
-        ("roi", "x", "an annotation must have an image of the same stem, found no x in"),
-        ("_masks", "x", "an annotation must have an image of the same stem, found no x_masks in"),
+        (
+            "roi",
+            "x",
+            "must have an image of the same name, found no x in .*; put the image there, or remove the annotation",
+        ),
+        ("_masks", "x", r"x_masks\.tif: an annotation must have an image of the same name, found no x in"),
+        ("_masks", "A", r"A_masks\.tif: .* the name of a\.tif differs in upper and lower case only; rename one of the two"),
         ("size", "a", r"must be of the size of its image a\.tif \(Y x X\), got 5 x 7 for 7 x 7"),
         ("coco", "x", r"x\.json: must annotate images of .*, found none of them"),
         ("both", "a", "each image must have one annotation, a has two; remove one"),

@@ -11,6 +11,7 @@ import shapely
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import LabelledPlane
 from tests.support.annotated import MIXED, read_all, to_labels, write_labels, write_planes
+from tests.support.qupath import read_as_qupath
 
 #: as QuPath 0.5 exports an annotation, a detection and a point, with fields that do not matter here
 QUPATH = {
@@ -80,6 +81,61 @@ def test_measurements_of_those_cells_that_have_some(tmp_path):
     text = write_planes("geojson", tmp_path / "a.geojson", [plane]).read_text(encoding="utf-8")
     found = {each["properties"]["name"]: each["properties"].get("measurements") for each in json.loads(text)["features"]}
     assert found == {"1": None, "2": {"Area µm^2": 0.5}, **dict.fromkeys("3457")}
+
+
+def test_qupath_reads_each_cell_as_a_detection_of_the_same_pixels(tmp_path):
+    """By the rules of its source; the pixels are those whose centre lies in the shape, holes and parts too."""
+    plane = LabelledPlane("a", MIXED, 1, 3, measurements={2: {"Area µm^2": 0.5, "Neighbours": 3}})
+    objects = read_as_qupath(write_planes("geojson", tmp_path / "a.geojson", [plane]))
+    assert {each.kind for each in objects} == {"detection"}
+    assert {each.path_class for each in objects} == {"Cell"}
+    assert {each.plane for each in objects} == {(-1, 0, 1)}
+    assert {each.name: each.measurements for each in objects if each.measurements} == {
+        "2": {"Area µm^2": 0.5, "Neighbours": 3}
+    }
+    assert len({each.number for each in objects}) == len(objects)
+    y, x = np.indices(MIXED.shape) + 0.5
+    found = np.zeros(MIXED.shape, int)
+    for each in objects:
+        found[shapely.contains_xy(each.shape, x, y)] = int(each.name)
+    np.testing.assert_array_equal(found, MIXED)
+
+
+def damage(*keys, value):
+    """A change of a feature: the last key of the path gets a value."""
+
+    def change(feature):
+        for key in keys[:-1]:
+            feature = feature[key]
+        feature[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (damage("id", value="1-2"), "hexadecimal|UUID"),
+        (damage("properties", "objectType", value="nucleus"), "objectType"),
+        (damage("properties", "classification", value={"name": "Cell"}), "name and color"),
+        (damage("properties", "classification", "color", value=[1, 2, 256]), "color of bytes"),
+        (damage("properties", "classification", "name", value="a: b"), "one class"),
+        (damage("properties", "measurements", value={"Area": "2"}), "as numbers"),
+        (damage("properties", "measurements", value={"Area": float("nan")}), "NaN"),
+        (damage("properties", "measurements", value=[{"name": "Area", "value": 2}]), "as a map"),
+        (damage("geometry", "plane", "s", value=0), "c, z and t"),
+        (damage("geometry", "plane", "t", value=0.5), "integers"),
+        (damage("geometry", "coordinates", value=[[[0, 0], [1, 0], [1, 1], [0, 1]]]), "closed rings"),
+        (damage("geometry", "coordinates", value=[[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]), "valid geometry"),
+        (damage("geometry", "type", value="LineString"), "an area"),
+    ],
+)
+def test_what_qupath_would_not_read_is_noticed(change, what, tmp_path):
+    """So that the test above can fail."""
+    content = json.loads(write_labels("geojson", tmp_path, MIXED).read_text())
+    change(next(feature for feature in content["features"] if feature["geometry"]["type"] == "Polygon"))
+    with pytest.raises(ValueError, match=what):
+        read_as_qupath(write_json(tmp_path / "b.geojson", content))
 
 
 def test_a_file_is_the_same_each_time(tmp_path):

@@ -133,7 +133,7 @@ def test_images_of_a_file_of_many_may_be_missing(images, tmp_path):
 def test_bad_input_leaves_nothing(images, tmp_path):
     before = {path.name for path in tmp_path.iterdir()}
     cases = (
-        ("roi", "x", MIXED, "an annotation must have an image of the same stem, found no x in"),
+        ("roi", "x", MIXED, "an annotation must have an image of the same name, found no x in"),
         ("coco", "a", MIXED[:5], r"must be of the size of its image a.tif \(Y x X\), got 5 x 7 for 7 x 7"),
         ("ctc", "a", MIXED[:, :5], "got 7 x 5 for 7 x 7"),
     )

@@ -1,5 +1,6 @@
 """Finding the image of an annotation."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,20 @@ def test_images_by_stem(tmp_path):
     assert find(finder, "a") == ("a.tif", None)
     assert find(finder, "a", 0) == ("a.tif", None)
     assert finder.list_unused() == [tmp_path / "b.tif"]
-    with pytest.raises(DataError, match=r"x\.zip: an annotation must have an image of the same stem, found no c in "):
+    with pytest.raises(
+        DataError, match=r"x\.zip: an annotation must have an image of the same name, found no c in .*; put the image there"
+    ):
         find(finder, "c")
     with pytest.raises(DataError, match="found no a, frame 1, in"):
         find(finder, "a", 1)
+
+
+@pytest.mark.parametrize(("image", "annotation"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_umlauts_of_another_system(image, annotation, tmp_path):
+    name, other = (unicodedata.normalize(form, "B\u00e4r") for form in (image, annotation))
+    finder = make(tmp_path, **{name: 1})
+    assert name != other
+    assert find(finder, other) == (f"{name}.tif", None)
 
 
 def test_frames_of_a_movie(tmp_path):

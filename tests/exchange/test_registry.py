@@ -113,6 +113,9 @@ def test_a_format_is_chosen(tmp_path):
         (tmp_path / name).touch()
     for name, expected in (("roi", "a.zip"), ("geojson", "b.geojson"), ("labels", "a.png")):
         assert [path.name for _, path in find_sources(tmp_path, name)] == [expected]
+    (tmp_path / "c_cells.zarr").mkdir()
+    for name in ("omezarr", "omezarr-0.4"):  # as `export` names them; the file states its version
+        assert [path.name for _, path in find_sources(tmp_path, name)] == ["c_cells.zarr"]
     with pytest.raises(DataError, match="found none of coco"):
         find_sources(tmp_path, "coco")
     with pytest.raises(SettingError, match=r"--format must be one of roi, .*labels, got 'shp'"):

@@ -118,6 +118,16 @@ def test_the_shipped_start_is_written_as_a_bundle(tmp_path, monkeypatch):
             assert folder == Path("start")
 
 
+def test_a_zip_that_is_cut_off(tmp_path):
+    whole, cut = tmp_path / "whole.zip", tmp_path / "cut.ZIP"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("rdf.yaml", "type: model\n")
+    assert locate_bundle(whole, tmp_path) == whole
+    cut.write_bytes(whole.read_bytes()[:-30])
+    with pytest.raises(SettingError, match=r"this one is damaged or cut off \(\d+ bytes\); download or copy it again"):
+        locate_bundle(cut, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

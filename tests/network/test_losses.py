@@ -161,3 +161,15 @@ class TestUnknownPixels:
         expected = dice_bce(logits[:, :1], label, weight, 1.0) + 2.0 * dice_bce(logits[:, 1:], levels, weight, 1.0)
         loss = SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, torch.cat([target, weight], dim=1))
         assert torch.equal(loss, expected)
+
+    @pytest.mark.parametrize("kind", ["bce", "dice_bce", "focal"])
+    def test_a_weight_of_one_changes_nothing(self, kind):
+        """Without weights and unknown pixels a shorter way is taken."""
+        logits, target = self.make()
+        target, gradients = target.clamp(min=0), []
+        for planes in (target, torch.cat([target, torch.ones(2, 1, 6, 8)], dim=1)):
+            own = logits.clone().contiguous(memory_format=torch.channels_last).requires_grad_()
+            SegmentationLoss(kind, 1.0, self.HEAD)(own, planes).backward()
+            gradients.append(own.grad)
+        assert torch.equal(*gradients)
+        assert (gradients[0] != 0).all()

@@ -10,8 +10,12 @@ from PIL import Image
 
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.packaging.bioimageio_package import PAPER, check_names, closing_files, describe, write_package
+from livecell_monai.packaging.exporting import REFERENCE
 from livecell_monai.packaging.onnx_file import open_onnx
 from livecell_monai.packaging.torchscript_file import open_torchscript
+from livecell_monai.prediction.segmenter import open_segmenter
+from livecell_monai.settings import list_settings
+from tests.support.worlds import picture_of, some_cells
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,24 @@ def test_its_weights_give_its_test_output(package, model, segmenter, tmp_path):
     assert Image.open(io.BytesIO((tmp_path / "cover.png").read_bytes())).size == (2 * 112, 96)
     assert "IoU 0.9996" in (tmp_path / "README.md").read_text()
     assert (tmp_path / "model_card.md").read_text().startswith("# Model card")
+
+
+def test_predicted_with_here_it_gives_the_cells_of_the_bundle(model, facts, tiny, tmp_path):
+    """It states how its maps become cells; the settings are not those that a model of another tool gets."""
+    chosen = {"threshold": 0.45, "seed_depth": 1.0, "min_cell_area": 3}
+    package, image = tmp_path / "model.zip", picture_of(some_cells((96, 128)))  # one window
+    cells = {name: chosen.get(name, value) for name, value in facts.cells.items()}
+    write_package(model, replace(facts, threshold=chosen["threshold"], cells=cells), package)
+    labels = {}
+    for name, bundle, given in (
+        ("bundle", tiny, REFERENCE | chosen),
+        ("package", package, {}),
+        ("defaults", package, {name: list_settings(["inference"])[name] for name in (*cells, "threshold")}),
+    ):
+        labels[name] = open_segmenter(bundle, {**given, "window": [96, 128]})(image).cells
+    assert labels["bundle"].max() > 3
+    np.testing.assert_array_equal(labels["package"], labels["bundle"])
+    assert (labels["defaults"] != labels["bundle"]).any()
 
 
 def test_names_that_bioimage_io_does_not_take(facts):

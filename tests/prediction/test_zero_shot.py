@@ -10,7 +10,7 @@ from livecell_monai.bundle.start import write_start_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.prediction import zero_shot
-from livecell_monai.prediction.zero_shot import NOTE, check_diameter, fit_settings
+from livecell_monai.prediction.zero_shot import NOTE, UNSEEN, check_diameter, fit_settings
 from tests.support.starts import make_start, shipped
 from tests.support.worlds import picture_of, some_cells
 
@@ -101,8 +101,16 @@ def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_pat
     assert "no cell was found to estimate their size by" in caplog.messages[-1]
 
 
-def test_without_images_cells_are_as_the_start_expects_them(bundle):
+def test_without_images_cells_are_as_the_start_expects_them(bundle, caplog):
+    """An export knows no image: its note does not speak of one."""
     assert fit_settings(bundle, ACCELERATOR)["cell_diameter"] == 40.0
+    assert caplog.messages == [
+        UNSEEN,
+        "note: cells are taken as 40 px across; if yours have another size, give --diameter PX",
+    ]
+    caplog.clear()
+    fit_settings(bundle, {**ACCELERATOR, "cell_diameter": 30.0})
+    assert caplog.messages == [UNSEEN]
 
 
 def test_int8_gets_the_ranges_of_the_maps(bundle, estimates, tmp_path):

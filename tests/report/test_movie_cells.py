@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from livecell_monai.errors import SettingError
 from livecell_monai.report import movie_cells
 from livecell_monai.report.movie_cells import segment_movies
 from livecell_monai.report.tracking import MoviePaths
@@ -29,6 +30,13 @@ def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: py
     tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")
     segment_movies(tmp_path, [tmp_path / "dish.tif"], tmp_path, {"overwrite": True})
     assert seen["axes"] == "TYX"
+
+
+def test_some_frames_alone_cannot_be_followed(tmp_path: Path) -> None:
+    """Label images would have fewer frames than the movie whose pictures and grey values are shown with them."""
+    with pytest.raises(SettingError, match=r"^setting time must be left out with livecell track, .* got '1:4'; save the"):
+        segment_movies(tmp_path, [tmp_path / "dish.tif"], tmp_path / "out", {"time": "1:4"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_movie_of_one_frame_is_written_as_an_image(tmp_path: Path) -> None:

@@ -35,14 +35,7 @@ class Description:
 
 def read_description(files: PackageFiles) -> Description:
     """The description of a package; a BundleError if it is of a model that cannot be run here."""
-    where = f"{files.path}: {files.description}"
-    try:
-        text = files.read_description().removeprefix(DIRECTIVE)
-        content = parse_values(text, f"{where} must be a YAML file")
-    except SettingError as error:
-        raise BundleError(str(error)) from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{where} must be a mapping, got {str(content)[:40]!r}; choose a bioimage.io package")
+    where, content = f"{files.path}: {files.description}", parse_description(files)
     version = str(content.get("format_version"))
     read = FORMATS.get(".".join(version.split(".")[:2]))
     if content.get("type", "model") != "model" or read is None:
@@ -57,6 +50,19 @@ def read_description(files: PackageFiles) -> Description:
     given = f"{content.get('name', '')} {content.get('version') or ''}".split()
     title = " ".join(given)[:80] or files.path.name
     return Description(title, found.input, found.outputs, found.sides, found.halo, weights, sha256)
+
+
+def parse_description(files: PackageFiles) -> dict[str, Any]:
+    """The values of the description of a package; a BundleError if it is no YAML mapping."""
+    where = f"{files.path}: {files.description}"
+    try:
+        text = files.read_description().removeprefix(DIRECTIVE)
+        content = parse_values(text, f"{where} must be a YAML file")
+    except SettingError as error:
+        raise BundleError(str(error)) from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{where} must be a mapping, got {str(content)[:40]!r}; choose a bioimage.io package")
+    return content
 
 
 def describe_onnx(model: OnnxModel, path: Path) -> Description:

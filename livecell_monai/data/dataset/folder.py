@@ -8,14 +8,13 @@ relative to the JSON file, and an optional list "validation" for a split made by
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from livecell_monai.data.dataset.near_names import list_near_names, match_near_names
-from livecell_monai.data.paths import list_folder, stem_of
+from livecell_monai.data.paths import compose, list_folder, stem_of
 from livecell_monai.errors import DataError
 from livecell_monai.sample import IMAGE, LABEL, NAME, Sample
 
@@ -167,7 +166,7 @@ def _name_nearest(path: Path) -> str:
 
 
 def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    return compose(name).casefold()
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -240,4 +239,4 @@ def _sample_of_entry(datalist: Path, entry: Any, role: str) -> Sample:
     if not isinstance(name, str) or Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise DataError(f"{datalist}: {fields[IMAGE]}: a name must be a valid file name, got {name!r}; correct it")
     group = None if group is None else str(group)
-    return Sample(name, paths[IMAGE], paths.get(LABEL), paths.get(BORDER), group, ignore=paths.get(IGNORE))
+    return Sample(compose(name), paths[IMAGE], paths.get(LABEL), paths.get(BORDER), group, ignore=paths.get(IGNORE))

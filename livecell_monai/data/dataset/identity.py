@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import ending_of
 from livecell_monai.data.readers import find_file
 from livecell_monai.sample import IMAGE, Sample
 
@@ -44,7 +44,7 @@ def list_files(samples: Iterable[Sample], unlabelled: Iterable[Mapping[str, str]
 
 def name_file(role: str, sample: Sample, path: Path) -> str:
     """The key of a sample's file among the hashes: `image/a.tif`."""
-    return f"{role}/{sample.name}{path.name[len(stem_of(path)) :]}"
+    return f"{role}/{sample.name}{ending_of(path)}"
 
 
 def digest_of(hashes: dict[str, str]) -> str:

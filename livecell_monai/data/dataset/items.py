@@ -11,7 +11,7 @@ from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import describe_unlabelled, has_role, list_samples
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.split import Split, given_split, split_samples
-from livecell_monai.data.paths import is_frame_series, list_images, stem_of
+from livecell_monai.data.paths import compose, is_frame_series, list_images, stem_of
 from livecell_monai.data.readers.base import parse_axes
 from livecell_monai.data.readers.selection import Choice, list_frames, list_planes
 from livecell_monai.errors import DataError
@@ -168,7 +168,7 @@ def _list_movies(inputs: Sequence[str | Path]) -> list[Item]:
             )
         paths.setdefault(folder)
     folders = {path: path if path.is_dir() else path.parent for path in paths}
-    return _name_outputs({path: folder.resolve().name or "movie" for path, folder in folders.items()}, "movie")
+    return _name_outputs({path: compose(folder.resolve().name) or "movie" for path, folder in folders.items()}, "movie")
 
 
 def _name_outputs(names: Mapping[Path, str], what: str) -> list[Item]:

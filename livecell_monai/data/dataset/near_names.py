@@ -1,10 +1,11 @@
 """Labels, borders and ignore files whose names are near those of their images: `a_mask`, `mask_01` for `image_1`."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+
+from livecell_monai.data.paths import compose
 
 _LABELS = (
     r"cp_masks?|masks?|labels?|lbls?|label[ _]?images?|labell?ed|seg|(?:simple[ _]|instance[ _])?segmentation|man_seg|gt"
@@ -53,7 +54,7 @@ def _pair(images: Iterable[str], others: Iterable[str], simplify: Callable[[str]
 
 def _without_added(stem: str) -> str:
     """A stem without what programs add to it: `Cell_01_masks`, `cell_01.ome_seg` and `cell_01` are alike."""
-    return _ADDED.sub("", unicodedata.normalize("NFC", stem).casefold())
+    return _ADDED.sub("", compose(stem).casefold())
 
 
 def _reduce(stem: str) -> str:

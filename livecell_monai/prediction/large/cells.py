@@ -11,7 +11,8 @@ from livecell_monai.cells.bands import BandDecoder
 from livecell_monai.cells.decode import Decoding, Labels
 from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.cells.fit import fit_decoding
-from livecell_monai.cells.measure import Columns, complete_table, list_touching, measure_alone
+from livecell_monai.cells.measure import Columns, complete_table, measure_alone
+from livecell_monai.cells.runs import find_cell_runs, list_touching
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.network.heads import FOREGROUND
 from livecell_monai.outputs.cells import STACK_ENDING
@@ -71,7 +72,8 @@ def separate_large(
     with ChunkWriter(open_level(folder.cells, 0, source.shape, np.uint32)) as writer:
         for band in decoder.bands():
             writer.add(band.top, 0, band.labels.astype(np.uint32))
-            touching.append(list_touching(np.concatenate([above, band.labels]), not as_cellprofiler))
+            runs = find_cell_runs(np.concatenate([above, band.labels]))
+            touching.append(list_touching(runs, not as_cellprofiler))
             above = band.labels[-1:].copy()
             parts.append(band.columns or empty)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 
 import pytest
 
@@ -36,6 +37,14 @@ class TestFolder:
         touch(tmp_path / "train/images" / image, tmp_path / "train/labels/a.png", tmp_path / "train/borders/a.tif")
         (sample,) = list_samples(tmp_path, "train")
         assert (sample.name, sample.image.name, sample.label.name, sample.border.name) == ("a", image, "a.png", "a.tif")
+
+    @pytest.mark.parametrize(("image", "label"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+    def test_umlauts_of_another_system(self, tmp_path, image, label):
+        for form, kind in ((image, "images"), (label, "labels"), (label, "borders"), (label, "ignore")):
+            touch(tmp_path / "train" / kind / unicodedata.normalize(form, "B\u00e4r.tif"))
+        (sample,) = list_samples(tmp_path, "train")
+        assert sample.name == "B\u00e4r"
+        assert all(path.exists() for path in (sample.image, sample.label, sample.border, sample.ignore))
 
     def test_sorted_by_name(self, tmp_path):
         for name in "cab":

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +176,12 @@ class TestSplitOfADatalist:
 
 
 class TestOutputNames:
+    def test_umlauts_are_composed(self, tmp_path):
+        touch(tmp_path / "Ba\u0308r.tif")  # of macOS
+        (item,) = list_prediction_items(tmp_path)
+        assert item["name"] == "B\u00e4r"
+        assert Path(item["image"]).exists()
+
     def test_stems_in_order(self, tmp_path):
         images = names_of(tmp_path, "b.ome.tif", "A.nii.gz", "c.d.png")
         touch(*images)
