@@ -131,6 +131,7 @@ def _measure_moments(runs: Runs, y: Column, x: Column, area: Column) -> Columns:
     """
     products = (y * y, x * x + (runs.length**2 - 1) / 12, x * y)
     yy, xx, xy = (np.bincount(runs.value - 1, runs.length * product, len(area)) / area for product in products)
+    xy = np.where(np.abs(xy) < 1e-12 * (yy + xx), 0.0, xy)  # rounding must not turn a cell along x from 90 to -90 degrees
     middle, spread = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
     major, minor = 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
     return {
