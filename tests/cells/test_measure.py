@@ -54,6 +54,16 @@ def test_a_rectangle():
     assert np.isnan(one["nearest_px"])
 
 
+def test_a_symmetric_cell_lies_exactly_along_an_axis():
+    """At any place: rounding must not turn 90 degrees into -90."""
+    label = np.zeros((240, 400), int)
+    corners = [(7 * number, 11 * number % 380) for number in range(1, 33)]
+    for number, (top, left) in enumerate(corners, start=1):
+        label[top : top + 6, left : left + 7] = number
+        label[top + 2 : top + 4, left + 2 : left + 4] = 0
+    assert set(measure_cells(label)["orientation_deg"].tolist()) == {90.0}
+
+
 def test_neighbours_and_the_border():
     table = measure_cells(decode(TOUCHING > 0, None, Decoding(seed_depth=1.5, min_area=5)))
     assert sorted(table["neighbours"].tolist()) == [0, 2, 2, 2]
