@@ -73,7 +73,7 @@ def measure_alone(
         shapes = {"perimeter_px": _measure_perimeter(runs, area), "solidity": area / hull, "feret_px": feret}
     perimeter = shapes["perimeter_px"]
     table |= {"area_px": area, "perimeter_px": perimeter}
-    table |= _measure_moments(runs, runs.row - y[ids], middle - x[ids], area)
+    table |= _measure_moments(runs, runs.row - np.rint(y)[ids], middle - np.rint(x)[ids], area)
     table |= {"solidity": shapes["solidity"], "feret_px": shapes["feret_px"]}
     table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
     inside = labels > 0
@@ -127,11 +127,13 @@ def _measure_perimeter(runs: Runs, area: Column) -> Column:
 def _measure_moments(runs: Runs, y: Column, x: Column, area: Column) -> Columns:
     """Axes, orientation and eccentricity of the ellipse with the same second moments.
 
-    (y, x) are the middles of the runs, from the centre of their cell.
+    (y, x) are the middles of the runs, from the pixel at the centre of their cell: the sums are exact, so that a symmetric
+    cell has no mixed moment.
     """
-    products = (y * y, x * x + (runs.length**2 - 1) / 12, x * y)
-    yy, xx, xy = (np.bincount(runs.value - 1, runs.length * product, len(area)) / area for product in products)
-    xy = np.where(np.abs(xy) < 1e-12 * (yy + xx), 0.0, xy)  # rounding must not turn a cell along x from 90 to -90 degrees
+    squares = (y * y, x * x + (runs.length**2 - 1) / 12, x * y)
+    down, right, *sums = (np.bincount(runs.value - 1, runs.length * each, len(area)) for each in (y, x, *squares))
+    products = (down * down, right * right, down * right)
+    yy, xx, xy = ((area * total - product) / area.astype(float) ** 2 for total, product in zip(sums, products, strict=True))
     middle, spread = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
     major, minor = 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
     return {

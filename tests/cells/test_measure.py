@@ -54,6 +54,15 @@ def test_a_rectangle():
     assert np.isnan(one["nearest_px"])
 
 
+@pytest.mark.parametrize("left", range(4))
+def test_a_symmetric_cell_lies_exactly_along_an_axis(left):
+    """Rounding must not turn 90 degrees into -90."""
+    label = np.zeros((8, 12), int)
+    label[0:6, left : left + 7] = 1
+    label[2:4, left + 2 : left + 4] = 0
+    assert measure_cells(label)["orientation_deg"].tolist() == [90]
+
+
 def test_neighbours_and_the_border():
     table = measure_cells(decode(TOUCHING > 0, None, Decoding(seed_depth=1.5, min_area=5)))
     assert sorted(table["neighbours"].tolist()) == [0, 2, 2, 2]
