@@ -22,6 +22,7 @@ from livecell_monai.exchange.shapes import check_points, expand_runs, read_size
 
 TITLE = "COCO JSON"
 IGNORE = "ignore"  #: class of a crowd, whose objects are not annotated one by one
+HEAD = '{"info":{"description":"cells, written by livecell-monai"}'  #: of a file that was written here
 _CATEGORY = {"id": 1, "name": "cell", "supercategory": "cell"}
 _NUMBER, _MOVIE, _FRAME = "instance_id", "movie", "frame"  # fields of ours: id in the label image, place of a frame
 
@@ -31,7 +32,7 @@ class CocoWriter:
 
     def __init__(self, path: Path) -> None:
         self._stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by `close`
-        self._stream.write('{"info":{"description":"cells, written by livecell-monai"},"annotations":[')
+        self._stream.write(HEAD + ',"annotations":[')
         self._separator, self._count = "\n", 0
         self._images: list[dict[str, Any]] = []
 

@@ -28,8 +28,13 @@ from livecell_monai.exchange.shapes import read_points
 TITLE = "GeoJSON"
 ENDINGS = (".geojson", ".geojson.gz")
 _CLASS = {"name": "Cell", "color": [255, 180, 0]}
-IDS = uuid.UUID("6f0f3c0a-1c0e-5a52-9d8b-6a2f0e6f7c11")  # namespace: the same cell always gets the same id
+_IDS = uuid.UUID("6f0f3c0a-1c0e-5a52-9d8b-6a2f0e6f7c11")  # namespace: the same cell always gets the same id
 _MAX_DEPTH = 4  # of brackets: position, ring, polygon, polygons
+
+
+def make_id(name: str, frame: int, number: int) -> str:
+    """The id of the feature of a cell, by the name of its image, its frame and its own number."""
+    return str(uuid.uuid5(_IDS, f"{name}/{frame}/{number}"))
 
 
 class GeoJsonWriter:
@@ -49,7 +54,7 @@ class GeoJsonWriter:
             is_one = len(closed) == 1
             feature = {
                 "type": "Feature",
-                "id": str(uuid.uuid5(IDS, f"{plane.name}/{frame}/{number}")),
+                "id": make_id(plane.name, frame, number),
                 "geometry": {
                     "type": "Polygon" if is_one else "MultiPolygon",
                     "coordinates": closed[0] if is_one else closed,

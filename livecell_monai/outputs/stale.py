@@ -1,7 +1,6 @@
 """Files that an earlier prediction wrote into a folder and the one that replaces it does not: overlays, plots, exports."""
 
 import re
-import uuid
 import zipfile
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -9,13 +8,13 @@ from pathlib import Path
 
 from livecell_monai.data.paths import stem_of
 from livecell_monai.errors import DataError
-from livecell_monai.exchange.geojson import IDS
+from livecell_monai.exchange.coco import HEAD
+from livecell_monai.exchange.geojson import make_id
 from livecell_monai.exchange.roi import COMMENT
 from livecell_monai.outputs.summary import TABLE
 from livecell_monai.runs.atomic import read_table, writing_errors
 
-COCO_HEAD = b'{"info":{"description":"cells, written by livecell-monai"}'
-_HEAD = 2**20  # bytes of a file in which its mark must be
+_SEARCHED = 2**20  # first bytes of a file, in which its mark must be
 _FEATURE = re.compile(rb'"id":"([0-9a-f-]{36})".*?"t":(\d+)}.*?"name":"(\d+)"', re.DOTALL)
 #: names that only a prediction gives
 _OWN_ENDINGS = (
@@ -75,10 +74,10 @@ def _has_mark(path: Path, name: str) -> bool:
             with zipfile.ZipFile(path) as file:
                 return file.comment == COMMENT
         with open(path, "rb") as stream:
-            head = stream.read(_HEAD)
+            head = stream.read(_SEARCHED)
         if path.suffix == ".json":
-            return head.startswith(COCO_HEAD)
+            return head.startswith(HEAD.encode())
         if path.suffix == ".geojson" and (first := _FEATURE.search(head)):
             own, frame, number = (part.decode("ascii") for part in first.groups())
-            return own == str(uuid.uuid5(IDS, f"{name}/{frame}/{number}"))
+            return own == make_id(name, int(frame), int(number))
     return False
