@@ -50,11 +50,11 @@ class LinkCosts:
         keys = objects.pairs[0] * len(objects) + objects.pairs[1]
         order = np.argsort(keys)
         self._keys, self._shared = keys[order], objects.shared[order]
-        self._position, self._places = np.searchsorted(objects.given(), objects.frame), objects.places
+        self._position = np.searchsorted(objects.given(), objects.frame)
         self._spread = float(np.nanstd(objects.intensity)) if np.isfinite(objects.intensity).any() else 0.0
 
     def iou(self, first: Ints, second: Ints) -> Floats:
-        """Intersection over union of pairs of objects in neighbouring frames, 0 for others."""
+        """Intersection over union of pairs of objects; across a gap, of discs of their areas."""
         shared, area = self._share(first, second), self._objects.area
         iou: Floats = shared / (area[first] + area[second] - shared)
         return iou
@@ -74,7 +74,8 @@ class LinkCosts:
             shared = np.where(self._keys[place] == keys, self._shared[place], 0.0)
         apart = np.flatnonzero(np.abs(self._position[first] - self._position[second]) > 1)
         one, other = (side[apart] for side in (first, second))
-        distance = np.hypot(*(self._places[one] - self._places[other]).T)
+        places = self._objects.places
+        distance = np.hypot(*(places[one] - places[other]).T)
         shared[apart] = share_discs(self._objects.area[one], self._objects.area[other], distance)
         return shared
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,7 +51,7 @@ class Objects:
     def __len__(self) -> int:
         return len(self.frame)
 
-    @property
+    @cached_property
     def places(self) -> Floats:
         """(N, 2) centroids (y, x), corrected for drift."""
         return np.stack([self.y, self.x], axis=1) - self.drift[self.frame]
