@@ -30,6 +30,7 @@ POSITION = "position"  #: key of a movie frame's index among the selected frames
 FRAMES = "frames"  #: key of the number of selected frames
 PROBLEM = "problem"  #: key of the reason why a movie frame has no prediction
 MISSING = "missing"  #: the reason if a movie may have gaps, and the frame is in one
+OWN = "own_settings"  #: key of the values of settings that an image has for itself, if it has some
 IGNORED = -1  #: value of a label where the image is not annotated, which is not background
 
 Pixels = NDArray[Any]

@@ -184,9 +184,13 @@ def open_bundle(
 def _unparsed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values for MONAI's parser, which changes `#` in any text and evaluates one that begins with $, @ or %.
 
-    Those with such a character are read from one object, which the parser does not look into.
+    Those with such a character, and mappings, are read from one object, which the parser does not look into.
     """
-    marked = {name: value for name, value in values.items() if any(mark in str(value) for mark in "#$@%")}
+    marked = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, Mapping) or any(mark in str(value) for mark in "#$@%")
+    }
     return {**values, **{name: f"$@given[{name!r}]" for name in marked}, "given": MappingProxyType(marked)}
 
 

@@ -50,9 +50,9 @@ def read_expected_diameter(bundle: str | Path) -> float | None:
     return float(found) if isinstance(found, int | float) and found > 0 else None
 
 
-def describe_zero_shot(checkpoint: str | Path, cell_diameter: float) -> str:
-    """What a table says of predictions by the bundle of a checkpoint; empty for a bundle that was trained."""
+def find_assumed_diameter(checkpoint: str | Path, cell_diameter: float) -> float | None:
+    """As how large in px the bundle of a checkpoint takes cells without having learned it; None for a trained one."""
     bundle = Path(checkpoint).parent.parent
     if not (bundle / "configs" / "metadata.json").is_file() or read_expected_diameter(bundle) is None:
-        return ""
-    return f"nothing was learned from these images; cells taken as {cell_diameter:g} px across"
+        return None
+    return cell_diameter

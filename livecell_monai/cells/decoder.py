@@ -1,6 +1,9 @@
 """The decoder of a bundle: from its maps to cells, by its settings."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
 
 from livecell_monai.cells.decode import Decoding, Labels, decode
 from livecell_monai.cells.fit import fit_decoding
@@ -31,6 +34,17 @@ class CellDecoder:
         self.has_map = DISTANCE in channels
         self.is_on = self.has_map if cells == "auto" else bool(cells)
         self.decoding = Decoding(seed_depth, cell_diameter, map_threshold, min_area)
+
+    def adapted(self, sizes: Mapping[str, Any]) -> "CellDecoder":
+        """The decoder with other sizes, those of `seed_depth`, `cell_diameter` and `min_cell_area` that are given."""
+        here, other = self.decoding, copy(self)
+        other.decoding = replace(
+            here,
+            seed_depth=float(sizes.get("seed_depth", here.seed_depth)),
+            cell_diameter=float(sizes.get("cell_diameter", here.cell_diameter)),
+            min_area=round(float(sizes.get("min_cell_area", here.min_area))),
+        )
+        return other
 
     def __call__(self, mask: Pixels, maps: Mapping[str, Pixels]) -> Labels:
         """The cells (Y, X), ids from 1, of a mask (Y, X) bool and maps (Y, X) float32 in [0, 1] by name."""

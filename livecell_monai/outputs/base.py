@@ -5,7 +5,7 @@ entry-point group `livecell_monai.outputs`). Users select it by name in the sett
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +51,7 @@ class Prediction:
     frame: Frame | None = None  #: None for a single image
     cells: Pixels | None = None  #: (Y, X), ids from 1; None if no output needs them
     problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
+    own: Mapping[str, float] = field(default_factory=dict)  #: the values of settings that the image has for itself
 
     @cached_property
     def measured(self) -> dict[bool, Columns]:
@@ -81,7 +82,9 @@ class OutputOptions:
     large_image_format: str = "tiff"  #: or `zarr`
     cell_table_format: str = "csv"  #: or `parquet`
     cell_table_names: Names = "livecell"  #: of columns
-    zero_shot: str = ""  #: what the table says if nothing was learned from such images; empty for a trained bundle
+    assumed_px: float | None = (
+        None  #: as how large cells are taken if nothing was learned from them; None for a trained bundle
+    )
     model: str = ""  #: what the table says made the predictions; empty for a bundle
     parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 

@@ -12,6 +12,7 @@ from livecell_monai.sample import MISSING, Pixels
 TABLE = "summary.csv"
 CELL_COLUMNS = ("cells", "cells_per_mm2", "median_area_px", "median_area_um2")  #: if cells are separated
 INTERVAL = "interval_min"  #: column of the minutes between the frames of a movie, empty if unknown
+ZERO_SHOT = "nothing was learned from these images; cells taken as {:g} px across"
 EMPTY_FRAMES = "empty_frames"  #: column of the number of frames that could not be predicted, if there are some
 
 
@@ -28,8 +29,7 @@ class Summary(Output):
     def __init__(self, options: OutputOptions | None = None) -> None:
         self._frames: list[Row] = []
         options = options or OutputOptions()
-        notes = {"zero_shot": options.zero_shot, "model": options.model}
-        self._note: Row = {name: text for name, text in notes.items() if text}
+        self._assumed_px, self._model = options.assumed_px, options.model
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """The row of an image; at the last frame of a movie, its table and its row."""
@@ -40,7 +40,7 @@ class Summary(Output):
         else:
             row = {**dict.fromkeys(_make_row(0, 0)), "problem": prediction.problem}
         if frame is None:
-            return {**row, **self._note}
+            return {**row, **self._describe_model(prediction.own.get("cell_diameter"))}
         self._frames.append({"frame": frame.index, "time_min": frame.time_min, **row})
         if not frame.is_last:
             return {}
@@ -55,12 +55,12 @@ class Summary(Output):
             INTERVAL: frame.interval_min,
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
-            **self._note,
+            **self._describe_model(),
         }
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        row = {**_make_row(prediction.foreground_fraction, prediction.seconds), **self._note}
+        row = {**_make_row(prediction.foreground_fraction, prediction.seconds), **self._describe_model()}
         if prediction.cells is None:
             return row
         size = prediction.shape[0] * prediction.shape[1]
@@ -71,6 +71,12 @@ class Summary(Output):
         if rows:
             write_table(folder / TABLE, rows)
             self.result = TABLE
+
+    def _describe_model(self, own_px: float | None = None) -> Row:
+        """Columns that say if nothing was learned, with the diameter in px that was assumed, and which model it was."""
+        assumed = self._assumed_px and (own_px or self._assumed_px)
+        notes = {"zero_shot": ZERO_SHOT.format(assumed) if assumed else "", "model": self._model}
+        return {name: text for name, text in notes.items() if text}
 
     def discard(self) -> None:
         """Drop the frames of an incomplete movie."""

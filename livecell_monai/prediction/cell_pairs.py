@@ -21,8 +21,7 @@ def pair_cells(segmenter: Segmenter, sample: Mapping[str, Any], output: Mapping[
     label = take_ids(sample)
     if label is None:
         return {}
-    maps = dict(zip(segmenter.head.channels, np.asarray(output[MAPS].cpu()), strict=True))
-    cells = segmenter.decoder(plane_of(output[PRED]) > 0, maps)
+    cells = segmenter.cells_of(sample, plane_of(output[PRED]) > 0, output[MAPS])
     return {CELLS: torch.from_numpy(cells)[None], TRUE_CELLS: torch.from_numpy(label)[None]}
 
 

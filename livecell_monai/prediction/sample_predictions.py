@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from monai.networks.utils import eval_mode
 from monai.transforms import CenterSpatialCrop
 from torch.nn.functional import interpolate
@@ -15,7 +14,7 @@ from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.evaluation_step import predict_sample
 from livecell_monai.prediction.prepared import ImageInMemory, plane_of, without_metadata
 from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, REGION, Pixels, Region, SamplePrediction
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, REGION, Region, SamplePrediction
 
 MEASURED = 8  # images whose maps are measured
 MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the images
@@ -39,15 +38,12 @@ def predict_samples(segmenter: Segmenter, samples: Iterable[Mapping[str, Any]], 
             mask=mask,
             truth=plane_of(output[LABEL]) > 0 if LABEL in output else None,
             labelled=plane_of(output[LABELLED]) if LABELLED in output else None,
-            cells=_separate(segmenter, mask, output) if segmenter.decoder.is_on or true_cells is not None else None,
+            cells=segmenter.cells_of(sample, mask, output[MAPS])
+            if segmenter.decoder.is_on or true_cells is not None
+            else None,
             true_cells=true_cells,
             region=Region(*map(int, sample[REGION])) if sample.get(REGION) is not None else None,
         )
-
-
-def _separate(segmenter: Segmenter, mask: Pixels, output: Mapping[str, Any]) -> Pixels:
-    maps = np.asarray(output[MAPS].cpu())
-    return segmenter.decoder(mask, dict(zip(segmenter.head.channels, maps, strict=True)))
 
 
 def predict_items(segmenter: Segmenter, items: Iterable[Item], role: str) -> Iterator[SamplePrediction]:

@@ -22,7 +22,7 @@ from livecell_monai.network.heads import Head
 from livecell_monai.prediction.blending import Block, Context
 from livecell_monai.prediction.prepared import PreparedImage, image_of
 from livecell_monai.prediction.window_inferer import WindowInferer
-from livecell_monai.sample import IMAGE, NAME, Pixels, Region
+from livecell_monai.sample import IMAGE, NAME, OWN, Pixels, Region
 from livecell_monai.transforms import PartialRestore, restore_grid
 
 #: a path, the address of a plane, grey values (Y, X), or an item of paths
@@ -79,17 +79,22 @@ class Segmenter:
 
     def __call__(self, image: ImageLike) -> Mask:
         """The mask (Y, X) bool of an image, with its `cells`; a DataError if it is not one grey plane."""
-        maps = self.maps_of(image_of(self.prepare(image)))
+        sample = self.prepare(image)
+        maps = self.maps_of(image_of(sample))
         mask: Pixels = self.mask_of(maps)[0].numpy()
-        return Mask.of(mask, partial(self.decoder, mask, self.name_maps(maps)))
+        return Mask.of(mask, partial(self.cells_of, sample, mask, maps))
 
     def maps(self, image: ImageLike) -> dict[str, Pixels]:
         """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""
         return self.name_maps(self.maps_of(image_of(self.prepare(image))))
 
+    def cells_of(self, sample: Mapping[str, Any], mask: Pixels, maps: torch.Tensor) -> Labels:
+        """The cells (Y, X), ids from 1, of the mask (Y, X) bool and maps (C, Y, X) of a preprocessed sample."""
+        return self.decoder.adapted(sample.get(OWN, {}))(mask, self.name_maps(maps))
+
     def name_maps(self, maps: torch.Tensor) -> dict[str, Pixels]:
         """Maps (C, Y, X) as planes (Y, X) by channel."""
-        return dict(zip(self.head.channels, maps.numpy(), strict=True))
+        return dict(zip(self.head.channels, maps.cpu().numpy(), strict=True))
 
     def prepare(self, image: ImageLike) -> Mapping[str, Any]:
         """The sample that the bundle's preprocessing makes of an image; errors as for the mask."""

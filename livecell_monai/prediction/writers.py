@@ -19,7 +19,7 @@ from livecell_monai.outputs.stale import find_stale, remove_stale
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.background_writer import BackgroundWriter
 from livecell_monai.prediction.prepared import pixel_size_of, plane_of
-from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, POSITION, PRED, PROBLEM
+from livecell_monai.sample import FRAME, FRAMES, IMAGE, MAPS, NAME, OWN, POSITION, PRED, PROBLEM
 from livecell_monai.settings import check_setting
 
 LOGGER = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ class PredictionWriter(BackgroundWriter):
             pixel_size_um=pixel_size_of(item),
             seconds=seconds,
             problem=item.get(PROBLEM),
+            own={name: float(value) for name, value in item.get(OWN, {}).items()},
             frame=Frame(int(item[FRAME]), int(item[POSITION]), int(item[FRAMES])) if FRAMES in item else None,
         )
         return partial(self._keep if self.keeps_frames else self._write, prediction)
@@ -173,7 +174,7 @@ class PredictionWriter(BackgroundWriter):
         """The prediction with its cells, if an output needs them."""
         if prediction.cells is not None or not self.outputs.needs_cells:
             return prediction
-        decoder = self.cells or CellDecoder()
+        decoder = (self.cells or CellDecoder()).adapted(prediction.own)
         return replace(prediction, cells=decoder(prediction.mask, prediction.maps))
 
     def _write(self, prediction: Prediction) -> Row | None:

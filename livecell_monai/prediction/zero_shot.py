@@ -21,25 +21,32 @@ from livecell_monai.prediction.cell_size import estimate_diameter
 from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
 from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
-from livecell_monai.sample import IMAGE, Pixels
+from livecell_monai.runs.progress import counting
+from livecell_monai.sample import FRAMES, IMAGE, Pixels
 
-MOST_IMAGES = 5  # that are measured, spread evenly over all
-DIFFERENT = 1.6  # largest ratio of the sizes of cells in images that one scale suits
+MOST_IMAGES = 200  # that are measured one by one, spread evenly over all
+MOST_OTHERS = 5  # of those without a path of their own: arrays, and the frames of movies, which have one scale together
 FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area")
 LOGGER = logging.getLogger(__name__)
 NOTE = "note: the start has learned nothing from these images; look at the masks, or annotate a few images and train"
 UNSEEN = "note: the start was trained on drawn images, not on yours; look at its masks on a few of your images first"
+ESTIMATED = (
+    "note: cells are taken as %.0f px across, estimated in %d of %d images (%.0f to %.0f px, each image at its own "
+    "scale); if that is wrong, give --diameter PX"
+)
 ASSUMED = "note: cells are taken as %.0f px across; if yours have another size, give --diameter PX"
 
 
 def fit_settings(
     bundle: str | Path, settings: Mapping[str, Any] | None, images: Sequence[ImageLike | Item] = ()
 ) -> dict[str, Any]:
-    """The settings of a prediction; for the shipped start, with the scale for the cells of some images.
+    """The settings of a prediction; for the shipped start, with the scale for the cells of the images.
 
-    Their diameter is the setting `cell_diameter` if it is given, else it is estimated, from images that fit into memory. A
-    given `scale` is kept. Without images and a diameter, cells of the size that the start expects are assumed. What is
-    assumed is logged, for users of the command line too. For a trained bundle nothing changes.
+    Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each image that fits into memory:
+    `own_settings` has its scale and sizes. Those of the median are for frames of movies, arrays, large images and what was
+    not measured. A given `scale` is kept. Without images and a diameter, cells of the size that the
+    start expects are assumed. What is assumed is logged, for users of the command line too. For a trained bundle nothing
+    changes.
     """
     given = dict(settings or {})
     expected = read_expected_diameter(bundle)
@@ -48,11 +55,20 @@ def fit_settings(
     LOGGER.warning("%s", NOTE if images else UNSEEN)
     if not images and not {"scale", "cell_diameter"} & given.keys():
         LOGGER.warning(ASSUMED, expected)
-    if "scale" not in given:
-        given = plan_zero_shot(given.get("cell_diameter") or _estimate(bundle, given, images, expected), expected) | given
+    if "cell_diameter" in given and "scale" not in given:
+        given = plan_zero_shot(given["cell_diameter"], expected) | given
+    elif "scale" not in given:
+        given = _fit(_estimate(bundle, given, images, expected), expected) | given
     if given.get("backend") == "int8":
         _note_ranges(Path(bundle), given, images)
     return given
+
+
+def _fit(diameters: Sequence[tuple[str | None, float]], expected: float) -> dict[str, Any]:
+    """The settings for the median of diameters in px, with those of each image that has a path."""
+    median = float(np.median([diameter for _, diameter in diameters])) if diameters else expected
+    own = {path: plan_zero_shot(diameter, expected) for path, diameter in diameters if path is not None}
+    return {**plan_zero_shot(median, expected), "own_settings": own}
 
 
 def check_diameter(bundle: str | Path) -> None:
@@ -63,30 +79,42 @@ def check_diameter(bundle: str | Path) -> None:
         )
 
 
-def _estimate(bundle: str | Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item], expected: float) -> float:
-    """The median over some images of the diameter in px of their cells; the expected one if no cell is found."""
-    own = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend")}
-    segmenter = open_segmenter(bundle, {**own, "tta_views": 1})
-    measured = [_measure(segmenter, image, expected) for image in _spread(images)]
-    found = [diameter for diameter in measured if diameter]
-    if not found:
-        if 0 in measured:
-            LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
-        return expected
-    diameter, low, high = (float(of(found)) for of in (np.median, min, max))
-    LOGGER.warning(
-        "note: cells are taken as %.0f px across, estimated from %d of %d images (%.0f to %.0f px)%s",
-        *(diameter, len(found), len(images), low, high),
-        "; they differ: predict groups apart, each with its --diameter PX"
-        if high / low > DIFFERENT
-        else "; if that is wrong, give --diameter PX",
-    )
-    return diameter
+def _estimate(
+    bundle: str | Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item], expected: float
+) -> list[tuple[str | None, float]]:
+    """Paths of images and the diameter in px of their cells, None for an image without a path of its own.
+
+    Images in which no cell is found are missing; of many images, and of those without a path, some are measured.
+    """
+    given = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend")}
+    segmenter = open_segmenter(bundle, {**given, "tta_views": 1})
+    paths = [_find_path(image) for image in images]
+    parts = [[n for n, path in enumerate(paths) if (path is None) == is_other] for is_other in (False, True)]
+    chosen = [number for part, most in zip(parts, (MOST_IMAGES, MOST_OTHERS), strict=True) for number in _spread(part, most)]
+    measured = []
+    with counting("measuring cells", "image", len(chosen), bool(chosen) and given.get("show_progress", True)) as advance:
+        for number in chosen:
+            measured.append((paths[number], _measure(segmenter, images[number], expected)))
+            advance(1)
+    found = [(path, diameter) for path, diameter in measured if diameter]
+    if found:
+        middle, low, high = (float(of([diameter for _, diameter in found])) for of in (np.median, min, max))
+        LOGGER.warning(ESTIMATED, middle, len(found), len(images), low, high)
+    elif any(diameter == 0 for _, diameter in measured):
+        LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
+    return found
 
 
-def _spread(images: Sequence[ImageLike | Item]) -> list[ImageLike | Item]:
-    step = max(1.0, len(images) / MOST_IMAGES)
-    return [images[int(index * step)] for index in range(min(MOST_IMAGES, len(images)))]
+def _find_path(image: ImageLike | Item) -> str | None:
+    """The path by which an image has settings of its own; None for an array and for a frame of a movie."""
+    if isinstance(image, Mapping):
+        return None if FRAMES in image else str(image[IMAGE])
+    return None if isinstance(image, np.ndarray) else str(image)
+
+
+def _spread(numbers: Sequence[int], most: int) -> list[int]:
+    step = max(1.0, len(numbers) / most)
+    return [numbers[int(index * step)] for index in range(min(most, len(numbers)))]
 
 
 def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> float | None:

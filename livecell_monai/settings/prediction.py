@@ -13,6 +13,10 @@ Device = Annotated[
     Rule("auto, cpu, cuda, cuda:N or mps, each with or without -fp32 at the end"),
 ]
 Factor = Annotated[float, Field(gt=0, le=16)]
+Sizes = dict[Literal["scale", "seed_depth", "cell_diameter", "min_cell_area"], Positive]
+OwnSettings = Annotated[
+    dict[Text, Sizes], Rule("{PATH: {scale: NUMBER, seed_depth: NUMBER, cell_diameter: NUMBER, min_cell_area: NUMBER}, ...}")
+]
 Percentage = Annotated[float, Field(ge=0, le=100)]
 Percentiles = Annotated[
     list[Percentage],
@@ -155,6 +159,12 @@ class Cells(Group):
         0.5, "cells in which the map distance stays below are dropped", ge=0, lt=1, changes_mask=True
     )
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
+    own_settings: OwnSettings = setting(
+        {},
+        "scale, seed_depth, cell_diameter and min_cell_area of single images, by path; `start` finds them in the images",
+        recorded=False,
+        changes_mask=True,
+    )
     cell_table_format: Literal["csv", "parquet"] = setting(
         "csv", "the table of cells as cells.csv or cells.parquet, with the same values", recorded=False, changes_mask=True
     )

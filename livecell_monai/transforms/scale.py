@@ -8,7 +8,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
-from livecell_monai.sample import REGION
+from livecell_monai.sample import OWN, REGION
 from livecell_monai.settings import check_setting
 
 GRID = "grid"  #: key of the (Y, X) of an image before resizing
@@ -46,7 +46,8 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
     """Resize keys (C, Y, X), which may be regions of images of different sizes, by `working_shape`.
 
     The (Y, X) of the first key before the change is stored under `grid`, for `restore_grid`. `mode`, for each key or for
-    all, is `bilinear` with anti-aliasing, `area` or `nearest`.
+    all, is `bilinear` with anti-aliasing, `area` or `nearest`. `own_settings` has the settings of single images by path:
+    they are stored under `own_settings`, and their `scale` comes before that of all images.
     """
 
     def __init__(
@@ -55,18 +56,22 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
         scale: float | Sequence[int] = 1.0,
         mode: Sequence[str] | str = "bilinear",
         allow_missing_keys: bool = False,
+        own_settings: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale = check_setting("scale", scale)
+        self.scale, self.own = check_setting("scale", scale), check_setting("own_settings", own_settings or {})
         self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample at the working size."""
-        sample = dict(data)
+        sample, scale = dict(data), self.scale
+        own = self.own and self.own.get(str(sample[self.keys[0]].meta["filename_or_obj"]))
+        if own:
+            sample[OWN], scale = own, own.get("scale", scale)
         for key, mode in self.key_iterator(sample, self.modes):
             plane = sample[key]
             grid = tuple(plane.shape[-2:])
-            target = working_shape(grid, [int(edge) for edge in plane.meta["spatial_shape"]], self.scale)
+            target = working_shape(grid, [int(edge) for edge in plane.meta["spatial_shape"]], scale)
             if key == self.keys[0]:
                 sample[GRID] = torch.tensor(grid)
             if target != grid:

@@ -7,7 +7,7 @@ import torch
 
 from livecell_monai.bundle.contents import read_bundle_settings
 from livecell_monai.bundle.open import open_bundle
-from livecell_monai.bundle.start import describe_zero_shot, read_expected_diameter, read_shipped_start, write_start_bundle
+from livecell_monai.bundle.start import find_assumed_diameter, read_expected_diameter, read_shipped_start, write_start_bundle
 from livecell_monai.bundle.weights import read_weights
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import BundleError
@@ -38,10 +38,9 @@ def test_only_a_start_expects_cells_of_a_size(tmp_path, trained):
     assert read_expected_diameter(folder) == 40.0
     assert read_expected_diameter(trained[1]) is None
     checkpoint = "models/model.safetensors"
-    assert describe_zero_shot(trained[1] / checkpoint, 30.0) == ""
-    assert describe_zero_shot(tmp_path / "elsewhere" / checkpoint, 30.0) == ""
-    text = "nothing was learned from these images; cells taken as 30.5 px across"
-    assert describe_zero_shot(folder / checkpoint, 30.5) == text
+    assert find_assumed_diameter(trained[1] / checkpoint, 30.0) is None
+    assert find_assumed_diameter(tmp_path / "elsewhere" / checkpoint, 30.0) is None
+    assert find_assumed_diameter(folder / checkpoint, 30.5) == 30.5
 
 
 def test_an_installation_without_a_start(tmp_path):

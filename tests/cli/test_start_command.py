@@ -46,7 +46,7 @@ class TestPredict:
             outcome = livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET)
         assert outcome.code == 0, outcome
         assert caplog.messages[0] == NOTE
-        assert "estimated from" in caplog.messages[1]
+        assert "estimated in 2 of 2 images" in caplog.messages[1]
         found = rows(tmp_path / "out")
         assert len(found) == 2
         assert all(re.fullmatch(TEXT, row["zero_shot"]) for row in found)
@@ -70,6 +70,21 @@ class TestPredict:
         for name in ("test_00.tif", "test_00_cells.tif"):
             one, other = (tifffile.imread(tmp_path / folder / name) for folder in ("one", "other"))
             assert (one == other).all()
+
+    def test_each_image_has_its_own_scale(self, images, tmp_path):
+        """The cells of each are those of a run with the diameter that its row names."""
+        one, other = sorted(images.iterdir())
+        (tmp_path / "mixed").mkdir()
+        tifffile.imwrite(tmp_path / "mixed" / "a$b.tif", tifffile.imread(one))
+        tifffile.imwrite(tmp_path / "mixed" / "twice.tif", tifffile.imread(other).repeat(2, 0).repeat(2, 1))
+        assert livecell("predict", "start", tmp_path / "mixed", "-o", tmp_path / "out", *QUIET).code == 0
+        sizes = {row["image"]: re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")}
+        assert len(set(sizes.values())) == 2
+        for name, size in sizes.items():
+            path, folder = tmp_path / "mixed" / f"{name}.tif", tmp_path / f"{name} alone"
+            assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *QUIET).code == 0
+            for file in (f"{name}.tif", f"{name}_cells.tif"):
+                assert (tifffile.imread(tmp_path / "out" / file) == tifffile.imread(folder / file)).all()
 
     def test_a_trained_bundle_has_no_diameter_and_no_note(self, separating, images, tmp_path, caplog):
         refused(

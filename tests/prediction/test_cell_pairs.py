@@ -1,7 +1,5 @@
 """Predicted and true cells of a sample."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,9 +8,11 @@ from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.metrics.cells import keep_labelled
 from livecell_monai.network import Head
 from livecell_monai.prediction.cell_pairs import list_pairs, pair_cells, take_ids
+from livecell_monai.prediction.segmenter import Segmenter
+from livecell_monai.sample import OWN
 from tests.support.cell_worlds import TOUCHING
 
-SEGMENTER = SimpleNamespace(head=Head(), decoder=CellDecoder(cells=False))
+SEGMENTER = Segmenter(None, None, None, Head(), 0.5, torch.device("cpu"), CellDecoder(cells=False))
 
 
 def tensor(labels):
@@ -30,6 +30,11 @@ def test_cells_are_those_of_the_segmenters_decoder():
     expected = CellDecoder()(TOUCHING > 0, {})
     assert expected.max() > 1
     np.testing.assert_array_equal(found["cells"][0], expected)
+
+
+def test_a_sample_may_have_sizes_of_its_own():
+    sample = {"label": tensor(TOUCHING), OWN: {"min_cell_area": torch.tensor(10_000.0)}}
+    assert pair_cells(SEGMENTER, sample, predicted(TOUCHING))["cells"].max() == 0
 
 
 @pytest.mark.parametrize("sample", [{}, {"label": tensor(TOUCHING > 0)}], ids=["no label", "binary"])

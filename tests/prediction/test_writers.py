@@ -11,6 +11,7 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
+from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.data.readers import close_last
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError, SettingError
@@ -18,6 +19,7 @@ from livecell_monai.outputs.base import Files, Output, OutputOptions
 from livecell_monai.outputs.registry import BUILT_IN
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.prediction.writers import PredictionWriter
+from livecell_monai.sample import OWN
 from tests.support.driven import item, output, read_table, run
 from tests.support.stack_files import write_ome_tiff
 from tests.support.worlds import picture_of, some_cells
@@ -124,6 +126,15 @@ class TestPredictionWriter:
         for name, plane in zip(options.channels, maps.numpy(), strict=True):
             np.testing.assert_array_equal(seen[0].maps[name], plane)
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "cell_0_border.tif"), maps[1].numpy())
+
+    def test_cells_are_separated_by_the_settings_of_their_image(self, tmp_path):
+        for index in range(2):
+            tifffile.imwrite(tmp_path / f"cell_{index}.tif", picture_of(MASKS[0]))
+        items = [item(0, tmp_path), {**item(1, tmp_path), OWN: {"min_cell_area": torch.tensor(10_000)}}]
+        writer = PredictionWriter(str(tmp_path / "out"), ("summary",), cells=CellDecoder(cells=True))
+        run(writer, items, [output(MASKS[0])] * 2)
+        assert writer.rows[0]["cells"] > 0
+        assert writer.rows[1]["cells"] == 0
 
     def test_maps_that_no_output_reads_are_not_kept(self, tmp_path, spy):
         seen = []

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import tifffile
 
 from livecell_monai.bundle.contents import read_metadata
 from livecell_monai.bundle.start import write_start_bundle
@@ -50,26 +51,35 @@ def test_a_trained_bundle_keeps_its_settings(trained, caplog):
         check_diameter(trained[1])
 
 
-def test_the_scale_is_that_for_the_median_of_the_images(bundle, estimates, caplog):
+def test_each_image_has_its_own_scale_and_others_that_of_the_median(bundle, estimates, tmp_path, caplog):
+    arrays = images(2)
+    for name, pixels in zip(("a", "b"), arrays, strict=True):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
+    item = {"name": "b", "image": str(tmp_path / "b.tif")}
+    frame = {"name": "m", "image": str(tmp_path / "b.tif"), "frame": 0, "position": 0, "frames": 1}
     with caplog.at_level(logging.WARNING):
-        found = fit_settings(bundle, ACCELERATOR, images(4))
-    assert found == {
-        **ACCELERATOR,
-        **{"scale": 2.0, "cell_diameter": 21.0, "seed_depth": 1.1, "min_cell_area": 17},
-    }
-    assert estimates[1] == [40.0] * 4
+        found = fit_settings(bundle, ACCELERATOR, [*arrays, tmp_path / "a.tif", item, frame])
+    at_20 = {"scale": 2.0, "cell_diameter": 20.0, "seed_depth": 1.0, "min_cell_area": 16}
+    median = {"scale": 2.0, "cell_diameter": 20.5, "seed_depth": 1.0, "min_cell_area": 17}
+    assert found == {**ACCELERATOR, **median, "own_settings": {str(tmp_path / "a.tif"): at_20}}  # none was found in the item
+    assert estimates[1] == [40.0] * 5
     note, size = caplog.messages
     assert note == NOTE
-    assert size.startswith("note: cells are taken as 21 px across, estimated from 3 of 4 images (20 to 80 px); they differ")
+    assert size == (
+        "note: cells are taken as 20 px across, estimated in 4 of 5 images (19 to 80 px, each image at its own scale); if "
+        "that is wrong, give --diameter PX"
+    )
 
 
-def test_of_many_images_some_are_measured(bundle, monkeypatch, estimates):
+def test_of_many_images_some_are_measured(bundle, monkeypatch):
     measured = []
-    real = zero_shot._measure
-    monkeypatch.setattr(zero_shot, "_measure", lambda *args: measured.append(args[1]) or real(*args))
+    monkeypatch.setattr(zero_shot, "_measure", lambda _, image, expected: measured.append(image) or 20.0)
+    paths = [f"/images/{number}.tif" for number in range(401)]
     shown = images(11)
-    fit_settings(bundle, ACCELERATOR, shown)
-    assert [next(n for n, one in enumerate(shown) if one is each) for each in measured] == [0, 2, 4, 6, 8]
+    found = fit_settings(bundle, ACCELERATOR, [*paths, *shown])
+    assert measured[:200] == paths[:400:2]
+    assert [next(n for n, one in enumerate(shown) if one is each) for each in measured[200:]] == [0, 2, 4, 6, 8]
+    assert list(found["own_settings"]) == measured[:200]
 
 
 def test_sizes_are_estimated_from_one_view(bundle, monkeypatch, estimates):

@@ -47,6 +47,10 @@ VALUES = {
     "cell_diameter": ABOVE_0,
     "map_threshold": ([0, 0.4], [-0.1, 1]),
     "min_cell_area": COUNT,
+    "own_settings": (
+        [{}, {"/a/$b#@.tif": {"scale": 0.5, "seed_depth": 1.0, "cell_diameter": 80, "min_cell_area": 20}}],
+        [None, {"/a.tif": 2.0}, {"/a.tif": {"threshold": 0.5}}, {"/a.tif": {"scale": 0}}, {"": {}}, [1]],
+    ),
     "cell_table_names": (["livecell", "cellprofiler"], ["CellProfiler", None]),
     "cell_table_format": (["csv", "parquet"], ["CSV", "xlsx"]),
     "tiling_min_megapixels": ABOVE_0,

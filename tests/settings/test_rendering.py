@@ -104,6 +104,10 @@ def test_an_outdated_file_is_updated(tmp_path):
 
 def test_the_template_has_no_other_plain_values():
     merged = ConfigParser.load_config_files([str(ROOT / "bundle" / "configs" / f"{name}.yaml") for name in CONFIGS])
-    plain = {name for name, value in merged.items() if not isinstance(value, dict) and not set("$@%") & set(str(value))}
+    plain = {
+        name
+        for name, value in merged.items()
+        if (not isinstance(value, dict) or value == {}) and not set("$@%") & set(str(value))
+    }
     assert plain == {*SETTINGS, "bundle_root", "unlabelled"}  # where to read
     assert set(merged["settings"]) == set(SETTINGS)

@@ -20,7 +20,15 @@ from livecell_monai.settings import (
 #: what says where and how loudly one run goes, or what is written beside the masks: not what the model is
 UNRECORDED = {
     *("overwrite", "show_progress", "outputs", "surface_tolerance"),
-    *("tiling_min_megapixels", "large_image_format", "cell_table_format", "cell_table_names", "resume", "model_outputs"),
+    *(
+        "tiling_min_megapixels",
+        "large_image_format",
+        "cell_table_format",
+        "cell_table_names",
+        "own_settings",
+        "resume",
+        "model_outputs",
+    ),
     *("track", "tracking_uri", "experiment", "run_name"),
 }
 

@@ -7,7 +7,7 @@ from monai.data import MetaTensor
 from scipy import ndimage
 
 from livecell_monai.errors import SettingError
-from livecell_monai.sample import Region
+from livecell_monai.sample import OWN, Region
 from livecell_monai.transforms import CropRegiond, ResizeToScaled, restore_grid
 from livecell_monai.transforms.scale import working_shape
 from tests.support.worlds import one_cell, picture_of
@@ -56,6 +56,22 @@ class TestResize:
         resized = ResizeToScaled("image", size)({"image": smooth()})
         assert resized["image"].shape == (1, *expected)
         assert resized["grid"].tolist() == [60, 84]
+
+    def test_an_image_has_settings_of_its_own_by_its_path(self):
+        own = {"scale": 0.5, "cell_diameter": 80.0}
+        resize = ResizeToScaled("image", 2.0, own_settings={"/a/b.tif": own, "/a/c.tif": {"cell_diameter": 20.0}})
+        found = {}
+        for path in ("/a/b.tif", "/a/c.tif", "/a/d.tif"):
+            image = smooth()
+            image.meta["filename_or_obj"] = path
+            found[path] = resize({"image": image})
+        assert [tuple(each["image"].shape[1:]) for each in found.values()] == [(30, 42), (120, 168), (120, 168)]
+        assert [each.get(OWN) for each in found.values()] == [own, {"cell_diameter": 20.0}, None]
+
+    @pytest.mark.parametrize("own", [{"scale": 0}, {"threshold": 0.5}, {"scale": "2"}, 2.0])
+    def test_wrong_settings_of_an_image_are_refused(self, own):
+        with pytest.raises(SettingError, match=r"^setting own_settings must be \{PATH: \{scale: NUMBER, "):
+            ResizeToScaled("image", own_settings={"/a/b.tif": own})
 
     def test_own_size_changes_nothing(self):
         image = smooth()
