@@ -82,7 +82,8 @@ class Segmenter:
         sample = self.prepare(image)
         maps = self.maps_of(image_of(sample))
         mask: Pixels = self.mask_of(maps)[0].numpy()
-        return Mask.of(mask, partial(self.cells_of, sample, mask, maps))
+        own = {OWN: sample.get(OWN, {})}  # a mask must not keep the pixels of its image in memory
+        return Mask.of(mask, partial(self.cells_of, own, mask, maps))
 
     def maps(self, image: ImageLike) -> dict[str, Pixels]:
         """The maps (Y, X) float32 in [0, 1] of an image by channel; errors as for the mask."""

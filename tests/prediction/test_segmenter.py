@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,15 @@ def test_each_map_and_the_cells_follow_the_mirrored_views(separating):
         assert np.abs(alone.maps(turned)[name][:, ::-1] - alone.maps(image)[name]).max() > 0.01
         np.testing.assert_allclose(averaged.maps(turned)[name][:, ::-1], plane, atol=1e-4)
     assert averaged(image).cells.max() > 1
+
+
+def test_a_mask_does_not_keep_its_image(untrained, monkeypatch):
+    samples, prepare = [], untrained.prepare
+    monkeypatch.setattr(untrained, "prepare", lambda image: samples.append(prepare(image)) or samples[-1])
+    mask = untrained(picture_of(some_cells((60, 84))))
+    kept = weakref.ref(samples.pop()["image"])
+    assert kept() is None
+    assert mask.cells.shape == (60, 84)
 
 
 class TestMask:
