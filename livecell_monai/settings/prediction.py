@@ -13,9 +13,17 @@ Device = Annotated[
     Rule("auto, cpu, cuda, cuda:N or mps, each with or without -fp32 at the end"),
 ]
 Factor = Annotated[float, Field(gt=0, le=16)]
-Sizes = dict[Literal["scale", "seed_depth", "cell_diameter", "min_cell_area"], Positive]
+
+Sizes = Annotated[
+    dict[Literal["scale", "seed_depth", "cell_diameter", "min_cell_area"], Positive],
+    AfterValidator(require(lambda sizes: sizes.get("scale", 1) <= 16 and sizes.get("min_cell_area", 1) >= 1)),
+]
 OwnSettings = Annotated[
-    dict[Text, Sizes], Rule("{PATH: {scale: NUMBER, seed_depth: NUMBER, cell_diameter: NUMBER, min_cell_area: NUMBER}, ...}")
+    dict[Text, Sizes],
+    Rule(
+        "{PATH: {scale: NUMBER, seed_depth: NUMBER, cell_diameter: NUMBER, min_cell_area: NUMBER}, ...}, numbers above 0, "
+        "scale up to 16, min_cell_area from 1"
+    ),
 ]
 Percentage = Annotated[float, Field(ge=0, le=100)]
 Percentiles = Annotated[

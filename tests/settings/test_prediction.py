@@ -49,7 +49,16 @@ VALUES = {
     "min_cell_area": COUNT,
     "own_settings": (
         [{}, {"/a/$b#@.tif": {"scale": 0.5, "seed_depth": 1.0, "cell_diameter": 80, "min_cell_area": 20}}],
-        [None, {"/a.tif": 2.0}, {"/a.tif": {"threshold": 0.5}}, {"/a.tif": {"scale": 0}}, {"": {}}, [1]],
+        [
+            None,
+            {"/a.tif": 2.0},
+            {"/a.tif": {"threshold": 0.5}},
+            {"/a.tif": {"scale": 0}},
+            {"": {}},
+            [1],
+            {"/a.tif": {"scale": 17}},
+            {"/a.tif": {"min_cell_area": 0.4}},
+        ],
     ),
     "cell_table_names": (["livecell", "cellprofiler"], ["CellProfiler", None]),
     "cell_table_format": (["csv", "parquet"], ["CSV", "xlsx"]),
