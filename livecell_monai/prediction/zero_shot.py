@@ -23,16 +23,18 @@ from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import FRAMES, IMAGE, Pixels
+from livecell_monai.settings import check_setting
+from livecell_monai.transforms.scale import find_key
 
 MOST_IMAGES = 200  # that are measured one by one, spread evenly over all
 MOST_OTHERS = 5  # of those without a path of their own: arrays, and the frames of movies, which have one scale together
-FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area")
+FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area", "own_settings")
 LOGGER = logging.getLogger(__name__)
 NOTE = "note: the start has learned nothing from these images; look at the masks, or annotate a few images and train"
 UNSEEN = "note: the start was trained on drawn images, not on yours; look at its masks on a few of your images first"
 ESTIMATED = (
-    "note: cells are taken as %.0f px across, estimated in %d of %d images (%.0f to %.0f px, each image at its own "
-    "scale); if that is wrong, give --diameter PX"
+    "note: cells are taken as %.0f px across, estimated in %d of %d images (%.0f to %.0f px%s); if that is wrong, "
+    "give --diameter PX"
 )
 ASSUMED = "note: cells are taken as %.0f px across; if yours have another size, give --diameter PX"
 
@@ -44,9 +46,9 @@ def fit_settings(
 
     Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each image that fits into memory:
     `own_settings` has its scale and sizes. Those of the median are for frames of movies, arrays, large images and what was
-    not measured. A given `scale` is kept. Without images and a diameter, cells of the size that the
-    start expects are assumed. What is assumed is logged, for users of the command line too. For a trained bundle nothing
-    changes.
+    not measured. Given settings are kept, those of single images too, and with a given `scale` nothing is estimated. Without
+    images and a diameter, cells of the size that the start expects are assumed. What is assumed is logged, for users of the
+    command line too. For a trained bundle nothing changes.
     """
     given = dict(settings or {})
     expected = read_expected_diameter(bundle)
@@ -58,17 +60,20 @@ def fit_settings(
     if "cell_diameter" in given and "scale" not in given:
         given = plan_zero_shot(given["cell_diameter"], expected) | given
     elif "scale" not in given:
-        given = _fit(_estimate(bundle, given, images, expected), expected) | given
+        given = _fit(_estimate(bundle, given, images, expected), expected, given)
     if given.get("backend") == "int8":
         _note_ranges(Path(bundle), given, images)
     return given
 
 
-def _fit(diameters: Sequence[tuple[str | None, float]], expected: float) -> dict[str, Any]:
-    """The settings for the median of diameters in px, with those of each image that has a path."""
+def _fit(diameters: Sequence[tuple[str | None, float]], expected: float, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings for the median of diameters in px, with those of each image that has a path; given ones are kept."""
     median = float(np.median([diameter for _, diameter in diameters])) if diameters else expected
     own = {path: plan_zero_shot(diameter, expected) for path, diameter in diameters if path is not None}
-    return {**plan_zero_shot(median, expected), "own_settings": own}
+    own = {path: {name: size for name, size in sizes.items() if name not in given} for path, sizes in own.items()}
+    for path, sizes in check_setting("own_settings", given.get("own_settings", {})).items():
+        own[find_key(path)] = {**own.get(find_key(path), {}), **sizes}
+    return {**plan_zero_shot(median, expected), **given, "own_settings": own}
 
 
 def check_diameter(bundle: str | Path) -> None:
@@ -99,7 +104,8 @@ def _estimate(
     found = [(path, diameter) for path, diameter in measured if diameter]
     if found:
         middle, low, high = (float(of([diameter for _, diameter in found])) for of in (np.median, min, max))
-        LOGGER.warning(ESTIMATED, middle, len(found), len(images), low, high)
+        each = ", each image at its own scale" if any(path is not None for path, _ in found) else ""
+        LOGGER.warning(ESTIMATED, middle, len(found), len(images), low, high, each)
     elif any(diameter == 0 for _, diameter in measured):
         LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
     return found
@@ -108,8 +114,8 @@ def _estimate(
 def _find_path(image: ImageLike | Item) -> str | None:
     """The path by which an image has settings of its own; None for an array and for a frame of a movie."""
     if isinstance(image, Mapping):
-        return None if FRAMES in image else str(image[IMAGE])
-    return None if isinstance(image, np.ndarray) else str(image)
+        return None if FRAMES in image else find_key(image[IMAGE])
+    return None if isinstance(image, np.ndarray) else find_key(image)
 
 
 def _spread(numbers: Sequence[int], most: int) -> list[int]:

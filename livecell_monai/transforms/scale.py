@@ -1,5 +1,6 @@
 """From the grid of an image to the size at which the network works, and back."""
 
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from livecell_monai.sample import OWN, REGION
 from livecell_monai.settings import check_setting
 
 GRID = "grid"  #: key of the (Y, X) of an image before resizing
+
+
+def find_key(image: object) -> str:
+    """The absolute path of an image, or address of a plane, however it was written: the key of `own_settings`."""
+    return os.path.abspath(os.path.expanduser(str(image)))
 
 
 def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Sequence[int]) -> tuple[int, int]:
@@ -59,13 +65,14 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
         own_settings: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale, self.own = check_setting("scale", scale), check_setting("own_settings", own_settings or {})
+        self.scale = check_setting("scale", scale)
+        self.own = {find_key(path): own for path, own in check_setting("own_settings", own_settings or {}).items()}
         self.modes = [mode] * len(self.keys) if isinstance(mode, str) else list(mode)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample at the working size."""
         sample, scale = dict(data), self.scale
-        own = self.own and self.own.get(str(sample[self.keys[0]].meta["filename_or_obj"]))
+        own = self.own and self.own.get(find_key(sample[self.keys[0]].meta["filename_or_obj"]))
         if own:
             sample[OWN], scale = own, own.get("scale", scale)
         for key, mode in self.key_iterator(sample, self.modes):

@@ -71,6 +71,35 @@ def test_each_image_has_its_own_scale_and_others_that_of_the_median(bundle, esti
     )
 
 
+def test_given_settings_of_all_and_of_single_images_are_kept(bundle, estimates, tmp_path, monkeypatch):
+    """An image is measured on its own grid, whatever settings are given for it, and the others keep their estimates."""
+    monkeypatch.chdir(tmp_path)
+    shapes = []
+    measure = zero_shot.estimate_diameter
+    monkeypatch.setattr(
+        zero_shot, "estimate_diameter", lambda image, *rest: shapes.append(image.shape) or measure(image, *rest)
+    )
+    for name, pixels in zip("abc", images(3), strict=True):
+        tifffile.imwrite(f"{name}.tif", pixels)
+    given = {**ACCELERATOR, "min_cell_area": 3, "own_settings": {"a.tif": {"scale": 0.5}, "d.tif": {"seed_depth": 9.0}}}
+    found = fit_settings(bundle, given, ["./a.tif", "b.tif", "c.tif"])
+    assert set(shapes) == {(1, *images(1)[0].shape)}
+    assert found["min_cell_area"] == 3
+    assert found["own_settings"] == {
+        str(tmp_path / "a.tif"): {"scale": 0.5, "cell_diameter": 20.0, "seed_depth": 1.0},
+        str(tmp_path / "c.tif"): {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0},
+        str(tmp_path / "d.tif"): {"seed_depth": 9.0},
+    }
+    with pytest.raises(SettingError, match=r"^setting own_settings must be"):
+        fit_settings(bundle, {**ACCELERATOR, "own_settings": None}, ["b.tif"])
+
+
+def test_without_paths_no_image_is_said_to_have_its_own_scale(bundle, estimates, caplog):
+    found = fit_settings(bundle, ACCELERATOR, images(1))
+    assert found["own_settings"] == {}
+    assert caplog.messages[-1].endswith("estimated in 1 of 1 images (20 to 20 px); if that is wrong, give --diameter PX")
+
+
 def test_of_many_images_some_are_measured(bundle, monkeypatch):
     measured = []
     monkeypatch.setattr(zero_shot, "_measure", lambda _, image, expected: measured.append(image) or 20.0)

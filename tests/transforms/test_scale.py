@@ -68,6 +68,13 @@ class TestResize:
         assert [tuple(each["image"].shape[1:]) for each in found.values()] == [(30, 42), (120, 168), (120, 168)]
         assert [each.get(OWN) for each in found.values()] == [own, {"cell_diameter": 20.0}, None]
 
+    @pytest.mark.parametrize("path", ["b.tif", "./b.tif", "other/../b.tif", "b.tif::t=0,c=1,z=0"])
+    def test_it_does_not_matter_how_the_path_is_written(self, tmp_path, monkeypatch, path):
+        monkeypatch.chdir(tmp_path)
+        image = smooth()
+        image.meta["filename_or_obj"] = str(tmp_path / path.replace("other/../", ""))
+        assert ResizeToScaled("image", own_settings={path: {"scale": 0.5}})({"image": image})["image"].shape == (1, 30, 42)
+
     @pytest.mark.parametrize("own", [{"scale": 0}, {"threshold": 0.5}, {"scale": "2"}, 2.0])
     def test_wrong_settings_of_an_image_are_refused(self, own):
         with pytest.raises(SettingError, match=r"^setting own_settings must be \{PATH: \{scale: NUMBER, "):
