@@ -10,6 +10,7 @@ import tifffile
 
 from livecell_monai import Segmenter, predict
 from livecell_monai.network.start import read_start
+from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.plan import plan_zero_shot
 from livecell_monai.prediction.zero_shot import NOTE
 from livecell_monai.training.start import read_bundle_as_start
@@ -85,6 +86,16 @@ class TestPredict:
             assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *QUIET).code == 0
             for file in (f"{name}.tif", f"{name}_cells.tif"):
                 assert (tifffile.imread(tmp_path / "out" / file) == tifffile.imread(folder / file)).all()
+
+    def test_an_interrupted_prediction_resumes(self, images, tmp_path, monkeypatch):
+        """It has the sizes of cells that were found at first, not those that the start expects."""
+        with monkeypatch.context() as patch:
+            patch.setattr(UnfinishedRun, "end", lambda run: None)
+            assert livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET).code == 0
+        assert (tmp_path / "out" / ".unfinished").exists()
+        outcome = livecell("predict", "start", images, "-o", tmp_path / "out", "--resume", *QUIET)
+        assert outcome.code == 0, outcome
+        assert not (tmp_path / "out" / ".unfinished").exists()
 
     def test_a_trained_bundle_has_no_diameter_and_no_note(self, separating, images, tmp_path, caplog):
         refused(
