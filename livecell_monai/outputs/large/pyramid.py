@@ -136,7 +136,9 @@ class PyramidBuilder:
 def encode_tile(chunk: Pixels) -> bytes:
     """The bytes in a TIFF of a chunk (Y, X), padded with background to a whole tile."""
     tile = np.pad(chunk, [(0, CHUNK - edge) for edge in chunk.shape])
-    deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # for masks, run lengths are smaller and faster than full deflate
+    # run lengths are smaller and faster for masks; the bytes of an id repeat every two or four, which full deflate finds
+    strategy = zlib.Z_RLE if tile.itemsize == 1 else zlib.Z_DEFAULT_STRATEGY
+    deflate = zlib.compressobj(1, strategy=strategy)
     return deflate.compress(tile.tobytes()) + deflate.flush()
 
 

@@ -1,5 +1,6 @@
 """The pyramid of a mask: each level is read once, for its measures, its tiles and the next level; other tools read it."""
 
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -25,6 +26,17 @@ from livecell_monai.outputs.large.pyramid import (
 
 SHAPE = (2 * CHUNK + 333, 4 * CHUNK + 1)
 SIZE = (0.5, 0.25)
+
+
+def test_tiles_are_as_small_as_what_they_show():
+    """The ids of cells need a few times the bytes of their mask, not forty times."""
+    mask = waves((CHUNK, CHUNK))
+    ids = (np.indices(mask.shape)[0] // 100 * 7 + 1000) * (mask > 0)
+    sizes = {kind: len(encode_tile(ids.astype(kind))) for kind in (np.uint16, np.uint32)}
+    assert all(size < 5 * len(encode_tile(mask)) for size in sizes.values())
+    for kind in sizes:
+        decoded = np.frombuffer(zlib.decompress(encode_tile(ids.astype(kind))), kind)
+        np.testing.assert_array_equal(decoded.reshape(ids.shape), ids)
 
 
 def waves(shape):
