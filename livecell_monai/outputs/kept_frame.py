@@ -21,6 +21,7 @@ def keep_frame(path: Path, prediction: Prediction) -> None:
         "seconds": prediction.seconds,
         "frame": None if prediction.frame is None else asdict(prediction.frame),
         "problem": prediction.problem,
+        "own": dict(prediction.own),
         "maps": list(prediction.maps),
     }
     arrays = {f"{MAP}{index}": plane for index, plane in enumerate(prediction.maps.values())}
@@ -46,4 +47,5 @@ def read_frame(path: Path) -> Prediction:
             frame=None if frame is None else Frame(**frame),
             cells=archive.get(CELLS),
             problem=facts["problem"],
+            own=facts["own"],
         )

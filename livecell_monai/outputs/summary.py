@@ -55,7 +55,7 @@ class Summary(Output):
             INTERVAL: frame.interval_min,
             "seconds": round(sum(row["seconds"] for row in rows), 3),
             **({EMPTY_FRAMES: empty} if empty else {}),
-            **self._describe_model(),
+            **self._describe_model(prediction.own.get("cell_diameter")),
         }
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
 from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
 from livecell_monai.runs.progress import counting
-from livecell_monai.sample import FRAMES, IMAGE, Pixels
+from livecell_monai.sample import IMAGE, Pixels
 from livecell_monai.settings import check_setting
 from livecell_monai.transforms.scale import find_key
 
-MOST_IMAGES = 200  # that are measured one by one, spread evenly over all
-MOST_OTHERS = 5  # of those without a path of their own: arrays, and the frames of movies, which have one scale together
+T = TypeVar("T")
+MOST_IMAGES = 200  # that are measured, spread evenly over all
+MOST_FRAMES = 5  # of a movie, which has one scale, and of arrays
 FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area", "own_settings")
 LOGGER = logging.getLogger(__name__)
 NOTE = "note: the start has learned nothing from these images; look at the masks, or annotate a few images and train"
@@ -44,11 +45,11 @@ def fit_settings(
 ) -> dict[str, Any]:
     """The settings of a prediction; for the shipped start, with the scale for the cells of the images.
 
-    Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each image that fits into memory:
-    `own_settings` has its scale and sizes. Those of the median are for frames of movies, arrays, large images and what was
-    not measured. Given settings are kept, those of single images too, and with a given `scale` nothing is estimated. Without
-    images and a diameter, cells of the size that the start expects are assumed. What is assumed is logged, for users of the
-    command line too. For a trained bundle nothing changes.
+    Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each file that fits into memory:
+    `own_settings` has its scale and sizes. Those of the median are for arrays, large images and what was not measured. Given
+    settings are kept, those of single files too, and with a given `scale` nothing is estimated. Without images and a
+    diameter, cells of the size that the start expects are assumed. What is assumed is logged, for users of the command line
+    too. For a trained bundle nothing changes.
     """
     given = dict(settings or {})
     expected = read_expected_diameter(bundle)
@@ -87,40 +88,51 @@ def check_diameter(bundle: str | Path) -> None:
 def _estimate(
     bundle: str | Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item], expected: float
 ) -> list[tuple[str | None, float]]:
-    """Paths of images and the diameter in px of their cells, None for an image without a path of its own.
+    """Paths of files and the diameter in px of their cells, None for an array.
 
-    Images in which no cell is found are missing; of many images, and of those without a path, some are measured.
+    Files in which no cell is found are missing; of many images, of frames and of arrays some are measured.
     """
     given = {name: value for name, value in given.items() if name not in (*FOUND_ITSELF, "backend")}
     segmenter = open_segmenter(bundle, {**given, "tta_views": 1})
-    paths = [_find_path(image) for image in images]
-    parts = [[n for n, path in enumerate(paths) if (path is None) == is_other] for is_other in (False, True)]
-    chosen = [number for part, most in zip(parts, (MOST_IMAGES, MOST_OTHERS), strict=True) for number in _spread(part, most)]
-    measured = []
+    chosen = _choose_images(images)
+    measured: dict[str | None, list[float]] = {}
     with counting("measuring cells", "image", len(chosen), bool(chosen) and given.get("show_progress", True)) as advance:
-        for number in chosen:
-            measured.append((paths[number], _measure(segmenter, images[number], expected)))
+        for path, image in chosen:
+            diameter = _measure(segmenter, image, expected)
+            measured.setdefault(path, []).extend([] if diameter is None else [diameter])
             advance(1)
-    found = [(path, diameter) for path, diameter in measured if diameter]
-    if found:
+    every = [diameter for diameters in measured.values() for diameter in diameters]
+    found = [(path, diameter) for path, diameters in measured.items() for diameter in _typical(path, diameters)]
+    if any(every):
         middle, low, high = (float(of([diameter for _, diameter in found])) for of in (np.median, min, max))
-        each = ", each image at its own scale" if any(path is not None for path, _ in found) else ""
-        LOGGER.warning(ESTIMATED, middle, len(found), len(images), low, high, each)
-    elif any(diameter == 0 for _, diameter in measured):
+        each = ", each file at its own scale" if len({path for path, _ in found if path is not None}) > 1 else ""
+        LOGGER.warning(ESTIMATED, middle, sum(map(bool, every)), len(images), low, high, each)
+    elif every:
         LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
     return found
 
 
-def _find_path(image: ImageLike | Item) -> str | None:
-    """The path by which an image has settings of its own; None for an array and for a frame of a movie."""
-    if isinstance(image, Mapping):
-        return None if FRAMES in image else find_key(image[IMAGE])
-    return None if isinstance(image, np.ndarray) else find_key(image)
+def _choose_images(images: Sequence[ImageLike | Item]) -> list[tuple[str | None, ImageLike | Item]]:
+    """The images that are measured, each with the path of its file, None for an array."""
+    files: dict[str | None, list[ImageLike | Item]] = {}
+    for image in images:
+        named = image[IMAGE] if isinstance(image, Mapping) else image
+        files.setdefault(None if isinstance(named, np.ndarray) else find_key(named), []).append(image)
+    arrays = files.pop(None, [])
+    frames = max(1, min(MOST_FRAMES, MOST_IMAGES // max(1, len(files))))
+    named = [(path, image) for path in _spread(list(files), MOST_IMAGES) for image in _spread(files[path], frames)]
+    return [*named, *((None, image) for image in _spread(arrays, MOST_FRAMES))]
 
 
-def _spread(numbers: Sequence[int], most: int) -> list[int]:
-    step = max(1.0, len(numbers) / most)
-    return [numbers[int(index * step)] for index in range(min(most, len(numbers)))]
+def _typical(path: str | None, diameters: Sequence[float]) -> list[float]:
+    """The median diameter of the frames of a file that show cells, or the diameter of each array."""
+    found = [diameter for diameter in diameters if diameter]
+    return found if path is None or not found else [float(np.median(found))]
+
+
+def _spread(every: Sequence[T], most: int) -> list[T]:
+    step = max(1.0, len(every) / most)
+    return [every[int(index * step)] for index in range(min(most, len(every)))]
 
 
 def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> float | None:

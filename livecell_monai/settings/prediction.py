@@ -169,7 +169,7 @@ class Cells(Group):
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
     own_settings: OwnSettings = setting(
         {},
-        "scale, seed_depth, cell_diameter and min_cell_area of single images, by path; `start` finds them in the images",
+        "scale, seed_depth, cell_diameter and min_cell_area of single files, by path; `start` finds them in the images",
         recorded=False,
         changes_mask=True,
     )

@@ -9,6 +9,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
+from livecell_monai.data.readers import find_file
 from livecell_monai.sample import OWN, REGION
 from livecell_monai.settings import check_setting
 
@@ -16,8 +17,8 @@ GRID = "grid"  #: key of the (Y, X) of an image before resizing
 
 
 def find_key(image: object) -> str:
-    """The absolute path of an image, or address of a plane, however it was written: the key of `own_settings`."""
-    return os.path.abspath(os.path.expanduser(str(image)))
+    """The absolute path of the file or folder of an image or plane, however it was written: the key of `own_settings`."""
+    return os.path.abspath(os.path.expanduser(find_file(str(image))))
 
 
 def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Sequence[int]) -> tuple[int, int]:
@@ -52,7 +53,7 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
     """Resize keys (C, Y, X), which may be regions of images of different sizes, by `working_shape`.
 
     The (Y, X) of the first key before the change is stored under `grid`, for `restore_grid`. `mode`, for each key or for
-    all, is `bilinear` with anti-aliasing, `area` or `nearest`. `own_settings` has the settings of single images by path:
+    all, is `bilinear` with anti-aliasing, `area` or `nearest`. `own_settings` has the settings of single files by path:
     they are stored under `own_settings`, and their `scale` comes before that of all images.
     """
 

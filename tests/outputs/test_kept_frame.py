@@ -20,8 +20,9 @@ FULL = Prediction(
     frame=Frame(3, 1, 4, 15.0, "phase µ"),
     cells=(PLANE // 6).astype(np.int32),
     problem=None,
+    own={"cell_diameter": 21.5},
 )
-BARE = replace(FULL, maps={}, pixel_size_um=None, cells=None, problem="it cannot be read", frame=Frame(0, 0, 1))
+BARE = replace(FULL, own={}, maps={}, pixel_size_um=None, cells=None, problem="it cannot be read", frame=Frame(0, 0, 1))
 
 
 @pytest.mark.parametrize("prediction", [FULL, BARE, replace(FULL, frame=None)])
@@ -29,7 +30,7 @@ def test_comes_back_as_it_was(tmp_path, prediction):
     path = tmp_path / "movie.1"
     keep_frame(path, prediction)
     found = read_frame(path)
-    for name in ("name", "source", "pixel_size_um", "seconds", "frame", "problem"):
+    for name in ("name", "source", "pixel_size_um", "seconds", "frame", "problem", "own"):
         assert getattr(found, name) == getattr(prediction, name)
     assert list(found.maps) == list(prediction.maps)
     for one, other in zip([found.mask, *found.maps.values()], [prediction.mask, *prediction.maps.values()], strict=True):

@@ -61,10 +61,12 @@ def test_rows_say_that_nothing_was_learned(tmp_path):
     output = Summary(OutputOptions(assumed_px=40.0))
     row, own = write(output, [image(), replace(image(), own={"scale": 1.0, "cell_diameter": 30.5})], tmp_path)
     movie = write(output, frames(), tmp_path)[-1]
+    other = write(output, [replace(frame, own={"cell_diameter": 12.0}) for frame in frames()], tmp_path)[-1]
     large = output.write_large(LargePrediction("a", tmp_path, 0.5, 1.0), tmp_path)
     text = "nothing was learned from these images; cells taken as {} px across"
     assert [each["zero_shot"] for each in (row, movie, large)] == [text.format(40)] * 3
     assert own["zero_shot"] == text.format(30.5)
+    assert other["zero_shot"] == text.format(12)
     assert "zero_shot" not in read_table(tmp_path / "cells_frames.csv")[0]
 
 

@@ -51,22 +51,24 @@ def test_a_trained_bundle_keeps_its_settings(trained, caplog):
         check_diameter(trained[1])
 
 
-def test_each_image_has_its_own_scale_and_others_that_of_the_median(bundle, estimates, tmp_path, caplog):
+def test_each_file_has_its_own_scale_and_arrays_that_of_the_median(bundle, estimates, tmp_path, caplog):
+    """Of the frames of a movie that show cells, the median counts."""
     arrays = images(2)
-    for name, pixels in zip(("a", "b"), arrays, strict=True):
-        tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
-    item = {"name": "b", "image": str(tmp_path / "b.tif")}
-    frame = {"name": "m", "image": str(tmp_path / "b.tif"), "frame": 0, "position": 0, "frames": 1}
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", arrays[0])
+    frames = [{"name": "b", "image": f"{tmp_path}/b.tif", "frame": n, "position": n, "frames": 3} for n in range(3)]
+    estimates[0][:] = [60.0, 20.0, None, 22.0, 30.0, None]
     with caplog.at_level(logging.WARNING):
-        found = fit_settings(bundle, ACCELERATOR, [*arrays, tmp_path / "a.tif", item, frame])
-    at_20 = {"scale": 2.0, "cell_diameter": 20.0, "seed_depth": 1.0, "min_cell_area": 16}
-    median = {"scale": 2.0, "cell_diameter": 20.5, "seed_depth": 1.0, "min_cell_area": 17}
-    assert found == {**ACCELERATOR, **median, "own_settings": {str(tmp_path / "a.tif"): at_20}}  # none was found in the item
-    assert estimates[1] == [40.0] * 5
+        found = fit_settings(bundle, ACCELERATOR, [*arrays, tmp_path / "a.tif", *frames])
+    own = {name: sizes["cell_diameter"] for name, sizes in found.pop("own_settings").items()}
+    assert own == {str(tmp_path / "a.tif"): 60.0, str(tmp_path / "b.tif"): 21.0}
+    # the median of 60, 21 and 30, of the second array none
+    assert found == {**ACCELERATOR, "scale": 1.0, "cell_diameter": 30.0, "seed_depth": 1.5, "min_cell_area": 35}
+    assert estimates[1] == [40.0] * 6
     note, size = caplog.messages
     assert note == NOTE
     assert size == (
-        "note: cells are taken as 20 px across, estimated in 4 of 5 images (19 to 80 px, each image at its own scale); if "
+        "note: cells are taken as 30 px across, estimated in 4 of 6 images (21 to 60 px, each file at its own scale); if "
         "that is wrong, give --diameter PX"
     )
 
@@ -94,10 +96,12 @@ def test_given_settings_of_all_and_of_single_images_are_kept(bundle, estimates, 
         fit_settings(bundle, {**ACCELERATOR, "own_settings": None}, ["b.tif"])
 
 
-def test_without_paths_no_image_is_said_to_have_its_own_scale(bundle, estimates, caplog):
-    found = fit_settings(bundle, ACCELERATOR, images(1))
-    assert found["own_settings"] == {}
-    assert caplog.messages[-1].endswith("estimated in 1 of 1 images (20 to 20 px); if that is wrong, give --diameter PX")
+def test_without_several_files_none_is_said_to_have_its_own_scale(bundle, estimates, tmp_path, caplog):
+    tifffile.imwrite(tmp_path / "a.tif", images(1)[0])
+    for given, own in ((images(1)[0], 0), (tmp_path / "a.tif", 1)):
+        estimates[1].clear()
+        assert len(fit_settings(bundle, ACCELERATOR, [given])["own_settings"]) == own
+        assert caplog.messages[-1].endswith("estimated in 1 of 1 images (20 to 20 px); if that is wrong, give --diameter PX")
 
 
 def test_of_many_images_some_are_measured(bundle, monkeypatch):
@@ -109,6 +113,16 @@ def test_of_many_images_some_are_measured(bundle, monkeypatch):
     assert measured[:200] == paths[:400:2]
     assert [next(n for n, one in enumerate(shown) if one is each) for each in measured[200:]] == [0, 2, 4, 6, 8]
     assert list(found["own_settings"]) == measured[:200]
+
+
+def test_of_many_movies_fewer_frames_are_measured(bundle, monkeypatch):
+    measured = []
+    monkeypatch.setattr(zero_shot, "_measure", lambda _, image, expected: measured.append(image["image"]) or 20.0)
+    items = [{"name": f"{m}", "image": f"/m{m}.tif?t={n}", "frames": 40} for m in range(100) for n in range(40)]
+    monkeypatch.setattr(zero_shot, "find_key", lambda image: image.split("?")[0])
+    assert len(fit_settings(bundle, ACCELERATOR, items)["own_settings"]) == 100
+    assert measured[:4] == ["/m0.tif?t=0", "/m0.tif?t=20", "/m1.tif?t=0", "/m1.tif?t=20"]
+    assert len(measured) == 200
 
 
 def test_sizes_are_estimated_from_one_view(bundle, monkeypatch, estimates):
