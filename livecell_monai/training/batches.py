@@ -13,7 +13,9 @@ from livecell_monai.network.heads import Head
 from livecell_monai.prediction.evaluation_step import note_truth
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import IMAGE, LABEL, PRED, TARGET, WEIGHT
-from livecell_monai.transforms import Appearance, Warp, draw_patches
+from livecell_monai.transforms import Appearance, Obstacles, Warp, draw_patches
+
+NO_OBSTACLES = Obstacles(0.0)
 
 
 @dataclass(eq=False)
@@ -33,6 +35,7 @@ class PatchLoader:
     samples_per_epoch: int
     seed: int = 0
     device: torch.device | str = "cpu"  #: of the stacks and patches
+    obstacles: Obstacles = NO_OBSTACLES
     stacks: list[torch.Tensor] = field(default_factory=list, init=False)
     centres: dict[int, torch.Tensor] = field(default_factory=dict, init=False)  #: as in `draw_patches`
     pseudo_labelled: list[torch.Tensor] = field(default_factory=list, init=False)  #: stacks with targets of a network
@@ -71,6 +74,7 @@ class PatchLoader:
         generator = self._pick_generator()
         count = self.batch_size // idist.get_world_size()
         patches = draw_patches(stacks, count, self.warp, generator, probabilities, self.centres)
+        patches = self.obstacles(patches, len(self.head), generator)
         images = self.appearance(patches[:, :1], generator)
         weight_channel = 1 + len(self.head)
         batch = {IMAGE: images, TARGET: self.head.round_target(patches[:, 1:weight_channel])}

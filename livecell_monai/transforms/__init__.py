@@ -3,6 +3,7 @@
 from livecell_monai.transforms.appearance import Appearance
 from livecell_monai.transforms.described import DescribedStepsd
 from livecell_monai.transforms.intensity import IntensityScale, NormaliseContrast, NormaliseContrastd
+from livecell_monai.transforms.obstacles import Obstacles
 from livecell_monai.transforms.parts import PartialResize, PartialRestore
 from livecell_monai.transforms.patches import Warp, draw_patches
 from livecell_monai.transforms.reader import PlaneReader
@@ -17,6 +18,7 @@ __all__ = [
     "IntensityScale",
     "NormaliseContrast",
     "NormaliseContrastd",
+    "Obstacles",
     "PartialResize",
     "PartialRestore",
     "PlaneReader",

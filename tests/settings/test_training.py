@@ -42,7 +42,7 @@ VALUES = {
     **dict.fromkeys(("pseudo_label_fraction", "warm_up"), INSIDE_0_1),
     "lr": ABOVE_0,
     **dict.fromkeys(("samples_per_epoch", "batch_size", "patience", "epochs"), COUNT),
-    **dict.fromkeys(("flip_probability", "change_probability"), PROBABILITY),
+    **dict.fromkeys(("flip_probability", "change_probability", "obstacles"), PROBABILITY),
     **dict.fromkeys(("gamma", "contrast", "stretch"), AT_LEAST_1),
     **dict.fromkeys(("rotation", "shear", "brightness", "elastic", "illumination", "shading", "blur", "noise"), AT_LEAST_0),
     **dict.fromkeys(("weight_decay", "surface_tolerance"), AT_LEAST_0),

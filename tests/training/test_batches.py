@@ -11,7 +11,7 @@ from torch.utils.data import RandomSampler
 from livecell_monai.network import Head
 from livecell_monai.network.heads import UNKNOWN
 from livecell_monai.training.batches import PatchLoader, ResumableSampler, ToMasks, prepare_batch
-from livecell_monai.transforms import Appearance, Warp
+from livecell_monai.transforms import Appearance, Obstacles, Warp
 from tests.support.worlds import border_of, picture_of, some_cells
 
 OFF = {"contrast": 1.0, "brightness": 0.0, "gamma": 1.0, "illumination": 0.0, "shading": 0.0, "blur": 0.0, "noise": 0.0}
@@ -49,6 +49,23 @@ def load(dataset, appearance=PLAIN, batch_size=4, samples_per_epoch=10, **settin
 def planes(loader):
     """All planes of an epoch (N, C, Y, X)."""
     return torch.cat([torch.cat(list(batch.values()), dim=1) for batch in loader])
+
+
+class TestObstacles:
+    def test_hide_cells_and_keep_their_weights(self):
+        covered, plain = (planes(load([sample_of(0, border=True)], obstacles=Obstacles(share))) for share in (1.0, 0.0))
+        assert covered[:, 1].sum() < 0.9 * plain[:, 1].sum()
+        assert covered.shape == plain.shape
+        assert covered[:, 2].min() >= 1
+
+    def test_continue_from_a_checkpoint(self):
+        loader = load([sample_of(0)], obstacles=Obstacles(0.5))
+        planes(loader)
+        state = loader.state_dict()
+        expected = planes(loader)
+        other = load([sample_of(0)], obstacles=Obstacles(0.5))
+        other.load_state_dict(state)
+        assert torch.equal(planes(other), expected)
 
 
 class TestEpoch:

@@ -49,9 +49,10 @@ def _chance_is_given_back():
 
 
 def open_training(root, **settings):
-    """The bundle's parser, with the seed set as `initialize` sets it."""
+    """The bundle's parser, with the seed set as `initialize` sets it; without obstacles, which hide what is compared."""
     paths = {"dataset_dir": str(root), "output_dir": str(root.parent / "trained")}
-    workflow = open_bundle(find_template(), ["inference", "train"], {**SMALL, **settings}, paths, workflow_type="train")
+    settings = {**SMALL, "obstacles": 0.0, **settings}
+    workflow = open_bundle(find_template(), ["inference", "train"], settings, paths, workflow_type="train")
     workflow.workflow.parser.parse(True)
     workflow.workflow.parser.get_parsed_content("determinism")
     return workflow.workflow.parser

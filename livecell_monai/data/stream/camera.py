@@ -1,4 +1,4 @@
-"""From light to grey values: illumination, dust, walls and bubbles; noise, hot pixels, quantisation and JPEG."""
+"""From light to grey values: illumination and dust; noise, hot pixels, quantisation and JPEG."""
 
 import io
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from PIL import Image
 from livecell_monai.data.stream.noise import Plane, blur, is_chosen, log_uniform, resize, smooth_noise, window_around
 from livecell_monai.data.stream.ranges import CAMERA, DIRT
 
-Mask = NDArray[np.bool_]
 Grey = NDArray[np.uint8] | NDArray[np.uint16]
 
 
@@ -39,45 +38,6 @@ def _add_at(plane: Plane, half: float, rng: np.random.Generator, profile: Callab
     window = window_around(plane.shape, y, x, half)
     rows, columns = np.ogrid[window]
     plane[window] += profile(np.hypot(rows - y, columns - x).astype(np.float32))
-
-
-def add_obstacles(light: Plane, label: NDArray[np.int32], rng: np.random.Generator) -> Plane:
-    """The light with the wall of the dish or bubbles in part of the fields; cells behind them are erased from the label."""
-    shape = (light.shape[0], light.shape[1])
-    for probability, measure in ((DIRT.wall, _measure_wall), (DIRT.bubbles, _measure_bubbles)):
-        if not is_chosen(probability, rng):
-            continue
-        depth = measure(shape, rng) + 2 * smooth_noise(shape, 25, rng)
-        behind = depth > 0
-        dark, glare = rng.uniform(0.2, 0.9), rng.uniform(-0.3, 1.2)
-        edge = np.exp(-((depth / rng.uniform(2, 7)) ** 2)) * glare
-        inside = rng.uniform(0.6, 1.3) + rng.uniform(0.0, 0.1) * smooth_noise(shape, rng.uniform(1, 6), rng)
-        inside = inside - dark * np.exp(-np.clip(depth, 0, None) / rng.uniform(3, 20))
-        keep = rng.uniform(0.0, 0.3)
-        light = np.where(behind, inside + keep * (light - 1), light) * (1 + edge)
-        label[behind] = 0
-    return np.asarray(np.clip(light, 0.01, None), dtype=np.float32)
-
-
-def _measure_wall(shape: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """Px (Y, X) behind a slightly curved wall at one side of the field; below 0 in front of it."""
-    y, x = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in shape), indexing="ij", sparse=True)
-    angle, radius = rng.uniform(-np.pi, np.pi), rng.uniform(2, 12) * max(shape)
-    away = rng.uniform(0.15, 0.48) * max(shape)
-    centre_y, centre_x = (
-        side / 2 + (away - radius) * turn for side, turn in zip(shape, (np.sin(angle), np.cos(angle)), strict=True)
-    )
-    return np.asarray(np.hypot(y - centre_y, x - centre_x) - radius, dtype=np.float32)
-
-
-def _measure_bubbles(shape: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """Px (Y, X) inside of one to three bubbles; below 0 outside."""
-    y, x = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in shape), indexing="ij", sparse=True)
-    depths = []
-    for _ in range(int(rng.integers(1, 4))):
-        centre_y, centre_x = (rng.uniform(-0.1, 1.1) * side for side in shape)
-        depths.append(rng.uniform(10, 110) - np.hypot(y - centre_y, x - centre_x))
-    return np.asarray(np.max(depths, axis=0), dtype=np.float32)
 
 
 def expose(light: Plane, rng: np.random.Generator) -> Grey:

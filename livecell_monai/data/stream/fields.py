@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecell_monai.data.samples.synthetic import draw_field
-from livecell_monai.data.stream.camera import Grey, add_obstacles, draw_light, expose, resample
+from livecell_monai.data.stream.camera import Grey, draw_light, expose, resample
 from livecell_monai.data.stream.fluorescence import show_cytoplasm, show_membrane, show_nuclei, show_stain
 from livecell_monai.data.stream.layout import Layout, draw_layout
 from livecell_monai.data.stream.noise import Plane
+from livecell_monai.data.stream.obstacles import add_obstacles
 from livecell_monai.data.stream.optics import show_bright_field, show_dic, show_phase_contrast
 from livecell_monai.data.stream.ranges import DIAMETER, DOMAINS
 from livecell_monai.data.stream.thickness import draw_thickness

@@ -130,8 +130,30 @@ class Dirt:
     fibres: float = 0.12  #: fields with fibres
     scratches: float = 0.08
     rings: Range = (0.0, 7.0)  #: rings of dust out of focus
-    wall: float = 0.05  #: fields with the wall of the dish
-    bubbles: float = 0.05
+    wall: float = 0.15  #: fields with the wall of a dish or channel
+    bubbles: float = 0.1  #: fields with air bubbles
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Walls and bubbles in transmitted light."""
+
+    curvature: Range = (1.0, 30.0)  #: radius of the face of a wall, in fields, log-uniform
+    strip: float = 0.4  #: walls with cells at both sides
+    strip_half: Range = (8.0, 130.0)  #: half of the width of such a wall, log-uniform
+    fray: Range = (0.0, 7.0)  #: deviation of the face
+    fray_grain: Range = (3.0, 60.0)  #: log-uniform
+    bubble_radius: Range = (6.0, 140.0)  #: log-uniform
+    band: Range = (3.0, 70.0)  #: width of a band of one brightness, log-uniform
+    level: Range = (0.02, 8.0)  #: brightness of a band, log-uniform, before the contrast
+    contrast: Range = (0.15, 1.0)  #: exponent of all brightness
+    texture_grain: Range = (0.6, 9.0)  #: log-uniform
+    lumps: float = 0.4  #: obstacles with dark or bright pieces
+    transparency: Range = (0.0, 0.3)  #: how much of the light of the field shines through
+    fringe: Range = (2.0, 14.0)  #: width of the fringes around the face, log-uniform
+    glare: Range = (-0.5, 1.2)  #: strength of these fringes
+    saturated: float = 0.75  #: fields whose exposure fits the cells, not the obstacle
+    headroom: Range = (0.0, 1.5)  #: what such an exposure leaves beyond the cells, in their contrast
 
 
 @dataclass(frozen=True)
@@ -201,4 +223,5 @@ class Camera:
     resize: Range = (0.5, 1.0)  #: the camera's pixels per px of the image
 
 
-CROWD, BODY, DIRT, OPTICS, FLUORESCENCE, CAMERA = Crowd(), Body(), Dirt(), Optics(), Fluorescence(), Camera()
+CROWD, BODY, DIRT, OBSTACLE = Crowd(), Body(), Dirt(), Obstacle()
+OPTICS, FLUORESCENCE, CAMERA = Optics(), Fluorescence(), Camera()

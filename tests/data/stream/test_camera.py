@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from livecell_monai.data.stream import camera
-from livecell_monai.data.stream.camera import add_obstacles, draw_light, expose, resample
-from livecell_monai.data.stream.ranges import Camera, Dirt
+from livecell_monai.data.stream.camera import draw_light, expose, resample
+from livecell_monai.data.stream.ranges import Camera
 
 SHAPE = (128, 160)
 
@@ -47,18 +47,6 @@ def test_jpeg_leaves_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         images.append(expose(draw_ramp(), np.random.default_rng(3)).astype(float))
     assert images[1].shape == SHAPE
     assert np.abs(images[0] - images[1]).max() > 1
-
-
-def test_a_wall_hides_the_cells_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    light, label = np.ones(SHAPE, np.float32), np.ones(SHAPE, np.int32)
-    monkeypatch.setattr(camera, "DIRT", Dirt(wall=0.0, bubbles=0.0))
-    assert np.array_equal(add_obstacles(light, label, np.random.default_rng(0)), light)
-    assert label.all()
-    monkeypatch.setattr(camera, "DIRT", Dirt(wall=1.0, bubbles=1.0))
-    shown = [add_obstacles(light, label, np.random.default_rng(seed)) for seed in range(4)]
-    assert 0 < label.mean() < 0.95
-    assert any(np.ptp(one) > 0.2 for one in shown)
-    assert all((one > 0).all() for one in shown)
 
 
 def test_coarser_pixels_lose_detail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,15 @@ import pytest
 from livecell_monai.data.stream import ranges
 from livecell_monai.data.stream.ranges import DOMAINS, POPULATIONS
 
-TABLES = [ranges.CROWD, ranges.BODY, ranges.DIRT, ranges.OPTICS, ranges.FLUORESCENCE, ranges.CAMERA]
+TABLES = [
+    ranges.CROWD,
+    ranges.BODY,
+    ranges.DIRT,
+    ranges.OBSTACLE,
+    ranges.OPTICS,
+    ranges.FLUORESCENCE,
+    ranges.CAMERA,
+]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: type(table).__name__)
