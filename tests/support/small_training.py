@@ -34,8 +34,8 @@ def train_small(data: Path, output: Path, *overlays: str, **settings: Any) -> di
 def write_trained(root: Path, **settings: Any) -> tuple[Path, Path]:
     """A data folder with borders and a bundle trained on it for four epochs."""
     data, bundle = write_folder(root / "data", borders=True), root / "model"
-    # enough steps that masks are neither empty nor full
-    rate = {"lr": 0.02, "lr_schedule": "step", "lr_gamma": 0.1}
+    # enough steps that masks are neither empty nor full at any scale; with obstacles it would take more
+    rate = {"lr": 0.02, "lr_schedule": "step", "lr_gamma": 0.1, "obstacles": 0.0}
     train_small(data, bundle, epochs=4, samples_per_epoch=64, pos_weight="auto", **rate, **settings)
     return data, bundle
 

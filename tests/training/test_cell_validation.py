@@ -12,6 +12,7 @@ from livecell_monai.cells.decoder import CellDecoder
 from livecell_monai.distributed.ddp import ProcessGroup
 from livecell_monai.metrics import measure_scores
 from livecell_monai.network import Head
+from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.runs.processes import run_in_processes
 from livecell_monai.training import cell_validation
 from livecell_monai.training.budget import Budget
@@ -40,7 +41,7 @@ class Validated:
             engine.state.batch, engine.state.output = batch
             return engine.state.output
 
-        segmenter = SimpleNamespace(head=Head(), decoder=CellDecoder(cells=cells), device=torch.device("cpu"))
+        segmenter = Segmenter(None, None, None, Head(), 0.5, torch.device("cpu"), CellDecoder(cells=cells))
         self.cells = CellValidation(segmenter, Budget(minutes, epochs), epoch_pixels)
         network, handlers = torch.nn.Identity(), [self.cells]
         self.engine = SupervisedEvaluator(
