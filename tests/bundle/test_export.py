@@ -89,6 +89,7 @@ class TestTrainedBundle:
                         "lr_schedule",
                         "checkpoint_selection",
                         "zoom",
+                        "obstacles",
                         "pos_weight",
                         "lr_step",
                         "start",
