@@ -12,6 +12,8 @@ from livecell_monai.sample import FRAMES, NAME, POSITION
 class MovieFrames:
     """Receives blocks of frames and writes what is next; the others wait on disk, where the workers have kept them.
 
+    One movie is written after the other, however their blocks mix: the outputs of a movie end when those of another begin.
+
     Args:
         writer: of the bundle, in this process.
     """
@@ -23,6 +25,7 @@ class MovieFrames:
         self._arrived: dict[str, int] = {}
         self._read: set[str] = set()  # movies with a frame that could be read
         self._failed: set[str] = set()
+        self._current: str | None = None  # the movie that is being written
 
     def add(self, items: Sequence[Item], failures: Mapping[Path, str]) -> bool:
         """Receive the frames of a block, which a worker has predicted; whether all frames of the movie have arrived.
@@ -31,19 +34,36 @@ class MovieFrames:
         """
         name, frames = items[0][NAME], items[0][FRAMES]
         self._arrived[name] = self._arrived.get(name, 0) + len(items)
+        self._waiting.setdefault(name, set()).update(item[POSITION] for item in items)
         if failures:
             self._failed.add(name)
             self._writer.failures.update(failures)
+        if failures and self._current == name:
             self._writer.outputs.discard()
-        waiting = self._waiting.setdefault(name, set())
-        waiting.update(item[POSITION] for item in items)
-        while name not in self._failed and (position := self._next.get(name, 0)) in waiting:
-            waiting.remove(position)
-            self._write(name, position)
-            self._next[name] = position + 1
+            self._current = None
+        while (movie := self._current or self._find_startable()) is not None:
+            self._current = movie
+            if not self._write_waiting(movie):
+                break
+            self._current = None
         return bool(self._arrived[name] == frames)
 
-    def _write(self, name: str, position: int) -> None:
+    def _find_startable(self) -> str | None:
+        """A movie whose first frame waits."""
+        ready = (name for name, waiting in self._waiting.items() if name not in self._failed and 0 in waiting)
+        return next(ready, None)
+
+    def _write_waiting(self, name: str) -> bool:
+        """Write the frames of a movie that are next; whether the last one is among them."""
+        waiting, is_last = self._waiting[name], False
+        while (position := self._next.get(name, 0)) in waiting:
+            waiting.remove(position)
+            is_last = self._write(name, position)
+            self._next[name] = position + 1
+        return is_last
+
+    def _write(self, name: str, position: int) -> bool:
+        """Write a frame; whether it is the last of its movie."""
         prediction = self._writer.read_frame(name, position)
         assert prediction.frame is not None
         if prediction.problem is None:
@@ -52,3 +72,4 @@ class MovieFrames:
             self._writer.skip_movie(prediction.source, f"{prediction.problem} {NONE_READ}")
         else:
             self._writer.write_frame(prediction)
+        return prediction.frame.is_last

@@ -62,3 +62,24 @@ def test_a_movie_of_which_no_frame_can_be_read_fails():
     spy = Spy(dict.fromkeys(range(4), "dark"))
     assert MovieFrames(spy).add(block(0, 1, 2, 3), {})
     assert spy.failures == {Path("m"): "dark (no other frame can be read either)"}
+
+
+def test_movies_are_written_one_after_the_other_however_their_blocks_mix():
+    """The outputs of a movie end when those of another begin."""
+    spy = Spy({})
+    frames = MovieFrames(spy)
+    arriving = [("n", 1), ("m", 0), ("n", 0), ("m", 2), ("m", 1), ("n", 2), ("n", 3), ("m", 3)]
+    complete = [frames.add(block(position, name=name), {}) for name, position in arriving]
+    assert complete == [False] * 6 + [True] * 2
+    assert spy.written == [(name, position) for name in "mn" for position in range(4)]
+
+
+def test_a_movie_that_fails_meanwhile_does_not_end_the_one_that_is_written():
+    spy = Spy({})
+    frames = MovieFrames(spy)
+    frames.add(block(0, 1), {})
+    frames.add(block(0, 1, name="n"), {Path("n"): "broken"})
+    assert frames.add(block(2, 3), {})
+    assert frames.add(block(2, 3, name="n"), {})
+    assert spy.written == [("m", position) for position in range(4)]
+    assert spy.failures == {Path("n"): "broken"}
