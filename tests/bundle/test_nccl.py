@@ -10,7 +10,15 @@ from tests.support.torchrun import copy_template, start_torchrun
 from tests.support.worlds import write_folder
 
 pytestmark = NEEDS_GPU
-SETTINGS = {**SMALL, "checkpoint_selection": "last", "epochs": 3, "samples_per_epoch": 48, "batch_size": 16, "lr": 0.005}
+SETTINGS = {
+    **SMALL,
+    "checkpoint_selection": "last",
+    "epochs": 3,
+    "samples_per_epoch": 48,
+    "batch_size": 16,
+    "lr": 0.005,
+    "obstacles": 0.0,
+}
 
 
 @pytest.mark.parametrize("spec", ["cuda", "cuda-fp32"])
