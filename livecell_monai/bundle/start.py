@@ -51,7 +51,7 @@ def read_expected_diameter(bundle: str | Path) -> float | None:
 
 
 def find_assumed_diameter(checkpoint: str | Path, cell_diameter: float) -> float | None:
-    """As how large in px the bundle of a checkpoint takes cells without having learned it; None for a trained one."""
+    """The diameter in px that is assumed for cells if the bundle of a checkpoint is the start; None for a trained one."""
     bundle = Path(checkpoint).parent.parent
     if not (bundle / "configs" / "metadata.json").is_file() or read_expected_diameter(bundle) is None:
         return None

@@ -82,9 +82,7 @@ class OutputOptions:
     large_image_format: str = "tiff"  #: or `zarr`
     cell_table_format: str = "csv"  #: or `parquet`
     cell_table_names: Names = "livecell"  #: of columns
-    assumed_px: float | None = (
-        None  #: as how large cells are taken if nothing was learned from them; None for a trained bundle
-    )
+    assumed_px: float | None = None  #: diameter that the start assumes for cells; None for a trained bundle
     model: str = ""  #: what the table says made the predictions; empty for a bundle
     parts: Path | None = None  #: folder of files that outputs keep until the run ends: that of `Output.write`
 
