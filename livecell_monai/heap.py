@@ -1,6 +1,10 @@
-"""Tunes the allocator of the C library."""
+"""Tunes the allocator of the C library and Python's garbage collector."""
 
+import atexit
 import ctypes
+import gc
+
+YOUNG = 20_000  # objects between two collections, which Python makes every 700
 
 
 def keep_freed_memory() -> None:
@@ -17,3 +21,13 @@ def keep_freed_memory() -> None:
     mallopt(mmap_threshold, 2**30)
     mallopt(trim_threshold, 2**30)
     mallopt(arena_max, 1)
+
+
+def collect_garbage_rarely() -> None:
+    """Collect cyclic garbage after 20,000 new objects instead of 700, and not when Python ends.
+
+    MONAI and MLflow make half a million objects when they are imported, none of them garbage. To look through these takes
+    a fifth of the time of a short command.
+    """
+    gc.set_threshold(YOUNG)
+    atexit.register(gc.freeze)

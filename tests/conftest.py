@@ -20,7 +20,10 @@ os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 import pytest
 from hypothesis import HealthCheck, settings
 
+from livecell_monai.heap import collect_garbage_rarely
 from tests.support.worlds import write_folder
+
+collect_garbage_rarely()
 
 # `short` tries the same few examples each time, `long` others each time: pytest -m hypothesis --hypothesis-profile long
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.filter_too_much]

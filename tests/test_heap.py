@@ -1,4 +1,4 @@
-"""One heap for all threads, if it is set before they start."""
+"""One heap for all threads, if it is set before they start; and a garbage collector that seldom runs."""
 
 import ctypes
 import os
@@ -36,3 +36,24 @@ def test_two_threads_allocate_in_the_heap_of_the_first(kept, heaps):
     env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run([sys.executable, "-c", COUNT, kept], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.count("<heap nr") == heaps
+
+
+COLLECT = """
+import gc, os, sys
+from livecell_monai.heap import collect_garbage_rarely
+if sys.argv[1] == "rarely":
+    collect_garbage_rarely()
+before = gc.get_stats()[0]["collections"]
+kept = [[] for _ in range(15_000)]
+print(gc.get_stats()[0]["collections"] - before, flush=True)
+seen = lambda phase, about: os.write(1, b"%d\\n" % (len(gc.get_objects()) > 15_000))
+gc.callbacks.append(seen)
+"""
+
+
+@pytest.mark.parametrize(("how", "collections", "at_the_end"), [("rarely", range(1), "0"), ("as it is", range(10, 30), "1")])
+def test_garbage_is_collected_after_many_objects_and_not_at_the_end(how, collections, at_the_end):
+    done = subprocess.run([sys.executable, "-c", COLLECT, how], capture_output=True, text=True, check=True)
+    while_running, *while_ending = done.stdout.split()
+    assert int(while_running) in collections
+    assert while_ending[0] == at_the_end  # whether the collector still looks through what is kept

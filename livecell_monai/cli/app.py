@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from livecell_monai import __version__
 from livecell_monai.errors import SettingError, find_user_error
-from livecell_monai.heap import keep_freed_memory
+from livecell_monai.heap import collect_garbage_rarely, keep_freed_memory
 from livecell_monai.surroundings import complete_streams
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def main() -> None:
     # the work is done by then: Ctrl-C during the shutdown of Python must not change the exit code
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    collect_garbage_rarely()
     complete_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
