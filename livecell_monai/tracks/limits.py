@@ -22,7 +22,7 @@ _CLEAR = 0.5  # cost of a division, below which it is clear
 _ENOUGH = 10  # clear divisions, from which their angle and size are measured
 _OPPOSITE, _ANGLE_SHARE = 90.0, 2 / 3  # degrees: daughters lie on both sides of the mother; a drifting cell may show less
 _RATIO = 8.0  # with fewer: a generous limit of the size
-_LONGEST_CUT = 3  # frames for which a cell may be in two pieces
+_LONGEST_CUT = 3  # frames for which a cell may be in two pieces, or two cells one object
 UNITS = {
     "greatest_step": "px",
     "greatest_cut": "frames",
@@ -88,10 +88,10 @@ def measure_step(objects: Objects) -> tuple[float, str]:
 
 
 def choose_cut() -> tuple[float, str]:
-    """The greatest number of frames in which a cell may be in two pieces that are joined."""
+    """The greatest number of frames in which a cell may be in two pieces, or two cells one object."""
     return float(
         _LONGEST_CUT
-    ), "two pieces that cover one cell before and after are joined; the same for all movies, 0 joins none"
+    ), "two pieces of a cell are joined, and merged cells parted, for so long; the same for all movies, 0 does neither"
 
 
 def measure_gap(counts: Mapping[int, tuple[int, float]], ends: int) -> tuple[float, str]:

@@ -21,6 +21,7 @@ from livecell_monai.tracks.limits import (
     measure_step,
     usual_step,
 )
+from livecell_monai.tracks.merges import find_merges
 from livecell_monai.tracks.objects import Labels, Objects
 from livecell_monai.tracks.pieces import find_pieces, join_objects
 from livecell_monai.tracks.tracks import Floats, Ints, Tracks
@@ -68,11 +69,13 @@ def link(objects: Objects, movie: Labels, limits: Mapping[str, float] | None = N
     known = Limits(limits)
     costs = LinkCosts(objects, known.measure("greatest_step", lambda: measure_step(objects)))
     chains = _link_frames(costs, _list_frames(objects), len(objects))
-    whole = find_pieces(objects, costs, chains.following, int(known.measure("greatest_cut", choose_cut)))
+    longest = int(known.measure("greatest_cut", choose_cut))
+    whole = find_pieces(objects, costs, chains.following, longest)
     if (whole != np.arange(len(whole))).any():
         objects = join_objects(objects, whole)
         costs = LinkCosts(objects, costs.greatest_step)
         chains = _link_frames(costs, _list_frames(objects), len(objects))
+    _part_merged(objects, costs, chains, longest)
     mothers = _link_tracks(objects, costs, chains, movie.shape, known)
     return _make_tracks(objects, movie, chains, mothers, known)
 
@@ -93,6 +96,17 @@ def _link_frames(costs: LinkCosts, frames: list[Ints], count: int) -> _Chains:
         chosen = assign_frames(links.first - before[0], links.second - after[0], links.cost, shape)
         chains.add(links, chosen, rate_links(links, chosen))
     return chains
+
+
+def _part_merged(objects: Objects, costs: LinkCosts, chains: _Chains, longest: int) -> None:
+    """Link two cells that are one object for some frames to themselves afterwards; one of them has a gap there."""
+    for merge in find_merges(objects, costs, chains.following, chains.previous, longest):
+        (first, last), (before, after) = merge.merged, merge.through
+        ends, starts = np.array([before, last, merge.aside[0]]), np.array([first, after, merge.aside[1]])
+        is_new = chains.previous[starts] != ends
+        chains.following[ends], chains.previous[starts] = starts, ends
+        chains.cost[starts] = 0.0
+        chains.confidence[starts[is_new]] = costs.iou(ends, starts)[is_new]
 
 
 def _link_tracks(

@@ -30,7 +30,7 @@ def find_pieces(objects: Objects, costs: LinkCosts, following: Ints, longest: in
     whole = np.arange(len(objects))
     if longest < 1:
         return whole
-    before, after = (_find_forks(objects, costs, side) for side in (0, 1))
+    before, after = (find_forks(objects, costs, side) for side in (0, 1))
     merged, parted = set(after.values()), set(before.values())  # objects that are two in the frame before, or after
     for fork in sorted(before):
         path = [fork]
@@ -74,7 +74,7 @@ def join_objects(objects: Objects, whole: Ints) -> Objects:
     )
 
 
-def _find_forks(objects: Objects, costs: LinkCosts, side: int) -> _Forks:
+def find_forks(objects: Objects, costs: LinkCosts, side: int) -> _Forks:
     """Pairs of objects, ascending, that cover one of a neighbouring frame better together than either alone.
 
     Side 0: the one is in the frame before; side 1: it is in the frame after.
