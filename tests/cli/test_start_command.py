@@ -4,6 +4,8 @@ import csv
 import json
 import logging
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import tifffile
@@ -12,6 +14,7 @@ from livecell_monai import Segmenter, predict
 from livecell_monai.network.start import read_start
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.plan import plan_zero_shot
+from livecell_monai.prediction import zero_shot
 from livecell_monai.prediction.zero_shot import NOTE
 from livecell_monai.training.start import read_bundle_as_start
 from tests.support.commands import livecell, refused, small
@@ -88,14 +91,26 @@ class TestPredict:
                 assert (tifffile.imread(tmp_path / "out" / file) == tifffile.imread(folder / file)).all()
 
     def test_an_interrupted_prediction_resumes(self, images, tmp_path, monkeypatch):
-        """It has the sizes of cells that were found at first, not those that the start expects."""
+        """It keeps the sizes of cells that were found at first, and measures only images that were added since."""
+        measured, sizes = [], {"test_00.tif": 10.0, "test_01.tif": 0.0, "new.tif": 30.0}
+        monkeypatch.setattr(
+            zero_shot, "_measure", lambda _, item, expected: measured.append(Path(item["image"]).name) or sizes[measured[-1]]
+        )
+        command = ("predict", "start", shutil.copytree(images, tmp_path / "in"), "-o", tmp_path / "out", *QUIET)
         with monkeypatch.context() as patch:
             patch.setattr(UnfinishedRun, "end", lambda run: None)
-            assert livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET).code == 0
-        assert (tmp_path / "out" / ".unfinished").exists()
-        outcome = livecell("predict", "start", images, "-o", tmp_path / "out", "--resume", *QUIET)
+            assert livecell(*command).code == 0
+            shutil.copy(images / "test_00.tif", tmp_path / "in" / "new.tif")
+            assert livecell(*command, "--resume").code == 0
+        assert measured == ["test_00.tif", "test_01.tif", "new.tif"]
+        refused(livecell(*command, "--resume", "--diameter", 10), "must resume with the same cell_diameter")
+        refused(livecell(*command, "--resume", "--set", "threshold=0.4"), "must resume with the same threshold")
+        outcome = livecell(*command, "--resume")
         assert outcome.code == 0, outcome
+        assert len(measured) == 3
         assert not (tmp_path / "out" / ".unfinished").exists()
+        assumed = {row["image"]: re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")}
+        assert assumed == {"test_00": "10", "test_01": "10", "new": "30"}
 
     def test_a_trained_bundle_has_no_diameter_and_no_note(self, separating, images, tmp_path, caplog):
         refused(

@@ -89,6 +89,7 @@ def test_given_settings_of_all_and_of_single_images_are_kept(bundle, estimates, 
     assert found["min_cell_area"] == 3
     assert found["own_settings"] == {
         str(tmp_path / "a.tif"): {"scale": 0.5, "cell_diameter": 20.0, "seed_depth": 1.0},
+        str(tmp_path / "b.tif"): {},
         str(tmp_path / "c.tif"): {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0},
         str(tmp_path / "d.tif"): {"seed_depth": 9.0},
     }
@@ -112,7 +113,9 @@ def test_of_many_images_some_are_measured(bundle, monkeypatch):
     found = fit_settings(bundle, ACCELERATOR, [*paths, *shown])
     assert measured[:200] == paths[:400:2]
     assert [next(n for n, one in enumerate(shown) if one is each) for each in measured[200:]] == [0, 2, 4, 6, 8]
-    assert list(found["own_settings"]) == measured[:200]
+    own = found["own_settings"]
+    assert [path for path in own if own[path]] == measured[:200]
+    assert own.keys() == set(paths)
 
 
 def test_of_many_movies_fewer_frames_are_measured(bundle, monkeypatch):
