@@ -222,8 +222,8 @@ def _open_fitted(
         return opened, settings or {}
     for check in ("validate_settings", "items", "check_outputs"):
         opened.build(check)
-    _, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
-    fitted = fit_settings(bundle, settings, items, opened.unfinished.found)
+    large, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
+    fitted = fit_settings(bundle, settings, items, opened.unfinished.found, large)
     paths = {**paths, "given_settings": opened.build("settings")}
     return open_bundle(bundle, configs, fitted, paths, run_id=run_id), fitted
 

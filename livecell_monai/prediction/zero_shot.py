@@ -1,7 +1,8 @@
 """Predictions by the shipped start, which has learned nothing from the images: the size of their cells is estimated."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,8 @@ from livecell_monai.data.dataset.items import Item
 from livecell_monai.errors import LiveCellError, SettingError
 from livecell_monai.network.map_ranges import RANGES
 from livecell_monai.plan import plan_zero_shot
-from livecell_monai.prediction.cell_size import estimate_diameter
+from livecell_monai.prediction.cell_size import REACH, estimate_diameter
+from livecell_monai.prediction.large.selection import read_window
 from livecell_monai.prediction.prepared import ImageInMemory, without_metadata
 from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
@@ -27,7 +29,9 @@ from livecell_monai.settings import check_setting
 from livecell_monai.transforms.scale import find_key
 
 T = TypeVar("T")
+Measured = ImageLike | Item | Callable[[], Pixels]  #: an image, or a function that reads a window of a large one
 MOST_IMAGES = 200  # that are measured, spread evenly over all
+PLACES = ((0.5, 0.5), (0.25, 0.25), (0.75, 0.75), (0.25, 0.75), (0.75, 0.25))  # windows of a large image, in parts of (Y, X)
 MOST_FRAMES = 5  # of a movie, which has one scale, and of arrays
 FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area", OWN)
 LOGGER = logging.getLogger(__name__)
@@ -45,11 +49,12 @@ def fit_settings(
     settings: Mapping[str, Any] | None,
     images: Sequence[ImageLike | Item] = (),
     found: Mapping[str, Any] | None = None,
+    large: Sequence[Item] = (),
 ) -> dict[str, Any]:
     """The settings of a prediction; for the shipped start, with the scale for the cells of the images.
 
-    Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each file that fits into memory:
-    `own_settings` has its scale and sizes. Those of the median are for arrays, large images and what was not measured. Given
+    Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each file, in some windows of a
+    `large` one: `own_settings` has its scale and sizes. Those of the median are for arrays and what was not measured. Given
     settings are kept, those of single files too, and with a given `scale` nothing is estimated. `found` are the settings
     that an interrupted run has found: its files are not measured again. Without images and a diameter, cells of the size
     that the start expects are assumed. What is assumed is logged, for users of the command line too. For a trained bundle
@@ -59,14 +64,14 @@ def fit_settings(
     expected = read_expected_diameter(bundle)
     if expected is None:
         return given
-    LOGGER.warning("%s", NOTE if images else UNSEEN)
-    if not images and not {"scale", "cell_diameter"} & given.keys():
+    LOGGER.warning("%s", NOTE if images or large else UNSEEN)
+    if not images and not large and not {"scale", "cell_diameter"} & given.keys():
         LOGGER.warning(ASSUMED, expected)
     if "cell_diameter" in given and "scale" not in given:
         given = plan_zero_shot(given["cell_diameter"], expected) | given
     elif "scale" not in given:
         known = {name: value for name, value in (found or {}).items() if name in FOUND_ITSELF}
-        files = {path: planes for path, planes in _group_by_file(images).items() if path not in known.get(OWN, {})}
+        files = {path: planes for path, planes in _group_by_file(images, large).items() if path not in known.get(OWN, {})}
         diameters = _estimate(bundle, given, files, expected) if files else {}
         given = _fit(diameters, expected, given, known)
     if given.get("backend") == "int8":
@@ -97,7 +102,7 @@ def check_diameter(bundle: str | Path) -> None:
 
 
 def _estimate(
-    bundle: str | Path, given: Mapping[str, Any], files: Mapping[str | None, Sequence[ImageLike | Item]], expected: float
+    bundle: str | Path, given: Mapping[str, Any], files: Mapping[str | None, Sequence[Measured]], expected: float
 ) -> dict[str | None, list[float]]:
     """The diameter in px of the cells of each file, none where no cell is found, and those of arrays under None.
 
@@ -112,24 +117,25 @@ def _estimate(
             diameter = _measure(segmenter, image, expected)
             measured[path].extend([] if diameter is None else [diameter])
             advance(1)
-    every = [diameter for diameters in measured.values() for diameter in diameters]
     found = {path: _typical(path, diameters) for path, diameters in measured.items()}
-    if any(every):
-        diameters = [diameter for some in found.values() for diameter in some]
+    diameters = [diameter for some in found.values() for diameter in some]
+    if diameters:
         middle, low, high = (float(of(diameters)) for of in (np.median, min, max))
         each = (
             ", each file at its own scale" if len([path for path in found if path is not None and found[path]]) > 1 else ""
         )
-        count = sum(map(len, files.values()))
-        LOGGER.warning(ESTIMATED, middle, sum(map(bool, every)), count, low, high, each)
-    elif every:
+        count = sum(len(images) if path is None else 1 for path, images in files.items())
+        LOGGER.warning(ESTIMATED, middle, len(diameters), count, low, high, each)
+    elif any(measured.values()):
         LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
     return found
 
 
-def _group_by_file(images: Sequence[ImageLike | Item]) -> dict[str | None, list[ImageLike | Item]]:
-    """The images of each file by its path, and arrays under None."""
-    files: dict[str | None, list[ImageLike | Item]] = {}
+def _group_by_file(images: Sequence[ImageLike | Item], large: Sequence[Item]) -> dict[str | None, list[Measured]]:
+    """The images of each file by its path, windows of a large one, and arrays under None."""
+    files: dict[str | None, list[Measured]] = {
+        find_key(item[IMAGE]): [partial(read_window, item, place, REACH) for place in PLACES] for item in large
+    }
     for image in images:
         named = image[IMAGE] if isinstance(image, Mapping) else image
         files.setdefault(None if isinstance(named, np.ndarray) else find_key(named), []).append(image)
@@ -137,8 +143,8 @@ def _group_by_file(images: Sequence[ImageLike | Item]) -> dict[str | None, list[
 
 
 def _choose_images(
-    files: Mapping[str | None, Sequence[ImageLike | Item]],
-) -> list[tuple[str | None, ImageLike | Item]]:
+    files: Mapping[str | None, Sequence[Measured]],
+) -> list[tuple[str | None, Measured]]:
     """The images that are measured, each with the path of its file, None for an array."""
     paths = [path for path in files if path is not None]
     frames = max(1, min(MOST_FRAMES, MOST_IMAGES // max(1, len(paths))))
@@ -157,7 +163,7 @@ def _spread(every: Sequence[T], most: int) -> list[T]:
     return [every[int(index * step)] for index in range(min(most, len(every)))]
 
 
-def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> float | None:
+def _measure(segmenter: Segmenter, image: Measured, expected: float) -> float | None:
     """The diameter in px of the typical cell of an image; 0 without a cell, None if the image cannot be read."""
 
     def separate(part: torch.Tensor) -> Labels:
@@ -167,7 +173,7 @@ def _measure(segmenter: Segmenter, image: ImageLike | Item, expected: float) -> 
         return decode(mask, distance, segmenter.decoder.decoding)  # by one rule at all scales
 
     try:
-        prepared = segmenter.prepare(image)
+        prepared = segmenter.prepare(image() if callable(image) else image)
     except LiveCellError:  # is reported when it is predicted
         return None
     return estimate_diameter(without_metadata(prepared[IMAGE]), separate, expected) or 0.0

@@ -72,10 +72,11 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample at the working size."""
-        sample, scale = dict(data), self.scale
-        own = self.own and self.own.get(find_key(sample[self.keys[0]].meta["filename_or_obj"]))
+        sample = dict(data)
+        own = self.own_of(sample[self.keys[0]].meta.get("filename_or_obj", ""))
         if own:
-            sample[OWN], scale = own, own.get("scale", scale)
+            sample[OWN] = own
+        scale = own.get("scale", self.scale)
         for key, mode in self.key_iterator(sample, self.modes):
             plane = sample[key]
             grid = tuple(plane.shape[-2:])
@@ -85,6 +86,10 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
             if target != grid:
                 sample[key] = _resize(plane, target, mode)
         return sample
+
+    def own_of(self, image: object) -> Mapping[str, float]:
+        """The settings that an image has for itself, by its path or address."""
+        return self.own.get(find_key(image), {}) if self.own else {}
 
 
 def _resize(plane: torch.Tensor, target: tuple[int, int], mode: str) -> torch.Tensor:

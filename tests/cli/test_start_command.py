@@ -75,19 +75,22 @@ class TestPredict:
             one, other = (tifffile.imread(tmp_path / folder / name) for folder in ("one", "other"))
             assert (one == other).all()
 
-    def test_each_image_has_its_own_scale(self, images, tmp_path):
-        """The cells of each are those of a run with the diameter that its row names."""
+    @pytest.mark.parametrize("megapixels", [64, 0.001], ids=["small", "large"])
+    def test_each_image_has_its_own_scale(self, images, tmp_path, megapixels):
+        """The cells of each are those of a run with the diameter that its row names, in tables of large images too."""
+        large = ("--set", f"tiling_min_megapixels={megapixels}")
         one, other = sorted(images.iterdir())
         (tmp_path / "mixed").mkdir()
         tifffile.imwrite(tmp_path / "mixed" / "a$b.tif", tifffile.imread(one))
         tifffile.imwrite(tmp_path / "mixed" / "twice.tif", tifffile.imread(other).repeat(2, 0).repeat(2, 1))
-        assert livecell("predict", "start", tmp_path / "mixed", "-o", tmp_path / "out", *QUIET).code == 0
+        assert livecell("predict", "start", tmp_path / "mixed", "-o", tmp_path / "out", *large, *QUIET).code == 0
         sizes = {row["image"]: re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")}
         assert len(set(sizes.values())) == 2
         for name, size in sizes.items():
             path, folder = tmp_path / "mixed" / f"{name}.tif", tmp_path / f"{name} alone"
-            assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *QUIET).code == 0
-            for file in (f"{name}.tif", f"{name}_cells.tif"):
+            assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *large, *QUIET).code == 0
+            end = "tif" if megapixels == 64 else "ome.tif"
+            for file in (f"{name}.{end}", f"{name}_cells.{end}"):
                 assert (tifffile.imread(tmp_path / "out" / file) == tifffile.imread(folder / file)).all()
 
     def test_an_interrupted_prediction_resumes(self, images, tmp_path, monkeypatch):
