@@ -220,7 +220,7 @@ def _open_fitted(
     opened = open_bundle(bundle, configs, settings, paths, run_id=run_id)
     if read_expected_diameter(bundle) is None:
         return opened, settings or {}
-    for check in ("validate_settings", "items", "check_outputs"):
+    for check in ("validate_settings", "items", "check_own_settings", "check_outputs"):
         opened.build(check)
     large, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
     fitted = fit_settings(bundle, settings, items, opened.unfinished.found, large)

@@ -71,7 +71,9 @@ def fit_settings(
         given = plan_zero_shot(given["cell_diameter"], expected) | given
     elif "scale" not in given:
         known = {name: value for name, value in (found or {}).items() if name in FOUND_ITSELF}
-        files = {path: planes for path, planes in _group_by_file(images, large).items() if path not in known.get(OWN, {})}
+        files = _group_by_file(images, large)
+        known[OWN] = {path: own for path, own in known.get(OWN, {}).items() if path in files}  # others were removed
+        files = {path: planes for path, planes in files.items() if path not in known[OWN]}
         diameters = _estimate(bundle, given, files, expected) if files else {}
         given = _fit(diameters, expected, given, known)
     if given.get("backend") == "int8":
@@ -87,7 +89,7 @@ def _fit(
     sizes = {**plan_zero_shot(float(np.median(every)) if every else expected, expected), **known, **given}
     own = {path: plan_zero_shot(some[0], expected) if some else {} for path, some in diameters.items() if path is not None}
     own = {path: {name: size for name, size in each.items() if name not in given} for path, each in own.items()}
-    own = {**known.get(OWN, {}), **own}
+    own = {**known[OWN], **own}
     for path, each in check_setting(OWN, given.get(OWN, {})).items():
         own[find_key(path)] = {**own.get(find_key(path), {}), **each}
     return {**sizes, OWN: own}
