@@ -119,18 +119,8 @@ def _estimate(
             diameter = _measure(segmenter, image, expected)
             measured[path].extend([] if diameter is None else [diameter])
             advance(1)
-    found = {path: _typical(path, diameters) for path, diameters in measured.items()}
-    diameters = [diameter for some in found.values() for diameter in some]
-    if diameters:
-        middle, low, high = (float(of(diameters)) for of in (np.median, min, max))
-        each = (
-            ", each file at its own scale" if len([path for path in found if path is not None and found[path]]) > 1 else ""
-        )
-        count = sum(len(images) if path is None else 1 for path, images in files.items())
-        LOGGER.warning(ESTIMATED, middle, len(diameters), count, low, high, each)
-    elif any(measured.values()):
-        LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
-    return found
+    _announce(measured, files)
+    return {path: _typical(path, diameters) for path, diameters in measured.items()}
 
 
 def _group_by_file(images: Sequence[ImageLike | Item], large: Sequence[Item]) -> dict[str | None, list[Measured]]:
@@ -158,6 +148,19 @@ def _typical(path: str | None, diameters: Sequence[float]) -> list[float]:
     """The median diameter of the frames of a file that show cells, or the diameter of each array."""
     found = [diameter for diameter in diameters if diameter]
     return found if path is None or not found else [float(np.median(found))]
+
+
+def _announce(measured: Mapping[str | None, Sequence[float]], files: Mapping[str | None, Sequence[Measured]]) -> None:
+    """Log which size is assumed, and in how many images it was estimated."""
+    found = {path: _typical(path, diameters) for path, diameters in measured.items()}
+    diameters = [diameter for some in found.values() for diameter in some]
+    if diameters:
+        middle, low, high = (float(of(diameters)) for of in (np.median, min, max))
+        each = ", each file at its own scale" if sum(bool(found[path]) for path in found if path is not None) > 1 else ""
+        count = sum(len(images) if path is None else 1 for path, images in files.items())
+        LOGGER.warning(ESTIMATED, middle, len(diameters), count, low, high, each)
+    elif any(measured.values()):
+        LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
 
 
 def _spread(every: Sequence[T], most: int) -> list[T]:
