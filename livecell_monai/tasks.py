@@ -220,12 +220,11 @@ def _open_fitted(
     opened = open_bundle(bundle, configs, settings, paths, run_id=run_id)
     if read_expected_diameter(bundle) is None:
         return opened, settings or {}
-    for check in ("validate_settings", "items"):
+    for check in ("validate_settings", "items", "check_own_settings", "check_outputs"):
         opened.build(check)
-    if not opened.build("unfinished").resumes:  # a run that resumes is compared by the settings that are found first
-        opened.build("check_outputs")
-    _, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
-    fitted = fit_settings(bundle, settings, items)
+    large, items = choose_large_images(opened.build("items"), opened.settings["tiling_min_megapixels"])
+    fitted = fit_settings(bundle, settings, items, opened.unfinished.found, large)
+    paths = {**paths, "given_settings": opened.build("settings")}
     return open_bundle(bundle, configs, fitted, paths, run_id=run_id), fitted
 
 

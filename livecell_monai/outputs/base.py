@@ -72,6 +72,7 @@ class LargePrediction:
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X); None if unknown
     shape: tuple[int, int] = (0, 0)  #: (Y, X) pixels
     cells: Columns | None = None  #: of `measure_cells`, of a finished image only `area_px`; None if they are not separated
+    own: Mapping[str, float] = field(default_factory=dict)  #: the values of settings that the image has for itself
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Summary(Output):
 
     def write_large(self, prediction: LargePrediction, folder: Path) -> Row:
         """The row of a large image."""
-        row = {**_make_row(prediction.foreground_fraction, prediction.seconds), **self._describe_model()}
+        row = _make_row(prediction.foreground_fraction, prediction.seconds)
+        row |= self._describe_model(prediction.own.get("cell_diameter"))
         if prediction.cells is None:
             return row
         size = prediction.shape[0] * prediction.shape[1]
@@ -72,7 +73,7 @@ class Summary(Output):
             write_table(folder / TABLE, rows)
             self.result = TABLE
 
-    def _describe_model(self, own_px: float | None = None) -> Row:
+    def _describe_model(self, own_px: float | None) -> Row:
         """Columns that say if nothing was learned, with the diameter in px that was assumed, and which model it was."""
         assumed = self._assumed_px and (own_px or self._assumed_px)
         notes = {"zero_shot": ZERO_SHOT.format(assumed) if assumed else "", "model": self._model}

@@ -25,7 +25,8 @@ class UnfinishedRun:
     The files of an image are committed together, with its row of the table as the entry. Several processes may predict
     different images of one run. Methods that write raise a DataError if they cannot.
 
-    The checkpoint and the settings that change a mask must be the same on resume.
+    The checkpoint and the settings that change a mask must be the same on resume: those that are given, if others follow
+    from the images. These are recorded as `found`, for the images that the run knows.
 
     Raises a SettingError if there is an unfinished run, and neither `overwrite` nor `resume` is given.
     """
@@ -37,12 +38,14 @@ class UnfinishedRun:
         settings: Mapping[str, Any] | None = None,
         overwrite: bool = True,
         resume: bool = False,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(output_dir)
         remedy = "undo the change, or start again by --overwrite without --resume"
         self.ledger = Ledger(self.folder / FOLDER, "a prediction", remedy)
         self.files = self.ledger.files  #: folder of files that are not published yet
-        self.checkpoint, self.settings = Path(checkpoint), select(settings or {}, "changes_mask")
+        self.checkpoint = Path(checkpoint)
+        self.settings, self.given = (select(each or {}, "changes_mask") for each in (settings, given or settings))
         self.overwrite, self.resume = overwrite, resume
         self.shared = False  #: whether another process starts and ends the run
         self._ranks: dict[str, int] = {}
@@ -57,6 +60,11 @@ class UnfinishedRun:
     def resumes(self) -> bool:
         """Whether there is a run to resume, whose results may be overwritten."""
         return self.resume and self.ledger.is_unfinished()
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """The settings of the run to resume, with those that it has found in its images; empty if there is none."""
+        return self.ledger.read().get("found", {}) if self.resumes else {}
 
     @property
     def keeps_results(self) -> bool:
@@ -113,7 +121,9 @@ class UnfinishedRun:
         if not self.resumes:
             self.ledger.end()
             self.ledger.create_folders()
-            self.ledger.start(self._started_with())
+            self.ledger.start(self._started_with(), found=self.settings)
+        elif not self.shared:
+            self.ledger.update(found=self.settings)  # images may have been added
 
     def commit(self, name: str, image: str | Path, row: Row, names: Sequence[str]) -> Row:
         """Commit an image or a movie, of which `image` is a path or address, and the files that exist. Returns the row.
@@ -156,7 +166,7 @@ class UnfinishedRun:
         return dict(entry["row"])
 
     def _started_with(self) -> dict[str, Any]:
-        return {"weights": hash_file(self.checkpoint) if self.checkpoint.is_file() else None, **self.settings}
+        return {"weights": hash_file(self.checkpoint) if self.checkpoint.is_file() else None, **self.given}
 
 
 def _identify(image: str | Path) -> list[Any]:

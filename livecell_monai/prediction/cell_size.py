@@ -18,6 +18,7 @@ from livecell_monai.sample import Region
 
 SCALES = tuple(2 ** (step / 2) for step in range(-4, 5))  # of the image, in steps that leave a cell what it is
 EDGE = 640  # pixels of the middle of the scaled image that is looked at
+REACH = int(EDGE / min(SCALES))  # pixels of the image that are looked at, at the coarsest scale
 SMALLEST = 32  # pixels of a scaled image: in a smaller one there are no cells to compare
 SHARPNESS = 8  # power of the agreement: only scales near the best one count
 WIDTH = 1.0  # octaves by which found cells may differ from the expected size until they count for 0.6 only

@@ -10,7 +10,8 @@ from monai.transforms import MapTransform, Resize
 from torch.nn.functional import interpolate
 
 from livecell_monai.data.readers import find_file
-from livecell_monai.sample import OWN, REGION
+from livecell_monai.errors import SettingError
+from livecell_monai.sample import IMAGE, OWN, REGION
 from livecell_monai.settings import check_setting
 
 GRID = "grid"  #: key of the (Y, X) of an image before resizing
@@ -19,6 +20,17 @@ GRID = "grid"  #: key of the (Y, X) of an image before resizing
 def find_key(image: object) -> str:
     """The absolute path of the file or folder of an image or plane, however it was written: the key of `own_settings`."""
     return os.path.abspath(os.path.expanduser(find_file(str(image))))
+
+
+def check_own_settings(own_settings: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a SettingError if a path of `own_settings` is that of no item."""
+    files = {find_key(item[IMAGE]) for item in items}
+    for path in own_settings:
+        if find_key(path) not in files:
+            example = f", such as {min(files)}" if files else ""
+            raise SettingError(
+                f"setting own_settings must name images of this run{example}, got {find_key(path)}; correct or remove it"
+            )
 
 
 def working_shape(shape: Sequence[int], whole: Sequence[int], scale: float | Sequence[int]) -> tuple[int, int]:
@@ -72,10 +84,11 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample at the working size."""
-        sample, scale = dict(data), self.scale
-        own = self.own and self.own.get(find_key(sample[self.keys[0]].meta["filename_or_obj"]))
+        sample = dict(data)
+        own = self.own_of(sample[self.keys[0]].meta.get("filename_or_obj", ""))
         if own:
-            sample[OWN], scale = own, own.get("scale", scale)
+            sample[OWN] = own
+        scale = own.get("scale", self.scale)
         for key, mode in self.key_iterator(sample, self.modes):
             plane = sample[key]
             grid = tuple(plane.shape[-2:])
@@ -85,6 +98,10 @@ class ResizeToScaled(MapTransform):  # type: ignore[misc]
             if target != grid:
                 sample[key] = _resize(plane, target, mode)
         return sample
+
+    def own_of(self, image: object) -> Mapping[str, float]:
+        """The settings that an image has for itself, by its path or address."""
+        return self.own.get(find_key(image), {}) if self.own else {}
 
 
 def _resize(plane: torch.Tensor, target: tuple[int, int], mode: str) -> torch.Tensor:

@@ -4,6 +4,8 @@ import csv
 import json
 import logging
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import tifffile
@@ -12,6 +14,7 @@ from livecell_monai import Segmenter, predict
 from livecell_monai.network.start import read_start
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.plan import plan_zero_shot
+from livecell_monai.prediction import zero_shot
 from livecell_monai.prediction.zero_shot import NOTE
 from livecell_monai.training.start import read_bundle_as_start
 from tests.support.commands import livecell, refused, small
@@ -72,30 +75,73 @@ class TestPredict:
             one, other = (tifffile.imread(tmp_path / folder / name) for folder in ("one", "other"))
             assert (one == other).all()
 
-    def test_each_image_has_its_own_scale(self, images, tmp_path):
-        """The cells of each are those of a run with the diameter that its row names."""
+    @pytest.mark.parametrize("megapixels", [64, pytest.param(0.001, marks=pytest.mark.slow)], ids=["small", "large"])
+    def test_each_image_has_its_own_scale(self, images, tmp_path, megapixels):
+        """The cells of each are those of a run with the diameter that its row names, in tables of large images too."""
+        large = ("--set", f"tiling_min_megapixels={megapixels}")
         one, other = sorted(images.iterdir())
         (tmp_path / "mixed").mkdir()
         tifffile.imwrite(tmp_path / "mixed" / "a$b.tif", tifffile.imread(one))
         tifffile.imwrite(tmp_path / "mixed" / "twice.tif", tifffile.imread(other).repeat(2, 0).repeat(2, 1))
-        assert livecell("predict", "start", tmp_path / "mixed", "-o", tmp_path / "out", *QUIET).code == 0
+        assert livecell("predict", "start", tmp_path / "mixed", "-o", tmp_path / "out", *large, *QUIET).code == 0
         sizes = {row["image"]: re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")}
         assert len(set(sizes.values())) == 2
         for name, size in sizes.items():
             path, folder = tmp_path / "mixed" / f"{name}.tif", tmp_path / f"{name} alone"
-            assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *QUIET).code == 0
-            for file in (f"{name}.tif", f"{name}_cells.tif"):
+            assert livecell("predict", "start", path, "-o", folder, "--diameter", size, *large, *QUIET).code == 0
+            end = "tif" if megapixels == 64 else "ome.tif"
+            for file in (f"{name}.{end}", f"{name}_cells.{end}"):
                 assert (tifffile.imread(tmp_path / "out" / file) == tifffile.imread(folder / file)).all()
 
+    @pytest.mark.parametrize("bundle", ["start", "trained"])
+    def test_own_settings_of_no_image_are_rejected_before_anything_is_measured(
+        self, bundle, separating, images, tmp_path, caplog
+    ):
+        given = f'own_settings={{"{images}/test_00.tif": {{"scale": 0.5}}, "test_00.tif": {{"scale": 0.5}}}}'
+        bundle = separating[1] if bundle == "trained" else bundle
+        for megapixels in (64, 0.001):
+            options = ("--set", given, "--set", f"tiling_min_megapixels={megapixels}")
+            outcome = livecell("predict", bundle, images, "-o", tmp_path / "out", *options, *QUIET)
+            message = "own_settings must name images of this run, such as {}/test_00.tif, got {}/test_00.tif; correct or"
+            refused(outcome, message.format(images, tmp_path / "cwd"))
+        assert not (tmp_path / "out").exists()
+        assert caplog.messages == []
+
+    def test_own_settings_of_a_large_image_are_its_own(self, separating, images, tmp_path):
+        """As if they were given for all images."""
+        one, large = images / "test_00.tif", ("--set", "tiling_min_megapixels=0.001", *QUIET)
+        for name, given in (
+            ("own", f'own_settings={{"{one}": {{"scale": 0.5}}}}'),
+            ("all", "scale=0.5"),
+            ("no", "scale=1.0"),
+        ):
+            assert livecell("predict", separating[1], one, "-o", tmp_path / name, "--set", given, *large).code == 0
+        own, same, other = (tifffile.imread(tmp_path / name / "test_00.ome.tif") for name in ("own", "all", "no"))
+        assert (own == same).all()
+        assert (own != other).any()
+
     def test_an_interrupted_prediction_resumes(self, images, tmp_path, monkeypatch):
-        """It has the sizes of cells that were found at first, not those that the start expects."""
+        """It keeps the sizes of cells that were found at first, and measures only images that were added since."""
+        measured, sizes = [], {"test_00.tif": 10.0, "test_01.tif": 0.0, "new.tif": 30.0}
+        monkeypatch.setattr(
+            zero_shot, "_measure", lambda _, item, expected: measured.append(Path(item["image"]).name) or sizes[measured[-1]]
+        )
+        command = ("predict", "start", shutil.copytree(images, tmp_path / "in"), "-o", tmp_path / "out", *QUIET)
         with monkeypatch.context() as patch:
             patch.setattr(UnfinishedRun, "end", lambda run: None)
-            assert livecell("predict", "start", images, "-o", tmp_path / "out", *QUIET).code == 0
-        assert (tmp_path / "out" / ".unfinished").exists()
-        outcome = livecell("predict", "start", images, "-o", tmp_path / "out", "--resume", *QUIET)
+            assert livecell(*command).code == 0
+            shutil.copy(images / "test_00.tif", tmp_path / "in" / "new.tif")
+            assert livecell(*command, "--resume").code == 0
+        (tmp_path / "in" / "test_01.tif").unlink()
+        assert measured == ["test_00.tif", "test_01.tif", "new.tif"]
+        refused(livecell(*command, "--resume", "--diameter", 10), "must resume with the same cell_diameter")
+        refused(livecell(*command, "--resume", "--set", "threshold=0.4"), "must resume with the same threshold")
+        outcome = livecell(*command, "--resume")
         assert outcome.code == 0, outcome
+        assert len(measured) == 3
         assert not (tmp_path / "out" / ".unfinished").exists()
+        assumed = {row["image"]: re.fullmatch(TEXT, row["zero_shot"])[1] for row in rows(tmp_path / "out")}
+        assert assumed == {"test_00": "10", "new": "30"}
 
     def test_a_trained_bundle_has_no_diameter_and_no_note(self, separating, images, tmp_path, caplog):
         refused(

@@ -63,9 +63,11 @@ def test_rows_say_that_nothing_was_learned(tmp_path):
     movie = write(output, frames(), tmp_path)[-1]
     other = write(output, [replace(frame, own={"cell_diameter": 12.0}) for frame in frames()], tmp_path)[-1]
     large = output.write_large(LargePrediction("a", tmp_path, 0.5, 1.0), tmp_path)
+    large_own = output.write_large(LargePrediction("a", tmp_path, 0.5, 1.0, own={"cell_diameter": 7.0}), tmp_path)
     text = "nothing was learned from these images; cells taken as {} px across"
     assert [each["zero_shot"] for each in (row, movie, large)] == [text.format(40)] * 3
     assert own["zero_shot"] == text.format(30.5)
+    assert large_own["zero_shot"] == text.format(7)
     assert other["zero_shot"] == text.format(12)
     assert "zero_shot" not in read_table(tmp_path / "cells_frames.csv")[0]
 

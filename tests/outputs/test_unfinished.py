@@ -56,6 +56,18 @@ def test_committed_images_of_a_killed_run_are_not_missing(tmp_path, items):
     assert rows[1]["cells"] == 3
 
 
+def test_what_was_found_in_images_is_kept_and_what_was_given_must_match(tmp_path, items):
+    settings, given = {"scale": 0.5, "threshold": 0.5, "resume": False}, {"scale": 1.0, "threshold": 0.5}
+    assert started(tmp_path, settings=settings, given=given).found == {}
+    run = resumed(tmp_path, settings=given)
+    assert run.found == {"scale": 0.5, "threshold": 0.5}
+    assert len(run.missing(items, NAMES)) == 3
+    resumed(tmp_path, settings={"scale": 2.0}, given=given).start()
+    assert run.found == {"scale": 2.0}
+    with pytest.raises(SettingError, match=r"must resume with the same threshold: started with 0\.5, now 0\.4"):
+        resumed(tmp_path, settings={**given, "threshold": 0.4}).missing(items, NAMES)
+
+
 def test_killed_between_commit_and_publication(tmp_path, items):
     run = started(tmp_path)
     write(run, items[0])

@@ -68,7 +68,7 @@ def test_each_file_has_its_own_scale_and_arrays_that_of_the_median(bundle, estim
     note, size = caplog.messages
     assert note == NOTE
     assert size == (
-        "note: cells are taken as 30 px across, estimated in 4 of 6 images (21 to 60 px, each file at its own scale); if "
+        "note: cells are taken as 30 px across, estimated in 3 of 4 images (21 to 60 px, each file at its own scale); if "
         "that is wrong, give --diameter PX"
     )
 
@@ -89,6 +89,7 @@ def test_given_settings_of_all_and_of_single_images_are_kept(bundle, estimates, 
     assert found["min_cell_area"] == 3
     assert found["own_settings"] == {
         str(tmp_path / "a.tif"): {"scale": 0.5, "cell_diameter": 20.0, "seed_depth": 1.0},
+        str(tmp_path / "b.tif"): {},
         str(tmp_path / "c.tif"): {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0},
         str(tmp_path / "d.tif"): {"seed_depth": 9.0},
     }
@@ -112,7 +113,25 @@ def test_of_many_images_some_are_measured(bundle, monkeypatch):
     found = fit_settings(bundle, ACCELERATOR, [*paths, *shown])
     assert measured[:200] == paths[:400:2]
     assert [next(n for n, one in enumerate(shown) if one is each) for each in measured[200:]] == [0, 2, 4, 6, 8]
-    assert list(found["own_settings"]) == measured[:200]
+    own = found["own_settings"]
+    assert [path for path in own if own[path]] == measured[:200]
+    assert own.keys() == set(paths)
+
+
+def test_large_images_have_the_median_of_a_few_windows(bundle, monkeypatch, tmp_path):
+    monkeypatch.setattr(zero_shot, "REACH", 40)
+    pixels = np.arange(60 * 100, dtype=np.uint16).reshape(60, 100)
+    tifffile.imwrite(tmp_path / "large.tif", pixels)
+    shown, sizes = [], iter([0.0, 30.0, 20.0, 60.0, 0.0, 80.0])
+    monkeypatch.setattr(
+        zero_shot, "_measure", lambda _, image, expected: shown.append(image() if callable(image) else image) or next(sizes)
+    )
+    large = [{"name": "large", "image": str(tmp_path / "large.tif")}]
+    own = fit_settings(bundle, ACCELERATOR, ["/a.tif"], None, large)["own_settings"]
+    assert {path: sizes["cell_diameter"] for path, sizes in own.items()} == {large[0]["image"]: 30.0, "/a.tif": 80.0}
+    starts = [(10, 30), (0, 5), (20, 55), (0, 55), (20, 5)]
+    for window, (top, left) in zip(shown, starts, strict=False):
+        np.testing.assert_array_equal(window, pixels[top : top + 40, left : left + 40])
 
 
 def test_of_many_movies_fewer_frames_are_measured(bundle, monkeypatch):

@@ -5,7 +5,7 @@ appended to the pixels of every part.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,30 +41,37 @@ AT_ONCE = 2**16  # pixels that are transformed at once, so that they stay in the
 
 @dataclass(frozen=True)
 class PartialSteps:
-    """The bundle's preprocessing in a form that works part by part."""
+    """The bundle's preprocessing of an image in a form that works part by part."""
 
     pointwise: Sequence[MapTransform]  #: transforms of grey values, in order
     scale: float | Sequence[int] = 1.0  #: of the `ResizeToScaled` after them
+    own: Mapping[str, float] = field(default_factory=dict)  #: the values of settings that the image has for itself
 
 
 def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
-    """The bundle's preprocessing as steps that work part by part; a SettingError, which names the path, if one does not."""
+    """The bundle's preprocessing of an image as steps that work part by part.
+
+    Raises a SettingError, which names the path of the image, if one does not.
+    """
     pointwise: list[MapTransform] = []
-    scale: float | Sequence[int] | None = None
+    resize: ResizeToScaled | None = None
     for transform in preprocessing.transforms:
         is_other = isinstance(transform, MapTransform) and IMAGE not in transform.keys
         if is_other or isinstance(transform, WITHOUT_EFFECT):
             continue
-        if isinstance(transform, ResizeToScaled) and scale is None:
-            scale = transform.scale
-        elif _is_pointwise(transform) and scale is None:
+        if isinstance(transform, ResizeToScaled) and resize is None:
+            resize = transform
+        elif _is_pointwise(transform) and resize is None:
             pointwise.append(transform)
         else:
             raise SettingError(
                 f"{path}: preprocessing of a large image must work part by part, {type(transform).__name__} does not here; "
                 "remove it from preprocessing, or raise tiling_min_megapixels"
             )
-    return PartialSteps(pointwise, 1.0 if scale is None else scale)
+    if resize is None:
+        return PartialSteps(pointwise)
+    own = resize.own_of(path)
+    return PartialSteps(pointwise, own.get("scale", resize.scale), own)
 
 
 def measure_large_image(source: LargeImageSource, survey: Survey, steps: PartialSteps) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.writers import PredictionWriter, explain_failure
 from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
-from livecell_monai.sample import FRAMES, IMAGE, NAME
+from livecell_monai.sample import FRAMES, IMAGE, NAME, OWN
 from livecell_monai.settings import select
 from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
@@ -97,18 +97,19 @@ class LargeImagePredictor:
         if self._is_finished(item):
             return []
         with open_source(item) as source:
-            settings = select(self.settings, "changes_mask")
+            steps = self._steps(item)
+            settings = {**select(self.settings, "changes_mask"), OWN: {}, **steps.own}
             description = describe_large_image(source, self.segmenter.inferer, self._weights, settings)
             if self.settings["resume"] and folder.read_record() is not None:
                 folder.ledger.check_same(description)
                 return folder.missing_bands()
-            steps = sample_step(source.shape[0] * source.shape[1]), 2 ** self._picture_level(source.shape)
+            every = sample_step(source.shape[0] * source.shape[1]), 2 ** self._picture_level(source.shape)
             try:
-                survey = survey_source(source, *steps)
+                survey = survey_source(source, *every)
             except DataError as error:
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
-            facts = measure_large_image(source, survey, self._steps)
+            facts = measure_large_image(source, survey, steps)
             record = {STARTED_WITH: description, "facts": facts, "pixel_size_um": source.stack.pixel_size_um}
             maps = self.segmenter.head.channels if self.writer.outputs.needs_cells else ()
             folder.start(record, source.shape, survey.thumbnail, maps)
@@ -152,7 +153,7 @@ class LargeImagePredictor:
             folder.remove()
             return kept
         form, with_cells = self.settings["large_image_format"], self.writer.outputs.needs_cells
-        finished, picture, cells, pixel_size = {}, None, None, None
+        finished, picture, cells, pixel_size, own = {}, None, None, None, self._steps(item).own
         if self._is_finished(item):
             with open_finished(path) as mask:
                 fraction, shape = measure_foreground(mask), mask.shape
@@ -164,7 +165,8 @@ class LargeImagePredictor:
             if with_cells:
                 is_theirs = self.settings["cell_table_names"] == "cellprofiler"
                 with open_source(item) as source:
-                    cells = separate_large(folder, source, self.segmenter.decoder.decoding, pixel_size, is_theirs)
+                    decoding = self.segmenter.decoder.adapted(own).decoding
+                    cells = separate_large(folder, source, decoding, pixel_size, is_theirs)
             mask_file, levels, fraction = build_pyramid(folder, form, pixel_size)
             shape = levels[0].shape
             picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
@@ -172,7 +174,7 @@ class LargeImagePredictor:
             finished = {**({} if cell_file is None else {cell_file: cells_path(path)}), mask_file: path}
         seconds = time.monotonic() - self._start_times[item[NAME]]
         prediction = LargePrediction(
-            item[NAME], Path(item[IMAGE]), fraction, seconds, picture, pixel_size, (shape[0], shape[1]), cells
+            item[NAME], Path(item[IMAGE]), fraction, seconds, picture, pixel_size, (shape[0], shape[1]), cells, own
         )
         row = self.writer.outputs.write_large(prediction, self.output_dir)
         self.writer.add(row)
@@ -209,9 +211,8 @@ class LargeImagePredictor:
     def _weights(self) -> str:
         return hash_file(self.checkpoint)
 
-    @cached_property
-    def _steps(self) -> PartialSteps:
-        return check_preprocessing(self.segmenter.preprocessing, Path(self.large[0][IMAGE] if self.large else ""))
+    def _steps(self, item: Item) -> PartialSteps:
+        return check_preprocessing(self.segmenter.preprocessing, Path(item[IMAGE]))
 
     def _folder(self, item: Item) -> LargeImageFolder:
         return LargeImageFolder(self.output_dir, item[NAME])
@@ -223,12 +224,12 @@ class LargeImagePredictor:
     @contextmanager
     def _opened(self, item: Item) -> Iterator[LargeImage]:
         """A large image after `begin`, opened for reading."""
-        facts = (self._folder(item).read_record() or {})["facts"]
+        facts, steps = (self._folder(item).read_record() or {})["facts"], self._steps(item)
         with open_source(item) as source:
-            shape = working_shape(source.shape, source.shape, self._steps.scale)
+            shape = working_shape(source.shape, source.shape, steps.scale)
             rows = -(-self.segmenter.inferer.windows.cover(shape)[0].size * source.shape[0] // shape[0])
         with open_source(item, rows) as source:
-            yield LargeImage(source, self._steps, facts)
+            yield LargeImage(source, steps, facts)
 
     def _picture_level(self, shape: tuple[int, int]) -> int:
         """The first level of the pyramid that is small enough for a picture."""
@@ -243,7 +244,7 @@ class LargeImagePredictor:
                 "pip install 'livecell-monai[zarr]'"
             )
         self.writer.outputs.check_large(path)
-        _ = self._steps  # checks preprocessing
+        self._steps(self.large[0])  # checks preprocessing
         may_exist = self.settings["overwrite"] or self.settings["resume"]
         check_name_lengths(self.output_dir, [".{name}.writing"], self.large)
         check_outputs(self.output_dir, self.writer.large_files(), self.large, may_exist)

@@ -14,7 +14,7 @@ from livecell_monai.data.readers import PlaneAddress, find_file, open_stack, par
 from livecell_monai.errors import LiveCellError
 from livecell_monai.outputs.large.chunks import CHUNK
 from livecell_monai.prediction.window_inferer import WindowInferer
-from livecell_monai.sample import IMAGE, NAME
+from livecell_monai.sample import IMAGE, NAME, Pixels, Region
 
 
 def choose_large_images(items: Sequence[Item], megapixels: float) -> tuple[list[Item], list[Item]]:
@@ -34,6 +34,21 @@ def open_source(item: Item, rows: int = 0) -> Iterator[LargeImageSource]:
     address = parse_address(item[IMAGE]) or PlaneAddress(Path(item[IMAGE]))
     with open_stack(address.path, address.axes, address.allow_gaps) as stack:
         yield LargeImageSource(stack, address.time, address.channel, address.z, rows)
+
+
+def read_window(item: Item, place: tuple[float, float], edge: int) -> Pixels:
+    """A window (y, x) of a large image, at most `edge` pixels each way, around a place in parts (Y, X) of the image.
+
+    Raises a DataError if it cannot be read.
+    """
+    with open_source(item) as source:
+        sizes = [min(edge, whole) for whole in source.shape]
+        middles = [whole * part for whole, part in zip(source.shape, place, strict=True)]
+        top, left = (
+            min(max(0, round(middle - size / 2)), whole - size)
+            for middle, size, whole in zip(middles, sizes, source.shape, strict=True)
+        )
+        return source.read(Region(top, left, top + sizes[0], left + sizes[1]))
 
 
 def describe_large_image(

@@ -1,6 +1,7 @@
 """A large image, prepared and predicted part by part, equals the image in memory."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,13 @@ class TestPreprocessing:
     def test_transforms_of_other_keys_do_not_matter(self):
         steps = [UNIT, GaussianSmoothd("label", 1.0), ResizeToScaled("image", 0.5), ResizeToScaled("label", 0.2)]
         assert open_parts(SPOT, steps).shape == (350, 300)
+
+    def test_an_image_may_have_its_own_scale(self):
+        own = {"scale": 0.25, "cell_diameter": 30.0}
+        steps = Compose([UNIT, ResizeToScaled("image", 0.5, own_settings={"/a/b.tif": own})])
+        here, other = (check_preprocessing(steps, Path(f"/a/{name}.tif")) for name in "bc")
+        assert (here.scale, here.own) == (0.25, own)
+        assert (other.scale, other.own) == (0.5, {})
 
     @pytest.mark.parametrize(
         ("steps", "name"),

@@ -10,7 +10,7 @@ from PIL import Image
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.errors import DataError
 from livecell_monai.network.accelerator import Accelerator
-from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
+from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source, read_window
 from livecell_monai.prediction.window_inferer import WindowInferer
 from livecell_monai.sample import Region
 from tests.support.array_stack import ArrayStack
@@ -46,6 +46,12 @@ def test_a_part_of_what_is_open_source(items):
     with open_source(items[0]) as source:
         assert source.shape == (300, 400)
         assert source.read(Region(2, 3, 4, 5)).tolist() == [[803, 804], [1203, 1204]]
+
+
+def test_windows_stay_in_the_image(items):
+    assert read_window(items[0], (0.5, 0.5), 2)[0].tolist() == [149 * 400 + 199, 149 * 400 + 200]
+    assert read_window(items[0], (0.0, 1.0), 2)[1].tolist() == [798, 799]
+    assert read_window(items[0], (0.25, 0.75), 350).shape == (300, 350)
 
 
 def test_what_is_torn_is_refused_when_it_is_open_source(items):
