@@ -38,6 +38,8 @@ class Decoding:
     cell_diameter: float = 40.0  #: px, of a typical cell: half of it is the depth where the distance map is 1
     map_threshold: float = 0.5  #: a cell in which the distance map reaches less is dropped
     min_area: int = 1  #: px; smaller cells are dropped
+    #: px; cells that the border of the image cuts are dropped if smaller, and need not reach the threshold; 0: as others
+    min_border_area: int = 0
     own_diameter: float = 0.0  #: px, of a typical cell of this image, see `fit_decoding`; 0 for `cell_diameter`
 
 
@@ -56,13 +58,18 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     regions, tops = _climb(pixels, height)
     peaks = _find_highest(regions, level, tops)
     cell = _merge(peaks, _list_passes(pixels, regions, height), round(decoding.seed_depth / DEPTH_STEP))
+    border = window.border(mask) if decoding.min_border_area else place[:0]
+    at_border = cell[regions[np.searchsorted(place, border)]]
+    least = np.full(len(cell), max(1, decoding.min_area))
+    least[at_border] = max(decoding.min_area, decoding.min_border_area)
     if smooth is not None:
         highest = np.zeros(len(cell), np.float32)
         np.maximum.at(highest, cell, _find_highest(regions, smooth))
+        highest[at_border] = LEVELS  # their middles may lie outside
         cell[(highest[cell] < decoding.map_threshold * LEVELS) & (cell != _UNKNOWN)] = 0
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[place] = cells = cell[regions]
-    return _clean(labels, cells, place, decoding.min_area)
+    return _clean(labels, cells, place, least)
 
 
 def _pad(mask: Pixels, level: NDArray[np.int32]) -> tuple[Places, NDArray[np.int32]]:
@@ -177,16 +184,16 @@ def _list_passes(pixels: Places, regions: Labels, height: NDArray[np.int32]) -> 
     return np.asarray(passes[np.argsort(-level, kind="stable")])
 
 
-def _clean(labels: Labels, cells: Labels, place: Places, min_area: int) -> Labels:
+def _clean(labels: Labels, cells: Labels, place: Places, least: NDArray[np.int64]) -> Labels:
     """Labels (Y, X) without holes and small cells; ids 1..N in the order of first pixels, -1 for the unknown ones.
 
-    They are `cells` (N,) at these places of the flat image, and background elsewhere.
+    They are `cells` (N,) at these places of the flat image, and background elsewhere; `least` is the area by cell.
     """
     flat, (hole, around) = labels.ravel(), find_holes(labels)
-    area = np.bincount(cells, minlength=_UNKNOWN + 1)
+    area = np.bincount(cells, minlength=len(least))
     np.add.at(area, around, 1)
     area[: _UNKNOWN + 1] = -1  # neither background nor unknown
-    kept = np.flatnonzero(area >= min_area)
+    kept = np.flatnonzero(area >= least)
     first = np.zeros(len(area), np.int64)
     first[cells[::-1]] = place[::-1]  # of several values for one cell, the last one stays
     ids = np.zeros(len(area), np.int32)

@@ -19,7 +19,7 @@ class CellDecoder:
     Args:
         channels: names of the network's maps.
         cells: whether cells are written: true, false, or auto for where the network has the map.
-        seed_depth, cell_diameter, map_threshold, min_area: see `Decoding`.
+        seed_depth, cell_diameter, map_threshold, min_area, min_border_area: see `Decoding`.
     """
 
     def __init__(
@@ -30,10 +30,11 @@ class CellDecoder:
         cell_diameter: float = 40.0,
         map_threshold: float = 0.5,
         min_area: int = 1,
+        min_border_area: int = 0,
     ) -> None:
         self.has_map = DISTANCE in channels
         self.is_on = self.has_map if cells == "auto" else bool(cells)
-        self.decoding = Decoding(seed_depth, cell_diameter, map_threshold, min_area)
+        self.decoding = Decoding(seed_depth, cell_diameter, map_threshold, min_area, min_border_area)
 
     def adapted(self, sizes: Mapping[str, Any]) -> "CellDecoder":
         """The decoder with other sizes, those of `seed_depth`, `cell_diameter` and `min_cell_area` that are given."""

@@ -40,6 +40,14 @@ class Window:
         rim[:, -1] |= self.cut[3]
         return rim
 
+    def border(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Places in the flat mask (Y, X) of its pixels at the border of the image."""
+        rows, columns = mask.shape
+        across, down = np.arange(columns), columns * np.arange(rows)
+        sides = (across, across + columns * (rows - 1), down, down + columns - 1)
+        places = np.concatenate([side for side, is_cut in zip(sides, self.cut, strict=True) if not is_cut] or [across[:0]])
+        return np.asarray(places[mask.ravel()[places]])
+
 
 WHOLE = Window()
 

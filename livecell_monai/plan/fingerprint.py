@@ -11,7 +11,7 @@ from livecell_monai.data.readers.kinds import read_annotation, read_image
 from livecell_monai.data.readers.read_cache import measure_once
 from livecell_monai.errors import DataError
 from livecell_monai.plan.image_statistics import ImageStatistics, measure_image
-from livecell_monai.sample import Sample
+from livecell_monai.sample import Region, Sample
 
 _TOLERANCE = 0.01  # relative; pixel sizes that differ by less are the same
 _POLARITY = {
@@ -32,6 +32,7 @@ class Fingerprint:
     diameter_range_px: tuple[float, float]  #: 10th and 90th percentile, 0 and 0 without cells
     #: px, median of each image in the order of `by_image`; 0 without cells, or without whole ones if other images have some
     diameter_by_image: tuple[float, ...]
+    border_areas: tuple[int, ...]  #: px, increasing, of all cells that the border of an image cuts
     foreground: float  #: mean over the images
     annotated: float  #: fraction of the pixels of all images
     percentiles: tuple[float, ...]  #: medians over the images
@@ -77,6 +78,7 @@ def measure_fingerprint(samples: Iterable[Sample]) -> Fingerprint:
         diameter_px=middle,
         diameter_range_px=(low, high),
         diameter_by_image=tuple(float(np.median(one.diameters)) if one in measured else 0.0 for one in by_image),
+        border_areas=tuple(sorted(area for one in by_image for area in one.border_areas)),
         foreground=float(np.mean([one.foreground for one in by_image])),
         annotated=float(np.average([one.annotated for one in by_image], weights=areas)),
         percentiles=tuple(np.median([one.percentiles for one in by_image], axis=0).tolist()),
@@ -133,9 +135,9 @@ def _measure_sample(sample: Sample) -> ImageStatistics:
         raise DataError(
             f"{sample.label}: a label must have the size of its image, got {got} for {expected}; export it again"
         )
-    if sample.region is not None:
-        image, label = sample.region.crop(image), sample.region.crop(label)
-    return measure_image(image, label, sample.name, plane.pixel_size_um)
+    region = sample.region or Region(0, 0, *label.shape)
+    sides = (region.top == 0, region.bottom == label.shape[0], region.left == 0, region.right == label.shape[1])
+    return measure_image(region.crop(image), region.crop(label), sample.name, plane.pixel_size_um, sides)
 
 
 def _common_pixel_size(by_image: tuple[ImageStatistics, ...]) -> tuple[float, float] | None:

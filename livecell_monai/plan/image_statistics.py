@@ -61,15 +61,20 @@ class ImageStatistics:
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X), None if the file does not state it
     annotated: float = 1.0  #: fraction of pixels
     extent: tuple[int, int] = (0, 0)  #: (Y, X) pixels of the smallest rectangle that holds all annotated ones
+    border_areas: tuple[int, ...] = ()  #: px, of the cells that the border of the image cuts, see `measure_border_cells`
     is_cut: bool = False  #: whether the image is annotated in part, and `diameters` are those of cells that are cut by it
 
 
 def measure_image(
-    image: Pixels, label: Pixels, name: str = "", pixel_size_um: tuple[float, float] | None = None
+    image: Pixels,
+    label: Pixels,
+    name: str = "",
+    pixel_size_um: tuple[float, float] | None = None,
+    sides: tuple[bool, bool, bool, bool] = (True, True, True, True),
 ) -> ImageStatistics:
     """Measure an image (Y, X) of finite values with its label (Y, X): 0 is background, above it instance ids or one value.
 
-    Pixels of the label that are `IGNORED` are not annotated; at least one must be.
+    Pixels of the label that are `IGNORED` are not annotated; at least one must be. `sides` as in `measure_border_cells`.
     """
     levels, counts = _count_levels(image)
     percentiles = _percentiles(levels, counts)
@@ -100,6 +105,7 @@ def measure_image(
         pixel_size_um=pixel_size_um,
         annotated=float(labelled.mean()),
         extent=(extent.bottom - extent.top, extent.right - extent.left),
+        border_areas=measure_border_cells(label, sides),
         is_cut=not is_whole and not labelled.all(),
     )
 
@@ -144,8 +150,22 @@ def measure_diameters(label: Pixels) -> tuple[int, tuple[float, ...]]:
     return _measure_cells(label)[:2]
 
 
-def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...], bool]:
-    """What `measure_diameters` returns, and whether the diameters are those of whole cells."""
+def measure_border_cells(label: Pixels, sides: tuple[bool, bool, bool, bool]) -> tuple[int, ...]:
+    """The areas in px, increasing, of the cells that the border of the image cuts, of 9 px or more.
+
+    The label (Y, X) is that of a part of the image; `sides` says whether its first row, last row, first column and last
+    column are the border of the image. Cells that the part or a pixel that is not annotated cuts do not count.
+    """
+    ids, areas = _number_cells(label)
+    at_border, is_cut = np.zeros(len(areas), dtype=bool), np.zeros(len(areas), dtype=bool)
+    for edge, is_border in zip((ids[0], ids[-1], ids[:, 0], ids[:, -1]), sides, strict=True):
+        (at_border if is_border else is_cut)[edge] = True
+    is_cut[ids[find_cut(label)]] = True
+    return tuple(np.sort(areas[at_border & ~is_cut & (areas >= _MIN_CELL_PX)]).tolist())
+
+
+def _number_cells(label: Pixels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids (Y, X) of the cells, 0 elsewhere, and the area in px by id, 0 for 0; components are cells of a binary label."""
     ids = np.maximum(label, 0).astype(np.int64)
     if ids.max() > max(ids.size, 2**16):  # bincount would need too much memory
         ids = np.unique(np.append(0, ids), return_inverse=True)[1][1:].reshape(ids.shape)
@@ -154,6 +174,12 @@ def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...], bool]:
         ids = ndimage.label(ids, structure=np.ones((3, 3)))[0]
         areas = np.bincount(ids.ravel())
     areas[0] = 0
+    return ids, areas
+
+
+def _measure_cells(label: Pixels) -> tuple[int, tuple[float, ...], bool]:
+    """What `measure_diameters` returns, and whether the diameters are those of whole cells."""
+    ids, areas = _number_cells(label)
     is_whole = np.ones(len(areas), dtype=bool)
     for edge in (ids[0], ids[-1], ids[:, 0], ids[:, -1]):
         is_whole[edge] = False

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ FILTERS = (16, 32, 64, 128, 256)  # channels of each level
 LARGE_CELL_PX = 80.0  # after scaling; in larger cells, a pixel of the fifth level covers only a small part of the cell
 SMALLEST_CELL = 0.05  # of the area of the median cell
 SEED_DEPTH = 0.05  # of the diameter of the median cell
+SMALLEST_BORDER_CELL = 0.8  # of the area of the smallest annotated one that the border of an image cuts
+FEW_BORDER_CELLS = 5  # fewer do not tell down to which size they are annotated
 LEARNING_RATE = 0.002
 MIN_ILLUMINATION, MIN_NOISE = 0.5, 0.2  # smallest augmentation, in normalised grey values
 SPREAD = 4.5  # typical P99 - P1 of a normalised image
@@ -133,7 +135,20 @@ def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
         maps, why = ["foreground", "distance"], f"{touching / fingerprint.cells:.0%} of the cells touch another one"
     else:
         maps, why = ["foreground"], "no annotated cell touches another one, so that necks of the mask separate cells"
-    return {"maps": Choice(maps, why), **choose_sizes(diameter)}
+    sizes = choose_sizes(diameter)
+    sizes["min_border_cell_area"] = _choose_border_area(fingerprint.border_areas, sizes["min_cell_area"].value)
+    return {"maps": Choice(maps, why), **sizes}
+
+
+def _choose_border_area(areas: Sequence[int], least: int) -> Choice:
+    """The smallest area of a cell that the border of an image cuts, from the annotated ones and that of other cells."""
+    known = [area for area in areas if area >= least]
+    if len(known) < FEW_BORDER_CELLS:
+        return Choice(0, f"px: the border of the images cuts {len(known)} annotated cells, too few to measure")
+    reason = (
+        f"px: {SMALLEST_BORDER_CELL:.0%} of the smallest of {len(known)} annotated cells that the border of an image cuts"
+    )
+    return Choice(round(SMALLEST_BORDER_CELL * min(known)), reason)
 
 
 def _choose_filters(fingerprint: Fingerprint, scale: float, can_add_level: bool) -> Choice:

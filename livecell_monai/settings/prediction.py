@@ -167,6 +167,13 @@ class Cells(Group):
         0.5, "cells in which the map distance stays below are dropped", ge=0, lt=1, changes_mask=True
     )
     min_cell_area: int = setting(10, "smaller cells are dropped", unit="px", ge=1, changes_mask=True)
+    min_border_cell_area: int = setting(
+        0,
+        "cells cut by the border of the image are dropped if smaller, and need not reach `map_threshold`; 0: as other cells",
+        unit="px",
+        ge=0,
+        changes_mask=True,
+    )
     own_settings: OwnSettings = setting(
         {},
         "scale, seed_depth, cell_diameter and min_cell_area of single files, by path; `start` finds them in the images",

@@ -1,6 +1,7 @@
 """Cells band by band, against those of the whole image."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from tests.support.cell_worlds import noise
 SPLIT = Decoding(seed_depth=1.5, cell_diameter=30.0, map_threshold=0.5, min_area=5)
 
 
-def decode_in_bands(mask, distance, tile, halo):
+def decode_in_bands(mask, distance, tile, halo, decoding=SPLIT):
     read = None if distance is None else lambda region: region.crop(distance)
-    decoder = BandDecoder(Path("a.tif"), mask.shape, lambda region: region.crop(mask), read, SPLIT, None, tile, halo)
+    decoder = BandDecoder(Path("a.tif"), mask.shape, lambda region: region.crop(mask), read, decoding, None, tile, halo)
     found = list(decoder.bands())
     assert [band.top for band in found] == list(range(0, mask.shape[0], tile))
     return np.concatenate([band.labels for band in found])
@@ -35,6 +36,14 @@ def test_they_are_exactly_those_of_the_whole_image(seed, with_map, tile, halo):
     whole = decode(mask, distance, SPLIT)
     assert whole.max() > 20
     np.testing.assert_array_equal(decode_in_bands(mask, distance, tile, halo), whole)
+
+
+def test_those_at_the_border_of_the_image_are_too():
+    mask, decoding = noise((250, 310), 2, 4) > 0.55, replace(SPLIT, min_border_area=60)
+    distance = quantise(noise(mask.shape, 12, 4.0).astype(np.float32))
+    whole = decode(mask, distance, decoding)
+    assert whole.max() != decode(mask, distance, SPLIT).max()
+    np.testing.assert_array_equal(decode_in_bands(mask, distance, 96, 8, decoding), whole)
 
 
 def test_an_empty_image():

@@ -1,5 +1,7 @@
 """From maps to label images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -49,6 +51,25 @@ def test_small_cells_are_dropped_and_holes_filled():
     cells = decode(mask, None, Decoding(seed_depth=30.0, min_area=20))
     assert cells[20, 20] == cells.max() == 1
     assert cells[20, 60] == 0
+
+
+def test_a_cell_at_the_border_of_the_image_has_a_size_of_its_own_and_no_threshold():
+    mask = discs((60, 60), (30, 30, 9), (30, 0, 9), (0, 10, 4)) > 0
+    low = np.full(mask.shape, 80, np.uint8)
+    low[20:40, 20:40] = 200
+    counts = {least: decode(mask, low, replace(SPLIT, min_border_area=least)).max() for least in (0, 1, 100, 1000)}
+    assert counts == {0: 1, 1: 3, 100: 2, 1000: 1}
+    high = np.full(mask.shape, 200, np.uint8)
+    assert decode(mask, high, SPLIT).max() == 3
+    assert decode(mask, high, replace(SPLIT, min_border_area=1000)).max() == 1
+    assert decode(mask, low, replace(SPLIT, min_area=100, min_border_area=1)).max() == 2  # small ones stay small
+
+
+@pytest.mark.parametrize(("side", "cut"), [("inside", (False, False, True, False)), ("border", (True, True, False, True))])
+def test_the_side_of_a_window_inside_of_the_image_is_no_border(side, cut):
+    mask = discs((40, 40), (20, 0, 9)) > 0
+    found = decode(mask, np.full(mask.shape, 80, np.uint8), replace(SPLIT, min_border_area=1), Window(0, 0, cut))
+    assert np.unique(found[mask]).tolist() == ([1] if side == "border" else [-1])
 
 
 def test_background_between_two_cells_is_no_hole():

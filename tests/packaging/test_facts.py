@@ -10,7 +10,8 @@ def test_are_those_of_the_bundle(tiny, opened, facts):
     assert values["name"] == "livecell U-Net tiny"
     assert values["channel_def"] == {"0": "foreground", "1": "distance"}
     assert (values["threshold"], values["network_scale"]) == (0.5, 1.0)
-    assert values["cells"] == {"seed_depth": 2.0, "cell_diameter": 20.0, "map_threshold": 0.5, "min_cell_area": 10}
+    sizes = {"seed_depth": 2.0, "cell_diameter": 20.0, "map_threshold": 0.5, "min_cell_area": 10, "min_border_cell_area": 0}
+    assert values["cells"] == sizes
     assert values["training"]["created"] == "2026-11-30"
     assert len(values["training"]["weights_sha256"]) == 64
     assert values["parity"] == {"iou": 0.9996, "largest_difference": 2e-06}

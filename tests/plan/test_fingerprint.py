@@ -102,6 +102,18 @@ class TestSamples:
         assert measure_fingerprint([replace(sample, region=region)]) == cropped
         assert measure_fingerprint([sample]).saturated > 0.5
 
+    def test_the_end_of_a_region_is_no_border_of_the_image(self, tmp_path):
+        label = np.zeros((60, 100), np.uint8)
+        label[:5, :10], label[20:30, 55:75], label[40:50, 95:] = 1, 2, 3
+        write(tmp_path, "a", label)
+        (sample,) = list_samples(tmp_path, "train")
+        regions = (None, Region(0, 0, 60, 60), Region(0, 60, 60, 100))
+        assert [measure_fingerprint([replace(sample, region=one)]).border_areas for one in regions] == [
+            (50, 50),
+            (50,),
+            (50,),
+        ]
+
     def test_images_without_label_are_skipped(self, folder):
         samples = list_samples(folder, "train")
         found = measure_fingerprint([samples[0], replace(samples[1], label=None), samples[2]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from livecell_monai.plan.image_statistics import PERCENTILES, measure_image
+from livecell_monai.plan.image_statistics import PERCENTILES, measure_border_cells, measure_image
 from tests.support.worlds import picture_of, some_cells
 
 SHAPE = (160, 192)
@@ -379,6 +379,32 @@ def test_image_and_label_are_not_changed():
 def test_name_size_and_pixel_size_are_copied():
     found = measure_image(noise(), discs(20), "dish", (0.5, 0.6))
     assert (found.name, found.size, found.pixel_size_um) == ("dish", SHAPE, (0.5, 0.6))
+
+
+class TestBorderCells:
+    def label(self):
+        label = np.zeros((40, 50), np.int32)
+        label[:5, 10:16] = 1  # at the first row
+        label[20:30, 47:] = 2  # at the last column
+        label[20:30, 20:30] = 3
+        label[:2, 40:43] = 4  # smaller than any cell
+        label[36:, :6] = 5  # at a corner
+        return label
+
+    def test_are_those_that_the_border_cuts(self):
+        assert measure_border_cells(self.label(), (True, True, True, True)) == (24, 30, 30)
+        assert measure_image(noise(shape=(40, 50)), self.label()).border_areas == (24, 30, 30)
+
+    @pytest.mark.parametrize(("side", "areas"), [(0, (24, 30)), (1, (30, 30)), (2, (30, 30)), (3, (24, 30))])
+    def test_what_a_part_of_the_image_cuts_does_not_count(self, side, areas):
+        sides = [True] * 4
+        sides[side] = False
+        assert measure_border_cells(self.label(), tuple(sides)) == areas
+
+    def test_what_ends_at_a_pixel_that_is_not_annotated_does_not_count(self):
+        label = self.label()
+        label[:, 16:18] = -1
+        assert measure_border_cells(label, (True, True, True, True)) == (24, 30)
 
 
 class TestAnnotatedInPart:

@@ -17,6 +17,7 @@ TRAINING = ("inference", "train")
 MEASURED = {
     "cells": 100,
     "touching": 30,
+    "border_areas": (30, 70, 110, 90, 400, 1200),
     "diameter_px": 40.0,
     "diameter_by_image": (40.0,),
     "saturated": 0.0,
@@ -103,6 +104,20 @@ class TestCells:
     def test_lengths_follow_the_median_cell(self, diameter, depth, typical, area):
         values = planned(diameter_px=diameter)
         assert (values["seed_depth"], values["cell_diameter"], values["min_cell_area"]) == (depth, typical, area)
+
+    @pytest.mark.parametrize(
+        ("areas", "least"),
+        [
+            ((70, 90, 110, 400, 1200), 56),
+            ((10, 70, 90, 110, 400, 1200), 56),  # smaller than other cells may be
+            ((70, 90, 110, 400), 0),  # too few to know
+            ((), 0),
+        ],
+    )
+    def test_cells_at_the_border_are_as_small_as_annotated_ones(self, areas, least):
+        choice = plan_training(replace(USUAL, border_areas=areas))["min_border_cell_area"]
+        assert choice.value == least
+        assert ("too few" in choice.reason) == (least == 0)
 
 
 class TestPercentiles:

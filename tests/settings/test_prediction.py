@@ -47,6 +47,7 @@ VALUES = {
     "cell_diameter": ABOVE_0,
     "map_threshold": ([0, 0.4], [-0.1, 1]),
     "min_cell_area": COUNT,
+    "min_border_cell_area": ([0, 1, 500], [-1, 2.5, True, "5"]),
     "own_settings": (
         [{}, {"/a/$b#@.tif": {"scale": 0.5, "seed_depth": 1.0, "cell_diameter": 80, "min_cell_area": 20}}],
         [

@@ -10,7 +10,7 @@ from livecell_monai.errors import SettingError
 from livecell_monai.settings import check_values
 
 #: settings that turn maps into cells, see `cells.decode.Decoding`; lengths and areas in px of the image
-CELLS = ("seed_depth", "cell_diameter", "map_threshold", "min_cell_area")
+CELLS = ("seed_depth", "cell_diameter", "map_threshold", "min_cell_area", "min_border_cell_area")
 THRESHOLD = "threshold"  #: of the foreground, for the mask
 OWN = "livecell"  #: in `config` of the description: the facts that `packaging` writes
 
