@@ -75,6 +75,10 @@ Export = Annotated[
     str | None,
     typer.Option(metavar="FORMATS", help="Add the cells for other programs: roi, geojson, coco, ctc, omezarr, omezarr-0.4."),
 ]
+Diameter = Annotated[
+    float | None,
+    typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Uri = Annotated[str, typer.Option(help="MLflow store; auto is $MLFLOW_TRACKING_URI or ./mlflow.db.")]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Bundle, Overwrite, Set, app, print_note, read_settings
+from livecell_monai.cli.app import Bundle, Diameter, Overwrite, Set, app, print_note, read_settings
 
 
 @app.command("import")
@@ -69,9 +69,7 @@ def export_model(
     output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, .pt, .zip, or .xml with .bin beside it.")],
     format_: Annotated[str, typer.Option("--format", help="onnx, torchscript, bioimageio or openvino.")] = "onnx",
     image: Annotated[Path | None, typer.Option(help="Test image on which the masks must agree; else a drawn one.")] = None,
-    diameter: Annotated[
-        float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only.")
-    ] = None,
+    diameter: Diameter = None,
     author: Annotated[
         list[str], typer.Option(metavar="NAME", help="Author of the model, else those of the bundle; repeatable.")
     ] = [],  # noqa: B006
@@ -93,11 +91,10 @@ def export_model(
     from livecell_monai.packaging.exporting import ExportOptions, export_bundle
     from livecell_monai.prediction.zero_shot import check_diameter
 
-    settings = read_settings(set_) | ({} if diameter is None else {"cell_diameter": diameter})
+    settings = read_settings(set_, cell_diameter=diameter)
     options = ExportOptions(Path(bundle).resolve().name, image, author, license_, settings, overwrite)
     with located(bundle) as folder:
-        if diameter is not None:
-            check_diameter(folder)
+        check_diameter(folder, diameter)
         parity = export_bundle(folder, format_, output, options)
     shown = f"IoU {parity.iou:.4f}; its maps differ by {parity.largest_difference:.1e} at most"
     print(f"{output}: its masks agree with those of the bundle at {shown}")

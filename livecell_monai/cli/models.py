@@ -14,6 +14,7 @@ from livecell_monai.cli.app import (
     Axes,
     Config,
     Data,
+    Diameter,
     Export,
     Images,
     Model,
@@ -120,6 +121,7 @@ def evaluate(
     bundle: Model,
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for scores.csv and scores.json.")],
+    diameter: Diameter = None,
     overwrite: Overwrite = False,
     unlabelled_value: UnlabelledValue = None,
     set_: Set = [],  # noqa: B006
@@ -130,10 +132,12 @@ def evaluate(
     """
     from livecell_monai.experiments.locate import located
     from livecell_monai.metrics import describe_unusable
+    from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.tasks import evaluate as run
 
     with opened_data(data, role="test") as images, located(bundle) as folder:
-        settings = read_settings(set_, unlabelled_value=unlabelled_value)
+        settings = read_settings(set_, unlabelled_value=unlabelled_value, cell_diameter=diameter)
+        check_diameter(folder, diameter)
         summary = run(folder, images, output, settings, overwrite)
     show_summary(summary)
     unusable = describe_unusable(summary["iou"]["mean"])
@@ -157,9 +161,7 @@ def predict(
         bool | None,
         typer.Option("--cells/--no-cells", help="Add or leave out NAME_cells.tif and cells.csv; by default if trained for."),
     ] = None,
-    diameter: Annotated[
-        float | None, typer.Option(metavar="PX", help="Size of the cells, for the bundle start only; else it is estimated.")
-    ] = None,
+    diameter: Diameter = None,
     export: Export = None,
     channel: Annotated[str | None, typer.Option(help="Channel of multi-channel files: index from 0, or name.")] = None,
     time: Annotated[
@@ -195,15 +197,21 @@ def predict(
     planes = {"channel": channel, "time": time, "z": z, "axes": axes, "movie": movie or None, "interval_min": interval}
     planes["allow_gaps"] = allow_gaps or None
     listed = None if outputs is None else [name.strip() for name in outputs.split(",")]
-    settings = read_settings(set_, resume=resume or None, overwrite=overwrite or None, outputs=listed, cells=cells, **planes)
-    settings |= {} if diameter is None else {"cell_diameter": diameter}
+    settings = read_settings(
+        set_,
+        resume=resume or None,
+        overwrite=overwrite or None,
+        outputs=listed,
+        cells=cells,
+        cell_diameter=diameter,
+        **planes,
+    )
     print_skipped(images)
     written = _add_outputs(
         settings, {"probability": probability, "overlay": overlay, **dict.fromkeys(list_formats(export), True)}
     )
     with located(bundle) as folder:
-        if diameter is not None:
-            check_diameter(folder)
+        check_diameter(folder, diameter)
         result = run(folder, images, output, settings, workers, scheduler, partial(print, file=sys.stderr))
     if result.rows:
         count, kind = len(result.rows), "mask" if "mask" in written else "image"

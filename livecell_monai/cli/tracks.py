@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from livecell_monai.cli.app import Axes, Export, Overwrite, Set, Uri, app, list_formats, print_note, read_settings
+from livecell_monai.cli.app import Axes, Diameter, Export, Overwrite, Set, Uri, app, list_formats, print_note, read_settings
 from livecell_monai.cli.tables import show_table
 from livecell_monai.errors import SettingError
 
@@ -47,6 +47,7 @@ def track(
     channel: Annotated[
         str | None, typer.Option(help="Channel of the grey movies: index from 0, or name; the one that is segmented.")
     ] = None,
+    diameter: Diameter = None,
     z: Annotated[str | None, typer.Option(help="Plane of grey movies with depth: index from 0.")] = None,
     label_format: Annotated[str, typer.Option(help="Of the label images with ids of tracks: tiff or zarr.")] = "tiff",
     export: Export = None,
@@ -96,12 +97,15 @@ def track(
     elif not given:
         raise SettingError("MOVIE must be given: label images, or a bundle and grey movies")
     elif is_bundle(given):
-        done = track_movies(
-            _segment(given, images, output, request, shared, read_settings(set_, **planes)), output, request, *shared
-        )
+        settings = read_settings(set_, cell_diameter=diameter, **planes)
+        segmented = _segment(given, images, output, request, shared, settings, diameter)
+        done = track_movies(segmented, output, request, *shared)
     else:
-        if set_:
-            raise SettingError(f"--set is for the segmentation by a bundle, got {set_[0]}; leave it out for label images")
+        for option, value in (("--set", next(iter(set_), None)), ("--diameter", diameter)):
+            if value is not None:
+                raise SettingError(
+                    f"{option} is for the segmentation by a bundle, got {value}; leave it out for label images"
+                )
         done = track_movies(list_label_movies([Path(one) for one in given], images, **planes), output, request, *shared)
     _show(done)
     if mlflow:
@@ -128,8 +132,10 @@ def _segment(
     request: "TrackRequest",
     shared: tuple[int | None, str | None],
     settings: dict[str, Any],
+    diameter: float | None,
 ) -> "list[MoviePaths]":
     from livecell_monai.experiments.locate import located
+    from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.report.movie_cells import segment_movies
 
     bundle, *movies = given
@@ -141,6 +147,7 @@ def _segment(
     own = {"overwrite": options.overwrite or None, "axes": request.axes, "interval_min": request.interval_min}
     settings |= {name: value for name, value in own.items() if value is not None}
     with located(bundle) as folder:
+        check_diameter(folder, diameter)
         print_note(f"segmenting {len(movies)} {'movie' if len(movies) == 1 else 'movies'}")
         return segment_movies(folder, [Path(one) for one in movies], output, settings, *shared)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.paths import stem_of
+from livecell_monai.data.paths import find_stored_format, stem_of
 from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation, Wanted, import_exchange, raise_broken
 from livecell_monai.sample import Pixels
@@ -32,12 +33,19 @@ def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     if path.name.lower().endswith(".zarr"):
         yield from _read_zarr(path, name)
         return
-    with open_stack(path) as stack:
-        frames = stack.length("T")
-        for frame in range(frames):
-            pixels = stack.read(frame)
-            labels, note = separate_parts(path, check_ids(path, pixels))
-            yield Annotation(path, name, labels=labels, frame=frame if frames > 1 else None, note=note)
+    for frame, pixels in _read_frames(path):
+        labels, note = separate_parts(path, check_ids(path, pixels))
+        yield Annotation(path, name, labels=labels, frame=frame, note=note)
+
+
+def _read_frames(path: Path) -> Iterator[tuple[int | None, Pixels]]:
+    """The frames (Y, X) of a movie by their numbers; one plane with the ids of a palette, not inverted, and no number."""
+    if find_stored_format(path) is not None:  # PNG is decoded as soon as it is opened
+        with open_stack(path) as stack:
+            if stack.length("T") > 1:
+                yield from ((frame, stack.read(frame)) for frame in range(stack.length("T")))
+                return
+    yield None, read_plane(path, is_label=True).pixels
 
 
 def separate_parts(path: Path, labels: Pixels) -> tuple[Pixels, str]:

@@ -95,9 +95,9 @@ def _fit(
     return {**sizes, OWN: own}
 
 
-def check_diameter(bundle: str | Path) -> None:
-    """Raise a SettingError if a bundle was trained: its scale is that of its training."""
-    if read_expected_diameter(bundle) is None:
+def check_diameter(bundle: str | Path, diameter: float | None) -> None:
+    """Raise a SettingError if a diameter in px is given for a bundle that was trained: its scale is that of its training."""
+    if diameter is not None and read_expected_diameter(bundle) is None:
         raise SettingError(
             f"--diameter must be left out for {bundle}, which was trained on cells of one size; use it with the bundle start"
         )

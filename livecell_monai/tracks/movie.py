@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from scipy import ndimage
 
+from livecell_monai.data.label_greys import count_greys
 from livecell_monai.data.paths import compose, find_zarr, is_frame_series, list_images, stem_of
 from livecell_monai.data.readers.base import Stack, UnnamedAxisError, describe_axes
 from livecell_monai.data.readers.frames import FramesStack
@@ -136,7 +137,7 @@ class LabelMovie(Movie):
         """From now on the connected parts of each frame are its labels, from 1, if the movie is a mask, with a note.
 
         A mask has one value above 0 in all frames, in several parts in at least one. A movie of labels is read up to the
-        first frame with two values, a mask whole.
+        first frame with two values, a mask whole. Raises a DataError if that frame holds the greys of an image.
         """
         value, has_parts = 0, False
         for frame in range(len(self)):
@@ -146,11 +147,21 @@ class LabelMovie(Movie):
                 continue
             highest = int(pixels.max())
             if highest != (value or highest) or (pixels[inside] != highest).any():
+                self._check_ids(frame, pixels)
                 return
             value, has_parts = highest, has_parts or ndimage.label(inside, _CONNECTED)[1] > 1
         if has_parts:
             self._has_parts = True
             self.notes.append(f"{self.path} is a mask of one value ({value}): its separate parts are taken as cells")
+
+    def _check_ids(self, frame: int, pixels: Pixels) -> None:
+        greys = count_greys(pixels, self.path)
+        if greys is not None and not greys.is_soft() and greys.is_image():
+            raise self._reject(
+                frame,
+                f"0 for background and an id for each cell, got grey values up to {pixels.max()} that differ everywhere",
+                "of a grey movie, name the bundle that segments it before it, such as start",
+            )
 
     def _find(self, path: Path) -> Path:
         """The label image of an OME-Zarr image."""

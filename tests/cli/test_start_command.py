@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from livecell_monai import Segmenter, predict
+from livecell_monai.errors import SettingError
 from livecell_monai.network.start import read_start
 from livecell_monai.outputs.unfinished import UnfinishedRun
 from livecell_monai.plan import plan_zero_shot
@@ -172,6 +173,21 @@ def test_evaluate_scores_it(separating, tmp_path, caplog):
     assert outcome.code == 0, outcome
     assert NOTE in caplog.messages
     assert 0 <= json.loads((tmp_path / "scores" / "scores.json").read_text())["iou"]["mean"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "called", "data"),
+    [("evaluate", "tasks.evaluate", ""), ("track", "report.movie_cells.segment_movies", "test/images/*.tif")],
+)
+def test_other_commands_take_a_diameter_for_it_too(command, called, data, separating, tmp_path, monkeypatch):
+    def stop(bundle, data, output, settings, *_):
+        raise SettingError(f"called with {settings['cell_diameter']:g} px")
+
+    monkeypatch.setattr(f"livecell_monai.{called}", stop)
+    options = (separating[0] / data, "-o", tmp_path / "out", "--diameter", 12)
+    outcome = livecell(command, "start", *options)
+    assert (outcome.code, "called with 12 px" in outcome.err) == (2, True), outcome
+    refused(livecell(command, separating[1], *options), "--diameter must be left out for")
 
 
 def test_the_page_says_that_nothing_was_learned(separating, tmp_path):

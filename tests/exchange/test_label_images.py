@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.label_images import find_inner, name_labelled
@@ -76,3 +77,21 @@ def test_the_label_image_of_an_image(tmp_path):
     with pytest.raises(DataError, match="with several label images, nuclei, other; name one"):
         find_inner(path)
     assert find_inner(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_ids_of_a_file_whose_zero_means_white_stay(kind, tmp_path):
+    tifffile.imwrite(tmp_path / "a_masks.tif", MIXED.astype(kind), photometric="miniswhite")
+    (found,) = read_all("labels", tmp_path / "a_masks.tif", ["a"])
+    assert np.array_equal(found.labels, MIXED.astype(kind))
+
+
+@pytest.mark.parametrize("colour", [(0, 128, 0), (128, 128, 128)], ids=["coloured", "grey"])
+def test_ids_of_a_palette_stay_also_where_two_have_one_colour(colour, tmp_path):
+    ids = np.zeros((8, 9), np.uint8)
+    ids[1:3, 1:3], ids[5:7, 5:7] = 1, 2
+    picture = Image.fromarray(ids, "L")
+    picture.putpalette([0, 0, 0, *colour, *colour])
+    picture.save(tmp_path / "a_masks.png")
+    (found,) = read_all("labels", tmp_path / "a_masks.png", ["a"])
+    assert np.array_equal(found.labels, ids)

@@ -48,7 +48,8 @@ def test_a_trained_bundle_keeps_its_settings(trained, caplog):
     assert fit_settings(trained[1], None) == {}
     assert not caplog.records
     with pytest.raises(SettingError, match=r"^--diameter must be left out for .*, which was trained"):
-        check_diameter(trained[1])
+        check_diameter(trained[1], 30.0)
+    check_diameter(trained[1], None)
 
 
 def test_each_file_has_its_own_scale_and_arrays_that_of_the_median(bundle, estimates, tmp_path, caplog):
@@ -157,7 +158,7 @@ def test_what_is_given_is_kept(bundle, estimates, caplog):
     assert found == {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0, "min_cell_area": 3}
     assert fit_settings(bundle, {"scale": 1.5}, images(2)) == {"scale": 1.5}
     assert not estimates[1]
-    check_diameter(bundle)
+    check_diameter(bundle, 80.0)
 
 
 def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_path, caplog):

@@ -147,6 +147,24 @@ def test_values_that_are_no_ids_are_rejected(tmp_path: Path, pixels: np.ndarray,
         labels[0]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_grey_movie_is_rejected_with_the_way_to_track_it(tmp_path: Path, kind: type) -> None:
+    greys = np.random.default_rng(0).normal(100, 9, FRAMES.shape).round()
+    message = r"grey\.ome\.tif.* got grey values up to 1.*name the bundle .* such as start"
+    with (
+        LabelMovie(write_stack(tmp_path / "grey.ome.tif", greys.astype(kind))) as labels,
+        pytest.raises(DataError, match=message),
+    ):
+        labels.number_parts()
+
+
+def test_small_cells_that_touch_are_labels(tmp_path: Path) -> None:
+    tiles = np.arange(1, 20 * 16 + 1, dtype=np.uint16).reshape(1, 16, 20).repeat(5, axis=1).repeat(5, axis=2)
+    with LabelMovie(write_stack(tmp_path / "tiles.ome.tif", tiles)) as labels:
+        labels.number_parts()
+        assert np.array_equal(labels[0], tiles[0])
+
+
 def test_images_must_have_the_frames_of_the_labels(tmp_path: Path) -> None:
     labels = LabelMovie(write_folder(tmp_path / "labels"))
     (tmp_path / "images").mkdir()
