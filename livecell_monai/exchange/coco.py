@@ -131,7 +131,7 @@ def _read_list(path: Path, key: str) -> Iterator[Mapping[str, Any]]:
     if entry is not None:
         return
     with open(path, "rb") as stream:
-        check_list(ijson.parse(stream), key, is_optional=key == "categories")
+        check_list(ijson.parse(DepthLimit(stream)), key, is_optional=key == "categories")
 
 
 def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:

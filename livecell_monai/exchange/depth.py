@@ -1,6 +1,7 @@
 """Limits how deeply JSON is nested while it is read: the parsers' time grows with the square of the depth."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -14,16 +15,22 @@ _OTHER = bytes(code for code in range(256) if code not in b'[]{}"')
 
 
 class DepthLimit:
-    """A JSON file, open for reading bytes, as a stream that raises a FormatError at more than `MAX_DEPTH` levels."""
+    """A JSON file, open for reading bytes, as a stream that raises a FormatError at more than `MAX_DEPTH` levels.
+
+    The mark that some programs write at the beginning of UTF-8 is left out.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._depth = 0
         self._is_text = self._is_escaped = False
+        self._is_first = True
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         chunk = self._stream.read(size)
+        if self._is_first and chunk:
+            chunk, self._is_first = chunk.removeprefix(BOM_UTF8), False
         self._check(chunk)
         return chunk
 

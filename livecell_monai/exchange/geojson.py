@@ -29,6 +29,7 @@ TITLE = "GeoJSON"
 ENDINGS = (".geojson", ".geojson.gz")
 _CLASS = {"name": "Cell", "color": [255, 180, 0]}
 _IDS = uuid.UUID("6f0f3c0a-1c0e-5a52-9d8b-6a2f0e6f7c11")  # namespace: the same cell always gets the same id
+_COLLECTION = "features.item"  # where the features of a collection are
 _MAX_DEPTH = 4  # of brackets: position, ring, polygon, polygons
 
 
@@ -87,17 +88,18 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     frames: dict[int, list[AnnotatedObject]] = defaultdict(list)
     without_area = 0
     try:
+        prefix = _find_prefix(path)
         with open_json(path) as stream:
-            for feature in ijson.items(DepthLimit(stream), _find_prefix(path), use_float=True):
+            for feature in ijson.items(DepthLimit(stream), prefix, use_float=True):
                 found = _read_feature(feature)
                 if found is None:
                     without_area += 1
                     continue
                 frame, each = found
                 frames[frame].append(each)
-        if not frames and not without_area and _find_prefix(path) != "item":
+        if not frames and not without_area and prefix == _COLLECTION:
             with open_json(path) as stream:
-                check_list(ijson.parse(stream), "features")
+                check_list(ijson.parse(DepthLimit(stream)), "features")
     except (ijson.common.JSONError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise_broken(path, TITLE, error)
     name = next(path.name[: -len(ending)] for ending in (*ENDINGS[::-1], ".json") if path.name.lower().endswith(ending))
@@ -113,9 +115,15 @@ def open_json(path: Path) -> BinaryIO:
 
 
 def _find_prefix(path: Path) -> str:
-    """Where the features are: QuPath writes a collection, older scripts a plain list."""
+    """Where the features are: QuPath writes a collection, older scripts a plain list, and others a single feature."""
+    ijson = import_exchange("ijson", path)
     with open_json(path) as stream:
-        return "item" if stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") else "features.item"
+        for place, event, value in ijson.parse(DepthLimit(stream)):
+            if (place, event) == ("", "start_array"):
+                return "item"
+            if place == "" and event == "map_key" and value in ("features", "geometry"):
+                return _COLLECTION if value == "features" else ""
+    return _COLLECTION
 
 
 def _read_feature(feature: Mapping[str, Any]) -> tuple[int, AnnotatedObject] | None:

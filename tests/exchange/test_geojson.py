@@ -160,6 +160,20 @@ def test_a_plain_list_of_features(tmp_path):
     assert len(found.objects) == 2
 
 
+def test_a_single_feature(tmp_path):
+    feature = QUPATH["features"][0]
+    for content in (feature, dict(reversed(feature.items()))):
+        (found,) = read_all("geojson", write_json(tmp_path / "a.geojson", content))
+        assert len(found.objects) == 1
+
+
+def test_a_mark_of_utf_8_at_the_beginning(tmp_path):
+    path = write_json(tmp_path / "a.geojson", QUPATH)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (found,) = read_all("geojson", path)
+    assert len(found.objects) == 2
+
+
 @pytest.mark.parametrize(
     "text", ['{"features": [{"geometry"', '{"features": [{"geometry": {"type": "Polygon", "coordinates": [[1, 2]]}}]}', "PK"]
 )
