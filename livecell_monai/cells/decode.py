@@ -187,7 +187,8 @@ def _list_passes(pixels: Places, regions: Labels, height: NDArray[np.int32]) -> 
 def _clean(labels: Labels, cells: Labels, place: Places, least: NDArray[np.int64]) -> Labels:
     """Labels (Y, X) without holes and small cells; ids 1..N in the order of first pixels, -1 for the unknown ones.
 
-    They are `cells` (N,) at these places of the flat image, and background elsewhere; `least` is the area by cell.
+    They are `cells` (N,) at these places of the flat image, and background elsewhere; a cell with an area
+    below its entry in `least` is dropped.
     """
     flat, (hole, around) = labels.ravel(), find_holes(labels)
     area = np.bincount(cells, minlength=len(least))

@@ -35,7 +35,7 @@ def track(
     greatest_step: Annotated[float | None, typer.Option(help="Px from one frame to the next; else measured.")] = None,
     greatest_cut: Annotated[
         int | None,
-        typer.Option(help="Frames in which a cell may be in two pieces, which are joined: 3.", show_default=False),
+        typer.Option(help="Frames for which a cell may be in two pieces, or two cells one object: 3.", show_default=False),
     ] = None,
     greatest_gap: Annotated[int | None, typer.Option(help="Frames in which a cell may be missing; else measured.")] = None,
     division_distance: Annotated[float | None, typer.Option(help="Px of a daughter from its mother; else measured.")] = None,

@@ -141,7 +141,10 @@ def _choose_cells(fingerprint: Fingerprint) -> dict[str, Choice]:
 
 
 def _choose_border_area(areas: Sequence[int], least: int) -> Choice:
-    """The smallest area of a cell that the border of an image cuts, from the annotated ones and that of other cells."""
+    """The smallest area of a cell that the border of an image cuts.
+
+    `areas` are those of such annotated cells, `least` is the smallest area of other cells; all are in px.
+    """
     known = [area for area in areas if area >= least]
     if len(known) < FEW_BORDER_CELLS:
         return Choice(0, f"px: the border of the images cuts {len(known)} annotated cells, too few to measure")

@@ -134,9 +134,7 @@ def _group_by_file(images: Sequence[ImageLike | Item], large: Sequence[Item]) ->
     return files
 
 
-def _choose_images(
-    files: Mapping[str | None, Sequence[Measured]],
-) -> list[tuple[str | None, Measured]]:
+def _choose_images(files: Mapping[str | None, Sequence[Measured]]) -> list[tuple[str | None, Measured]]:
     """The images that are measured, each with the path of its file, None for an array."""
     paths = [path for path in files if path is not None]
     frames = max(1, min(MOST_FRAMES, MOST_IMAGES // max(1, len(paths))))

@@ -1,4 +1,4 @@
-"""Two cells that the segmentation has merged into one object for a few frames: each goes on as itself afterwards."""
+"""Two cells that the segmentation merges into one object for a few frames: each keeps its track afterwards."""
 
 from dataclasses import dataclass
 
@@ -26,8 +26,8 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
     """All merges of a movie, in order of the frames.
 
     Two objects, each seen for two frames or more, together cover one of the next frame, better than either alone; it, or one
-    that follows it, is covered in the same way by two of the frame after. They are paired by the shorter way, unless a cell
-    would have grown or shrunk by more than a factor of two.
+    that follows it, is covered in the same way by two of the frame after. Cells before and after are paired so that both
+    together move least. If a cell would then grow or shrink by more than a factor of two, there is no merge.
 
     Args:
         objects: of the movie.
@@ -73,6 +73,6 @@ def _lasts(pair: tuple[int, int], links: Ints) -> bool:
 
 
 def _way(objects: Objects, ends: tuple[int, int], starts: tuple[int, int]) -> float:
-    """How far, in px, two cells have gone together, without drift."""
+    """The sum of the distances, in px and without drift, that two cells have moved."""
     steps = objects.places[list(starts)] - objects.places[list(ends)]
     return float(np.hypot(*steps.T).sum())
