@@ -33,6 +33,7 @@ def measure_cells(
     probability: Pixels | None = None,
     pixel_size_um: tuple[float, float] | None = None,
     as_cellprofiler: bool = False,
+    runs: Runs | None = None,
 ) -> Columns:
     """The measurements (N,) of the cells of a label image by column, in the order of their ids.
 
@@ -42,8 +43,9 @@ def measure_cells(
         probability: (Y, X) uint8 of the foreground, as `height.quantise` gives it.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
+        runs: those of the labels, if they are known.
     """
-    runs = find_cell_runs(labels)
+    runs = runs or find_cell_runs(labels)
     own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler, runs=runs)
     return complete_table(own, list_touching(runs, diagonally=not as_cellprofiler), pixel_size_um)
 
