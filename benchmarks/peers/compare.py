@@ -34,7 +34,7 @@ from peers.scoring import SCORES, Result, format_score, make_decoder, score_resu
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / "build" / "peers"
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
-PEERS = ("livecell", "report", "nnunet", "cellpose", "stardist", "pixel_classifier", "otsu")
+PEERS = ("livecell", "livecell_scratch", "report", "nnunet", "cellpose", "stardist", "pixel_classifier", "otsu")
 INSTALLING_S = 3600.0
 PREDICTING_S = 3600.0  # beyond the minutes of the training, after which a peer counts as hung
 HEADER = ("peer", "version", "cells by", *map(label_of, SCORES), "training", "prediction of an image")

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from livecell_monai.cli.app import Overwrite, Uri, app, opened_data
+from livecell_monai.cli.app import Diameter, Overwrite, Uri, app, opened_data, read_settings
 from livecell_monai.cli.tables import show_table
+from livecell_monai.errors import SettingError
 
 
 @app.command()
@@ -58,6 +59,7 @@ def report(
         Path | None, typer.Option(help="Data folder or datalist: its images are predicted, shown and, if labelled, scored.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    diameter: Diameter = None,
     overwrite: Overwrite = False,
     uri: Uri = "auto",
 ) -> None:
@@ -66,12 +68,18 @@ def report(
     Example: `livecell report model --data cells --output report.html`
     """
     from livecell_monai.experiments.locate import located
+    from livecell_monai.prediction.zero_shot import check_diameter
     from livecell_monai.report.bundle_page import check_output, write_bundle_page
 
     check_output(output, overwrite)
+    settings = read_settings([], cell_diameter=diameter)
+    if data is None and diameter is not None:
+        raise SettingError(f"--diameter needs images whose cells are {diameter:g} px across; give --data too")
     with ExitStack() as opened:
         folder = None if data is None else opened.enter_context(opened_data(data))
-        write_bundle_page(opened.enter_context(located(run, uri)), output, folder)
+        bundle = opened.enter_context(located(run, uri))
+        check_diameter(bundle, diameter)
+        write_bundle_page(bundle, output, folder, settings)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens in any browser without a network")
 
 

@@ -39,9 +39,12 @@ NOTE = "note: the start has learned nothing from these images; look at the masks
 UNSEEN = "note: the start was trained on drawn images, not on yours; look at its masks on a few of your images first"
 ESTIMATED = (
     "note: cells are taken as %.0f px across, estimated in %d of %d images (%.0f to %.0f px%s); if that is wrong, "
-    "give --diameter PX"
+    "give --diameter PX, in Python the setting cell_diameter"
 )
-ASSUMED = "note: cells are taken as %.0f px across; if yours have another size, give --diameter PX"
+ASSUMED = (
+    "note: cells are taken as %.0f px across; if yours have another size, give --diameter PX, in Python the setting "
+    "cell_diameter"
+)
 
 
 def fit_settings(
@@ -158,7 +161,10 @@ def _announce(measured: Mapping[str | None, Sequence[float]], files: Mapping[str
         count = sum(len(images) if path is None else 1 for path, images in files.items())
         LOGGER.warning(ESTIMATED, middle, len(diameters), count, low, high, each)
     elif any(measured.values()):
-        LOGGER.warning("note: no cell was found to estimate their size by; if there are some, give --diameter PX")
+        LOGGER.warning(
+            "note: no cell was found to estimate their size by; if there are some, give --diameter PX, in "
+            "Python the setting cell_diameter"
+        )
 
 
 def _spread(every: Sequence[T], most: int) -> list[T]:

@@ -21,15 +21,17 @@ ZERO_SHOT = "Nothing was learned from these images: the network has seen other c
 NO_DATA = "Made from the bundle alone: pictures of images need the data (livecell report RUN --data DATA)."
 
 
-def write_bundle_page(bundle: Path, output: Path, data: Path | None = None) -> None:
+def write_bundle_page(
+    bundle: Path, output: Path, data: Path | None = None, settings: Mapping[str, Any] | None = None
+) -> None:
     """Write the page of a trained bundle into a file that `check_output` has accepted.
 
-    With a data folder or datalist, the page also has predictions of its images.
+    With a data folder or datalist, the page also has predictions of its images, with `settings` where they differ.
 
     Raises a LiveCellError if the bundle or the data are not valid; nothing is written then.
     """
     facts = read_bundle_facts(bundle)
-    facts |= {"notes": [NO_DATA]} if data is None else _review_data(bundle, data, facts["training"])
+    facts |= {"notes": [NO_DATA]} if data is None else _review_data(bundle, data, facts["training"], settings)
     write_page(output, PageFacts(**facts))
 
 
@@ -99,10 +101,12 @@ def _gather(bundle: Path, metadata: Mapping[str, Any], settings: Mapping[str, An
     }
 
 
-def _review_data(bundle: Path, data: Path, training: Mapping[str, Any]) -> dict[str, Any]:
+def _review_data(
+    bundle: Path, data: Path, training: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     from livecell_monai.training.review import open_review
 
-    shown = open_review(bundle, data)
+    shown = open_review(bundle, data, settings=settings)
     warnings: list[str] = []
     notes: list[str] = []
     if "split" not in training:

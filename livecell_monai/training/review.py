@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,11 +46,11 @@ class Review:
     hashes: Mapping[str, str]  #: SHA-256 of each test image that is shown, by name
 
 
-def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review:
+def open_review(bundle: Path, data: str | Path, most_tests: int = 100, settings: Mapping[str, Any] | None = None) -> Review:
     """Open a trained bundle with its own settings, split and weights, and check a data folder or datalist.
 
     The data may hold training images, test images or both; of more than `most_tests`, that many are drawn at random.
-    Of the start, which has no split, the test images are predicted.
+    Of the start, which has no split, the test images are predicted. `settings` are those of the prediction that differ.
     Raises a LiveCellError if the bundle or the data breaks a rule.
     """
     paths = {"dataset_dir": str(Path(data).resolve())}
@@ -59,7 +60,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100) -> Review
     tests = pick_test_samples(data, most_tests, opened.settings["seed"], opened.settings["unlabelled_value"])
     every = list_samples(data, "test") if has_role(data, "test") else []
     check_samples(tests, "test")
-    segmenter = open_segmenter(bundle, fit_settings(bundle, None, to_items(tests)))
+    segmenter = open_segmenter(bundle, fit_settings(bundle, settings, to_items(tests)))
     held: Sequence[Sample] = split.validation if split else ()
     predictions = (predict_items(segmenter, to_items(held), "validation"), predict_items(segmenter, to_items(tests), "test"))
     return Review(

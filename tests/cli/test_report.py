@@ -56,6 +56,12 @@ def test_with_data(livecell, trained, inside):
     assert 'id="split"' in page
 
 
+def test_of_the_start_with_the_size_of_the_cells(livecell, trained, inside):
+    code, _, err = livecell("report", "start", "--data", trained[0], "--diameter", 30)
+    assert (code, "estimated" in err) == (0, False)
+    assert "Their cells were taken as 30 px across." in (inside / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_of_a_run(livecell, folder, inside):
     train_small(folder, inside / "model", track=True, run_name="mine", epochs=1)
@@ -89,3 +95,10 @@ class TestRefusals:
 
     def test_an_output_that_is_no_page(self, livecell, trained, inside):
         refused(livecell("report", trained[1], "-o", "report.pdf"), "ending in .html")
+
+    def test_a_diameter_for_a_trained_bundle(self, livecell, trained, inside):
+        refused(livecell("report", trained[1], "--data", trained[0], "--diameter", 30), "--diameter must be left out")
+        assert not (inside / "report.html").exists()
+
+    def test_a_diameter_without_images(self, livecell, inside):
+        refused(livecell("report", "start", "--diameter", 30), "--diameter needs images", "--data")

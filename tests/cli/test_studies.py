@@ -56,7 +56,6 @@ def test_the_ensemble_predicts_as_any_bundle(done, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_crossval_with_and_without_the_start(done, tmp_path):
     _, data, _ = done
     start = ("--set", 'maps=["foreground","distance"]')

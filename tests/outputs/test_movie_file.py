@@ -108,7 +108,6 @@ WRITERS = [tracemalloc.Filter(True, f"*{name}*") for name in ("livecell_monai", 
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     plane = np.zeros((256, 256), np.uint8)
     movie, held = MovieWriter(".ome.tif"), []

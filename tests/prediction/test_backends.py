@@ -109,7 +109,6 @@ def test_a_mosaic_has_the_mask_of_the_image_in_memory(wide, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_workers_find_the_same(wide, tmp_path, monkeypatch):
     data, bundle = wide
     images = data / "test" / "images"

@@ -70,7 +70,7 @@ def test_each_file_has_its_own_scale_and_arrays_that_of_the_median(bundle, estim
     assert note == NOTE
     assert size == (
         "note: cells are taken as 30 px across, estimated in 3 of 4 images (21 to 60 px, each file at its own scale); if "
-        "that is wrong, give --diameter PX"
+        "that is wrong, give --diameter PX, in Python the setting cell_diameter"
     )
 
 
@@ -103,7 +103,10 @@ def test_without_several_files_none_is_said_to_have_its_own_scale(bundle, estima
     for given, own in ((images(1)[0], 0), (tmp_path / "a.tif", 1)):
         estimates[1].clear()
         assert len(fit_settings(bundle, ACCELERATOR, [given])["own_settings"]) == own
-        assert caplog.messages[-1].endswith("estimated in 1 of 1 images (20 to 20 px); if that is wrong, give --diameter PX")
+        assert caplog.messages[-1].endswith(
+            "estimated in 1 of 1 images (20 to 20 px); if that is wrong, give --diameter PX, in Python the setting "
+            "cell_diameter"
+        )
 
 
 def test_of_many_images_some_are_measured(bundle, monkeypatch):
@@ -179,7 +182,8 @@ def test_without_images_cells_are_as_the_start_expects_them(bundle, caplog):
     assert fit_settings(bundle, ACCELERATOR)["cell_diameter"] == 40.0
     assert caplog.messages == [
         UNSEEN,
-        "note: cells are taken as 40 px across; if yours have another size, give --diameter PX",
+        "note: cells are taken as 40 px across; if yours have another size, give --diameter PX, in Python the setting "
+        "cell_diameter",
     ]
     caplog.clear()
     fit_settings(bundle, {**ACCELERATOR, "cell_diameter": 30.0})

@@ -181,7 +181,6 @@ class TestCells:
         assert len([box for box in cell_page.all("input") if ", invented" in box.get("aria-label", "")]) <= 6
 
     @pytest.mark.slow
-    @pytest.mark.slow
     def test_crowded_images_keep_the_page_small(self, tmp_path):
         draw = np.random.default_rng(0)
         image = predicted_cells()

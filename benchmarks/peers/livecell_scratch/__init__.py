@@ -1,0 +1,1 @@
+"""Our own default from random weights."""
