@@ -14,7 +14,7 @@ from livecell_monai.bundle.open import OpenBundle, open_bundle
 from livecell_monai.bundle.start import read_expected_diameter
 from livecell_monai.data.dataset.identity import hash_samples
 from livecell_monai.data.paths import describe_skipped
-from livecell_monai.data.readers.read_cache import cached_reads
+from livecell_monai.data.readers.read_cache import cached_reads, recent_reads
 from livecell_monai.distributed.ddp import check_device_count, train_on_devices
 from livecell_monai.prediction.large.selection import choose_large_images
 from livecell_monai.prediction.zero_shot import fit_settings
@@ -204,7 +204,8 @@ def predict(
         if progress is not None:
             opened.evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: progress(engine.state.iteration))
 
-    _run(opened, report_progress)
+    with recent_reads():
+        _run(opened, report_progress)
     return Predictions(
         opened.writer.rows,
         {**opened.dataset.failures, **opened.large_images.failures, **opened.writer.failures},

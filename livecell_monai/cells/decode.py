@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from livecell_monai.cells.height import DEPTH_STEP, LEVELS, MOST, STRIP, WHOLE, Window, average, measure_height
-from livecell_monai.cells.runs import find_runs
+from livecell_monai.cells.runs import Runs, find_runs
 from livecell_monai.sample import Pixels
 
 Labels = NDArray[np.int32]
@@ -54,7 +54,7 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     reach = 0 if distance is None else round(SMOOTHING * (decoding.own_diameter or decoding.cell_diameter))
     smooth = None if distance is None else average(distance, reach, place)
     level = measure_height(mask, smooth, decoding.cell_diameter / 2, window, reach)
-    pixels, height = _pad(mask, level)
+    pixels, height = _pad(place, level, mask.shape)
     regions, tops = _climb(pixels, height)
     peaks = _find_highest(regions, level, tops)
     cell = _merge(peaks, _list_passes(pixels, regions, height), round(decoding.seed_depth / DEPTH_STEP))
@@ -72,10 +72,15 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     return _clean(labels, cells, place, least)
 
 
-def _pad(mask: Pixels, level: NDArray[np.int32]) -> tuple[Places, NDArray[np.int32]]:
-    """Places (N,) of a mask's pixels in a flat image with a border of one pixel; their levels (Y + 2, X + 2), else 0."""
-    pixels = np.flatnonzero(np.pad(mask, 1))
-    height = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int32)
+def _pad(place: Places, level: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[Places, NDArray[np.int32]]:
+    """Places (N,) of pixels in a flat image with a border of one pixel; their levels (Y + 2, X + 2), else 0.
+
+    They are at `place` in the flat image (Y, X) of this shape.
+    """
+    pixels = place // max(1, shape[1])
+    pixels *= 2
+    pixels += place + (shape[1] + 3)
+    height = np.zeros((shape[0] + 2, shape[1] + 2), np.int32)
     height.ravel()[pixels] = level
     return pixels, height
 
@@ -148,7 +153,9 @@ def _merge(peaks: NDArray[np.int32], passes: NDArray[np.int64], depth: int) -> L
         return region
 
     for first, second, at in passes.tolist():
-        low, high = sorted((find(first), find(second)), key=lambda region: (height[region], -region))
+        low, high = find(first), find(second)
+        if height[low] > height[high] or (height[low] == height[high] and low < high):
+            low, high = high, low
         if low != high and height[low] - at < depth:
             parent[low] = high
     cell = np.array([find(region) for region in range(len(parent))], np.int32)
@@ -177,9 +184,12 @@ def _list_passes(pixels: Places, regions: Labels, height: NDArray[np.int32]) -> 
         here, there = regions[border].astype(np.int64), other[border]
         pairs.append(np.minimum(here, there) * count + np.maximum(here, there))
         levels.append(np.minimum(*(height.ravel()[pixels[border] + place] for place in (0, step))))
-    pair, inverse = np.unique(np.concatenate(pairs), return_inverse=True)
-    level = np.zeros(len(pair), np.int64)
-    np.maximum.at(level, inverse, np.concatenate(levels))
+    every = np.concatenate(pairs)
+    order = np.argsort(every)
+    every = every[order]
+    start = np.flatnonzero(np.append(True, every[1:] != every[:-1])[: len(every)])
+    pair = every[start]
+    level = np.maximum.reduceat(np.concatenate(levels)[order], start).astype(np.int64) if len(start) else pair
     passes = np.stack([pair // count, pair % count, level], axis=1)
     return np.asarray(passes[np.argsort(-level, kind="stable")])
 
@@ -190,13 +200,14 @@ def _clean(labels: Labels, cells: Labels, place: Places, least: NDArray[np.int64
     They are `cells` (N,) at these places of the flat image, and background elsewhere; a cell with an area
     below its entry in `least` is dropped.
     """
-    flat, (hole, around) = labels.ravel(), find_holes(labels)
-    area = np.bincount(cells, minlength=len(least))
+    runs = find_runs(labels)
+    flat, (hole, around) = labels.ravel(), find_holes(labels, runs)
+    area = np.bincount(runs.value, runs.length, len(least)).astype(np.int64)
     np.add.at(area, around, 1)
     area[: _UNKNOWN + 1] = -1  # neither background nor unknown
     kept = np.flatnonzero(area >= least)
     first = np.zeros(len(area), np.int64)
-    first[cells[::-1]] = place[::-1]  # of several values for one cell, the last one stays
+    first[runs.value[::-1]] = runs.place[::-1]  # of several values for one cell, the last one stays
     ids = np.zeros(len(area), np.int32)
     ids[kept[np.argsort(first[kept])]] = np.arange(1, len(kept) + 1)
     ids[_UNKNOWN] = -1
@@ -204,9 +215,12 @@ def _clean(labels: Labels, cells: Labels, place: Places, least: NDArray[np.int64
     return labels
 
 
-def find_holes(labels: Labels) -> tuple[Places, Labels]:
-    """Places in a flat label image (Y, X) of background that one label encloses, and the labels."""
-    runs = find_runs(labels)
+def find_holes(labels: Labels, runs: Runs | None = None) -> tuple[Places, Labels]:
+    """Places in a flat label image (Y, X) of background that one label encloses, and the labels.
+
+    `runs` are those of the labels, if they are known.
+    """
+    runs = runs or find_runs(labels)
     runs = runs.select(runs.value == 0)
     region = _connect(len(runs.row), *runs.pair(reach=1))
     count = int(region.max(initial=-1)) + 1
@@ -215,7 +229,7 @@ def find_holes(labels: Labels) -> tuple[Places, Labels]:
     is_inside[region[at_border]] = False
     inside = runs.select(is_inside[region])
     hole = np.repeat(region[is_inside[region]], inside.length)
-    first = inside.row * runs.width + inside.start - np.cumsum(inside.length) + inside.length
+    first = inside.place - np.cumsum(inside.length) + inside.length
     place = np.arange(len(hole)) + np.repeat(first, inside.length)  # none is at the border
     least, most = np.full(count, np.iinfo(np.int32).max), np.zeros(count, np.int32)
     for step in (-labels.shape[1], -1, 1, labels.shape[1]):

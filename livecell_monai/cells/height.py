@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livecell_monai.cells.runs import find_runs
 from livecell_monai.sample import Pixels
 
 LEVELS = 255  #: a distance map is rounded to this many steps, on disk and in memory
@@ -19,7 +18,10 @@ MAP_WEIGHT = 2  #: of the depth that the map tells, that measured in the mask ha
 MOST = 2**16  #: the height of what is unknown, in steps; with the places, more would not fit into a float64
 REACH = 150  #: px; masks that are deeper take another way
 FAR = (REACH + 1) ** 2  # with the square of the reach, less than 2**16
-STRIP, BLOCK = 128, 256  # rows, and px of an edge, that are processed at once: they fit into the cache of a processor
+_STEPS = (1, 2, 4, 8, 16, 32, 64, 24)  # px; each distance up to `REACH` + 1 is a sum of some of them
+STRIP, BLOCK = 128, 64  # rows that are processed at once: they fit into the cache of a processor
+AT_ONCE = 5  # steps of a search between two looks at what is left; the last one is `REACH`
+MANY = 1 / 16  # of the pixels of an image: fewer are compared by themselves
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ WHOLE = Window()
 
 def quantise(distance: Pixels) -> NDArray[np.uint8]:
     """A distance map (Y, X) of [0, 1] as 0..255, as `decode` takes it and files of large images hold it."""
-    return np.rint(distance * np.float32(LEVELS)).astype(np.uint8)
+    rounded = np.empty(distance.shape, np.uint8)
+    for top in range(0, len(distance), STRIP):
+        part = distance[top : top + STRIP] * np.float32(LEVELS)
+        rounded[top : top + STRIP] = np.rint(part, out=part)
+    return rounded
 
 
 def average(distance: NDArray[np.uint8], reach: int, place: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -113,53 +119,75 @@ def measure_height(
 
 def measure_depth(mask: Pixels) -> NDArray[np.float32]:
     """The distance (N,) in px of each pixel of a mask from the background; the border of the image is no background."""
-    if mask.all():
+    place = np.flatnonzero(mask)
+    if len(place) == mask.size:
         return np.full(mask.size, max(mask.shape), np.float32)
-    square: Pixels = _search_rows(mask, _measure_in_row(mask))
-    if square.max() > REACH**2:
-        square = _measure_square(mask)
-    return np.sqrt(square[mask].astype(np.float32))
+    square: Pixels = _search_rows(place, _measure_in_row(mask))
+    if square.max(initial=0) > REACH**2:
+        square = _measure_square(mask)[mask]
+    return np.sqrt(square.astype(np.float32))
 
 
 def _measure_in_row(mask: Pixels) -> NDArray[np.uint16]:
     """The square (Y + 2 * REACH, X) of the distance from the background in each row, at most `FAR`, also above and below."""
-    runs = find_runs(mask)
-    runs = runs.select(runs.value)
-    length = runs.length.astype(np.int32)
-    first = np.cumsum(length, dtype=np.int32) - length
-    from_left = np.arange(1, 1 + length.sum(), dtype=np.int32) - np.repeat(first, length)
-    from_right = np.repeat(length + 1, length) - from_left
-    for far, at_border in ((from_left, runs.start == 0), (from_right, runs.stop == runs.width)):
-        far[np.repeat(at_border, length)] = REACH + 1
     near = np.full((len(mask) + 2 * REACH, mask.shape[1]), FAR, np.uint16)
-    inside = near[REACH : REACH + len(mask)]
-    inside[~mask] = 0
-    inside[mask] = np.minimum(np.minimum(from_left, from_right), REACH + 1) ** 2
+    for top in range(0, len(mask), STRIP):
+        far = np.multiply(mask[top : top + STRIP], REACH + 1, dtype=np.uint8)
+        known = 0  # px, distances that are exact
+        for step in _STEPS:
+            if far.max() <= known:
+                break
+            further = far + np.uint8(step)
+            np.minimum(far[:, step:], further[:, :-step], out=far[:, step:])
+            np.minimum(far[:, :-step], further[:, step:], out=far[:, :-step])
+            known += step
+        np.multiply(far, far, out=near[REACH + top : REACH + top + len(far)], dtype=np.uint16)
     return near
 
 
-def _search_rows(mask: Pixels, near: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """The square (Y, X) of the distance from the background, by those in rows above and below; more than REACH^2 if unknown.
+def _search_rows(place: NDArray[np.int64], near: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The square (N,) of the distance from the background at places of the flat image, more than REACH^2 if unknown.
+
+    `near` (Y + 2 * REACH, X) holds those in each row; rows above and below are searched for nearer background. As long as
+    many pixels may have a nearer one, all are compared, then only these.
 
     Source: Saito and Toriwaki, "New algorithms for Euclidean distance transformation", Pattern Recognition 27, 1994.
     """
-    square = np.zeros(mask.shape, np.uint16)
-    for top in range(0, mask.shape[0], BLOCK):
-        for left in range(0, mask.shape[1], BLOCK):
-            place = slice(top, min(top + BLOCK, len(mask))), slice(left, left + BLOCK)
-            if not mask[place].any():
-                continue
-            best = near[REACH:][place].copy()
-            other, most = np.empty_like(best), int(best.max())
-            for step in range(1, REACH + 1):
-                if step**2 >= most:
-                    break
-                np.minimum(near[REACH - step :][place], near[REACH + step :][place], out=other)
-                other += np.uint16(step**2)
-                np.minimum(best, other, out=best)
-                most = int(best.max()) if step % 4 == 0 else most
-            square[place] = best
+    inside, step = near[REACH : len(near) - REACH], 0
+    few = MANY * inside.size
+    if len(place) > few:
+        inside = inside.copy()
+        while step < REACH and np.count_nonzero(inside > step**2) > few:
+            for top in range(0, len(inside), BLOCK):
+                _lower(inside[top : top + BLOCK], near[top : top + BLOCK + 2 * REACH], step)
+            step += AT_ONCE
+    square = inside.ravel()[place]
+    flat, width = near.ravel(), near.shape[1]
+    left = np.flatnonzero(square > step**2)
+    while len(left) and step < REACH:
+        best = square[left]
+        above = place[left] + width * (REACH - step)
+        below = above + 2 * width * step
+        for far in range(step + 1, step + 1 + AT_ONCE):
+            above -= width
+            below += width
+            other = np.minimum(flat[above], flat[below])
+            other += np.uint16(far**2)
+            np.minimum(best, other, out=best)
+        step += AT_ONCE
+        square[left] = best
+        left = left[best > step**2]
     return square
+
+
+def _lower(square: NDArray[np.uint16], near: NDArray[np.uint16], step: int) -> None:
+    """Lower the squares (Y, X) by `AT_ONCE` more rows above and below, after so many steps."""
+    other = np.empty_like(square)
+    for far in range(step + 1, step + 1 + AT_ONCE):
+        above, below = (near[REACH + shift : REACH + shift + len(square)] for shift in (-far, far))
+        np.minimum(above, below, out=other)
+        other += np.uint16(far**2)
+        np.minimum(square, other, out=square)
 
 
 def _measure_square(mask: Pixels) -> NDArray[np.int32]:

@@ -33,6 +33,7 @@ def measure_cells(
     probability: Pixels | None = None,
     pixel_size_um: tuple[float, float] | None = None,
     as_cellprofiler: bool = False,
+    runs: Runs | None = None,
 ) -> Columns:
     """The measurements (N,) of the cells of a label image by column, in the order of their ids.
 
@@ -42,9 +43,11 @@ def measure_cells(
         probability: (Y, X) uint8 of the foreground, as `height.quantise` gives it.
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
+        runs: those of the labels, if they are known.
     """
-    own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler)
-    return complete_table(own, list_touching(find_cell_runs(labels), diagonally=not as_cellprofiler), pixel_size_um)
+    runs = runs or find_cell_runs(labels)
+    own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler, runs=runs)
+    return complete_table(own, list_touching(runs, diagonally=not as_cellprofiler), pixel_size_um)
 
 
 def measure_alone(
@@ -54,12 +57,14 @@ def measure_alone(
     place: Region | None = None,
     shape: tuple[int, int] | None = None,
     as_cellprofiler: bool = False,
+    runs: Runs | None = None,
 ) -> Columns:
     """The measurements of each cell that do not depend on others, in pixels; arguments as for `measure_cells`.
 
-    Labels, images and probability may be a part of an image of this shape (Y, X), at this place.
+    Labels, images and probability may be a part of an image of this shape (Y, X), at this place. `runs` are those of
+    the labels, if they are known.
     """
-    runs, origin = find_cell_runs(labels), (0, 0) if place is None else (place.top, place.left)
+    runs, origin = runs or find_cell_runs(labels), (0, 0) if place is None else (place.top, place.left)
     ids, count = runs.value - 1, int(runs.value.max(initial=0))
     area = np.bincount(ids, runs.length, count).astype(int)
     middle = (runs.start + runs.stop - 1) / 2
@@ -76,12 +81,13 @@ def measure_alone(
     table |= _measure_moments(runs, runs.row - np.rint(y)[ids], middle - np.rint(x)[ids], area)
     table |= {"solidity": shapes["solidity"], "feret_px": shapes["feret_px"]}
     table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
-    inside = labels > 0
+    inside = np.flatnonzero(labels > 0)
     for name, image in (images or {}).items():
-        grey = scale_grey(image[inside]) if as_cellprofiler else image[inside]
+        grey = image.ravel()[inside]
+        grey = scale_grey(grey) if as_cellprofiler else grey
         table |= _measure_intensity(grey, runs, area, f"_{name}" if name else "")
     if probability is not None:
-        table["probability_mean"] = _add_up(probability[inside], runs, count) / (area * LEVELS)
+        table["probability_mean"] = _add_up(probability.ravel()[inside], runs, count) / (area * LEVELS)
     return table
 
 

@@ -30,6 +30,11 @@ class Runs:
         """The number of pixels."""
         return self.stop - self.start
 
+    @property
+    def place(self) -> Values:
+        """The first pixel in the flat image."""
+        return self.row * self.width + self.start
+
     def select(self, which: Values) -> "Runs":
         """The runs at these indices, or where this is true."""
         return Runs(self.width, self.value[which], self.row[which], self.start[which], self.stop[which])

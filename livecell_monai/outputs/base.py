@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from livecell_monai.cells.columns import Names
 from livecell_monai.cells.measure import Columns
+from livecell_monai.cells.runs import Runs, find_cell_runs
 from livecell_monai.sample import Pixels
 
 Row = dict[str, Any]  #: columns of the table `summary.csv` by name
@@ -52,6 +53,12 @@ class Prediction:
     cells: Pixels | None = None  #: (Y, X), ids from 1; None if no output needs them
     problem: str | None = None  #: why a frame could not be predicted: its mask and maps are 0, its row is empty
     own: Mapping[str, float] = field(default_factory=dict)  #: the values of settings that the image has for itself
+
+    @cached_property
+    def cell_runs(self) -> Runs:
+        """The runs of the cells."""
+        assert self.cells is not None
+        return find_cell_runs(self.cells)
 
     @cached_property
     def measured(self) -> dict[bool, Columns]:

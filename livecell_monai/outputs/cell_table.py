@@ -217,8 +217,9 @@ def _list_rows(blocks: Iterable[Block]) -> Iterator[Texts]:
     """One row for each cell, as texts."""
     for labels, columns in blocks:
         shared = {name: to_text(value) for name, value in labels.items()}
-        for values in zip(*(column.tolist() for column in columns.values()), strict=True):
-            yield shared | dict(zip(columns, map(to_text, values), strict=True))
+        texts = [map(str if column.dtype.kind in "iu" else to_text, column.tolist()) for column in columns.values()]
+        for values in zip(*texts, strict=True):
+            yield shared | dict(zip(columns, values, strict=True))
 
 
 def _number_images(rows: Iterable[Texts]) -> Iterator[Texts]:

@@ -38,7 +38,7 @@ class CellLabels(Output):
         """Write the label image, or append it to the stack of its movie."""
         cells, frame = prediction.cells, prediction.frame
         assert cells is not None
-        count = int(cells.max())
+        count = int(prediction.cell_runs.value.max(initial=0))
         if frame is None:
             plane = _to_unsigned(cells, count)
             write_plane(folder / f"{prediction.name}{ENDING}", plane, prediction.pixel_size_um)

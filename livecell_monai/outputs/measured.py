@@ -16,7 +16,8 @@ def measure_prediction(prediction: Prediction, as_cellprofiler: bool = False) ->
     assert prediction.cells is not None
     if as_cellprofiler not in prediction.measured:
         images, probability = read_channels(prediction.source), quantise(prediction.maps["foreground"])
-        columns = measure_cells(prediction.cells, images, probability, prediction.pixel_size_um, as_cellprofiler)
+        own = prediction.cells, images, probability, prediction.pixel_size_um
+        columns = measure_cells(*own, as_cellprofiler, prediction.cell_runs)
         if as_cellprofiler:
             columns = {to_cellprofiler(name): it for name, it in columns.items()}
         prediction.measured[as_cellprofiler] = columns

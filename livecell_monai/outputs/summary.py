@@ -36,7 +36,7 @@ class Summary(Output):
         frame = prediction.frame
         if prediction.problem is None:
             row = _make_row(float(prediction.mask.mean()), prediction.seconds)
-            row |= describe_cells(prediction.cells, prediction.pixel_size_um)
+            row |= {} if prediction.cells is None else _describe_cells(prediction)
         else:
             row = {**dict.fromkeys(_make_row(0, 0)), "problem": prediction.problem}
         if frame is None:
@@ -84,11 +84,11 @@ class Summary(Output):
         self._frames = []
 
 
-def describe_cells(cells: Pixels | None, pixel_size_um: tuple[float, float] | None) -> Row:
-    """Columns of a label image (Y, X): number, density and median area of the cells; empty without one."""
-    if cells is None:
-        return {}
-    return _describe_areas(np.bincount(cells.ravel())[1:], cells.size, pixel_size_um)
+def _describe_cells(prediction: Prediction) -> Row:
+    """Columns of the cells of an image: number, density and median area."""
+    runs = prediction.cell_runs
+    areas = np.bincount(runs.value, runs.length)[1:]
+    return _describe_areas(areas, prediction.mask.size, prediction.pixel_size_um)
 
 
 def _describe_areas(areas: Pixels, size: int, pixel_size_um: tuple[float, float] | None) -> Row:

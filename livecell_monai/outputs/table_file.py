@@ -47,9 +47,9 @@ def write_rows(path: Path, columns: Mapping[str, Column], rows: Iterable[Texts])
             _write_parquet(temporary, columns, rows)
             return
         with open(temporary, "w", newline="", encoding="utf-8") as stream:
-            table = csv.DictWriter(stream, list(columns), restval="")
-            table.writeheader()
-            table.writerows(rows)
+            table = csv.writer(stream)
+            table.writerow(columns)
+            table.writerows([row.get(name, "") for name in columns] for row in rows)
 
 
 def find_delimiter(path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.readers import kinds
 from livecell_monai.data.readers.kinds import read_image, read_label
-from livecell_monai.data.readers.read_cache import cached_reads, measure_once
+from livecell_monai.data.readers.read_cache import cached_reads, measure_once, recent_reads
 from livecell_monai.plan import measure_fingerprint
 from livecell_monai.sample import Region, Sample
 from tests.support.worlds import some_cells, write_sample
@@ -49,6 +49,14 @@ class TestPlanes:
         assert np.array_equal(first.pixels, second.pixels)
         read_image(sample.image)
         assert decoded == ["a.tif"] * 2
+
+    def test_a_prediction_keeps_the_last_ones_only(self, decoded, sample, tmp_path):
+        write_sample(tmp_path, "b", some_cells())
+        other = tmp_path / "train/images/b.tif"
+        with recent_reads(limit_bytes=read_image(sample.image).pixels.nbytes):
+            for path in (sample.image, sample.image, other, other, sample.image):
+                read_image(path)
+        assert decoded == ["a.tif", "a.tif", "b.tif", "a.tif"]
 
     @pytest.mark.parametrize("turn", [0, 1])
     def test_a_caller_may_write_to_what_it_got(self, sample, turn):
