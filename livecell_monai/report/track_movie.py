@@ -129,8 +129,8 @@ class TrackMovie:
             pen.text(place, text, fill=_GREYS - 1, font=load_font(12), anchor="mm", stroke_width=1, stroke_fill=0)
 
     def _write_time(self, pen: ImageDraw.ImageDraw, frame: int) -> None:
-        minutes = self._tracks.interval_min
-        text = f"frame {frame}" if minutes is None else f"frame {frame}, {format_time(frame, minutes)}"
+        minutes, last = self._tracks.interval_min, self._tracks.frames - 1
+        text = f"frame {frame}" if minutes is None else f"frame {frame}, {format_time(frame, minutes, last)}"
         pen.text((4, 3), text, fill=_GREYS - 1, font=load_font(13), stroke_width=2, stroke_fill=0)
 
 

@@ -71,7 +71,9 @@ def caption_movie(tracks: Tracks) -> str:
 
 def caption_still(tracks: Tracks, name: str, frame: int) -> str:
     """What a picture of one frame shows: which frame, when, how many cells in a field of which size."""
-    when = f"frame {frame}" + ("" if tracks.interval_min is None else f", after {format_time(frame, tracks.interval_min)}")
+    when = f"frame {frame}"
+    if tracks.interval_min is not None:
+        when += f", after {format_time(frame, tracks.interval_min, tracks.frames - 1)}"
     cells = int((tracks.frame == frame).sum())
     height, width = tracks.shape
     field = f"{height} x {width} px"

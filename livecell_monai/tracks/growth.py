@@ -108,23 +108,27 @@ def describe_growth(growth: Growth, interval_min: float | None) -> str:
         span += f", {format_time(last - first, interval_min)}"
     if growth.problem:
         return f"doubling time: cannot tell, {growth.problem} ({span})"
-    text = f"doubling time {format_time(growth.doubling_frames, interval_min)}"
     ends = growth.doubling_interval
+    text = f"doubling time {format_time(growth.doubling_frames, interval_min, ends[1] if ends else 0.0)}"
     if ends is None:
         text += f" (no interval: fewer than {FEWEST_FOUNDERS} founder cells)"
     else:
-        low, high = (format_time(one, interval_min) for one in ends)
+        low, high = (format_time(one, interval_min, max(growth.doubling_frames, ends[1])) for one in ends)
         text += f" (95 % interval {low} to {high}, over {growth.founders} founder cells)"
     longer = "; it is longer than that span" if growth.doubling_frames > last - first else ""
     return f"{text}, fitted on {span}{longer}"
 
 
-def format_time(frames: float, interval_min: float | None) -> str:
-    """A time in hours or minutes with three digits; in frames if the time between them is unknown."""
+def format_time(frames: float, interval_min: float | None, longest: float = 0.0) -> str:
+    """A time in hours or minutes with three digits; in frames if the time between them is unknown.
+
+    `longest` are the frames of the longest time beside it, whose unit it has.
+    """
     if interval_min is None:
         return f"{frames:.3g} frames"
     minutes = frames * interval_min
-    return f"{minutes / 60:.3g} h" if minutes >= HOURS_FROM else f"{minutes:.3g} min"
+    in_hours = max(frames, longest) * interval_min >= HOURS_FROM
+    return f"{minutes / 60:.3g} h" if in_hours else f"{minutes:.3g} min"
 
 
 def _count_by_founder(tracks: Tracks, used: Ints) -> NDArray[np.float32]:

@@ -100,6 +100,8 @@ def measure_gap(counts: Mapping[int, tuple[int, float]], ends: int) -> tuple[flo
     `counts` gives, by this number, how many ended tracks have a track that starts nearby so much later, and how many would
     if tracks started anywhere; `ends` is the number of tracks that end before the movie does.
     """
+    if not ends:
+        return 0.0, "no track ends before the movie does, so that none can come back"
     gap = 0
     for missing, (later, chance) in sorted(counts.items()):
         if later < max(1.0, _CHANCE * chance, _SHARE * ends):

@@ -95,3 +95,9 @@ def test_the_span_of_the_fit_can_be_chosen_and_must_be_in_the_movie():
 
 def test_times_are_shown_in_hours_minutes_or_frames():
     assert [format_time(12, minutes) for minutes in (None, 5.0, 30.0)] == ["12 frames", "60 min", "6 h"]
+
+
+def test_a_time_has_the_unit_of_the_longest_one_beside_it():
+    assert [format_time(frames, 30.0, 7) for frames in (0, 4, 7)] == ["0 h", "2 h", "3.5 h"]
+    assert [format_time(frames, 30.0, 5) for frames in (0, 4, 5)] == ["0 min", "120 min", "150 min"]
+    assert format_time(4, None, 7) == "4 frames"

@@ -43,6 +43,7 @@ def test_the_greatest_gap_is_the_longest_that_is_more_than_chance() -> None:
     value, reason = measure_gap({1: (3, 2.0), 2: (0, 0.0)}, 9)
     assert value == 0
     assert "3 of 9 tracks that end come back after 1 frame, 2 by chance" in reason
+    assert measure_gap({1: (0, 0.0)}, 0) == (0, "no track ends before the movie does, so that none can come back")
 
 
 def test_returns_are_counted_beside_those_by_chance() -> None:
