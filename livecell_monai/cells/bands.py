@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from livecell_monai.cells.decode import Decoding, Labels, decode
 from livecell_monai.cells.height import Window
 from livecell_monai.cells.measure import Columns
+from livecell_monai.cells.runs import Runs, find_cell_runs
 from livecell_monai.sample import Pixels, Region
 
 LOGGER = logging.getLogger(__name__)
@@ -118,18 +119,18 @@ class BandDecoder:
 
     def _keep_own(self, labels: Labels, part: Region, core: Region) -> _Part:
         """The cells of a part of the image whose first pixels are in its core."""
-        rows, columns = np.divmod(_find_first(labels), labels.shape[1])
+        runs = find_cell_runs(labels)
+        rows, columns = np.divmod(_find_first(runs), labels.shape[1])
         is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right)
         new = np.zeros(len(is_own) + 2, np.int32)  # the last is that of the unknown, -1
         new[1:-1][is_own] = np.arange(1, np.count_nonzero(is_own) + 1)
-        ids = new[labels]
-        used = [np.flatnonzero(ids.any(axis=axis)) for axis in (1, 0)]
+        runs = runs.select(new[runs.value] > 0)
         first = list(zip((rows[is_own] + part.top).tolist(), (columns[is_own] + part.left).tolist(), strict=True))
         if not first:
-            return _Part(part.top, part.left, ids[:0], first, {})
-        box = Region(int(used[0][0]), int(used[1][0]), int(used[0][-1]) + 1, int(used[1][-1]) + 1)
+            return _Part(part.top, part.left, labels[:0], first, {})
+        box = Region(int(runs.row[0]), int(runs.start.min()), int(runs.row[-1]) + 1, int(runs.stop.max()))
         place = Region(part.top + box.top, part.left + box.left, part.top + box.bottom, part.left + box.right)
-        own = box.crop(ids).copy()
+        own: Labels = new[box.crop(labels)]
         return _Part(place.top, place.left, own, first, {} if self.measure is None else self.measure(own, place))
 
     def _widen(self, tile: Region, halo: int) -> Region:
@@ -144,12 +145,10 @@ class BandDecoder:
         return decode(self.mask(part), distance, self.decoding, Window(part.top, part.left, cut))
 
 
-def _find_first(labels: Labels) -> NDArray[np.int64]:
-    """The place (N,) in a flat label image (Y, X) of the first pixel of each id 1..N."""
-    flat = labels.ravel()
-    backwards = np.flatnonzero(flat > 0)[::-1]
-    first = np.zeros(max(0, int(flat.max())) + 1, np.int64)
-    first[flat[backwards]] = backwards  # of several values for one id, the last one stays
+def _find_first(runs: Runs) -> NDArray[np.int64]:
+    """The place (N,) in a flat label image (Y, X) of the first pixel of each id 1..N, by the runs of the ids."""
+    first = np.zeros(int(runs.value.max(initial=0)) + 1, np.int64)
+    first[runs.value[::-1]] = runs.place[::-1]  # of several values for one id, the last one stays
     return first[1:]
 
 

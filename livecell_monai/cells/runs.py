@@ -71,6 +71,14 @@ def find_cell_runs(labels: Pixels) -> Runs:
     return runs.select(runs.value > 0)
 
 
+def put_above(above: Runs, runs: Runs) -> Runs:
+    """The runs of an image below those of one row, which becomes row -1."""
+    row = np.concatenate([np.full(len(above.row), -1), runs.row])
+    parts = ((getattr(above, name), getattr(runs, name)) for name in ("value", "start", "stop"))
+    value, start, stop = map(np.concatenate, parts)
+    return Runs(runs.width, value, row, start, stop)
+
+
 def list_touching(runs: Runs, diagonally: bool = True) -> Values:
     """The pairs (2, N) of values of runs that touch in the image, the lower value first."""
     upper, lower = runs.pair(reach=int(diagonally))

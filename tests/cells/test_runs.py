@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livecell_monai.cells.runs import find_cell_runs, find_runs, list_touching
+from livecell_monai.cells.runs import find_cell_runs, find_runs, list_touching, put_above
 
 LABEL = np.array([[0, 1, 1, 2], [2, 0, 3, 3], [0, 0, 0, 0], [4, 4, 0, 5]])
 #: (value, row, start, stop)
@@ -44,6 +44,16 @@ def test_touching_ids_share_an_edge_or_a_corner():
     assert list_touching(find_cell_runs(label)).T.tolist() == [[1, 2], [3, 4]]
     huge = label + np.int64(2**33) * (label > 0)
     assert (list_touching(find_cell_runs(huge)) - 2**33).T.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("diagonally", [False, True])
+@pytest.mark.parametrize("cut", [0, 1, 7, 8])
+def test_cells_of_the_row_above_a_part_touch_those_of_the_part(cut, diagonally):
+    labels = np.random.default_rng(1).integers(-1, 6, (8, 9))
+    upper, lower = find_cell_runs(labels[:cut]), find_cell_runs(labels[cut:])
+    last = upper.select(upper.row == cut - 1)
+    found = list_touching(put_above(last, lower), diagonally)
+    assert found.tolist() == list_touching(find_cell_runs(labels[max(0, cut - 1) :]), diagonally).tolist()
 
 
 def test_without_a_cell_there_is_no_run():

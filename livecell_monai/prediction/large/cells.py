@@ -12,7 +12,7 @@ from livecell_monai.cells.decode import Decoding, Labels
 from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.cells.fit import fit_decoding
 from livecell_monai.cells.measure import Columns, complete_table, measure_alone
-from livecell_monai.cells.runs import find_cell_runs, list_touching
+from livecell_monai.cells.runs import find_cell_runs, list_touching, put_above
 from livecell_monai.data.large import LargeImageSource
 from livecell_monai.network.heads import FOREGROUND
 from livecell_monai.outputs.cells import STACK_ENDING
@@ -68,13 +68,13 @@ def separate_large(
     empty = measure_alone(nothing, dict.fromkeys(channels, nothing), nothing)
     parts: list[Columns] = [empty]
     touching = [np.zeros((2, 0), np.int64)]
-    above: Labels = np.zeros((0, source.shape[1]), np.int32)
+    above = find_cell_runs(np.zeros((0, source.shape[1]), np.int32))
     with ChunkWriter(open_level(folder.cells, 0, source.shape, np.uint32)) as writer:
         for band in decoder.bands():
-            writer.add(band.top, 0, band.labels.astype(np.uint32))
-            runs = find_cell_runs(np.concatenate([above, band.labels]))
-            touching.append(list_touching(runs, not as_cellprofiler))
-            above = band.labels[-1:].copy()
+            writer.add(band.top, 0, band.labels.view(np.uint32))
+            runs = find_cell_runs(band.labels)
+            touching.append(list_touching(put_above(above, runs), not as_cellprofiler))
+            above = runs.select(runs.row == len(band.labels) - 1)
             parts.append(band.columns or empty)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}
     return complete_table(joined, np.unique(np.concatenate(touching, axis=1), axis=1), pixel_size_um)
