@@ -37,29 +37,34 @@ def build_pyramid(
     return finished, levels, foreground / (levels[0].shape[0] * levels[0].shape[1])
 
 
-def build_cell_pyramid(folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None) -> Path | None:
-    """Build the pyramid of the complete label image of the cells, after that of the mask.
+def build_cell_pyramid(
+    folder: LargeImageFolder, form: str, pixel_size_um: tuple[float, float] | None, count: int
+) -> Path | None:
+    """Build the pyramid of the complete label image of so many cells, after that of the mask.
 
-    Returns the path of its TIFF inside the hidden folder; None for OME-Zarr, where the label image is a part of the mask's.
+    Returns the path of its TIFF inside the hidden folder, uint16 if the ids fit; None for OME-Zarr, where the label image is
+    a part of the mask's, and uint32 since it is written before the cells are counted.
     A DataError if it cannot be written.
     """
     finished = folder.cells if form == "zarr" else folder.path / "cells.ome.tif"
-    _build(folder.cells, finished, "cells", pixel_size_um)
+    _build(folder.cells, finished, "cells", pixel_size_um, np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32)
     if form != "zarr":
         return finished
     describe_label(folder.image)
     return None
 
 
-def _build(image: Path, finished: Path, name: str, pixel_size_um: tuple[float, float] | None) -> tuple[list[Any], int]:
-    """Build a pyramid; its levels, and the number of foreground pixels of the first one."""
+def _build(
+    image: Path, finished: Path, name: str, pixel_size_um: tuple[float, float] | None, dtype: Any = np.uint8
+) -> tuple[list[Any], int]:
+    """Build a pyramid, a TIFF with pixels of a type; its levels, and the number of foreground pixels of the first one."""
     levels = create_levels(image)
-    builder = PyramidBuilder(levels, has_tiles=finished != image)
+    builder = PyramidBuilder(levels, has_tiles=finished != image, dtype=dtype)
     if finished == image:
         builder.run()
         describe_pyramid(image, name, pixel_size_um)
     else:
-        write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um, levels[0].dtype)
+        write_bigtiff(finished, [level.shape for level in levels], builder.tiles, pixel_size_um, dtype)
     return levels, builder.foreground
 
 
@@ -92,11 +97,12 @@ def measure_foreground(mask: Any) -> float:
 class PyramidBuilder:
     """Reads the levels of a mask, largest first, each chunk once: counts foreground, fills the next level, encodes tiles.
 
-    Of the levels (Y, X), uint8 for a mask, only the first is complete. Without `has_tiles`, the tiles are empty.
+    Of the levels (Y, X), uint8 for a mask, only the first is complete. Tiles have pixels of `dtype`; without `has_tiles`
+    they are empty.
     """
 
-    def __init__(self, levels: Sequence[Any], has_tiles: bool = True) -> None:
-        self.levels, self.has_tiles = levels, has_tiles
+    def __init__(self, levels: Sequence[Any], has_tiles: bool = True, dtype: Any = np.uint8) -> None:
+        self.levels, self.has_tiles, self.dtype = levels, has_tiles, dtype
         self.foreground = 0  #: pixels of the first level
 
     def tiles(self, number: int) -> Iterator[bytes]:
@@ -130,7 +136,8 @@ class PyramidBuilder:
     def _process(self, number: int, top: int, left: int) -> Processed:
         chunk: Pixels = self.levels[number][top : top + CHUNK, left : left + CHUNK]
         foreground = int(np.count_nonzero(chunk)) if number == 0 else 0
-        return foreground, encode_tile(chunk) if self.has_tiles else b"", chunk[::2, ::2].copy()
+        tile = encode_tile(chunk.astype(self.dtype, copy=False)) if self.has_tiles else b""
+        return foreground, tile, chunk[::2, ::2].copy()
 
 
 def encode_tile(chunk: Pixels) -> bytes:

@@ -170,7 +170,7 @@ class LargeImagePredictor:
             mask_file, levels, fraction = build_pyramid(folder, form, pixel_size)
             shape = levels[0].shape
             picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
-            cell_file = build_cell_pyramid(folder, form, pixel_size) if with_cells else None
+            cell_file = None if cells is None else build_cell_pyramid(folder, form, pixel_size, len(cells["area_px"]))
             finished = {**({} if cell_file is None else {cell_file: cells_path(path)}), mask_file: path}
         seconds = time.monotonic() - self._start_times[item[NAME]]
         prediction = LargePrediction(

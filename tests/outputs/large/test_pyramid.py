@@ -12,10 +12,11 @@ from ome_zarr.reader import Reader
 
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
-from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter
+from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
 from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.outputs.large.pyramid import (
     PyramidBuilder,
+    build_cell_pyramid,
     create_levels,
     describe_pyramid,
     encode_tile,
@@ -134,6 +135,19 @@ class TestBuilder:
         monkeypatch.setattr(_local, "_put", full)
         with pytest.raises(DataError, match="the large image cannot be written \\(No space left on device\\)"):
             list(PyramidBuilder(levels).tiles(0))
+
+
+@pytest.mark.parametrize(("count", "kind"), [(65_535, np.uint16), (65_536, np.uint32)])
+def test_a_label_image_has_the_smallest_type_that_holds_its_ids(tmp_path, count, kind):
+    large = start(tmp_path, waves((20, 30)))[0]
+    labels = np.zeros((20, 30), np.uint32)
+    labels[3:9, 4:20] = count
+    with ChunkWriter(open_level(large.cells, 0, labels.shape, np.uint32)) as writer:
+        writer.add(0, 0, labels)
+    path = build_cell_pyramid(large, "tiff", None, count)
+    found = tifffile.imread(path)
+    assert found.dtype == kind
+    np.testing.assert_array_equal(found, labels)
 
 
 class TestBigTiff:

@@ -55,6 +55,7 @@ def test_a_large_image_has_the_same_cells(bundle, tmp_path, form, names):
     whole = tifffile.imread(tmp_path / "small" / "wide_cells.tif")
     if form == "tiff":
         cells = tifffile.imread(tmp_path / "large" / "wide_cells.ome.tif")
+        assert cells.dtype == whole.dtype == np.uint16
     else:
         group = zarr.open_group(str(tmp_path / "large" / "wide.ome.zarr"), mode="r")
         assert group["labels"].attrs["ome"]["labels"] == ["cells"]
