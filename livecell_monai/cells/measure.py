@@ -44,6 +44,8 @@ def measure_cells(
         pixel_size_um: (Y, X); None if unknown, the columns in µm are then NaN.
         as_cellprofiler: measure what CellProfiler defines otherwise as it does, see `cellprofiler.DEFINITIONS`.
         runs: those of the labels, if they are known.
+
+    Raises a ValueError if an image has another shape than the labels.
     """
     runs = runs or find_cell_runs(labels)
     own = measure_alone(labels, images, probability, as_cellprofiler=as_cellprofiler, runs=runs)
@@ -83,6 +85,8 @@ def measure_alone(
     table["form_factor"] = np.divide(4 * np.pi * area, perimeter**2, out=np.full(len(area), np.nan), where=perimeter > 0)
     inside = np.flatnonzero(labels > 0)
     for name, image in (images or {}).items():
+        if image.shape != labels.shape:
+            raise ValueError(f"the image must have the shape of the labels, {labels.shape}, got {image.shape}")
         grey = image.ravel()[inside]
         grey = scale_grey(grey) if as_cellprofiler else grey
         table |= _measure_intensity(grey, runs, area, f"_{name}" if name else "")

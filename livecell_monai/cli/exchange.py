@@ -68,7 +68,9 @@ def export_model(
     bundle: Bundle,
     output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, .pt, .zip, or .xml with .bin beside it.")],
     format_: Annotated[str, typer.Option("--format", help="onnx, torchscript, bioimageio or openvino.")] = "onnx",
-    image: Annotated[Path | None, typer.Option(help="Test image on which the masks must agree; else a drawn one.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Test image on which the masks must agree; else a procedural one.")
+    ] = None,
     diameter: Diameter = None,
     author: Annotated[
         list[str], typer.Option(metavar="NAME", help="Author of the model, else those of the bundle; repeatable.")

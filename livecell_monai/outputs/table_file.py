@@ -38,7 +38,7 @@ def to_text(value: Any) -> str:
 
 
 def write_rows(path: Path, columns: Mapping[str, Column], rows: Iterable[Texts]) -> None:
-    """Write a table atomically, also one without rows; a column that a row lacks is empty.
+    """Write a table atomically, also one without rows; a column that a row lacks is empty, what is no column is left out.
 
     Raises a DataError if it cannot be written.
     """

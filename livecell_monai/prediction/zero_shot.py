@@ -36,7 +36,7 @@ MOST_FRAMES = 5  # of a movie, which has one scale, and of arrays
 FOUND_ITSELF = ("scale", "cell_diameter", "seed_depth", "min_cell_area", OWN)
 LOGGER = logging.getLogger(__name__)
 NOTE = "note: the start has learned nothing from these images; look at the masks, or annotate a few images and train"
-UNSEEN = "note: the start was trained on drawn images, not on yours; look at its masks on a few of your images first"
+UNSEEN = "note: the start was trained on procedural images, not on yours; look at its masks on a few of your images first"
 ESTIMATED = (
     "note: cells are taken as %.0f px across, estimated in %d of %d images (%.0f to %.0f px%s); if that is wrong, "
     "give --diameter PX, in Python the setting cell_diameter"

@@ -98,7 +98,7 @@ class Augmentation(Group):
     blur: float = setting(1.5, "largest sigma of a Gaussian blur", unit="px", ge=0)
     noise: float = setting(0.2, "largest sigma of Gaussian noise, in units of brightness", ge=0)
     obstacles: Fraction = setting(
-        0.1, "probability that a patch shows a drawn wall or bubble, which counts as background; patches only"
+        0.1, "probability that a patch shows a procedural wall or bubble, which counts as background; patches only"
     )
 
 

@@ -53,6 +53,12 @@ def test_the_depth_of_a_mask_of_many_blocks(edge):
     assert depth.max() == (edge + 1) // 2
 
 
+def test_the_depth_in_a_very_long_image():
+    mask = np.ones((2, 50_000), bool)
+    mask[:, 0] = False
+    np.testing.assert_allclose(measure_depth(mask), np.tile(np.arange(1.0, 50_000), 2), rtol=1e-6)
+
+
 def test_the_height_is_a_mean_of_the_depth_and_of_what_the_map_tells():
     mask = np.zeros((9, 9), bool)
     mask[2:7, 2:7] = True

@@ -87,6 +87,11 @@ def test_channels_and_probability():
     assert "intensity_mean" not in table
 
 
+def test_an_image_of_another_shape_is_not_measured():
+    with pytest.raises(ValueError, match="shape of the labels"):
+        measure_cells(CELLS, {"": np.pad(GREY, ((0, 0), (0, 5)))})
+
+
 def test_without_a_pixel_size_columns_in_um_are_empty():
     assert np.isnan(measure_cells(CELLS)["area_um2"]).all()
 
