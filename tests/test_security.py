@@ -91,6 +91,7 @@ def hooked(monkeypatch):
         monkeypatch.setattr(pickle, name, Unpickler)
 
 
+@pytest.mark.slow
 def test_training_predicting_scoring_and_reporting_read_no_pickle(folder, tmp_path, hooked):
     from livecell_monai.report.bundle_page import write_bundle_page
     from livecell_monai.tasks import evaluate, predict

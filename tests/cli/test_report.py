@@ -56,6 +56,7 @@ def test_with_data(livecell, trained, inside):
     assert 'id="split"' in page
 
 
+@pytest.mark.slow
 def test_of_the_start_with_the_size_of_the_cells(livecell, trained, inside):
     code, _, err = livecell("report", "start", "--data", trained[0], "--diameter", 30)
     assert (code, "estimated" in err) == (0, False)
