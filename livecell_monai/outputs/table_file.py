@@ -38,7 +38,7 @@ def to_text(value: Any) -> str:
 
 
 def write_rows(path: Path, columns: Mapping[str, Column], rows: Iterable[Texts]) -> None:
-    """Write a table atomically, also one without rows; a column that a row lacks is empty, what is no column is left out.
+    """Write a table atomically, also one without rows; a column that a row lacks is empty.
 
     Raises a DataError if it cannot be written.
     """
@@ -47,9 +47,9 @@ def write_rows(path: Path, columns: Mapping[str, Column], rows: Iterable[Texts])
             _write_parquet(temporary, columns, rows)
             return
         with open(temporary, "w", newline="", encoding="utf-8") as stream:
-            table = csv.writer(stream)
-            table.writerow(columns)
-            table.writerows([row.get(name, "") for name in columns] for row in rows)
+            table = csv.DictWriter(stream, list(columns), restval="")
+            table.writeheader()
+            table.writerows(rows)
 
 
 def find_delimiter(path: Path) -> str:

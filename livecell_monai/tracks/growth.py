@@ -109,11 +109,12 @@ def describe_growth(growth: Growth, interval_min: float | None) -> str:
     if growth.problem:
         return f"doubling time: cannot tell, {growth.problem} ({span})"
     ends = growth.doubling_interval
-    text = f"doubling time {format_time(growth.doubling_frames, interval_min, ends[1] if ends else 0.0)}"
+    longest = ends[1] if ends else 0.0
+    text = f"doubling time {format_time(growth.doubling_frames, interval_min, longest)}"
     if ends is None:
         text += f" (no interval: fewer than {FEWEST_FOUNDERS} founder cells)"
     else:
-        low, high = (format_time(one, interval_min, max(growth.doubling_frames, ends[1])) for one in ends)
+        low, high = (format_time(one, interval_min, longest) for one in ends)
         text += f" (95 % interval {low} to {high}, over {growth.founders} founder cells)"
     longer = "; it is longer than that span" if growth.doubling_frames > last - first else ""
     return f"{text}, fitted on {span}{longer}"
