@@ -58,7 +58,7 @@ def open_review(bundle: Path, data: str | Path, most_tests: int = 100, settings:
     is_start = read_expected_diameter(bundle) is not None
     split = opened.split if not is_start and (has_role(data, "train") or not has_role(data, "test")) else None
     tests = pick_test_samples(data, most_tests, opened.settings["seed"], opened.settings["unlabelled_value"])
-    every = list_samples(data, "test") if has_role(data, "test") else []
+    every = list_samples(data, "test") if is_start or has_role(data, "test") else []  # the start has nothing else to show
     check_samples(tests, "test")
     segmenter = open_segmenter(bundle, fit_settings(bundle, settings, to_items(tests)))
     held: Sequence[Sample] = split.validation if split else ()

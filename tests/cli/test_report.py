@@ -94,6 +94,10 @@ class TestRefusals:
         refused(livecell("report", trained[1], "--data", "nowhere"), "nowhere: the data folder does not exist")
         assert not (inside / "report.html").exists()
 
+    def test_of_the_start_on_data_that_are_not_there(self, livecell, inside):
+        refused(livecell("report", "start", "--data", "nowhere"), "nowhere: the data folder does not exist")
+        assert not (inside / "report.html").exists()
+
     def test_an_output_that_is_no_page(self, livecell, trained, inside):
         refused(livecell("report", trained[1], "-o", "report.pdf"), "ending in .html")
 
