@@ -15,7 +15,8 @@ from livecell_monai.cli.app import STARTED, Overwrite, app, opened_data
 @app.command()
 def pretrain(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, ending in .safetensors.")],
-    minutes: Annotated[float, typer.Option(help="Time for the whole run.")],
+    minutes: Annotated[float | None, typer.Option(help="Time for the whole run.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the training, instead of a time.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fields.")] = 0,
     data: Annotated[
         list[Path], typer.Option(help="Data folder with real annotated images to learn from as well; repeatable.")
@@ -29,7 +30,8 @@ def pretrain(
 ) -> None:
     """Train the default network on a stream of procedural images, for trainings to start from.
 
-    The weights are written every three minutes, so that a stop leaves the last ones. To go on from them, add --from.
+    The weights are written every three minutes, so that a stop leaves the last ones. To go on from them, add --from. With
+    --steps, the same command gives the same weights on the same machine.
 
     Example: `livecell pretrain --output start.safetensors --minutes 120`
     """
@@ -39,12 +41,14 @@ def pretrain(
     check_overwrite(output, overwrite or from_ == output)
     with ExitStack() as opened, _printed("livecell_monai.training.pretraining"):
         folders = tuple(str(opened.enter_context(opened_data(folder))) for folder in data)
-        request = PretrainingRequest(output, minutes, seed, folders, share, from_, workers, tuple(leave_out), accelerator)
+        left_out = tuple(leave_out)
+        request = PretrainingRequest(output, minutes, steps, seed, folders, share, from_, workers, left_out, accelerator)
         run = Pretraining(request, STARTED)
         try:
             run.run()
         except KeyboardInterrupt:
-            print(f"to go on: livecell pretrain --from {output} --output {output} --minutes {minutes:g}", file=sys.stderr)
+            length = f"--steps {steps}" if minutes is None else f"--minutes {minutes:g}"
+            print(f"to go on: livecell pretrain --from {output} --output {output} {length}", file=sys.stderr)
             raise
     print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")
 

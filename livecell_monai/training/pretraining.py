@@ -6,6 +6,7 @@ oldest one; drawing it takes a sixth of the time of the step.
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ class PretrainingRequest:
     """What to train on, how long, and where the weights go; a SettingError if a value is invalid."""
 
     output: Path  #: the file, ending in .safetensors
-    minutes: float
+    minutes: float | None = None  #: of the whole run
+    steps: int | None = None  #: instead of minutes; on the same machine, another run then gives the same weights
     seed: int = 0
     data: tuple[str, ...] = ()  #: data folders with real images, see `share`
     share: float = 0.2  #: of the patches come from real images, if there are any
@@ -64,7 +66,9 @@ class PretrainingRequest:
     def __post_init__(self) -> None:
         if self.output.suffix != ".safetensors" or not self.output.absolute().parent.is_dir():
             raise SettingError(f"{self.output}: expected a file .safetensors in an existing folder; choose another name")
-        if not self.minutes > 0:
+        if (self.minutes is None) == (self.steps is None):
+            raise SettingError("--minutes or --steps says how long to train; give one of them")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise SettingError(f"--minutes must be above 0, got {self.minutes:g}; correct it")
         if not 0 < self.share < 1:
             raise SettingError(f"--share must lie between 0 and 1, got {self.share:g}; correct it")
@@ -82,7 +86,7 @@ class PretrainingRequest:
 
 @dataclass(eq=False)
 class Pretraining:
-    """One run: `run` trains until the time is over, and writes the weights every three minutes and at the end."""
+    """One run: `run` trains for the minutes or steps, and writes the weights every three minutes and at the end."""
 
     request: PretrainingRequest
     started: float = field(default_factory=time.monotonic)  #: reading of `time.monotonic()` from which the minutes count
@@ -117,10 +121,9 @@ class Pretraining:
         self.loader.stacks = [stack.to(device) for stack in islice(fields, FEWEST)]
         batches = iter(self.loader)
         saved = reported = from_s = time.monotonic()
-        seconds = max(1e-3, self.started + 60 * self.request.minutes - from_s)
         interruption = Interruption()
         with interruption.deferred():
-            while not interruption.requested and (done := (time.monotonic() - from_s) / seconds) < 1:
+            while not interruption.requested and (done := self._measure_progress(from_s)) < 1:
                 self._refresh(next(fields).to(device))
                 self._step(next(batches), decay_factor(done))
                 now = time.monotonic()
@@ -131,6 +134,12 @@ class Pretraining:
                     saved = now
                     self._write()
             return self._write()
+
+    def _measure_progress(self, from_s: float) -> float:
+        """What is done, 1 at the end: of the steps, or of the minutes that were left at a reading of `time.monotonic()`."""
+        if self.request.minutes is None:
+            return self.steps / (self.request.steps or 1)
+        return (time.monotonic() - from_s) / max(1e-3, self.started + 60 * self.request.minutes - from_s)
 
     def _read(self, path: Path) -> dict[str, torch.Tensor]:
         start = read_start(path)

@@ -11,6 +11,7 @@ from livecell_monai.data.stream.obstacles import cover, draw_bubbles, draw_wall
 WALLS = 0.6  #: of the obstacles; the others are bubbles
 LIGHT = (8.0, 40.0)  #: normalised grey values for a doubling of the light, log-uniform: cells differ by 3
 EXPOSURE = (0.4, 1.0)  #: contrast of a patch with an obstacle, which the normalisation of its image would lower, log-uniform
+BRIGHTEST = 8.0  #: normalised grey value to which an obstacle is cut; without one, those of images seldom reach it
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,6 @@ def _cover_patch(patch: torch.Tensor, targets: int, rng: np.random.Generator) ->
     scale = log_uniform(LIGHT, rng) * rng.choice([-1, 1])  # dark cells or bright ones
     light = np.clip(1 + patch[0].cpu().numpy() / scale, 0.01, None)
     shown = (cover(light, depth, across, rng) - 1) * scale * log_uniform(EXPOSURE, rng)
-    patch[0] = torch.from_numpy(shown.astype(np.float32)).to(patch)
+    # a glare of hundreds would weigh more in the statistics of a batch than all other patches together
+    patch[0] = torch.from_numpy(np.clip(shown, -BRIGHTEST, BRIGHTEST).astype(np.float32)).to(patch)
     patch[1 : 1 + targets].masked_fill_(torch.from_numpy(depth > 0).to(patch.device), 0)

@@ -22,6 +22,16 @@ def test_writes_weights_and_says_what_it_did(tmp_path: Path, monkeypatch: pytest
     assert read_start(output).head == ["foreground", "distance"]
 
 
+def test_a_length_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecell_monai.training.pretraining.FEWEST", 1)
+    output = tmp_path / "start.safetensors"
+    done = run("--output", str(output), "--steps", "1", "--workers", "0", "--accelerator", "cpu-fp32")
+    assert done.exit_code == 0, done.output
+    assert f"{output}: 1 steps, loss" in done.output
+    both = run("--output", str(tmp_path / "other.safetensors"), "--steps", "1", "--minutes", "1")
+    assert "give one of them" in str(both.exception)
+
+
 def test_rejects_a_file_that_exists(tmp_path: Path) -> None:
     output = tmp_path / "start.safetensors"
     output.write_bytes(b"mine")

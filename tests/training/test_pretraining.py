@@ -12,6 +12,7 @@ from livecell_monai.errors import DataError, SettingError
 from livecell_monai.network import Head, build_network
 from livecell_monai.network.start import Start, read_start, write_start
 from livecell_monai.training import pretraining
+from livecell_monai.training.budget import decay_factor
 from livecell_monai.training.pretraining import Pretraining, PretrainingRequest
 from livecell_monai.training.stream_dataset import StreamDataset
 
@@ -48,6 +49,17 @@ def test_weights_fit_the_default_network_and_state_what_they_are(tmp_path: Path)
     assert any(not torch.equal(value.half().float(), start.weights[name]) for name, value in fresh.items())
     assert output.stat().st_size < 5_000_000
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_a_number_of_steps_gives_the_same_weights_again(tmp_path: Path) -> None:
+    runs = []
+    for name in ("a", "b"):
+        one = Pretraining(PretrainingRequest(tmp_path / f"{name}.safetensors", steps=2, workers=0))
+        one.run()
+        assert one.steps == 2
+        assert one.optimizer.param_groups[0]["lr"] == pytest.approx(0.002 * decay_factor(0.5))
+        runs.append(read_start(one.request.output).weights)
+    assert all(torch.equal(value, runs[1][name]) for name, value in runs[0].items())
 
 
 def test_steps_follow_the_loss(tmp_path: Path) -> None:
@@ -132,6 +144,9 @@ def test_weights_are_written_on_the_way(
     [
         ({"minutes": 0.0}, "--minutes must be above 0, got 0"),
         ({"minutes": float("nan")}, "--minutes must be above 0, got nan"),
+        ({"minutes": float("inf")}, "--minutes must be above 0, got inf"),
+        ({"steps": 3}, "--minutes or --steps says how long to train; give one of them"),
+        ({"minutes": None}, "--minutes or --steps says how long to train; give one of them"),
         ({"share": 1.0}, "--share must lie between 0 and 1, got 1"),
         ({"leave_out": ("x-ray",)}, "--leave-out must leave some of phase_contrast, .*, got x-ray"),
         ({"leave_out": tuple(DOMAINS)}, "--leave-out must leave some of"),

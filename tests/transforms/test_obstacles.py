@@ -31,6 +31,13 @@ def test_an_obstacle_differs_from_the_background_more_than_cells_do() -> None:
     assert (after[:, 0][hidden] < -3).any()
 
 
+def test_a_glaring_obstacle_stays_near_the_grey_values_of_a_normalised_image() -> None:
+    found = torch.cat([cover(1.0, seed=seed)[1][:, 0] for seed in range(15)])
+    assert found.abs().max() == 8  # was above 400
+    deviation = found.flatten(1).std(dim=1)
+    assert 1 < deviation.median() < 4
+
+
 def test_the_others_are_as_they_were() -> None:
     before, after = cover(0.5, seed=4)
     changed = (before != after).flatten(1).any(dim=1)
