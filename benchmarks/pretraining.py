@@ -12,8 +12,7 @@ import logging
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +23,7 @@ import torch
 from ablation import QUIET, write_fold
 from page import write_section
 
+from livecell_monai.bundle.start import write_start_bundle
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.stream.ranges import DOMAINS
 from livecell_monai.network.start import Start, write_start
@@ -81,28 +81,21 @@ def last_of(output: Path) -> Path:
     return output.with_name(f"last_{output.name}")
 
 
-@contextmanager
-def shipped(path: Path) -> Iterator[None]:
-    """The file is the start of this installation."""
-    with patch("livecell_monai.bundle.start.find_shipped_start", lambda: path):
-        yield
-
-
 def score(start: Path, folds: Mapping[str, Path], samples: int, folder: Path) -> Scores:
     """The scores of a start without annotation, and after a training of so many samples."""
     found: Scores = {}
-    with shipped(start):
-        for name, data in folds.items():
-            for trained in (False, True)[: 1 + (samples > 0)]:
-                bundle: str | Path = "start"
-                if trained:
-                    bundle = folder / "model"
-                    shutil.rmtree(bundle, ignore_errors=True)
-                    train(
-                        data, bundle, settings={**QUIET, "start": str(start), "epochs": 2, "samples_per_epoch": samples // 2}
-                    )
-                scored = evaluate(bundle, data, folder / "scores", {"show_progress": False}, overwrite=True)
-                found[f"{name}{', trained' if trained else ''}"] = (scored["iou"]["mean"], scored["ap50"]["mean"])
+    bundle = folder / "model"
+    for name, data in folds.items():
+        for trained in (False, True)[: 1 + (samples > 0)]:
+            shutil.rmtree(bundle, ignore_errors=True)
+            if trained:
+                train(data, bundle, settings={**QUIET, "start": str(start), "epochs": 2, "samples_per_epoch": samples // 2})
+            else:
+                bundle.mkdir()
+                with patch("livecell_monai.bundle.start.find_shipped_start", lambda: start):
+                    write_start_bundle(bundle)
+            scored = evaluate(bundle, data, folder / "scores", {"show_progress": False}, overwrite=True)
+            found[f"{name}{', trained' if trained else ''}"] = (scored["iou"]["mean"], scored["ap50"]["mean"])
     return found
 
 
