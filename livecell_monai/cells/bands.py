@@ -1,11 +1,12 @@
 """The cells of an image that is too large for the memory, band by band: exactly those of the whole image."""
 
 import logging
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from livecell_monai.sample import Pixels, Region
 
 LOGGER = logging.getLogger(__name__)
 TILE = 1536  #: px, edge of the tiles that own cells by their first pixels
-HALO = 3  #: diameters of a cell around a tile that are decoded with it, at first
+HALO = 2  #: diameters of a cell around a tile that are decoded with it, at first
+WIDER = 1.5  #: factor on a halo that was too small
+TRIED = 4  #: tiles after which it is known how often a halo is too small
 MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
 
 Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
-Measure = Callable[[Labels, Region], Columns]  #: measures the cells 1..N of a part of the image
+Measure = Callable[[Labels, Region, Runs], Columns]  #: measures the cells 1..N of a part of the image, by their runs
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,38 @@ class _Part:
     ids: Labels
     first: list[tuple[int, int]]
     columns: Columns
+
+
+class Halo:
+    """The halo of the next tile: decoding some tiles twice must take less time than decoding all with a wider one."""
+
+    def __init__(self, first: int, tile: int) -> None:
+        self.first, self.tile = first, tile
+        self.tried: Counter[int] = Counter()
+        self.failed: Counter[int] = Counter()
+
+    def pick(self) -> int:
+        """The halo in px."""
+        halo = self.first
+        while (
+            self.tried[halo] >= TRIED
+            and self.failed[halo] > (1 - self._cost(halo) / self._cost(widen(halo))) * self.tried[halo]
+        ):
+            halo = widen(halo)
+        return halo
+
+    def note(self, halo: int, is_enough: bool) -> None:
+        """Count whether a halo was wide enough for a tile."""
+        self.tried[halo] += 1
+        self.failed[halo] += not is_enough
+
+    def _cost(self, halo: int) -> int:
+        return (self.tile + 2 * halo) ** 2
+
+
+def widen(halo: int) -> int:
+    """The next larger halo, in px."""
+    return math.ceil(WIDER * halo)
 
 
 @dataclass(frozen=True)
@@ -91,27 +126,30 @@ class BandDecoder:
         corners = ((top, left) for top in range(0, whole.bottom, self.tile) for left in range(0, whole.right, self.tile))
         waiting = deque(Region(top, left, top + self.tile, left + self.tile).overlap(whole) for top, left in corners)
         coming: deque[Future[_Part]] = deque()
+        halo = Halo(self.halo or round(HALO * self.decoding.cell_diameter), self.tile)
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 while waiting or coming:
                     while waiting and len(coming) <= self.threads:
-                        coming.append(pool.submit(self._decode_tile, waiting.popleft()))
+                        coming.append(pool.submit(self._decode_tile, waiting.popleft(), halo))
                     yield coming.popleft().result()
             finally:
                 for late in coming:  # only after an error, or if the caller stops early
                     late.cancel()
 
-    def _decode_tile(self, tile: Region) -> _Part:
+    def _decode_tile(self, tile: Region, halos: Halo) -> _Part:
         """The cells whose first pixel is in a tile; the halo grows until none of its pixels depends on what lies outside."""
-        halo = self.halo or round(HALO * self.decoding.cell_diameter)
+        halo = halos.pick()
         while True:
             part = self._widen(tile, halo)
             is_last = (2 * halo + self.tile) ** 2 > MOST_PIXELS
             labels = self._decode(part, is_cut=not is_last)
             core = Region(tile.top - part.top, tile.left - part.left, tile.bottom - part.top, tile.right - part.left)
-            if (core.crop(labels) >= 0).all():
+            is_enough = bool((core.crop(labels) >= 0).all())
+            halos.note(halo, is_enough)
+            if is_enough:
                 break
-            halo *= 2
+            halo = widen(halo)
         if is_last:
             what = "%s: cells near row %d, column %d are larger than %d pixels, they may be cut"
             LOGGER.warning(what, self.path, tile.top, tile.left, MOST_PIXELS)
@@ -124,14 +162,16 @@ class BandDecoder:
         is_own = (rows >= core.top) & (rows < core.bottom) & (columns >= core.left) & (columns < core.right)
         new = np.zeros(len(is_own) + 2, np.int32)  # the last is that of the unknown, -1
         new[1:-1][is_own] = np.arange(1, np.count_nonzero(is_own) + 1)
-        runs = runs.select(new[runs.value] > 0)
+        ids = new[runs.value]
+        runs = replace(runs, value=ids).select(ids > 0)
         first = list(zip((rows[is_own] + part.top).tolist(), (columns[is_own] + part.left).tolist(), strict=True))
         if not first:
             return _Part(part.top, part.left, labels[:0], first, {})
         box = Region(int(runs.row[0]), int(runs.start.min()), int(runs.row[-1]) + 1, int(runs.stop.max()))
         place = Region(part.top + box.top, part.left + box.left, part.top + box.bottom, part.left + box.right)
         own: Labels = new[box.crop(labels)]
-        return _Part(place.top, place.left, own, first, {} if self.measure is None else self.measure(own, place))
+        measured = {} if self.measure is None else self.measure(own, place, runs.crop(box.top, box.left, own.shape[1]))
+        return _Part(place.top, place.left, own, first, measured)
 
     def _widen(self, tile: Region, halo: int) -> Region:
         height, width = self.shape

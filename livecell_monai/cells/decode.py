@@ -53,7 +53,7 @@ def decode(mask: Pixels, distance: NDArray[np.uint8] | None, decoding: Decoding,
     place = np.flatnonzero(mask)
     reach = 0 if distance is None else round(SMOOTHING * (decoding.own_diameter or decoding.cell_diameter))
     smooth = None if distance is None else average(distance, reach, place)
-    level = measure_height(mask, smooth, decoding.cell_diameter / 2, window, reach)
+    level = measure_height(mask, place, smooth, decoding.cell_diameter / 2, window, reach)
     pixels, height = _pad(place, level, mask.shape)
     regions, tops = _climb(pixels, height)
     peaks = _find_highest(regions, level, tops)

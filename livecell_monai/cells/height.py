@@ -100,26 +100,33 @@ def _add_neighbours(values: Pixels, count: int, axis: int) -> Pixels:
 
 
 def measure_height(
-    mask: Pixels, distance: NDArray[np.float32] | None, radius: float, window: Window, reach: int
+    mask: Pixels,
+    place: NDArray[np.int64],
+    distance: NDArray[np.float32] | None,
+    radius: float,
+    window: Window,
+    reach: int,
 ) -> NDArray[np.int32]:
     """The height (N,) of a mask's pixels in steps of `DEPTH_STEP`, at least 1, `MOST` where it depends on what lies outside.
 
-    With the distance map (N,), averaged over squares of this reach, it is a weighted mean of the depth in the mask and of
-    the depth that the map tells for a cell of this radius in px.
+    `place` (N,) are these pixels in the flat mask. With the distance map (N,), averaged over squares of this reach, it is a
+    weighted mean of the depth in the mask and of the depth that the map tells for a cell of this radius in px.
     """
-    depth = measure_depth(mask)
+    depth = measure_depth(mask, place)
     height: NDArray[np.floating[Any]] = depth
     if distance is not None:
         height = (depth + distance * np.float32(MAP_WEIGHT * radius / LEVELS)) / np.float32(1 + MAP_WEIGHT)
     level: NDArray[np.int32] = np.clip(np.rint(height / np.float32(DEPTH_STEP)), 1, MOST - 1).astype(np.int32)
     if any(window.cut):
-        level[_find_unknown(mask, depth, window, reach)] = MOST
+        level[_find_unknown(mask.shape, place, depth, window, reach)] = MOST
     return level
 
 
-def measure_depth(mask: Pixels) -> NDArray[np.float32]:
-    """The distance (N,) in px of each pixel of a mask from the background; the border of the image is no background."""
-    place = np.flatnonzero(mask)
+def measure_depth(mask: Pixels, place: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The distance (N,) in px of each pixel of a mask from the background; the border of the image is no background.
+
+    `place` (N,) are these pixels in the flat mask.
+    """
     if len(place) == mask.size:
         return np.full(mask.size, max(mask.shape), np.float32)
     square: Pixels = _search_rows(place, _measure_in_row(mask))
@@ -198,12 +205,22 @@ def _measure_square(mask: Pixels) -> NDArray[np.float32]:
     return np.asarray(down * down + right * right)
 
 
-def _find_unknown(mask: Pixels, depth: NDArray[np.float32], window: Window, reach: int) -> NDArray[np.bool_]:
-    """The pixels (N,) of a mask whose height may depend on pixels outside of the window, and those beside a cut."""
-    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
-    inside = np.full(len(rows), np.inf, np.float32)
-    height, width = mask.shape
-    for is_cut, far in zip(window.cut, (rows + 1, height - rows, columns + 1, width - columns), strict=True):
+def _find_unknown(
+    shape: tuple[int, ...], place: NDArray[np.int64], depth: NDArray[np.float32], window: Window, reach: int
+) -> NDArray[np.int64]:
+    """The indices (U,) of pixels whose height may depend on pixels outside of the window, and of those beside a cut.
+
+    They are those of a mask (Y, X) at these places (N,) of the flat one.
+    """
+    height, width = shape
+    far = int(max(depth.max(initial=0), reach, 1))  # px from a cut; no pixel further away is unknown
+    near = np.ones(shape, bool)
+    above, below, left, right = (far * is_cut for is_cut in window.cut)
+    near[above : max(0, height - below), left : max(0, width - right)] = False
+    some = np.flatnonzero(near.ravel()[place])
+    rows, columns = np.divmod(place[some], width)
+    inside = np.full(len(some), np.inf, np.float32)
+    for is_cut, px in zip(window.cut, (rows + 1, height - rows, columns + 1, width - columns), strict=True):
         if is_cut:
-            inside = np.minimum(inside, far)
-    return (depth > inside) | (inside <= max(reach, 1))
+            inside = np.minimum(inside, px)
+    return some[(depth[some] > inside) | (inside <= max(reach, 1))]

@@ -39,6 +39,10 @@ class Runs:
         """The runs at these indices, or where this is true."""
         return Runs(self.width, self.value[which], self.row[which], self.start[which], self.stop[which])
 
+    def crop(self, top: int, left: int, width: int) -> "Runs":
+        """The runs as those of a part of the image of this width, in which all of them lie."""
+        return Runs(width, self.value, self.row - top, self.start - left, self.stop - left)
+
     def pair(self, reach: int = 0) -> tuple[Values, Values]:
         """The pairs (upper run, lower run) as indices, of runs in adjacent rows that share an edge.
 

@@ -19,6 +19,54 @@ BLOCK = 512  # pixels, about: an edge of what is read at once
 CACHE_BYTES = 64 * 2**20  # bytes of blocks that are kept
 
 
+class BlockCache:
+    """An array (Y, X) that is read in blocks of whole tiles; the last used ones are kept, because parts overlap.
+
+    `load` reads a block, and `most` bytes of blocks are kept. For several threads, of which one reads at a time.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        block: tuple[int, int],
+        dtype: npt.DTypeLike,
+        load: Callable[[Region], Pixels],
+        most: int,
+    ) -> None:
+        self.shape, self.block, self.dtype, self.load, self.most = shape, block, np.dtype(dtype), load, most
+        self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._kept = 0
+        self.lock = threading.Lock()
+
+    def read(self, region: Region) -> Pixels:
+        """The pixels (Y, X) of a region; a copy."""
+        part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.dtype)
+        with self.lock:
+            for row, column in region.tiles(*self.block):
+                here = self.region(row, column)
+                shared = region.overlap(here)
+                shared.relative_to(region).crop(part)[...] = shared.relative_to(here).crop(self._fetch(row, column))
+        return part
+
+    def region(self, row: int, column: int) -> Region:
+        """The region of a block."""
+        height, width = self.block
+        tile = Region(row * height, column * width, (row + 1) * height, (column + 1) * width)
+        return tile.overlap(Region(0, 0, *self.shape))
+
+    def _fetch(self, row: int, column: int) -> Pixels:
+        found = self._blocks.pop((row, column), None)
+        if found is None:
+            block = self.load(self.region(row, column))
+            found = allocate_pages(block.shape, block.dtype)
+            found[...] = block
+            self._kept += found.nbytes
+        self._blocks[row, column] = found  # the last used is evicted last
+        while self._kept > self.most and len(self._blocks) > 1:
+            self._kept -= self._blocks.popitem(last=False)[1].nbytes
+        return found
+
+
 class LargeImageSource:
     """A plane in blocks of whole tiles; the last used blocks are kept, because windows overlap and are not aligned to tiles.
 
@@ -30,54 +78,28 @@ class LargeImageSource:
         self.stack = stack
         self.plane = {"time": time, "channel": channel, "z": z}
         self.shape: tuple[int, int] = (stack.length("Y"), stack.length("X"))  #: (Y, X)
-        self.block = _block_of(stack.tile, self.shape)
-        self.decoded = 0  #: blocks read from the file so far
-        self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
-        self._kept = 0
-        self._lock = threading.Lock()
+        block = _block_of(stack.tile, self.shape)
         self.dtype = image_type(stack.dtype, stack.path)  #: of the pixels that are read
-        is_wide = self.block[1] >= self.shape[1] > BLOCK
-        self._most = CACHE_BYTES + (self.dtype.itemsize * self.shape[1] * (rows + 2 * self.block[0]) if is_wide else 0)
+        self.decoded = 0  #: blocks read from the file so far
+        is_wide = block[1] >= self.shape[1] > BLOCK
+        most = CACHE_BYTES + (self.dtype.itemsize * self.shape[1] * (rows + 2 * block[0]) if is_wide else 0)
+        self._cache = BlockCache(self.shape, block, self.dtype, self._load, most)
 
     def read(self, region: Region) -> Pixels:
         """The pixels (Y, X) of a region, in the type `dtype`; a copy."""
-        part: Pixels = np.empty((region.bottom - region.top, region.right - region.left), self.dtype)
-        with self._lock:  # a stack is for one thread at a time
-            for row, column in region.tiles(*self.block):
-                here = self._region(row, column)
-                shared = region.overlap(here)
-                shared.relative_to(region).crop(part)[...] = shared.relative_to(here).crop(self._fetch(row, column))
-        return part
+        return self._cache.read(region)
 
     def blocks(self) -> Iterator[tuple[Region, Pixels]]:
         """Every block of the plane once, row by row; none is kept."""
-        for row, column in Region(0, 0, *self.shape).tiles(*self.block):
-            region = self._region(row, column)
-            with self._lock:
-                self.decoded += 1
-                block = self._read(region)
+        for row, column in Region(0, 0, *self.shape).tiles(*self._cache.block):
+            region = self._cache.region(row, column)
+            with self._cache.lock:  # a stack is for one thread at a time
+                block = self._load(region)
             yield region, block
 
-    def _read(self, region: Region) -> Pixels:
+    def _load(self, region: Region) -> Pixels:
+        self.decoded += 1
         return to_image_part(self.stack.read(**self.plane, region=region), self.stack.path)
-
-    def _region(self, row: int, column: int) -> Region:
-        height, width = self.block
-        tile = Region(row * height, column * width, (row + 1) * height, (column + 1) * width)
-        return tile.overlap(Region(0, 0, *self.shape))
-
-    def _fetch(self, row: int, column: int) -> Pixels:
-        found = self._blocks.pop((row, column), None)
-        if found is None:
-            block = self._read(self._region(row, column))
-            found = allocate_pages(block.shape, block.dtype)
-            found[...] = block
-            self.decoded += 1
-            self._kept += found.nbytes
-        self._blocks[row, column] = found  # the last used is evicted last
-        while self._kept > self._most and len(self._blocks) > 1:
-            self._kept -= self._blocks.popitem(last=False)[1].nbytes
-        return found
 
 
 def _block_of(tile: tuple[int, int] | None, shape: tuple[int, int]) -> tuple[int, int]:

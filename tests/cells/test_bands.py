@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.cells import bands
-from livecell_monai.cells.bands import BandDecoder
+from livecell_monai.cells.bands import BandDecoder, Halo, widen
 from livecell_monai.cells.decode import Decoding, decode
 from livecell_monai.cells.height import quantise
 from livecell_monai.cells.measure import complete_table, measure_alone, measure_cells
@@ -68,6 +68,21 @@ def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, capl
     assert "a.tif: cells near row 0, column 0 are larger than 3600 pixels, they may be cut" in caplog.messages
 
 
+def test_a_halo_that_is_often_too_small_is_not_tried_again():
+    halos = Halo(100, 1000)  # the next one, 150, costs 1.17 times as much: it pays if more than 15 % fail
+    assert halos.pick() == 100
+    for _ in range(19):
+        halos.note(100, is_enough=True)
+    halos.note(100, is_enough=False)
+    assert halos.pick() == 100
+    for _ in range(5):
+        halos.note(100, is_enough=False)
+    assert halos.pick() == widen(100) == 150
+    for _ in range(bands.TRIED):
+        halos.note(150, is_enough=False)
+    assert halos.pick() == widen(150)
+
+
 def test_measurements_are_those_of_the_whole_image():
     mask, image = noise((250, 310), 1, 3) > 0.5, noise((250, 310), 5, 1)
     whole = decode(mask, None, SPLIT)
@@ -77,7 +92,7 @@ def test_measurements_are_those_of_the_whole_image():
         lambda region: region.crop(mask),
         None,
         SPLIT,
-        lambda ids, part: measure_alone(ids, {"": part.crop(image)}, place=part, shape=mask.shape),
+        lambda ids, part, runs: measure_alone(ids, {"": part.crop(image)}, place=part, shape=mask.shape, runs=runs),
         96,
         20,
     )

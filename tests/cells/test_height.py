@@ -38,7 +38,7 @@ def test_the_mean_is_that_of_a_square_and_repeats_the_border(reach):
 def test_the_depth_is_that_of_the_whole_mask_however_it_is_cut(share):
     mask = noise((80, 90), 3, 2.0) < share
     expected = ndimage.distance_transform_edt(mask)[mask]
-    np.testing.assert_allclose(measure_depth(mask), expected, rtol=1e-6)
+    np.testing.assert_allclose(measure_depth(mask, np.flatnonzero(mask)), expected, rtol=1e-6)
     assert 0.05 < mask.mean() < 0.95
 
 
@@ -48,7 +48,7 @@ def test_the_depth_of_a_mask_of_many_blocks(edge):
     mask = np.zeros((edge + BLOCK, edge + 20), bool)
     mask[5 : 5 + edge, 3 : 3 + edge] = True
     mask[BLOCK + 90 :, :40] = True
-    depth = measure_depth(mask)
+    depth = measure_depth(mask, np.flatnonzero(mask))
     np.testing.assert_allclose(depth, ndimage.distance_transform_edt(mask)[mask], rtol=1e-6)
     assert depth.max() == (edge + 1) // 2
 
@@ -56,15 +56,15 @@ def test_the_depth_of_a_mask_of_many_blocks(edge):
 def test_the_depth_in_a_very_long_image():
     mask = np.ones((2, 50_000), bool)
     mask[:, 0] = False
-    np.testing.assert_allclose(measure_depth(mask), np.tile(np.arange(1.0, 50_000), 2), rtol=1e-6)
+    np.testing.assert_allclose(measure_depth(mask, np.flatnonzero(mask)), np.tile(np.arange(1.0, 50_000), 2), rtol=1e-6)
 
 
 def test_the_height_is_a_mean_of_the_depth_and_of_what_the_map_tells():
     mask = np.zeros((9, 9), bool)
     mask[2:7, 2:7] = True
-    alone = measure_height(mask, None, 20.0, WHOLE, 0)
+    alone = measure_height(mask, np.flatnonzero(mask), None, 20.0, WHOLE, 0)
     assert alone[12] * DEPTH_STEP == 3
-    raised = measure_height(mask, np.full(25, 0.9 * LEVELS, np.float32), 20.0, WHOLE, 0)
+    raised = measure_height(mask, np.flatnonzero(mask), np.full(25, 0.9 * LEVELS, np.float32), 20.0, WHOLE, 0)
     assert raised[12] * DEPTH_STEP == (3 + 2 * 0.9 * 20) / 3
 
 
@@ -77,7 +77,7 @@ def test_a_window_gives_the_heights_of_the_whole_or_none(with_map):
     whole, part = (np.zeros(each.shape, np.int32) for each in (mask, mask[box]))
     for level, inside, there, around in ((whole, mask, distance, WHOLE), (part, mask[box], distance[box], window)):
         told = average(there, reach, np.flatnonzero(inside)) if with_map else None
-        level[inside] = measure_height(inside, told, 30.0, around, reach)
+        level[inside] = measure_height(inside, np.flatnonzero(inside), told, 30.0, around, reach)
     is_known = part < MOST
     assert (part[is_known] == whole[box][is_known]).all()
     assert 0.5 < is_known.mean() < 1

@@ -59,8 +59,8 @@ def test_what_is_kept_is_bounded(monkeypatch):
     found = LargeImageSource(ArrayStack(PLANE, (512, 512)))
     found.read(Region(0, 0, 1500, 1300))
     assert found.decoded == 9
-    assert 2 <= len(found._blocks) < 9
-    assert sum(block.nbytes for block in found._blocks.values()) <= large.CACHE_BYTES
+    assert 2 <= len(found._cache._blocks) < 9
+    assert sum(block.nbytes for block in found._cache._blocks.values()) <= large.CACHE_BYTES
     np.testing.assert_array_equal(found.read(Region(0, 0, 1500, 1300)), PLANE)
 
 

@@ -1,6 +1,5 @@
 """The cells of a large image, from its finished maps on disk: band by band, as they are in the whole image."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from livecell_monai.cells.decode import Decoding, Labels
 from livecell_monai.cells.decoder import DISTANCE
 from livecell_monai.cells.fit import fit_decoding
 from livecell_monai.cells.measure import Columns, complete_table, measure_alone
-from livecell_monai.cells.runs import find_cell_runs, list_touching, put_above
-from livecell_monai.data.large import LargeImageSource
+from livecell_monai.cells.runs import Runs, find_cell_runs, list_touching, put_above
+from livecell_monai.data.large import BlockCache, LargeImageSource
 from livecell_monai.network.heads import FOREGROUND
 from livecell_monai.outputs.cells import STACK_ENDING
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, open_level
@@ -21,6 +20,7 @@ from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_
 from livecell_monai.prediction.streams import count_streams
 from livecell_monai.sample import Pixels, Region
 
+KEPT = 24 * 2**20  # bytes of each map: tiles of one row overlap
 LABEL_PATH = "labels/cells"  #: of the label image in the OME-Zarr of a mask
 
 
@@ -41,18 +41,18 @@ def separate_large(
     `as_cellprofiler` is as for `measure_cells`. Raises a DataError if the image cannot be read, or the label image cannot be
     written.
     """
-    mask, maps = folder.array(), folder.maps()
-    distance = maps.get(DISTANCE)
+    mask = _open_map(folder.array())
+    maps = {name: _open_map(array) for name, array in folder.maps().items()}
     channels = _list_channels(source)
 
-    def measure(cells: Labels, place: Region) -> Columns:
+    def measure(cells: Labels, place: Region, runs: Runs) -> Columns:
         images = {name: channel.read(place) for name, channel in channels.items()}
-        return measure_alone(cells, images, _read(maps[FOREGROUND], place), place, source.shape, as_cellprofiler)
+        return measure_alone(cells, images, maps[FOREGROUND].read(place), place, source.shape, as_cellprofiler, runs)
 
     def read_mask(place: Region) -> Pixels:
-        return _read(mask, place) > 0
+        return mask.read(place) > 0
 
-    read = None if distance is None else partial(_read, distance)
+    read = maps[DISTANCE].read if DISTANCE in maps else None
     if read is not None:
         decoding = fit_decoding(decoding, source.shape, read_mask, read)
     decoder = BandDecoder(
@@ -80,9 +80,13 @@ def separate_large(
     return complete_table(joined, np.unique(np.concatenate(touching, axis=1), axis=1), pixel_size_um)
 
 
-def _read(array: Any, place: Region) -> Pixels:
-    """A part (Y, X) of a Zarr array."""
-    return np.asarray(array[place.top : place.bottom, place.left : place.right])
+def _open_map(array: Any) -> BlockCache:
+    """A map (Y, X) in a Zarr array, to be read part by part."""
+
+    def load(place: Region) -> Pixels:
+        return np.asarray(array[place.top : place.bottom, place.left : place.right])
+
+    return BlockCache(array.shape, (CHUNK, CHUNK), array.dtype, load, KEPT)
 
 
 def _list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:

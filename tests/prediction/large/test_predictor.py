@@ -83,7 +83,7 @@ def test_every_strip_is_decoded_few_times(parser):
     (item,) = mosaics.large
     mosaics.begin(item)
     with mosaics._opened(item) as image:
-        assert image.source.block == (128, SHAPE[1])
+        assert image.source._cache.block == (128, SHAPE[1])
         blender = mosaics.segmenter.inferer.blender(image.shape, (0, 1500))
         for place in blender.windows():
             read_windows(image, blender.rows, blender.columns, [place])
