@@ -12,7 +12,13 @@ from livecell_monai.sample import Pixels
 _UM_PER_CM = 1e4
 LEVEL = 3  #: of deflate: masks and label images take 40 % of the time of level 6, and up to twice the bytes
 _IMAGEJ = "ImageJ=1.11a\nimages=1\nunit=um\n"  # description of a TIFF whose resolution is in pixels per µm
+MOST_16_BIT = int(np.iinfo(np.uint16).max)  #: the greatest id in a label image of 16 bits
 PixelSize = tuple[float, float] | None
+
+
+def label_type(most: int) -> type[np.unsignedinteger[Any]]:
+    """The type of a label image whose ids are at most this: uint16, above 65,535 uint32."""
+    return np.uint16 if most <= MOST_16_BIT else np.uint32
 
 
 def write_mask(path: Path, mask: Pixels, pixel_size_um: PixelSize) -> None:

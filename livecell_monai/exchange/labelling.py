@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from livecell_monai.data.plane_files import label_type
 from livecell_monai.exchange.base import AnnotatedObject, Annotation
 from livecell_monai.exchange.crossing import count_crossing
 from livecell_monai.exchange.filling import Spans, fill_polygons, join_spans, paint
@@ -13,7 +14,6 @@ from livecell_monai.exchange.outlines import Integers, Polygon
 from livecell_monai.sample import Pixels
 
 IGNORE, REGION = "ignore", "region"  #: an object whose class begins with one of them, such as `Region*`, is no cell
-MAX_16_BIT = np.iinfo(np.uint16).max
 
 
 @dataclass
@@ -101,7 +101,7 @@ def _take_labels(labels: Pixels, counts: Counts) -> tuple[Pixels, Pixels | None]
 
 
 def _shrink(labels: Pixels) -> Pixels:
-    return labels.astype(np.uint16 if labels.max(initial=0) <= MAX_16_BIT else np.uint32)
+    return labels.astype(label_type(int(labels.max(initial=0))))
 
 
 def _paint_cells(cells: Sequence[AnnotatedObject], shape: tuple[int, int], counts: Counts) -> Pixels:

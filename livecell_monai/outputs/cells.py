@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.paths import stem_of
-from livecell_monai.data.plane_files import write_plane
+from livecell_monai.data.plane_files import MOST_16_BIT, label_type, write_plane
 from livecell_monai.errors import DataError
 from livecell_monai.outputs.base import Files, Output, OutputOptions, Prediction, Row
 from livecell_monai.outputs.movie_file import MovieWriter
@@ -14,8 +14,7 @@ from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.sample import Pixels
 
 ENDING, STACK_ENDING = "_cells.tif", "_cells.ome.tif"  #: after the name of an image; of a movie or a large image
-_MOST_16_BIT = np.iinfo(np.uint16).max
-_WIDE_FROM = _MOST_16_BIT // 4  # cells in the first frame of a movie, from which on its stack has 32 bits
+_WIDE_FROM = MOST_16_BIT // 4  # cells in the first frame of a movie, from which on its stack has 32 bits
 
 
 class CellLabels(Output):
@@ -40,17 +39,17 @@ class CellLabels(Output):
         assert cells is not None
         count = int(prediction.cell_runs.value.max(initial=0))
         if frame is None:
-            plane = _to_unsigned(cells, count)
+            plane = cells.astype(label_type(count))
             write_plane(folder / f"{prediction.name}{ENDING}", plane, prediction.pixel_size_um)
             return {}
         if frame.position == 0:
-            self._most = _MOST_16_BIT if count < _WIDE_FROM else np.iinfo(np.uint32).max
+            self._most = MOST_16_BIT if count < _WIDE_FROM else np.iinfo(np.uint32).max
         if count > self._most:
             raise DataError(
-                f"{prediction.source}: a frame must have at most {_MOST_16_BIT:,} cells if the first one has few, got "
+                f"{prediction.source}: a frame must have at most {MOST_16_BIT:,} cells if the first one has few, got "
                 f"{count:,}; raise min_cell_area, or predict it alone"
             )
-        self._movie.append(prediction, _to_unsigned(cells, self._most), folder)
+        self._movie.append(prediction, cells.astype(label_type(self._most)), folder)
         return {}
 
     def discard(self) -> None:
@@ -65,11 +64,6 @@ def remove_labels(folder: Path, name: str, names: Collection[str]) -> None:
         if stem_of(path) not in names:
             with writing_errors(path):
                 path.unlink(missing_ok=True)
-
-
-def _to_unsigned(cells: Pixels, most: int) -> Pixels:
-    """The cells as uint16, or uint32 if ids up to `most` need it."""
-    return cells.astype(np.uint16 if most <= _MOST_16_BIT else np.uint32)
 
 
 def outline_cells(cells: Pixels, width_px: int = 1) -> Pixels:

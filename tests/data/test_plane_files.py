@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from livecell_monai.data import plane_files
-from livecell_monai.data.plane_files import write_mask, write_plane
+from livecell_monai.data.plane_files import label_type, write_mask, write_plane
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 
@@ -23,6 +23,10 @@ WRITERS = {
     "floats": (write_plane, FRACTIONS * 7),
 }
 every_writer = pytest.mark.parametrize(("write", "pixels"), WRITERS.values(), ids=WRITERS)
+
+
+def test_ids_have_16_bits_if_they_fit():
+    assert [label_type(most) for most in (0, 65535, 65536)] == [np.uint16, np.uint16, np.uint32]
 
 
 class TestEveryWriter:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.data.plane_files import resolution_tags
+from livecell_monai.data.plane_files import label_type, resolution_tags
 from livecell_monai.outputs.large.chunks import CHUNK, ChunkWriter, large_image_errors, open_level
 from livecell_monai.outputs.large.folder import LargeImageFolder
 from livecell_monai.runs.atomic import atomic_path
@@ -47,7 +47,7 @@ def build_cell_pyramid(
     A DataError if it cannot be written.
     """
     finished = folder.cells if form == "zarr" else folder.path / "cells.ome.tif"
-    _build(folder.cells, finished, "cells", pixel_size_um, np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32)
+    _build(folder.cells, finished, "cells", pixel_size_um, label_type(count))
     if form != "zarr":
         return finished
     describe_label(folder.image)

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from livecell_monai.data.plane_files import label_type
 from livecell_monai.outputs.base import Frame, Prediction
 from livecell_monai.outputs.movie_file import MovieWriter
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.tracks import Tracks
-
-_MOST_16_BIT = np.iinfo(np.uint16).max
 
 
 class LabelStack:
@@ -19,7 +16,7 @@ class LabelStack:
 
     def __init__(self, tracks: Tracks, folder: Path) -> None:
         self._tracks, self._folder, self._movie = tracks, folder, MovieWriter(".ome.tif")
-        self._dtype = smallest_type(tracks)
+        self._dtype = label_type(int(tracks.track.max(initial=0)))
 
     def append(self, frame: int, plane: Pixels) -> None:
         """Append the ids (Y, X) of the next frame; the last one publishes the file. A DataError if it cannot be written."""
@@ -32,8 +29,3 @@ class LabelStack:
     def discard(self) -> None:
         """Close and delete an incomplete file."""
         self._movie.discard()
-
-
-def smallest_type(tracks: Tracks) -> type[np.unsignedinteger]:
-    """The type that holds the ids of all tracks."""
-    return np.uint16 if int(tracks.track.max(initial=0)) <= _MOST_16_BIT else np.uint32

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from livecell_monai.data.plane_files import mask_pixels
+from livecell_monai.data.plane_files import label_type, mask_pixels
 from livecell_monai.outputs.large.chunks import CHUNK
-from livecell_monai.outputs.tracks.label_stack import smallest_type
 from livecell_monai.runs.atomic import writing_errors
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.tracks import Tracks
@@ -32,7 +31,7 @@ class LabelZarr:
             self._root = zarr.open_group(str(self._folder), mode="w", zarr_format=3)
             self._ids_group = self._root.create_group(f"labels/{LABEL}")
             self._mask = self._create(self._root, np.uint8)
-            self._ids = self._create(self._ids_group, smallest_type(tracks))
+            self._ids = self._create(self._ids_group, label_type(int(tracks.track.max(initial=0))))
 
     def _create(self, group: Any, dtype: type[np.unsignedinteger]) -> Any:
         shape = (self._tracks.frames, *self._tracks.shape)
