@@ -128,7 +128,7 @@ def main() -> None:
         folds = list_folds(asked.t98g, asked.dsb2018, folder)
         for seed in asked.seeds:
             for row in [row for row in CHANGES if not asked.only or row in asked.only]:
-                key = f"{row}, seed {seed}"
+                key = f"{row}, {asked.steps} steps, {asked.samples} samples, seed {seed}"
                 if key in found:
                     continue
                 output = folder / f"start_{seed}.safetensors"
@@ -147,7 +147,11 @@ def write_rows(found: Mapping[str, Scores], asked: argparse.Namespace) -> None:
     """Write the section: a row for each change, its means over the seeds that were run."""
     lines: list[str] = []
     for row, change in CHANGES.items():
-        seeds = [scores for key, scores in found.items() if key.rsplit(", seed ", 1)[0] == row]
+        seeds = [
+            scores
+            for key, scores in found.items()
+            if key.startswith(f"{row}, {asked.steps} steps, {asked.samples} samples, ")
+        ]
         if not seeds:
             continue
         means = summarise(seeds)

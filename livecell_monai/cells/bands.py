@@ -24,6 +24,7 @@ TILE = 1536  #: px, edge of the tiles that own cells by their first pixels
 HALO = 2  #: diameters of a cell around a tile that are decoded with it, at first
 WIDER = 1.5  #: factor on a halo that was too small
 TRIED = 4  #: tiles after which it is known how often a halo is too small
+MOST_COST = 2.0  #: times the pixels of the first halo that a wider one may have: some tiles must not slow down all others
 MOST_PIXELS = 64_000_000  #: of a tile with its halo; a cell that needs more is cut
 
 Read = Callable[[Region], Pixels]  #: a part (Y, X) of a map
@@ -61,10 +62,7 @@ class Halo:
     def pick(self) -> int:
         """The halo in px."""
         halo = self.first
-        while (
-            self.tried[halo] >= TRIED
-            and self.failed[halo] > (1 - self._cost(halo) / self._cost(widen(halo))) * self.tried[halo]
-        ):
+        while self._cost(widen(halo)) <= MOST_COST * self._cost(self.first) and self._is_too_small(halo):
             halo = widen(halo)
         return halo
 
@@ -72,6 +70,10 @@ class Halo:
         """Count whether a halo was wide enough for a tile."""
         self.tried[halo] += 1
         self.failed[halo] += not is_enough
+
+    def _is_too_small(self, halo: int) -> bool:
+        tried = self.tried[halo]
+        return tried >= TRIED and self.failed[halo] > (1 - self._cost(halo) / self._cost(widen(halo))) * tried
 
     def _cost(self, halo: int) -> int:
         return (self.tile + 2 * halo) ** 2
@@ -126,7 +128,7 @@ class BandDecoder:
         corners = ((top, left) for top in range(0, whole.bottom, self.tile) for left in range(0, whole.right, self.tile))
         waiting = deque(Region(top, left, top + self.tile, left + self.tile).overlap(whole) for top, left in corners)
         coming: deque[Future[_Part]] = deque()
-        halo = Halo(self.halo or round(HALO * self.decoding.cell_diameter), self.tile)
+        halo = Halo(self.halo or max(1, round(HALO * self.decoding.cell_diameter)), self.tile)
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 while waiting or coming:

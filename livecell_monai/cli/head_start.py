@@ -15,8 +15,8 @@ from livecell_monai.cli.app import STARTED, Overwrite, app, opened_data
 @app.command()
 def pretrain(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, ending in .safetensors.")],
-    minutes: Annotated[float | None, typer.Option(help="Time for the whole run.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the training, instead of a time.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for the whole run; this or --steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the training; this or --minutes.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fields.")] = 0,
     data: Annotated[
         list[Path], typer.Option(help="Data folder with real annotated images to learn from as well; repeatable.")
@@ -31,7 +31,7 @@ def pretrain(
     """Train the default network on a stream of procedural images, for trainings to start from.
 
     The weights are written every three minutes, so that a stop leaves the last ones. To go on from them, add --from. With
-    --steps, the same command gives the same weights on the same machine.
+    --steps, the same command gives the same weights on the same CPU.
 
     Example: `livecell pretrain --output start.safetensors --minutes 120`
     """
@@ -47,7 +47,7 @@ def pretrain(
         try:
             run.run()
         except KeyboardInterrupt:
-            length = f"--steps {steps}" if minutes is None else f"--minutes {minutes:g}"
+            length = f"--minutes {minutes:g}" if steps is None else f"--steps {max(1, steps - run.steps)}"
             print(f"to go on: livecell pretrain --from {output} --output {output} {length}", file=sys.stderr)
             raise
     print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")

@@ -5,6 +5,7 @@ import mmap
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ CACHE_BYTES = 64 * 2**20  # bytes of blocks that are kept
 class BlockCache:
     """An array (Y, X) that is read in blocks of whole tiles; the last used ones are kept, because parts overlap.
 
-    `load` reads a block, and `most` bytes of blocks are kept. For several threads, of which one reads at a time.
+    `load` reads a block, and `most` bytes of blocks are kept. For several threads, of which one reads at a time: of all
+    caches with the same `lock`, which those of one file need.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class BlockCache:
         dtype: npt.DTypeLike,
         load: Callable[[Region], Pixels],
         most: int,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.shape, self.block, self.dtype, self.load, self.most = shape, block, np.dtype(dtype), load, most
+        self.loaded = 0  #: blocks so far
         self._blocks: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
         self._kept = 0
-        self.lock = threading.Lock()
+        self.lock = lock or threading.Lock()
 
     def read(self, region: Region) -> Pixels:
         """The pixels (Y, X) of a region; a copy."""
@@ -54,10 +58,19 @@ class BlockCache:
         tile = Region(row * height, column * width, (row + 1) * height, (column + 1) * width)
         return tile.overlap(Region(0, 0, *self.shape))
 
+    def load_once(self, row: int, column: int) -> Pixels:
+        """A block that is not kept."""
+        with self.lock:
+            return self._load(row, column)
+
+    def _load(self, row: int, column: int) -> Pixels:
+        self.loaded += 1
+        return self.load(self.region(row, column))
+
     def _fetch(self, row: int, column: int) -> Pixels:
         found = self._blocks.pop((row, column), None)
         if found is None:
-            block = self.load(self.region(row, column))
+            block = self._load(row, column)
             found = allocate_pages(block.shape, block.dtype)
             found[...] = block
             self._kept += found.nbytes
@@ -71,19 +84,41 @@ class LargeImageSource:
     """A plane in blocks of whole tiles; the last used blocks are kept, because windows overlap and are not aligned to tiles.
 
     `stack` is the open file, which the caller closes; `time`, `channel` and `z` are the indices of the plane; `rows` is the
-    height of a read in pixels: so many rows are kept if the file's strips are as wide as the plane.
+    height of a read in pixels: so many rows are kept if the file's strips are as wide as the plane. Several planes of one
+    stack need the same `lock`, since a stack is for one thread at a time.
     """
 
-    def __init__(self, stack: Stack, time: int = 0, channel: int = 0, z: int = 0, rows: int = 0) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        time: int = 0,
+        channel: int = 0,
+        z: int = 0,
+        rows: int = 0,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
         self.stack = stack
-        self.plane = {"time": time, "channel": channel, "z": z}
+        self.plane = plane = {"time": time, "channel": channel, "z": z}
         self.shape: tuple[int, int] = (stack.length("Y"), stack.length("X"))  #: (Y, X)
         block = _block_of(stack.tile, self.shape)
         self.dtype = image_type(stack.dtype, stack.path)  #: of the pixels that are read
-        self.decoded = 0  #: blocks read from the file so far
         is_wide = block[1] >= self.shape[1] > BLOCK
         most = CACHE_BYTES + (self.dtype.itemsize * self.shape[1] * (rows + 2 * block[0]) if is_wide else 0)
-        self._cache = BlockCache(self.shape, block, self.dtype, self._load, most)
+
+        def load(region: Region) -> Pixels:  # without this source, so that it is freed with its last reference
+            return to_image_part(stack.read(**plane, region=region), stack.path)
+
+        self._cache = BlockCache(self.shape, block, self.dtype, load, most, lock)
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """What a thread holds while it reads."""
+        return self._cache.lock
+
+    @property
+    def decoded(self) -> int:
+        """Blocks read from the file so far."""
+        return self._cache.loaded
 
     def read(self, region: Region) -> Pixels:
         """The pixels (Y, X) of a region, in the type `dtype`; a copy."""
@@ -92,14 +127,7 @@ class LargeImageSource:
     def blocks(self) -> Iterator[tuple[Region, Pixels]]:
         """Every block of the plane once, row by row; none is kept."""
         for row, column in Region(0, 0, *self.shape).tiles(*self._cache.block):
-            region = self._cache.region(row, column)
-            with self._cache.lock:  # a stack is for one thread at a time
-                block = self._load(region)
-            yield region, block
-
-    def _load(self, region: Region) -> Pixels:
-        self.decoded += 1
-        return to_image_part(self.stack.read(**self.plane, region=region), self.stack.path)
+            yield self._cache.region(row, column), self._cache.load_once(row, column)
 
 
 def _block_of(tile: tuple[int, int] | None, shape: tuple[int, int]) -> tuple[int, int]:

@@ -54,7 +54,7 @@ class PretrainingRequest:
 
     output: Path  #: the file, ending in .safetensors
     minutes: float | None = None  #: of the whole run
-    steps: int | None = None  #: instead of minutes; on the same machine, another run then gives the same weights
+    steps: int | None = None  #: instead of minutes; on the same CPU, another run then gives the same weights
     seed: int = 0
     data: tuple[str, ...] = ()  #: data folders with real images, see `share`
     share: float = 0.2  #: of the patches come from real images, if there are any
@@ -69,7 +69,9 @@ class PretrainingRequest:
         if (self.minutes is None) == (self.steps is None):
             raise SettingError("--minutes or --steps says how long to train; give one of them")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise SettingError(f"--minutes must be above 0, got {self.minutes:g}; correct it")
+            raise SettingError(f"--minutes must be above 0 and finite, got {self.minutes:g}; correct it")
+        if self.steps is not None and self.steps < 1:
+            raise SettingError(f"--steps must be at least 1, got {self.steps}; correct it")
         if not 0 < self.share < 1:
             raise SettingError(f"--share must lie between 0 and 1, got {self.share:g}; correct it")
         unknown = [name for name in self.leave_out if name not in DOMAINS]
@@ -137,9 +139,9 @@ class Pretraining:
 
     def _measure_progress(self, from_s: float) -> float:
         """What is done, 1 at the end: of the steps, or of the minutes that were left at a reading of `time.monotonic()`."""
-        if self.request.minutes is None:
-            return self.steps / (self.request.steps or 1)
-        return (time.monotonic() - from_s) / max(1e-3, self.started + 60 * self.request.minutes - from_s)
+        if self.request.steps is not None:
+            return self.steps / self.request.steps
+        return (time.monotonic() - from_s) / max(1e-3, self.started + 60 * (self.request.minutes or 0) - from_s)
 
     def _read(self, path: Path) -> dict[str, torch.Tensor]:
         start = read_start(path)

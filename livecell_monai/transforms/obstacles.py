@@ -11,7 +11,7 @@ from livecell_monai.data.stream.obstacles import cover, draw_bubbles, draw_wall
 WALLS = 0.6  #: of the obstacles; the others are bubbles
 LIGHT = (8.0, 40.0)  #: normalised grey values for a doubling of the light, log-uniform: cells differ by 3
 EXPOSURE = (0.4, 1.0)  #: contrast of a patch with an obstacle, which the normalisation of its image would lower, log-uniform
-BRIGHTEST = 8.0  #: normalised grey value to which an obstacle is cut; without one, those of images seldom reach it
+BRIGHTEST = 8.0  #: normalised grey value to which a patch with an obstacle is cut; those of images seldom reach it
 
 
 @dataclass(frozen=True)

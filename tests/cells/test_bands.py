@@ -78,9 +78,34 @@ def test_a_halo_that_is_often_too_small_is_not_tried_again():
     for _ in range(5):
         halos.note(100, is_enough=False)
     assert halos.pick() == widen(100) == 150
-    for _ in range(bands.TRIED):
+    for _ in range(bands.TRIED - 1):
         halos.note(150, is_enough=False)
-    assert halos.pick() == widen(150)
+    assert halos.pick() == 150
+    halos.note(150, is_enough=False)
+    assert halos.pick() == widen(150) == 225
+
+
+def test_some_hard_tiles_do_not_slow_down_all_others():
+    halos = Halo(100, 1000)
+    for halo in (100, 150, 225, 338, 507, 761):
+        for _ in range(100):
+            halos.note(halo, is_enough=False)
+    assert halos.pick() == 338  # which has twice the pixels of 100; 507 has 2.8 times as many
+
+
+def test_later_tiles_begin_with_the_halo_that_earlier_ones_needed(monkeypatch):
+    mask, counts = noise((400, 400), 3, 5) > 0.45, []
+    for tried in (10**6, bands.TRIED):
+        monkeypatch.setattr(bands, "TRIED", tried)
+        reads = []
+
+        def read(region, reads=reads):
+            reads.append(region)
+            return region.crop(mask)
+
+        list(BandDecoder(Path("a.tif"), mask.shape, read, None, SPLIT, None, 40, 4).bands())
+        counts.append(len(reads))
+    assert counts[1] < 0.95 * counts[0]
 
 
 def test_measurements_are_those_of_the_whole_image():

@@ -1,5 +1,7 @@
 """Heights of the pixels of a mask, alone and in windows."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -66,6 +68,17 @@ def test_the_height_is_a_mean_of_the_depth_and_of_what_the_map_tells():
     assert alone[12] * DEPTH_STEP == 3
     raised = measure_height(mask, np.flatnonzero(mask), np.full(25, 0.9 * LEVELS, np.float32), 20.0, WHOLE, 0)
     assert raised[12] * DEPTH_STEP == (3 + 2 * 0.9 * 20) / 3
+
+
+@pytest.mark.parametrize("cut", list(itertools.product((False, True), repeat=4))[1:])
+@pytest.mark.parametrize(("reach", "shape"), [(0, (40, 50)), (3, (40, 50)), (30, (40, 50)), (5, (3, 60)), (2, (60, 2))])
+def test_a_height_is_unknown_exactly_where_the_depth_reaches_a_cut(cut, reach, shape):
+    mask = noise(shape, 4, 3) > 0.4
+    place = np.flatnonzero(mask)
+    level = measure_height(mask, place, None, 20.0, Window(9, 9, cut), reach)
+    rows, columns = np.divmod(place, shape[1])
+    px = np.stack([rows + 1, shape[0] - rows, columns + 1, shape[1] - columns])[list(cut)].min(axis=0)
+    np.testing.assert_array_equal(level == MOST, (measure_depth(mask, place) > px) | (px <= max(reach, 1)))
 
 
 @pytest.mark.parametrize("with_map", [True, False])

@@ -1,6 +1,11 @@
 """A plane in rectangles: the right pixels, each block decoded once if memory allows; one pass over the whole."""
 
+import gc
 import platform
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -52,6 +57,40 @@ def test_overlapping_windows_decode_a_block_once(tile):
         found.read(Region(100, left, 600, left + 400))
     columns = 1 if tile[1] == 1300 else 3
     assert found.decoded == len({region.top for region in found.stack.regions}) * columns
+
+
+def test_planes_of_one_stack_are_read_in_turn():
+    busy, together = threading.Lock(), []
+
+    class OneAtATime(ArrayStack):
+        def read(self, *place, **named):
+            if not busy.acquire(blocking=False):
+                together.append(place)
+                return super().read(*place, **named)
+            try:
+                time.sleep(0.002)
+                return super().read(*place, **named)
+            finally:
+                busy.release()
+
+    stack, lock = OneAtATime(PLANE, (100, 140)), threading.Lock()
+    planes = [LargeImageSource(stack, lock=lock) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(lambda plane: plane.read(Region(0, 0, 900, 900)), planes))
+    assert not together
+    np.testing.assert_array_equal(parts[0], parts[1])
+
+
+def test_a_source_is_freed_with_its_last_reference():
+    gc.disable()
+    try:
+        source = LargeImageSource(ArrayStack(PLANE))
+        source.read(Region(0, 0, 600, 600))
+        blocks = weakref.ref(source._cache)
+        del source
+        assert blocks() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_kept_is_bounded(monkeypatch):

@@ -142,9 +142,11 @@ def test_weights_are_written_on_the_way(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"minutes": 0.0}, "--minutes must be above 0, got 0"),
-        ({"minutes": float("nan")}, "--minutes must be above 0, got nan"),
-        ({"minutes": float("inf")}, "--minutes must be above 0, got inf"),
+        ({"minutes": 0.0}, "--minutes must be above 0 and finite, got 0"),
+        ({"minutes": float("nan")}, "--minutes must be above 0 and finite, got nan"),
+        ({"minutes": float("inf")}, "--minutes must be above 0 and finite, got inf"),
+        ({"minutes": None, "steps": 0}, "--steps must be at least 1, got 0"),
+        ({"minutes": None, "steps": -5}, "--steps must be at least 1, got -5"),
         ({"steps": 3}, "--minutes or --steps says how long to train; give one of them"),
         ({"minutes": None}, "--minutes or --steps says how long to train; give one of them"),
         ({"share": 1.0}, "--share must lie between 0 and 1, got 1"),

@@ -1,6 +1,7 @@
 """The cells of a large image, from its finished maps on disk: band by band, as they are in the whole image."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def separate_large(
     """
     mask = _open_map(folder.array())
     maps = {name: _open_map(array) for name, array in folder.maps().items()}
-    channels = _list_channels(source)
+    channels = list_channels(source)
 
     def measure(cells: Labels, place: Region, runs: Runs) -> Columns:
         images = {name: channel.read(place) for name, channel in channels.items()}
@@ -89,14 +90,14 @@ def _open_map(array: Any) -> BlockCache:
     return BlockCache(array.shape, (CHUNK, CHUNK), array.dtype, load, KEPT)
 
 
-def _list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:
+def list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:
     """The plane in each channel of its file by name or index, empty for the only one."""
     stack, place = source.stack, source.plane
     count = stack.length("C")
     if count == 1:
         return {"": source}
-    names = stack.channels or tuple(map(str, range(count)))
-    return {name: LargeImageSource(stack, place["time"], index, place["z"]) for index, name in enumerate(names)}
+    names, lock = stack.channels or tuple(map(str, range(count))), Lock()
+    return {name: LargeImageSource(stack, place["time"], index, place["z"], 0, lock) for index, name in enumerate(names)}
 
 
 def read_areas(mask: Path, form: str) -> Columns:

@@ -11,6 +11,10 @@ import zarr
 
 from livecell_monai import Segmenter
 from livecell_monai.cells.measure import measure_cells
+from livecell_monai.data.large import LargeImageSource
+from livecell_monai.data.readers import open_stack
+from livecell_monai.prediction.large.cells import list_channels
+from livecell_monai.sample import Region
 from tests.support.commands import livecell, refused
 
 
@@ -40,6 +44,16 @@ def test_label_images_and_their_table(bundle, tmp_path):
         assert len(own) == cells.max() == int(row["cells"])
         expected = measure_cells(cells.astype(np.int32), {"": tifffile.imread(path)})
         np.testing.assert_allclose([float(cell["intensity_mean"]) for cell in own], expected["intensity_mean"], rtol=1e-5)
+
+
+def test_channels_of_one_file_are_read_in_turn(tmp_path):
+    planes = np.random.default_rng(0).integers(0, 9, (2, 70, 80)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, metadata={"axes": "CYX"})
+    with open_stack(tmp_path / "a.ome.tif") as stack:
+        channels = list(list_channels(LargeImageSource(stack)).values())
+        assert [channel.plane["channel"] for channel in channels] == [0, 1]
+        assert channels[0].lock is channels[1].lock
+        np.testing.assert_array_equal(channels[1].read(Region(0, 0, 70, 80)), planes[1])
 
 
 @pytest.mark.parametrize(("form", "names"), [("tiff", "livecell"), ("zarr", "livecell"), ("tiff", "cellprofiler")])
