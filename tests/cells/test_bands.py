@@ -94,7 +94,7 @@ def test_some_hard_tiles_do_not_slow_down_all_others():
 
 
 def test_later_tiles_begin_with_the_halo_that_earlier_ones_needed(monkeypatch):
-    mask, counts = noise((400, 400), 3, 5) > 0.45, []
+    mask, counts = noise((240, 240), 3, 5) > 0.45, []
     for tried in (10**6, bands.TRIED):
         monkeypatch.setattr(bands, "TRIED", tried)
         reads = []

@@ -32,7 +32,7 @@ def test_an_obstacle_differs_from_the_background_more_than_cells_do() -> None:
 
 
 def test_a_glaring_obstacle_stays_near_the_grey_values_of_a_normalised_image() -> None:
-    found = torch.cat([cover(1.0, seed=seed)[1][:, 0] for seed in range(15)])
+    found = torch.cat([cover(1.0, seed=seed)[1][:, 0] for seed in range(4)])
     assert found.abs().max() == 8  # was above 400
     deviation = found.flatten(1).std(dim=1)
     assert 1 < deviation.median() < 4
