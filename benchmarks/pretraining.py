@@ -13,6 +13,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,7 +27,7 @@ from page import write_section
 from livecell_monai.bundle.start import write_start_bundle
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.stream.ranges import DOMAINS
-from livecell_monai.network.start import Start, write_start
+from livecell_monai.network.start import write_start
 from livecell_monai.sample import Sample
 from livecell_monai.tasks import evaluate, train
 from livecell_monai.training.pretraining import Pretraining, PretrainingRequest
@@ -61,19 +62,14 @@ def _count_cells(sample: Sample) -> int:
     return len(np.unique(tifffile.imread(sample.label))) - 1
 
 
-def pretrain(name: str, seed: int, steps: int, real: Path, output: Path) -> Path:
-    """The start of a row; that of `LAST` is made together with the default."""
+def pretrain(name: str, seed: int, steps: int, real: Path, output: Path) -> None:
+    """Write the start of a row, and beside it the weights that are not averaged."""
     change = dict(CHANGES[name])
     data = (str(real),) if "share" in change else ()
     run = Pretraining(PretrainingRequest(output, steps=steps, seed=seed, data=data, workers=0, **change))
-    start = run.run()
-    last = Start({name: value.detach().cpu() for name, value in run.network.state_dict().items()}, *_rest(start))
-    write_start(last_of(output), last, {})
-    return output
-
-
-def _rest(start: Start) -> tuple[dict[str, Any], list[str], float]:
-    return start.network, start.head, start.diameter
+    averaged = run.run()
+    last = {name: value.detach().cpu() for name, value in run.network.state_dict().items()}
+    write_start(last_of(output), replace(averaged, weights=last), {})
 
 
 def last_of(output: Path) -> Path:
@@ -110,7 +106,7 @@ def summarise(found: Sequence[Scores]) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Run the rows, seed by seed, and write the section after each."""
+    """Run the rows, seed by seed, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("t98g", type=Path)
     parser.add_argument("dsb2018", type=Path)
@@ -118,7 +114,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=600, help="of the trainings; 0 for none")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
     parser.add_argument("--only", nargs="*", choices=list(CHANGES))
-    parser.add_argument("--keep", type=Path, help="a file of the scores, to go on with after a break")
+    parser.add_argument("--keep", type=Path, help="JSON file of scores: rows in it are not run again, new ones are added")
     asked = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -147,23 +143,24 @@ def write_rows(found: Mapping[str, Scores], asked: argparse.Namespace) -> None:
     """Write the section: a row for each change, its means over the seeds that were run."""
     lines: list[str] = []
     for row, change in CHANGES.items():
-        seeds = [
+        every = [
             scores
             for key, scores in found.items()
             if key.startswith(f"{row}, {asked.steps} steps, {asked.samples} samples, ")
         ]
-        if not seeds:
+        if not every:
             continue
-        means = summarise(seeds)
+        means = summarise(every)
         if not lines:
             lines = [f"| pretraining | seeds | {' | '.join(means)} |", "| --- " * (2 + len(means)) + "|"]
         has_seen = "share" in change  # the nuclei that are scored
         cells = ["" if has_seen and "nuclei" in name else f"{iou:.3f} / {ap50:.3f}" for name, (iou, ap50) in means.items()]
-        lines.append(f"| {' | '.join([row, str(len(seeds)), *cells])} |")
+        lines.append(f"| {' | '.join([row, str(len(every)), *cells])} |")
     trained = f"; trainings of {asked.samples:,} samples" if asked.samples else ""
     text = f"{asked.steps:,} steps of 16 patches{trained}. IoU / AP50.\n\n" + "\n".join(lines)
     command = "python benchmarks/pretraining.py $LIVECELL_DATA/t98g $LIVECELL_DATA/dsb2018"
-    write_section(TITLE, f"{command} --steps {asked.steps} --samples {asked.samples}", text)
+    seeds = " ".join(map(str, asked.seeds))
+    write_section(TITLE, f"{command} --steps {asked.steps} --samples {asked.samples} --seeds {seeds}", text)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class _Part:
     columns: Columns
 
 
-class Halo:
+class Halos:
     """The halo of the next tile: decoding some tiles twice must take less time than decoding all with a wider one."""
 
     def __init__(self, first: int, tile: int) -> None:
@@ -62,7 +62,7 @@ class Halo:
     def pick(self) -> int:
         """The halo in px."""
         halo = self.first
-        while self._cost(widen(halo)) <= MOST_COST * self._cost(self.first) and self._is_too_small(halo):
+        while self.cost(widen(halo)) <= MOST_COST * self.cost(self.first) and self._is_too_small(halo):
             halo = widen(halo)
         return halo
 
@@ -73,9 +73,10 @@ class Halo:
 
     def _is_too_small(self, halo: int) -> bool:
         tried = self.tried[halo]
-        return tried >= TRIED and self.failed[halo] > (1 - self._cost(halo) / self._cost(widen(halo))) * tried
+        return tried >= TRIED and self.failed[halo] > (1 - self.cost(halo) / self.cost(widen(halo))) * tried
 
-    def _cost(self, halo: int) -> int:
+    def cost(self, halo: int) -> int:
+        """The pixels of a tile with a halo."""
         return (self.tile + 2 * halo) ** 2
 
 
@@ -128,23 +129,23 @@ class BandDecoder:
         corners = ((top, left) for top in range(0, whole.bottom, self.tile) for left in range(0, whole.right, self.tile))
         waiting = deque(Region(top, left, top + self.tile, left + self.tile).overlap(whole) for top, left in corners)
         coming: deque[Future[_Part]] = deque()
-        halo = Halo(self.halo or max(1, round(HALO * self.decoding.cell_diameter)), self.tile)
+        halos = Halos(self.halo or max(1, round(HALO * self.decoding.cell_diameter)), self.tile)
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 while waiting or coming:
                     while waiting and len(coming) <= self.threads:
-                        coming.append(pool.submit(self._decode_tile, waiting.popleft(), halo))
+                        coming.append(pool.submit(self._decode_tile, waiting.popleft(), halos))
                     yield coming.popleft().result()
             finally:
                 for late in coming:  # only after an error, or if the caller stops early
                     late.cancel()
 
-    def _decode_tile(self, tile: Region, halos: Halo) -> _Part:
+    def _decode_tile(self, tile: Region, halos: Halos) -> _Part:
         """The cells whose first pixel is in a tile; the halo grows until none of its pixels depends on what lies outside."""
         halo = halos.pick()
         while True:
             part = self._widen(tile, halo)
-            is_last = (2 * halo + self.tile) ** 2 > MOST_PIXELS
+            is_last = halos.cost(halo) > MOST_PIXELS
             labels = self._decode(part, is_cut=not is_last)
             core = Region(tile.top - part.top, tile.left - part.left, tile.bottom - part.top, tile.right - part.left)
             is_enough = bool((core.crop(labels) >= 0).all())

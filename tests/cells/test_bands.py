@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.cells import bands
-from livecell_monai.cells.bands import BandDecoder, Halo, widen
+from livecell_monai.cells.bands import BandDecoder, Halos, widen
 from livecell_monai.cells.decode import Decoding, decode
 from livecell_monai.cells.height import quantise
 from livecell_monai.cells.measure import complete_table, measure_alone, measure_cells
@@ -69,7 +69,7 @@ def test_a_cell_beyond_all_bounds_is_cut_and_a_warning_says_so(monkeypatch, capl
 
 
 def test_a_halo_that_is_often_too_small_is_not_tried_again():
-    halos = Halo(100, 1000)  # the next one, 150, costs 1.17 times as much: it pays if more than 15 % fail
+    halos = Halos(100, 1000)  # the next one, 150, costs 1.17 times as much: it pays if more than 15 % fail
     assert halos.pick() == 100
     for _ in range(19):
         halos.note(100, is_enough=True)
@@ -86,7 +86,7 @@ def test_a_halo_that_is_often_too_small_is_not_tried_again():
 
 
 def test_some_hard_tiles_do_not_slow_down_all_others():
-    halos = Halo(100, 1000)
+    halos = Halos(100, 1000)
     for halo in (100, 150, 225, 338, 507, 761):
         for _ in range(100):
             halos.note(halo, is_enough=False)

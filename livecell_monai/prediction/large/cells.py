@@ -1,7 +1,6 @@
 """The cells of a large image, from its finished maps on disk: band by band, as they are in the whole image."""
 
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -96,8 +95,8 @@ def list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:
     count = stack.length("C")
     if count == 1:
         return {"": source}
-    names, lock = stack.channels or tuple(map(str, range(count))), Lock()
-    return {name: LargeImageSource(stack, place["time"], index, place["z"], 0, lock) for index, name in enumerate(names)}
+    names, lock = stack.channels or tuple(map(str, range(count))), source.lock
+    return {name: LargeImageSource(stack, place["time"], index, place["z"], lock=lock) for index, name in enumerate(names)}
 
 
 def read_areas(mask: Path, form: str) -> Columns:

@@ -50,9 +50,10 @@ def test_channels_of_one_file_are_read_in_turn(tmp_path):
     planes = np.random.default_rng(0).integers(0, 9, (2, 70, 80)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.ome.tif", planes, metadata={"axes": "CYX"})
     with open_stack(tmp_path / "a.ome.tif") as stack:
-        channels = list(list_channels(LargeImageSource(stack)).values())
+        source = LargeImageSource(stack)
+        channels = list(list_channels(source).values())
         assert [channel.plane["channel"] for channel in channels] == [0, 1]
-        assert channels[0].lock is channels[1].lock
+        assert channels[0].lock is channels[1].lock is source.lock
         np.testing.assert_array_equal(channels[1].read(Region(0, 0, 70, 80)), planes[1])
 
 
