@@ -1,8 +1,9 @@
 """The command that makes the weights from which trainings start."""
 
 import logging
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -47,10 +48,17 @@ def pretrain(
         try:
             run.run()
         except KeyboardInterrupt:
-            length = f"--minutes {minutes:g}" if steps is None else f"--steps {max(1, steps - run.steps)}"
-            print(f"to go on: livecell pretrain --from {output} --output {output} {length}", file=sys.stderr)
+            length = ["--minutes", f"{minutes:g}"] if steps is None else ["--steps", str(max(1, steps - run.steps))]
+            again = ["livecell", "pretrain", "--from", str(output), "--output", str(output), *length]
+            same = _repeat({"seed": [seed], "data": data, "share": [share] * bool(data), "leave-out": leave_out})
+            print(f"to go on: {shlex.join([*again, *same])}", file=sys.stderr)
             raise
     print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")
+
+
+def _repeat(options: Mapping[str, Sequence[object]]) -> list[str]:
+    """The words of a command line for options, once for each value."""
+    return [word for name, values in options.items() for value in values for word in (f"--{name}", str(value))]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import typer.testing
 from livecell_monai.cli import app
 from livecell_monai.errors import SettingError
 from livecell_monai.network.start import read_start
+from livecell_monai.training.pretraining import Pretraining
 
 
 def run(*arguments: str) -> typer.testing.Result:
@@ -39,3 +40,15 @@ def test_rejects_a_file_that_exists(tmp_path: Path) -> None:
     assert isinstance(done.exception, SettingError)
     assert "already exists" in str(done.exception)
     assert output.read_bytes() == b"mine"
+
+
+def test_says_how_to_go_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: Pretraining) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pretraining, "run", stop)
+    output = tmp_path / "my start.safetensors"
+    done = run("--output", str(output), "--steps", "5", "--seed", "3", "--leave-out", "dic", "--leave-out", "stain")
+    file = f"'{output}'"
+    same = "--seed 3 --leave-out dic --leave-out stain"
+    assert f"to go on: livecell pretrain --from {file} --output {file} --steps 5 {same}" in done.output
