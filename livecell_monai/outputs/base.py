@@ -74,7 +74,7 @@ class LargePrediction:
     source: Path  #: path or address of the image
     foreground_fraction: float  #: in [0, 1]
     seconds: float
-    #: reduced image and mask, both (Y, X); None if an earlier run has written the files and only the table's row is missing
+    #: reduced image and mask, both (Y, X); None if an earlier run has finished the mask and no output needs a picture
     picture: tuple[Pixels, Pixels] | None = None
     pixel_size_um: tuple[float, float] | None = None  #: (Y, X); None if unknown
     shape: tuple[int, int] = (0, 0)  #: (Y, X) pixels
@@ -115,6 +115,7 @@ class Output(Protocol):
     files: Files
     needs_cells: bool = False  #: whether it reads `Prediction.cells`; if no output does, cells are not separated
     needs_maps: bool = False  #: whether it reads `Prediction.maps`; if no output does, the maps are not kept
+    needs_picture: bool = False  #: whether it reads `LargePrediction.picture`
     result: str = ""  #: what `finish` has written, for the user, such as `12 cells (cells.csv)`; empty if nothing
 
     def __init__(self, options: OutputOptions | None = None) -> None:

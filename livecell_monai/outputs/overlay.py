@@ -29,6 +29,7 @@ class Overlay(Output):
         movie=("{name}_overlay_first.png", "{name}_overlay_middle.png", "{name}_overlay_last.png"),
         large=("{name}_overlay.png",),
     )
+    needs_picture = True
 
     def write(self, prediction: Prediction, folder: Path) -> Row:
         """Draw the image; of a movie the first, the middle and the last frame."""

@@ -58,6 +58,7 @@ class OutputSet:
         self._outputs = make_outputs(names, options or OutputOptions())
         self.needs_cells = any(output.needs_cells for output in self._outputs.values())
         self.needs_maps = any(output.needs_maps for output in self._outputs.values())
+        self.needs_picture = any(output.needs_picture for output in self._outputs.values())
         self._incomplete: tuple[Path, str] | None = None  # folder and name of the image or movie being written
         self._next = 0  # position of the next frame of the movie
 

@@ -88,10 +88,14 @@ class PredictionWriter(BackgroundWriter):
     def start(self) -> None:
         """Start the run, once."""
         if not self.is_started:
-            if self.run.overwrite:
-                self._stale = find_stale(self.folder, self._patterns)
+            self.find_earlier()
             self.run.start()
             self.is_started = True
+
+    def find_earlier(self) -> None:
+        """Note the files of an earlier run, before any of them is replaced; `remove_earlier` deletes those that are not."""
+        if self.run.overwrite:
+            self._stale = find_stale(self.folder, self._patterns)
 
     def add(self, row: Row) -> None:
         """Add the row of an image whose files are written already, and write the files of the run so far."""
@@ -109,11 +113,15 @@ class PredictionWriter(BackgroundWriter):
         if self.run.shared:  # the process that started the run ends it
             return
         self.outputs.finish(self.folder, self.rows)
+        self.remove_earlier()
+        self.run.end()
+        self.is_started = False
+
+    def remove_earlier(self) -> None:
+        """Delete what an earlier run has left and this one does not write, after all images."""
         if self.rows and (self.run.overwrite or self.run.resume):
             self.outputs.remove_earlier(self.folder, self.run.names)
             remove_stale(self._stale, self.run.names, self.outputs.list_own(self.run.names))
-        self.run.end()
-        self.is_started = False
 
     def discard(self) -> None:
         """Delete an incomplete movie, and a run without a finished image."""

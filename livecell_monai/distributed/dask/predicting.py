@@ -71,7 +71,7 @@ def predict_distributed(opened: OpenBundle, job: Job, workers: Workers) -> dict[
     """
     run, large_images = opened.unfinished, opened.large_images
     is_new = not run.folder.exists()
-    run.start()
+    opened.writer.start()
     job = replace(job, threads=workers.threads, weights=hash_file(opened.checkpoint))
     check_shared_folders(workers, [str(opened.checkpoint), str(Path(job.output) / FOLDER / RECORD)], job.output)
     prediction = _Prediction(opened)

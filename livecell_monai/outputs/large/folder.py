@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from livecell_monai.errors import DataError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.outputs.large.chunks import CHUNK, large_image_errors, open_level
 from livecell_monai.runs.atomic import move_to_name
 from livecell_monai.runs.ledger import Ledger
@@ -52,6 +52,22 @@ class LargeImageFolder:
     def read_record(self) -> dict[str, Any] | None:
         """The record of the large image that was started here; None if there is nothing to resume."""
         return self.ledger.read() if self.ledger.is_unfinished() else None
+
+    def is_unfinished(self) -> bool:
+        """Whether a mask was begun here and is not published yet."""
+        return self.ledger.is_unfinished() and self.image.exists()
+
+    def check_new(self, mask: Path) -> None:
+        """Reject an unfinished large image; `mask` is the path of the finished one, for the message."""
+        if self.path.exists():
+            raise SettingError(
+                f"{mask}: an unfinished large image exists; resume it by --resume, or start again by --overwrite"
+            )
+
+    def pixel_size_um(self) -> tuple[float, float] | None:
+        """(Y, X) of the large image that was started here."""
+        size = (self.read_record() or {})["pixel_size_um"]
+        return None if size is None else (float(size[0]), float(size[1]))
 
     def thumbnail(self) -> Pixels:
         """The reduced image (Y, X)."""

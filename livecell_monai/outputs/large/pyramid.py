@@ -87,11 +87,18 @@ def create_levels(folder: Path) -> list[Any]:
         ]
 
 
-def measure_foreground(mask: Any) -> float:
-    """The foreground fraction in [0, 1] of a mask (Y, X), foreground `> 0`, read by slices."""
+def survey_mask(mask: Any, step: int) -> tuple[float, Pixels]:
+    """The foreground fraction in [0, 1] of a mask (Y, X), foreground `> 0`, and every n-th of its rows and columns.
+
+    The mask is read by slices; the step is a power of 2, at most `CHUNK`.
+    """
     height, width = mask.shape
-    foreground = sum(int(np.count_nonzero(mask[top : top + CHUNK])) for top in range(0, height, CHUNK))
-    return float(foreground / (height * width))
+    foreground, reduced = 0, []
+    for top in range(0, height, CHUNK):
+        part = np.asarray(mask[top : top + CHUNK])
+        foreground += int(np.count_nonzero(part))
+        reduced.append(part[::step, ::step].copy())
+    return foreground / (height * width), np.concatenate(reduced)
 
 
 class PyramidBuilder:

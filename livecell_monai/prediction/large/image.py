@@ -24,11 +24,13 @@ from monai.transforms import (
     ShiftIntensityd,
 )
 
-from livecell_monai.data.large import LargeImageSource, Survey, count_other_values
+from livecell_monai.data.large import LargeImageSource, Survey, count_other_values, survey_source
 from livecell_monai.errors import SettingError
+from livecell_monai.outputs.large.pyramid import list_level_shapes
 from livecell_monai.prediction.prepared import without_metadata
 from livecell_monai.sample import IMAGE, Pixels, Region
 from livecell_monai.transforms import CropRegiond, DescribedStepsd, NormaliseContrastd, PartialResize, ResizeToScaled
+from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
 
 WITHOUT_EFFECT = (LoadImaged, EnsureChannelFirstd, CropRegiond, Identityd)  # on a whole plane that `LargeImageSource` reads
@@ -36,6 +38,7 @@ WITHOUT_EFFECT = (LoadImaged, EnsureChannelFirstd, CropRegiond, Identityd)  # on
 MONOTONE = (AdjustContrastd, ScaleIntensityd, ScaleIntensityRanged, ShiftIntensityd)
 #: transforms of a pixel by its value and by what they `measure` on a whole image; they `apply` it to any part
 MEASURED = (NormaliseContrastd, DescribedStepsd)
+PICTURE = 2048  #: px, the longest edge of a large image's overlay
 AT_ONCE = 2**16  # pixels that are transformed at once, so that they stay in the CPU cache
 
 
@@ -72,6 +75,16 @@ def check_preprocessing(preprocessing: Compose, path: Path) -> PartialSteps:
         return PartialSteps(pointwise)
     own = resize.own_of(path)
     return PartialSteps(pointwise, own.get("scale", resize.scale), own)
+
+
+def picture_level(shape: tuple[int, int]) -> int:
+    """The first level of a pyramid of an image (Y, X) that is small enough for a picture."""
+    return next(level for level, edges in enumerate(list_level_shapes(shape)) if max(edges) <= PICTURE)
+
+
+def survey_large_image(source: LargeImageSource) -> Survey:
+    """One pass over an image: its range, a sample for `measure_large_image`, and a thumbnail of its picture's level."""
+    return survey_source(source, sample_step(source.shape[0] * source.shape[1]), 2 ** picture_level(source.shape))
 
 
 def measure_large_image(source: LargeImageSource, survey: Survey, steps: PartialSteps) -> dict[str, Any]:

@@ -13,15 +13,21 @@ import torch
 from livecell_monai.cells.height import quantise
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.data.dataset.items import Item
-from livecell_monai.data.large import survey_source
 from livecell_monai.errors import DataError, SettingError, TooLargeError
 from livecell_monai.outputs.base import LargePrediction, Row
 from livecell_monai.outputs.large.chunks import ChunkWriter
 from livecell_monai.outputs.large.folder import ENDINGS, LargeImageFolder, open_finished
-from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, list_level_shapes, measure_foreground
+from livecell_monai.outputs.large.pyramid import build_cell_pyramid, build_pyramid, survey_mask
 from livecell_monai.outputs.overwriting import check_distinct, check_name_lengths, check_outputs
 from livecell_monai.prediction.large.cells import cells_path, read_areas, separate_large
-from livecell_monai.prediction.large.image import LargeImage, PartialSteps, check_preprocessing, measure_large_image
+from livecell_monai.prediction.large.image import (
+    LargeImage,
+    PartialSteps,
+    check_preprocessing,
+    measure_large_image,
+    picture_level,
+    survey_large_image,
+)
 from livecell_monai.prediction.large.selection import choose_large_images, describe_large_image, open_source
 from livecell_monai.prediction.segmenter import Segmenter
 from livecell_monai.prediction.writers import PredictionWriter, explain_failure
@@ -29,10 +35,8 @@ from livecell_monai.runs.ledger import STARTED_WITH
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import FRAMES, IMAGE, NAME, OWN
 from livecell_monai.settings import select
-from livecell_monai.transforms.intensity import sample_step
 from livecell_monai.transforms.scale import working_shape
 
-PICTURE = 2048  # pixels, the longest edge of a large image's overlay
 Bands = list[tuple[int, int]]  #: rows [top, bottom)
 
 
@@ -67,7 +71,9 @@ class LargeImagePredictor:
 
     def run(self, evaluator: Any) -> None:
         """Predict the other images with their engine, then the large ones one after the other."""
-        if self.rest or not self.large:
+        if is_alone := bool(self.large) and not self.rest:
+            self.writer.find_earlier()  # no engine does it
+        else:
             evaluator.run()
         for item in self.large:
             bands = self.begin(item)
@@ -82,6 +88,8 @@ class LargeImagePredictor:
                 self.failures[Path(item[IMAGE])] = str(error)
             else:
                 self.complete(item)
+        if is_alone:
+            self.writer.remove_earlier()
 
     def begin(self, item: Item) -> Bands | None:
         """Create the hidden folder of a large image, or open it to resume; the bands of the mask that are missing.
@@ -103,9 +111,8 @@ class LargeImagePredictor:
             if self.settings["resume"] and folder.read_record() is not None:
                 folder.ledger.check_same(description)
                 return folder.missing_bands()
-            every = sample_step(source.shape[0] * source.shape[1]), 2 ** self._picture_level(source.shape)
             try:
-                survey = survey_source(source, *every)
+                survey = survey_large_image(source)
             except DataError as error:
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
@@ -148,28 +155,29 @@ class LargeImagePredictor:
         """
         folder, path = self._folder(item), self.path_of(item)
         kept = self.writer.run.find_large(item[NAME])
-        if kept is not None:
+        if kept is not None and self._is_finished(item):
             self.writer.add(kept)
             folder.remove()
             return kept
         form, with_cells = self.settings["large_image_format"], self.writer.outputs.needs_cells
-        finished, picture, cells, pixel_size, own = {}, None, None, None, self._steps(item).own
+        finished, picture, cells, own = {}, None, None, self._steps(item).own
         if self._is_finished(item):
-            with open_finished(path) as mask:
-                fraction, shape = measure_foreground(mask), mask.shape
+            with open_finished(path) as mask, open_source(item) as source:
+                shape, pixel_size = mask.shape, source.stack.pixel_size_um
+                fraction, reduced = survey_mask(mask, 2 ** picture_level(shape))
+                if self.writer.outputs.needs_picture:
+                    picture = survey_large_image(source).thumbnail, reduced
             if with_cells:
                 cells = read_areas(path, form)
         else:
-            size = (folder.read_record() or {})["pixel_size_um"]
-            pixel_size = None if size is None else (float(size[0]), float(size[1]))
+            pixel_size = folder.pixel_size_um()
             if with_cells:
                 is_theirs = self.settings["cell_table_names"] == "cellprofiler"
                 with open_source(item) as source:
-                    decoding = self.segmenter.decoder.adapted(own).decoding
-                    cells = separate_large(folder, source, decoding, pixel_size, is_theirs)
+                    decoder = self.segmenter.decoder.adapted(own)
+                    cells = separate_large(folder, source, decoder.decoding, pixel_size, is_theirs)
             mask_file, levels, fraction = build_pyramid(folder, form, pixel_size)
-            shape = levels[0].shape
-            picture = folder.thumbnail(), levels[self._picture_level(shape)][:]
+            picture = folder.thumbnail(), levels[picture_level(shape := levels[0].shape)][:]
             cell_file = None if cells is None else build_cell_pyramid(folder, form, pixel_size, len(cells["area_px"]))
             finished = {**({} if cell_file is None else {cell_file: cells_path(path)}), mask_file: path}
         seconds = time.monotonic() - self._start_times[item[NAME]]
@@ -218,8 +226,9 @@ class LargeImagePredictor:
         return LargeImageFolder(self.output_dir, item[NAME])
 
     def _is_finished(self, item: Item) -> bool:
-        """Whether a resumed run has finished the mask already."""
-        return bool(self.settings["resume"] and not self.settings["overwrite"] and self.path_of(item).exists())
+        """Whether a resumed run has finished the mask already, and no unfinished one was to replace it."""
+        may_be = self.settings["resume"] and not self.settings["overwrite"] and self.path_of(item).exists()
+        return bool(may_be and not self._folder(item).is_unfinished())
 
     @contextmanager
     def _opened(self, item: Item) -> Iterator[LargeImage]:
@@ -230,10 +239,6 @@ class LargeImagePredictor:
             rows = -(-self.segmenter.inferer.windows.cover(shape)[0].size * source.shape[0] // shape[0])
         with open_source(item, rows) as source:
             yield LargeImage(source, steps, facts)
-
-    def _picture_level(self, shape: tuple[int, int]) -> int:
-        """The first level of the pyramid that is small enough for a picture."""
-        return next(level for level, edges in enumerate(list_level_shapes(shape)) if max(edges) <= PICTURE)
 
     def _check(self) -> None:
         """Check that the large images can be predicted and written, before anything is."""
@@ -251,9 +256,5 @@ class LargeImagePredictor:
         files, movie_files, large_files = self.writer.files(), self.writer.movie_files(), self.writer.large_files()
         others = [(item[NAME], movie_files if FRAMES in item else files) for item in self.rest]
         check_distinct(self.output_dir, [*others, *((item[NAME], large_files) for item in self.large)])
-        for item in self.large:
-            if self._folder(item).path.exists() and not may_exist:
-                raise SettingError(
-                    f"{self.path_of(item)}: an unfinished large image exists; resume it by --resume, or start again by "
-                    "--overwrite"
-                )
+        for item in () if may_exist else self.large:
+            self._folder(item).check_new(self.path_of(item))

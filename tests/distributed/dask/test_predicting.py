@@ -118,6 +118,15 @@ def test_the_model_is_loaded_once_in_a_worker(workers, trained, many, tmp_path):
 
 
 @pytest.mark.slow
+def test_overwriting_deletes_what_is_not_written_again(workers, trained, many, tmp_path):
+    predict(trained[1], [many], tmp_path / "out", {**QUIET, "outputs": ["mask", "summary", "overlay"]})
+    before = names(tmp_path / "out")
+    assert sum(name.endswith("_overlay.png") for name in before) == 24
+    predict_on(workers, trained[1], [many], tmp_path / "out", overwrite=True)
+    assert names(tmp_path / "out") == [name for name in before if not name.endswith("_overlay.png")]
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_written_twice(workers, trained, many, tmp_path):
     output, seen = tmp_path / "shared", {}
     victim = next(iter(workers.client.run(os.getpid).values()))

@@ -21,7 +21,7 @@ from livecell_monai.outputs.large.pyramid import (
     describe_pyramid,
     encode_tile,
     list_level_shapes,
-    measure_foreground,
+    survey_mask,
     write_bigtiff,
 )
 
@@ -113,7 +113,9 @@ class TestBuilder:
         assert counted.reads.total() == len(counted.reads) == len(tiles) == 6
         np.testing.assert_array_equal(levels[1][:], self.MASK[::2, ::2])
         assert builder.foreground == np.count_nonzero(self.MASK)
-        assert measure_foreground(counted) == pytest.approx((self.MASK > 0).mean(), abs=1e-12)
+        fraction, reduced = survey_mask(counted, 4)
+        assert fraction == pytest.approx((self.MASK > 0).mean(), abs=1e-12)
+        np.testing.assert_array_equal(reduced, self.MASK[::4, ::4])
         assert tiles[0] == encode_tile(self.MASK[:CHUNK, :CHUNK])
         filled = np.pad(self.MASK[2 * CHUNK :, CHUNK:], [(0, CHUNK - 5), (0, CHUNK - 70)])
         assert tiles[5] == encode_tile(filled)

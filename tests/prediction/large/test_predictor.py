@@ -10,6 +10,7 @@ from livecell_monai.bundle.open import open_bundle
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import SettingError, find_user_error
 from livecell_monai.prediction.prepared import read_windows
+from livecell_monai.runs.atomic import read_table
 from livecell_monai.tasks import predict
 from tests.support.worlds import picture_of, some_cells
 
@@ -98,6 +99,51 @@ def test_the_overlay_is_a_small_picture(parser, images, tmp_path):
     predict_with.finish(item)
     picture = np.asarray(Image.open(tmp_path / "out" / "large_overlay.png"))
     assert picture.shape == (750, 1050, 3)
+
+
+class TestEarlierResults:
+    @pytest.fixture
+    def image(self, images):
+        return images / "large.tif"
+
+    def test_an_overwriting_run_that_was_killed_goes_on_with_its_own_mask(self, trained, image, parser, tmp_path):
+        strict = {**SETTINGS, "threshold": 0.9}
+        predict(trained[1], [image], tmp_path / "fresh", strict)
+        predict(trained[1], [image], tmp_path / "out", SETTINGS)
+        before = read_plane(tmp_path / "out" / "large.ome.tif").pixels
+        killed = parser(threshold=0.9, overwrite=True).get_parsed_content("large_images")
+        (item,) = killed.large
+        assert killed.begin(item) == [(0, 1500)]
+        killed.predict_band(item, 0, 1024)
+        predict(trained[1], [image], tmp_path / "out", {**strict, "resume": True})
+        expected, found = (read_plane(tmp_path / name / "large.ome.tif").pixels for name in ("fresh", "out"))
+        np.testing.assert_array_equal(found, expected)
+        assert (found != before).any()
+        (row,) = read_table(tmp_path / "out" / "summary.csv")
+        assert float(row["foreground_fraction"]) == round(float((expected > 0).mean()), 6)
+
+    def test_what_is_not_written_again_is_deleted(self, trained, image, tmp_path):
+        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "overlay"]})
+        assert {"cells.csv", "large_cells.ome.tif", "large_overlay.png"} <= names(tmp_path / "out")
+        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": False, "overwrite": True})
+        assert names(tmp_path / "out") == {"large.ome.tif", "summary.csv"}
+
+    def test_a_finished_image_gets_the_overlay_that_is_missing(self, trained, image, tmp_path):
+        scaled = tmp_path / "large.tif"
+        tifffile.imwrite(scaled, tifffile.imread(image), tile=(256, 256), resolution=(2e4, 4e4), resolutionunit="CENTIMETER")
+        both = {**SETTINGS, "cells": True, "outputs": ["mask", "overlay"]}
+        predict(trained[1], [scaled], tmp_path / "whole", both)
+        predict(trained[1], [scaled], tmp_path / "out", {**SETTINGS, "cells": True})
+        predict(trained[1], [scaled], tmp_path / "out", {**both, "resume": True})
+        pictures = [Image.open(tmp_path / name / "large_overlay.png") for name in ("whole", "out")]
+        np.testing.assert_array_equal(*map(np.asarray, pictures))
+        (whole,), (found,) = (read_table(tmp_path / name / "summary.csv") for name in ("whole", "out"))
+        assert float(found["cells_per_mm2"]) > 0
+        assert {**found, "seconds": ""} == {**whole, "seconds": ""}
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 class TestOverlay:
