@@ -69,9 +69,8 @@ class Movie:
         self.shape = (self._stack.shape[-2], self._stack.shape[-1])
         self.interval_min, self.pixel_size_um = self._stack.interval_min, self._stack.pixel_size_um
         self.name = name_movie(self.path)
-        count = self._stack.length("C")
-        names = self._stack.channels or tuple(map(str, range(count)))
-        self.channels = {name: _Channel(self, place) for place, name in enumerate(names)} if count > 1 else {}
+        names = self._stack.name_channels()
+        self.channels = {name: _Channel(self, place) for place, name in enumerate(names)} if len(names) > 1 else {}
 
     def _choose(self, channel: Choice, z: Choice) -> tuple[int, int]:
         """The channel and the plane in depth."""

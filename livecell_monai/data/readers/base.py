@@ -116,6 +116,13 @@ class Stack(ABC):
         """Length of an axis of `TCZYX`, 1 if the file does not have it."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
+    def name_channels(self) -> tuple[str, ...]:
+        """A different name for each channel: its own, with its index after it if others have the same, else its index."""
+        indices = tuple(map(str, range(self.length("C"))))
+        own = self.channels or indices
+        named = tuple(name if own.count(name) == 1 else f"{name}_{index}" for name, index in zip(own, indices, strict=True))
+        return named if len(set(named)) == len(named) else indices
+
     def __enter__(self) -> Self:
         return self
 

@@ -88,11 +88,11 @@ def read_channels(image: Path) -> dict[str, Pixels]:
     if address is None:
         return {"": read_image(image).pixels}
     with open_stack(address.path, address.axes, address.allow_gaps) as stack:
-        count, names = stack.length("C"), stack.channels
+        count, names = stack.length("C"), stack.name_channels()
     if count == 1:
         return {"": read_image(image).pixels}
     planes = [read_addressed(replace(address, channel=channel)).pixels for channel in range(count)]
-    return dict(zip(names or map(str, range(count)), planes, strict=True))
+    return dict(zip(names, planes, strict=True))
 
 
 def image_type(dtype: np.dtype[np.generic], path: Path | str) -> np.dtype[np.generic]:

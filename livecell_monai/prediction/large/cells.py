@@ -90,12 +90,11 @@ def _open_map(array: Any) -> BlockCache:
 
 
 def list_channels(source: LargeImageSource) -> dict[str, LargeImageSource]:
-    """The plane in each channel of its file by name or index, empty for the only one."""
+    """The plane in each channel of its file by the name of `Stack.name_channels`, empty for the only one."""
     stack, place = source.stack, source.plane
-    count = stack.length("C")
-    if count == 1:
+    if stack.length("C") == 1:
         return {"": source}
-    names, lock = stack.channels or tuple(map(str, range(count))), source.lock
+    names, lock = stack.name_channels(), source.lock
     return {name: LargeImageSource(stack, place["time"], index, place["z"], lock=lock) for index, name in enumerate(names)}
 
 

@@ -53,6 +53,21 @@ def test_a_plane_is_named_by_what_chooses_it():
     assert Held(np.zeros((1, 4, 5)), "TYX").name_plane(0, 0, 0) == "x"
 
 
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (("GFP", "DAPI"), ("GFP", "DAPI")),
+        (("GFP", "GFP"), ("GFP_0", "GFP_1")),
+        ((), ("0", "1")),
+        (("GFP", "GFP", "GFP_1"), ("0", "1", "2")),
+    ],
+)
+def test_channels_have_different_names(own, told):
+    stack = Held(np.zeros((len(told), 4, 5)), "CYX")
+    stack.channels = own
+    assert stack.name_channels() == told
+
+
 def test_what_is_read_whole_fits_into_memory():
     stack = Held(np.broadcast_to(np.uint8(0), (1, 20_000, 20_000)), "TYX")
     assert stack.locate(0, 0, 0, Region(0, 0, 10, 20_000)).right == 20_000
