@@ -52,6 +52,7 @@ _LISTED = (
     Column("pixel_size_y_um", "number", "µm", "Height of a pixel, as the file states it; empty if it does not."),
     Column("pixel_size_x_um", "number", "µm", "Width of a pixel, as the file states it; empty if it does not."),
 )
+OF_SQUARE_PIXELS = ("perimeter_px", "axis_major_px", "axis_minor_px", "feret_px")  #: lengths in any direction
 COLUMNS = {column.name: column for column in _LISTED}
 _OF_CHANNELS = tuple(name for name in COLUMNS if name.startswith("intensity_"))
 _ORDER = [name for name in COLUMNS if name not in _OF_CHANNELS[1:]]
@@ -79,6 +80,8 @@ def _describe(name: str, own: str, scheme: Names) -> Column:
     if rest:
         kind, unit = "number", "µm²" if rest == "um2" else "µm"
         description = f"{description} In {unit}, by the size of a pixel."
+        if base in OF_SQUARE_PIXELS:
+            description = f"{description} Empty if pixels are not square."
     return Column(name, kind, unit, description)
 
 

@@ -23,6 +23,7 @@ from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
 Columns = dict[str, Column]
+SQUARE = 1.01  #: ratio of the sides of a pixel up to which a length in any direction is told in µm
 _SIDE = np.pi / 8  #: contribution to the perimeter of two pixels side by side, of which one is in the cell
 _DIAGONAL = np.pi / 8 / np.sqrt(2)  #: the same of two pixels that touch diagonally
 
@@ -102,12 +103,20 @@ def complete_table(own: Columns, touching: Column, pixel_size_um: tuple[float, f
     """
     y, x = own["centroid_y_px"], own["centroid_x_px"]
     neighbours = np.bincount(touching.ravel(), minlength=len(y) + 1)[1:]
-    nearest = np.full(len(y), np.nan)
-    if len(y) > 1:
-        centres = np.stack([y, x], axis=1)
-        nearest = KDTree(centres).query(centres, k=2)[0][:, 1]
+    nearest = _find_nearest(y, x)
     table = {"cell": np.arange(1, len(y) + 1), **own, "neighbours": neighbours, "nearest_px": nearest}
-    return _add_um(table, pixel_size_um)
+    wide = _add_um(table, pixel_size_um)
+    if pixel_size_um is not None and pixel_size_um[0] != pixel_size_um[1]:  # in µm it may be another cell
+        wide["nearest_um"] = _find_nearest(y * pixel_size_um[0], x * pixel_size_um[1])
+    return wide
+
+
+def _find_nearest(y: Column, x: Column) -> Column:
+    """The distance (N,) of each centre from the nearest other one, NaN if there is none."""
+    if len(y) < 2:
+        return np.full(len(y), np.nan)
+    centres = np.stack([y, x], axis=1)
+    return np.asarray(KDTree(centres).query(centres, k=2)[0][:, 1])
 
 
 def _measure_place(runs: Runs, count: int, shape: tuple[int, ...], origin: tuple[int, int]) -> Columns:
@@ -177,7 +186,7 @@ def _add_up(values: Column, runs: Runs, count: int) -> Column:
 def _add_um(table: Columns, pixel_size_um: tuple[float, float] | None) -> Columns:
     """The table with a column in µm after each in pixels, but for the box."""
     y, x = (np.nan, np.nan) if pixel_size_um is None else pixel_size_um
-    both = np.sqrt(y * x)  # exact for square pixels
+    both = np.sqrt(y * x) if max(y, x) <= SQUARE * min(y, x) else np.nan
     wide: Columns = {}
     for name, column in table.items():
         wide[name] = column

@@ -92,6 +92,18 @@ def test_an_image_of_another_shape_is_not_measured():
         measure_cells(CELLS, {"": np.pad(GREY, ((0, 0), (0, 5)))})
 
 
+def test_lengths_in_um_where_pixels_are_not_square():
+    label = np.zeros((90, 120), int)
+    label[:20, :20], label[50:70, :20], label[:20, 60:80] = 1, 2, 3  # 50 px down are 100 µm, 60 px right are 30 µm
+    table = measure_cells(label, pixel_size_um=(2.0, 0.5))
+    np.testing.assert_allclose(table["nearest_px"], [50, 50, 60])
+    np.testing.assert_allclose(table["nearest_um"], [30, 100, 30])
+    np.testing.assert_allclose(table["area_um2"], 400.0)
+    assert np.isnan([table[f"{name}_um"] for name in ("feret", "perimeter", "axis_major", "axis_minor")]).all()
+    nearly = measure_cells(label, pixel_size_um=(0.5, 0.501))
+    np.testing.assert_allclose(nearly["feret_um"], 0.5 * table["feret_px"], rtol=2e-3)
+
+
 def test_without_a_pixel_size_columns_in_um_are_empty():
     assert np.isnan(measure_cells(CELLS)["area_um2"]).all()
 
