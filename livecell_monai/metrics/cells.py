@@ -92,14 +92,20 @@ class _Overlap:
     def match(self, threshold: float) -> NDArray[np.bool_]:
         """The pairs of a matching of cells with at least this IoU: as many as possible, and of these the most alike."""
         found: NDArray[np.bool_] = np.asarray(self.iou >= threshold)
-        if len(np.unique(self.row[found])) == len(np.unique(self.column[found])) == np.count_nonzero(found):
+        of_row, of_column = np.bincount(self.row[found]), np.bincount(self.column[found])
+        pairs = np.flatnonzero(found)
+        unclear = pairs[(of_row[self.row[pairs]] > 1) | (of_column[self.column[pairs]] > 1)]
+        if len(unclear) == 0:
             return found
-        alike = np.zeros((len(self.true_px), len(self.predicted_px)))
-        alike[self.row[found], self.column[found]] = 1 + self.iou[found] / (2 * max(1, len(self.true_px)))
-        first, second = linear_sum_assignment(alike, maximize=True)
+        # only these compete with each other: they are few, so that the matrix is small
+        rows, row = np.unique(self.row[unclear], return_inverse=True)
+        columns, column = np.unique(self.column[unclear], return_inverse=True)
+        alike = np.zeros((len(rows), len(columns)))
+        alike[row, column] = 1 + self.iou[unclear] / (2 * len(rows))
         chosen = np.zeros(alike.shape, bool)
-        chosen[first, second] = True
-        return np.asarray(found & chosen[self.row, self.column])
+        chosen[linear_sum_assignment(alike, maximize=True)] = True
+        found[unclear] = chosen[row, column]
+        return found
 
 
 def _count(values: Ids) -> tuple[Ids, Ids]:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 
+from livecell_monai.metrics import cells
 from livecell_monai.metrics.cells import (
     add_counts,
     aji,
@@ -154,6 +156,23 @@ def test_two_predictions_of_half_a_cell_match_it_once():
     counts = match_cells(halves, truth).counts
     assert counts.matched[0] == 1
     assert ndimage.label(halves)[1] == 1
+
+
+def test_only_cells_that_compete_are_matched_at_once(monkeypatch):
+    """A matrix of all cells of a large image would not fit into memory."""
+    places = [(top, left, top + 4, left + 4) for top in range(0, 36, 6) for left in range(0, 54, 6)]
+    truth, predicted = boxes(*places), boxes(*places)
+    predicted[0:4, 2:4] = len(places) + 1  # two halves of the first cell
+    shapes = []
+
+    def solve(matrix, maximize):
+        shapes.append(matrix.shape)
+        return linear_sum_assignment(matrix, maximize)
+
+    monkeypatch.setattr(cells, "linear_sum_assignment", solve)
+    counts = match_cells(predicted, truth).counts
+    assert counts.matched[0] == len(places)
+    assert set(shapes) == {(1, 2)}
 
 
 def test_shapes_must_agree():

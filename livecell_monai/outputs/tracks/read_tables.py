@@ -58,14 +58,14 @@ def read_tracks(path: Path, facts: Path | None = None) -> Tracks:
     parent = np.array([_to_number(path, line, row, "parent", "parent") for line, row in enumerate(rows, start=2)], np.int64)
     lines = np.arange(2, len(rows) + 2)
     order = np.lexsort((values["frame"], values["track"]))
-    values = {name: column[order] for name, column in values.items()}
+    values, parent = {name: column[order] for name, column in values.items()}, parent[order]
     _check_entries(path, values, known["frames"], lines[order])
     is_first = np.diff(values["track"], prepend=0) != 0
     by_hand = ~is_first & np.isnan(values["confidence"])
     values["confidence"] = np.where(is_first, np.nan, np.where(by_hand, 1.0, values["confidence"]))
     first = np.flatnonzero(is_first)
     channels = {name.removeprefix(OF_CHANNEL): values.pop(name) for name in names}
-    parents = {int(values["track"][at]): int(parent[order][at]) for at in first if parent[order][at]}
+    parents = {int(values["track"][at]): int(parent[at]) for at in first if parent[at]}
     tracks = Tracks(**values, parents=parents, channels=channels, **known)
     _check_parents(path, tracks, lines[order])
     return tracks
