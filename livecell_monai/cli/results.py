@@ -39,7 +39,7 @@ def _describe_start(result: Mapping[str, Any]) -> str:
     """What a training began with, in words."""
     if "start_sha256" not in result:
         return "from random weights"
-    name = "the shipped start" if result["start"] == "auto" else result["start"]
+    name = "the shipped start" if result["start"] in ("auto", "start") else result["start"]
     return f"from {name} (SHA-256 {result['start_sha256'][:12]}...)"
 
 

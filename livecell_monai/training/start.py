@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecell_monai.bundle.contents import read_bundle_settings
-from livecell_monai.bundle.start import read_shipped_start
+from livecell_monai.bundle.start import START, read_shipped_start
 from livecell_monai.bundle.weights import WEIGHTS, read_weights
 from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import SettingError
@@ -33,8 +33,9 @@ Locate = Callable[[str, str], AbstractContextManager[Path]]  #: as `experiments.
 class InitialWeights:
     """The network of a training, with the weights of its start.
 
-    `start` is `none`, `auto` for the start that is shipped, a start file, or a bundle: its folder, MLflow run or registered
-    model, which `locate` finds. A start that does not fit the network is rejected, but for `auto`, which is then `none`.
+    `start` is `none`, `auto` or `start` for the start that is shipped, a start file, or a bundle: its folder, MLflow run or
+    registered model, which `locate` finds. A start that does not fit the network is rejected, but for `auto`, which is then
+    `none`.
 
     Raises a LiveCellError if there is no such start, or it does not fit.
     """
@@ -70,12 +71,17 @@ class InitialWeights:
         return float(self.settings["start_share"]) if self.facts else 0.0
 
     def _find(self, name: str) -> StartFile:
-        if name == AUTO:
+        if names_shipped(name):
             return read_shipped_start()
         if Path(name).is_file():
             return read_start_file(name)
         with self.locate(name, self.tracking_uri) as bundle:
             return read_bundle_as_start(bundle, name)
+
+
+def names_shipped(name: str) -> bool:
+    """Whether a value of the setting names the shipped start; a folder of the name `start` is a bundle, as for `predict`."""
+    return name == AUTO or (name == START and not Path(name).exists())
 
 
 def choose_auto(settings: Mapping[str, Any]) -> Choice:
@@ -99,7 +105,7 @@ def choose_start(settings: Mapping[str, Any]) -> dict[str, Choice]:
         choice = choose_auto(settings)
         return plan_start(str(choice.value), choice.reason, is_general=True)
     reason = "random weights, as set" if name == NONE else "weights of this network, as set"
-    return plan_start(name, reason, is_general=Path(name).is_file())
+    return plan_start(name, reason, is_general=names_shipped(name) or Path(name).is_file())
 
 
 def read_bundle_as_start(bundle: Path, name: str) -> StartFile:

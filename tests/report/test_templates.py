@@ -73,6 +73,11 @@ def test_card_says_if_and_only_if_the_result_is_of_no_use(iou):
     assert ("**WARNING: this result is not usable: at IoU 0.100" in card) is (iou < 1 / 3)
 
 
+@pytest.mark.parametrize("start", ["auto", "start"])
+def test_card_names_the_shipped_start(start):
+    assert "the start that livecell-monai ships" in render_card(**FACTS | {"leaking": False, "start": (start, "ab" * 32)})
+
+
 def test_warning_comes_before_the_scores():
     card = render_card(**FACTS | {"leaking": True})
     assert card.index("WARNING") < card.index("0.8123")

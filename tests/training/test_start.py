@@ -142,6 +142,29 @@ class TestNamed:
         assert found.facts == {"start": "models:/cells@best", "start_sha256": digest}
         assert named == [("models:/cells@best", "auto")]
 
+    def test_the_shipped_one_by_its_name(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with shipped(tmp_path / "shipped.safetensors", make_start()) as path:
+            found = weights_for("start", start_share=0.3)
+            with pytest.raises(SettingError, match=r"^setting start must be a start that fits the network, start does not: fil"):
+                weights_for("start", filters=[4, 8, 8])
+        assert has_weights(found.network, make_start())
+        assert found.facts == {"start": "start", "start_sha256": hash_file(path)}
+        with shipped(tmp_path / "shipped.safetensors"), pytest.raises(BundleError, match=r"^start: .* ships no start"):
+            weights_for("start")
+
+    def test_a_bundle_whose_folder_has_the_name_of_the_shipped_one(self, trained, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "start").mkdir()
+
+        @contextmanager
+        def locate(name, uri):
+            yield trained[1]
+
+        kept = hash_file(trained[1] / "models" / "model.safetensors")
+        assert weights_for("start", ["foreground"], locate).facts == {"start": "start", "start_sha256": kept}
+        assert "start_share" not in choose_start({**SETTINGS, "start": "start"})
+
     def test_a_run_that_is_not_there(self):
         with pytest.raises(SettingError, match="there is no such run"):
             weights_for("best-run")
@@ -181,6 +204,12 @@ class TestPlanned:
         found = choose_start({**SETTINGS, "start": "models:/cells@best"})
         assert (found["start"].value, found["lr"].value) == ("models:/cells@best", 0.001)
         assert "start_share" not in found
+
+    def test_the_shipped_one_by_its_name_keeps_a_share(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        found = choose_start({**SETTINGS, "start": "start"})
+        assert (found["start"].value, found["lr"].value) == ("start", 0.001)
+        assert found["start_share"].value > 0
 
     def test_a_file_of_a_pretraining_keeps_a_share(self, tmp_path):
         write_start(tmp_path / "mine.safetensors", make_start(), {})
