@@ -26,6 +26,7 @@ from livecell_monai.training.setup import plan
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"
+SHARED = "shared.yaml"  #: overlay with the settings of inference that the folds of an ensemble share
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
         return request
     names = list_settings(["inference"])
     choices, head = plan(request.data, request.overlays, request.settings)
-    file = root / "shared.yaml"
+    file = root / SHARED
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)
     return replace(request, overlays=[str(file), *request.overlays])
 
