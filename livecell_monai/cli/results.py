@@ -19,6 +19,7 @@ def print_trained(result: Mapping[str, Any], folder: Path, shown: Sequence[str])
 
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
+    leak = "  (of images that the start was trained on: too good)" if "seen_by_start" in result else leak
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"

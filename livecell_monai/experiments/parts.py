@@ -14,14 +14,18 @@ from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_fold_cells, check_unique_names, make_folds, write_fold
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.dataset.seen import find_seen
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments.locate import located
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
 from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import Ledger
+from livecell_monai.sample import Sample
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.setup import RunContext, resolve_settings
+from livecell_monai.training.setup import RunContext, open_training, resolve_settings
+from livecell_monai.training.start import find_start
 
 #: a part must not choose by the images that it is scored on: the last epoch is kept, and no training ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
@@ -78,6 +82,23 @@ class StudyRequest:
         """Every setting of a training in which these are held; a LiveCellError if one is invalid. Writes nothing."""
         return resolve_settings(self.data, self.overlays, {**self.settings, **held}, self.recipe)
 
+    def check_start(self, held_out: Sequence[Sample], names: Collection[str] = ()) -> None:
+        """Raise a SettingError if trainings would begin with weights that were trained on a held-out image.
+
+        `names` are the starts of a search, instead of the one that is set.
+        """
+        layers = [*(["original"] if self.recipe == "original" else []), *self.overlays]
+        settings = open_training(self.data, "unused", layers, self.settings).settings
+        for name in names or [str(settings["start"])]:
+            start = find_start(name, located, settings["tracking_uri"])
+            seen = [] if start is None else find_seen(held_out, start.seen)
+            if seen:
+                more = f" (and {len(seen) - 1} more)" if len(seen) > 1 else ""
+                raise SettingError(
+                    f"setting start must be weights that were not trained on held-out images, {name} was trained on "
+                    f"{seen[0]}{more}; leave it out, or name another start"
+                )
+
 
 class FoldStudy:
     """A study in the folder `root` over the folds of a data set, of which the test images are not used.
@@ -100,6 +121,7 @@ class FoldStudy:
         self.folds = make_folds(samples, folds.count, folds.group_pattern, self.seed)
         check_unique_names(samples)
         check_fold_cells(self.folds)
+        request.check_start([sample for fold in self.folds for sample in fold.held_out])
         self.hashes = hash_samples(samples)
 
     @contextmanager

@@ -16,12 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
+from livecell_monai.data.dataset.items import partition
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.objective import Objective, find_objective
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.parts import StudyRequest, check_choosing, open_study
-from livecell_monai.experiments.search_space import HELD, Space, check_space, to_settings
+from livecell_monai.experiments.search_space import HELD, Entry, Space, check_space, to_settings
 from livecell_monai.experiments.study import (
     FINISHED,
     Row,
@@ -130,6 +131,9 @@ def _find_base(request: SweepRequest) -> Mapping[str, Any]:
             "by what they were trained on; give --set split=region"
         )
     check_space(request.space, base, request.settings)
+    split = {name: base[name] for name in ("split", "validation_fraction", "guard", "seed", "unlabelled_value")}
+    searched = request.space.entries.get("start", Entry())
+    request.check_start(partition(request.data, **split).validation, searched.choices)
     return base
 
 

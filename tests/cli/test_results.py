@@ -30,6 +30,11 @@ def test_a_training_says_what_it_reached_and_what_is_next(capsys, start):
     assert shown[5].startswith("next: livecell predict model IMAGES")
 
 
+def test_a_training_says_if_its_start_has_seen_what_is_validated(capsys):
+    print_trained({**TRAINED, "seen_by_start": ["a"]}, Path("model"), [])
+    assert capsys.readouterr().out.splitlines()[0].endswith("(of images that the start was trained on: too good)")
+
+
 def test_a_training_that_is_not_usable_names_no_prediction(capsys):
     print_trained({**TRAINED, "validation": {"iou": 0.05, "accuracy": 0.5}}, Path("model"), [])
     shown = capsys.readouterr().out

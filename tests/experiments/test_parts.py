@@ -1,5 +1,6 @@
 """A study by held-out images: its folder, its settings, and its parts."""
 
+import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tests.support.small_training import SMALL
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
 pytestmark = pytest.mark.usefixtures("without_figures")
+TINY = {name: value for name, value in SMALL.items() if name != "checkpoint_selection"}
 STARTED = {"data": "abc", "settings": {"lr": 0.1, "size": (1, 2)}}
 
 
@@ -112,6 +114,27 @@ def test_invalid_settings_are_rejected_first(folder, given, message):
     with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
         prepare(folder, *given)
     assert re.search(message, str(find_user_error(refused.value)))
+
+
+class TestStart:
+    """A bundle that was trained on an image that a study holds out."""
+
+    def test_is_rejected(self, trained):
+        data, bundle = trained
+        words = (
+            f"setting start must be weights that were not .*, {bundle} was trained on train_00 \\(and 2 more\\); leave it"
+        )
+        with pytest.raises(SettingError, match=words):
+            prepare(data, {**TINY, "start": str(bundle)})
+        prepare(data, {**TINY, "start": "none"})
+
+    def test_of_other_images_is_not(self, trained, tmp_path):
+        data, bundle = trained[0], shutil.copytree(trained[1], tmp_path / "model")
+        path = bundle / "configs" / "metadata.json"
+        metadata = json.loads(path.read_text())
+        metadata["training"]["trained_on"] = {"0" * 64: [None]}
+        path.write_text(json.dumps(metadata))
+        prepare(data, {**TINY, "start": str(bundle)})
 
 
 def test_local_settings_may_change():

@@ -113,6 +113,20 @@ class TestResult:
         assert files == {"sweep.json", "sweep.csv"}
 
 
+@pytest.mark.parametrize("is_searched", [False, True])
+def test_a_start_that_has_seen_what_is_validated_is_rejected(trained, tmp_path, is_searched):
+    data, bundle = trained
+    text = f"{SPACE}start: {{choices: [none, {bundle}]}}\n" if is_searched else SPACE
+    given = {"maps": ["foreground"], "validation_fraction": 0.4, **({} if is_searched else {"start": str(bundle)})}
+    path = tmp_path / "space.yaml"
+    path.write_text(text, encoding="utf-8")
+    settings = {**TINY, **given}
+    request = SweepRequest(data, (), settings, space=read_space(path, settings))
+    with pytest.raises(SettingError, match=f"{bundle} was trained on train_00"):
+        sweep(request, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_score_of_cells_that_is_an_error_is_minimised(folder, tmp_path, store):
     given = {"cells": True, "epochs": 2, "track": True, "tracking_uri": store}
     result = sweep(ask(folder, 2, objective="count_error", **given), tmp_path / "out")

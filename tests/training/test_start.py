@@ -117,7 +117,7 @@ class TestNamed:
         write_start(path, start, {})
         found = weights_for(path)
         assert has_weights(found.network, start)
-        assert found.facts == {"start": str(path), "start_sha256": hash_file(path)}
+        assert (found.facts, found.seen) == ({"start": str(path), "start_sha256": hash_file(path)}, {})
 
     def test_a_file_that_does_not_fit_is_rejected(self, tmp_path):
         path = tmp_path / "mine.safetensors"
@@ -140,13 +140,16 @@ class TestNamed:
         assert all(torch.equal(tensor, kept[name]) for name, tensor in found.network.state_dict().items())
         digest = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]["weights_sha256"]
         assert found.facts == {"start": "models:/cells@best", "start_sha256": digest}
+        assert set(found.seen) == {hash_file(path) for path in (trained[0] / "train" / "images").iterdir()}
         assert named == [("models:/cells@best", "auto")]
 
     def test_the_shipped_one_by_its_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with shipped(tmp_path / "shipped.safetensors", make_start()) as path:
             found = weights_for("start", start_share=0.3)
-            with pytest.raises(SettingError, match=r"^setting start must be a start that fits the network, start does not: fil"):
+            with pytest.raises(
+                SettingError, match=r"^setting start must be a start that fits the network, start does not: fil"
+            ):
                 weights_for("start", filters=[4, 8, 8])
         assert has_weights(found.network, make_start())
         assert found.facts == {"start": "start", "start_sha256": hash_file(path)}
@@ -240,6 +243,23 @@ class TestTraining:
         for name, tensor in start.weights.items():
             if "running" not in name and tensor.is_floating_point():
                 assert torch.allclose(left[name], tensor.half().float(), atol=1e-6), name
+
+    @pytest.mark.parametrize(("changes", "is_seen"), [({}, False), ({"validation_fraction": 0.4}, True)])
+    def test_warns_if_the_start_has_seen_what_is_held_out(self, trained, tmp_path, caplog, changes, is_seen):
+        """The same split holds out the same strips; larger strips reach into what the start was trained on."""
+        settings = {**SMALL, "epochs": 1, "maps": ["foreground"], "start": str(trained[1]), **changes}
+        with caplog.at_level(logging.WARNING):
+            result = train(trained[0], tmp_path / "model", settings=settings)
+        names = ["train_00", "train_01", "train_02"]
+        assert result.get("seen_by_start", []) == (names if is_seen else [])
+        words = f"the start {trained[1]} was trained on 3 of the 3 validation images (train_00, ...)"
+        assert any(line.startswith(words) for line in caplog.messages) is is_seen
+        card = (tmp_path / "model" / "docs" / "README.md").read_text()
+        assert ("WARNING: the start was trained on 3 of the validation images" in card) is is_seen
+        first = read_bundle_as_start(trained[1], "first").seen
+        both = read_bundle_as_start(tmp_path / "model", "both").seen
+        assert set(both) == set(first)
+        assert all(set(parts) <= set(both[digest]) for digest, parts in first.items())
 
     def test_does_not_resume_from_another_start(self, folder, tmp_path):
         path = tmp_path / "mine.safetensors"
