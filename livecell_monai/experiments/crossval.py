@@ -62,7 +62,7 @@ def cross_validate(
     Raises a LiveCellError if the data or a setting is invalid, or the folder holds something else.
     """
     study = FoldStudy(request, output, folds)
-    root, data = study.root, name_data(request.data)
+    request, root, data = study.request, study.root, name_data(request.data)
     paths = {name: root / name for name in ("ensemble", "refit") if name in bundles}
     with study.open(RECORD, "a cross-validation", {"shared_plan": "ensemble" in paths}, {}) as (ledger, run):
         tell(describe_cost(len(study.folds) + ("refit" in paths), study.resolved))
