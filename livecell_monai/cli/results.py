@@ -19,6 +19,7 @@ def print_trained(result: Mapping[str, Any], folder: Path, shown: Sequence[str])
 
     scores = result["validation"]
     leak = "  (of a split that leaks: too good)" if result["leaks"] else ""
+    leak = "  (of images that the start was trained on: too good)" if "seen_by_start" in result else leak
     cells = f", AP50 of cells {scores['ap50']:.3f}" if "ap50" in scores else ""
     print(f"validation IoU {scores['iou']:.3f}, pixel accuracy {scores['accuracy']:.3f}{cells}{leak}")
     which = f"weights of epoch {result['kept_epoch']} of {result['epochs_run']}"
@@ -39,7 +40,7 @@ def _describe_start(result: Mapping[str, Any]) -> str:
     """What a training began with, in words."""
     if "start_sha256" not in result:
         return "from random weights"
-    name = "the shipped start" if result["start"] == "auto" else result["start"]
+    name = "the shipped start" if result["start"] in ("auto", "start") else result["start"]
     return f"from {name} (SHA-256 {result['start_sha256'][:12]}...)"
 
 

@@ -26,6 +26,7 @@ from livecell_monai.training.setup import plan
 
 RECORD = "crossval.json"
 SCORES = "scores.csv"
+SHARED = "shared.yaml"  #: overlay with the settings of inference that the folds of an ensemble share
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def cross_validate(
     Raises a LiveCellError if the data or a setting is invalid, or the folder holds something else.
     """
     study = FoldStudy(request, output, folds)
-    root, data = study.root, name_data(request.data)
+    request, root, data = study.request, study.root, name_data(request.data)
     paths = {name: root / name for name in ("ensemble", "refit") if name in bundles}
     with study.open(RECORD, "a cross-validation", {"shared_plan": "ensemble" in paths}, {}) as (ledger, run):
         tell(describe_cost(len(study.folds) + ("refit" in paths), study.resolved))
@@ -98,7 +99,7 @@ def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
         return request
     names = list_settings(["inference"])
     choices, head = plan(request.data, request.overlays, request.settings)
-    file = root / "shared.yaml"
+    file = root / SHARED
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)
     return replace(request, overlays=[str(file), *request.overlays])
 

@@ -120,7 +120,7 @@ def learn_curve(
         rows: list[dict[str, Any]] = []
         for part in parts:
             fold = part.take(study)
-            run_part(fold, root, request, run, keeps_weights=False)
+            run_part(fold, root, study.request, run, keeps_weights=False)
             own = {"amount": part.amount.name, "draw": part.draw}
             rows += [{**own, **row, "fold": part.fold.name} for row in read_rows(root, [fold])]
         curve = _summarise(rows, amounts)

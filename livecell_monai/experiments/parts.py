@@ -7,21 +7,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from livecell_monai.bundle.template import find_overlay, read_overlay
 from livecell_monai.data.dataset.findings import check_samples
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.folds import Fold, FoldOptions, check_fold_cells, check_unique_names, make_folds, write_fold
 from livecell_monai.data.dataset.identity import digest_of, hash_file, hash_samples
+from livecell_monai.data.dataset.seen import find_seen
 from livecell_monai.errors import DataError, SettingError
+from livecell_monai.experiments.locate import located
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
 from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import Ledger
+from livecell_monai.sample import Sample
 from livecell_monai.tasks import evaluate, is_unfinished, train
 from livecell_monai.training.request import LOCAL
-from livecell_monai.training.setup import RunContext, resolve_settings
+from livecell_monai.training.setup import RunContext, open_training, resolve_settings
+from livecell_monai.training.start import find_start
 
 #: a part must not choose by the images that it is scored on: the last epoch is kept, and no training ends early
 HELD = {"checkpoint_selection": "last", "split": "auto", "patience": 10**6}
@@ -66,17 +70,42 @@ class StudyRequest:
     overlays: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = "planned"
+    starts: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 by name of those that were read, see `with_starts`
 
     def must_match(self, local: Collection[str] = LOCAL) -> dict[str, Any]:
         """The values that must be the same to resume, by name; `local` settings may change."""
         # a file by its content, which may be edited between two calls
         overlays = [hash_file(overlay) if Path(overlay).is_file() else str(overlay) for overlay in self.overlays]
         settings = {name: value for name, value in self.settings.items() if name not in local}
-        return {"recipe": self.recipe, "overlays": overlays, "settings": settings}
+        # a start by its content, too: a file may be written again, and an alias of a model may move
+        starts = {"start_sha256": dict(self.starts)} if self.starts else {}
+        return {"recipe": self.recipe, "overlays": overlays, "settings": settings, **starts}
 
     def resolve(self, **held: Any) -> dict[str, Any]:
         """Every setting of a training in which these are held; a LiveCellError if one is invalid. Writes nothing."""
         return resolve_settings(self.data, self.overlays, {**self.settings, **held}, self.recipe)
+
+    def with_starts(self, held_out: Sequence[Sample], names: Collection[str] = ()) -> Self:
+        """The request with the SHA-256 of its start, with which each training must begin.
+
+        `names` are the starts of a search, instead of the one that is set.
+        Raises a SettingError if a start was trained on a held-out image.
+        """
+        layers = [*(["original"] if self.recipe == "original" else []), *self.overlays]
+        settings = open_training(self.data, "unused", layers, self.settings).settings
+        starts = {}
+        for name in names or [str(settings["start"])]:
+            start = find_start(name, located, settings["tracking_uri"])
+            if start is None:
+                continue
+            starts[name] = start.sha256
+            if seen := find_seen(held_out, start.seen):
+                more = f" (and {len(seen) - 1} more)" if len(seen) > 1 else ""
+                raise SettingError(
+                    f"setting start must be weights that were not trained on held-out images, {name} was trained on "
+                    f"{seen[0]}{more}; leave it out, or name another start"
+                )
+        return replace(self, starts=starts)
 
 
 class FoldStudy:
@@ -88,7 +117,7 @@ class FoldStudy:
     """
 
     def __init__(self, request: StudyRequest, root: str | Path, folds: FoldOptions) -> None:
-        self.request, self.root = request, Path(root)
+        self.root = Path(root)
         files = [find_overlay(overlay) for overlay in request.overlays if Path(overlay).is_file()]
         for given in (request.settings, *(read_overlay(file, ["inference", "train"]) for file in files)):
             check_choosing(given, HELD, "a study by held-out images")
@@ -100,6 +129,7 @@ class FoldStudy:
         self.folds = make_folds(samples, folds.count, folds.group_pattern, self.seed)
         check_unique_names(samples)
         check_fold_cells(self.folds)
+        self.request = request.with_starts([sample for fold in self.folds for sample in fold.held_out])
         self.hashes = hash_samples(samples)
 
     @contextmanager
@@ -148,7 +178,9 @@ def train_part(request: StudyRequest, root: Path, name: str, run: TrackedRun, se
     if not is_unfinished(partial):
         set_aside(partial, root)
         shutil.rmtree(partial, ignore_errors=True)
-    context = RunContext(time.monotonic(), run.run_id or None, resume=True, sends_weights=sends_weights)
+    context = RunContext(
+        time.monotonic(), run.run_id or None, resume=True, sends_weights=sends_weights, starts=tuple(request.starts.values())
+    )
     settings = {**request.settings, "run_name": name}
     train(request.data, partial, request.overlays, settings, request.recipe, context=context)
     return partial

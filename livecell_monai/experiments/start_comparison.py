@@ -10,7 +10,7 @@ from livecell_monai.bundle.ensemble import note_study
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.comparison import Comparison, compare_runs
-from livecell_monai.experiments.crossval import CrossValidation, cross_validate
+from livecell_monai.experiments.crossval import SHARED, CrossValidation, cross_validate
 from livecell_monai.experiments.parts import HELD, StudyRequest
 
 FOLDER = "without_start"  #: of the second cross-validation, in that of the first; key under `training` in metadata.json
@@ -37,10 +37,13 @@ def compare_start(
 ) -> StartComparison:
     """Repeat a finished cross-validation in its folder without the start, and note the scores in its bundles.
 
-    It is a cross-validation of its own, in the folder `without_start`, which resumes as others do.
+    It is a cross-validation of its own, in the folder `without_start`, which resumes as others do. Settings that the folds
+    shared for an ensemble are shared by it, too, so that the start alone differs.
     """
     root = Path(output)
-    without = cross_validate(replace(request, settings={**request.settings, "start": "none"}), root / FOLDER, folds)
+    shared = [str(root / SHARED)] if (root / SHARED).is_file() else []
+    again = replace(request, overlays=[*shared, *request.overlays], settings={**request.settings, "start": "none"})
+    without = cross_validate(again, root / FOLDER, folds)
     for bundle in result.bundles.values():
         _note(bundle, without.summary)
     return StartComparison(without, compare_runs([str(root / FOLDER), str(root)]))

@@ -16,12 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from livecell_monai.data.dataset.folder import list_samples, name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_samples
+from livecell_monai.data.dataset.items import partition
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.cost import describe_cost
 from livecell_monai.experiments.objective import Objective, find_objective
 from livecell_monai.experiments.outbox import set_aside
 from livecell_monai.experiments.parts import StudyRequest, check_choosing, open_study
-from livecell_monai.experiments.search_space import HELD, Space, check_space, to_settings
+from livecell_monai.experiments.search_space import HELD, Entry, Space, check_space, to_settings
 from livecell_monai.experiments.study import (
     FINISHED,
     Row,
@@ -90,7 +91,7 @@ def sweep(
         raise SettingError(f"--trials must be 1 or more, got {request.trials}: an empty study has no result; correct it")
     root = Path(output)
     check_choosing(request.settings, HELD, "a sweep")
-    base = _find_base(request)
+    base, request = _find_base(request)
     samples = list_samples(request.data, "train", base["unlabelled_value"])
     request.objective.check(base, samples)
     hashes = hash_samples(samples)
@@ -121,8 +122,8 @@ def sweep(
             return _conclude(study, request.objective, ledger, int(base["seed"]), run)
 
 
-def _find_base(request: SweepRequest) -> Mapping[str, Any]:
-    """The settings of a trial outside of the search space, after checking its limits."""
+def _find_base(request: SweepRequest) -> tuple[Mapping[str, Any], SweepRequest]:
+    """The settings of a trial outside of the search space, after checking its limits, and the request with its starts."""
     base = request.resolve(**HELD)
     if base["split"] not in ("auto", "images", "region"):
         raise SettingError(
@@ -130,7 +131,9 @@ def _find_base(request: SweepRequest) -> Mapping[str, Any]:
             "by what they were trained on; give --set split=region"
         )
     check_space(request.space, base, request.settings)
-    return base
+    split = {name: base[name] for name in ("split", "validation_fraction", "guard", "seed", "unlabelled_value")}
+    searched = request.space.entries.get("start", Entry())
+    return base, request.with_starts(partition(request.data, **split).validation, searched.choices)
 
 
 def _conclude(study: optuna.Study, objective: Objective, ledger: Ledger, seed: int, run: TrackedRun) -> Sweep:
@@ -235,7 +238,9 @@ class Trials:
                 raise PrunedError(f"epoch {epoch}")
 
         try:
-            context = RunContext(time.monotonic(), self.parent.run_id or None, follow)
+            context = RunContext(
+                time.monotonic(), self.parent.run_id or None, follow, starts=tuple(self.request.starts.values())
+            )
             train(self.request.data, partial, self.request.overlays, settings, self.request.recipe, context=context)
             return partial.rename(self.root / name)
         except RuntimeError as error:

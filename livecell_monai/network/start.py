@@ -6,7 +6,7 @@ The file is safetensors in half precision. Its header holds what the weights fit
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from livecell_monai.data.dataset.seen import Seen
 from livecell_monai.errors import DataError, LiveCellError, describe_error
 from livecell_monai.network.heads import Head
 from livecell_monai.network.unet import UNet
@@ -49,6 +50,7 @@ class StartFile:
     start: Start
     sha256: str  #: of the file
     facts: dict[str, str]  #: what the card says, by name
+    seen: Seen = field(default_factory=dict)  #: the parts of annotated images that its bundle was trained on
 
 
 def find_shipped_start() -> Path | None:

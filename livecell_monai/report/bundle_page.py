@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.bundle.start import EXPECTED
+from livecell_monai.data.dataset.seen import read_seen
 from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.report.cases import read_cases
 from livecell_monai.report.page import PageFacts, write_page
@@ -119,7 +120,7 @@ def _review_data(
             f"These are not the data that the bundle was trained on: their SHA-256 is {shown.data_sha256[:12]}..., that of "
             f"the training's is {training['data_sha256'][:12]}.... Split and validation below are of other images."
         )
-    trained = set(training["files_sha256"].values())
+    trained = {*training["files_sha256"].values(), *read_seen(training, bundle)}  # the latter also by its start
     if seen := [name for name, sha256 in shown.hashes.items() if sha256 in trained]:
         warnings.append(f"The network was trained on these test images, their scores are too good: {', '.join(seen)}.")
     if shown.unlabelled is not None:

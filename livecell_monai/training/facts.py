@@ -17,6 +17,7 @@ from livecell_monai.data.dataset.findings import inspect_sample
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.identity import digest_of, hash_file, list_files, name_file
 from livecell_monai.data.dataset.items import Item
+from livecell_monai.data.dataset.seen import SEEN_BY_START
 from livecell_monai.data.dataset.split import SPLITS, Split
 from livecell_monai.errors import DataError
 from livecell_monai.metrics import list_cell_metrics
@@ -114,7 +115,8 @@ class TrainingResult:
     data: TrainingDataset
     accelerator: Accelerator
     seconds: float  #: duration, including the time before each interruption
-    facts: Mapping[str, Any]  #: number of resumes, changed files, hash of the request; start and its hash, if there is one
+    #: number of resumes, changed files, hash of the request; start and its hash, if there is one; what the weights have seen
+    facts: Mapping[str, Any]
 
     @property
     def keeps_best(self) -> bool:
@@ -188,6 +190,7 @@ def describe_card(result: TrainingResult, training: Mapping[str, Any]) -> dict[s
         "images": images,
         **asdict(SPLITS[training["split"]]),
         "leaking": training["leaks"],
+        "seen": len(training.get(SEEN_BY_START, [])),
         "device": training["computed_on"],
         "settings": result.shown_settings,
         "versions": package_versions(),

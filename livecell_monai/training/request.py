@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.template import find_overlay
+from livecell_monai.bundle.template import find_overlay, read_overlay
 from livecell_monai.errors import SettingError
 from livecell_monai.outputs.overwriting import check_empty_folder
 from livecell_monai.runs.ledger import STARTED_WITH, Ledger, check_same
@@ -79,18 +79,22 @@ def make_request(
     return TrainingRequest(
         data=str(Path(data).resolve()),
         recipe=recipe,
-        settings=_name_start(settings or {}),
+        settings=_name_start(settings or {}, overlays),
         overlays=[[name, find_overlay(name).read_text(encoding="utf-8")] for name in overlays],
         unlabelled=[str(Path(path).absolute()) for path in unlabelled],
         devices=devices,
     )
 
 
-def _name_start(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, with the path of a start that exists made absolute: the training may resume in another folder."""
-    start = str(settings.get("start", "auto"))
+def _name_start(settings: Mapping[str, Any], overlays: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings, with the absolute path of a start that exists: the training may resume in another folder.
+
+    The start may be named by an overlay, too.
+    """
+    layers = [*(read_overlay(find_overlay(name), ["inference", "train"]) for name in overlays), settings]
+    start = next((str(layer["start"]) for layer in reversed(layers) if "start" in layer), "auto")
     is_path = start not in ("auto", "none") and Path(start).exists()
-    return {**settings, "start": str(Path(start).absolute())} if is_path else dict(settings)
+    return {**settings, "start": str(Path(start).resolve())} if is_path else dict(settings)
 
 
 def training_ledger(output_dir: str | Path) -> Ledger:
@@ -112,7 +116,7 @@ def read_request(output_dir: str | Path) -> TrainingRequest:
 def check_given_settings(output_dir: str | Path, settings: Mapping[str, Any]) -> None:
     """Raise a SettingError if settings given on resume, but for `LOCAL`, differ from those of the training in a folder."""
     ledger = training_ledger(output_dir)
-    given = {name: value for name, value in settings.items() if name not in LOCAL}
+    given = {name: value for name, value in _name_start(settings).items() if name not in LOCAL}
     ledger.check_same({**ledger.read()[STARTED_WITH], **given})
 
 

@@ -1,5 +1,6 @@
 """A training from the first epoch to the complete bundle, with tracking, checkpoints and interruption."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
+from livecell_monai.data.dataset.seen import SEEN_BY_START, TRAINED_ON, find_seen, list_seen
 from livecell_monai.data.readers.read_cache import cached_reads
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.settings import select
@@ -40,7 +42,7 @@ class TrainingSession:
 
     def run(self) -> dict[str, Any]:
         """Train, write the complete bundle, and return what its metadata say of the training."""
-        data, checkpoints = self.data, self.checkpoints
+        data, checkpoints, seen = self.data, self.checkpoints, self._describe_seen()
         parameters = list_parameters(self.settings, data, self.accelerator) | self.start.facts
         with (
             cached_reads(),
@@ -48,7 +50,7 @@ class TrainingSession:
         ):
             opening = self.tracker.start(parameters, data.annotated_hashes, data.name, checkpoints.run_id)
             with recorded_run(opening, checkpoints.record_run) as run:
-                result = self._train(run)
+                result = self._train(run, seen)
                 batches, validation = self.trainer.data_loader, self.evaluator.data_loader.dataset
                 training = self.writer.write(result, checkpoints.parts, batches, validation)
                 run.log_result(self.writer.folder, training["validation"])
@@ -59,7 +61,21 @@ class TrainingSession:
         self.checkpoints.follow(self.trainer, self.evaluator)
         return self.trainer.run()
 
-    def _train(self, run: "TrackedRun") -> TrainingResult:
+    def _describe_seen(self) -> dict[str, Any]:
+        """What the weights will have seen, for the metadata; warns if the start has seen what is held out here."""
+        data, start = self.data, self.start
+        facts: dict[str, Any] = {TRAINED_ON: list_seen(data.split.train, data.annotated_hashes, start.seen)}
+        names = [] if data.split.leaks else find_seen(data.split.validation, start.seen)
+        if not names:
+            return facts
+        logging.getLogger(__name__).warning(
+            "the start %s was trained on %s of the %d validation images (%s), the validation scores are too good; score on "
+            "other images, or name another start",
+            *(start.facts["start"], len(names), len(data.split.validation), f"{names[0]}{', ...' if names[1:] else ''}"),
+        )
+        return {**facts, SEEN_BY_START: names}
+
+    def _train(self, run: "TrackedRun", seen: Mapping[str, Any]) -> TrainingResult:
         history = History(self.evaluator, run.log_epoch)
         if self.on_epoch is not None:
             history.listeners.append(self.on_epoch)
@@ -69,7 +85,7 @@ class TrainingSession:
             run.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
         with self.checkpoints.interruption.deferred(self.checkpoints.is_alone):  # an interruption saves the state
             self.trainer.run()
-        seconds, facts = self.checkpoints.seconds, {**self.checkpoints.facts(), **self.start.facts}
+        seconds, facts = self.checkpoints.seconds, {**self.checkpoints.facts(), **self.start.facts, **seen}
         return TrainingResult(history, self.settings, self.data, self.accelerator, seconds, facts)
 
 

@@ -1,7 +1,7 @@
 """From recipe, overlays and settings to an opened training."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +30,26 @@ class RunContext:
     on_shown: Callable[[str], None] | None = None  #: called at the end with where a browser shows the MLflow run
     sends_weights: bool = True  #: whether MLflow gets the weights
     force: bool = False  #: resume even if the data have changed
+    starts: Collection[str] = ()  #: SHA-256 of the starts that the training may begin with; empty for any
     request: TrainingRequest | None = None  #: recorded so that the training can be resumed without its files; set by `train`
 
     def apply(self, opened: OpenBundle) -> None:
         """Hand the options to a training that is initialised and not running yet."""
         session = opened.session
+        self._check_start(session.start.facts)
         session.on_epoch = self.on_epoch
         session.tracker.parent, session.tracker.on_shown = self.parent_run, self.on_shown
         session.tracker.sends_weights = self.sends_weights
         session.writer.plan = None if self.request is None else self.request.plan
         session.checkpoints.request, session.checkpoints.force = self.request, self.force
         opened.budget.count_from(time.monotonic() if self.started is None else self.started)
+
+    def _check_start(self, facts: Mapping[str, str]) -> None:
+        if facts and self.starts and facts["start_sha256"] not in self.starts:
+            raise SettingError(
+                f"setting start must be the same weights in every training of a study, {facts['start']} has changed since "
+                "the study was opened; restore it, or name another folder"
+            )
 
 
 def resolve_settings(

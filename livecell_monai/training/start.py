@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.contents import read_bundle_settings
-from livecell_monai.bundle.start import read_shipped_start
+from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
+from livecell_monai.bundle.start import START, read_shipped_start
 from livecell_monai.bundle.weights import WEIGHTS, read_weights
 from livecell_monai.data.dataset.identity import hash_file
+from livecell_monai.data.dataset.seen import Seen, read_seen
 from livecell_monai.errors import SettingError
 from livecell_monai.network.start import (
     SHAPE,
@@ -33,8 +34,9 @@ Locate = Callable[[str, str], AbstractContextManager[Path]]  #: as `experiments.
 class InitialWeights:
     """The network of a training, with the weights of its start.
 
-    `start` is `none`, `auto` for the start that is shipped, a start file, or a bundle: its folder, MLflow run or registered
-    model, which `locate` finds. A start that does not fit the network is rejected, but for `auto`, which is then `none`.
+    `start` is `none`, `auto` or `start` for the start that is shipped, a start file, or a bundle: its folder, MLflow run or
+    registered model, which `locate` finds. A start that does not fit the network is rejected, but for `auto`, which is then
+    `none`.
 
     Raises a LiveCellError if there is no such start, or it does not fit.
     """
@@ -46,15 +48,16 @@ class InitialWeights:
 
     def __post_init__(self) -> None:
         self.facts: dict[str, str] = {}  #: `start` and `start_sha256` for records; empty with random weights
+        self.seen: Seen = {}  #: the parts of annotated images that the start was trained on
         name = str(self.settings["start"])
-        if name == NONE:
-            return
         if name == AUTO:
             choice = choose_auto(self.settings)
             if choice.value == NONE:
                 logging.getLogger(__name__).warning("the training begins from random weights: %s", choice.reason)
                 return
-        found = self._find(name)
+        found = find_start(name, self.locate, self.tracking_uri)
+        if found is None:
+            return
         reason = explain_mismatch(found.start, self.settings)
         if reason is not None:
             raise SettingError(
@@ -62,20 +65,32 @@ class InitialWeights:
                 "the start, or set start to none"
             )
         load_start(self.network, self.settings["maps"], found.start)
-        self.facts = {"start": name, "start_sha256": found.sha256}
+        self.facts, self.seen = {"start": name, "start_sha256": found.sha256}, found.seen
 
     @property
     def share(self) -> float:
         """The setting `start_share`; 0 with random weights, which nothing must be averaged with."""
         return float(self.settings["start_share"]) if self.facts else 0.0
 
-    def _find(self, name: str) -> StartFile:
-        if name == AUTO:
-            return read_shipped_start()
-        if Path(name).is_file():
-            return read_start_file(name)
-        with self.locate(name, self.tracking_uri) as bundle:
-            return read_bundle_as_start(bundle, name)
+
+def find_start(name: str, locate: Locate, tracking_uri: str = AUTO) -> StartFile | None:
+    """The start that a value of the setting names; None for random weights, also by `auto` where no start is shipped.
+
+    Raises a LiveCellError if there is no such start.
+    """
+    if name == NONE or (name == AUTO and find_shipped_start() is None):
+        return None
+    if names_shipped(name):
+        return read_shipped_start()
+    if Path(name).is_file():
+        return read_start_file(name)
+    with locate(name, tracking_uri) as bundle:
+        return read_bundle_as_start(bundle, name)
+
+
+def names_shipped(name: str) -> bool:
+    """Whether a value of the setting names the shipped start; a folder of the name `start` is a bundle, as for `predict`."""
+    return name == AUTO or (name == START and not Path(name).exists())
 
 
 def choose_auto(settings: Mapping[str, Any]) -> Choice:
@@ -99,7 +114,7 @@ def choose_start(settings: Mapping[str, Any]) -> dict[str, Choice]:
         choice = choose_auto(settings)
         return plan_start(str(choice.value), choice.reason, is_general=True)
     reason = "random weights, as set" if name == NONE else "weights of this network, as set"
-    return plan_start(name, reason, is_general=Path(name).is_file())
+    return plan_start(name, reason, is_general=names_shipped(name) or Path(name).is_file())
 
 
 def read_bundle_as_start(bundle: Path, name: str) -> StartFile:
@@ -117,4 +132,5 @@ def read_bundle_as_start(bundle: Path, name: str) -> StartFile:
     network = {key: settings[key] for key in SHAPE}
     factor = settings["scale"] if isinstance(settings["scale"], float) else 1.0
     start = Start(weights, network, settings["maps"], settings["cell_diameter"] * factor)
-    return StartFile(start, hash_file(checkpoint), {})
+    seen = read_seen(read_metadata(bundle).get("training", {}), name)
+    return StartFile(start, hash_file(checkpoint), {}, seen)

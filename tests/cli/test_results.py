@@ -18,8 +18,9 @@ TRAINED = {
 }
 
 
-def test_a_training_says_what_it_reached_and_what_is_next(capsys):
-    print_trained({**TRAINED, "start": "auto", "start_sha256": "0123456789abcdef"}, Path("model"), ["http://127.0.0.1/1"])
+@pytest.mark.parametrize("start", ["auto", "start"])
+def test_a_training_says_what_it_reached_and_what_is_next(capsys, start):
+    print_trained({**TRAINED, "start": start, "start_sha256": "0123456789abcdef"}, Path("model"), ["http://127.0.0.1/1"])
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "validation IoU 0.800, pixel accuracy 0.900, AP50 of cells 0.700"
     assert shown[1] == "weights of epoch 2 of 3, 61 s, cpu; it began from the shipped start (SHA-256 0123456789ab...)"
@@ -27,6 +28,11 @@ def test_a_training_says_what_it_reached_and_what_is_next(capsys):
     assert shown[3] == "to hand the model over, send this folder: model, 0 MB"
     assert shown[4] == "run model in MLflow: http://127.0.0.1/1"
     assert shown[5].startswith("next: livecell predict model IMAGES")
+
+
+def test_a_training_says_if_its_start_has_seen_what_is_validated(capsys):
+    print_trained({**TRAINED, "seen_by_start": ["a"]}, Path("model"), [])
+    assert capsys.readouterr().out.splitlines()[0].endswith("(of images that the start was trained on: too good)")
 
 
 def test_a_training_that_is_not_usable_names_no_prediction(capsys):

@@ -1,5 +1,6 @@
 """A study by held-out images: its folder, its settings, and its parts."""
 
+import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -8,15 +9,19 @@ import pytest
 
 from livecell_monai.data.dataset.folder import list_samples
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, make_folds
+from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import DataError, LiveCellError, SettingError, find_user_error
 from livecell_monai.experiments import parts
 from livecell_monai.experiments.parts import FoldStudy, StudyRequest, check_choosing, open_study, read_rows, run_part
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import list_metrics, read_scores
+from livecell_monai.network.start import write_start
 from tests.support.small_training import SMALL
+from tests.support.starts import make_start
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
 
 pytestmark = pytest.mark.usefixtures("without_figures")
+TINY = {name: value for name, value in SMALL.items() if name != "checkpoint_selection"}
 STARTED = {"data": "abc", "settings": {"lr": 0.1, "size": (1, 2)}}
 
 
@@ -112,6 +117,64 @@ def test_invalid_settings_are_rejected_first(folder, given, message):
     with pytest.raises((LiveCellError, RuntimeError)) as refused:  # MONAI wraps what a part of a config raises
         prepare(folder, *given)
     assert re.search(message, str(find_user_error(refused.value)))
+
+
+class TestStart:
+    """A bundle that was trained on an image that a study holds out."""
+
+    def test_is_rejected(self, trained):
+        data, bundle = trained
+        words = (
+            f"setting start must be weights that were not .*, {bundle} was trained on train_00 \\(and 2 more\\); leave it"
+        )
+        with pytest.raises(SettingError, match=words):
+            prepare(data, {**TINY, "start": str(bundle)})
+        prepare(data, {**TINY, "start": "none"})
+
+    def test_of_other_images_is_not(self, trained, tmp_path):
+        data, bundle = trained[0], shutil.copytree(trained[1], tmp_path / "model")
+        path = bundle / "configs" / "metadata.json"
+        metadata = json.loads(path.read_text())
+        metadata["training"]["trained_on"] = {"0" * 64: [None]}
+        path.write_text(json.dumps(metadata))
+        prepare(data, {**TINY, "start": str(bundle)})
+
+
+class TestSameStart:
+    """A start is a file that may be written again between two trainings of a study, or a name that may move."""
+
+    @pytest.fixture
+    def start(self, tmp_path):
+        write_start(tmp_path / "start.safetensors", make_start(["foreground"]), {})
+        return tmp_path / "start.safetensors"
+
+    @pytest.fixture
+    def settings(self, start):
+        return {**TINY, "epochs": 1, "maps": ["foreground"], "start": str(start)}
+
+    def open_study(self, folder, settings, root):
+        study = FoldStudy(StudyRequest(folder, settings=settings), root, AUTO_FOLDS)
+        with study.open("study.json", "a study", {}, {}) as (ledger, _):
+            return study, ledger.read()["started_with"]
+
+    def test_is_recorded_and_must_match_on_resume(self, folder, settings, start, tmp_path):
+        _, started_with = self.open_study(folder, settings, tmp_path / "out")
+        assert started_with["start_sha256"] == {str(start): hash_file(start)}
+        self.open_study(folder, settings, tmp_path / "out")
+        write_start(start, make_start(["foreground"], seed=2), {})
+        with pytest.raises(SettingError, match=r"a study must resume with the same start_sha256\..*; name another folder$"):
+            self.open_study(folder, settings, tmp_path / "out")
+
+    def test_is_that_of_every_part(self, folder, settings, start, tmp_path):
+        study, _ = self.open_study(folder, settings, tmp_path / "out")
+        write_start(start, make_start(["foreground"], seed=2), {})
+        with pytest.raises((LiveCellError, RuntimeError)) as caught:
+            run_part(study.folds[0], study.root, study.request, TrackedRun())
+        assert "has changed since the study was opened" in str(find_user_error(caught.value))
+
+    def test_random_weights_are_none(self, folder, tmp_path):
+        _, started_with = self.open_study(folder, {**TINY, "start": "none"}, tmp_path / "out")
+        assert "start_sha256" not in started_with
 
 
 def test_local_settings_may_change():

@@ -7,7 +7,8 @@ import pytest
 
 from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
 from livecell_monai.errors import SettingError
-from livecell_monai.experiments.crossval import cross_validate
+from livecell_monai.experiments import start_comparison
+from livecell_monai.experiments.crossval import CrossValidation, cross_validate
 from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.experiments.start_comparison import FOLDER, check_start, compare_start
 from livecell_monai.report.bundle_page import write_bundle_page
@@ -79,6 +80,27 @@ def test_a_bundle_of_all_images_notes_both_scores_once(done, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert f"<dt>the same without the start, 3 images</dt><dd>{found.without.summary['iou']['mean']:.3f}" in page
     assert f"<dt>IoU by cross-validation, 3 images</dt><dd>{result.summary['iou']['mean']:.3f}" in page
+
+
+def test_the_shared_plan_of_an_ensemble_is_that_of_both(tmp_path, monkeypatch):
+    asked = []
+
+    def cross_validate(request, output, folds):
+        asked.append((list(request.overlays), request.settings, output))
+        return CrossValidation([], {}, {})
+
+    monkeypatch.setattr(start_comparison, "cross_validate", cross_validate)
+    monkeypatch.setattr(start_comparison, "compare_runs", lambda runs: None)
+    request = StudyRequest("data", ["smoke"], {"lr": 0.1})
+    compare_start(request, tmp_path, CrossValidation([], {}, {}))
+    shared = tmp_path / "shared.yaml"
+    shared.write_text("scale: 0.5\n")
+    compare_start(request, tmp_path, CrossValidation([], {}, {}))
+    settings = {"lr": 0.1, "start": "none"}
+    assert asked == [
+        (["smoke"], settings, tmp_path / FOLDER),
+        ([str(shared), "smoke"], settings, tmp_path / FOLDER),
+    ]
 
 
 def test_is_rejected_where_trainings_begin_from_random_weights(folder, tmp_path):

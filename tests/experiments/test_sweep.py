@@ -22,9 +22,11 @@ from livecell_monai.experiments.search_space import read_space
 from livecell_monai.experiments.store import open_store
 from livecell_monai.experiments.study import quiet_optuna
 from livecell_monai.experiments.sweep import SweepRequest, sweep
+from livecell_monai.network.start import write_start
 from livecell_monai.report import page
 from tests.support.fresh import FORKS, prepare_forks, start_python
 from tests.support.small_training import SMALL
+from tests.support.starts import make_start
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -111,6 +113,30 @@ class TestResult:
         assert shares == set(result.importance) == {"lr", "batch_size", "strength"}
         files = {entry.path for entry in open_store(uri).list_artifacts(parent.info.run_id)}
         assert files == {"sweep.json", "sweep.csv"}
+
+
+def test_a_start_that_was_written_again_is_another_study(folder, tmp_path):
+    start = tmp_path / "start.safetensors"
+    write_start(start, make_start(["foreground"]), {})
+    given = {"maps": ["foreground"], "start": str(start)}
+    sweep(ask(folder, 1, **given), tmp_path / "out")
+    write_start(start, make_start(["foreground"], seed=2), {})
+    with pytest.raises(SettingError, match="a sweep must resume with the same start_sha256"):
+        sweep(ask(folder, 2, **given), tmp_path / "out")
+
+
+@pytest.mark.parametrize("is_searched", [False, True])
+def test_a_start_that_has_seen_what_is_validated_is_rejected(trained, tmp_path, is_searched):
+    data, bundle = trained
+    text = f"{SPACE}start: {{choices: [none, {bundle}]}}\n" if is_searched else SPACE
+    given = {"maps": ["foreground"], "validation_fraction": 0.4, **({} if is_searched else {"start": str(bundle)})}
+    path = tmp_path / "space.yaml"
+    path.write_text(text, encoding="utf-8")
+    settings = {**TINY, **given}
+    request = SweepRequest(data, (), settings, space=read_space(path, settings))
+    with pytest.raises(SettingError, match=f"{bundle} was trained on train_00"):
+        sweep(request, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_score_of_cells_that_is_an_error_is_minimised(folder, tmp_path, store):

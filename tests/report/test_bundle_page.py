@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from livecell_monai.bundle.ensemble import join_bundles
+from livecell_monai.data.dataset.identity import hash_file
 from livecell_monai.errors import BundleError, DataError, SettingError
 from livecell_monai.report.bundle_page import NO_DATA, check_output, read_bundle_facts, write_bundle_page
 from tests.support.worlds import some_cells, write_sample
@@ -116,6 +117,16 @@ def test_a_test_image_that_was_trained_on_gives_a_warning(bundle, trained, tmp_p
     write_bundle_page(bundle, tmp_path / "report.html", data)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "The network was trained on these test images, their scores are too good: copied." in page
+
+
+def test_a_test_image_that_the_start_was_trained_on_gives_a_warning(bundle, trained, tmp_path):
+    path = bundle / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["training"]["trained_on"][hash_file(trained[0] / "test" / "images" / "test_01.tif")] = [None]
+    path.write_text(json.dumps(metadata))
+    write_bundle_page(bundle, tmp_path / "report.html", trained[0])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The network was trained on these test images, their scores are too good: test_01." in page
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,10 @@ class TestPage:
             assert words in page.text
         assert "chosen by the validation score" not in page.text
 
+    def test_warns_if_the_start_has_seen_what_is_validated(self, tmp_path):
+        write_page(tmp_path / "report.html", page_facts(training={**TRAINING, "seen_by_start": ["a", "b"]}))
+        assert "It was trained on 2 of the validation images" in read(tmp_path / "report.html").text
+
     def test_warns_of_a_leaking_split_and_of_other_data(self, page, tmp_path):
         assert "warning" not in [p.get("class") for p in page.all("p")]
         facts = page_facts(training={**TRAINING, "leaks": True}, warnings=["Other data."])

@@ -17,6 +17,7 @@ FACTS = {
     "images": [("set05", "ab" * 32, 1022, 1024, 45, 0.083), ("set15", "cd" * 32, 1022, 1024, None, 0.1)],
     "split": "one region of each image is kept for validation",
     "leaking": False,
+    "seen": 0,
     "measured_on": "the regions, on their original grid",
     "limit": "The regions are parts of the *training* images.",
     "epochs_run": 60,
@@ -67,10 +68,21 @@ def test_card_warns_if_and_only_if_the_split_leaks(leaking):
     assert ("**WARNING" in card) is leaking
 
 
+@pytest.mark.parametrize("seen", [0, 2])
+def test_card_warns_if_and_only_if_the_start_has_seen_what_is_validated(seen):
+    card = render_card(**FACTS | {"seen": seen})
+    assert ("**WARNING: the start was trained on 2 of the validation images" in card) is bool(seen)
+
+
 @pytest.mark.parametrize("iou", [0.1, 0.8])
 def test_card_says_if_and_only_if_the_result_is_of_no_use(iou):
     card = render_card(**FACTS | {"leaking": False, "validation": {"iou": iou}})
     assert ("**WARNING: this result is not usable: at IoU 0.100" in card) is (iou < 1 / 3)
+
+
+@pytest.mark.parametrize("start", ["auto", "start"])
+def test_card_names_the_shipped_start(start):
+    assert "the start that livecell-monai ships" in render_card(**FACTS | {"leaking": False, "start": (start, "ab" * 32)})
 
 
 def test_warning_comes_before_the_scores():

@@ -88,6 +88,44 @@ class TestGivenSettings:
             check_given_settings(folder, {"epochs": 9})
 
 
+class TestStart:
+    """A path is that of the folder in which the training was started, which may not be the one in which it resumes."""
+
+    @pytest.fixture
+    def start(self, tmp_path, monkeypatch):
+        (tmp_path / "trained").mkdir()
+        (tmp_path / "inside").mkdir()
+        monkeypatch.chdir(tmp_path)
+        return str(tmp_path / "trained")
+
+    def test_on_resume_it_is_compared_by_its_whole_path(self, start, tmp_path, monkeypatch):
+        request = make_request("cells", settings={"start": "trained"})
+        assert request.settings == {"start": start}
+        training_ledger("model").start(request.settings, request=asdict(request))
+        check_given_settings("model", {"start": "trained"})
+        monkeypatch.chdir(tmp_path / "inside")
+        check_given_settings("../model", {"start": "../trained"})
+        with pytest.raises(SettingError, match="must resume with the same start: started with"):
+            check_given_settings("../model", {"start": "trained"})
+
+    @pytest.mark.parametrize(
+        ("texts", "settings", "found"),
+        [
+            (["start: trained\n"], {}, "trained"),
+            (["start: inside\n", "start: trained\n", "noise: 0.1\n"], {}, "trained"),
+            (["start: trained\n"], {"start": "none"}, "none"),
+            (["start: trained\n", "start: none\n"], {}, None),
+            (["start: models:/cells@best\n"], {}, None),
+        ],
+    )
+    def test_one_of_an_overlay_has_its_whole_path_too(self, start, tmp_path, texts, settings, found):
+        files = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        request = make_request("cells", [str(file) for file in files], settings)
+        assert request.settings.get("start") == (start if found == "trained" else found)
+
+
 def test_a_training_started_by_monai_bundle_run(tmp_path):
     training_ledger(tmp_path).start({}, request=None)
     with pytest.raises(SettingError, match="call that again with --resume true"):

@@ -117,7 +117,7 @@ class TestNamed:
         write_start(path, start, {})
         found = weights_for(path)
         assert has_weights(found.network, start)
-        assert found.facts == {"start": str(path), "start_sha256": hash_file(path)}
+        assert (found.facts, found.seen) == ({"start": str(path), "start_sha256": hash_file(path)}, {})
 
     def test_a_file_that_does_not_fit_is_rejected(self, tmp_path):
         path = tmp_path / "mine.safetensors"
@@ -140,7 +140,33 @@ class TestNamed:
         assert all(torch.equal(tensor, kept[name]) for name, tensor in found.network.state_dict().items())
         digest = json.loads((bundle / "configs" / "metadata.json").read_text())["training"]["weights_sha256"]
         assert found.facts == {"start": "models:/cells@best", "start_sha256": digest}
+        assert set(found.seen) == {hash_file(path) for path in (trained[0] / "train" / "images").iterdir()}
         assert named == [("models:/cells@best", "auto")]
+
+    def test_the_shipped_one_by_its_name(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with shipped(tmp_path / "shipped.safetensors", make_start()) as path:
+            found = weights_for("start", start_share=0.3)
+            with pytest.raises(
+                SettingError, match=r"^setting start must be a start that fits the network, start does not: fil"
+            ):
+                weights_for("start", filters=[4, 8, 8])
+        assert has_weights(found.network, make_start())
+        assert found.facts == {"start": "start", "start_sha256": hash_file(path)}
+        with shipped(tmp_path / "shipped.safetensors"), pytest.raises(BundleError, match=r"^start: .* ships no start"):
+            weights_for("start")
+
+    def test_a_bundle_whose_folder_has_the_name_of_the_shipped_one(self, trained, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "start").mkdir()
+
+        @contextmanager
+        def locate(name, uri):
+            yield trained[1]
+
+        kept = hash_file(trained[1] / "models" / "model.safetensors")
+        assert weights_for("start", ["foreground"], locate).facts == {"start": "start", "start_sha256": kept}
+        assert "start_share" not in choose_start({**SETTINGS, "start": "start"})
 
     def test_a_run_that_is_not_there(self):
         with pytest.raises(SettingError, match="there is no such run"):
@@ -182,6 +208,12 @@ class TestPlanned:
         assert (found["start"].value, found["lr"].value) == ("models:/cells@best", 0.001)
         assert "start_share" not in found
 
+    def test_the_shipped_one_by_its_name_keeps_a_share(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        found = choose_start({**SETTINGS, "start": "start"})
+        assert (found["start"].value, found["lr"].value) == ("start", 0.001)
+        assert found["start_share"].value > 0
+
     def test_a_file_of_a_pretraining_keeps_a_share(self, tmp_path):
         write_start(tmp_path / "mine.safetensors", make_start(), {})
         assert choose_start({**SETTINGS, "start": str(tmp_path / "mine.safetensors")})["start_share"].value > 0
@@ -211,6 +243,23 @@ class TestTraining:
         for name, tensor in start.weights.items():
             if "running" not in name and tensor.is_floating_point():
                 assert torch.allclose(left[name], tensor.half().float(), atol=1e-6), name
+
+    @pytest.mark.parametrize(("changes", "is_seen"), [({}, False), ({"validation_fraction": 0.4}, True)])
+    def test_warns_if_the_start_has_seen_what_is_held_out(self, trained, tmp_path, caplog, changes, is_seen):
+        """The same split holds out the same strips; larger strips reach into what the start was trained on."""
+        settings = {**SMALL, "epochs": 1, "maps": ["foreground"], "start": str(trained[1]), **changes}
+        with caplog.at_level(logging.WARNING):
+            result = train(trained[0], tmp_path / "model", settings=settings)
+        names = ["train_00", "train_01", "train_02"]
+        assert result.get("seen_by_start", []) == (names if is_seen else [])
+        words = f"the start {trained[1]} was trained on 3 of the 3 validation images (train_00, ...)"
+        assert any(line.startswith(words) for line in caplog.messages) is is_seen
+        card = (tmp_path / "model" / "docs" / "README.md").read_text()
+        assert ("WARNING: the start was trained on 3 of the validation images" in card) is is_seen
+        first = read_bundle_as_start(trained[1], "first").seen
+        both = read_bundle_as_start(tmp_path / "model", "both").seen
+        assert set(both) == set(first)
+        assert all(set(parts) <= set(both[digest]) for digest, parts in first.items())
 
     def test_does_not_resume_from_another_start(self, folder, tmp_path):
         path = tmp_path / "mine.safetensors"
