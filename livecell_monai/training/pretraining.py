@@ -93,6 +93,7 @@ class Pretraining:
     request: PretrainingRequest
     started: float = field(default_factory=time.monotonic)  #: reading of `time.monotonic()` from which the minutes count
     steps: int = field(default=0, init=False)
+    written: int | None = field(default=None, init=False)  #: steps behind the weights in the file; None: nothing is written
     loss: float = field(default=0.0, init=False)  #: running mean
 
     def __post_init__(self) -> None:
@@ -117,25 +118,35 @@ class Pretraining:
         self.infer = PatchInferer(self.accelerator)
 
     def run(self) -> Start:
-        """Train, and return what was written. After Ctrl-C or SIGTERM the weights are written too."""
+        """Train, and return what was written. After Ctrl-C or SIGTERM the weights of the steps so far are written too."""
         fields = StreamDataset(self.head, self.request.seed, self.first, self.request.domains).load(self.request.workers)
-        device = self.accelerator.device
-        self.loader.stacks = [stack.to(device) for stack in islice(fields, FEWEST)]
-        batches = iter(self.loader)
-        saved = reported = from_s = time.monotonic()
+        self.loader.stacks = [stack.to(self.accelerator.device) for stack in islice(fields, FEWEST)]
         interruption = Interruption()
         with interruption.deferred():
-            while not interruption.requested and (done := self._measure_progress(from_s)) < 1:
-                self._refresh(next(fields).to(device))
-                self._step(next(batches), decay_factor(done))
-                now = time.monotonic()
-                if now - reported >= REPORT_S or self.steps == 1:
-                    reported = now
-                    LOGGER.info("%.1f min: step %d, loss %.4f", (now - self.started) / 60, self.steps, self.loss)
-                if now - saved >= SAVE_S:
-                    saved = now
-                    self._write()
+            try:
+                self._train(fields, interruption)
+                interruption.cancel_deadline()
+            except KeyboardInterrupt:  # the deadline of a long step: the average has the whole steps before it
+                if not interruption.requested:
+                    raise
+            if interruption.requested and not self.steps:
+                raise KeyboardInterrupt  # random weights are not worth a file
             return self._write()
+
+    def _train(self, fields: Iterator[torch.Tensor], interruption: Interruption) -> None:
+        """Take steps until all are done or an interruption is requested, and write the weights on the way."""
+        batches = iter(self.loader)
+        saved = reported = from_s = time.monotonic()
+        while not interruption.requested and (done := self._measure_progress(from_s)) < 1:
+            self._refresh(next(fields).to(self.accelerator.device))
+            self._step(next(batches), decay_factor(done))
+            now = time.monotonic()
+            if now - reported >= REPORT_S or self.steps == 1:
+                reported = now
+                LOGGER.info("%.1f min: step %d, loss %.4f", (now - self.started) / 60, self.steps, self.loss)
+            if now - saved >= SAVE_S:
+                saved = now
+                self._write()
 
     def _measure_progress(self, from_s: float) -> float:
         """What is done, 1 at the end: of the steps, or of the minutes that were left at a reading of `time.monotonic()`."""
@@ -225,6 +236,7 @@ class Pretraining:
             "version": __version__,
         }
         write_start(request.output, start, facts)
+        self.written = self.steps
         LOGGER.info("%s: written after %d steps", request.output, self.steps)
         return start
 

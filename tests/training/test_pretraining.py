@@ -1,6 +1,7 @@
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,45 @@ def test_a_signal_leaves_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyP
         one.run()
     assert one.steps == 2
     assert read_start(output).head == ["foreground", "distance"]
+
+
+def test_a_signal_in_a_long_step_leaves_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecell_monai.runs.signals.GRACE_S", 0.05)
+    output = tmp_path / "start.safetensors"
+    one = Pretraining(PretrainingRequest(output, 10.0, workers=0))
+    step = one._step
+
+    def interrupt(*args: object) -> None:
+        step(*args)  # type: ignore[arg-type]
+        if one.steps == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    monkeypatch.setattr(one, "_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    assert one.written == 2
+    assert read_start(output).head == ["foreground", "distance"]
+
+
+@pytest.mark.parametrize("place", ["field", "step"])
+def test_a_signal_before_the_first_step_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr("livecell_monai.runs.signals.GRACE_S", 0.05)
+    output = tmp_path / "start.safetensors"
+    one = Pretraining(PretrainingRequest(output, 10.0, workers=0))
+
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    if place == "step":
+        monkeypatch.setattr(one, "_step", interrupt)
+    else:
+        monkeypatch.setattr(StreamDataset, "load", lambda *_: map(interrupt, range(9)))
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    assert one.written is None
+    assert not output.exists()
 
 
 def test_weights_are_written_on_the_way(
