@@ -58,10 +58,10 @@ def fit_settings(
 
     Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each file, in some windows of a
     `large` one: `own_settings` has its scale and sizes. Those of the median are for arrays and what was not measured. Given
-    settings are kept, those of single files too, and with a given `scale` nothing is estimated. `found` are the settings
-    that an interrupted run has found: its files are not measured again. Without images and a diameter, cells of the size
-    that the start expects are assumed. What is assumed is logged, for users of the command line too. For a trained bundle
-    nothing changes.
+    settings are kept, those of single files too. With a given `scale` nothing is estimated: a factor says which size the
+    cells have. `found` are the settings that an interrupted run has found: its files are not measured again. Without images
+    and a diameter, cells of the size that the start expects are assumed. What is assumed is logged, for users of the command
+    line too. For a trained bundle nothing changes.
     """
     given = dict(settings or {})
     expected = read_expected_diameter(bundle)
@@ -70,9 +70,9 @@ def fit_settings(
     LOGGER.warning("%s", NOTE if images or large else UNSEEN)
     if not images and not large and not {"scale", "cell_diameter"} & given.keys():
         LOGGER.warning(ASSUMED, expected)
-    if "cell_diameter" in given and "scale" not in given:
-        given = plan_zero_shot(given["cell_diameter"], expected) | given
-    elif "scale" not in given:
+    if "cell_diameter" in given or "scale" in given:
+        given = _complete(given, expected)
+    else:
         known = {name: value for name, value in (found or {}).items() if name in FOUND_ITSELF}
         files = _group_by_file(images, large)
         known[OWN] = {path: own for path, own in known.get(OWN, {}).items() if path in files}  # others were removed
@@ -82,6 +82,15 @@ def fit_settings(
     if given.get("backend") == "int8":
         _note_ranges(Path(bundle), given, images)
     return given
+
+
+def _complete(given: Mapping[str, Any], expected: float) -> dict[str, Any]:
+    """Given settings and those that follow from them: a factor is for cells that have the expected diameter once scaled."""
+    scale, diameter = given.get("scale"), given.get("cell_diameter")
+    if diameter is None and isinstance(scale, int | float):
+        diameter = expected / scale
+        LOGGER.warning(ASSUMED, diameter)
+    return dict(given) if diameter is None else plan_zero_shot(diameter, expected) | given
 
 
 def _fit(

@@ -159,9 +159,20 @@ def test_sizes_are_estimated_from_one_view(bundle, monkeypatch, estimates):
 def test_what_is_given_is_kept(bundle, estimates, caplog):
     found = fit_settings(bundle, {"cell_diameter": 80.0, "min_cell_area": 3}, images(2))
     assert found == {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0, "min_cell_area": 3}
-    assert fit_settings(bundle, {"scale": 1.5}, images(2)) == {"scale": 1.5}
+    assert fit_settings(bundle, {"scale": [60, 80]}, images(2)) == {"scale": [60, 80]}
     assert not estimates[1]
     check_diameter(bundle, 80.0)
+
+
+def test_a_given_factor_says_which_size_the_cells_have(bundle, estimates, caplog):
+    found = fit_settings(bundle, {"scale": 0.25}, images(2))
+    assert found == {"scale": 0.25, "cell_diameter": 160.0, "seed_depth": 8.0, "min_cell_area": 1005}
+    assert not estimates[1]
+    assert caplog.messages[-1].startswith("note: cells are taken as 160 px across; if yours have another size")
+    caplog.clear()
+    found = fit_settings(bundle, {"scale": 1.5, "cell_diameter": 80.0, "seed_depth": 9.0}, images(2))
+    assert found == {"scale": 1.5, "cell_diameter": 80.0, "seed_depth": 9.0, "min_cell_area": 251}
+    assert caplog.messages == [NOTE]
 
 
 def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_path, caplog):
