@@ -80,7 +80,7 @@ def fit_settings(
         diameters = _estimate(bundle, given, files, expected) if files else {}
         given = _fit(diameters, expected, given, known)
     if given.get("backend") == "int8":
-        _note_ranges(Path(bundle), given, images)
+        _note_ranges(Path(bundle), given, [*images, *(window for item in large for window in _list_windows(item))])
     return given
 
 
@@ -137,13 +137,16 @@ def _estimate(
 
 def _group_by_file(images: Sequence[ImageLike | Item], large: Sequence[Item]) -> dict[str | None, list[Measured]]:
     """The images of each file by its path, windows of a large one, and arrays under None."""
-    files: dict[str | None, list[Measured]] = {
-        find_key(item[IMAGE]): [partial(read_window, item, place, REACH) for place in PLACES] for item in large
-    }
+    files: dict[str | None, list[Measured]] = {find_key(item[IMAGE]): _list_windows(item) for item in large}
     for image in images:
         named = image[IMAGE] if isinstance(image, Mapping) else image
         files.setdefault(None if isinstance(named, np.ndarray) else find_key(named), []).append(image)
     return files
+
+
+def _list_windows(item: Item) -> list[Measured]:
+    """Functions that read the windows of a large image."""
+    return [partial(read_window, item, place, REACH) for place in PLACES]
 
 
 def _choose_images(files: Mapping[str | None, Sequence[Measured]]) -> list[tuple[str | None, Measured]]:
@@ -197,8 +200,15 @@ def _measure(segmenter: Segmenter, image: Measured, expected: float) -> float | 
     return estimate_diameter(without_metadata(prepared[IMAGE]), separate, expected) or 0.0
 
 
-def _note_ranges(bundle: Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item]) -> None:
-    """Note the ranges of the maps of these images in the bundle, which the backend int8 needs."""
+def _note_ranges(bundle: Path, given: Mapping[str, Any], images: Sequence[Measured]) -> None:
+    """Note the ranges of the maps of these images in the bundle, which the backend int8 needs.
+
+    Raises a SettingError without images.
+    """
+    if not images:
+        raise SettingError(
+            "setting backend must be torch for the start without images, got int8, whose ranges are measured on images; "
+            "give some, in Python as images=[...]"
+        )
     segmenter = open_segmenter(bundle, {**given, "backend": "torch"})
-    items = [dict(image) for image in images if isinstance(image, Mapping)]
-    note_study(bundle, {RANGES: measure_map_ranges(segmenter, items)}, "")
+    note_study(bundle, {RANGES: measure_map_ranges(segmenter, images)}, "")

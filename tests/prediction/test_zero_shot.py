@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from livecell_monai.bundle.contents import read_metadata
+from livecell_monai.bundle.ensemble import note_study
 from livecell_monai.bundle.start import write_start_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.network.map_ranges import RANGES
@@ -208,3 +209,19 @@ def test_int8_gets_the_ranges_of_the_maps(bundle, estimates, tmp_path):
     assert RANGES not in read_metadata(bundle)["training"]
     fit_settings(bundle, {**ACCELERATOR, "backend": "int8"}, items)
     assert read_metadata(bundle)["training"][RANGES] is not None
+
+
+def test_int8_measures_arrays_paths_and_windows_of_large_images(tmp_path, monkeypatch):
+    with shipped(tmp_path / "shipped.safetensors", make_start(filters=[8, 32])):  # fewer channels are not rounded
+        bundle = write_start_bundle(tmp_path / "bundle")
+    given = {**ACCELERATOR, "backend": "int8", "cell_diameter": 40.0}
+    monkeypatch.setattr(zero_shot, "REACH", 40)
+    pixels = images(1)[0]
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    item = {"name": "a", "image": str(tmp_path / "a.tif")}
+    for some, large in (([pixels], []), ([tmp_path / "a.tif"], []), ([], [item])):
+        note_study(bundle, {RANGES: {}}, "")
+        fit_settings(bundle, given, some, None, large)
+        assert read_metadata(bundle)["training"][RANGES]
+    with pytest.raises(SettingError, match=r"^setting backend must be .* for the start without images, got int8"):
+        fit_settings(bundle, given)
