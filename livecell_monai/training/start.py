@@ -54,13 +54,8 @@ class InitialWeights:
             if choice.value == NONE:
                 logging.getLogger(__name__).warning("the training begins from random weights: %s", choice.reason)
                 return
-        found = self._find(name)
-        reason = explain_mismatch(found.start, self.settings)
-        if reason is not None:
-            raise SettingError(
-                f"setting start must be a start that fits the network, {name} does not: {reason}; set that to the value of "
-                "the start, or set start to none"
-            )
+        found = find_start(name, self.locate, self.tracking_uri)
+        check_start(found.start, self.settings)
         load_start(self.network, self.settings["maps"], found.start)
         self.facts = {"start": name, "start_sha256": found.sha256}
 
@@ -69,13 +64,25 @@ class InitialWeights:
         """The setting `start_share`; 0 with random weights, which nothing must be averaged with."""
         return float(self.settings["start_share"]) if self.facts else 0.0
 
-    def _find(self, name: str) -> StartFile:
-        if name == AUTO:
-            return read_shipped_start()
-        if Path(name).is_file():
-            return read_start_file(name)
-        with self.locate(name, self.tracking_uri) as bundle:
-            return read_bundle_as_start(bundle, name)
+
+def find_start(name: str, locate: Locate, tracking_uri: str = AUTO) -> StartFile:
+    """The start that the setting `start` names, but for `none`; a LiveCellError if there is none."""
+    if name == AUTO:
+        return read_shipped_start()
+    if Path(name).is_file():
+        return read_start_file(name)
+    with locate(name, tracking_uri) as bundle:
+        return read_bundle_as_start(bundle, name)
+
+
+def check_start(start: Start, settings: Mapping[str, Any]) -> None:
+    """Raise a SettingError if a start does not fit the network of some settings, of which `start` names it."""
+    reason = explain_mismatch(start, settings)
+    if reason is not None:
+        raise SettingError(
+            f"setting start must be a start that fits the network, {settings['start']} does not: {reason}; set that to the "
+            "value of the start, or set start to none"
+        )
 
 
 def choose_auto(settings: Mapping[str, Any]) -> Choice:
