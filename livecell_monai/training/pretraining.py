@@ -19,14 +19,15 @@ import torch
 from livecell_monai import __version__
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.stream.ranges import DOMAINS
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.network import Head, SegmentationLoss, build_network
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.network.heads import DISTANCE, FOREGROUND
 from livecell_monai.network.start import SHAPE, Start, read_start, write_start
 from livecell_monai.prediction.forward_pass import PatchInferer
+from livecell_monai.runs.atomic import check_writable
 from livecell_monai.runs.signals import Interruption
-from livecell_monai.settings import SETTINGS
+from livecell_monai.settings import SETTINGS, check_setting
 from livecell_monai.training.batches import PatchLoader, prepare_batch
 from livecell_monai.training.budget import decay_factor
 from livecell_monai.training.setup import open_training, prepare_overlays
@@ -50,7 +51,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PretrainingRequest:
-    """What to train on, how long, and where the weights go; a SettingError if a value is invalid."""
+    """What to train on, how long, and where the weights go; a LiveCellError if a value is invalid."""
 
     output: Path  #: the file, ending in .safetensors
     minutes: float | None = None  #: of the whole run
@@ -79,6 +80,8 @@ class PretrainingRequest:
             raise SettingError(
                 f"--leave-out must leave some of {', '.join(DOMAINS)}, got {', '.join(self.leave_out)}; correct it"
             )
+        check_setting("seed", self.seed)
+        check_writable(self.output)
 
     @property
     def domains(self) -> dict[str, float]:
@@ -209,11 +212,18 @@ class Pretraining:
             group["lr"] = factor * SETTINGS["lr"].default
         self.optimizer.zero_grad()
         loss = self.loss_function(self.infer(images, self.network), target)
+        value = float(loss.detach())
+        if not math.isfinite(value):  # before it reaches the weights
+            kept = "no weights are written" if self.written is None else f"the file has those of step {self.written}"
+            raise DataError(
+                f"{self.request.output}: the loss must be finite, got {value} at step {self.steps + 1}, {kept}; use another "
+                "--seed, or --accelerator cpu-fp32"
+            )
         loss.backward()
         self.optimizer.step()
         self.average.update()
         self.steps += 1
-        self.loss += (float(loss.detach()) - self.loss) / min(self.steps, 100)
+        self.loss += (value - self.loss) / min(self.steps, 100)
 
     def _write(self) -> Start:
         """Write the averaged weights and what they saw."""
