@@ -25,7 +25,7 @@ from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, OWN, Pixels
-from livecell_monai.settings import check_setting
+from livecell_monai.settings import check_setting, check_values
 from livecell_monai.transforms.scale import find_key
 
 T = TypeVar("T")
@@ -67,6 +67,7 @@ def fit_settings(
     expected = read_expected_diameter(bundle)
     if expected is None:
         return given
+    check_values(given)  # before anything is computed from them
     LOGGER.warning("%s", NOTE if images or large else UNSEEN)
     if not images and not large and not {"scale", "cell_diameter"} & given.keys():
         LOGGER.warning(ASSUMED, expected)

@@ -225,3 +225,17 @@ def test_int8_measures_arrays_paths_and_windows_of_large_images(tmp_path, monkey
         assert read_metadata(bundle)["training"][RANGES]
     with pytest.raises(SettingError, match=r"^setting backend must be .* for the start without images, got int8"):
         fit_settings(bundle, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cell_diameter": 0}, "setting cell_diameter must be a number above 0, got 0"),
+        ({"cell_diameter": "40"}, "setting cell_diameter must be a number above 0, got '40'"),
+        ({"scale": 0}, "setting scale must be"),
+    ],
+)
+def test_rejects_given_settings_before_it_computes_with_them(bundle, given, words, caplog):
+    with pytest.raises(SettingError, match=f"^{words}"):
+        fit_settings(bundle, given, images(1))
+    assert not caplog.records
