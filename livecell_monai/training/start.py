@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.contents import read_bundle_settings
+from livecell_monai.bundle.contents import METADATA_FILE, read_bundle_settings
 from livecell_monai.bundle.start import read_shipped_start
 from livecell_monai.bundle.weights import WEIGHTS, read_weights
 from livecell_monai.data.dataset.identity import hash_file
@@ -70,6 +70,11 @@ def find_start(name: str, locate: Locate, tracking_uri: str = AUTO) -> StartFile
     if name == AUTO:
         return read_shipped_start()
     if Path(name).is_file():
+        bundle = Path(name).absolute().parent.parent
+        if Path(name).stem == Path(WEIGHTS).stem and (bundle / "configs" / METADATA_FILE).is_file():
+            raise SettingError(
+                f"setting start must be a start file or the folder of a bundle, {name} is a file within one; give {bundle}"
+            )
         return read_start_file(name)
     with locate(name, tracking_uri) as bundle:
         return read_bundle_as_start(bundle, name)
