@@ -3,14 +3,17 @@
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from livecell_monai.cli.app import STARTED, Overwrite, app, opened_data
+
+if TYPE_CHECKING:
+    from livecell_monai.training.pretraining import Pretraining
 
 
 @app.command()
@@ -48,17 +51,30 @@ def pretrain(
         try:
             run.run()
         except KeyboardInterrupt:
-            length = ["--minutes", f"{minutes:g}"] if steps is None else ["--steps", str(max(1, steps - run.steps))]
-            again = ["livecell", "pretrain", "--from", str(output), "--output", str(output), *length]
-            same = _repeat({"seed": [seed], "data": data, "share": [share] * bool(data), "leave-out": leave_out})
-            print(f"to go on: {shlex.join([*again, *same])}", file=sys.stderr)
+            if steps is None or run.written != steps:
+                print(f"to go on: {shlex.join(_name_next(run, data, overwrite))}", file=sys.stderr)
             raise
     print(f"{output}: {run.steps} steps, loss {run.loss:.4f}, {run.accelerator}")
 
 
-def _repeat(options: Mapping[str, Sequence[object]]) -> list[str]:
-    """The words of a command line for options, once for each value."""
-    return [word for name, values in options.items() for value in values for word in (f"--{name}", str(value))]
+def _name_next(run: "Pretraining", data: Sequence[Path], overwrite: bool) -> list[str]:
+    """The command that goes on from the file that was written; the same command again if none was."""
+    request, is_written = run.request, run.written is not None
+    start = request.output if is_written else request.start
+    options: dict[str, Sequence[object]] = {
+        "from": [] if start is None else [start],
+        "output": [request.output],
+        "minutes": [] if request.minutes is None else [f"{request.minutes:g}"],
+        "steps": [] if request.steps is None else [request.steps - (run.written or 0)],
+        "seed": [request.seed],
+        "data": data,
+        "share": [request.share] * bool(data),
+        "leave-out": request.leave_out,
+        "workers": [request.workers],
+        "accelerator": [request.accelerator],
+    }
+    words = [word for name, values in options.items() for value in values for word in (f"--{name}", str(value))]
+    return ["livecell", "pretrain", *words, *(["--overwrite"] if overwrite and not is_written else [])]
 
 
 @contextmanager

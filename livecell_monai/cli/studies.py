@@ -1,6 +1,6 @@
 """Commands that train several times: crossval, learning-curve, sweep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -198,12 +198,26 @@ def sweep(
         print(f"importance: share of the differences between the {complete} complete trials; a hint, not a measurement")
     else:
         print("importance: the complete trials are too few or too similar to estimate it")
+    if different := _describe_starts(result.rows):
+        print(different)
     if searched.fixed:
         print(f"fixed by --set, not searched: {', '.join(searched.fixed)}")
     best = result.rows[0]
     where = result.best or f"{best['bundle']} (not on this machine)"
     print(f"best of {len(result.rows)}: trial {best['trial']}, selected by its validation {label} {best[column]:.3f}")
     print(f"bundle: {where}, table: {output / 'sweep.csv'}")
+
+
+def _describe_starts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line if some complete trials had a start and others did not, so that scores and importance compare that too."""
+    begun = [row["began_from"] for row in rows if row["state"] == "complete"]
+    without = begun.count("none")
+    if not 0 < without < len(begun):
+        return ""
+    return (
+        f"note: {without} of {len(begun)} complete trials began from random weights, because the start does not fit their "
+        "network; scores and importance compare that too, see began_from in sweep.csv"
+    )
 
 
 def _print_trial(column: str, label: str, row: Mapping[str, Any]) -> None:

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livecell_monai.bundle.plain_yaml import read_values
 from livecell_monai.bundle.template import find_template
 from livecell_monai.errors import SettingError
+from livecell_monai.experiments.locate import located
 from livecell_monai.settings import SETTINGS, check_setting, check_settings
 from livecell_monai.settings.prediction import Planes
+from livecell_monai.training.start import AUTO, check_start, find_start
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -99,10 +102,26 @@ def read_space(path: str | Path | None = None, given: Mapping[str, Any] | None =
 
 
 def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise a SettingError for a limit that no training could start with; see `to_settings`."""
+    """Raise a LiveCellError for a limit that no training could start with; see `to_settings`.
+
+    A start that is named has one network. With `auto`, trials of another network begin from random weights.
+    """
+    read = cache(lambda name: find_start(name, located, str(base["tracking_uri"])))  # of MLflow: downloaded once
+
+    def check_fit(settings: Mapping[str, Any]) -> None:
+        found = None if settings["start"] == AUTO else read(settings["start"])
+        if found is not None:
+            check_start(found.start, settings)
+
+    check_fit(base)
     for name, entry in space.entries.items():
         for value in entry.limits():
-            check_settings({**base, **to_settings({name: value}, base, given)}, is_training=True)
+            settings = {**base, **to_settings({name: value}, base, given)}
+            check_settings(settings, is_training=True)
+            try:
+                check_fit(settings)
+            except SettingError as error:
+                raise SettingError(f"search space, {name} {value}: {error}") from error
 
 
 def to_settings(values: Mapping[str, Any], base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,10 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
 
 
 def make_row(trial: FrozenTrial, column: str) -> Row:
-    """The row of a finished trial in the table; the score in `column` of a pruned one is that of its last epoch."""
+    """The row of a finished trial in the table; the score in `column` of a pruned one is that of its last epoch.
+
+    A complete one `began_from` the start `auto` or of a name, or with random weights, `none`.
+    """
     spent = trial.duration.total_seconds() if trial.duration is not None else 0.0
     return {
         "trial": trial.number,
@@ -152,6 +155,7 @@ def make_row(trial: FrozenTrial, column: str) -> Row:
         column: trial.value,
         "seconds": trial.user_attrs.get("seconds", round(spent, 1)),
         **trial.params,
+        "began_from": trial.user_attrs.get("began_from", ""),
         "bundle": trial.user_attrs.get("bundle", ""),
     }
 

@@ -217,6 +217,7 @@ class Trials:
             raise
         facts = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))["training"]
         trial.set_user_attr("seconds", facts["seconds"])
+        trial.set_user_attr("began_from", facts.get("start", "none"))
         trial.set_user_attr("bundle", f"{platform.node()}:{folder.resolve()}")
         return self.request.objective.read(facts["validation"], str(folder))
 

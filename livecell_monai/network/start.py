@@ -97,7 +97,10 @@ def read_start_file(path: str | Path) -> StartFile:
             raise ValueError(f"{size:,} bytes, at most {MAX_BYTES:,} are allowed")
         content = Path(path).read_bytes()
         weights = {name: _widen(tensor) for name, tensor in load(content).items()}
-        header = {name: json.loads(text) for name, text in _split_header(content)[0]["__metadata__"].items()}
+        texts = _split_header(content)[0].get("__metadata__", {})
+        if "network" not in texts:
+            raise ValueError("weights that do not say which network they are for")
+        header = {name: json.loads(text) for name, text in texts.items()}
         start = Start(weights, dict(header["network"]), list(header["head"]), float(header["diameter"]))
         facts = {str(name): str(value) for name, value in header["facts"].items()}
         if not 0 < start.diameter < float("inf"):

@@ -1,6 +1,6 @@
 """Samples predicted one at a time, for reports and for the ranges of the int8 backend."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from monai.networks.utils import eval_mode
@@ -8,13 +8,14 @@ from monai.transforms import CenterSpatialCrop
 from torch.nn.functional import interpolate
 
 from livecell_monai.data.dataset.items import Item
+from livecell_monai.errors import LiveCellError
 from livecell_monai.network import Range, measure_ranges
 from livecell_monai.prediction.cell_pairs import take_ids
 from livecell_monai.prediction.datasets import ReadableDataset
 from livecell_monai.prediction.evaluation_step import predict_sample
 from livecell_monai.prediction.prepared import ImageInMemory, plane_of, without_metadata
-from livecell_monai.prediction.segmenter import Segmenter
-from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, REGION, Region, SamplePrediction
+from livecell_monai.prediction.segmenter import ImageLike, Segmenter
+from livecell_monai.sample import IMAGE, LABEL, LABELLED, MAPS, NAME, PRED, REGION, Pixels, Region, SamplePrediction
 
 MEASURED = 8  # images whose maps are measured
 MIDDLE = 1024  # pixels of their edges: time and memory must not grow with the images
@@ -51,14 +52,21 @@ def predict_items(segmenter: Segmenter, items: Iterable[Item], role: str) -> Ite
     yield from predict_samples(segmenter, ReadableDataset(list(items), segmenter.preprocessing), role)
 
 
-def measure_map_ranges(segmenter: Segmenter, items: Sequence[Item]) -> dict[str, Range]:
-    """Ranges of the network's maps in the middle of some images, spread evenly over all; see `measure_ranges`."""
-    step = max(1, len(items) / MEASURED)
-    some = [items[int(index * step)] for index in range(min(MEASURED, len(items)))]
+def measure_map_ranges(segmenter: Segmenter, images: Sequence[ImageLike | Callable[[], Pixels]]) -> dict[str, Range]:
+    """Ranges of the network's maps in the middle of some images, spread evenly over all; see `measure_ranges`.
+
+    A function reads an image, such as a window of a large one. An image that cannot be read is skipped.
+    """
+    step = max(1, len(images) / MEASURED)
+    some = [images[int(index * step)] for index in range(min(MEASURED, len(images)))]
     middle = CenterSpatialCrop((MIDDLE, MIDDLE))
 
     def run() -> None:
-        for sample in ReadableDataset(some, segmenter.preprocessing):
+        for image in some:
+            try:
+                sample = segmenter.prepare(image() if callable(image) else image)
+            except LiveCellError:  # is reported when it is predicted
+                continue
             segmenter.inferer.whole(ImageInMemory(middle(sample[IMAGE])), segmenter.network, segmenter.device)
 
     with eval_mode(segmenter.network):

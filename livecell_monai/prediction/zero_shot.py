@@ -25,7 +25,7 @@ from livecell_monai.prediction.sample_predictions import measure_map_ranges
 from livecell_monai.prediction.segmenter import ImageLike, Segmenter, open_segmenter
 from livecell_monai.runs.progress import counting
 from livecell_monai.sample import IMAGE, OWN, Pixels
-from livecell_monai.settings import check_setting
+from livecell_monai.settings import check_setting, check_values
 from livecell_monai.transforms.scale import find_key
 
 T = TypeVar("T")
@@ -58,21 +58,22 @@ def fit_settings(
 
     Their diameter is the setting `cell_diameter` if it is given, else it is estimated in each file, in some windows of a
     `large` one: `own_settings` has its scale and sizes. Those of the median are for arrays and what was not measured. Given
-    settings are kept, those of single files too, and with a given `scale` nothing is estimated. `found` are the settings
-    that an interrupted run has found: its files are not measured again. Without images and a diameter, cells of the size
-    that the start expects are assumed. What is assumed is logged, for users of the command line too. For a trained bundle
-    nothing changes.
+    settings are kept, those of single files too. With a given `scale` nothing is estimated: a factor says which size the
+    cells have. `found` are the settings that an interrupted run has found: its files are not measured again. Without images
+    and a diameter, cells of the size that the start expects are assumed. What is assumed is logged, for users of the command
+    line too. For a trained bundle nothing changes.
     """
     given = dict(settings or {})
     expected = read_expected_diameter(bundle)
     if expected is None:
         return given
+    check_values(given)  # before anything is computed from them
     LOGGER.warning("%s", NOTE if images or large else UNSEEN)
     if not images and not large and not {"scale", "cell_diameter"} & given.keys():
         LOGGER.warning(ASSUMED, expected)
-    if "cell_diameter" in given and "scale" not in given:
-        given = plan_zero_shot(given["cell_diameter"], expected) | given
-    elif "scale" not in given:
+    if "cell_diameter" in given or "scale" in given:
+        given = _complete(given, expected)
+    else:
         known = {name: value for name, value in (found or {}).items() if name in FOUND_ITSELF}
         files = _group_by_file(images, large)
         known[OWN] = {path: own for path, own in known.get(OWN, {}).items() if path in files}  # others were removed
@@ -80,8 +81,17 @@ def fit_settings(
         diameters = _estimate(bundle, given, files, expected) if files else {}
         given = _fit(diameters, expected, given, known)
     if given.get("backend") == "int8":
-        _note_ranges(Path(bundle), given, images)
+        _note_ranges(Path(bundle), given, [*images, *(window for item in large for window in _list_windows(item))])
     return given
+
+
+def _complete(given: Mapping[str, Any], expected: float) -> dict[str, Any]:
+    """Given settings and those that follow from them: a factor is for cells that have the expected diameter once scaled."""
+    scale, diameter = given.get("scale"), given.get("cell_diameter")
+    if diameter is None and isinstance(scale, int | float):
+        diameter = expected / scale
+        LOGGER.warning(ASSUMED, diameter)
+    return {**({} if diameter is None else plan_zero_shot(diameter, expected)), **given}
 
 
 def _fit(
@@ -128,13 +138,16 @@ def _estimate(
 
 def _group_by_file(images: Sequence[ImageLike | Item], large: Sequence[Item]) -> dict[str | None, list[Measured]]:
     """The images of each file by its path, windows of a large one, and arrays under None."""
-    files: dict[str | None, list[Measured]] = {
-        find_key(item[IMAGE]): [partial(read_window, item, place, REACH) for place in PLACES] for item in large
-    }
+    files: dict[str | None, list[Measured]] = {find_key(item[IMAGE]): _list_windows(item) for item in large}
     for image in images:
         named = image[IMAGE] if isinstance(image, Mapping) else image
         files.setdefault(None if isinstance(named, np.ndarray) else find_key(named), []).append(image)
     return files
+
+
+def _list_windows(item: Item) -> list[Measured]:
+    """Functions that read the windows of a large image."""
+    return [partial(read_window, item, place, REACH) for place in PLACES]
 
 
 def _choose_images(files: Mapping[str | None, Sequence[Measured]]) -> list[tuple[str | None, Measured]]:
@@ -188,8 +201,15 @@ def _measure(segmenter: Segmenter, image: Measured, expected: float) -> float | 
     return estimate_diameter(without_metadata(prepared[IMAGE]), separate, expected) or 0.0
 
 
-def _note_ranges(bundle: Path, given: Mapping[str, Any], images: Sequence[ImageLike | Item]) -> None:
-    """Note the ranges of the maps of these images in the bundle, which the backend int8 needs."""
+def _note_ranges(bundle: Path, given: Mapping[str, Any], images: Sequence[Measured]) -> None:
+    """Note the ranges of the maps of these images in the bundle, which the backend int8 needs.
+
+    Raises a SettingError without images.
+    """
+    if not images:
+        raise SettingError(
+            "setting backend must be torch for the start without images, got int8, whose ranges are measured on images; "
+            "give some, in Python as images=[...]"
+        )
     segmenter = open_segmenter(bundle, {**given, "backend": "torch"})
-    items = [dict(image) for image in images if isinstance(image, Mapping)]
-    note_study(bundle, {RANGES: measure_map_ranges(segmenter, items)}, "")
+    note_study(bundle, {RANGES: measure_map_ranges(segmenter, images)}, "")

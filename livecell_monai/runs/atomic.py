@@ -27,6 +27,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def check_writable(path: Path) -> None:
+    """Raise a DataError if a file cannot be written there, before long work for it; leaves nothing behind."""
+    temporary = temporary_path(path)
+    try:
+        with writing_errors(path):
+            temporary.touch()
+    finally:
+        remove(temporary)
+
+
 def write_file(path: Path, content: str | bytes) -> None:
     """Write a file atomically, text as UTF-8; raises a DataError if it cannot be written."""
     with atomic_path(path) as temporary:

@@ -19,14 +19,15 @@ import torch
 from livecell_monai import __version__
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.stream.ranges import DOMAINS
-from livecell_monai.errors import SettingError
+from livecell_monai.errors import DataError, SettingError
 from livecell_monai.network import Head, SegmentationLoss, build_network
 from livecell_monai.network.accelerator import Accelerator
 from livecell_monai.network.heads import DISTANCE, FOREGROUND
 from livecell_monai.network.start import SHAPE, Start, read_start, write_start
 from livecell_monai.prediction.forward_pass import PatchInferer
+from livecell_monai.runs.atomic import check_writable
 from livecell_monai.runs.signals import Interruption
-from livecell_monai.settings import SETTINGS
+from livecell_monai.settings import SETTINGS, check_setting
 from livecell_monai.training.batches import PatchLoader, prepare_batch
 from livecell_monai.training.budget import decay_factor
 from livecell_monai.training.setup import open_training, prepare_overlays
@@ -50,7 +51,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PretrainingRequest:
-    """What to train on, how long, and where the weights go; a SettingError if a value is invalid."""
+    """What to train on, how long, and where the weights go; a LiveCellError if a value is invalid."""
 
     output: Path  #: the file, ending in .safetensors
     minutes: float | None = None  #: of the whole run
@@ -79,6 +80,8 @@ class PretrainingRequest:
             raise SettingError(
                 f"--leave-out must leave some of {', '.join(DOMAINS)}, got {', '.join(self.leave_out)}; correct it"
             )
+        check_setting("seed", self.seed)
+        check_writable(self.output)
 
     @property
     def domains(self) -> dict[str, float]:
@@ -93,6 +96,7 @@ class Pretraining:
     request: PretrainingRequest
     started: float = field(default_factory=time.monotonic)  #: reading of `time.monotonic()` from which the minutes count
     steps: int = field(default=0, init=False)
+    written: int | None = field(default=None, init=False)  #: steps behind the weights in the file; None: nothing is written
     loss: float = field(default=0.0, init=False)  #: running mean
 
     def __post_init__(self) -> None:
@@ -117,25 +121,35 @@ class Pretraining:
         self.infer = PatchInferer(self.accelerator)
 
     def run(self) -> Start:
-        """Train, and return what was written. After Ctrl-C or SIGTERM the weights are written too."""
+        """Train, and return what was written. After Ctrl-C or SIGTERM the weights of the steps so far are written too."""
         fields = StreamDataset(self.head, self.request.seed, self.first, self.request.domains).load(self.request.workers)
-        device = self.accelerator.device
-        self.loader.stacks = [stack.to(device) for stack in islice(fields, FEWEST)]
-        batches = iter(self.loader)
-        saved = reported = from_s = time.monotonic()
+        self.loader.stacks = [stack.to(self.accelerator.device) for stack in islice(fields, FEWEST)]
         interruption = Interruption()
         with interruption.deferred():
-            while not interruption.requested and (done := self._measure_progress(from_s)) < 1:
-                self._refresh(next(fields).to(device))
-                self._step(next(batches), decay_factor(done))
-                now = time.monotonic()
-                if now - reported >= REPORT_S or self.steps == 1:
-                    reported = now
-                    LOGGER.info("%.1f min: step %d, loss %.4f", (now - self.started) / 60, self.steps, self.loss)
-                if now - saved >= SAVE_S:
-                    saved = now
-                    self._write()
+            try:
+                self._train(fields, interruption)
+                interruption.cancel_deadline()
+            except KeyboardInterrupt:  # the deadline of a long step: the average has the whole steps before it
+                if not interruption.requested:
+                    raise
+            if interruption.requested and not self.steps:
+                raise KeyboardInterrupt  # random weights are not worth a file
             return self._write()
+
+    def _train(self, fields: Iterator[torch.Tensor], interruption: Interruption) -> None:
+        """Take steps until all are done or an interruption is requested, and write the weights on the way."""
+        batches = iter(self.loader)
+        saved = reported = from_s = time.monotonic()
+        while not interruption.requested and (done := self._measure_progress(from_s)) < 1:
+            self._refresh(next(fields).to(self.accelerator.device))
+            self._step(next(batches), decay_factor(done))
+            now = time.monotonic()
+            if now - reported >= REPORT_S or self.steps == 1:
+                reported = now
+                LOGGER.info("%.1f min: step %d, loss %.4f", (now - self.started) / 60, self.steps, self.loss)
+            if now - saved >= SAVE_S:
+                saved = now
+                self._write()
 
     def _measure_progress(self, from_s: float) -> float:
         """What is done, 1 at the end: of the steps, or of the minutes that were left at a reading of `time.monotonic()`."""
@@ -198,11 +212,18 @@ class Pretraining:
             group["lr"] = factor * SETTINGS["lr"].default
         self.optimizer.zero_grad()
         loss = self.loss_function(self.infer(images, self.network), target)
+        value = float(loss.detach())
+        if not math.isfinite(value):  # before it reaches the weights
+            kept = "no weights are written" if self.written is None else f"the file has those of step {self.written}"
+            raise DataError(
+                f"{self.request.output}: the loss must be finite, got {value} at step {self.steps + 1}, {kept}; use another "
+                "--seed, or --accelerator cpu-fp32"
+            )
         loss.backward()
         self.optimizer.step()
         self.average.update()
         self.steps += 1
-        self.loss += (float(loss.detach()) - self.loss) / min(self.steps, 100)
+        self.loss += (value - self.loss) / min(self.steps, 100)
 
     def _write(self) -> Start:
         """Write the averaged weights and what they saw."""
@@ -225,6 +246,7 @@ class Pretraining:
             "version": __version__,
         }
         write_start(request.output, start, facts)
+        self.written = self.steps
         LOGGER.info("%s: written after %d steps", request.output, self.steps)
         return start
 

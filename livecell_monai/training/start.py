@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livecell_monai.bundle.contents import read_bundle_settings, read_metadata
+from livecell_monai.bundle.contents import METADATA_FILE, read_bundle_settings, read_metadata
 from livecell_monai.bundle.start import START, read_shipped_start
 from livecell_monai.bundle.weights import WEIGHTS, read_weights
 from livecell_monai.data.dataset.identity import hash_file
@@ -58,12 +58,7 @@ class InitialWeights:
         found = find_start(name, self.locate, self.tracking_uri)
         if found is None:
             return
-        reason = explain_mismatch(found.start, self.settings)
-        if reason is not None:
-            raise SettingError(
-                f"setting start must be a start that fits the network, {name} does not: {reason}; set that to the value of "
-                "the start, or set start to none"
-            )
+        check_start(found.start, self.settings)
         load_start(self.network, self.settings["maps"], found.start)
         self.facts, self.seen = {"start": name, "start_sha256": found.sha256}, found.seen
 
@@ -83,6 +78,11 @@ def find_start(name: str, locate: Locate, tracking_uri: str = AUTO) -> StartFile
     if names_shipped(name):
         return read_shipped_start()
     if Path(name).is_file():
+        bundle = Path(name).absolute().parent.parent
+        if Path(name).stem == Path(WEIGHTS).stem and (bundle / "configs" / METADATA_FILE).is_file():
+            raise SettingError(
+                f"setting start must be a start file or the folder of a bundle, {name} is a file within one; give {bundle}"
+            )
         return read_start_file(name)
     with locate(name, tracking_uri) as bundle:
         return read_bundle_as_start(bundle, name)
@@ -91,6 +91,16 @@ def find_start(name: str, locate: Locate, tracking_uri: str = AUTO) -> StartFile
 def names_shipped(name: str) -> bool:
     """Whether a value of the setting names the shipped start; a folder of the name `start` is a bundle, as for `predict`."""
     return name == AUTO or (name == START and not Path(name).exists())
+
+
+def check_start(start: Start, settings: Mapping[str, Any]) -> None:
+    """Raise a SettingError if a start does not fit the network of some settings, of which `start` names it."""
+    reason = explain_mismatch(start, settings)
+    if reason is not None:
+        raise SettingError(
+            f"setting start must be a start that fits the network, {settings['start']} does not: {reason}; set that to the "
+            "value of the start, or set start to none"
+        )
 
 
 def choose_auto(settings: Mapping[str, Any]) -> Choice:

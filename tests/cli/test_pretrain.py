@@ -42,13 +42,40 @@ def test_rejects_a_file_that_exists(tmp_path: Path) -> None:
     assert output.read_bytes() == b"mine"
 
 
-def test_says_how_to_go_on_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(_: Pretraining) -> None:
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [(None, "--output {file} --steps 5"), (3, "--from {file} --output {file} --steps 2"), (5, None)],
+)
+def test_says_how_to_go_on_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int | None, words: str | None
+) -> None:
+    """From the file only if this run has written it, for the steps that are not in it."""
+
+    def stop(one: Pretraining) -> None:
+        one.written, one.steps = written, 4
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Pretraining, "run", stop)
     output = tmp_path / "my start.safetensors"
-    done = run("--output", str(output), "--steps", "5", "--seed", "3", "--leave-out", "dic", "--leave-out", "stain")
-    file = f"'{output}'"
-    same = "--seed 3 --leave-out dic --leave-out stain"
-    assert f"to go on: livecell pretrain --from {file} --output {file} --steps 5 {same}" in done.output
+    output.write_bytes(b"an older one")
+    given = "--seed 3 --leave-out dic --leave-out stain --workers 0 --accelerator cpu-fp32"
+    done = run("--output", str(output), "--steps", "5", *given.split(), "--overwrite")
+    if words is None:
+        assert "to go on" not in done.output
+    else:
+        again = " --overwrite" if written is None else ""
+        assert f"to go on: livecell pretrain {words.format(file=repr(str(output)))} {given}{again}\n" in done.output
+
+
+def test_the_same_command_again_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on from the weights that were given."""
+    monkeypatch.setattr("livecell_monai.training.pretraining.FEWEST", 1)
+    first, output = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    assert run("--output", str(first), "--steps", "1", "--workers", "0", "--accelerator", "cpu-fp32").exit_code == 0
+
+    def stop(one: Pretraining) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pretraining, "run", stop)
+    done = run("--from", str(first), "--output", str(output), "--minutes", "2", "--workers", "2")
+    assert f"--from {first} --output {output} --minutes 2 --seed 0 --workers 2 --accelerator auto\n" in done.output

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from livecell_monai.cli.studies import _describe_starts
 from tests.support.commands import livecell, refused
 from tests.support.small_training import SMALL
 
@@ -22,10 +23,19 @@ def test_prints_each_trial_and_the_best_at_the_end(folder, tmp_path):
     assert "complete, validation IoU 0." in lines[0]
     assert lines[2].split() == ["trial", "state", "IoU", "seconds", "lr", "dropout", "loss", "strength"]
     assert "importance" in done.out
-    assert "fixed by --set, not searched: batch_size, width" in lines
+    assert "fixed by --set, not searched: batch_size" in lines
     assert lines[-2].startswith("best of 2: trial ")
     assert lines[-1] == f"bundle: {tmp_path / 'out' / 'best'}, table: {tmp_path / 'out' / 'sweep.csv'}"
     assert (tmp_path / "out" / "best" / "configs" / "metadata.json").is_file()
+
+
+def test_trials_with_and_without_the_start_are_named():
+    def of(*starts):
+        rows = [{"state": "complete", "began_from": start} for start in starts]
+        return _describe_starts([*rows, {"state": "pruned", "began_from": ""}])
+
+    assert of("auto", "auto") == of("none", "none") == of() == ""
+    assert of("auto", "none", "auto").startswith("note: 1 of 3 complete trials began from random weights")
 
 
 class TestRefusals:
@@ -41,7 +51,7 @@ class TestRefusals:
             (["--set", "nonsense=1"], ["setting nonsense does not exist"]),
             (["--objective", "dice"], ["--objective must be one of iou, accuracy, ap50", "got 'dice'"]),
             (["--objective", "ap50"], ["--objective ap50 must be a score of a bundle that writes cells"]),
-            (["--config", "sweep"], ["sweep.yaml: setting width does not exist"]),
+            (["--config", "sweep"], ["sweep.yaml: setting strength does not exist"]),
         ],
         ids=lambda value: value[0].strip("-") if isinstance(value, list) else None,
     )

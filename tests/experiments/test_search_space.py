@@ -8,7 +8,9 @@ import pytest
 from livecell_monai.bundle.template import find_template, read_overlay
 from livecell_monai.errors import SettingError
 from livecell_monai.experiments.search_space import check_space, read_space, to_settings
+from livecell_monai.network.start import write_start
 from livecell_monai.settings import list_settings
+from tests.support.starts import MAPS, NETWORK, make_start
 
 CONFIGS = find_template() / "configs"
 
@@ -38,7 +40,7 @@ def drawn(space, count=20):
 
 class TestBundledSpace:
     def test_entries(self):
-        assert set(read_space().entries) == {"lr", "dropout", "batch_size", "loss", "width", "strength"}
+        assert set(read_space().entries) == {"lr", "dropout", "batch_size", "loss", "strength"}
 
     def test_all_limits_are_valid_with_every_recipe(self, base):
         original = {**base, **read_overlay(CONFIGS / "original.yaml", ["inference", "train"])}
@@ -47,7 +49,7 @@ class TestBundledSpace:
 
     def test_contains_the_settings_of_a_training_without_a_sweep(self, base):
         usual = read_space().usual(base)
-        assert usual == {name: base[name] for name in ("lr", "dropout", "batch_size", "loss")} | {"width": 1, "strength": 1}
+        assert usual == {name: base[name] for name in ("lr", "dropout", "batch_size", "loss")} | {"strength": 1}
 
     def test_every_entry_has_a_comment(self):
         lines = (CONFIGS / "sweep.yaml").read_text(encoding="utf-8").splitlines()
@@ -69,9 +71,10 @@ class TestValues:
         values = drawn(read_space(written("dropout: {low: 0, high: 0.9}")))
         assert any(0 < value["dropout"] < 1 for value in values)
 
-    def test_given_settings_are_removed(self):
-        space = read_space(None, {"lr": 0.01, "filters": [8, 16], "noise": 0.1})
-        assert set(space.entries) == {"dropout", "batch_size", "loss", "strength"}
+    def test_given_settings_are_removed(self, written):
+        text = "lr: {low: 0.1, high: 0.2}\nwidth: {choices: [0.5, 1.0]}\nstrength: {low: 0.5, high: 1.0}"
+        space = read_space(written(text), {"lr": 0.01, "filters": [8, 16], "noise": 0.1})
+        assert set(space.entries) == {"strength"}
         assert space.fixed == ("lr", "width")
 
     def test_width_is_a_factor_on_the_channels(self, base):
@@ -152,3 +155,26 @@ class TestRejected:
     def test_an_invalid_limit(self, written, base, text, words):
         with pytest.raises(SettingError, match=re.escape(words)):
             check_space(read_space(written(text)), base, {})
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("width: {choices: [1.0, 0.5]}", "search space, width 0.5: setting start must be a start that fits the network"),
+            ("norm: {choices: [batch, instance]}", "search space, norm instance: setting start must be a start that fits"),
+        ],
+    )
+    def test_a_network_that_a_named_start_does_not_have(self, written, base, tmp_path, text, words):
+        """Before any trial, not at the first one that draws it; `auto` may be left out by a trial."""
+        write_start(tmp_path / "a.safetensors", make_start(filters=[16, 32]), {})
+        space = read_space(written(text))
+        given = {**base, **NETWORK, "filters": [16, 32], "maps": MAPS}
+        with pytest.raises(SettingError, match=re.escape(words)) as caught:
+            check_space(space, {**given, "start": str(tmp_path / "a.safetensors")}, {})
+        assert "\n" not in str(caught.value)
+        check_space(
+            read_space(written("lr: {low: 0.1, high: 0.2}")), {**given, "start": str(tmp_path / "a.safetensors")}, {}
+        )
+        for start in ("auto", "none"):
+            check_space(space, {**given, "start": start}, {})
+        with pytest.raises(SettingError, match=r"^setting start must be a start that fits the network"):
+            check_space(space, {**given, "filters": [8, 16], "start": str(tmp_path / "a.safetensors")}, {})

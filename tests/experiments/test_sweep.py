@@ -83,6 +83,7 @@ class TestResult:
             folder = root / "out" / f"trial_{row['trial']:04d}"
             facts = json.loads((folder / "configs" / "metadata.json").read_text())["training"]
             assert facts["validation"]["iou"] == row["val_iou"]
+            assert row["began_from"] == facts.get("start", "none")
             assert facts["kept_epoch"] == facts["epochs_run"]
             settings = (folder / "configs" / "train.yaml").read_text()
             assert f"\nlr: {row['lr']}" in settings

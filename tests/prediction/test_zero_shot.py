@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from livecell_monai.bundle.contents import read_metadata
+from livecell_monai.bundle.ensemble import note_study
 from livecell_monai.bundle.start import write_start_bundle
 from livecell_monai.errors import SettingError
 from livecell_monai.network.map_ranges import RANGES
@@ -159,9 +160,20 @@ def test_sizes_are_estimated_from_one_view(bundle, monkeypatch, estimates):
 def test_what_is_given_is_kept(bundle, estimates, caplog):
     found = fit_settings(bundle, {"cell_diameter": 80.0, "min_cell_area": 3}, images(2))
     assert found == {"scale": 0.5, "cell_diameter": 80.0, "seed_depth": 4.0, "min_cell_area": 3}
-    assert fit_settings(bundle, {"scale": 1.5}, images(2)) == {"scale": 1.5}
+    assert fit_settings(bundle, {"scale": [60, 80]}, images(2)) == {"scale": [60, 80]}
     assert not estimates[1]
     check_diameter(bundle, 80.0)
+
+
+def test_a_given_factor_says_which_size_the_cells_have(bundle, estimates, caplog):
+    found = fit_settings(bundle, {"scale": 0.25}, images(2))
+    assert found == {"scale": 0.25, "cell_diameter": 160.0, "seed_depth": 8.0, "min_cell_area": 1005}
+    assert not estimates[1]
+    assert caplog.messages[-1].startswith("note: cells are taken as 160 px across; if yours have another size")
+    caplog.clear()
+    found = fit_settings(bundle, {"scale": 1.5, "cell_diameter": 80.0, "seed_depth": 9.0}, images(2))
+    assert found == {"scale": 1.5, "cell_diameter": 80.0, "seed_depth": 9.0, "min_cell_area": 251}
+    assert caplog.messages == [NOTE]
 
 
 def test_unreadable_images_and_images_without_cells(bundle, monkeypatch, tmp_path, caplog):
@@ -197,3 +209,33 @@ def test_int8_gets_the_ranges_of_the_maps(bundle, estimates, tmp_path):
     assert RANGES not in read_metadata(bundle)["training"]
     fit_settings(bundle, {**ACCELERATOR, "backend": "int8"}, items)
     assert read_metadata(bundle)["training"][RANGES] is not None
+
+
+def test_int8_measures_arrays_paths_and_windows_of_large_images(tmp_path, monkeypatch):
+    with shipped(tmp_path / "shipped.safetensors", make_start(filters=[8, 32])):  # fewer channels are not rounded
+        bundle = write_start_bundle(tmp_path / "bundle")
+    given = {**ACCELERATOR, "backend": "int8", "cell_diameter": 40.0}
+    monkeypatch.setattr(zero_shot, "REACH", 40)
+    pixels = images(1)[0]
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    item = {"name": "a", "image": str(tmp_path / "a.tif")}
+    for some, large in (([pixels], []), ([tmp_path / "a.tif"], []), ([], [item])):
+        note_study(bundle, {RANGES: {}}, "")
+        fit_settings(bundle, given, some, None, large)
+        assert read_metadata(bundle)["training"][RANGES]
+    with pytest.raises(SettingError, match=r"^setting backend must be .* for the start without images, got int8"):
+        fit_settings(bundle, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cell_diameter": 0}, "setting cell_diameter must be a number above 0, got 0"),
+        ({"cell_diameter": "40"}, "setting cell_diameter must be a number above 0, got '40'"),
+        ({"scale": 0}, "setting scale must be"),
+    ],
+)
+def test_rejects_given_settings_before_it_computes_with_them(bundle, given, words, caplog):
+    with pytest.raises(SettingError, match=f"^{words}"):
+        fit_settings(bundle, given, images(1))
+    assert not caplog.records

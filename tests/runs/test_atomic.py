@@ -9,7 +9,7 @@ import pytest
 from livecell_monai.data.paths import is_image
 from livecell_monai.data.plane_files import write_mask
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.runs.atomic import atomic_path, check_overwrite, read_table, write_table
+from livecell_monai.runs.atomic import atomic_path, check_overwrite, check_writable, read_table, write_table
 
 IDS = np.random.default_rng(7).integers(0, 65536, (40, 36)).astype(np.uint16)
 
@@ -115,3 +115,11 @@ def test_rejects_existing_files_without_overwrite(tmp_path):
             check_overwrite(tmp_path / name, overwrite)
     check_overwrite(tmp_path / "there.csv", True)
     check_overwrite(tmp_path / "new.csv", False)
+
+
+def test_a_file_that_cannot_be_written_is_found_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"a\.csv: cannot be written \(Not a directory\)"):
+        check_writable(tmp_path / "file" / "a.csv")
+    check_writable(tmp_path / "a.csv")
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,6 +1,7 @@
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,45 @@ def test_a_signal_leaves_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read_start(output).head == ["foreground", "distance"]
 
 
+def test_a_signal_in_a_long_step_leaves_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecell_monai.runs.signals.GRACE_S", 0.05)
+    output = tmp_path / "start.safetensors"
+    one = Pretraining(PretrainingRequest(output, 10.0, workers=0))
+    step = one._step
+
+    def interrupt(*args: object) -> None:
+        step(*args)  # type: ignore[arg-type]
+        if one.steps == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    monkeypatch.setattr(one, "_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    assert one.written == 2
+    assert read_start(output).head == ["foreground", "distance"]
+
+
+@pytest.mark.parametrize("place", ["field", "step"])
+def test_a_signal_before_the_first_step_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr("livecell_monai.runs.signals.GRACE_S", 0.05)
+    output = tmp_path / "start.safetensors"
+    one = Pretraining(PretrainingRequest(output, 10.0, workers=0))
+
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    if place == "step":
+        monkeypatch.setattr(one, "_step", interrupt)
+    else:
+        monkeypatch.setattr(StreamDataset, "load", lambda *_: map(interrupt, range(9)))
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    assert one.written is None
+    assert not output.exists()
+
+
 def test_weights_are_written_on_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,6 +192,8 @@ def test_weights_are_written_on_the_way(
         ({"share": 1.0}, "--share must lie between 0 and 1, got 1"),
         ({"leave_out": ("x-ray",)}, "--leave-out must leave some of phase_contrast, .*, got x-ray"),
         ({"leave_out": tuple(DOMAINS)}, "--leave-out must leave some of"),
+        ({"seed": 2**32}, "setting seed must be .*, got 4294967296"),
+        ({"seed": -1}, "setting seed must be .*, got -1"),
         ({"output": Path("weights.pt")}, "weights.pt: expected a file .safetensors in an existing folder"),
         ({"output": Path("nowhere/weights.safetensors")}, "expected a file .safetensors in an existing folder"),
     ],
@@ -160,6 +202,30 @@ def test_rejects_values(tmp_path: Path, change: dict[str, object], message: str)
     values = {"output": tmp_path / "a.safetensors", "minutes": 1.0, **change}
     with pytest.raises(SettingError, match=message):
         PretrainingRequest(**values)  # type: ignore[arg-type]
+
+
+def test_rejects_a_folder_that_cannot_be_written_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(DataError, match=r"a\.safetensors: cannot be written \(Permission denied\); make room, or choose"):
+        PretrainingRequest(tmp_path / "a.safetensors", 1.0)
+
+
+def test_a_loss_that_is_no_number_is_one_line_and_leaves_the_weights(tmp_path: Path) -> None:
+    one = Pretraining(PretrainingRequest(tmp_path / "a.safetensors", 1.0, workers=0))
+    before = {name: value.clone() for name, value in one.network.state_dict().items() if value.is_floating_point()}
+    one.loss_function = lambda *_: torch.tensor(float("nan"), requires_grad=True)  # type: ignore[assignment]
+    batch = {"image": torch.zeros(2, 1, 256, 256), "target": torch.zeros(2, 2, 256, 256)}
+    with pytest.raises(
+        DataError, match=r"the loss must be finite, got nan at step 1, no weights are written; use"
+    ) as caught:
+        one._step(batch, 1.0)
+    assert "\n" not in str(caught.value)
+    assert one.steps == 0
+    parameters = dict(one.network.named_parameters())
+    assert all(torch.equal(parameters[name], before[name]) for name in parameters)
 
 
 def test_domains_can_be_left_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from livecell_monai.bundle.ensemble import join_bundles
 from livecell_monai.bundle.weights import read_weights
@@ -275,3 +276,17 @@ class TestTraining:
         resumed = resume(tmp_path / "model")
         whole = train(folder, tmp_path / "whole", settings=settings)
         assert resumed["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_a_file_of_a_bundle_is_named_by_its_folder(tmp_path):
+    bundle = tmp_path / "trained"
+    for folder in ("models", "configs"):
+        (bundle / folder).mkdir(parents=True)
+    (bundle / "configs" / "metadata.json").write_text("{}")
+    weights = bundle / "models" / "model.safetensors"
+    save_file(dict(network_of().state_dict()), weights)
+    with pytest.raises(SettingError, match=rf"is a file within one; give {re.escape(str(bundle))}$"):
+        weights_for(weights)
+    alone = weights.rename(tmp_path / "alone.safetensors")
+    with pytest.raises(DataError, match="got: weights that do not say which network they are for; copy it again"):
+        weights_for(alone)
