@@ -155,7 +155,7 @@ def test_a_signal_before_the_first_step_writes_nothing(tmp_path: Path, monkeypat
     one = Pretraining(PretrainingRequest(output, 10.0, workers=0))
 
     def interrupt(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
 
     if place == "step":
