@@ -57,7 +57,7 @@ def show_stain(layout: Layout, rng: np.random.Generator) -> Plane:
 def _draw_profile(layout: Layout, rng: np.random.Generator) -> Plane:
     """How thick cells are (Y, X), from 0 outside to 1 in the middle: flat or like a dome, one way in each field."""
     dome = np.clip(1 - layout.ratio * layout.ratio, 0, 1) ** np.float32(max(0.02, rng.uniform(*FLUORESCENCE.dome)))
-    edge = np.clip(layout.depth / np.float32(rng.uniform(0.7, 0.06 * layout.diameter + 0.8)), 0.3, 1)
+    edge = np.clip((layout.depth + 0.5) / np.float32(1 + rng.uniform(*FLUORESCENCE.edge) * layout.diameter), 0.4, 1)
     return np.asarray(np.where(layout.label > 0, dome * edge, 0), dtype=np.float32)
 
 

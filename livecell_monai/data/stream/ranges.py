@@ -57,15 +57,15 @@ class Domain:
 #: by name; shares add up to 1
 DOMAINS = {
     "phase_contrast": Domain(
-        0.34, {"spread": 0.58, "sheet": 0.1, "round": 0.08, "long": 0.06, "branched": 0.06, "mixed": 0.12}
+        0.28, {"spread": 0.58, "sheet": 0.1, "round": 0.08, "long": 0.06, "branched": 0.06, "mixed": 0.12}
     ),
-    "sample_set": Domain(0.15, {"spread": 1.0}),  # as `livecell sample` draws it
-    "dic": Domain(0.06, {"spread": 0.45, "sheet": 0.2, "round": 0.15, "long": 0.1, "branched": 0.1}),
-    "bright_field": Domain(0.1, {"spread": 0.4, "sheet": 0.2, "round": 0.2, "long": 0.1, "branched": 0.1}),
+    "sample_set": Domain(0.25, {"spread": 1.0}),  # as `livecell sample` draws it
+    "dic": Domain(0.05, {"spread": 0.45, "sheet": 0.2, "round": 0.15, "long": 0.1, "branched": 0.1}),
+    "bright_field": Domain(0.08, {"spread": 0.4, "sheet": 0.2, "round": 0.2, "long": 0.1, "branched": 0.1}),
     "fluorescent_nuclei": Domain(0.21, {"nuclei": 0.85, "round": 0.1, "long": 0.05}),
     "fluorescent_cytoplasm": Domain(0.06, {"spread": 0.5, "sheet": 0.2, "round": 0.1, "long": 0.1, "branched": 0.1}),
     "fluorescent_membrane": Domain(0.03, {"sheet": 0.8, "spread": 0.2}),
-    "stain": Domain(0.05, {"nuclei": 0.8, "spread": 0.2}),
+    "stain": Domain(0.04, {"nuclei": 0.8, "spread": 0.2}),
 }
 
 
@@ -90,7 +90,7 @@ class Crowd:
     frayed: Range = (0.0, 0.35)  #: displacement by fine noise, relative to that by smooth noise
     bend: float = 0.25  #: deviation of the curvature of a long cell, relative to 1 / its length
     dividing: Range = (0.0, 0.08)  #: of the cells: two daughters side by side
-    rounded: Range = (0.0, 0.12)  #: of the cells: rounded up before they divide or die
+    rounded: Range = (0.0, 0.2)  #: of the cells: rounded up before they divide or die
     nucleus: Range = (0.3, 0.62)  #: radius of a nucleus relative to its cell
     least_visible: float = 0.35  #: of the area of a cell (a fraction): less is covered up and gets no label
 
@@ -104,6 +104,8 @@ class Body:
     round_height: Range = (1.6, 5.0)  #: rad, of rounded cells
     edge: Range = (0.03, 0.14)  #: width of the rise at the rim, in diameters
     dome: Range = (0.1, 0.6)  #: fraction of the height that grows from the rim to the middle
+    lamella: Range = (0.3, 1.0)  #: height of the thin parts of spread cells, relative to their middle
+    middle: Range = (1.2, 3.0)  #: radius of the thick middle, in radii of the nucleus
     grain: Range = (0.0, 0.22)  #: deviation of fine texture, relative to the height
     mottle: Range = (0.0, 0.3)  #: deviation of coarse texture
     nucleus: Range = (-0.35, 0.35)  #: thickness of a nucleus, relative to the height
@@ -182,7 +184,8 @@ class Fluorescence:
     brightness: Range = (0.05, 0.75)  #: deviation of the logarithm, between cells
     dim: Range = (0.0, 0.35)  #: fraction of cells that are dim
     dim_factor: Range = (0.12, 0.5)
-    dome: Range = (0.0, 0.8)  #: exponent of the profile, 0 for a flat one
+    dome: Range = (0.0, 0.22)  #: exponent of the profile, 0 for a flat one
+    edge: Range = (0.0, 0.02)  #: width of the rise at the rim, in diameters, beside 1 px
     texture: Range = (0.0, 0.35)  #: deviation of chromatin or of cytoplasm
     foci: Range = (0.0, 7.0)  #: mean number of bright spots in a cell
     focus_strength: Range = (0.2, 1.5)

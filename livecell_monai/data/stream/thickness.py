@@ -45,8 +45,17 @@ def _draw_bodies(layout: Layout, rng: np.random.Generator) -> Plane:
     texture = 1 + rng.uniform(*BODY.mottle) * smooth_noise(shape, 0.1 * size, rng)
     texture += rng.uniform(*BODY.grain) * smooth_noise(shape, rng.uniform(0.8, 1.6), rng)
     texture += _draw_nuclei(layout, rng)
+    flat *= _thin_out(layout, rng)
     body = height * np.where(is_round, ball * (0.75 + 0.25 * texture), flat * texture)
     return np.asarray(body + rise * _draw_granules(layout, rng), dtype=np.float32)
+
+
+def _thin_out(layout: Layout, rng: np.random.Generator) -> Plane:
+    """A factor (Y, X) from 1 at the nucleus down to that of the lamella, with which a spread cell ends on some sides."""
+    lamella = rng.uniform(*BODY.lamella)
+    middle = np.exp(-np.square(layout.nucleus * np.float32(1 / rng.uniform(*BODY.middle))))
+    uneven = np.clip(0.5 + 0.5 * smooth_noise(layout.label.shape, 0.35 * layout.diameter, rng), 0, 1)
+    return np.asarray(lamella + (1 - lamella) * np.maximum(middle, uneven), dtype=np.float32)
 
 
 def _draw_nuclei(layout: Layout, rng: np.random.Generator) -> Plane:

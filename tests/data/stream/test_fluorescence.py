@@ -25,6 +25,18 @@ def test_cells_are_brighter_than_the_background(show: Show, layout: Layout) -> N
         assert image[layout.label > 0].mean() > 1.2 * np.median(image[layout.label == 0])
 
 
+def test_labels_end_where_cells_fade(layout: Layout) -> None:
+    """Annotators draw the outline of a nucleus near half of its brightness."""
+    inner = layout.depth > 0.4 * layout.depth.max()
+    rim = (layout.depth > 1) & (layout.depth <= 0.08 * layout.diameter + 1)
+    parts = []
+    for seed in range(12):
+        image = show_nuclei(layout, np.random.default_rng(seed))
+        dark = np.median(image[layout.label == 0])
+        parts.append((np.median(image[rim]) - dark) / (np.median(image[inner]) - dark))
+    assert 0.7 < np.median(parts) < 0.95
+
+
 def test_membranes_are_brighter_than_what_they_enclose(layout: Layout) -> None:
     images = [show_membrane(layout, np.random.default_rng(seed)) for seed in range(6)]
     inner = layout.depth > 0.6 * layout.depth.max()

@@ -5,7 +5,7 @@ import pytest
 
 from livecell_monai.data.stream import thickness
 from livecell_monai.data.stream.layout import Layout, draw_layout
-from livecell_monai.data.stream.ranges import Dirt
+from livecell_monai.data.stream.ranges import BODY, Dirt
 from livecell_monai.data.stream.thickness import draw_cell_noise, draw_nucleoli, draw_thickness
 
 CLEAN = Dirt(specks=(1e-9, 2e-9), smudges=(0.0, 1e-9), ghosts=0.0, fibres=0.0, scratches=0.0)
@@ -32,6 +32,18 @@ def test_debris_lies_on_an_empty_dish() -> None:
     empty = replace(empty, label=label, heights=nothing, diameters=nothing, rounded=nothing > 0)
     drawn = [np.abs(draw_thickness(empty, np.random.default_rng(seed))).max() for seed in range(5)]
     assert max(drawn) > 0.1
+
+
+def test_spread_cells_end_in_a_thin_lamella(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thickness, "DIRT", CLEAN)
+    outer, middle = (layout.label > 0) & (layout.nucleus > 2.5), layout.nucleus < 0.5
+
+    def draw(lamella: float) -> float:
+        monkeypatch.setattr(thickness, "BODY", replace(BODY, lamella=(lamella, lamella)))
+        drawn = draw_thickness(layout, np.random.default_rng(2))
+        return float(drawn[outer].mean() / drawn[middle].mean())
+
+    assert draw(0.3) < 0.8 * draw(1.0)
 
 
 def test_rounded_cells_are_several_radians_thick(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
