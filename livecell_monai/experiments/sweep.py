@@ -239,9 +239,8 @@ class Trials:
                 raise PrunedError(f"epoch {epoch}")
 
         try:
-            context = RunContext(
-                time.monotonic(), self.parent.run_id or None, follow, starts=tuple(self.request.starts.values())
-            )
+            starts = tuple(self.request.starts.values())
+            context = RunContext(time.monotonic(), self.parent.run_id or None, follow, starts=starts)
             train(self.request.data, partial, self.request.overlays, settings, self.request.recipe, context=context)
             return partial.rename(self.root / name)
         except RuntimeError as error:

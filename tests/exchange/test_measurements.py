@@ -52,12 +52,12 @@ def test_pixels_where_micrometres_are_not_known():
     assert choose_values(known, names) == {"Area µm^2": 1, "Max diameter px": 3}
 
 
-@pytest.mark.parametrize("size", [None, (0.5, 0.25)])
+@pytest.mark.parametrize("size", [None, (0.5, 0.5)])
 def test_all_cells_of_an_image(size):
     columns = measure_cells(LABELS, {"": GREY}, None, size)
     found = to_measurements(columns)
     assert list(found) == [1, 2, 3, 4, 5, 6]
-    assert found[2]["Area px^2" if size is None else "Area µm^2"] == (2 if size is None else 0.25)
+    assert found[2]["Area px^2" if size is None else "Area µm^2"] == (2 if size is None else 0.5)
     assert found[2]["Intensity: Mean"] == (6 + 12) / 2
     assert found[3]["Touches border"] == 0
     names = set().union(*found.values())

@@ -123,7 +123,7 @@ class TestEarlierResults:
         assert float(row["foreground_fraction"]) == round(float((expected > 0).mean()), 6)
 
     def test_what_is_not_written_again_is_deleted(self, trained, image, tmp_path):
-        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "overlay"]})
+        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]})
         assert {"cells.csv", "large_cells.ome.tif", "large_overlay.png"} <= names(tmp_path / "out")
         predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": False, "overwrite": True})
         assert names(tmp_path / "out") == {"large.ome.tif", "summary.csv"}
@@ -131,7 +131,7 @@ class TestEarlierResults:
     def test_a_finished_image_gets_the_overlay_that_is_missing(self, trained, image, tmp_path):
         scaled = tmp_path / "large.tif"
         tifffile.imwrite(scaled, tifffile.imread(image), tile=(256, 256), resolution=(2e4, 4e4), resolutionunit="CENTIMETER")
-        both = {**SETTINGS, "cells": True, "outputs": ["mask", "overlay"]}
+        both = {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]}
         predict(trained[1], [scaled], tmp_path / "whole", both)
         predict(trained[1], [scaled], tmp_path / "out", {**SETTINGS, "cells": True})
         predict(trained[1], [scaled], tmp_path / "out", {**both, "resume": True})
