@@ -123,7 +123,9 @@ class TestEarlierResults:
         assert float(row["foreground_fraction"]) == round(float((expected > 0).mean()), 6)
 
     def test_what_is_not_written_again_is_deleted(self, trained, image, tmp_path):
-        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]})
+        predict(
+            trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]}
+        )
         assert {"cells.csv", "large_cells.ome.tif", "large_overlay.png"} <= names(tmp_path / "out")
         predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": False, "overwrite": True})
         assert names(tmp_path / "out") == {"large.ome.tif", "summary.csv"}
