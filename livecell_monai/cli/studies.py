@@ -215,8 +215,8 @@ def _describe_starts(rows: Sequence[Mapping[str, Any]]) -> str:
     if not 0 < without < len(begun):
         return ""
     return (
-        f"note: {without} of {len(begun)} complete trials began from random weights, because the start does not fit their "
-        "network; scores and importance compare that too, see began_from in sweep.csv"
+        f"note: {without} of {len(begun)} complete trials began from random weights, the others from a start; scores and "
+        "importance compare that too, see began_from in sweep.csv"
     )
 
 

@@ -114,12 +114,14 @@ def check_space(space: Space, base: Mapping[str, Any], given: Mapping[str, Any])
             check_start(found.start, settings)
 
     check_fit(base)
+    starts = space.entries["start"].choices if "start" in space.entries else (base["start"],)
     for name, entry in space.entries.items():
         for value in entry.limits():
             settings = {**base, **to_settings({name: value}, base, given)}
             check_settings(settings, is_training=True)
             try:
-                check_fit(settings)
+                for start in (settings["start"],) if name == "start" else starts:
+                    check_fit({**settings, "start": start})
             except SettingError as error:
                 raise SettingError(f"search space, {name} {value}: {error}") from error
 

@@ -189,7 +189,8 @@ class TestResume:
 
         looked = []
         monkeypatch.setattr(
-            "livecell_monai.prediction.large.predictor.survey_source", lambda *_: looked.append("survey of what is measured")
+            "livecell_monai.prediction.large.predictor.survey_large_image",
+            lambda *_: looked.append("survey of what is measured"),
         )
         assert livecell(*given, "--resume").code == 0
         assert not looked

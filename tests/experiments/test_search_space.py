@@ -176,5 +176,8 @@ class TestRejected:
         )
         for start in ("auto", "none"):
             check_space(space, {**given, "start": start}, {})
+        searched = read_space(written(f"{text}\nstart: {{choices: [auto, {tmp_path / 'a.safetensors'}]}}"))
+        with pytest.raises(SettingError, match=re.escape(words)):  # a trial may draw both
+            check_space(searched, given, {})
         with pytest.raises(SettingError, match=r"^setting start must be a start that fits the network"):
             check_space(space, {**given, "filters": [8, 16], "start": str(tmp_path / "a.safetensors")}, {})

@@ -103,6 +103,7 @@ class _Prediction:
                 yield Task(predict_frames, (items,), frames=items)
                 continue
             yield Task(predict_images, (items,), len({item[NAME] for item in items}))
+        self.large_images.mark_replaced()
         for item in self.large_images.large:
             missing = self.large_images.begin(item)
             if missing is None:

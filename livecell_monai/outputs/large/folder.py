@@ -54,8 +54,19 @@ class LargeImageFolder:
         return self.ledger.read() if self.ledger.is_unfinished() else None
 
     def is_unfinished(self) -> bool:
-        """Whether a mask was begun here and is not published yet."""
-        return self.ledger.is_unfinished() and self.image.exists()
+        """Whether a mask was begun here, or was marked, and is not published yet."""
+        return self.path.exists() and (self.image.exists() or not self.ledger.is_unfinished())
+
+    def mark(self, mask: Path) -> None:
+        """Create the empty folder, which says that the finished mask of this path is to be replaced, if there is one."""
+        if mask.exists():
+            with large_image_errors(self.path):
+                self.path.mkdir(exist_ok=True)
+
+    def unmark(self) -> None:
+        """Remove the folder if nothing was begun in it."""
+        if self.path.exists() and not self.ledger.is_unfinished():
+            self.remove()
 
     def check_new(self, mask: Path) -> None:
         """Reject an unfinished large image; `mask` is the path of the finished one, for the message."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,6 @@ class LargeImagePredictor:
     An image above `tiling_min_megapixels` is large, if its format can be read part by part. Its mask grows in a hidden
     folder in the output folder, and gets its name when it is complete. The steps are `begin`, `predict_band` and `finish`.
     Several processes may predict bands at once, each with its own predictor over the same folder.
-
     The settings are all settings by name. The weights of the segmenter may be loaded later, before the first band.
 
     Raises a SettingError if a setting does not allow large images, or a file would be overwritten.
@@ -71,6 +69,7 @@ class LargeImagePredictor:
 
     def run(self, evaluator: Any) -> None:
         """Predict the other images with their engine, then the large ones one after the other."""
+        self.mark_replaced()
         if is_alone := bool(self.large) and not self.rest:
             self.writer.find_earlier()  # no engine does it
         else:
@@ -91,6 +90,11 @@ class LargeImagePredictor:
         if is_alone:
             self.writer.remove_earlier()
 
+    def mark_replaced(self) -> None:
+        """Note on disk which finished masks are to be replaced, so that a resumed run does not keep them."""
+        for item in self.large if self.settings["overwrite"] else ():
+            self._folder(item).mark(self.path_of(item))
+
     def begin(self, item: Item) -> Bands | None:
         """Create the hidden folder of a large image, or open it to resume; the bands of the mask that are missing.
 
@@ -107,13 +111,14 @@ class LargeImagePredictor:
         with open_source(item) as source:
             steps = self._steps(item)
             settings = {**select(self.settings, "changes_mask"), OWN: {}, **steps.own}
-            description = describe_large_image(source, self.segmenter.inferer, self._weights, settings)
+            description = describe_large_image(source, self.segmenter.inferer, hash_file(self.checkpoint), settings)
             if self.settings["resume"] and folder.read_record() is not None:
                 folder.ledger.check_same(description)
                 return folder.missing_bands()
             try:
                 survey = survey_large_image(source)
             except DataError as error:
+                folder.unmark()
                 self.failures[Path(item[IMAGE])] = str(error)
                 return None
             facts = measure_large_image(source, survey, steps)
@@ -198,11 +203,10 @@ class LargeImagePredictor:
 
     def complete(self, item: Item) -> None:
         """Finish a large image and add its row to the table, or keep what is wrong with it in `failures`."""
-        path = Path(item[IMAGE])
         try:
             self.finish(item)
         except Exception as error:
-            self.failures[path] = explain_failure(path, error)
+            self.failures[Path(item[IMAGE])] = explain_failure(Path(item[IMAGE]), error)
 
     def count_windows(self, item: Item, bands: Bands) -> int:
         """How many windows bands of a large image depend on, after `begin`."""
@@ -214,10 +218,6 @@ class LargeImagePredictor:
     def path_of(self, item: Item) -> Path:
         """The path of the finished mask."""
         return self.output_dir / f"{item[NAME]}{ENDINGS[self.settings['large_image_format']]}"
-
-    @cached_property
-    def _weights(self) -> str:
-        return hash_file(self.checkpoint)
 
     def _steps(self, item: Item) -> PartialSteps:
         return check_preprocessing(self.segmenter.preprocessing, Path(item[IMAGE]))

@@ -153,3 +153,18 @@ def test_a_chunk_is_done_if_the_mask_and_all_maps_have_it(tmp_path):
 
 def test_without_cells_no_map_is_kept(folder):
     assert folder.maps() == {}
+
+
+def test_a_mask_is_marked_until_it_is_replaced(tmp_path):
+    folder, mask = LargeImageFolder(tmp_path, "a"), tmp_path / "a.ome.tif"
+    folder.mark(mask)
+    assert not folder.path.exists()  # there is nothing to replace
+    mask.touch()
+    assert not folder.is_unfinished()
+    folder.mark(mask)
+    assert folder.is_unfinished()
+    folder.unmark()
+    assert not folder.path.exists()
+    folder.start(RECORD, (4, 5), np.zeros((2, 2)))
+    folder.unmark()
+    assert folder.is_unfinished()  # what was begun stays

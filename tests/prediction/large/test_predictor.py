@@ -106,15 +106,18 @@ class TestEarlierResults:
     def image(self, images):
         return images / "large.tif"
 
-    def test_an_overwriting_run_that_was_killed_goes_on_with_its_own_mask(self, trained, image, parser, tmp_path):
+    @pytest.mark.parametrize("is_begun", [True, False])
+    def test_an_overwriting_run_that_was_killed_goes_on_with_its_own_mask(self, trained, image, parser, tmp_path, is_begun):
         strict = {**SETTINGS, "threshold": 0.9}
         predict(trained[1], [image], tmp_path / "fresh", strict)
         predict(trained[1], [image], tmp_path / "out", SETTINGS)
         before = read_plane(tmp_path / "out" / "large.ome.tif").pixels
         killed = parser(threshold=0.9, overwrite=True).get_parsed_content("large_images")
         (item,) = killed.large
-        assert killed.begin(item) == [(0, 1500)]
-        killed.predict_band(item, 0, 1024)
+        killed.mark_replaced()
+        if is_begun:
+            assert killed.begin(item) == [(0, 1500)]
+            killed.predict_band(item, 0, 1024)
         predict(trained[1], [image], tmp_path / "out", {**strict, "resume": True})
         expected, found = (read_plane(tmp_path / name / "large.ome.tif").pixels for name in ("fresh", "out"))
         np.testing.assert_array_equal(found, expected)
