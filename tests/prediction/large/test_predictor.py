@@ -125,21 +125,27 @@ class TestEarlierResults:
         (row,) = read_table(tmp_path / "out" / "summary.csv")
         assert float(row["foreground_fraction"]) == round(float((expected > 0).mean()), 6)
 
-    def test_what_is_not_written_again_is_deleted(self, trained, image, tmp_path):
+    @pytest.fixture
+    def small(self, image, tmp_path):
+        """Just large enough to be predicted part by part."""
+        pixels = tifffile.imread(image)[:1050, :1000]
+        size = {"resolution": (2e4, 4e4), "resolutionunit": "CENTIMETER"}
+        tifffile.imwrite(tmp_path / "large.tif", pixels, tile=(256, 256), **size)
+        return tmp_path / "large.tif"
+
+    def test_what_is_not_written_again_is_deleted(self, trained, small, tmp_path):
         predict(
-            trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]}
+            trained[1], [small], tmp_path / "out", {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]}
         )
         assert {"cells.csv", "large_cells.ome.tif", "large_overlay.png"} <= names(tmp_path / "out")
-        predict(trained[1], [image], tmp_path / "out", {**SETTINGS, "cells": False, "overwrite": True})
+        predict(trained[1], [small], tmp_path / "out", {**SETTINGS, "cells": False, "overwrite": True})
         assert names(tmp_path / "out") == {"large.ome.tif", "summary.csv"}
 
-    def test_a_finished_image_gets_the_overlay_that_is_missing(self, trained, image, tmp_path):
-        scaled = tmp_path / "large.tif"
-        tifffile.imwrite(scaled, tifffile.imread(image), tile=(256, 256), resolution=(2e4, 4e4), resolutionunit="CENTIMETER")
+    def test_a_finished_image_gets_the_overlay_that_is_missing(self, trained, small, tmp_path):
         both = {**SETTINGS, "cells": True, "outputs": ["mask", "summary", "overlay"]}
-        predict(trained[1], [scaled], tmp_path / "whole", both)
-        predict(trained[1], [scaled], tmp_path / "out", {**SETTINGS, "cells": True})
-        predict(trained[1], [scaled], tmp_path / "out", {**both, "resume": True})
+        predict(trained[1], [small], tmp_path / "whole", both)
+        predict(trained[1], [small], tmp_path / "out", {**SETTINGS, "cells": True})
+        predict(trained[1], [small], tmp_path / "out", {**both, "resume": True})
         pictures = [Image.open(tmp_path / name / "large_overlay.png") for name in ("whole", "out")]
         np.testing.assert_array_equal(*map(np.asarray, pictures))
         (whole,), (found,) = (read_table(tmp_path / name / "summary.csv") for name in ("whole", "out"))
