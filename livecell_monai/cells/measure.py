@@ -23,7 +23,7 @@ from livecell_monai.sample import Pixels, Region
 
 Column = NDArray[Any]
 Columns = dict[str, Column]
-SQUARE = 1.01  #: ratio of the sides of a pixel up to which a length in any direction is told in µm
+SQUARE = 1.01  #: ratio of the sides of a pixel; above it, perimeter, axes and Feret have no value in µm
 _SIDE = np.pi / 8  #: contribution to the perimeter of two pixels side by side, of which one is in the cell
 _DIAGONAL = np.pi / 8 / np.sqrt(2)  #: the same of two pixels that touch diagonally
 

@@ -58,7 +58,7 @@ def pretrain(
 
 
 def _name_next(run: "Pretraining", data: Sequence[Path], overwrite: bool) -> list[str]:
-    """The command that goes on from the file that was written; the same command again if none was."""
+    """The command that continues from the file of this run; the same command again if it wrote none."""
     request, is_written = run.request, run.written is not None
     start = request.output if is_written else request.start
     options: dict[str, Sequence[object]] = {

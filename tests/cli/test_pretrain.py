@@ -68,7 +68,7 @@ def test_says_how_to_go_on_after_a_stop(
 
 
 def test_the_same_command_again_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on from the weights that were given."""
+    """It names the start of the first command."""
     monkeypatch.setattr("livecell_monai.training.pretraining.FEWEST", 1)
     first, output = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     assert run("--output", str(first), "--steps", "1", "--workers", "0", "--accelerator", "cpu-fp32").exit_code == 0
