@@ -8,8 +8,9 @@ import torch
 from livecell_monai.errors import SettingError
 from livecell_monai.network import Head, SegmentationLoss
 from livecell_monai.network.heads import UNKNOWN
-from livecell_monai.network.losses import dice_bce
+from livecell_monai.network.losses import bce, dice_bce
 
+ROWS = SegmentationLoss.ROWS
 LOGITS = torch.tensor([[[[2.0, -1.0], [0.5, -3.0]]]])
 LABEL = torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
 
@@ -135,7 +136,8 @@ class TestUnknownPixels:
         SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, target).backward()
         assert (logits.grad[..., 5:] == 0).all()
         assert (logits.grad[:, 1:, :, 4] == 0).all()
-        assert (logits.grad[..., :4] != 0).all()
+        assert (logits.grad[:, :1, :, :4] != 0).all()
+        assert (logits.grad[:, 1:, ::ROWS, :4] != 0).all()
 
     @pytest.mark.parametrize("kind", ["bce", "dice_bce", "focal"])
     def test_nothing_annotated_is_no_loss(self, kind):
@@ -158,7 +160,8 @@ class TestUnknownPixels:
         target = target.clamp(min=0)
         weight = torch.rand(2, 1, 6, 8)
         label, levels = target[:, :1], self.HEAD.to_levels(target, first=1)
-        expected = dice_bce(logits[:, :1], label, weight, 1.0) + 2.0 * dice_bce(logits[:, 1:], levels, weight, 1.0)
+        rest = (planes[:, :, ::ROWS] for planes in (logits[:, 1:], levels, weight))
+        expected = dice_bce(logits[:, :1], label, weight, 1.0) + 2.0 * dice_bce(*rest, 1.0)
         loss = SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, torch.cat([target, weight], dim=1))
         assert torch.equal(loss, expected)
 
@@ -172,4 +175,47 @@ class TestUnknownPixels:
             SegmentationLoss(kind, 1.0, self.HEAD)(own, planes).backward()
             gradients.append(own.grad)
         assert torch.equal(*gradients)
-        assert (gradients[0] != 0).all()
+        assert (gradients[0][:, :1] != 0).all()
+        assert (gradients[0][:, 1:, ::ROWS] != 0).all()
+
+
+class TestRows:
+    """The loss of the maps looks at one row in so many."""
+
+    HEAD = Head(["foreground", "distance"])
+
+    def make(self):
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(2, 5, 2 * ROWS + 4, 7, generator=generator)
+        return logits, (torch.rand(2, 2, 2 * ROWS + 4, 7, generator=generator) > 0.5).float()
+
+    def test_other_rows_of_the_maps_do_not_count(self):
+        logits, target = self.make()
+        loss = SegmentationLoss("dice_bce", 1.0, self.HEAD)
+        changed = logits + 5
+        changed[:, :1] = logits[:, :1]
+        changed[:, :, ::ROWS] = logits[:, :, ::ROWS]
+        assert torch.equal(loss(changed, target), loss(logits, target))
+        changed[:, 1:, ROWS] += 1
+        assert loss(changed, target) != loss(logits, target)
+
+    def test_even_and_odd_rows_take_turns(self):
+        """A network that runs at half of the resolution computes these by different weights."""
+        logits, target = self.make()
+        logits.requires_grad_()
+        SegmentationLoss("dice_bce", 1.0, self.HEAD)(logits, target).backward()
+        counted = (logits.grad[:, 1:] != 0).all(dim=3).all(dim=1).all(dim=0).nonzero().flatten().tolist()
+        assert {row % 2 for row in counted} == {0, 1}
+
+    @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+    def test_gradient_is_that_of_slices(self, kind, layout):
+        logits, target = self.make()
+        both = [logits.to(kind, memory_format=layout).clone().requires_grad_() for _ in range(2)]
+        SegmentationLoss("bce", 1.0, self.HEAD)(both[0], target).backward()
+        levels = self.HEAD.to_levels(target, first=1)[:, :, ::ROWS]
+        foreground, rest = both[1][:, :1].float(), both[1][:, 1:, ::ROWS].float()
+        weight = torch.ones_like(levels[:, :1])
+        (bce(foreground, target[:, :1]) + 2 * dice_bce(rest, levels, weight, 1.0)).backward()
+        torch.testing.assert_close(both[0].grad, both[1].grad)
+        assert both[0].grad.dtype == kind
