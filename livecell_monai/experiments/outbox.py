@@ -122,8 +122,8 @@ def open_outbox(path: Path) -> Iterator[Outbox]:
 
 
 def find_outboxes(folder: Path) -> list[Path]:
-    """The outbox folders of a training, or of a study and its parts."""
-    patterns = (f"{FOLDER}*/{ENTRIES}", f"*/{FOLDER}*/{ENTRIES}")
+    """The outbox folders of a training, or of a study, its parts and those of a study in it (`--compare-start`)."""
+    patterns = (f"{inner}{FOLDER}*/{ENTRIES}" for inner in ("", "*/", "*/*/"))
     return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
 
 

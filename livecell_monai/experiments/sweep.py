@@ -95,7 +95,7 @@ def sweep(
     samples = list_samples(request.data, "train", base["unlabelled_value"])
     request.objective.check(base, samples)
     hashes = hash_samples(samples)
-    tracker = RunTracker.of(request.settings, root, f"-{platform.node()}-{os.getpid()}")
+    tracker = RunTracker.of(base, root, f"-{platform.node()}-{os.getpid()}")
     tracker.check()
     must_match = {
         "data_sha256": digest_of(hashes),

@@ -42,6 +42,8 @@ def sync(folder: str | Path, uri: str | None = None) -> Iterator[Synced]:
         raise SettingError(f"{root}: must be the folder of a training or of a study, it is not; name what --output named")
     for path in paths:
         with open_outbox(path) as outbox:
+            if not outbox.entries:  # its first line was never completed
+                continue
             if not outbox.is_ended:
                 times = [entry["time"] for entry in outbox.entries if "time" in entry]
                 outbox.append(END, status="KILLED", time=max(times))

@@ -327,6 +327,15 @@ class TestRejected:
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
+    def test_a_store_named_in_an_overlay(self, folder, tmp_path):
+        overlay = tmp_path / "store.yaml"
+        overlay.write_text("track: true\ntracking_uri: http://127.0.0.1:9\n")
+        given = {name: value for name, value in ask(folder).settings.items() if name != "track"}
+        request = replace(ask(folder), overlays=(str(overlay),), settings=given)
+        with pytest.raises(SettingError, match="setting tracking_uri must be a store that answers"):
+            sweep(request, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
     def test_a_missing_storage(self, folder, tmp_path):
         with pytest.raises(SettingError, match="--storage must be a database that answers"):
             sweep(ask(folder), tmp_path / "out", f"sqlite:///{tmp_path / 'none' / 'study.db'}")

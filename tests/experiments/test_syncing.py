@@ -122,6 +122,20 @@ def test_a_running_training_is_rejected(store, tmp_path):
         assert len(outbox.entries) == 1
 
 
+@pytest.mark.parametrize("cut", ["", '{"kind": "run", "uri'])
+def test_an_outbox_whose_first_line_was_never_completed(tmp_path, cut):
+    (tmp_path / "model" / ".tracking").mkdir(parents=True)
+    (tmp_path / "model" / ".tracking" / "entries.jsonl").write_text(cut)
+    assert list(sync(tmp_path / "model", "http://127.0.0.1:1")) == []
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_a_study_within_a_study(store, tmp_path):
+    inner = write_outbox(tmp_path / "folds" / "without_start" / "fold_1", store)
+    (done,) = sync(tmp_path / "folds")
+    assert done.folder == inner
+
+
 @pytest.mark.parametrize("sign", ["configs/metadata.json", "models/model.pt", "crossval.json"])
 def test_no_store_is_asked_if_nothing_is_left(tmp_path, sign):
     (tmp_path / sign).parent.mkdir(exist_ok=True)
