@@ -98,7 +98,8 @@ def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
     if request.recipe != "planned":
         return request
     names = list_settings(["inference"])
-    choices, head = plan(request.data, request.overlays, request.settings)
+    # from all images, as every other setting of a study: a strip need not fit into them
+    choices, head = plan(request.data, request.overlays, {**request.settings, **HELD, "split": "none"})
     file = root / SHARED
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)
     return replace(request, overlays=[str(file), *request.overlays])
