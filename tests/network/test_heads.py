@@ -63,8 +63,9 @@ def test_network_and_loss_take_as_many_channels(two):
         whole = loss(logits, target)
         torch.testing.assert_close(loss(logits, torch.cat([target, weight], dim=1)), whole)
         foreground = SegmentationLoss(kind)(logits[:, :1], target[:, :1])
-        levels = [(target[:, 1:] >= level).float() for level in (0.2, 0.6)]
-        rest = [SegmentationLoss("dice_bce")(logits[:, at : at + 1], levels[at - 1]) for at in (1, 2)]
+        rows = slice(None, None, SegmentationLoss.ROWS)
+        levels = [(target[:, 1:, rows] >= level).float() for level in (0.2, 0.6)]
+        rest = [SegmentationLoss("dice_bce")(logits[:, at : at + 1, rows], levels[at - 1]) for at in (1, 2)]
         torch.testing.assert_close(whole, foreground + 2 * sum(rest) / 2)
 
 
