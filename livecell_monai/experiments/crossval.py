@@ -98,7 +98,7 @@ def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
     if request.recipe != "planned":
         return request
     names = list_settings(["inference"])
-    # from all images, as every other setting of a study: a strip need not fit into them
+    # without a split all images are measured, and no strip of them has to be kept back
     choices, head = plan(request.data, request.overlays, {**request.settings, **HELD, "split": "none"})
     file = root / SHARED
     write_plan(file, {name: choice for name, choice in choices.items() if name in names}, head)

@@ -50,8 +50,8 @@ class SegmentationLoss(nn.Module):
     """A loss by name, for MONAI's engines; a SettingError if the name is unknown or the weight not positive.
 
     The other maps of a head have cross-entropy and Dice whatever the name, `REST` times as much as the foreground. They are
-    smooth, so their loss looks at one row in `ROWS` only, which takes less time. That is an odd number, so that even and odd
-    rows take turns: the network computes these by different weights.
+    smooth, so one row in `ROWS` is enough, and takes less time. The number is odd, so that even and odd rows take turns: the
+    network computes these by different weights.
     """
 
     REST = 2.0
@@ -69,33 +69,28 @@ class SegmentationLoss(nn.Module):
         A pixel whose target is below 0 does not count in the terms of this map, as if it was not there: the mean is over the
         others. Without any, the terms are 0.
         """
-        maps = len(self.head)
-        weight = target[:, maps:].float() if target.shape[1] > maps else None
+        maps, rows = len(self.head), slice(None, None, self.ROWS)
+        has_weight = target.shape[1] > maps
         label = target[:, :1].float()
-        full = torch.ones_like(label) if weight is None else weight
+        weight = target[:, maps:].float() if has_weight else torch.ones_like(label)
         foreground, rest = _Parts.apply(logits, self.ROWS)  # type: ignore[no-untyped-call]
-        loss = self.loss(foreground, label.clamp(min=0), _leave_out(full, label), self.pos_weight)
+        loss = self.loss(foreground, label.clamp(min=0), _leave_out(weight, label), self.pos_weight)
         if maps == 1:
             return loss
-        rows = slice(None, None, self.ROWS)
-        weight = None if weight is None else weight[:, :, rows]
-        return loss + self.REST * self._compare_rest(rest, target[:, :maps, rows].float(), weight)
-
-    def _compare_rest(self, logits: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-        """The loss of the maps after the first, from their logits and all maps of the label."""
+        label, weight = target[:, :maps, rows].float(), weight[:, :, rows]
         levels = self.head.to_levels(label, first=1)
-        if weight is None and bool(label[:, 1:].min() >= 0):
-            overlap: torch.Tensor = DiceLoss(batch=True)(logits.sigmoid(), levels)  # without the work for weights
-            return bce(logits, levels) + overlap
+        if not has_weight and bool(label[:, 1:].min() >= 0):
+            overlap: torch.Tensor = DiceLoss(batch=True)(rest.sigmoid(), levels)  # without the work for weights
+            return loss + self.REST * (bce(rest, levels) + overlap)
         known = self.head.repeat_levels(label, first=1)
-        weight = torch.ones_like(label[:, :1]) if weight is None else weight
-        return dice_bce(logits, levels, _leave_out(weight, known), 1.0)
+        return loss + self.REST * dice_bce(rest, levels, _leave_out(weight, known), 1.0)
 
 
 class _Parts(torch.autograd.Function):
     """The foreground of logits (B, outputs, Y, X), and every so many rows of the others, in float32.
 
-    Each map is by itself, which is read faster. Slices would give the same; their gradients would be two full copies.
+    Each map is by itself in memory, which is read faster. Two slices would compute the same, but each of their gradients would
+    be a full copy of the logits.
     """
 
     @staticmethod

@@ -21,7 +21,7 @@ from livecell_monai.metrics import list_metrics, read_scores, summarise_scores
 from livecell_monai.tasks import predict
 from tests.support.fresh import start_python
 from tests.support.small_training import CELL_MAPS, QUIET, SMALL
-from tests.support.worlds import write_folder
+from tests.support.worlds import one_cell, write_folder, write_sample
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -265,14 +265,8 @@ class TestBundles:
 
 def test_a_shared_plan_needs_no_strip(tmp_path):
     """One cell in the middle of each image: no strip at the rim has a cell to be validated on."""
-    rows, columns = np.mgrid[:128, :128]
-    for kind in ("images", "labels"):
-        (tmp_path / "data" / "train" / kind).mkdir(parents=True)
     for number in range(3):
-        label = ((rows - 64 - number) ** 2 + (columns - 64) ** 2 < 400).astype(np.uint8)
-        image = np.random.default_rng(number).normal(1000, 50, label.shape) + 600.0 * label
-        tifffile.imwrite(tmp_path / "data" / "train" / "labels" / f"{number}.tif", label)
-        tifffile.imwrite(tmp_path / "data" / "train" / "images" / f"{number}.tif", image.astype(np.uint16))
+        write_sample(tmp_path / "data", f"train_{number}", one_cell((128, 128)), seed=number)
     request = StudyRequest(tmp_path / "data", (), {"track": False, "minutes": 0.5})
     shared = crossval._share_plan(request, tmp_path)
     assert "scale:" in (tmp_path / crossval.SHARED).read_text()

@@ -99,14 +99,14 @@ def test_refuses_a_weight_that_is_not_positive(pos_weight):
 
 
 class TestUnknownPixels:
-    """Of 6 x 8 pixels the last three columns are not annotated, and in column 4 the distance is unknown."""
+    """Of 20 x 8 pixels the last three columns are not annotated, and in column 4 the distance is unknown."""
 
     HEAD = Head(["foreground", "distance"])
 
     def make(self):
         generator = torch.Generator().manual_seed(0)
-        logits = torch.randn(2, 5, 6, 8, generator=generator)
-        target = torch.rand(2, 2, 6, 8, generator=generator)
+        logits = torch.randn(2, 5, 20, 8, generator=generator)
+        target = torch.rand(2, 2, 20, 8, generator=generator)
         target[:, 0] = (target[:, 0] > 0.5).float()
         target[..., 5:] = UNKNOWN
         target[:, 1, :, 4] = UNKNOWN / 3
@@ -150,7 +150,7 @@ class TestUnknownPixels:
 
     def test_border_weights_still_count(self):
         logits, target = self.make()
-        weight = torch.rand(2, 1, 6, 8, generator=torch.Generator().manual_seed(1))
+        weight = torch.rand(2, 1, 20, 8, generator=torch.Generator().manual_seed(1))
         loss = SegmentationLoss("bce")
         both = torch.cat([target[:, :1], weight], dim=1)
         assert float(loss(logits[:, :1], both)) == pytest.approx(float(loss(logits[:, :1, :, :5], both[..., :5])), rel=1e-5)
@@ -158,7 +158,7 @@ class TestUnknownPixels:
     def test_without_unknown_pixels_it_is_the_same_to_the_bit(self):
         logits, target = self.make()
         target = target.clamp(min=0)
-        weight = torch.rand(2, 1, 6, 8)
+        weight = torch.rand(2, 1, 20, 8)
         label, levels = target[:, :1], self.HEAD.to_levels(target, first=1)
         rest = (planes[:, :, ::ROWS] for planes in (logits[:, 1:], levels, weight))
         expected = dice_bce(logits[:, :1], label, weight, 1.0) + 2.0 * dice_bce(*rest, 1.0)
@@ -170,7 +170,7 @@ class TestUnknownPixels:
         """Without weights and unknown pixels a shorter way is taken."""
         logits, target = self.make()
         target, gradients = target.clamp(min=0), []
-        for planes in (target, torch.cat([target, torch.ones(2, 1, 6, 8)], dim=1)):
+        for planes in (target, torch.cat([target, torch.ones(2, 1, 20, 8)], dim=1)):
             own = logits.clone().contiguous(memory_format=torch.channels_last).requires_grad_()
             SegmentationLoss(kind, 1.0, self.HEAD)(own, planes).backward()
             gradients.append(own.grad)
