@@ -89,8 +89,8 @@ class SegmentationLoss(nn.Module):
 class _Parts(torch.autograd.Function):
     """The foreground of logits (B, outputs, Y, X), and every so many rows of the others, in float32.
 
-    Each map is by itself in memory, which is read faster. Two slices would compute the same, but each of their gradients would
-    be a full copy of the logits.
+    Each map is by itself in memory, which is read faster. Two slices would compute the same, but each of their gradients
+    would be a full copy of the logits.
     """
 
     @staticmethod
