@@ -11,6 +11,7 @@ from livecell_monai.cli.app import (
     Axes,
     Data,
     Images,
+    Overwrite,
     Set,
     UnlabelledValue,
     announced_data,
@@ -199,6 +200,7 @@ def plan(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="YAML file to write, for train --config.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time for the whole training.")] = None,
     unlabelled_value: UnlabelledValue = None,
+    overwrite: Overwrite = False,
     set_: Set = [],  # noqa: B006
 ) -> None:
     """Show the settings that `train` chooses for the annotated images, each with its reason.
@@ -206,8 +208,11 @@ def plan(
     Example: `livecell plan cells --minutes 10 --output plan.yaml`
     """
     from livecell_monai.plan import format_plan, write_plan
+    from livecell_monai.runs.atomic import check_overwrite
     from livecell_monai.training.setup import plan as run
 
+    if output is not None:
+        check_overwrite(output, overwrite)
     with opened_data(data) as folder:
         choices, head = run(folder, settings=read_settings(set_, minutes=minutes, unlabelled_value=unlabelled_value))
     if output is not None:

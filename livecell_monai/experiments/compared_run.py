@@ -23,7 +23,7 @@ TRAINING, CROSS_VALIDATION = "training", "cross-validation"
 #: parameters that only studies log, in this order, and their kind; a training has none
 SIGNS = {"draws": "learning curve", "number_of_folds": CROSS_VALIDATION, "objective": "sweep"}
 NESTED = {"learning curve": "part", CROSS_VALIDATION: "fold", "sweep": "trial"}  #: kinds of runs under a study
-RECORD = "crossval.json"  # as in `crossval`, which is slow to import
+RECORD, CURVE = "crossval.json", "learning_curve.json"  # as in `crossval` and `learning_curve`, which are slow to import
 
 ImageScores = dict[str, Scores]
 
@@ -154,6 +154,11 @@ def _read_row(row: Mapping[str, str | None], name: str) -> Scores:
 
 def read_folder(folder: Path) -> ComparedRun:
     """The results in a folder: of a cross-validation, an evaluation, or a trained bundle."""
+    if (folder / CURVE).is_file():
+        raise DataError(
+            f"{folder}: a folder to compare must score each image once, this learning curve scores it after each amount of "
+            "data, see its curve.csv; name one of the folders in it"
+        )
     if (folder / TABLE).is_file():
         images = read_image_scores(folder / TABLE)
         if not (folder / RECORD).is_file():

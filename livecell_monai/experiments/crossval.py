@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from livecell_monai.bundle.contents import read_metadata
 from livecell_monai.bundle.ensemble import join_bundles, note_study
 from livecell_monai.data.dataset.folder import name_data
 from livecell_monai.data.dataset.folds import AUTO_FOLDS, FoldOptions
@@ -27,6 +28,7 @@ from livecell_monai.training.setup import plan
 RECORD = "crossval.json"
 SCORES = "scores.csv"
 SHARED = "shared.yaml"  #: overlay with the settings of inference that the folds of an ensemble share
+REFIT = "refit.yaml"  #: overlay with the settings of the folds that a plan for the shorter time of the refit would change
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,23 @@ def choose_epochs(histories: Sequence[Sequence[float]]) -> int:
     return int(np.argmax(means)) + 1
 
 
+def _keep_plan(request: StudyRequest, settings: Mapping[str, Any], file: Path) -> StudyRequest:
+    """The request with shorter trainings by `settings`, which keep what is planned for its whole time, as lowest overlay."""
+    short = replace(request, settings=settings)
+    if request.recipe != "planned":
+        return short
+    lengths = ("minutes", "epochs")
+    whole = {name: value for name, value in settings.items() if name not in lengths}
+    whole |= {name: request.settings[name] for name in lengths if name in request.settings}
+    choices, head = plan(request.data, request.overlays, whole)
+    others, _ = plan(request.data, request.overlays, settings)
+    changed = {name: choice for name, choice in choices.items() if name != "epochs" and choice.value != others[name].value}
+    if not changed:
+        return short
+    write_plan(file, changed, head)
+    return replace(short, overlays=[str(file), *request.overlays])
+
+
 def _share_plan(request: StudyRequest, root: Path) -> StudyRequest:
     """The request with the settings of inference planned once, as its lowest overlay."""
     if request.recipe != "planned":
@@ -135,8 +154,9 @@ def _refit(study: FoldStudy, request: StudyRequest, run: TrackedRun, summary: Ma
     epochs, planned = choose_epochs(histories), len(histories[0])
     logging.getLogger(__name__).info("refit: %d of %d epochs", epochs, planned)
     settings = {**request.settings, **HELD, "split": "none", "epochs": epochs}
-    if minutes := settings.get("minutes"):
+    if minutes := study.resolved["minutes"]:  # which an overlay may set, too
         settings["minutes"] = minutes * epochs / planned
-    partial = train_part(replace(request, settings=settings), study.root, "refit", run)
-    note_study(partial, {"crossval": summary, "refit_epochs": [epochs, planned]}, section)
+    partial = train_part(_keep_plan(request, settings, study.root / REFIT), study.root, "refit", run)
+    if "refit_epochs" not in read_metadata(partial)["training"]:
+        note_study(partial, {"crossval": summary, "refit_epochs": [epochs, planned]}, section)
     partial.rename(study.root / "refit")

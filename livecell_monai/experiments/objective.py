@@ -55,8 +55,9 @@ class Objective:
         """The score of a trained trial; a DataError if it was not measured."""
         if self.name not in validation:
             raise DataError(
-                f"{trial}: its validation must have {self.name}, it has {', '.join(validation)}: the validated part of a "
-                f"label does not tell cells apart; use --objective {PIXELS[0]}, or --set split=images"
+                f"{trial}: its last validation must have {self.name}, it has {', '.join(validation)}: the validated part of "
+                f"a label does not tell cells apart, or no time was left; use --objective {PIXELS[0]}, --set split=images, "
+                "or more --minutes"
             )
         return float(validation[self.name])
 

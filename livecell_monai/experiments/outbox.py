@@ -44,6 +44,15 @@ class Outbox:
         except (DataError, ValueError, LookupError, TypeError):  # then all is sent again, which changes nothing
             self.sent, self.run_id = 0, ""
 
+    @staticmethod
+    def read_uri(path: Path) -> str | None:
+        """The URI of the store that an outbox was begun for, without its secrets; None if there is none. Changes nothing."""
+        try:
+            with open(path / ENTRIES, "rb") as stream:
+                return str(json.loads(stream.readline())["uri"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     @property
     def first(self) -> Entry:
         """The entry that describes the run."""

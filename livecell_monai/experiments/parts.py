@@ -22,7 +22,7 @@ from livecell_monai.experiments.tracking import PARTIAL, RunTracker, TrackedRun
 from livecell_monai.runs.atomic import read_table
 from livecell_monai.runs.ledger import Ledger
 from livecell_monai.sample import Sample
-from livecell_monai.tasks import evaluate, is_unfinished, train
+from livecell_monai.tasks import evaluate, is_finished, is_unfinished, train
 from livecell_monai.training.request import LOCAL
 from livecell_monai.training.setup import RunContext, open_training, resolve_settings
 from livecell_monai.training.start import find_start
@@ -161,27 +161,30 @@ def run_part(fold: Fold, root: Path, request: StudyRequest, run: TrackedRun, kee
     datalist = write_fold(root / f"{fold.name}.json", fold)
     settings = {**request.settings, **HELD}
     partial = train_part(replace(request, data=datalist, settings=settings), root, fold.name, run, keeps_weights)
-    evaluate(partial, datalist, partial / "evaluation", {"show_progress": settings.get("show_progress", True)})
+    shown = {"show_progress": settings.get("show_progress", True)}
+    evaluate(partial, datalist, partial / "evaluation", shown, overwrite=True)  # an earlier scoring may have been killed
+    part = partial.rename(root / fold.name)
     if not keeps_weights:
-        shutil.rmtree(partial / "models")
-    partial.rename(root / fold.name)
+        shutil.rmtree(part / "models")
 
 
 def train_part(request: StudyRequest, root: Path, name: str, run: TrackedRun, sends_weights: bool = True) -> Path:
-    """Train or resume a part of a study in `root`, with the data and settings of a request of its own.
+    """Train or resume a part of a study in `root` unless it is trained, with the data and settings of its own request.
 
     With `sends_weights` MLflow gets them. The files of a part that cannot be resumed are kept. Returns the folder of the
     bundle, which is not renamed yet.
     """
-    run.end_nested(name)
     partial = root / f"{name}{PARTIAL}"
+    if is_finished(request.data, partial, request.overlays, request.settings, request.recipe):
+        return partial
+    run.end_nested(name)
     if not is_unfinished(partial):
         set_aside(partial, root)
         shutil.rmtree(partial, ignore_errors=True)
     context = RunContext(
         time.monotonic(), run.run_id or None, resume=True, sends_weights=sends_weights, starts=tuple(request.starts.values())
     )
-    settings = {**request.settings, "run_name": name}
+    settings = {**request.settings, **run.nest(name)}
     train(request.data, partial, request.overlays, settings, request.recipe, context=context)
     return partial
 

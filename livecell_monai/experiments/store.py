@@ -31,14 +31,14 @@ class SilentStoreError(SettingError):
     """A server does not answer now; it may answer later."""
 
 
-def choose_uri(uri: str = "auto") -> str:
-    """The tracking URI: the given one, that of the environment, or SQLite in the working folder.
+def choose_uri(uri: str = "auto", earlier: str | None = None) -> str:
+    """The tracking URI: the given one, else that of the environment, the earlier one of the run, or SQLite in this folder.
 
     For a URI from a record, which lacks its secrets, the environment must have the whole one; a SettingError if not.
     """
     usual = os.environ.get("MLFLOW_TRACKING_URI")
     if uri == "auto":
-        return usual or _write_uri(Path.cwd() / DATABASE)
+        uri = usual or earlier or _write_uri(Path.cwd() / DATABASE)
     if MASK not in uri or uri != mask_secrets(uri):
         return uri
     if usual is None or mask_secrets(usual) != uri:

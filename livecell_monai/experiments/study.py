@@ -164,13 +164,16 @@ def keep_bundle(target: Path, bundle: str) -> Path | None:
     """Copy a bundle, `host:path`, to a folder, in place of an earlier one; None if it is on another machine."""
     host, _, path = bundle.partition(":")
     partial = target.with_name(f"{target.name}.partial")
-    if host != platform.node() or not Path(path).is_dir():
+    # beside the target if the study was moved, or the machine has another name now
+    places = [target.parent / Path(path).name, *([Path(path)] if host == platform.node() else [])]
+    source = next((place for place in places if path and place.is_dir()), None)
+    if source is None:
         shutil.rmtree(target, ignore_errors=True)
         return None
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with writing_errors(target):
-            shutil.copytree(path, partial)  # if this fails, the previous best is kept
+            shutil.copytree(source, partial)  # if this fails, the previous best is kept
         shutil.rmtree(target, ignore_errors=True)
         return partial.rename(target)
     finally:

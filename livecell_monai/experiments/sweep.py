@@ -226,7 +226,7 @@ class Trials:
         name, given, column = _name_trial(trial.number), self.request.settings, self.request.objective.column
         partial = self.root / f"{name}{PARTIAL}"
         self._discard(partial)
-        settings = {**given, **to_settings(values, self.base, given), **HELD, "run_name": name}
+        settings = {**given, **to_settings(values, self.base, given), **HELD, **self.parent.nest(name)}
 
         def follow(epoch: int, row: Mapping[str, float]) -> None:
             if column not in row:  # cells are not scored after each epoch

@@ -59,13 +59,9 @@ def _send(outbox: Outbox, uri: str) -> None:
 
     with quiet_mlflow(ANSWER_S):
         outbox_run = OutboxRun(outbox, open_store(uri, answer_s=ANSWER_S), uri)
-        is_checked = mask_secrets(uri) == mask_secrets(outbox.first["uri"])
         failures = 0
         while failures < TRIES:
             try:
-                if not is_checked and outbox.run_id and not outbox_run.knows(outbox.run_id):
-                    outbox.forget()
-                is_checked = True
                 if not outbox_run.send_next():
                     return
                 failures = 0

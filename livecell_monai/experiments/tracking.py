@@ -45,6 +45,10 @@ class TrackedRun:
         """The id of the run in the store; empty until the store has answered."""
         return "" if self._outbox is None else self._outbox.run_id
 
+    def nest(self, name: str) -> dict[str, str]:
+        """The settings of a training whose run is nested under this one: its name, and the store if there is one."""
+        return {"run_name": name} if self._client is None else {"run_name": name, "tracking_uri": self._client.tracking_uri}
+
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log the metrics of one epoch; metrics that were logged for it before are kept."""
         self._log_metrics(metrics, epoch, once=True)
@@ -142,11 +146,14 @@ class RunTracker:
     is_study: bool = field(default=False, kw_only=True)  #: whether runs are nested under it: the store must create it first
     suffix: str = field(default="", kw_only=True)  #: of the outbox's name, if several processes share the folder of a study
     _client: Any = field(default=None, init=False)
+    _path: Path = field(init=False)  # of the outbox
     _is_reported: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self._path = Path(self.folder) / f"{FOLDER}{self.suffix}"
         if self.enabled:
-            self.uri = store.choose_uri(self.uri)
+            # a run goes on where it was begun, from whatever folder it is resumed
+            self.uri = store.choose_uri(self.uri, Outbox.read_uri(self._path))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: str | Path, suffix: str = "") -> "RunTracker":
@@ -208,13 +215,13 @@ class RunTracker:
         if self._client is None:
             self.check()
         # around the whole block, because a thread must not change the environment
-        with store.mlflow_environment(store.ANSWER_S), open_outbox(Path(self.folder) / f"{FOLDER}{self.suffix}") as outbox:
+        with store.mlflow_environment(store.ANSWER_S), open_outbox(self._path) as outbox:
             if outbox.entries:
                 outbox.append(AGAIN)
             else:
                 outbox.begin(**self._describe(settings, data, name), again=again)
             outbox_run = OutboxRun(outbox, self._client, self.uri)
-            if self.is_study and not outbox.run_id:
+            if self.is_study:  # opens or continues it
                 with store.store_errors(self.uri):
                     outbox_run.send_next()
             uploader = Uploader(outbox_run, self._is_reported)

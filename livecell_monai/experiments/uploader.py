@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from livecell_monai.data.dataset.identity import digest_of
+from livecell_monai.errors import mask_secrets
 from livecell_monai.experiments.outbox import AGAIN, END, FILE, METRICS, TAG, Entry, Outbox
 from livecell_monai.experiments.store import find_experiment, find_reason
 
@@ -25,17 +26,20 @@ class OutboxRun:
     """Sends the entries of one outbox.
 
     An entry may be sent again, and the store keeps it once: parameters, files and the end are set, not added; MLflow
-    identifies a metric by name, step, time and value; a run is searched by its tag before it is created.
+    identifies a metric by name, step, time and value; a run is searched by its tag before it is created. A store other than
+    the recorded one that lacks the run receives all of it.
     """
 
     outbox: Outbox
     client: Any
     uri: str
+    _is_checked: bool = False
     _known: dict[tuple[str, int], set[float]] | None = None
     _artifacts: Any = None
 
     def send_next(self) -> bool:
         """Send the oldest waiting entry, or several with metrics; whether there was one. It is kept if this raises."""
+        self._check_store()
         waiting = self.outbox.waiting()
         if not waiting:
             return False
@@ -67,6 +71,15 @@ class OutboxRun:
             if error.error_code in MISSING:  # logged to another store
                 return False
             raise
+
+    def _check_store(self) -> None:
+        """Send all to another store than the recorded one if it lacks the run."""
+        if self._is_checked or not self.outbox.entries:
+            return
+        is_moved = mask_secrets(self.uri) != mask_secrets(self.outbox.first["uri"])
+        if is_moved and self.outbox.run_id and not self.knows(self.outbox.run_id):
+            self.outbox.forget()
+        self._is_checked = True
 
     def _open(self, entry: Entry) -> None:
         """Continue the run if the store has it, else create one."""

@@ -18,6 +18,7 @@ from livecell_monai.metrics.scores import Scores, describe_unscored
 EMPTY_RULE = "all but accuracy: 1 where neither mask nor truth has foreground, 0 where one of them has none"
 
 POOLED = "pooled_"  #: prefix of scores over all pixels
+BLOCK = 1 << 20  # drawn images at a time
 _INTERVAL = "_interval_95"
 
 
@@ -142,12 +143,16 @@ class _Bootstrap:
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         self.group = np.array([numbers[group] for group in groups])
         self.groups = len(numbers)
-        self.draws = np.random.default_rng(seed).integers(self.groups, size=(resamples, self.groups))
+        self.rows = max(1, BLOCK // max(1, self.groups))  # draws at a time
+        blocks = [min(self.rows, resamples - start) for start in range(0, resamples, self.rows)]
+        draw = np.random.default_rng(seed).integers
+        narrow = np.min_scalar_type(self.groups)
+        self.draws = [draw(self.groups, size=(rows, self.groups)).astype(narrow) for rows in blocks]
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """The sum (resamples,) of one value for each image."""
-        sums: NDArray[np.float64] = np.bincount(self.group, values, self.groups)[self.draws].sum(axis=1)
-        return sums
+        sums = np.bincount(self.group, values, self.groups)
+        return np.concatenate([sums[draws].sum(axis=1) for draws in self.draws])
 
     def interval(self, resampled: NDArray[np.float64]) -> list[float] | None:
         """The middle 95 % of bootstrap values; None below 3 groups."""

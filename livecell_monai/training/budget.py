@@ -51,6 +51,11 @@ class Budget:
         """Time for the epochs, from the first iteration."""
         return max(1e-3, self.until_s - self.from_s)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether this epoch is the last one, or may become it: its validation may take twice as long as the one before."""
+        return self.done >= 1.0 or (self.minutes > 0 and self._is_over(2 * self.validation_s))
+
     def epoch_length(self, batches: int) -> int:
         """Iterations of an epoch: the number of batches, or without limit if the clock ends the epoch."""
         return batches if self.minutes == 0 else ENDLESS

@@ -67,7 +67,7 @@ class CellValidation:
         area = int(idist.broadcast(float(area)))  # the main process's first sample
         self.step = math.ceil(samples / max(1, min(samples, MOST_PIXELS // area)))
         self.most_pixels = MOST_PIXELS // math.ceil(samples / self.step)
-        is_last = epoch >= self.budget.epochs or self.budget.done >= 1.0
+        is_last = epoch >= self.budget.epochs or self.budget.is_ending
         is_wanted = is_last or self._affords(min(samples * area, MOST_PIXELS), epoch)
         self.is_on = bool(idist.broadcast(float(is_wanted)))  # the main process's clock
         self.durations_s += [0.0] if self.is_on else []

@@ -44,6 +44,19 @@ def test_check_and_plan_write_nothing(made, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_written_plan_is_replaced_on_request_only(made, tmp_path):
+    file = tmp_path / "plan.yaml"
+    assert livecell("plan", made / "cells", "--output", file).code == 0
+    planned = file.read_text()
+    file.write_text("mine")
+    outcome = livecell("plan", made / "cells", "--output", file)
+    assert (outcome.code, file.read_text()) == (2, "mine")
+    assert "plan.yaml: already exists" in outcome.err
+    assert "--overwrite" in outcome.err
+    assert livecell("plan", made / "cells", "--output", file, "--overwrite").code == 0
+    assert file.read_text() == planned
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -235,6 +235,15 @@ def test_an_empty_folder_is_rejected(tmp_path):
         read_folder(tmp_path)
 
 
+def test_a_learning_curve_is_rejected(tmp_path):
+    (tmp_path / "learning_curve.json").write_text("{}")
+    (tmp_path / "scores.csv").write_text(f"{HEAD}\na,1,2,3,4\na,1,2,3,4")
+    with pytest.raises(
+        DataError, match=r"must score each image once, this learning curve .* name one of the folders in it$"
+    ):
+        read_folder(tmp_path)
+
+
 A, B = Scores(10, 5, 5, 80), Scores(0, 0, 0, 100, {"surface_dice": 1.0})
 HEAD = "image,tp,fp,fn,tn"
 

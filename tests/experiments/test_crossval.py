@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from livecell_monai.experiments.crossval import choose_epochs, cross_validate
 from livecell_monai.experiments.parts import StudyRequest
 from livecell_monai.experiments.store import open_store
 from livecell_monai.metrics import list_metrics, read_scores, summarise_scores
+from livecell_monai.plan.recipe import SHORT_MINUTES
 from livecell_monai.tasks import predict
 from tests.support.fresh import start_python
 from tests.support.small_training import CELL_MAPS, QUIET, SMALL
@@ -271,6 +273,22 @@ def test_a_shared_plan_needs_no_strip(tmp_path):
     shared = crossval._share_plan(request, tmp_path)
     assert "scale:" in (tmp_path / crossval.SHARED).read_text()
     assert shared.overlays == [str(tmp_path / crossval.SHARED)]
+
+
+def test_a_shorter_refit_keeps_the_plan_of_the_folds(tmp_path):
+    for number in range(3):
+        write_sample(tmp_path / "data", f"train_{number}", one_cell((128, 128)), seed=number)
+    given = {"track": False, "minutes": SHORT_MINUTES, "start": "none"}
+    request = StudyRequest(tmp_path / "data", (), given)
+    scale = request.resolve(split="none")["scale"]
+    shorter = {**given, "split": "none", "epochs": 3, "minutes": 0.75 * SHORT_MINUTES}
+    assert replace(request, settings=shorter).resolve()["scale"] == scale / 2
+    refit = crossval._keep_plan(request, shorter, tmp_path / crossval.REFIT)
+    resolved = refit.resolve()
+    assert (resolved["scale"], resolved["epochs"], resolved["minutes"]) == (scale, 3, 0.75 * SHORT_MINUTES)
+
+    longer = {**given, "split": "none", "minutes": 10.0}
+    assert crossval._keep_plan(replace(request, settings={**given, "minutes": 20.0}), longer, tmp_path / "no").overlays == ()
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,5 @@ class TestCheck:
 def test_a_score_that_was_not_measured_is_an_error():
     objective = find_objective("pq")
     assert objective.read({"iou": 0.5, "pq": 0.4}, "trial_0000") == 0.4
-    with pytest.raises(DataError, match="trial_0000: its validation must have pq, it has iou: "):
+    with pytest.raises(DataError, match="trial_0000: its last validation must have pq, it has iou: "):
         objective.read({"iou": 0.5}, "trial_0000")

@@ -7,7 +7,7 @@ import pytest
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.experiments import outbox as module
-from livecell_monai.experiments.outbox import END, METRICS, find_outboxes, open_outbox, set_aside
+from livecell_monai.experiments.outbox import END, ENTRIES, METRICS, Outbox, find_outboxes, open_outbox, set_aside
 
 
 @pytest.fixture
@@ -83,6 +83,22 @@ def test_an_invalid_log_is_rejected(path, text):
     ):
         pytest.fail("it must be refused")
     assert (path / "entries.jsonl").read_text() == text
+
+
+@pytest.mark.parametrize("text", [None, "", '{"kind": "run", "uri', "[1]\n", "{}\n"])
+def test_no_uri_of_an_outbox_that_was_never_begun(path, text):
+    if text is not None:
+        path.mkdir(parents=True)
+        (path / ENTRIES).write_text(text, encoding="utf-8")
+    before = sorted(path.parent.rglob("*"))
+    assert Outbox.read_uri(path) is None
+    assert sorted(path.parent.rglob("*")) == before
+
+
+def test_the_uri_of_an_outbox(path):
+    with open_outbox(path) as outbox:
+        begin(outbox)
+        assert Outbox.read_uri(path) == outbox.first["uri"]
 
 
 def test_one_process_at_a_time(path):

@@ -16,6 +16,7 @@ from livecell_monai.experiments.parts import FoldStudy, StudyRequest, check_choo
 from livecell_monai.experiments.tracking import TrackedRun
 from livecell_monai.metrics import list_metrics, read_scores
 from livecell_monai.network.start import write_start
+from livecell_monai.tasks import evaluate
 from tests.support.small_training import SMALL
 from tests.support.starts import make_start
 from tests.support.stopped_training import at_loss, foreground, list_differences, press_ctrl_c
@@ -192,6 +193,13 @@ def stop_part(fold, root, study, at):
         run_part(fold, root, study, TrackedRun())
 
 
+def write_half_of_the_scores(bundle, data, output, *options, **more):
+    """A scoring that is killed."""
+    output.mkdir()
+    (output / "scores.csv").write_text("image,tp")
+    raise KeyboardInterrupt
+
+
 class TestInterrupted:
     @pytest.fixture
     def study(self, folder):
@@ -212,6 +220,20 @@ class TestInterrupted:
             run_part(fold, stopped, study, TrackedRun())
         assert len(calls) == len(all_calls) - 5
         assert list_differences(whole / "fold_1", stopped / "fold_1") == []
+
+    @pytest.mark.parametrize("keeps_weights", [True, False])
+    def test_one_that_is_killed_while_it_is_scored_is_not_trained_again(
+        self, fold, study, tmp_path, monkeypatch, keeps_weights
+    ):
+        monkeypatch.setattr(parts, "evaluate", write_half_of_the_scores)
+        with pytest.raises(KeyboardInterrupt):
+            run_part(fold, tmp_path, study, TrackedRun(), keeps_weights)
+        monkeypatch.setattr(parts, "evaluate", evaluate)
+        monkeypatch.setattr(parts, "train", lambda *arguments, **options: pytest.fail("trained again"))
+        run_part(fold, tmp_path, study, TrackedRun(), keeps_weights)
+        (row,) = read_rows(tmp_path, [fold])
+        assert row["fold"] == fold.name
+        assert (tmp_path / fold.name / "models").is_dir() is keeps_weights
 
     def test_files_are_kept_if_it_cannot_be_resumed(self, fold, study, tmp_path):
         stop_part(fold, tmp_path, study, at=5)
@@ -243,7 +265,7 @@ class TestPart:
             made.append(("train", data.name, *names))
             (output / "half").mkdir(parents=True)
 
-        def evaluate(bundle, data, output, settings):
+        def evaluate(bundle, data, output, settings, overwrite):
             made.append(("evaluate", data.name))
             if len(made) == 2:
                 raise KeyboardInterrupt

@@ -114,8 +114,17 @@ def test_a_bundle_of_another_machine_is_not_kept(tmp_path):
     target = tmp_path / "best"
     assert keep_bundle(target, f"{platform.node()}:{tmp_path / 'trial'}") == target
     assert (target / "a").read_text() == "1"
-    assert keep_bundle(target, f"elsewhere:{tmp_path / 'trial'}") is None
+    assert keep_bundle(target, f"elsewhere:{tmp_path / 'other' / 'trial_0007'}") is None
     assert not target.exists()
+
+
+@pytest.mark.parametrize("host", [platform.node(), "earlier-name"])
+def test_the_best_bundle_is_found_after_the_study_was_moved(tmp_path, host):
+    (tmp_path / "trial_0003").mkdir()
+    (tmp_path / "trial_0003" / "a").write_text("1")
+    target = tmp_path / "best"
+    assert keep_bundle(target, f"{host}:/before/it/was/moved/trial_0003") == target
+    assert (target / "a").read_text() == "1"
 
 
 class TestDrawing:

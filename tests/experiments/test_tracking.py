@@ -3,9 +3,11 @@
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,12 @@ def test_waiting_entries_are_reported_with_the_final_folder_name(outbox, left, t
     assert [record.getMessage() for record in caplog.records] == [line] * (left > 0)
 
 
+def test_a_nested_training_uses_the_same_store(store, tracking):
+    with tracking(store, is_study=True).start(SETTINGS, DATA, "cells") as run:
+        assert run.nest("fold_0") == {"run_name": "fold_0", "tracking_uri": store}
+    assert TrackedRun().nest("fold_0") == {"run_name": "fold_0"}
+
+
 def test_without_a_run_every_call_does_nothing(tmp_path):
     run = TrackedRun()
     run.log_epoch(1, {"val_iou": 0.5})
@@ -354,6 +362,13 @@ class TestEnd:
         assert (run.info.status, run.data.tags["pruned"]) == ("KILLED", "true")
 
 
+def interrupt(tracker):
+    """Log one epoch of a training that is interrupted."""
+    with suppress(KeyboardInterrupt), tracker.start(SETTINGS, DATA, "cells") as run:
+        run.log_epoch(1, {"val_iou": 0.25})
+        raise KeyboardInterrupt
+
+
 class TestResume:
     def test_an_earlier_run_is_continued(self, store, tracking):
         with tracking(store).start(SETTINGS, DATA, "cells") as first:
@@ -369,6 +384,34 @@ class TestResume:
             pass
         assert run.run_id != "0" * 32
         assert only_run(store).info.run_id == run.run_id
+
+    def test_from_another_folder_it_goes_on_in_the_store_where_it_was_begun(
+        self, tracking, monkeypatch, tmp_path, empty_store
+    ):
+        for folder in ("first", "second"):
+            (tmp_path / folder).mkdir()
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        monkeypatch.chdir(tmp_path / "first")
+        shutil.copyfile(empty_store, "mlflow.db")
+        interrupt(tracking())
+        monkeypatch.chdir(tmp_path / "second")
+        with tracking().start(SETTINGS, DATA, "cells") as again:
+            again.log_epoch(2, {"val_iou": 0.5})
+        assert not list(Path.cwd().iterdir())
+        run = only_run(f"sqlite:///{tmp_path / 'first' / 'mlflow.db'}")
+        assert (run.info.run_id, run.info.status, run.data.metrics["val_iou"]) == (again.run_id, "FINISHED", 0.5)
+
+    @pytest.mark.parametrize("is_study", [False, True])
+    def test_another_store_receives_all_of_it(self, store, tracking, tmp_path, empty_store, is_study, caplog):
+        interrupt(tracking(store, is_study=is_study))
+        other = f"sqlite:///{shutil.copyfile(empty_store, tmp_path / 'other.db')}"
+        with tracking(other, is_study=is_study).start(SETTINGS, DATA, "cells") as again:
+            again.log_epoch(2, {"val_iou": 0.5})
+        run = only_run(other)
+        assert (run.info.status, run.data.params["lr"], "does not answer" in caplog.text) == ("FINISHED", "0.001", False)
+        assert [one.step for one in open_store(other).get_metric_history(run.info.run_id, "val_iou")] == [1, 2]
+        if is_study:  # the runs of its parts are nested under this id
+            assert again.run_id == run.info.run_id
 
     def test_open_nested_runs_of_a_dead_process_are_ended(self, store, tracking):
         client = open_store(store)

@@ -16,6 +16,7 @@ from livecell_monai.metrics import (
     score_mask,
     summarise_scores,
 )
+from livecell_monai.metrics import summary as module
 from livecell_monai.metrics.cells import match_cells
 
 NAMES = ("iou", "dice", "accuracy", "precision", "recall")
@@ -54,6 +55,13 @@ class TestSet:
                 assert min(values) - 1e-12 <= low <= high <= max(values) + 1e-12
         rows = [np.concatenate([pair[side].ravel() for pair in masks]) for side in (0, 1)]
         assert summary["pooled_iou"] == pytest.approx(score_mask(*rows).iou)
+
+    @pytest.mark.parametrize("images", [3, 300])
+    def test_draws_in_blocks_are_those_at_once(self, images, monkeypatch):
+        values = np.random.default_rng(0).random(images)
+        at_once = measure_mean(values, resamples=50)
+        monkeypatch.setattr(module, "BLOCK", 7 * images + 1)
+        assert measure_mean(values, resamples=50) == at_once
 
     @given(values=st.lists(st.floats(0, 1), min_size=3, max_size=8), seed=seeds)
     def test_an_interval_is_the_middle_of_what_resampling_gives(self, values, seed):

@@ -31,10 +31,11 @@ def budget_from(started, minutes):
     return limit
 
 
-def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_measured=False):
+def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_measured=False, look=lambda: None):
     """Run an engine whose iterations take so many seconds, after reading that took `ahead`; the budget's and its readings.
 
-    Each epoch is followed by a validation that takes as long as the next of `validation`, the last one again and again.
+    Each epoch is followed by a validation that takes as long as the next of `validation`, the last one again and again,
+    and `look` is called before.
 
     Returns:
         (done after each iteration, clock at the end of each epoch ahead of its validation, iterations of each epoch)
@@ -51,6 +52,7 @@ def train(limit, clock, batches=10, takes=0.1, validation=(0.0,), ahead=0.0, is_
     def validate():
         ends.append(clock.now)
         lengths.append(trainer.state.iteration - sum(lengths))
+        look()
         evaluator.run([0])
 
     limit.attach(trainer, evaluator if is_measured else None)
@@ -130,6 +132,13 @@ class TestByTheClock:
 
 
 class TestValidation:
+    @pytest.mark.parametrize("validation", [[0.5], [8.0], [20.0], [3.0, 5.0, 9.0, 15.0, 28.0], [15.0, 11.0, 6.0, 3.0]])
+    @pytest.mark.parametrize("epochs", [4, 7, 12])
+    def test_the_last_epoch_is_known_before_its_validation(self, clock, validation, epochs):
+        limit, known = Budget(2, epochs), []
+        train(limit, clock, validation=validation, is_measured=True, look=lambda: known.append(limit.is_ending))
+        assert (known[0], known[-1]) == (False, True)
+
     @pytest.mark.parametrize("validation", [0.0, 0.5, 3.0, 8.0])
     def test_two_validations_and_writing_fit_after_the_last_epoch(self, clock, validation):
         _, ends, _ = train(Budget(2, 5), clock, validation=[validation], is_measured=True)

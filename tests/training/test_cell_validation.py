@@ -113,7 +113,7 @@ class TestWhichEpochs:
             return real(*arguments)
 
         monkeypatch.setattr(cell_validation, "pair_cells", slow)
-        validated = Validated(samples_of(WORLDS), minutes=1.0, epochs=40)
+        validated = Validated(samples_of(WORLDS), minutes=10.0, epochs=40)
         scored, spent = [], 0.0
         for epoch in range(1, 41):
             clock.now += 10.0
