@@ -91,8 +91,10 @@ class LinkCosts:
         parts = {**parts, "area": np.minimum(1, np.abs(np.log(area[other] / area[one])))}
         if self._spread > 0:
             parts["intensity"] = np.minimum(1, np.abs(grey[other] - grey[one]) / (2 * self._spread))
-        total = sum(WEIGHTS[name] for name in parts)
-        cost = more + np.sum([WEIGHTS[name] / total * part for name, part in parts.items()], axis=0)
+        weights = np.array([WEIGHTS[name] for name in parts])[:, None]
+        values = np.stack([*parts.values()])
+        known = np.isfinite(values)
+        cost = more + (weights * np.where(known, values, 0.0)).sum(axis=0) / (weights * known).sum(axis=0)
         keep = cost < 1
         return Links(one[keep], other[keep], cost[keep])
 

@@ -33,8 +33,11 @@ class DriftEstimator:
         """The shift (y, x) in px of a frame against the one before it; 0 for the first, and where none is seen.
 
         `cells` is the mask (Y, X) of its cells, `image` its grey values (Y, X): their background is compared if they are
-        given, else the mask. A shift counts only if the two frames correlate better with it.
+        given, else the mask; pixels that are not finite do not count. A shift counts only if the two frames correlate better
+        with it.
         """
+        if image is not None and not (known := np.isfinite(image)).all():  # the margins of a registered movie
+            cells, image = (cells > 0) | ~known, np.where(known, image, np.median(image[known]) if known.any() else 0)
         step = -(-max(cells.shape) // _LONGEST_SIDE)
         small = _bin(cells, step) if image is None else _flatten(_bin(image, step), _bin(cells, step) > 0)
         before, self._before = self._before, small

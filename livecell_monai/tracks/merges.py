@@ -27,7 +27,8 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
 
     Two objects, each seen for two frames or more, together cover one of the next frame, better than either alone; it, or one
     that follows it, is covered in the same way by two of the frame after. Cells before and after are paired so that both
-    together move least. If a cell would then grow or shrink by more than a factor of two, there is no merge.
+    together move least. If a cell would then grow or shrink by more than a factor of two, there is no merge; nor if it needs
+    a link that a third object or an earlier merge has.
 
     Args:
         objects: of the movie.
@@ -40,7 +41,8 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
         return []
     before = {whole: pair for pair, whole in find_forks(objects, costs, 1).items()}
     after = {whole: pair for pair, whole in find_forks(objects, costs, 0).items()}
-    merges = []
+    merges: list[Merge] = []
+    used: tuple[set[int], set[int]] = set(), set()  # ends and starts of links of the merges so far
     for first, (one, other) in sorted(before.items()):
         last, frames = first, 1
         while last not in after and following[last] >= 0 and frames < longest:
@@ -50,6 +52,10 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
         ends, starts = (one, other), after[last]
         free = {-1, first, last}
         if not {*following[[*ends]].tolist(), *previous[[*starts]].tolist()} <= free:
+            continue
+        if not (previous[first] in (-1, *ends) and following[last] in (-1, *starts)):
+            continue  # the object goes on with a third one
+        if used[0] & {*ends, last} or used[1] & {*starts, first}:
             continue
         if not (_lasts(ends, previous) and _lasts(starts, following)):
             continue
@@ -61,6 +67,8 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
         aside = min(pairs, key=lambda pair: (previous[first] == pair[0], objects.area[pair[0]]))
         pairs.remove(aside)
         merges.append(Merge(pairs[0], aside, (first, last)))
+        used[0].update((*ends, last))
+        used[1].update((*starts, first))
     return merges
 
 

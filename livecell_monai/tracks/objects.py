@@ -72,7 +72,7 @@ def measure_objects(
     Args:
         labels: the movie of label images.
         images: the grey movie of the same frames, for the mean intensity and the drift; None: intensity is NaN, and the
-            drift is estimated from the foreground.
+            drift is estimated from the foreground. Pixels that are not finite and frames that it lacks are left out.
         correct_drift: estimate drift; otherwise it is 0.
         channels: all channels of the movie by name, for the mean intensity in each.
     """
@@ -87,8 +87,11 @@ def measure_objects(
             drift[index] = position
             continue
         frame = labels[index]
-        image = None if images is None else images[index]
-        step = np.array(estimator.follow(frame > 0, image) if correct_drift else (0.0, 0.0))
+        is_seen = images is not None and index not in getattr(images, "missing", ())
+        image = images[index] if images is not None and is_seen else None
+        # without its grey image a frame is not compared: the next one is, with the one before
+        is_followed = correct_drift and (images is None or is_seen)
+        step = np.array(estimator.follow(frame > 0, image) if is_followed else (0.0, 0.0))
         position = position + step
         drift[index] = position
         ids, table = measure_frame(frame, image)
@@ -98,7 +101,8 @@ def measure_objects(
                 "give label images, not grey images"
             )
         for name, means in others.items():
-            means.append(measure_frame(frame, (channels or {})[name][index])[1][3].astype(np.float64))
+            plane = (channels or {})[name][index] if is_seen else None
+            means.append(measure_frame(frame, plane)[1][3].astype(np.float64))
         order = _order(frame, ids)
         if before is not None:
             both, pixels = count_shared(before, order, np.rint(step).astype(int))
@@ -126,7 +130,10 @@ def measure_frame(frame: Pixels, image: Pixels | None = None) -> tuple[Ints, tup
     y, x = (np.bincount(place, axis, count) / area for axis in (rows, columns))
     grey = np.full(count, np.nan)
     if image is not None:
-        grey = np.bincount(place, image[rows, columns].astype(np.float64), count) / area
+        values = image[rows, columns].astype(np.float64)
+        known = np.isfinite(values)  # not the margins of a registered movie
+        sums, pixels = np.bincount(place[known], values[known], count), np.bincount(place[known], minlength=count)
+        grey = np.divide(sums, pixels, out=grey, where=pixels > 0)
     sides = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
     return ids, (y, x, area, grey, np.isin(ids, sides))
 

@@ -31,6 +31,17 @@ def test_the_mean_intensity_decides_between_cells_that_are_alike() -> None:
     assert told.cost[0] < told.cost[1]
 
 
+def test_an_unknown_intensity_leaves_its_share_to_the_others() -> None:
+    frames = movie({1: (20, 20), 2: (40, 40)}, {1: (20, 22), 2: (40, 45)})
+    grey = [np.where(plane == 1, 200.0, 50.0) for plane in frames.planes]
+    grey[1][frames.planes[1] == 2] = np.nan
+    told = LinkCosts(measure_objects(frames, grey, correct_drift=False), 10).links(np.array([0, 1]), np.array([2, 3]))
+    alone = LinkCosts(measure_objects(frames, correct_drift=False), 10).links(np.array([0, 1]), np.array([2, 3]))
+    assert told.second.tolist() == [2, 3]
+    assert told.cost[1] == pytest.approx(alone.cost[1])
+    assert told.cost[0] < alone.cost[0]
+
+
 def test_a_gap_may_be_wider_than_a_step() -> None:
     found = objects({1: (20, 20)}, {}, {}, {}, {1: (20, 35)})
     costs = LinkCosts(found, 10)

@@ -53,6 +53,17 @@ def test_the_background_tells_the_shift_among_cells_that_move(shift: tuple[float
     assert estimator.follow(*dish(shift, 1)) == pytest.approx(shift, abs=0.15)
 
 
+@pytest.mark.parametrize("margin", [np.s_[150:151, 200:201], np.s_[:3], np.s_[:, -40:]])
+def test_pixels_that_are_not_finite_do_not_count(margin: tuple[slice, ...]) -> None:
+    estimator, found = DriftEstimator(), (0.0, 0.0)
+    for shift, seed in (((0, 0), 0), ((3.0, 2.5), 1)):
+        cells, image = dish(shift, seed)
+        image[margin] = np.nan
+        found = estimator.follow(cells, image)
+    assert found == pytest.approx((3.0, 2.5), abs=0.15)
+    assert estimator.follow(cells, np.full_like(image, np.nan)) == (0, 0)
+
+
 def test_backgrounds_of_noise_have_no_shift() -> None:
     estimator, rng = DriftEstimator(), np.random.default_rng(0)
     for seed in (0, 1):

@@ -1,7 +1,10 @@
 """Two cells that are one object for some frames are themselves afterwards."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from skimage.draw import disk
 
 from livecell_monai.sample import Pixels
 from livecell_monai.tracks.linking import link
@@ -85,3 +88,50 @@ def test_a_cell_of_another_size_is_another_cell() -> None:
 def test_more_frames_if_they_are_allowed() -> None:
     tracks = linked("two", "two", *["one"] * 4, "two", "two", greatest_cut=4)
     assert len(np.unique(tracks.track)) == 2
+
+
+def bars(*edges: tuple[int, ...]) -> Pixels:
+    """A frame of bars side by side, from each of these columns to the next."""
+    frame = np.zeros((60, 140), np.int32)
+    for number, (left, right) in enumerate(pairwise(edges), start=1):
+        frame[20:40, left:right] = number
+    return frame
+
+
+@pytest.mark.parametrize("width", [12, 16, 20])
+@pytest.mark.parametrize("middle", [8, 12, 16])
+def test_two_merges_do_not_share_a_cell(width: int, middle: int) -> None:
+    """The cell in the middle is cut in two for two frames, and each half is part of a neighbour."""
+    edges = np.cumsum([10, width, middle, width]).tolist()
+    cut = edges[1] + middle // 2
+    frames = [bars(*edges)] * 4 + [bars(edges[0], cut, edges[3])] * 2 + [bars(*edges[:2], cut, *edges[2:])] * 4
+    tracks = link(measure_objects(Drawn(frames), correct_drift=False), Drawn(frames))
+    assert_each_once(tracks)
+
+
+@pytest.mark.parametrize("seed", [21, 25, 62, 77])
+def test_a_frame_has_each_track_once(seed: int) -> None:
+    """Crowds of discs that vanish, merge and split at random."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0, 120, (int(rng.integers(15, 45)), 2))
+    frames = []
+    for _ in range(14):
+        frame, places = np.zeros((120, 120), np.int32), places + rng.normal(0, 1.0, places.shape)
+        for number, place in enumerate(places, start=1):
+            if rng.random() >= 0.05:
+                frame[disk(place, rng.uniform(5, 8), shape=frame.shape)] = number
+        for number, place in enumerate(places, start=1):
+            if rng.random() < 0.05:
+                nearest = np.argsort(np.hypot(*(places - place).T))[1] + 1
+                frame[frame == number] = nearest
+            elif rng.random() < 0.05:
+                rows, columns = np.nonzero(frame == number)
+                right = columns > columns.mean() if len(columns) else columns > 0
+                frame[rows[right], columns[right]] = 500 + number
+        frames.append(frame)
+    assert_each_once(link(measure_objects(Drawn(frames)), Drawn(frames)))
+
+
+def assert_each_once(tracks: Tracks) -> None:
+    found = np.stack([tracks.track, tracks.frame], axis=1)
+    assert len(np.unique(found, axis=0)) == len(found)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from livecell_monai.tracks.objects import count_shared, measure_frame, measure_objects
-from tests.support.moving_cells import draw, movie, objects
+from tests.support.moving_cells import Drawn, draw, movie, objects
 
 
 def test_objects_are_measured_whatever_their_ids() -> None:
@@ -49,3 +49,22 @@ def test_drift_is_taken_out_of_places() -> None:
     half = len(found) // 2
     assert np.abs(found.places[:half] - found.places[half:]).max() < 0.6
     assert np.abs(found.y[half] - found.y[0]) > 4
+
+
+def test_pixels_that_are_not_finite_do_not_count() -> None:
+    plane = draw({7: (10, 20), 9: (40, 40)})
+    image = np.where(plane == 7, 3.0, 5.0)
+    image[10, 20] = np.nan
+    image[plane == 9] = np.inf
+    grey = measure_frame(plane, image)[1][3]
+    assert grey[0] == 3.0
+    assert np.isnan(grey[1])
+
+
+def test_a_grey_frame_that_is_missing_is_not_measured() -> None:
+    labels = movie(*[{1: (20, 20 + frame), 2: (40, 50)} for frame in range(4)])
+    images = Drawn([np.full((60, 80), 7 + frame, np.uint16) for frame in range(4)], missing=[2])
+    images.planes[2][:] = 0
+    found = measure_objects(labels, images, channels={"green": images})
+    for values in (found.intensity, found.channels["green"]):
+        np.testing.assert_array_equal(values, np.repeat([7, 8, np.nan, 10], 2))
