@@ -9,11 +9,13 @@ import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from livecell_monai.data.readers.kinds import read_label
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.metrics.summary import measure_mean
 from livecell_monai.sample import Pixels
@@ -37,6 +39,8 @@ class Matches:
     matched_true: list[list[int]] = field(default_factory=list)  #: of each match
     matched_found: list[list[int]] = field(default_factory=list)
     iou: list[list[float]] = field(default_factory=list)
+    #: with the truth's own label images for SEG, empty in frames without one; None if SEG is of the same label images
+    segmented: "Matches | None" = None
 
     def __len__(self) -> int:
         return len(self.true)
@@ -63,7 +67,9 @@ class Matches:
 
     def part(self, frames: slice) -> "Matches":
         """Some of the frames."""
-        return Matches(*(getattr(self, name)[frames] for name in self.__dataclass_fields__))
+        matched = self.matched_true[frames], self.matched_found[frames]
+        segmented = None if self.segmented is None else self.segmented.part(frames)
+        return Matches(self.true[frames], self.found[frames], *matched, self.iou[frames], segmented)
 
 
 def check_ctc_metrics() -> None:
@@ -76,8 +82,11 @@ def check_ctc_metrics() -> None:
         ) from error
 
 
-def match_movies(truth: Frames, result: Frames, name: str) -> Matches:
-    """The matches of two movies of label images, read frame by frame; a DataError if they are not of the same frames."""
+def match_movies(truth: Frames, result: Frames, name: str, outlines: Mapping[int, Path] | None = None) -> Matches:
+    """The matches of two movies of label images, read frame by frame; a DataError if they are not of the same frames.
+
+    `outlines` are the truth's label images for SEG by frame, where those of its tracks are only markers.
+    """
     got, expected = ((len(one), *one[0].shape) for one in (result, truth))
     if got != expected:
         shown = ["{} frames of {} x {}".format(*one) for one in (expected, got)]
@@ -88,12 +97,28 @@ def match_movies(truth: Frames, result: Frames, name: str) -> Matches:
         raise DataError(
             f"{name}: links are scored over two frames or more, got {len(truth)}; use livecell evaluate for one image"
         )
-    matches = Matches()
+    matches = Matches(segmented=Matches() if outlines else None)
     for index in range(len(truth)):
-        matches.add(truth[index], result[index])
+        plane = result[index]
+        matches.add(truth[index], plane)
+        if outlines and matches.segmented is not None:
+            matches.segmented.add(_read_outlines(outlines.get(index), plane.shape), plane)
     if not any(matches.true):
         raise DataError(f"{name}: a truth must have cells, got none in {len(matches)} frames; give another one")
     return matches
+
+
+def _read_outlines(path: Path | None, shape: tuple[int, ...]) -> Pixels:
+    """The label image of a frame (Y, X); all 0 without one."""
+    if path is None:
+        return np.zeros(shape, np.uint16)
+    label = read_label(path)
+    if label.shape != shape:
+        raise DataError(
+            f"{path}: must have {shape[0]} x {shape[1]} pixels as the frames, got {label.shape[0]} x {label.shape[1]}; give "
+            "that of the same movie"
+        )
+    return np.maximum(label, 0)
 
 
 def score_tracks(matches: Matches, true_parents: Mapping[int, int], found_parents: Mapping[int, int]) -> Scores:
@@ -106,10 +131,13 @@ def score_tracks(matches: Matches, true_parents: Mapping[int, int], found_parent
     """
     from ctc_metrics.scripts.evaluate import calculate_metrics
 
+    outlined = matches if matches.segmented is None else matches.segmented
     check = _list_tracks(matches.true, true_parents), _list_tracks(matches.found, found_parents)
     if not len(check[1][0]):
         divisions = _count_divisions(check[0][0])
         empty: Scores = dict.fromkeys(NAMES, 0.0)
+        if not any(outlined.true):
+            empty["SEG"] = None
         empty["division_F1"] = 0.0 if divisions else None
         return {**empty, "divisions": divisions, "divisions_found": 0, "divisions_false": 0}
     (true, true_ids), (found, found_ids) = check
@@ -119,8 +147,9 @@ def score_tracks(matches: Matches, true_parents: Mapping[int, int], found_parent
         "mapped_ref": _renumber(matches.matched_true, true_ids),
         "mapped_comp": _renumber(matches.matched_found, found_ids),
     }
-    segm: dict[str, Any] = {"labels_ref": matches.true, "ious": matches.iou}
-    wanted = ["DET", "SEG", "TRA", "CHOTA", "BC"] + (["LNK"] if _has_links(matches.true) else [])
+    segm: dict[str, Any] = {"labels_ref": outlined.true, "ious": outlined.iou}
+    wanted = ["DET", "TRA", "CHOTA", "BC"] + (["LNK"] if _has_links(matches.true) else [])
+    wanted += ["SEG"] if any(outlined.true) else []
     done = calculate_metrics(found, true, traj, segm, wanted, True)
     kind = f"({DIVISION_FRAMES})"
     scores: Scores = {name: float(done[name]) if name in wanted else None for name in NAMES[:-1]}

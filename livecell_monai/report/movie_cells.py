@@ -40,7 +40,7 @@ def segment_movies(
         )
     options = TrackOptions(overwrite=bool(settings.get("overwrite")))
     for movie in movies:
-        check_folder(output / name_movie(movie), options)
+        check_folder(output / name_movie(movie), options, [movie])
     if settings.get("axes") is None and movies and all(map(_has_unnamed_axes, movies)):
         settings = {**settings, "axes": "TYX"}
     own = {"outputs": ["cells"], "cells": True, **({"movie": True} if any(map(is_frame_series, movies)) else {})}

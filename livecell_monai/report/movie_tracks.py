@@ -1,8 +1,9 @@
 """All files and pictures of one movie whose cells are linked into tracks."""
 
+import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,14 @@ def write_tracks(
     return lines
 
 
-def check_folder(folder: Path, options: TrackOptions) -> None:
-    """Raise a SettingError if tracks cannot be written into a movie's folder: a file, or tracks without `overwrite`."""
+def check_folder(folder: Path, options: TrackOptions, inputs: Iterable[Path | None] = ()) -> None:
+    """Raise a SettingError if tracks cannot be written into a movie's folder.
+
+    It is a file, has tracks without `overwrite`, or holds the frames of an input: a folder, or a pattern of files.
+    """
+    for path in filter(None, inputs):
+        if (path if path.is_dir() else path.parent).resolve() == folder.resolve() and not path.is_file():
+            raise SettingError(f"{folder}: the output must not be the folder of the frames; name another folder by --output")
     if options.geff:
         geff_file.check_geff()
     for place in (folder, folder.parent):
@@ -171,6 +178,7 @@ def _count(number: int, noun: str) -> str:
 @contextmanager
 def _publishing(folder: Path) -> Iterator[Path]:
     """A hidden folder beside this one, whose content gets its name if the block succeeds; it is removed else."""
+    folder = folder.resolve()  # of a link to another disk, to which nothing can be moved in one step
     partial = make_folder(folder.parent) / f".writing-{uuid.uuid4().hex}"
     with writing_errors(partial):
         partial.mkdir()
@@ -179,13 +187,26 @@ def _publishing(folder: Path) -> Iterator[Path]:
         if not folder.exists():
             move_to_name(partial, folder, folder.parent)
             return
-        written = sorted(path.name for path in partial.iterdir())
-        aside = partial / ".aside"
-        aside.mkdir()
-        for name in (*NAMES, *tables.list_exported(folder)):
-            if name not in written and (folder / name).exists():
-                (folder / name).rename(aside / name)
-        for name in written:
-            move_to_name(partial / name, folder / name, aside)
+        _replace_files(folder, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replace_files(folder: Path, partial: Path) -> None:
+    """Move the files of a hidden folder into this one, in place of those of an earlier run; all, or none if one fails."""
+    written = sorted(path.name for path in partial.iterdir())
+    earlier = dict.fromkeys([*NAMES, *tables.list_exported(folder), *written])
+    aside = partial / ".aside"
+    moves = [(folder / name, aside / name) for name in earlier if os.path.lexists(folder / name)]
+    moves += [(partial / name, folder / name) for name in written]
+    done: list[tuple[Path, Path]] = []
+    try:
+        with writing_errors(folder):
+            aside.mkdir()
+            for source, target in moves:
+                source.rename(target)
+                done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise

@@ -1,7 +1,7 @@
 """Scores of one movie's tracks, or of several movies', with their intervals, as tables and lines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Evaluation:
     movies: Mapping[Path, Scores]
     parts: list[Scores]  #: of movies, or of blocks of frames if there is one movie
     block: int  #: frames of a block
+    outlined: Mapping[Path, int] = field(default_factory=dict)  #: frames of a movie with label images of their own for SEG
 
     @property
     def is_blocks(self) -> bool:
@@ -55,8 +56,12 @@ class Evaluation:
         return rows
 
     def lines(self) -> list[str]:
-        """The divisions of each movie."""
-        return [
+        """The divisions of each movie, and what SEG is of if it is not of all frames."""
+        frames = [
+            f"{folder.name}: SEG is of the {count} frames that the truth has in SEG"
+            for folder, count in self.outlined.items()
+        ]
+        return frames + [
             f"{folder.name}: {int(one['divisions_found'] or 0)} of {int(one['divisions'] or 0)} divisions found, "
             f"{int(one['divisions_false'] or 0)} false"
             for folder, one in self.movies.items()
@@ -89,13 +94,17 @@ def evaluate_movies(result: Path, truth: Path, block: int) -> Evaluation:
         pairs = {result / name: truth / name for name in names}
     movies: dict[Path, Scores] = {}
     parts: list[Scores] = []
+    outlined = {}
     for one, other in pairs.items():
         found, found_frames = _read(one)
         true, true_frames = _read(other)
-        matches = match_movies(true_frames, found_frames, str(one))
+        outlines = _find_outlines(_need(other))
+        if outlines:
+            outlined[one] = len(outlines)
+        matches = match_movies(true_frames, found_frames, str(one), outlines)
         movies[one] = score_tracks(matches, true.parents, found.parents)
         parts += [movies[one]] if len(pairs) > 1 else score_blocks(matches, true.parents, found.parents, block)
-    return Evaluation(movies, parts, block)
+    return Evaluation(movies, parts, block, outlined)
 
 
 def _list(folder: Path) -> list[Path]:
@@ -108,6 +117,18 @@ def _find(folder: Path) -> Path | None:
         place for place in (folder, *(folder / name for name in _INSIDE)) for _, text in FORMS if (place / text).is_file()
     )
     return next(found, None)
+
+
+def _find_outlines(place: Path) -> dict[int, Path]:
+    """The label images in `SEG` beside a folder `TRA`, of which some hold only markers, by the index of the frame."""
+    if place.name != "TRA":
+        return {}
+    stems = {kind: place.parent.glob(f"{folder}/{kind}*.tif") for kind, folder in (("man_track", "TRA"), ("man_seg", "SEG"))}
+    tracks, outlines = (
+        {int(number): path for path in paths if (number := path.stem.removeprefix(kind)).isdecimal()}
+        for kind, paths in stems.items()
+    )
+    return {number - min(tracks): path for number, path in sorted(outlines.items()) if number in tracks}
 
 
 def _read(folder: Path) -> tuple[Tracks, LabelMovie]:

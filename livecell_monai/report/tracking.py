@@ -159,8 +159,9 @@ def apply_edits(edits: Path, movie: MoviePaths, output: Path, request: TrackRequ
     Raises a DataError if the table is invalid or belongs to other label images, a SettingError for a wrong folder.
     """
     tracks = read_tracks(edits)
+    tracks = replace(tracks, interval_min=request.interval_min or tracks.interval_min)
     folder = output / tracks.name
-    check_folder(folder, request.options)
+    check_folder(folder, request.options, (movie.labels, movie.images))
     with _opened(movie, request.axes) as (labels, images):
         labels.number_parts()
         try:
@@ -195,7 +196,7 @@ def _check_names(movies: Sequence[MoviePaths], output: Path, request: TrackReque
             other = seen.setdefault(labels.name, movie.labels)
             if other is not movie.labels:
                 raise DataError(f"{movie.labels}: movies must have names of their own, {other} has it too; rename one")
-            check_folder(output / labels.name, request.options)
+            check_folder(output / labels.name, request.options, (movie.labels, movie.images))
 
 
 def _list_notes(labels: LabelMovie, images: Movie | None) -> list[str]:

@@ -4,6 +4,7 @@ A movie is a file with a time axis (multi-page TIFF, our `NAME_cells.ome.tif`), 
 of the Cell Tracking Challenge (`mask000.tif`, `man_track000.tif`), or OME-Zarr: a label image, or an image with one.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -125,10 +126,10 @@ class LabelMovie(Movie):
     def _choose(self, channel: Choice, z: Choice) -> tuple[int, int]:
         stack = self._stack
         if any(axis != "T" and stack.length(axis) > 1 for axis in stack.axes[:-2]):
+            named = ", or name the axes, for example --axes TYX" if len(stack.axes) == 3 else ""
             raise DataError(
                 f"{self.path}: a movie of labels must have frames (T), rows and columns only, got "
-                f"{describe_axes(stack.axes, stack.shape)}; save one channel and one plane, or name the axes, for example "
-                "--axes TYX"
+                f"{describe_axes(stack.axes, stack.shape)}; save one channel and one plane{named}"
             )
         return 0, 0
 
@@ -212,7 +213,8 @@ def _open(path: Path, axes: str | None) -> Stack:
 def name_movie(path: Path) -> str:
     """The name of a movie by its path, which need not exist."""
     outer = find_zarr(path)
-    name = compose(path.name.rstrip("*?[]")) if "*" in path.name else stem_of(outer or path)
+    is_pattern = any(mark in path.name for mark in "*?[") and not path.exists()
+    name = compose(re.split(r"[*?\[]", path.name)[0]) if is_pattern else stem_of(outer or path)
     for ending in _OWN_ENDINGS:
         name = name.removesuffix(ending)
     return name.strip("_- ") or compose(path.absolute().parent.name) or "movie"

@@ -56,7 +56,7 @@ def read_ctc(folder: Path, images: Frames | None = None) -> tuple[Tracks, LabelM
 def _read_lines(path: Path) -> dict[int, int]:
     """The parent of each track, 0 without one."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the text of the tracks cannot be read ({error}); {_REMEDY}") from error
     parents: dict[int, int] = {}

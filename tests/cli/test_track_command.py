@@ -39,6 +39,12 @@ def test_labels_are_linked_scored_and_corrected(truth: Path, tmp_path: Path) -> 
     again = livecell("track", "--apply", edits, "--output", tmp_path / "again", "--no-mlflow")
     assert again.code == 0, again.err
     assert set(np.unique(tifffile.imread(tmp_path / "again" / "dish" / "tracks.ome.tif"))) == {0, 1}
+    timed = livecell("track", "--apply", edits, "--output", tmp_path / "timed", "--no-mlflow", "--interval", 5)
+    assert timed.code == 0, timed.err
+    assert json.loads((tmp_path / "timed" / "dish" / "tracks.json").read_text())["interval_min"] == 5
+    for option, value in (("--set", "cells=true"), ("--diameter", 30), ("--workers", 2), ("--no-drift", None)):
+        given = [option] if value is None else [option, value]
+        refused(livecell("track", "--apply", edits, "--output", tmp_path / "no", *given), f"{option} must be left out with")
 
 
 def test_wrong_calls_are_one_line_and_write_nothing(truth: Path, tmp_path: Path) -> None:
@@ -50,6 +56,8 @@ def test_wrong_calls_are_one_line_and_write_nothing(truth: Path, tmp_path: Path)
     refused(livecell("track", truth, "--output", out, "--label-format", "png"), "tiff or zarr, got 'png'")
     refused(livecell("track", truth, "--output", out, "--export", "roi,shp"), "--export must list some of roi", "got 'shp'")
     refused(livecell("track", tmp_path / "none.tif", "--output", out), "does not exist")
+    refused(livecell("track", truth, "--output", truth.parent), "must not be the folder of the frames")
+    assert len(list(truth.iterdir())) == len(FRAMES) + 1
     refused(livecell("track", "--apply", tmp_path / "none.csv", "--output", out), "label images must be given")
     (tmp_path / "file.tif").touch()
     refused(

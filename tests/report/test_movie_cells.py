@@ -18,18 +18,21 @@ def test_a_bundle_segments_each_movie_into_cells(tmp_path: Path, monkeypatch: py
 
     def predict(bundle, images, output, settings, workers, scheduler):
         seen.update(settings)
+        output.mkdir(exist_ok=True)
         (output / "dish_cells.ome.tif").touch()
         return type("Done", (), {"failures": {}, "rows": [{"image": "dish"}]})
 
     monkeypatch.setattr("livecell_monai.tasks.predict", predict)
     monkeypatch.setattr(movie_cells, "read_bundle_settings", lambda bundle: {"channel": "GFP"})
-    folder = write_labels(tmp_path)
-    assert segment_movies(tmp_path, [folder], tmp_path, {}) == [MoviePaths(tmp_path / "dish_cells.ome.tif", folder, "GFP")]
+    folder, out = write_labels(tmp_path), tmp_path / "out"
+    assert segment_movies(tmp_path, [folder], out, {}) == [MoviePaths(out / "dish_cells.ome.tif", folder, "GFP")]
     assert seen == {"outputs": ["cells"], "cells": True, "movie": True, "allow_gaps": True}
     seen.clear()
     tifffile.imwrite(tmp_path / "dish.tif", np.zeros((3, 20, 20), np.uint16), photometric="minisblack")
-    segment_movies(tmp_path, [tmp_path / "dish.tif"], tmp_path, {"overwrite": True})
+    segment_movies(tmp_path, [tmp_path / "dish.tif"], out, {"overwrite": True})
     assert seen["axes"] == "TYX"
+    with pytest.raises(SettingError, match="the output must not be the folder of the frames"):
+        segment_movies(tmp_path, [folder], folder.parent, {"overwrite": True})
 
 
 def test_some_frames_alone_cannot_be_followed(tmp_path: Path) -> None:

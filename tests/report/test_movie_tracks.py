@@ -123,6 +123,57 @@ def test_too_many_tracks_for_the_challenge_are_no_failure(tmp_path, monkeypatch)
     assert "ctc" not in listed(tmp_path / "out")
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("failing", [1, 5, 12])
+def test_a_file_that_cannot_be_replaced_leaves_the_earlier_run(tmp_path, monkeypatch, failing):
+    tracks = some_tracks()
+    labels = draw_labels(tracks)
+    folder = tmp_path / "movie"
+    write_tracks(tracks, labels, None, folder, QUICK)
+    (folder / "mine.txt").write_text("mine")
+    before, rename, calls = contents(folder), Path.rename, []
+
+    def fail_once(source, target):
+        calls.append(source)
+        if len(calls) == failing:
+            raise PermissionError(13, "open in another program", str(source))
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(DataError, match="movie: cannot be written"):
+        write_tracks(tracks, labels, None, folder, TrackOptions("zarr", ctc=False, geff=False, overwrite=True))
+    assert contents(folder) == before
+    assert listed(tmp_path) == {"movie"}
+
+
+def test_a_folder_in_place_of_a_file_is_replaced(tmp_path):
+    tracks = some_tracks()
+    write_tracks(tracks, draw_labels(tracks), None, tmp_path / "movie", QUICK)
+    page = tmp_path / "movie" / "report.html"
+    page.unlink()
+    page.mkdir()
+    (page / "a").write_text("1")
+    write_tracks(tracks, draw_labels(tracks), None, tmp_path / "movie", replace(QUICK, overwrite=True))
+    assert page.is_file()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_the_folder_may_be_a_link(tmp_path, exists):
+    real, link = tmp_path / "disk" / "movie", tmp_path / "out" / "movie"
+    for folder in (real, link.parent):
+        folder.mkdir(parents=True)
+    link.symlink_to(real, target_is_directory=True)
+    tracks = some_tracks()
+    for _ in range(1 + exists):
+        write_tracks(tracks, draw_labels(tracks), None, link, replace(QUICK, overwrite=True))
+    assert link.is_symlink()
+    assert "tracks.csv" in listed(real)
+    assert listed(link.parent) == listed(real.parent) == {"movie"}
+
+
 def test_files_for_other_programs(tmp_path):
     """They are named after the movie's folder, and those that an earlier run is recorded to have written are removed."""
     tracks = some_tracks()

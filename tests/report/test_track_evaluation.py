@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -72,3 +73,28 @@ def test_folders_without_tracks_are_rejected(tmp_path: Path) -> None:
     result = write_ctc(tmp_path / "result", FRAMES)
     with pytest.raises(DataError, match=r"must be a folder of tracks with res_track.txt or man_track.txt"):
         evaluate_movies(result, tmp_path / "nothing", 4)
+
+
+def test_seg_is_of_the_outlines_where_the_tracks_are_markers(tmp_path: Path) -> None:
+    """As in the Cell Tracking Challenge: every frame has markers, some have outlines."""
+    truth = tmp_path / "truth"
+    result = write_ctc(tmp_path / "result", FRAMES)
+    write_ctc(truth / "TRA", FRAMES, "man_track", "man_track.txt")
+    for frame, cells in enumerate(FRAMES):
+        tifffile.imwrite(truth / "TRA" / f"man_track{frame:03d}.tif", draw(cells, half=1))
+    markers = evaluate_movies(result, truth, 4).movies[result]
+    (truth / "SEG").mkdir()
+    for frame in (1, 9):
+        outlines = draw({7: FRAMES[frame][1], 8: FRAMES[frame][2]})
+        outlines[outlines == (8 if frame == 9 else 0)] = 0
+        tifffile.imwrite(truth / "SEG" / f"man_seg{frame:03d}.tif", outlines)
+    found = evaluate_movies(result, truth, 4)
+    scores = found.movies[result]
+    assert (markers["SEG"], scores["SEG"]) == (pytest.approx(9 / 49), 1.0)
+    assert {name: scores[name] for name in ("TRA", "DET", "LNK")} == {name: markers[name] for name in ("TRA", "DET", "LNK")}
+    assert [part["SEG"] for part in found.parts] == [1.0, None, 1.0]
+    assert found.lines()[0] == "result: SEG is of the 2 frames that the truth has in SEG"
+
+    tifffile.imwrite(truth / "SEG" / "man_seg001.tif", np.ones((5, 6), np.uint16))
+    with pytest.raises(DataError, match=r"man_seg001\.tif: must have 60 x 80 pixels as the frames, got 5 x 6"):
+        evaluate_movies(result, truth, 4)

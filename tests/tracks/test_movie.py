@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from livecell_monai.errors import DataError, SettingError
-from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames
+from livecell_monai.tracks.movie import LabelMovie, Movie, check_same_frames, name_movie
 from tests.support.moving_cells import draw
 from tests.support.stack_files import write_ome_tiff
 
@@ -194,3 +194,11 @@ def test_a_channel_and_a_plane_of_a_grey_movie_are_chosen_and_all_channels_are_t
         Movie(path, z=0)
     with pytest.raises(SettingError, match="--z must be 0 to 1, got 2"):
         Movie(path, channel=0, z=2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [("mask*.tif", "mask"), ("dish_t???.tif", "dish_t"), ("*.tif", "frames"), ("well[0-9]*.tif", "well")],
+)
+def test_a_pattern_gives_a_name_that_a_folder_may_have(tmp_path: Path, pattern: str, name: str) -> None:
+    assert name_movie(tmp_path / "frames" / pattern) == name

@@ -17,7 +17,7 @@ def written(folder, stem="mask", text="res_track.txt", lines=LINES):
     folder.mkdir(exist_ok=True)
     for frame, plane in enumerate(labels):
         tifffile.imwrite(folder / f"{stem}{frame:03d}.tif", plane)
-    (folder / text).write_text(lines)
+    (folder / text).write_text(lines, encoding="utf-8")
     return labels
 
 
@@ -68,3 +68,8 @@ def test_a_folder_without_a_text_is_rejected(tmp_path):
     (tmp_path / "res_track.txt").unlink()
     with pytest.raises(DataError, match=r"res_track.txt: the text of the tracks cannot be read"):
         read_ctc(tmp_path)
+
+
+def test_a_text_of_a_windows_editor_is_read(tmp_path):
+    written(tmp_path, lines=f"\ufeff{LINES}")
+    assert read_ctc(tmp_path)[0].parents == PARENTS

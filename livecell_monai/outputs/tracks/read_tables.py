@@ -103,8 +103,8 @@ def find_line(path: Path, frame: int, label: int) -> int | None:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows with all columns that are needed; spreadsheets that separate columns by semicolons write decimal commas."""
-    has_commas = find_delimiter(path) == ";"
+    """The rows with all columns that are needed; between semicolons or tabs, spreadsheets may write decimal commas."""
+    has_commas = find_delimiter(path) in (";", "\t")
     rows = list(read_rows(path))
     of_channels = [name for name in rows[0] if name.startswith(OF_CHANNEL)] if rows else []
     needed = [*(column for column, _ in _FIELDS.values()), "parent", *of_channels]

@@ -114,7 +114,7 @@ def test_a_table_that_a_spreadsheet_has_saved_is_read(table):
     np.testing.assert_array_equal(read_tracks(path).track, some_tracks().track)
 
 
-@pytest.mark.parametrize(("delimiter", "decimal"), [(";", "."), (";", ","), ("\t", ".")])
+@pytest.mark.parametrize(("delimiter", "decimal"), [(";", "."), (";", ","), ("\t", "."), ("\t", ",")])
 def test_other_delimiters_and_decimal_commas_of_spreadsheets_are_read(table, delimiter, decimal):
     path = table(lambda row: row | {"centroid_y_px": "20.25"})
     path.write_text(path.read_text().replace(",", delimiter).replace(".", decimal), encoding="utf-8")
