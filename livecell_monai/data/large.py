@@ -71,13 +71,21 @@ class BlockCache:
         found = self._blocks.pop((row, column), None)
         if found is None:
             block = self._load(row, column)
-            found = allocate_pages(block.shape, block.dtype)
+            found = self._make_room(block)
             found[...] = block
             self._kept += found.nbytes
         self._blocks[row, column] = found  # the last used is evicted last
-        while self._kept > self.most and len(self._blocks) > 1:
-            self._kept -= self._blocks.popitem(last=False)[1].nbytes
         return found
+
+    def _make_room(self, block: Pixels) -> Pixels:
+        """Memory for a block: that of an evicted one, which the system need not clear, or new."""
+        last = None
+        while self._blocks and self._kept + block.nbytes > self.most:
+            last = self._blocks.popitem(last=False)[1]
+            self._kept -= last.nbytes
+        if last is not None and (last.shape, last.dtype) == (block.shape, block.dtype):
+            return last
+        return allocate_pages(block.shape, block.dtype)
 
 
 class LargeImageSource:
