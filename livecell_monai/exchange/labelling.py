@@ -158,17 +158,20 @@ def _fill(objects: Sequence[AnnotatedObject], shape: tuple[int, int], counts: Co
     for number, each in enumerate(objects):
         if each.runs is not None:
             spans.append(Spans(np.full(len(each.runs), number), each.runs[:, 0], each.runs[:, 1]))
-    return _merge_parts(join_spans(spans), numbers, shape)
+    return _merge_parts(join_spans(spans), shape)
 
 
-def _merge_parts(spans: Spans, numbers: Sequence[int], shape: tuple[int, int]) -> Spans:
-    """The spans with each pixel of an object once: parts of one object may overlap."""
-    has_parts = np.flatnonzero(np.bincount(np.asarray(numbers, np.int64)) > 1)
-    is_part = np.isin(spans.objects, has_parts)
-    if not is_part.any():
-        return spans
-    own = spans.take(np.flatnonzero(is_part))
+def _merge_parts(spans: Spans, shape: tuple[int, int]) -> Spans:
+    """The spans with each pixel of an object once: parts of one object, polygons and runs, may overlap."""
     size = shape[0] * shape[1]
+    first = spans.objects * size + spans.starts
+    order = np.argsort(first, kind="stable")
+    stop = (first + spans.lengths)[order]
+    is_shared = first[order][1:] < stop[:-1]  # with the span before it, of the same object
+    if not is_shared.any():
+        return spans
+    is_part = np.isin(spans.objects, spans.objects[order][1:][is_shared])
+    own = spans.take(np.flatnonzero(is_part))
     keys = np.unique(np.repeat(own.objects, own.lengths) * size + own.expand())
     single = Spans(keys // size, keys % size, np.ones(len(keys), np.int64))
     return join_spans([spans.take(np.flatnonzero(~is_part)), single])

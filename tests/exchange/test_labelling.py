@@ -43,6 +43,23 @@ def test_parts_of_one_object_may_overlap():
     assert counts.overlap_pixels == 0
 
 
+@pytest.mark.parametrize(
+    ("polygons", "runs"),
+    [
+        (((square(0, 0, 2),),), [(0, 10), (20, 10)]),
+        ((), [(20, 10), (0, 10), (0, 10)]),
+        ((), [(0, 10), (5, 5), (20, 10)]),
+    ],
+    ids=["polygon", "twice", "inside"],
+)
+def test_runs_of_one_object_may_overlap_each_other_and_polygons(polygons, runs):
+    """Each pixel counts once, so that the smaller object gets what it shares."""
+    group = AnnotatedObject(polygons, np.array(runs))
+    labels, _, counts = to_labels(annotate(group, AnnotatedObject(runs=np.array([(0, 22)]))), (2, 20))
+    assert [(labels == number).sum() for number in (1, 2)] == [20, 10]
+    assert counts.overlap_pixels == 12
+
+
 def test_objects_that_do_not_fit():
     objects = (cell(-1, 0, 2), cell(8, 8, 2), cell(0.6, 0.6, 0.2))
     labels, _, counts = to_labels(annotate(*objects, without_area=5), (4, 4))
