@@ -3,6 +3,7 @@
 Source: the bioimage.io model description, formats 0.4 and 0.5 (https://github.com/bioimage-io/spec-bioimage-io).
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from livecell_monai.errors import BundleError, SettingError
 from livecell_monai.network.onnx_model import OnnxModel, Port
 
 FORMATS: dict[str, Callable[[Mapping[str, Any]], Described]] = {"0.4": layout_04.read, "0.5": layout_05.read}
-DIRECTIVE = "%YAML 1.2\n"  # with which packages begin; YAML is read as 1.2 anyway
+DIRECTIVE = re.compile(r"%YAML[^\n]*\n")  # with which packages begin; YAML is read as 1.2 anyway
 STEP = 32  # pixels: the edges of windows are multiples of it where nothing is stated; five levels of pooling
 
 
@@ -56,8 +57,9 @@ def parse_description(files: PackageFiles) -> dict[str, Any]:
     """The values of the description of a package; a BundleError if it is no YAML mapping."""
     where = f"{files.path}: {files.description}"
     try:
-        text = files.read_description().removeprefix(DIRECTIVE)
-        content = parse_values(text, f"{where} must be a YAML file")
+        text = files.read_description()
+        start = DIRECTIVE.match(text)
+        content = parse_values(text[start.end() :] if start else text, f"{where} must be a YAML file")
     except SettingError as error:
         raise BundleError(str(error)) from error
     if not isinstance(content, dict):

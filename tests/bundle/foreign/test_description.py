@@ -68,8 +68,9 @@ class TestPackages:
         with pytest.raises(BundleError, match=r"windows of 64 px must be larger than twice their halo of 32 px"):
             read(tmp_path / "b.zip", describe_05(WEIGHTS, size=64, halo=32))
 
-    def test_the_form_that_the_library_of_the_format_writes(self, tmp_path):
-        text = f"%YAML 1.2\n---\n{describe_05(WEIGHTS, steps=['{id: ensure_dtype, kwargs: {dtype: float32}}'])}"
+    @pytest.mark.parametrize("start", ["%YAML 1.2", "%YAML 1.2\r", "%YAML 1.1", "%YAML 1.2  # of a library"])
+    def test_the_form_that_the_library_of_the_format_writes(self, tmp_path, start):
+        text = f"{start}\n---\n{describe_05(WEIGHTS, steps=['{id: ensure_dtype, kwargs: {dtype: float32}}'])}"
         assert read(tmp_path / "a.zip", text).input.steps[0].name == "ensure_dtype"
 
     def test_text_that_is_no_mapping(self, tmp_path):
