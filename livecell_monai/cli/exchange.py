@@ -55,10 +55,13 @@ def export(
     Example: `livecell export masks --format roi,geojson --output exported`
     """
     from livecell_monai.exchange.exporting import export_labels
+    from livecell_monai.exchange.importing import shorten_notes
     from livecell_monai.outputs.cell_values import CellValues
 
     formats = [name.strip() for name in format_.split(",") if name.strip()]
     done = export_labels(result, output, formats, CellValues(result).find)
+    for line in shorten_notes(done.notes):
+        print_note(line)
     files = done.files[0] if len(done.files) == 1 else f"{len(done.files)} files, such as {done.files[0]}"
     print(f"{output}: {done.cells:,} cells of {done.images:,} {'image' if done.images == 1 else 'images'} in {files}")
 

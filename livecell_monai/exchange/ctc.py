@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from livecell_monai.data.plane_files import write_plane
-from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation, LabelledPlane, Wanted
 from livecell_monai.exchange.label_images import check_ids
@@ -48,8 +48,8 @@ def _name_movie(path: Path) -> str:
 def read_ctc(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotation of each frame; the tracks are not read."""
     for frame, file in _find_frames(path) or []:
-        with open_stack(file) as stack:
-            yield Annotation(file, _name_movie(path), labels=check_ids(file, stack.read()), frame=frame)
+        labels = check_ids(file, read_plane(file, is_label=True).pixels)
+        yield Annotation(file, _name_movie(path), labels=labels, frame=frame)
 
 
 class CtcWriter:

@@ -166,9 +166,14 @@ def describe_import(done: Imported, images: Path) -> Iterator[str]:
         (done.absent, f"annotated images that are not in {images}, left out: {done.absent:,}"),
     )
     yield from (line for number, line in lines if number)
-    yield from counts.notes[:MAX_NOTES]
-    if len(counts.notes) > MAX_NOTES:
-        yield f"the same is true of {len(counts.notes) - MAX_NOTES:,} more images"
+    yield from shorten_notes(counts.notes)
     if done.unannotated:
         shown = ", ".join(path.name for path in done.unannotated[:3]) + (", ..." if len(done.unannotated) > 3 else "")
         yield f"images of {images} without an annotation, left out: {len(done.unannotated):,} ({shown})"
+
+
+def shorten_notes(notes: Sequence[str]) -> Iterator[str]:
+    """The first notes of single images, and how many there are more."""
+    yield from notes[:MAX_NOTES]
+    if len(notes) > MAX_NOTES:
+        yield f"the same is true of {len(notes) - MAX_NOTES:,} more images"

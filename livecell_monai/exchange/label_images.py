@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.data.paths import find_stored_format, stem_of
-from livecell_monai.data.readers import open_stack
+from livecell_monai.data.readers import Stack, describe_axes, open_stack
 from livecell_monai.data.readers.kinds import read_plane
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation, Wanted, import_exchange, raise_broken
@@ -41,8 +41,9 @@ def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
 def _read_frames(path: Path) -> Iterator[tuple[int | None, Pixels]]:
     """The frames (Y, X) of a movie by their numbers; one plane with the ids of a palette, not inverted, and no number."""
     if find_stored_format(path) is not None:  # PNG is decoded as soon as it is opened
-        with open_stack(path) as stack:
+        with open_stack(path, is_label=True) as stack:
             if stack.length("T") > 1:
+                check_axes(path, stack)
                 yield from ((frame, stack.read(frame)) for frame in range(stack.length("T")))
                 return
     yield None, read_plane(path, is_label=True).pixels
@@ -77,6 +78,13 @@ def check_ids(path: Path, pixels: Pixels) -> Pixels:
     return whole
 
 
+def check_axes(path: Path, stack: Stack) -> None:
+    """Reject, by a DataError, an open label image of several channels or planes in depth."""
+    if stack.length("C") > 1 or stack.length("Z") > 1:
+        got = describe_axes(stack.axes, stack.shape)
+        raise DataError(f"{path}: a label image must have the axes T, Y, X, got {got}; save one channel and plane of it")
+
+
 def find_inner(path: Path) -> Path | None:
     """The label image inside an OME-Zarr image: `cells`, or the only one; None if it has none."""
     inner = path / _LABELS
@@ -108,6 +116,7 @@ def _read_zarr(path: Path, name: str) -> Iterator[Annotation]:
             yield Annotation(path, name, labels=check_ids(path, pixels), frame=frame if node.ndim == 3 else None)
         return
     with open_stack(path if inner is None else inner) as stack:
+        check_axes(path, stack)
         frames = stack.length("T")
         for frame in range(frames):
             yield Annotation(path, name, labels=check_ids(path, stack.read(frame)), frame=frame if frames > 1 else None)

@@ -31,6 +31,13 @@ def test_out_and_in_again(folders, tmp_path):
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "cells" / "train" / "labels" / "a.tif"), MIXED)
 
 
+def test_notes_of_an_export(folders, tmp_path):
+    tifffile.imwrite(folders[0] / "a_cells.tif", np.eye(9, dtype=np.uint8)[:, ::2])
+    outcome = livecell("export", folders[0], "--format", "roi", "--output", tmp_path / "out")
+    assert "a_cells.tif is a mask of one value: its 5 separate parts are taken as cells" in outcome.err
+    assert outcome.out == f"{tmp_path / 'out'}: 5 cells of 1 image in a.zip\n"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

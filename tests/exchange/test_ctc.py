@@ -48,7 +48,7 @@ def test_folders_of_truth(tmp_path):
     folder = tmp_path / "01_GT" / "SEG"
     folder.mkdir(parents=True)
     assert not is_ctc_folder(tmp_path / "01_GT")
-    tifffile.imwrite(folder / "man_seg007.tif", MIXED.astype(np.uint16))
+    tifffile.imwrite(folder / "man_seg007.tif", MIXED.astype(np.uint8), photometric="miniswhite")
     for path in (folder, folder.parent):
         assert is_ctc_folder(path)
         ((form, found),) = find_sources(path)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from livecell_monai.errors import DataError, SettingError
 from livecell_monai.exchange.base import LabelledPlane
@@ -62,6 +63,8 @@ def test_label_images_of_a_folder(tmp_path):
     folder = save(tmp_path / "x", a_cp_masks=MIXED, b=MIXED)
     assert {name: path.name for name, path in list_label_images(folder).items()} == {"a": "a_cp_masks.tif", "b": "b.tif"}
     assert list(list_label_images(folder / "b.tif")) == ["b"]
+    save(folder, a=MIXED)  # the image
+    assert list_label_images(folder)["a"].name == "a_cp_masks.tif"
     save(folder, c_cells=MIXED)
     assert {name: path.name for name, path in list_label_images(folder).items()} == {"c": "c_cells.tif"}
 
@@ -99,7 +102,6 @@ def test_label_images_in_ome_zarr(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "formats", "kind", "text"),
     [
-        (((MIXED > 0) * 255).astype(np.uint8), ["roi"], SettingError, "this is a mask of 0 and 255; predict by --cells"),
         (MIXED / np.float32(3), ["roi"], DataError, r"labels must be whole numbers, got 0\.3"),
         (MIXED, ["roi", "dxf"], SettingError, "must list some of roi"),
         (HIGH, ["roi", "ctc"], DataError, "at most 65,535 ids"),
@@ -110,6 +112,74 @@ def test_nothing_is_left_after_an_error(labels, formats, kind, text, tmp_path):
     with pytest.raises(kind, match=text):
         export_labels(result, tmp_path / "out", formats)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_pixels_that_are_not_annotated_are_no_cell(tmp_path):
+    result = save(tmp_path / "in", a=MIXED.astype(np.int16) - 1)
+    assert export_labels(result, tmp_path / "out", ["ctc", "omezarr"]).cells == 5
+    expected = np.where(MIXED > 0, MIXED - 1, 0)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "a_RES" / "mask000.tif"), expected)
+    (found,) = read_all("omezarr", tmp_path / "out" / "a_cells.ome.zarr")
+    np.testing.assert_array_equal(found.labels, expected)
+
+
+def test_ids_that_32_bits_do_not_hold_are_new(tmp_path):
+    result = save(tmp_path / "in", a=np.where(MIXED == 7, np.uint64(2**32 + 1), MIXED.astype(np.uint64)))
+    done = export_labels(result, tmp_path / "out", ["omezarr"])
+    assert done.notes == ["a.tif has ids of 2^32 or more: its cells have got new ones, 1, 2, 3 ..."]
+    (found,) = read_all("omezarr", tmp_path / "out" / "a_cells.ome.zarr")
+    np.testing.assert_array_equal(found.labels, np.where(MIXED == 7, 6, MIXED))
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX"])
+def test_ids_of_a_file_whose_zero_means_white_stay(axes, tmp_path):
+    ids = np.stack([MIXED, MIXED])[-1 if axes == "YX" else ...].astype(np.uint8)
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", ids, photometric="miniswhite", metadata={"axes": axes})
+    export_labels(tmp_path / "in", tmp_path / "out", ["omezarr"])
+    for found in read_all("omezarr", tmp_path / "out" / "a_cells.ome.zarr"):
+        np.testing.assert_array_equal(found.labels, MIXED)
+
+
+def test_ids_of_a_palette_stay(tmp_path):
+    picture = Image.fromarray(MIXED.astype(np.uint8), "L")
+    picture.putpalette([0, 0, 0, *range(21)])
+    (tmp_path / "in").mkdir()
+    picture.save(tmp_path / "in" / "a.png")
+    export_labels(tmp_path / "in", tmp_path / "out", ["ctc"])
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "a_RES" / "mask000.tif"), MIXED)
+
+
+BLOBS = np.array([[1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+NOTE = "is a mask of one value: its 3 separate parts are taken as cells"
+
+
+@pytest.mark.parametrize(
+    "mask", [BLOBS > 0, BLOBS.astype(np.uint8), (BLOBS * 255).astype(np.uint8), BLOBS.astype(np.uint16)]
+)
+def test_separate_parts_of_a_mask_are_cells(mask, tmp_path):
+    done = export_labels(save(tmp_path / "in", a=mask), tmp_path / "out", ["omezarr"])
+    assert (done.cells, done.notes) == (3, [f"a.tif {NOTE}"])
+    (found,) = read_all("omezarr", tmp_path / "out" / "a_cells.ome.zarr")
+    np.testing.assert_array_equal(found.labels, [[1, 0, 2, 0], [1, 0, 0, 0], [0, 0, 0, 3]])
+
+
+def test_a_movie_is_a_mask_only_if_all_its_frames_are(tmp_path):
+    masks = np.stack([BLOBS, BLOBS * 0, BLOBS]).astype(np.uint16)
+    done = export_labels(save(tmp_path / "masks", a=masks), tmp_path / "a", ["roi"])
+    assert (done.cells, done.notes) == (6, [f"a.tif, frame {frame}, {NOTE}" for frame in (0, 2)])
+    done = export_labels(save(tmp_path / "ids", a=np.stack([BLOBS, BLOBS * 2]).astype(np.uint16)), tmp_path / "b", ["roi"])
+    assert (done.cells, done.notes) == (2, [])
+    done = export_labels(save(tmp_path / "tracks", **{"tracks.ome": masks}), tmp_path / "c", ["roi"])
+    assert (done.cells, done.notes) == (2, [])
+
+
+@pytest.mark.parametrize("names", [("a_mask", "a_masks"), ("a", "a.ome"), ("a_cells", "a_cells.ome")])
+def test_two_label_images_of_one_image(names, tmp_path):
+    result = save(tmp_path / "in", b=MIXED, **dict.fromkeys(names, MIXED))
+    shown = " and ".join(rf"{name}\.tif" for name in sorted(names, key="{}.tif".format))
+    with pytest.raises(DataError, match=f"must have one label image, a has two, {shown}; rename or remove one"):
+        export_labels(result, tmp_path / "out", ["coco"])
 
 
 def test_a_folder_without_label_images(tmp_path):

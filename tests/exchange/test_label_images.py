@@ -86,6 +86,30 @@ def test_ids_of_a_file_whose_zero_means_white_stay(kind, tmp_path):
     assert np.array_equal(found.labels, MIXED.astype(kind))
 
 
+def test_ids_of_a_movie_whose_zero_means_white_stay(tmp_path):
+    movie = np.stack([MIXED, MIXED[::-1]]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a_masks.tif", movie, photometric="miniswhite", metadata={"axes": "TYX"})
+    np.testing.assert_array_equal([each.labels for each in read_all("labels", tmp_path / "a_masks.tif")], movie)
+
+
+@pytest.mark.parametrize("axis", ["c", "z"])
+def test_no_plane_is_chosen_of_channels_or_depth(axis, tmp_path):
+    """Of an OME-Zarr's label image, and of a movie."""
+    path = write_labels("omezarr", tmp_path, MIXED)
+    cells = zarr.open_group(str(path / "labels" / "cells"), mode="a")
+    cells.create_array("0", data=np.stack([MIXED, MIXED[::-1]]), overwrite=True)
+    metadata = cells.attrs["ome"]
+    metadata["multiscales"][0]["axes"].insert(0, {"name": axis, "type": "channel" if axis == "c" else "space"})
+    metadata["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"].insert(0, 1.0)
+    cells.attrs["ome"] = metadata
+    with pytest.raises(DataError, match=f"must have the axes T, Y, X, got {axis.upper()} 2, Y 7, X 7; save one channel"):
+        read_all("omezarr", path)
+    axes = {"c": "TCYX", "z": "TZYX"}[axis]
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.stack([[MIXED, MIXED]] * 3), metadata={"axes": axes})
+    with pytest.raises(DataError, match=f"must have the axes T, Y, X, got T 3, .*{axis.upper()} 2, "):
+        read_all("labels", tmp_path / "a.ome.tif")
+
+
 @pytest.mark.parametrize("colour", [(0, 128, 0), (128, 128, 128)], ids=["coloured", "grey"])
 def test_ids_of_a_palette_stay_also_where_two_have_one_colour(colour, tmp_path):
     ids = np.zeros((8, 9), np.uint8)

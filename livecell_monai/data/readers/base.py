@@ -37,6 +37,7 @@ class Stack(ABC):
             evenly spaced.
         channels: one name per channel; empty if the file does not name them.
         tile: (Y, X) pixels that are decoded at once, a strip is as wide as the plane; None if any part can be read.
+        is_label: whether `read` keeps ids, such as those of a palette, see `read_plane`.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Stack(ABC):
     interval_min: float | None = None
     channels: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
+    is_label: bool = False
     _file: Any = None  # of the library that reads the format
 
     @abstractmethod

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -58,26 +59,28 @@ def find_file(image: str | Path) -> Path:
     return Path(image) if address is None else address.path
 
 
-def open_stack(path: str | Path, axes: str | None = None, allow_gaps: bool = False) -> Stack:
+def open_stack(path: str | Path, axes: str | None = None, allow_gaps: bool = False, is_label: bool = False) -> Stack:
     """Open an image file; only its header is read, PNG, JPEG and NIfTI are read whole.
 
     Args:
         path: the file or, of OME-Zarr, the folder; or the folder or glob of a movie's numbered frames.
         axes: the user's names of its axes, letters of `TCZYX` in the file's order; None for the file's own.
         allow_gaps: the numbers of a movie's frames may have gaps.
+        is_label: the file holds ids, which are read as `read_plane` reads those of a label.
 
     Raises a DataError for a missing or damaged file, an unknown format, colours or several images; a SettingError for axes
     that are unknown or do not match, and for a format whose extra is not installed.
     """
     path = Path(path)
     if find_zarr(path) is None and is_frame_series(path):
-        return FramesStack(path, open_stack, axes, allow_gaps)
+        return FramesStack(path, partial(open_stack, is_label=is_label), axes, allow_gaps)
     check_image_path(path)
     found = find_stored_format(path)
     if found is None:
-        return PlaneStack(path, axes)
+        return PlaneStack(path, axes, is_label)
     opener = resolve_name(found.open) if isinstance(found.open, str) else found.open
     stack: Stack = opener(path, axes)
+    stack.is_label = is_label
     return stack
 
 

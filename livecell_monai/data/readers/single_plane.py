@@ -32,10 +32,10 @@ MAX_TRAILING_BYTES = 2**20  #: that may follow the pixels of a NIfTI
 class PlaneStack(Stack):
     """A PNG, JPEG or NIfTI, which is read when it is opened; `axes` is `YX` or None."""
 
-    def __init__(self, path: Path, axes: str | None = None) -> None:
-        plane = read_single(path)
+    def __init__(self, path: Path, axes: str | None = None, is_label: bool = False) -> None:
+        plane = read_single(path, is_label)
         self.path, self.pixel_size_um, self._pixels = path, plane.pixel_size_um, plane.pixels
-        self.dtype = plane.pixels.dtype
+        self.dtype, self.is_label = plane.pixels.dtype, is_label
         self.set_axes("YX", plane.pixels.shape, axes)
 
     def read(self, time: int = 0, channel: int = 0, z: int = 0, region: Region | None = None) -> Pixels:

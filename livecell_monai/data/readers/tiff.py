@@ -105,9 +105,10 @@ class TiffStack(Stack):
                         check_same_tags(page)
                     self._complete.add(place)
                 pixels = self._read_rows(page.dataoffsets[0], part) if page.is_final else self._decode(page, part, region)
-            keyframe, origin = self._series.keyframe, (part.top, part.left)
-            grey = stored_to_grey(self.name_plane(time, channel, z), pixels, self._file, keyframe, origin=origin)
-            return np.require(grey, self.dtype, ["C", "W"])
+            page, name, origin = self._series.keyframe, self.name_plane(time, channel, z), (part.top, part.left)
+            grey = stored_to_grey(name, pixels, self._file, page, self.is_label, origin)
+            # a label may keep the indices of its palette, which have a type of their own
+            return np.require(grey, grey.dtype.newbyteorder("=") if self.is_label else self.dtype, ["C", "W"])
 
     def _read_rows(self, offset: int, part: Region) -> Pixels:
         """Uncompressed samples (S, Y, X) of a page, row after row."""

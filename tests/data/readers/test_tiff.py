@@ -77,6 +77,17 @@ def test_bilevel_and_white_zero_are_inverted_as_in_files_of_one_plane(tmp_path):
         np.testing.assert_array_equal(stack.read(1, region=PART), 65535 - PART.crop(MOVIE[1]))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_label_keeps_its_ids_as_in_files_of_one_plane(kind, tmp_path):
+    ids = (MOVIE * 7).astype(kind)
+    colours = np.stack([np.arange(2 ** (8 * ids.itemsize)) % 256] * 3).astype(np.uint16) * 257
+    colours[1] = 0
+    for options in ({"photometric": "miniswhite"}, {"photometric": "palette", "colormap": colours}):
+        with open_stack(write(tmp_path / "a.tif", ids, **options), is_label=True) as stack:
+            np.testing.assert_array_equal(stack.read(1), ids[1])
+            np.testing.assert_array_equal(stack.read(1, region=PART), PART.crop(ids[1]))
+
+
 def spoil(path, page, segment):
     """Overwrite the bytes of a strip or tile."""
     with tifffile.TiffFile(path) as tif:
