@@ -96,7 +96,7 @@ def read_coco(path: Path, wanted: Wanted) -> Iterator[Annotation]:
         images = {image["id"]: image for image in _read_list(path, "images")}
         kinds = {kind["id"]: str(kind.get("name", "")) for kind in _read_list(path, "categories")}
         sizes = {number: _size(image) for number, image in images.items()}
-        stems = {number: _name(image)[0] for number, image in images.items()}
+        names = {number: _name(image, wanted) for number, image in images.items()}
         objects: dict[Any, list[AnnotatedObject]] = defaultdict(list)
         without_area: dict[Any, int] = defaultdict(int)
         for entry in _read_list(path, "annotations"):
@@ -105,15 +105,15 @@ def read_coco(path: Path, wanted: Wanted) -> Iterator[Annotation]:
                 raise DataError(
                     f"{path}: each annotation must name an image of the file, got image_id {number!r}; correct it"
                 )
-            if stems[number] not in wanted:
+            name, frame = names[number]
+            if name not in wanted and frame is None:  # a frame may be a file that only the finder knows
                 continue
             found = _read_entry(path, entry, kinds, sizes[number])
             if found is None:
                 without_area[number] += 1
             else:
                 objects[number].append(found)
-        for number, image in images.items():
-            name, frame = _name(image)
+        for number, (name, frame) in names.items():
             yield Annotation(path, name, tuple(objects.pop(number, ())), None, sizes[number], frame, without_area[number])
     except (ijson.common.JSONError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise_broken(path, TITLE, error)
@@ -134,11 +134,14 @@ def _read_list(path: Path, key: str) -> Iterator[Mapping[str, Any]]:
         check_list(ijson.parse(DepthLimit(stream)), key, is_optional=key == "categories")
 
 
-def _name(image: Mapping[str, Any]) -> tuple[str, int | None]:
-    """The stem of an image, or the name of a movie, and the frame."""
-    if isinstance(image.get(_FRAME), int) and image.get(_MOVIE):
+def _name(image: Mapping[str, Any], wanted: Wanted) -> tuple[str, int | None]:
+    """The stem of a wanted image, or the name of a movie, and the frame."""
+    is_frame = isinstance(image.get(_FRAME), int) and image.get(_MOVIE)
+    name = str(image.get("file_name", "") if is_frame else image["file_name"])
+    stem = stem_of(Path(PurePosixPath(name.replace("\\", "/")).name))
+    if is_frame and stem not in wanted:
         return compose(str(image[_MOVIE])), int(image[_FRAME])
-    return stem_of(Path(PurePosixPath(str(image["file_name"]).replace("\\", "/")).name)), None
+    return stem, None
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -157,7 +160,7 @@ def _read_entry(
             f"{path}: {_show(entry)}: must have a category of the file, got category_id {category!r}; correct it"
         )
     kind = IGNORE if entry.get("iscrowd") else kinds.get(category, "")
-    number = number if isinstance(number, int) and number > 0 else None
+    number = number if isinstance(number, int) and 0 < number < 2**32 else None
     if isinstance(outline, Mapping):
         size = _check_mask(path, entry, size)
         return AnnotatedObject(runs=decode_runs(outline["counts"], size), number=number, kind=kind)

@@ -29,7 +29,9 @@ def name_labelled(path: Path) -> str:
 
 def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotation of an image, or of each frame of a movie (T, Y, X), from an image of ids."""
-    name = name_labelled(path) if name_labelled(path) in wanted else stem_of(path)
+    own, stem = name_labelled(path), stem_of(path)
+    is_own = own in wanted or not any(each.startswith(stem) for each in wanted)  # `a_masks`, or frames of it, may be images
+    name = own if is_own else stem
     if path.name.lower().endswith(".zarr"):
         yield from _read_zarr(path, name)
         return

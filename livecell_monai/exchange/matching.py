@@ -11,7 +11,8 @@ from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import Annotation
 from livecell_monai.exchange.label_images import name_labelled
 
-_NUMBERED = re.compile(r"\D*?_?t?(\d+)$", re.IGNORECASE)  # t000, frame_12
+_NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)  # what stands before a number, and all of its digits
+_MARK = re.compile(r"[ _.-]*(t|time|frame)?[ _.-]*", re.IGNORECASE)  # between the name of a movie and the number of a frame
 
 
 def check_folders(source: Path, images: Path, count: int) -> None:
@@ -21,6 +22,14 @@ def check_folders(source: Path, images: Path, count: int) -> None:
             f"{source}: the annotations and --images are the same folder, and each file of it was taken as a label image; "
             "name label images NAME_masks.tif, or name two folders"
         )
+
+
+def _is_frame(stem: re.Match[str], movie: str, frame: int) -> bool:
+    """Whether a stem is the name of a movie and the number of a frame: `m1_t0003`, but not `m10`, is of `m1`."""
+    before, number = stem.groups()
+    rest = before[len(movie) :]
+    is_one_word = movie[-1:].isalpha() and rest[:1].isalpha()  # `cat3` is not of `ca`
+    return int(number) == frame and before.startswith(movie) and not is_one_word and _MARK.fullmatch(rest) is not None
 
 
 class ImageFinder:
@@ -69,6 +78,8 @@ class ImageFinder:
         name = name_labelled(source) if name == stem_of(source) else name  # `a` of `a_masks.tif`
         found = f"found no {name if frame is None else f'{name}, frame {frame},'} in {self._folder}"
         remedy = "put the image there, or remove the annotation"
+        if frame and compose(annotation.name) in self._paths:
+            found, remedy = f"{found}: {self._paths[name].name} has one frame", "give the movie that was annotated"
         near = next((path.name for stem, path in self._paths.items() if stem.lower() == name.lower()), None)
         if near is not None and frame is None:
             found, remedy = f"the name of {near} differs in upper and lower case only", "rename one of the two"
@@ -79,15 +90,18 @@ class ImageFinder:
         return [path for stem, path in self._paths.items() if stem not in self._used]
 
     def _find_stem(self, annotation: Annotation) -> str | None:
-        """The stem of the image; frames may be files of their own, numbered as they are."""
+        """The stem of the image; frames may be files of their own, named by the movie and their number, or by that alone."""
         name, frame = compose(annotation.name), annotation.frame
-        if name in self._paths and (not frame or self._count_frames(name) > 1):
-            return name
+        if name in self._paths:
+            return name if not frame or self._count_frames(name) > 1 else None
         if frame is None:
             return None
-        numbered = [stem for stem in self._paths if (found := _NUMBERED.fullmatch(stem)) and int(found[1]) == frame]
-        own = [stem for stem in numbered if stem.startswith(name)] or numbered
-        return own[0] if len(own) == 1 else None
+        found = self._list_frames(name, frame) or self._list_frames("", frame)
+        return found[0] if len(found) == 1 else None
+
+    def _list_frames(self, movie: str, frame: int) -> list[str]:
+        """The stems `MOVIE_t0003`, or `t003` without a name, of a frame."""
+        return [stem for stem in self._paths if (found := _NUMBERED.fullmatch(stem)) and _is_frame(found, movie, frame)]
 
     def _count_frames(self, stem: str) -> int:
         if stem not in self._frames:

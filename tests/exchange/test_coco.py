@@ -70,6 +70,26 @@ def test_entries_of_other_programs(tmp_path):
     assert found[1].objects == ()  # b is not wanted
 
 
+def test_frames_that_are_files(tmp_path):
+    path = write_planes("coco", tmp_path / "coco.json", [LabelledPlane("m", MIXED, frame, 2) for frame in range(2)])
+    cases = (
+        (("m_t0000", "m_t0001"), [("m_t0000", None), ("m_t0001", None)]),
+        (("m",), [("m", 0), ("m", 1)]),
+        (("t0", "t1"), [("m", 0), ("m", 1)]),  # which of them it is, the finder knows
+    )
+    for wanted, names in cases:
+        found = read_all("coco", path, wanted)
+        assert [(each.name, each.frame) for each in found] == names
+        assert [len(each.objects) for each in found] == [6, 6]
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**32, 2**32 + 1, "1", None])
+def test_ids_that_a_label_image_cannot_hold(number, tmp_path):
+    entries = [entry(instance_id=1), entry(id=2, instance_id=2**32 - 1), entry(id=3, instance_id=number)]
+    (found, _) = read_all("coco", write_coco(tmp_path / "c.json", entries))
+    assert [each.number for each in found.objects] == [1, 2**32 - 1, None]
+
+
 @pytest.mark.parametrize(
     ("text", "rows"),
     [

@@ -64,6 +64,23 @@ def test_frames_of_a_movie(tmp_path):
     np.testing.assert_array_equal(tifffile.imread(samples[0].image), movie[1])
 
 
+@pytest.mark.parametrize("name", WRITTEN)
+def test_frames_that_are_files(name, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for frame in range(2):
+        tifffile.imwrite(images / f"a_01_t{frame:04}.tif", np.full((7, 7), frame, np.uint8))
+    planes = [LabelledPlane("a_01", MIXED * (frame < MIXED), frame, 2, is_linked=True) for frame in range(2)]
+    source = tmp_path / "exported"
+    source.mkdir()
+    write_planes(name, source / FORMATS[name].target.format(name="a_01"), planes)
+    done = import_annotations(source, images, tmp_path / "cells")
+    assert (done.counts.images, done.absent, done.unannotated) == (2, 0, [])
+    for sample, plane in zip(list_samples(tmp_path / "cells", "train"), planes, strict=True):
+        assert sample.label is not None
+        np.testing.assert_array_equal(tifffile.imread(sample.label), plane.labels)
+
+
 def test_parts_without_annotation_and_an_image_without_cells(images, tmp_path):
     source = tmp_path / "s"
     source.mkdir()

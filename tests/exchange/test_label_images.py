@@ -30,6 +30,12 @@ def test_a_name_of_an_image_stays(tmp_path):
     assert read_all("labels", tmp_path / "a_masks.tif", ["a"])[0].name == "a"
 
 
+def test_the_name_of_a_movie_whose_frames_are_files(tmp_path):
+    path = write_labels("omezarr", tmp_path, MIXED)
+    for wanted, name in ((("a_t0000",), "a"), (("a_cells_t0000",), "a_cells"), (("x",), "a")):
+        assert read_all("omezarr", path, wanted)[0].name == name
+
+
 @pytest.mark.parametrize("labels", [HIGH, MIXED.astype(np.uint8), MIXED.astype(np.float32), MIXED.astype(np.int32) - 1])
 def test_any_whole_numbers(labels, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", labels)

@@ -59,6 +59,49 @@ def test_frames_that_are_files(tmp_path):
     assert not finder.has(Annotation(Path("x"), "01", frame=2))
 
 
+@pytest.mark.parametrize(
+    ("movie", "image"),
+    [
+        ("m1", "m1_t0003"),
+        ("field_01", "field_01_t0003"),
+        ("movie", "movie0003"),
+        ("01", "01t003"),
+        ("a-b", "a-b_frame_3"),
+        ("any", "frame_12"),
+        ("any", "12"),
+    ],
+)
+def test_the_name_of_a_movie_and_the_number_of_a_frame(movie, image, tmp_path):
+    frame = 12 if image.endswith("12") else 3
+    finder = make(tmp_path, **{image: 1, "m10_t0003": 1, "B_t0003": 1})
+    assert find(finder, movie, frame) == (f"{image}.tif", None)
+    assert not finder.has(Annotation(Path("x"), movie, frame=frame + 1))
+
+
+@pytest.mark.parametrize(
+    ("movie", "frame", "image"),
+    [
+        ("B", 1, "A_t0001"),
+        ("m1", 0, "m10"),
+        ("m1", 3, "m10_t0003"),
+        ("ca", 5, "cat5"),
+        ("field", 3, "field_01_t0003"),
+        ("a", None, "t000"),
+    ],
+)
+def test_a_number_alone_does_not_name_the_image(movie, frame, image, tmp_path):
+    assert not make(tmp_path, **{image: 1}).has(Annotation(Path("x"), movie, frame=frame))
+
+
+def test_an_image_of_the_very_name_is_not_replaced_by_another(tmp_path):
+    finder = make(tmp_path, a_1=1, a_3=1, a_3_1=1, t001=1)
+    assert find(finder, "a_3", 0) == ("a_3.tif", None)
+    with pytest.raises(
+        DataError, match=r"found no a_3, frame 1, in .*: a_3\.tif has one frame; give the movie that was annotated"
+    ):
+        find(finder, "a_3", 1)
+
+
 def test_a_folder_named_twice(tmp_path):
     check_folders(tmp_path, tmp_path, 1)
     check_folders(tmp_path, tmp_path / "images", 0)
