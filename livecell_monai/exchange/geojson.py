@@ -10,7 +10,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from livecell_monai.exchange.base import (
     AnnotatedObject,
@@ -22,6 +22,7 @@ from livecell_monai.exchange.base import (
     raise_broken,
 )
 from livecell_monai.exchange.depth import DepthLimit, check_list
+from livecell_monai.exchange.labelling import is_special
 from livecell_monai.exchange.outlines import Polygon, Ring
 from livecell_monai.exchange.shapes import read_points
 
@@ -31,6 +32,21 @@ _CLASS = {"name": "Cell", "color": [255, 180, 0]}
 _IDS = uuid.UUID("6f0f3c0a-1c0e-5a52-9d8b-6a2f0e6f7c11")  # namespace: the same cell always gets the same id
 _COLLECTION = "features.item"  # where the features of a collection are
 _MAX_DEPTH = 4  # of brackets: position, ring, polygon, polygons
+_OLD_TYPES = {  # older versions of QuPath state the type of an object as its id
+    "pathannotationobject": "annotation",
+    "pathcellobject": "cell",
+    "pathdetectionobject": "detection",
+    "pathtileobject": "tile",
+    "tmacoreobject": "tmacore",
+}
+
+
+class _Feature(NamedTuple):
+    """An object of a file."""
+
+    found: AnnotatedObject
+    frame: int | None  # None if the file does not state it
+    type: str  # of QuPath, in lower case
 
 
 def make_id(name: str, frame: int, number: int) -> str:
@@ -85,7 +101,7 @@ def _close(ring: Ring) -> list[list[int]]:
 def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     """The annotation of the image with the name of the file, or of each of its frames; objects are read one by one."""
     ijson = import_exchange("ijson", path)
-    frames: dict[int, list[AnnotatedObject]] = defaultdict(list)
+    features: list[_Feature] = []
     without_area = 0
     try:
         prefix = _find_prefix(path)
@@ -94,19 +110,38 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
                 found = _read_feature(feature)
                 if found is None:
                     without_area += 1
-                    continue
-                frame, each = found
-                frames[frame].append(each)
-        if not frames and not without_area and prefix == _COLLECTION:
+                else:
+                    features.append(found)
+        if not features and not without_area and prefix == _COLLECTION:
             with open_json(path) as stream:
                 check_list(ijson.parse(DepthLimit(stream)), "features")
     except (ijson.common.JSONError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise_broken(path, TITLE, error)
+    features, note = _leave_out(path, features)
+    frames: dict[int, list[AnnotatedObject]] = defaultdict(list)
+    for each in features:
+        frames[each.frame or 0].append(each.found)
     name = next(path.name[: -len(ending)] for ending in (*ENDINGS[::-1], ".json") if path.name.lower().endswith(ending))
-    is_movie = any(frames)
+    is_movie = not features or any(each.frame is not None for each in features)  # frame 0 is also an image of one plane
     for frame, objects in sorted(frames.items()) or [(0, [])]:
-        yield Annotation(path, name, tuple(objects), frame=frame if is_movie else None, without_area=without_area)
-        without_area = 0
+        yield Annotation(path, name, tuple(objects), None, None, frame if is_movie else None, without_area, note)
+        without_area, note = 0, ""
+
+
+def _leave_out(path: Path, features: list[_Feature]) -> tuple[list[_Feature], str]:
+    """The features without those in which QuPath looks for cells, and a note about them.
+
+    These are tiles, cores of tissue microarrays and, beside cells or detections, annotations without a class.
+    """
+    parents = {"tile", "tmacore", *(["annotation"] if any(each.type in ("cell", "detection") for each in features) else [])}
+    kept = [
+        each
+        for each in features
+        if each.type not in parents or is_special(each.found.kind) or (each.type == "annotation" and each.found.kind)
+    ]
+    count = len(features) - len(kept)
+    what = "tiles, TMA cores and annotations without a class beside cells"
+    return kept, f"{path.name}: {what}, left out: {count:,}" if count else ""
 
 
 def open_json(path: Path) -> BinaryIO:
@@ -126,8 +161,8 @@ def _find_prefix(path: Path) -> str:
     return _COLLECTION
 
 
-def _read_feature(feature: Mapping[str, Any]) -> tuple[int, AnnotatedObject] | None:
-    """The frame and the object of a feature; None for one without an area."""
+def _read_feature(feature: Mapping[str, Any]) -> _Feature | None:
+    """The object of a feature; None for one without an area."""
     geometry = feature.get("geometry") or {}
     properties = feature.get("properties") or {}
     polygons = _read_polygons(geometry)
@@ -135,9 +170,11 @@ def _read_feature(feature: Mapping[str, Any]) -> tuple[int, AnnotatedObject] | N
         return None
     plane = geometry.get("plane") or {}
     kind = properties.get("classification") or {}
-    name = kind.get("name") or ": ".join(kind.get("names") or []) if isinstance(kind, Mapping) else str(kind)
-    number = parse_number(properties.get("name", ""))
-    return max(0, int(plane.get("t", 0))), AnnotatedObject(polygons, number=number, kind=name)
+    if isinstance(kind, Mapping):
+        kind = kind.get("name") or ": ".join(map(str, kind.get("names") or []))
+    found = AnnotatedObject(polygons, number=parse_number(properties.get("name", "")), kind=str(kind))
+    shown = str(properties.get("objectType") or feature.get("id")).lower()
+    return _Feature(found, max(0, int(plane["t"])) if "t" in plane else None, _OLD_TYPES.get(shown, shown))
 
 
 def _read_polygons(geometry: Mapping[str, Any]) -> tuple[Polygon, ...]:
@@ -148,8 +185,10 @@ def _read_polygons(geometry: Mapping[str, Any]) -> tuple[Polygon, ...]:
     if kind not in ("Polygon", "MultiPolygon") or not found:
         return ()
     parts = [found] if kind == "Polygon" else found
-    polygons = (tuple(_read_ring(ring) for ring in part) for part in parts)
-    return tuple(polygon for polygon in polygons if polygon and len(polygon[0]) >= 3)
+    polygons = ([_read_ring(ring) for ring in part] for part in parts)
+    return tuple(
+        tuple(ring for ring in polygon if len(ring) >= 3) for polygon in polygons if polygon and len(polygon[0]) >= 3
+    )
 
 
 def _read_ring(ring: Any) -> Ring:

@@ -85,7 +85,7 @@ def write_annotated(
 
 def _read(form: Format, path: Path, finder: ImageFinder, done: Imported) -> Iterator[Annotation]:
     """The annotations of a file whose images exist; of a file of one image, it must."""
-    for annotation in form.read(path, finder.stems):
+    for annotation in finder.join_planes(form.read(path, finder.stems)):
         if form.is_of_many and not finder.has(annotation):
             done.absent += 1
             continue

@@ -1,7 +1,8 @@
 """Finds the image of an annotation: by its stem, of a movie by the number of its frame."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,6 +73,28 @@ class ImageFinder:
                 f"{annotation.source}: must state a frame of {path.name}, 0 to {frames - 1}, got {got}; correct it"
             )
         return path, frame
+
+    def join_planes(self, annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+        """The annotations of a file; of an image of one plane, objects without a frame and of frame 0 are one annotation."""
+        earlier: Annotation | None = None
+        for found in annotations:
+            each = found
+            if found.frame == 0 and self._is_plane(found):
+                each = replace(found, frame=None)
+                if earlier is not None and (earlier.name, earlier.frame) == (each.name, None):
+                    without_area = earlier.without_area + each.without_area
+                    each = replace(earlier, objects=earlier.objects + each.objects, without_area=without_area)
+                    earlier = None
+            if earlier is not None:
+                yield earlier
+            earlier = each
+        if earlier is not None:
+            yield earlier
+
+    def _is_plane(self, annotation: Annotation) -> bool:
+        """Whether an annotation is of an image of one plane that has its name."""
+        name = compose(annotation.name)
+        return name in self._paths and self._count_frames(name) == 1
 
     def _raise_missing(self, annotation: Annotation) -> NoReturn:
         source, name, frame = annotation.source, compose(annotation.name), annotation.frame

@@ -103,7 +103,7 @@ def read_rois(path: Path, wanted: Wanted) -> Iterator[Annotation]:
         frames[max(roi.t_position or roi.position, 0)].append(
             AnnotatedObject(polygons, number=number, kind=_find_kind(name))
         )
-    for position, objects in sorted(frames.items()) or [(0, [])]:
+    for position, objects in sorted(frames.items()) or [(1, [])]:  # the first frame is also an image of one plane
         yield Annotation(
             path, path.stem, tuple(objects), frame=position - 1 if position else None, without_area=without_area
         )
@@ -152,10 +152,8 @@ def _read_polygons(roi: Any, roifile: Any) -> tuple[Polygon, ...]:
     """The polygon of a ROI; none for points, lines and texts."""
     kinds = roifile.ROI_TYPE
     if roi.composite and roi.multi_coordinates is not None:
-        rings = tuple(_open_ring(ring) for ring in roi.coordinates(multi=True))
-        return (
-            tuple(ring for ring in rings if len(ring) >= 3),
-        )  # parts and holes together: inside is what an odd number encloses
+        rings = tuple(ring for each in roi.coordinates(multi=True) if len(ring := _open_ring(each)) >= 3)
+        return (rings,) if rings else ()  # parts and holes together: inside is what an odd number encloses
     if roi.subtype == roifile.ROI_SUBTYPE.TEXT or roi.subtype == roifile.ROI_SUBTYPE.IMAGE:
         return ()
     if roi.roitype in (kinds.POLYGON, kinds.FREEHAND, kinds.TRACED):

@@ -155,6 +155,67 @@ def test_files_of_qupath(name, tmp_path):
     np.testing.assert_array_equal(labels, expected)
 
 
+def feature(left, top, size, **fields):
+    """A square, as QuPath states it."""
+    ring = [[left, top], [left + size, top], [left + size, top + size], [left, top + size], [left, top]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    if "frame" in fields:
+        geometry["plane"] = {"c": -1, "z": 0, "t": fields.pop("frame")}
+    return {"type": "Feature", "geometry": geometry, "properties": fields}
+
+
+def read_features(tmp_path, *features):
+    return read_all("geojson", write_json(tmp_path / "a.geojson", {"features": features}))
+
+
+@pytest.mark.parametrize("hole", [[[2, 2], [3, 3], [2, 2]], [[2, 2]], []])
+def test_a_hole_without_an_area(hole, tmp_path):
+    cell = feature(0, 0, 5)
+    cell["geometry"]["coordinates"].append(hole)
+    (found,) = read_features(tmp_path, cell)
+    assert (to_labels(found, (5, 7))[0] > 0).sum() == 25
+
+
+@pytest.mark.parametrize(("kind", "shown"), [({"name": 5}, "5"), ({"names": [1, "b"]}, "1: b"), (7, "7")])
+def test_a_class_that_is_a_number(kind, shown, tmp_path):
+    (found,) = read_features(tmp_path, feature(0, 0, 5, classification=kind))
+    assert [each.kind for each in found.objects] == [shown]
+    assert to_labels(found, (5, 7))[2].kinds == {shown: 1}
+
+
+CELLS = (feature(1, 1, 2, objectType="cell"), feature(4, 1, 2, objectType="detection"))
+PARENT = feature(0, 0, 7, objectType="annotation")
+
+
+@pytest.mark.parametrize(
+    ("features", "kept"),
+    [
+        ((PARENT, *CELLS), 2),
+        ((PARENT, PARENT), 2),  # cells that were drawn
+        ((feature(0, 0, 7, objectType="annotation", classification={"name": "Region*"}), *CELLS), 3),
+        ((feature(0, 0, 7, objectType="annotation", classification={"name": "Tumor"}), *CELLS), 3),
+        ((feature(0, 0, 7, objectType="tmaCore"), PARENT), 1),
+        ((feature(0, 0, 7, objectType="tile"), *CELLS), 2),
+        ((feature(0, 0, 7, objectType="tile", classification={"name": "Ignore*"}), *CELLS), 3),
+        (({**feature(0, 0, 7), "id": "TMACoreObject"}, {**feature(1, 1, 2), "id": "PathCellObject"}), 1),
+    ],
+)
+def test_what_holds_cells_is_no_cell(features, kept, tmp_path):
+    (found,) = read_features(tmp_path, *features)
+    assert len(found.objects) == kept
+    count = len(features) - kept
+    what = "tiles, TMA cores and annotations without a class beside cells"
+    assert found.note == (f"a.geojson: {what}, left out: {count}" if count else "")
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"), [([0], [0]), ([0, 0], [0]), ([None], [None]), ([None, 0], [0]), ([0, 2], [0, 2]), ([], [0])]
+)
+def test_frames_that_are_stated(frames, expected, tmp_path):
+    features = [feature(0, 0, 2, **({} if frame is None else {"frame": frame})) for frame in frames]
+    assert [each.frame for each in read_features(tmp_path, *features)] == expected
+
+
 def test_a_plain_list_of_features(tmp_path):
     (found,) = read_all("geojson", write_json(tmp_path / "a.geojson", QUPATH["features"]))
     assert len(found.objects) == 2

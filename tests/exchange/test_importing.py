@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import roifile
 import tifffile
 
 from livecell_monai.data.dataset.folder import list_samples
@@ -62,6 +63,32 @@ def test_frames_of_a_movie(tmp_path):
     samples = list_samples(tmp_path / "cells", "train")
     assert [sample.name for sample in samples] == ["a_t0001", "a_t0002"]
     np.testing.assert_array_equal(tifffile.imread(samples[0].image), movie[1])
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("frames", [[1, 0, 0], [0, 0, 0]])
+def test_a_movie_with_cells_in_its_first_frame_or_in_none(frames, name, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    tifffile.imwrite(images / "a.tif", np.zeros((3, 7, 7), np.uint8), photometric="minisblack", metadata={"axes": "TYX"})
+    planes = [LabelledPlane("a", MIXED * has_cells, frame, 3, is_linked=True) for frame, has_cells in enumerate(frames)]
+    source = tmp_path / "exported"
+    source.mkdir()
+    write_planes(name, source / FORMATS[name].target.format(name="a"), planes)
+    done = import_annotations(source, images, tmp_path / "cells")
+    first = tifffile.imread(tmp_path / "cells" / "train" / "labels" / "a_t0000.tif")
+    np.testing.assert_array_equal(first, MIXED * frames[0])
+    assert done.counts.images == (1 if name in ("roi", "geojson") else 3)
+
+
+def test_rois_with_and_without_a_position_of_one_plane(images, tmp_path):
+    square = np.array([(0, 0), (2, 0), (2, 2), (0, 2)], float)
+    rois = [roifile.ImagejRoi.frompoints(square + 3 * position, name=str(position + 1)) for position in range(2)]
+    rois[1].position = 1
+    roifile.roiwrite(tmp_path / "a.zip", rois)
+    import_annotations(tmp_path / "a.zip", images, tmp_path / "cells")
+    labels = tifffile.imread(tmp_path / "cells" / "train" / "labels" / "a.tif")
+    assert np.unique(labels, return_counts=True)[1].tolist() == [41, 4, 4]
 
 
 @pytest.mark.parametrize("name", WRITTEN)

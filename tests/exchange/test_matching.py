@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from livecell_monai.errors import DataError
-from livecell_monai.exchange.base import Annotation
+from livecell_monai.exchange.base import AnnotatedObject, Annotation
 from livecell_monai.exchange.matching import ImageFinder, check_folders
 
 
@@ -100,6 +100,24 @@ def test_an_image_of_the_very_name_is_not_replaced_by_another(tmp_path):
         DataError, match=r"found no a_3, frame 1, in .*: a_3\.tif has one frame; give the movie that was annotated"
     ):
         find(finder, "a_3", 1)
+
+
+def test_objects_without_a_frame_and_of_frame_0(tmp_path):
+    finder = make(tmp_path, a=1, b=2)
+    one, other = AnnotatedObject(kind="1"), AnnotatedObject(kind="2")
+
+    def join(*annotations):
+        return list(finder.join_planes(Annotation(Path("x"), *each) for each in annotations))
+
+    def show(found):
+        return [(each.name, each.frame, len(each.objects)) for each in found]
+
+    (found,) = join(("a", (one,), None, None, None, 3), ("a", (other,), None, None, 0, 2))
+    assert (found.objects, found.frame, found.without_area) == ((one, other), None, 5)
+    assert show(join(("a", (one,), None, None, 0))) == [("a", None, 1)]
+    assert show(join(("b", (one,)), ("b", (one,), None, None, 0))) == [("b", None, 1), ("b", 0, 1)]  # a movie
+    assert show(join(("a", (one,)), ("a", (one,)))) == [("a", None, 1)] * 2  # two images of one name in a file of many
+    assert show(join(("c", (one,), None, None, 0))) == [("c", 0, 1)]
 
 
 def test_a_folder_named_twice(tmp_path):

@@ -71,6 +71,20 @@ def test_kinds_of_rois(tmp_path):
     assert int((~areas[2][1]).sum()) in (8, 10, 12)  # an oval of 4 x 3
 
 
+def make_composite(*numbers):
+    """A composite ROI of segments: 0 begins a ring, 1 draws a line, 2 and 3 draw curves, 4 closes the ring."""
+    shown = {"roitype": roifile.ROI_TYPE.RECT, "options": roifile.ROI_OPTIONS.NONE, "name": "x"}
+    path = np.array(numbers, np.float32)
+    return roifile.ImagejRoi(right=15, bottom=15, shape_roi_size=len(path), multi_coordinates=path, **shown)
+
+
+def test_a_composite_roi_without_an_area(tmp_path):
+    line = make_composite(0, 5, 5, 1, 10, 10, 4)
+    cell = roifile.ImagejRoi(roitype=roifile.ROI_TYPE.RECT, right=5, bottom=5, name="y")
+    (found,) = read_all("roi", save(tmp_path / "a.zip", line, cell))
+    assert (len(found.objects), found.without_area) == (1, 1)
+
+
 def test_a_single_roi(tmp_path):
     path = save(tmp_path / "a.roi", roifile.ImagejRoi.frompoints(np.array([(0.5, 0.5), (2.5, 0.5), (2.5, 2.5), (0.5, 2.5)])))
     (found,) = read_all("roi", path)
