@@ -1,6 +1,8 @@
 """The formats by name, and which of them a file or folder is."""
 
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from livecell_monai.data.paths import find_zarr, is_image, stem_of
@@ -42,6 +44,7 @@ _BY_ENDING = {
 #: in lower case, of files that are annotations by their names alone; microscopes write .xml files too
 ENDINGS = tuple(ending for ending in _BY_ENDING if ending != ".xml")
 _BY_KEY = {"features": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco"}  # of a .json file
+_OF_FEATURES = (("item", "geometry"), ("item", "properties"), ("item.type", "Feature"))  # in a plain list of features
 _READ_AS = {"omezarr-0.4": "omezarr"}  # an OME-Zarr states its version itself
 _PICKLE = "_seg.npy"  # of Cellpose
 
@@ -68,7 +71,8 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
     if source.is_file() or find_zarr(source) is not None or is_ctc_folder(source):
         return [(_require(source) if wanted is None else FORMATS[wanted], source)]
     paths = sorted(path for path in source.iterdir() if not path.name.startswith("."))
-    found = [(form, path) for path in paths if (form := find_format(path)) is not None]
+    chosen = paths if wanted in (None, *_BY_KEY.values()) else [path for path in paths if not _is_json(path)]
+    found = [(form, path) for path in chosen if (form := find_format(path)) is not None]
     if wanted is None:  # images beside annotations are no labels
         found = [each for each in found if each[0] is not LABELS] or found
     else:
@@ -81,27 +85,58 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
         raise DataError(f"{source}: the annotations must be of one format, got {one} and {other}; choose by --format")
     if not found:
         refuse_pickles(source, paths)
+        for path in chosen:  # one that cannot be read may be the annotation
+            if _is_json(path):
+                _find_json(path)
+            elif path.suffix.lower() == ".zip" and wanted in (None, "roi"):
+                list(FORMATS["roi"].read(path, ()))
         raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
 
 
 def find_format(path: Path) -> Format | None:
-    """The format of an annotation file or folder by its name, of a .json by its first keys; None for any other."""
+    """The format of an annotation file or folder by its name, of a .json by its first keys.
+
+    None for any other, also for a .json that cannot be read and a .zip of other files than ROIs.
+    """
+    if path.is_file() and path.name.lower().endswith(".zip") and not _may_hold_rois(path):
+        return None
+    with suppress(DataError):
+        return _find_format(path)
+    return None
+
+
+def _find_format(path: Path) -> Format | None:
+    """The format by the name of a file or folder, of a .json by its first keys; a DataError if that cannot be read."""
     lower = path.name.lower()
     ending = next((each for each in sorted(_BY_ENDING, key=len, reverse=True) if lower.endswith(each)), None)
     if ending is not None:
         return FORMATS[_BY_ENDING[ending]]
     if path.is_dir():
         return FORMATS["ctc"] if is_ctc_folder(path) else None
-    if lower.endswith(".json"):
+    if _is_json(path):
         return _find_json(path)
     return LABELS if is_image(path) else None
+
+
+def _is_json(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(".json")
+
+
+def _may_hold_rois(path: Path) -> bool:
+    """Whether a zip is empty, holds a ROI, or cannot be read, which is reported where it is read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError):
+        return True
+    return not names or any(name.lower().endswith(".roi") for name in names)
 
 
 def _require(path: Path) -> Format:
     """The format of a file; a DataError if it is none."""
     refuse_pickles(path, [path])
-    found = find_format(path)
+    found = _find_format(path)
     if found is None:
         raise DataError(
             f"{path}: must be annotations, such as .zip, .roi, .geojson, .json, .xml or label images; export it as one"
@@ -122,13 +157,17 @@ def refuse_pickles(source: Path, paths: Sequence[Path]) -> None:
 def _find_json(path: Path) -> Format | None:
     """The format of a .json file by the keys of its outermost object; None if it is none of them."""
     ijson = import_exchange("ijson", path)
+    is_list = False
     try:
         with open(path, "rb") as stream:
             for prefix, event, value in ijson.parse(DepthLimit(stream), use_float=True):
                 if event == "map_key" and not prefix and value in _BY_KEY:
                     return FORMATS[_BY_KEY[value]]
-                if event == "start_array" and not prefix:
+                is_list = is_list or (prefix, event) == ("", "start_array")  # of features, of none or of anything else
+                if is_list and ((prefix, event) == ("", "end_array") or (prefix, value) in _OF_FEATURES):
                     return FORMATS["geojson"]
+                if is_list and prefix == "item" and event not in ("start_map", "map_key"):
+                    return None
     except (ijson.common.JSONError, OSError, ValueError) as error:
         raise_broken(path, "JSON", error)
     return None

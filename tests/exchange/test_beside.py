@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import unicodedata
+import zipfile
 
 import numpy as np
 import pytest
@@ -115,6 +116,16 @@ def test_several_formats_and_what_did_not_fit(photos):
         "and left out; 2 cut off at the border; 1 repaired, whose outlines cross themselves",
         f"{photos}: skipped 2 files that are neither image nor annotation: microscope.xml, notes.txt",
     ]
+
+
+def test_other_files_beside_annotations(photos):
+    annotate(photos, "roi")
+    (photos / "settings.json").write_text('{"a": 1, ')
+    with zipfile.ZipFile(photos / "backup.zip", "w") as file:
+        file.writestr("notes.txt", "x")
+    with prepared_data(photos) as prepared:
+        assert list(read(prepared.path)) == ["a"]
+    assert prepared.lines[1].endswith("skipped 2 files that are neither image nor annotation: backup.zip, settings.json")
 
 
 def test_folders_are_named_like_those_of_plain_images(photos):

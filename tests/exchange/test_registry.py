@@ -1,6 +1,7 @@
 """What all formats have in common: labels written and read back are the same pixels."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -92,6 +93,9 @@ def test_formats_are_named_in_words():
         ({"info": {"images": 1}, "images": [], "annotations": []}, "coco"),
         ({"type": "FeatureCollection", "features": []}, "geojson"),
         ([{"type": "Feature"}], "geojson"),
+        ([{"id": 1, "geometry": None}, 2], "geojson"),
+        ([], "geojson"),
+        ({"item": 1, "features": []}, "geojson"),
     ],
 )
 def test_json_files_are_told_apart(content, name, tmp_path):
@@ -100,6 +104,38 @@ def test_json_files_are_told_apart(content, name, tmp_path):
     form = find_format(path)
     assert form is not None
     assert form.name == name
+
+
+OTHERS = {
+    "[1, 2]": "list",
+    '[{"name": "x"}, {"geometry": 1}]': "table",
+    '{"a": 1, ': "settings",
+    "": "empty",
+    "[" * 200: "deep",
+}
+
+
+@pytest.mark.parametrize("wanted", [None, "roi", "geojson"])
+def test_other_files_in_a_folder_are_no_annotations(wanted, tmp_path):
+    for text, name in OTHERS.items():
+        (tmp_path / f"{name}.json").write_text(text)
+    with zipfile.ZipFile(tmp_path / "backup.zip", "w") as file:
+        file.writestr("notes.txt", "x")
+    expected = "a.geojson" if wanted == "geojson" else "a.roi"
+    (tmp_path / expected).touch()
+    assert [path.name for _, path in find_sources(tmp_path, wanted)] == [expected]
+
+
+def test_a_broken_file_is_named_where_there_is_no_other(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1, ')
+    with pytest.raises(DataError, match=r"a\.json: cannot be read as JSON \(the file ends too early\)"):
+        find_sources(tmp_path)
+    with pytest.raises(DataError, match="found none of roi"):
+        find_sources(tmp_path, "roi")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("annotations.xml", "x")
+    with pytest.raises(DataError, match=r"a\.zip: a zip must hold ROIs, got annotations\.xml; unpack it"):
+        find_sources(tmp_path, "roi")
 
 
 def test_annotations_are_found(tmp_path):
