@@ -23,7 +23,7 @@ from livecell_monai.exchange.importing import MAX_NOTES, Imported, check_classes
 from livecell_monai.exchange.label_images import find_inner, name_labelled
 from livecell_monai.exchange.matching import ImageFinder
 from livecell_monai.exchange.origins import Origins, list_origins, restate, restated
-from livecell_monai.exchange.registry import ENDINGS, FORMATS, LABELS, find_format, refuse_pickles
+from livecell_monai.exchange.registry import ENDINGS, FORMATS, LABELS, find_format, prefer_labels, refuse_pickles
 from livecell_monai.runs.atomic import make_folder, move_to_name, writing_errors
 
 RECORD = "annotations.json"  #: in the data folder: what it was made of
@@ -127,7 +127,7 @@ def find_beside(data: Path) -> _Beside | None:
             refuse_pickles(data, paths)
         return None
     others = [path.name for path in paths if path.is_file() and path not in forms and not is_image(path)]
-    return _Beside(data, [(form, path) for path, form in forms.items()], images, others)
+    return _Beside(data, prefer_labels([(form, path) for path, form in forms.items()]), images, others)
 
 
 def _find_annotation(path: Path, stems: set[str]) -> Format | None:

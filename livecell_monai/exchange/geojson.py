@@ -23,11 +23,11 @@ from livecell_monai.exchange.base import (
 )
 from livecell_monai.exchange.depth import DepthLimit, check_list
 from livecell_monai.exchange.labelling import is_special
+from livecell_monai.exchange.matching import name_annotated
 from livecell_monai.exchange.outlines import Polygon, Ring
 from livecell_monai.exchange.shapes import read_points
 
 TITLE = "GeoJSON"
-ENDINGS = (".geojson", ".geojson.gz")
 _CLASS = {"name": "Cell", "color": [255, 180, 0]}
 _IDS = uuid.UUID("6f0f3c0a-1c0e-5a52-9d8b-6a2f0e6f7c11")  # namespace: the same cell always gets the same id
 _COLLECTION = "features.item"  # where the features of a collection are
@@ -121,7 +121,7 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
     frames: dict[int, list[AnnotatedObject]] = defaultdict(list)
     for each in features:
         frames[each.frame or 0].append(each.found)
-    name = next(path.name[: -len(ending)] for ending in (*ENDINGS[::-1], ".json") if path.name.lower().endswith(ending))
+    name = name_annotated(path, wanted)
     is_movie = not features or any(each.frame is not None for each in features)  # frame 0 is also an image of one plane
     for frame, objects in sorted(frames.items()) or [(0, [])]:
         yield Annotation(path, name, tuple(objects), None, None, frame if is_movie else None, without_area, note)

@@ -24,7 +24,10 @@ def name_labelled(path: Path) -> str:
     """The stem of the image that a label image belongs to."""
     stem = stem_of(path)
     ending = next((each for each in SUFFIXES if stem.lower().endswith(each) and len(stem) > len(each)), "")
-    return stem[: len(stem) - len(ending)]
+    name = stem[: len(stem) - len(ending)]
+    return (
+        name[:-4] if ending and name.lower().endswith(".ome") and len(name) > 4 else name
+    )  # `a.ome_cp_masks` of `a.ome.tif`
 
 
 def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from livecell_monai.exchange.base import AnnotatedObject, Annotation, Wanted, raise_broken
+from livecell_monai.exchange.matching import name_annotated
 from livecell_monai.exchange.outlines import Integers, Polygon
 from livecell_monai.exchange.reasons import FormatError
 from livecell_monai.exchange.shapes import read_points, read_size, trace_ellipse
@@ -35,7 +36,7 @@ def read_labelme(path: Path, wanted: Wanted) -> Iterator[Annotation]:
         raise_broken(path, TITLE, "a mask is not encoded as base64")
     except Exception as error:  # Pillow raises errors of its own kinds for damaged masks
         raise_broken(path, TITLE, error)
-    yield Annotation(path, path.stem, objects, size=size, without_area=without_area)
+    yield Annotation(path, name_annotated(path, wanted), objects, size=size, without_area=without_area)
 
 
 def _read_shapes(shapes: list[Mapping[str, Any]], size: tuple[int, int] | None) -> tuple[tuple[AnnotatedObject, ...], int]:

@@ -9,10 +9,11 @@ from typing import NoReturn
 from livecell_monai.data.paths import compose, stem_of
 from livecell_monai.data.readers import open_stack
 from livecell_monai.errors import DataError
-from livecell_monai.exchange.base import Annotation
+from livecell_monai.exchange.base import Annotation, Wanted
 from livecell_monai.exchange.label_images import name_labelled
 
 _NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)  # what stands before a number, and all of its digits
+_ADDED = re.compile(r"(?<=.)(\.ome)?(_rois)?$", re.IGNORECASE)  # of a file: an image's double ending, Cellpose's ROIs
 _MARK = re.compile(r"[ _.-]*(t|time|frame)?[ _.-]*", re.IGNORECASE)  # between the name of a movie and the number of a frame
 
 
@@ -23,6 +24,15 @@ def check_folders(source: Path, images: Path, count: int) -> None:
             f"{source}: the annotations and --images are the same folder, and each file of it was taken as a label image; "
             "name label images NAME_masks.tif, or name two folders"
         )
+
+
+def name_annotated(path: Path, wanted: Wanted = ()) -> str:
+    """The stem of the image that an annotation file belongs to: `a` of `a.roi`, `a.ome.geojson.gz` and `a_rois.zip`.
+
+    `wanted` are stems of images; one that is the name of the file as it stands is kept.
+    """
+    name = compose(Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem)
+    return name if name in wanted else _ADDED.sub("", name)
 
 
 def _is_frame(stem: re.Match[str], movie: str, frame: int) -> bool:

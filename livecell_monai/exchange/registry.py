@@ -11,6 +11,7 @@ from livecell_monai.exchange.base import Format, import_exchange, raise_broken
 from livecell_monai.exchange.ctc import is_ctc_folder
 from livecell_monai.exchange.depth import DepthLimit
 from livecell_monai.exchange.label_images import name_labelled
+from livecell_monai.exchange.matching import name_annotated
 
 LABELS = Format("labels", "label images", "label_images:read_label_image")
 FORMATS = {
@@ -74,6 +75,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
     chosen = paths if wanted in (None, *_BY_KEY.values()) else [path for path in paths if not _is_json(path)]
     found = [(form, path) for path in chosen if (form := find_format(path)) is not None]
     if wanted is None:  # images beside annotations are no labels
+        found = prefer_labels(found)
         found = [each for each in found if each[0] is not LABELS] or found
     else:
         found = [each for each in found if each[0].name == _READ_AS.get(wanted, wanted)]
@@ -92,6 +94,16 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
                 list(FORMATS["roi"].read(path, ()))
         raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
+
+
+def prefer_labels(found: Sequence[tuple[Format, Path]]) -> list[tuple[Format, Path]]:
+    """The files without Cellpose's `NAME_rois.zip` where its label image `NAME_cp_masks`, which is exact, is there too."""
+    labelled = {name_labelled(path) for form, path in found if form is LABELS and name_labelled(path) != stem_of(path)}
+    return [
+        (form, path)
+        for form, path in found
+        if form.name != "roi" or not path.stem.lower().endswith("_rois") or name_annotated(path) not in labelled
+    ]
 
 
 def find_format(path: Path) -> Format | None:

@@ -24,6 +24,7 @@ from livecell_monai.exchange.base import (
     parse_number,
     raise_broken,
 )
+from livecell_monai.exchange.matching import name_annotated
 from livecell_monai.exchange.outlines import Polygon, Ring
 from livecell_monai.exchange.shapes import check_points, trace_ellipse
 
@@ -32,6 +33,9 @@ ENDINGS = (".zip", ".roi")
 MAX_COORDINATE = 60535  # ImageJ takes greater ones for negative ones, but for composite ROIs
 MAX_ROI_BYTES = 2**26  # of one ROI: a few kilobytes of a zip may expand to gigabytes
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # the segments of a composite ROI
+_CURVED = (
+    "its outline has curves, which are not read; in ImageJ, choose Edit > Selection > Create Mask, then Create Selection"
+)
 COMMENT = b"written by livecell-monai"  # of a zip: tells an image without cells from an empty file
 
 
@@ -93,20 +97,21 @@ def read_rois(path: Path, wanted: Wanted) -> Iterator[Annotation]:
         try:
             roi = roifile.ImagejRoi.frombytes(data)
             polygons = _read_polygons(roi, roifile)
+        except NotImplementedError:
+            raise_broken(path, f"{TITLE}: {inner}", _CURVED)
         except Exception as error:  # whatever the library raises for damaged bytes
             raise_broken(path, f"{TITLE}: {inner}", error)
         if not polygons:
             without_area += 1
             continue
-        name = roi.name or PurePosixPath(inner).stem
-        number = parse_number(PurePosixPath(name).stem if name.endswith(".roi") else name)
-        frames[max(roi.t_position or roi.position, 0)].append(
-            AnnotatedObject(polygons, number=number, kind=_find_kind(name))
-        )
+        shown = roi.name or PurePosixPath(inner).stem
+        number = parse_number(PurePosixPath(shown).stem if shown.endswith(".roi") else shown)
+        each = AnnotatedObject(polygons, number=number, kind=_find_kind(shown))
+        frames[max(roi.t_position or roi.position, 0)].append(each)
+    name = name_annotated(path, wanted)
     for position, objects in sorted(frames.items()) or [(1, [])]:  # the first frame is also an image of one plane
-        yield Annotation(
-            path, path.stem, tuple(objects), frame=position - 1 if position else None, without_area=without_area
-        )
+        frame = position - 1 if position else None
+        yield Annotation(path, name, tuple(objects), frame=frame, without_area=without_area)
         without_area = 0
 
 

@@ -128,6 +128,19 @@ def test_other_files_beside_annotations(photos):
     assert prepared.lines[1].endswith("skipped 2 files that are neither image nor annotation: backup.zip, settings.json")
 
 
+def test_rois_of_cellpose(photos):
+    annotate(photos, "roi")
+    (photos / "a.zip").rename(photos / "a_rois.zip")
+    with prepared_data(photos) as prepared:
+        assert list(read(prepared.path)) == ["a"]
+        assert "by ImageJ ROIs" in prepared.lines[0]
+    annotate(photos, "_cp_masks")
+    with prepared_data(photos) as prepared:
+        assert list(read(prepared.path)) == ["a"]
+        assert "by label images" in prepared.lines[0]
+        assert len(prepared.lines) == 1
+
+
 def test_folders_are_named_like_those_of_plain_images(photos):
     annotate(photos, "roi")
     for folder, name in (("day1", "c.tif"), ("rois", "c.zip"), ("notes", "c.txt"), (".hidden", "c.tif")):

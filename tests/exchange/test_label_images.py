@@ -20,6 +20,8 @@ def test_names_of_programs(tmp_path):
         "a.tif": "a",
         "_masks.tif": "_masks",
         "x_mask_2.tif": "x_mask_2",
+        "a.ome_cp_masks.png": "a",
+        "a.ome.png": "a.ome",
     }
     assert {name: name_labelled(tmp_path / name) for name in names} == names
 

@@ -9,7 +9,7 @@ import tifffile
 
 from livecell_monai.errors import DataError
 from livecell_monai.exchange.base import AnnotatedObject, Annotation
-from livecell_monai.exchange.matching import ImageFinder, check_folders
+from livecell_monai.exchange.matching import ImageFinder, check_folders, name_annotated
 
 
 def make(folder, **frames):
@@ -100,6 +100,21 @@ def test_an_image_of_the_very_name_is_not_replaced_by_another(tmp_path):
         DataError, match=r"found no a_3, frame 1, in .*: a_3\.tif has one frame; give the movie that was annotated"
     ):
         find(finder, "a_3", 1)
+
+
+def test_names_of_annotation_files():
+    names = {
+        "a.roi": "a",
+        "a.ome.roi": "a",
+        "a.OME.json": "a",
+        "a.ome.geojson.gz": "a",
+        "a_rois.zip": "a",
+        "a.ome_rois.zip": "a",
+        "rois.zip": "rois",
+        "_rois.zip": "_rois",
+    }
+    assert {name: name_annotated(Path(name)) for name in names} == names
+    assert name_annotated(Path("a_rois.zip"), {"a", "a_rois"}) == "a_rois"
 
 
 def test_objects_without_a_frame_and_of_frame_0(tmp_path):

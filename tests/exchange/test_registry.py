@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import roifile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -162,6 +163,26 @@ def test_label_images_beside_their_images(tmp_path):
     for name in ("a.tif", "b.tif", "a_cp_masks.png"):
         (tmp_path / name).touch()
     assert [path.name for _, path in find_sources(tmp_path)] == ["a_cp_masks.png"]
+
+
+def test_rois_of_cellpose_and_its_label_images(tmp_path):
+    for name in ("a.tif", "a_cp_masks.png", "a_rois.zip"):
+        (tmp_path / name).touch()
+    assert [path.name for _, path in find_sources(tmp_path)] == ["a_cp_masks.png"]
+    assert [path.name for _, path in find_sources(tmp_path, "roi")] == ["a_rois.zip"]
+    (tmp_path / "a_cp_masks.png").rename(tmp_path / "b_cp_masks.png")
+    assert [path.name for _, path in find_sources(tmp_path)] == ["a_rois.zip"]
+
+
+@pytest.mark.parametrize("name", ["a.ome.roi", "a_rois.zip", "a.ome.geojson", "a.ome.json"])
+def test_names_of_files_of_other_programs(name, tmp_path):
+    if name.endswith("json"):
+        (tmp_path / name).write_text('{"features": [], "shapes": []}')
+    else:
+        rois = [roifile.ImagejRoi(roitype=roifile.ROI_TYPE.RECT, right=2, bottom=2, name="1")]
+        roifile.roiwrite(tmp_path / name, rois if name.endswith("zip") else rois[0])
+    for form in ("geojson", "labelme") if name.endswith("json") else ("roi",):
+        assert read_all(form, tmp_path / name)[0].name == "a"
 
 
 @pytest.mark.parametrize(

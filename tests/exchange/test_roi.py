@@ -85,6 +85,14 @@ def test_a_composite_roi_without_an_area(tmp_path):
     assert (len(found.objects), found.without_area) == (1, 1)
 
 
+def test_a_composite_roi_with_a_curve(tmp_path):
+    path = save(tmp_path / "a.zip", make_composite(0, 5, 5, 2, 10, 10, 12, 5, 1, 5, 15, 4))
+    with pytest.raises(
+        DataError, match=r"x\.roi \(its outline has curves, which are not read; in ImageJ, .* Create Selection\)"
+    ):
+        read_all("roi", path)
+
+
 def test_a_single_roi(tmp_path):
     path = save(tmp_path / "a.roi", roifile.ImagejRoi.frompoints(np.array([(0.5, 0.5), (2.5, 0.5), (2.5, 2.5), (0.5, 2.5)])))
     (found,) = read_all("roi", path)
