@@ -77,6 +77,7 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
     if wanted is None:  # images beside annotations are no labels
         found = prefer_labels(found)
         found = [each for each in found if each[0] is not LABELS] or found
+        _check_named([path for form, path in found if form is LABELS], chosen)
     else:
         found = [each for each in found if each[0].name == _READ_AS.get(wanted, wanted)]
     if found and found[0][0] is LABELS:  # nor are images beside NAME_masks
@@ -94,6 +95,14 @@ def find_sources(source: Path, wanted: str | None = None) -> list[tuple[Format, 
                 list(FORMATS["roi"].read(path, ()))
         raise DataError(f"{source}: must hold annotations, found none of {wanted or ', '.join(FORMATS)}; correct the path")
     return found
+
+
+def _check_named(labels: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Raise the DataError of a .json that cannot be read and has the name of an image: the image is no label image."""
+    stems = {stem_of(path) for path in labels}
+    for path in paths:
+        if _is_json(path) and name_annotated(path, stems) in stems:
+            _find_json(path)
 
 
 def prefer_labels(found: Sequence[tuple[Format, Path]]) -> list[tuple[Format, Path]]:

@@ -139,6 +139,15 @@ def test_a_broken_file_is_named_where_there_is_no_other(tmp_path):
         find_sources(tmp_path, "roi")
 
 
+def test_an_image_beside_its_broken_annotation_is_no_label_image(tmp_path):
+    for name in ("a.tif", "settings.json"):
+        (tmp_path / name).touch()
+    assert [path.name for _, path in find_sources(tmp_path)] == ["a.tif"]
+    (tmp_path / "a.json").touch()
+    with pytest.raises(DataError, match=r"a\.json: cannot be read as JSON \(the file is empty\)"):
+        find_sources(tmp_path)
+
+
 def test_annotations_are_found(tmp_path):
     for name in ("b.zip", "a.zip", "a.png", ".hidden.zip", "notes.txt"):
         (tmp_path / name).touch()
