@@ -8,9 +8,12 @@ import json
 import uuid
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from livecell_monai.exchange.base import (
     AnnotatedObject,
@@ -131,17 +134,30 @@ def read_geojson(path: Path, wanted: Wanted) -> Iterator[Annotation]:
 def _leave_out(path: Path, features: list[_Feature]) -> tuple[list[_Feature], str]:
     """The features without those in which QuPath looks for cells, and a note about them.
 
-    These are tiles, cores of tissue microarrays and, beside cells or detections, annotations without a class.
+    These are tiles, cores of tissue microarrays, and annotations without a class around cells or detections.
     """
-    parents = {"tile", "tmacore", *(["annotation"] if any(each.type in ("cell", "detection") for each in features) else [])}
-    kept = [
-        each
-        for each in features
-        if each.type not in parents or is_special(each.found.kind) or (each.type == "annotation" and each.found.kind)
-    ]
+    cells: dict[int | None, list[Ring]] = defaultdict(list)
+    for each in features:
+        if each.type in ("cell", "detection"):
+            cells[each.frame].append(each.found.polygons[0][0])
+    middles = {frame: np.array([ring.min(0) + ring.max(0) for ring in rings]) / 2 for frame, rings in cells.items()}
+
+    def is_parent(each: _Feature) -> bool:
+        if each.type != "annotation" or each.found.kind:
+            return each.type in ("tile", "tmacore") and not is_special(each.found.kind)
+        return each.frame in middles and _holds_any(each.found.polygons, middles[each.frame])
+
+    kept = [each for each in features if not is_parent(each)]
     count = len(features) - len(kept)
-    what = "tiles, TMA cores and annotations without a class beside cells"
+    what = "tiles, TMA cores and annotations without a class around cells"
     return kept, f"{path.name}: {what}, left out: {count:,}" if count else ""
+
+
+def _holds_any(polygons: Sequence[Polygon], places: NDArray[Any]) -> bool:
+    """Whether one of the places (N, 2) x, y lies in the outer ring of a polygon."""
+    shapely = import_exchange("shapely", "annotations of QuPath")
+    outer = [shapely.make_valid(shapely.Polygon(polygon[0])) for polygon in polygons]
+    return any(shapely.contains_xy(shape, *places.T).any() for shape in outer)
 
 
 def open_json(path: Path) -> BinaryIO:

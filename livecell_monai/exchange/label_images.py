@@ -25,9 +25,8 @@ def name_labelled(path: Path) -> str:
     stem = stem_of(path)
     ending = next((each for each in SUFFIXES if stem.lower().endswith(each) and len(stem) > len(each)), "")
     name = stem[: len(stem) - len(ending)]
-    return (
-        name[:-4] if ending and name.lower().endswith(".ome") and len(name) > 4 else name
-    )  # `a.ome_cp_masks` of `a.ome.tif`
+    is_ome = bool(ending) and name.lower().endswith(".ome") and len(name) > len(".ome")
+    return name[: -len(".ome")] if is_ome else name  # `a.ome_cp_masks` is of `a.ome.tif`
 
 
 def read_label_image(path: Path, wanted: Wanted) -> Iterator[Annotation]:
