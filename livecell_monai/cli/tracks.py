@@ -87,7 +87,7 @@ def track(
     if apply is not None:
         if limits or len(given) > 1 or len(images) > 1:
             raise SettingError("--apply takes the table of one movie and no limits; leave them out")
-        _check_left_out(drift, **{"--workers": workers, "--scheduler": scheduler, "--diameter": diameter, "--set": set_})
+        _check_left_out(*shared, diameter, set_, not drift)
         movies = list_label_movies([Path(one) for one in given], images, **planes)
         movie = movies[0] if movies else find_movie(apply)
         if movie is None:
@@ -113,9 +113,9 @@ def track(
         _log(done, uri)
 
 
-def _check_left_out(drift: bool, **given: Any) -> None:
-    """Reject options by which cells would be found or linked again."""
-    for option, value in {**given, "--no-drift": not drift}.items():
+def _check_left_out(*given: object) -> None:
+    """Reject options by which cells would be found or linked again; `given` are their values."""
+    for option, value in zip(("--workers", "--scheduler", "--diameter", "--set", "--no-drift"), given, strict=True):
         if value:
             raise SettingError(f"{option} must be left out with --apply, which keeps the cells and the drift of the table")
 

@@ -111,8 +111,9 @@ class ImageFinder:
         name = name_labelled(source) if name == stem_of(source) else name  # `a` of `a_masks.tif`
         found = f"found no {name if frame is None else f'{name}, frame {frame},'} in {self._folder}"
         remedy = "put the image there, or remove the annotation"
-        if frame and compose(annotation.name) in self._paths:
-            found, remedy = f"{found}: {self._paths[name].name} has one frame", "give the movie that was annotated"
+        plane = self._paths.get(compose(annotation.name))
+        if frame and plane is not None:
+            found, remedy = f"{found}: {plane.name} has one frame", "give the movie that was annotated"
         near = next((path.name for stem, path in self._paths.items() if stem.lower() == name.lower()), None)
         if near is not None and frame is None:
             found, remedy = f"the name of {near} differs in upper and lower case only", "rename one of the two"

@@ -104,8 +104,8 @@ def _keep_plan(request: StudyRequest, settings: Mapping[str, Any], file: Path) -
     whole = {name: value for name, value in settings.items() if name not in lengths}
     whole |= {name: request.settings[name] for name in lengths if name in request.settings}
     choices, head = plan(request.data, request.overlays, whole)
-    others, _ = plan(request.data, request.overlays, settings)
-    changed = {name: choice for name, choice in choices.items() if name != "epochs" and choice.value != others[name].value}
+    others = {name: choice.value for name, choice in plan(request.data, request.overlays, settings)[0].items()}
+    changed = {name: choice for name, choice in choices.items() if name != "epochs" and choice.value != others.get(name)}
     if not changed:
         return short
     write_plan(file, changed, head)

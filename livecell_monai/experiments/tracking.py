@@ -152,7 +152,7 @@ class RunTracker:
     def __post_init__(self) -> None:
         self._path = Path(self.folder) / f"{FOLDER}{self.suffix}"
         if self.enabled:
-            # a run goes on where it was begun, from whatever folder it is resumed
+            # a resumed run continues in its first store, whatever the working folder is
             self.uri = store.choose_uri(self.uri, Outbox.read_uri(self._path))
 
     @classmethod

@@ -143,8 +143,8 @@ class _Bootstrap:
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         self.group = np.array([numbers[group] for group in groups])
         self.groups = len(numbers)
-        self.rows = max(1, BLOCK // max(1, self.groups))  # draws at a time
-        blocks = [min(self.rows, resamples - start) for start in range(0, resamples, self.rows)]
+        most = max(1, BLOCK // max(1, self.groups))  # draws at a time
+        blocks = [min(most, resamples - start) for start in range(0, resamples, most)]
         draw = np.random.default_rng(seed).integers
         narrow = np.min_scalar_type(self.groups)
         self.draws = [draw(self.groups, size=(rows, self.groups)).astype(narrow) for rows in blocks]

@@ -107,7 +107,7 @@ def write_tracks(
 def check_folder(folder: Path, options: TrackOptions, inputs: Iterable[Path | None] = ()) -> None:
     """Raise a SettingError if tracks cannot be written into a movie's folder.
 
-    It is a file, has tracks without `overwrite`, or holds the frames of an input: a folder, or a pattern of files.
+    It must not be a file, have tracks without `overwrite`, or hold the frames of an input, a folder or a pattern of files.
     """
     for path in filter(None, inputs):
         if (path if path.is_dir() else path.parent).resolve() == folder.resolve() and not path.is_file():

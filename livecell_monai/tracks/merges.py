@@ -54,7 +54,7 @@ def find_merges(objects: Objects, costs: LinkCosts, following: Ints, previous: I
         if not {*following[[*ends]].tolist(), *previous[[*starts]].tolist()} <= free:
             continue
         if not (previous[first] in (-1, *ends) and following[last] in (-1, *starts)):
-            continue  # the object goes on with a third one
+            continue  # the object is linked to a third one
         if used[0] & {*ends, last} or used[1] & {*starts, first}:
             continue
         if not (_lasts(ends, previous) and _lasts(starts, following)):

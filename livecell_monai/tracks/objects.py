@@ -87,11 +87,10 @@ def measure_objects(
             drift[index] = position
             continue
         frame = labels[index]
-        is_seen = images is not None and index not in getattr(images, "missing", ())
-        image = images[index] if images is not None and is_seen else None
+        is_missing = index in getattr(images, "missing", ())
+        image = None if images is None or is_missing else images[index]
         # without its grey image a frame is not compared: the next one is, with the one before
-        is_followed = correct_drift and (images is None or is_seen)
-        step = np.array(estimator.follow(frame > 0, image) if is_followed else (0.0, 0.0))
+        step = np.array(estimator.follow(frame > 0, image) if correct_drift and not is_missing else (0.0, 0.0))
         position = position + step
         drift[index] = position
         ids, table = measure_frame(frame, image)
@@ -101,7 +100,7 @@ def measure_objects(
                 "give label images, not grey images"
             )
         for name, means in others.items():
-            plane = (channels or {})[name][index] if is_seen else None
+            plane = None if is_missing else (channels or {})[name][index]
             means.append(measure_frame(frame, plane)[1][3].astype(np.float64))
         order = _order(frame, ids)
         if before is not None:

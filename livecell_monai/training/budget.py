@@ -53,7 +53,10 @@ class Budget:
 
     @property
     def is_ending(self) -> bool:
-        """Whether this epoch is the last one, or may become it: its validation may take twice as long as the one before."""
+        """Whether this epoch is the last one, or may become it: its validation may take twice as long as the one before.
+
+        The main process's clock decides, so that all processes must ask.
+        """
         return self.done >= 1.0 or (self.minutes > 0 and self._is_over(2 * self.validation_s))
 
     def epoch_length(self, batches: int) -> int:

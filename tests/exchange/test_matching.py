@@ -102,6 +102,12 @@ def test_an_image_of_the_very_name_is_not_replaced_by_another(tmp_path):
         find(finder, "a_3", 1)
 
 
+def test_a_label_movie_of_an_image_of_one_frame_with_its_own_ending(tmp_path):
+    finder = make(tmp_path, a_masks=1)
+    with pytest.raises(DataError, match=r"found no a, frame 1, in .*: a_masks\.tif has one frame"):
+        finder.find(Annotation(Path("a_masks.tif"), "a_masks", frame=1))
+
+
 def test_names_of_annotation_files():
     names = {
         "a.roi": "a",
