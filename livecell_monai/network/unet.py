@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from livecell_monai.errors import SettingError
+from livecell_monai.network.shuffle import Shuffle
 from livecell_monai.settings import check_setting, check_values, input_multiple
 
 Value = TypeVar("Value")
@@ -68,7 +69,7 @@ class UNet(nn.Module):
         self.unshuffle = nn.PixelUnshuffle(stem_stride) if stem_stride > 1 else nn.Identity()
         self.body = levels.build(squares, tuple(filters))
         self.output = nn.Conv2d(filters[0], squares * channels, kernel_size=1)
-        self.shuffle = nn.PixelShuffle(stem_stride) if stem_stride > 1 else nn.Identity()
+        self.shuffle = Shuffle(stem_stride) if stem_stride > 1 else nn.Identity()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits (B, C, Y, X) of images (B, 1, Y, X) float32."""

@@ -27,17 +27,23 @@ VIEWS = {  # (quarter turns, whether mirrored before) by number of views
 
 
 class PatchInferer(Inferer):  # type: ignore[misc]
-    """A whole batch (B, 1, Y, X) at once, as in training; the logits (B, C, Y, X) are float32."""
+    """A whole batch (B, 1, Y, X) at once, as in training.
 
-    def __init__(self, accelerator: Accelerator) -> None:
-        self.accelerator = accelerator
+    Args:
+        accelerator: where the network is, and in which arithmetic it runs.
+        convert: whether the logits (B, C, Y, X) become float32. The loss converts the few that it needs, which takes less
+            time, as their gradient does.
+    """
+
+    def __init__(self, accelerator: Accelerator, convert: bool = True) -> None:
+        self.accelerator, self.convert = accelerator, convert
 
     def __call__(self, inputs: torch.Tensor, network: Forward, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Logits (B, C, Y, X) float32."""
+        """Logits (B, C, Y, X)."""
         plain = without_metadata(inputs)
         with self.accelerator.autocast():
             logits = network(plain.contiguous(memory_format=torch.channels_last), *args, **kwargs)
-        return logits.to(torch.float32, memory_format=torch.contiguous_format)
+        return logits.to(torch.float32, memory_format=torch.contiguous_format) if self.convert else logits
 
 
 def average_views(infer: Forward, windows: torch.Tensor, views: Sequence[tuple[int, bool]]) -> torch.Tensor:

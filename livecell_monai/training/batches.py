@@ -152,6 +152,7 @@ class ToMasks:
 
     def __call__(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The output with masks as `pred`, true masks as `label`, and the `labelled` pixels if some are not."""
-        mask = self.head.to_mask(self.head.to_foreground(output[PRED]), self.threshold).float()
+        foreground = self.head.take_foreground(output[PRED]).float()  # bf16 in training
+        mask = self.head.to_mask(self.head.to_foreground(foreground), self.threshold).float()
         truth, weight = self.head.take_foreground(output[LABEL]), output[LABEL][:, len(self.head) :]
         return {**output, PRED: mask, **note_truth(truth, weight if weight.shape[1] else None)}

@@ -118,7 +118,7 @@ class Pretraining:
             self.network.parameters(), SETTINGS["lr"].default, weight_decay=SETTINGS["weight_decay"].default, fused=True
         )
         self.loader = self._build_loader()
-        self.infer = PatchInferer(self.accelerator)
+        self.infer = PatchInferer(self.accelerator, convert=False)
 
     def run(self) -> Start:
         """Train, and return what was written. After Ctrl-C or SIGTERM the weights of the steps so far are written too."""

@@ -73,6 +73,11 @@ class TestViews:
         assert repr(views) in str(refusal.value)
 
 
+def test_a_training_gets_the_logits_as_they_were_computed():
+    logits = PatchInferer(FP32, convert=False)(torch.rand(1, 1, 32, 40), lambda part: part.bfloat16())
+    assert logits.dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("build", [PatchInferer, lambda accelerator: WindowInferer(accelerator, [32, 32], 4)])
 class TestEveryInferer:
     def test_gives_float32_whatever_the_network_computes_in(self, build):
