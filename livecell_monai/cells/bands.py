@@ -46,7 +46,7 @@ class _Part:
 
     top: int
     left: int
-    ids: Labels
+    ids: NDArray[np.uint16] | Labels
     first: list[tuple[int, int]]
     columns: Columns
 
@@ -120,8 +120,11 @@ class BandDecoder:
             _place(parts, order, band, top, count)
             columns = _join_columns(parts, order)
             count += len(order)
-            yield Band(top, band[: bottom - top], columns)
-            below = band[bottom - top :]
+            below = band[bottom - top :].copy()  # a view would keep all of the band
+            joined = Band(top, band[: bottom - top], columns)
+            del parts, band
+            yield joined
+            del joined  # before the next tiles are decoded: a row of them is as large as a band
 
     def _parts(self) -> Generator[_Part, None, None]:
         """The cells of all tiles, row by row; threads decode some ahead."""
@@ -174,7 +177,8 @@ class BandDecoder:
         place = Region(part.top + box.top, part.left + box.left, part.top + box.bottom, part.left + box.right)
         own: Labels = new[box.crop(labels)]
         measured = {} if self.measure is None else self.measure(own, place, runs.crop(box.top, box.left, own.shape[1]))
-        return _Part(place.top, place.left, own, first, measured)
+        fits = len(first) <= np.iinfo(np.uint16).max  # many parts wait for the others of their band
+        return _Part(place.top, place.left, own.astype(np.uint16) if fits else own, first, measured)
 
     def _widen(self, tile: Region, halo: int) -> Region:
         height, width = self.shape

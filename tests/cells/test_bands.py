@@ -46,6 +46,14 @@ def test_those_at_the_border_of_the_image_are_too():
     np.testing.assert_array_equal(decode_in_bands(mask, distance, 96, 8, decoding), whole)
 
 
+def test_a_tile_of_more_cells_than_uint16_numbers():
+    grid = np.zeros((540, 540), bool)
+    grid[::2, ::2] = True  # 72,900 cells of one pixel
+    labels = decode_in_bands(grid, None, 540, 4, replace(SPLIT, min_area=1, cell_diameter=1.0))
+    assert labels.max() == 270**2
+    np.testing.assert_array_equal(labels[grid], np.arange(1, 270**2 + 1))
+
+
 def test_an_empty_image():
     mask = np.zeros((70, 90), bool)
     assert not decode_in_bands(mask, None, 32, 8).any()

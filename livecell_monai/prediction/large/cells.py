@@ -76,6 +76,7 @@ def separate_large(
             touching.append(list_touching(put_above(above, runs), not as_cellprofiler))
             above = runs.select(runs.row == len(band.labels) - 1)
             parts.append(band.columns or empty)
+            del band, runs  # before the next one is decoded
     joined = {name: np.concatenate([part[name] for part in parts]) for name in empty}
     return complete_table(joined, np.unique(np.concatenate(touching, axis=1), axis=1), pixel_size_um)
 
