@@ -97,10 +97,12 @@ class Head:
         return all(CHANNELS[name].is_binary for name in self.channels)
 
     def round_target(self, resampled: torch.Tensor) -> torch.Tensor:
-        """Resampled targets (..., C, Y, X) with binary channels rounded to 0 and 1; what is below 0 stays UNKNOWN."""
-        planes = zip(self.channels, resampled.unbind(-3), strict=True)
-        rounded = [_round(plane) if CHANNELS[name].is_binary else plane for name, plane in planes]
-        return torch.stack(rounded, dim=-3)
+        """Resampled targets (..., C, Y, X), in place: binary channels become 0 and 1; what is below 0 stays UNKNOWN."""
+        for number, name in enumerate(self.channels):
+            if CHANNELS[name].is_binary:
+                plane = resampled.select(-3, number)
+                plane.copy_(_round(plane))
+        return resampled
 
     def to_levels(self, target: torch.Tensor, first: int = 0) -> torch.Tensor:
         """What each output of the network should be, 0 or 1 (..., outputs, Y, X), from a target (..., C, Y, X).

@@ -79,11 +79,12 @@ class SegmentationLoss(nn.Module):
             return loss
         label, weight = target[:, :maps, rows].float(), weight[:, :, rows]
         levels = self.head.to_levels(label, first=1)
-        if not has_weight and bool(label[:, 1:].min() >= 0):
+        if bool(label[:, 1:].min() < 0):
+            weight = _leave_out(weight, self.head.repeat_levels(label, first=1))
+        elif not has_weight:
             overlap: torch.Tensor = DiceLoss(batch=True)(rest.sigmoid(), levels)  # without the work for weights
             return loss + self.REST * (bce(rest, levels) + overlap)
-        known = self.head.repeat_levels(label, first=1)
-        return loss + self.REST * dice_bce(rest, levels, _leave_out(weight, known), 1.0)
+        return loss + self.REST * dice_bce(rest, levels, weight, 1.0)
 
 
 class _Parts(torch.autograd.Function):

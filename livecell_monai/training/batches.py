@@ -136,7 +136,9 @@ def prepare_batch(
     batch: Mapping[str, Any], device: torch.device, non_blocking: bool = False, **kwargs: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Image (B, 1, Y, X) and target (B, C or C + 1, Y, X) on a device; an optional weight per pixel is the last channel."""
-    target = torch.cat([without_metadata(batch[key]) for key in (TARGET, WEIGHT) if key in batch], dim=1)
+    target = without_metadata(batch[TARGET])
+    if WEIGHT in batch:
+        target = torch.cat([target, without_metadata(batch[WEIGHT])], dim=1)
     return (
         batch[IMAGE].to(device, non_blocking=non_blocking, **kwargs),
         target.to(device, non_blocking=non_blocking, **kwargs),

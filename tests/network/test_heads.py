@@ -32,8 +32,8 @@ def test_every_channel_has_its_target(two):
 
 def test_only_binary_targets_are_rounded_after_a_resampling(two):
     resampled = torch.tensor([0.2, 0.5, 0.7]).expand(1, 2, 1, 3)
-    assert two.round_target(resampled)[0, 0].tolist() == [[0.0, 1.0, 1.0]]
-    torch.testing.assert_close(two.round_target(resampled)[0, 1], resampled[0, 1])
+    assert two.round_target(resampled.clone())[0, 0].tolist() == [[0.0, 1.0, 1.0]]
+    torch.testing.assert_close(two.round_target(resampled.clone())[0, 1], resampled[0, 1])
 
 
 def test_the_mask_is_of_the_foreground_alone(two):
@@ -110,7 +110,7 @@ class TestNotAnnotated:
     def test_a_mixture_with_unknown_pixels_stays_unknown(self):
         head = Head(["foreground", "distance"])
         mixed = torch.tensor([[[0.7, 0.3, 0.999 + 0.001 * UNKNOWN]], [[0.7, 0.3, 0.5 * UNKNOWN]]])
-        rounded = head.round_target(mixed)
+        rounded = head.round_target(mixed.clone())
         assert rounded[0].tolist() == [[1.0, 0.0, UNKNOWN]]
         assert torch.equal(rounded[1], mixed[1])
 
