@@ -22,16 +22,18 @@ from livecell_monai.data.samples.sample_set import write_sample_set
 from livecell_monai.tasks import predict, train
 
 ROUNDS = 5
+STEP_ROUNDS = 15  # of trainings, which take a second and a half each
 MAPS = (["foreground"], ["foreground", "distance"])
 IMAGES = 12
 
 
 def compare_steps(data: Path, folder: Path) -> float:
     """Seconds of a training with the map over those without, median of rounds that take turns."""
-    rounds = [real(open_training(data, folder / f"trained_{len(maps)}", maps=maps, samples_per_epoch=96)) for maps in MAPS]
+    size = {"samples_per_epoch": 96, "epochs": STEP_ROUNDS + 1}
+    rounds = [real(open_training(data, folder / f"trained_{len(maps)}", maps=maps, **size)) for maps in MAPS]
     for run in rounds:
         run()  # the first reads the images
-    return median_ratio(rounds[1], rounds[0], ROUNDS - 2)  # `SETTINGS` has so many epochs
+    return median_ratio(rounds[1], rounds[0], STEP_ROUNDS)
 
 
 def median_ratio(one: Callable[[], float], other: Callable[[], float], rounds: int) -> float:
